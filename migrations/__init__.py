@@ -1,0 +1,1 @@
+"""The migrations of smtp_admin's tables, run by ``flask smtp-admin db upgrade``."""

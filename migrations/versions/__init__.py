@@ -1,0 +1,1 @@
+"""One module per migration; ids have at most 32 characters."""

@@ -1,0 +1,98 @@
+"""Who may do what: one table, the only place that decides it.
+
+Whatever is not in the table is refused. Somebody who may not know of a partner is answered as
+if that partner did not exist.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.host import Actor
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Role(Enum):
+    """What somebody is, towards one partner or towards the platform."""
+
+    ANYBODY = "anybody"
+    CUSTOMER = "customer"
+    PARTNER_ADMIN = "partner admin"
+    PLATFORM_ADMIN = "platform admin"
+
+
+class Action(Enum):
+    """What can be done."""
+
+    SEE_FILES = "fetch a stylesheet or script"
+    SEE_OVERVIEW = "see the senders one is responsible for"
+    LIST_PARTNERS = "list all partners"
+    EDIT_SYSTEM_SENDER = "edit and test the system's sender"
+    EDIT_PARTNER_SENDER = "edit and test a partner's sender"
+    SEE_SYSTEM_STATUS = "see the numbers of all mail"
+    SEE_PARTNER_STATUS = "see the numbers of a partner's mail"
+
+
+_TABLE: dict[Action, frozenset[Role]] = {
+    Action.SEE_FILES: frozenset(Role),
+    Action.SEE_OVERVIEW: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.LIST_PARTNERS: frozenset({Role.PLATFORM_ADMIN}),
+    Action.EDIT_SYSTEM_SENDER: frozenset({Role.PLATFORM_ADMIN}),
+    Action.EDIT_PARTNER_SENDER: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_SYSTEM_STATUS: frozenset({Role.PLATFORM_ADMIN}),
+    Action.SEE_PARTNER_STATUS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+}
+
+
+def roles(actor: Actor | None, partner_id: str | None = None) -> frozenset[Role]:
+    """What *actor* is, towards *partner_id* if one is named, else towards any."""
+    found = {Role.ANYBODY}
+    if actor is None:
+        return frozenset(found)
+    if actor.is_admin:
+        found.add(Role.PLATFORM_ADMIN)
+    if partner_id in actor.partner_ids or (partner_id is None and actor.partner_ids):
+        found.add(Role.PARTNER_ADMIN)
+    if actor.customer_id is not None:
+        found.add(Role.CUSTOMER)
+    return frozenset(found)
+
+
+def allowed(actor: Actor | None, action: Action, partner_id: str | None = None) -> bool:
+    """Whether *actor* may do *action*, for *partner_id* where the action concerns one."""
+    return not _TABLE[action].isdisjoint(roles(actor, partner_id))
+
+
+def require(actor: Actor | None, action: Action, partner_id: str | None = None) -> None:
+    """Return if *actor* may do *action*, else raise.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+        NotFound: the action is within this person's reach, but not for this partner. The answer
+            is the same as for a partner that does not exist.
+        Forbidden: the action is not for this person at all.
+    """
+    if allowed(actor, action, partner_id):
+        return
+    if actor is None:
+        raise Unauthenticated
+    if partner_id is not None and allowed(actor, action):
+        raise NotFound
+    raise Forbidden
+
+
+def guarded(action: Action) -> Callable[[View], View]:
+    """Mark a view with the action that it is; a view without a mark is refused to everybody."""
+
+    def mark(view: View) -> View:
+        view.smtp_admin_action = action  # type: ignore[attr-defined]  # functions take attributes
+        return view
+
+    return mark
+
+
+def action_of(view: Callable[..., Any] | None) -> Action | None:
+    """The action that a view was marked with, or ``None``."""
+    return getattr(view, "smtp_admin_action", None)

@@ -1,0 +1,46 @@
+"""``db upgrade|downgrade|current|check``."""
+
+import click
+
+from smtp_admin import schema
+from smtp_admin.cli.main import commands
+from smtp_admin.database import host_engine
+
+
+@commands.group("db", help="Our tables in the host's database.")
+def db() -> None:
+    """Our tables."""
+
+
+@db.command(help="Create or update our tables.\n\nExample: flask smtp-admin db upgrade")
+def upgrade() -> None:
+    """Create or update the tables."""
+    schema.upgrade(host_engine())
+    click.echo(f"The tables are at {schema.head()}.")
+
+
+@db.command(help="Go back to REVISION.\n\nExample: flask smtp-admin db downgrade base --yes")
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def downgrade(revision: str, yes: bool) -> None:
+    """Go back."""
+    if not yes:
+        click.confirm("What newer tables and columns hold will be lost. Go on?", abort=True)
+    schema.downgrade(host_engine(), revision)
+    click.echo(f"The tables are at {schema.current(host_engine()) or 'nothing'}.")
+
+
+@db.command(help="Show the revision of our tables.\n\nExample: flask smtp-admin db current")
+def current() -> None:
+    """Show the revision."""
+    click.echo(schema.current(host_engine()) or "none")
+
+
+@db.command(
+    help="Exit with status 0 if our tables are the newest, else with 1.\n\n"
+    "Example: flask smtp-admin db check"
+)
+def check() -> None:
+    """Compare."""
+    schema.check(host_engine())
+    click.echo(f"The tables are at {schema.head()}, which is the newest.")

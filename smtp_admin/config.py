@@ -1,0 +1,240 @@
+"""One table of every ``SMTP_ADMIN_*`` key of the host's configuration.
+
+The table is read once, by ``init_app``; what it cannot read stops the app at start, with the
+key's name and what would be right. A key that it does not know is refused too: a setting that is
+silently ignored is worse than none.
+"""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from smtp_admin.encryption import key_bytes
+from smtp_admin.errors import ConfigError
+
+PREFIX = "SMTP_ADMIN_"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most *count* in *seconds*."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.seconds // 60} minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: its name without the prefix, its default, what it is read with, what it means."""
+
+    name: str
+    default: Any
+    read: Callable[[Any], Any]
+    help: str
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, Sequence) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ValueError("must be a list of texts, or one text with commas")
+
+
+def _keys(value: Any) -> tuple[str, ...]:
+    found = _words(value)
+    for position, key in enumerate(found, 1):
+        try:
+            key_bytes(key)
+        except ValueError as error:
+            raise ValueError(
+                f"key number {position} is {error}; `flask smtp-admin keys generate` makes one"
+            ) from error
+    return found
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value.strip()):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return read
+
+
+def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = -1.0
+        if isinstance(value, bool) or not least <= number <= most:
+            raise ValueError(f"must be a number{of} from {least:g} to {most:g}")
+        return number
+
+    return read
+
+
+def _ports(value: Any) -> frozenset[int]:
+    parts = _words(value) if isinstance(value, str) else value
+    if not isinstance(parts, Sequence | frozenset | set):
+        raise ValueError("must be a list of port numbers")
+    return frozenset(_whole(1, 65535)(part) for part in parts)
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in _words(value))
+    except ValueError as error:
+        raise ValueError(f'must be a list of networks such as "10.1.2.0/24": {error}') from error
+
+
+def _prefix(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith("/") or text.endswith("/") or "<" in text:
+        raise ValueError('must begin with a slash and not end with one, such as "/smtp-admin"')
+    return text
+
+
+def _env_prefix(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_]*", text):
+        raise ValueError('must consist of letters, digits and underscores, such as "SETGET_"')
+    return text
+
+
+def _optional_file(value: Any) -> Path | None:
+    if value in {None, ""}:
+        return None
+    path = Path(value)
+    if not path.is_file():
+        raise ValueError(f"names a file that does not exist: {path}")
+    return path
+
+
+def _ehlo_name(value: Any) -> str:
+    text = _text(value)
+    if text and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", text):
+        raise ValueError('must be a host name, such as "app.example.com"')
+    return text
+
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def _rate(value: Any) -> Rate:
+    found = re.fullmatch(
+        r"\s*([0-9]{1,6})\s+(?:per|in)\s+(?:([0-9]{1,6})\s+)?(second|minute|hour|day)s?\s*",
+        _text(value),
+    )
+    if not found or int(found[1]) < 1 or int(found[2] or 1) < 1:
+        raise ValueError('must read like "30 per 10 minutes"')
+    return Rate(int(found[1]), int(found[2] or 1) * _UNITS[found[3]])
+
+
+KEYS: tuple[Key, ...] = (
+    Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
+        "all of them decrypt. `flask smtp-admin keys generate` makes one."),
+    Key("REDIS_URL", "redis://127.0.0.1:6379/0", _text, "The Redis that wakes the workers."),
+    Key("APP_NAME", "", _text, "What mails and pages call the app. Default: the Flask app's name."),
+    Key("LAYOUT", "smtp_admin/layout.html", _text, "The template that the pages extend; it needs "
+        "the blocks `title`, `head`, `content` and `scripts`."),
+    Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
+    Key("ENV_PREFIX", "", _env_prefix, "Stands before the names of the environment variables of "
+        'the system sender: `SETGET_` reads `SETGET_SMTP_HOST`.'),
+    Key("ALLOWED_PORTS", (25, 465, 587, 2525), _ports, "Ports that a mail server may have."),
+    Key("ALLOWED_NETWORKS", (), _networks, "Private networks that may be dialled all the same, "
+        'such as `["10.1.2.0/24"]`. Everything that is not public is refused otherwise.'),
+    Key("CONNECT_TIMEOUT", 10.0, _number(0.1, 60, " of seconds"), "Seconds to wait for a "
+        "connection."),
+    Key("CA_FILE", None, _optional_file, "A file of certificates (PEM) to trust beside the "
+        "system's: a private CA."),
+    Key("EHLO_NAME", "", _ehlo_name, "The name this app gives itself towards mail servers. "
+        "Default: the address it connects from, in brackets."),
+    Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
+    Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
+        "mail to an address other than their own."),
+    Key("QUEUE_LIMIT", 10_000, _whole(1, 100_000_000), "Mails that one partner may have waiting."),
+    Key("MESSAGE_LIMIT", 25 * 1024 * 1024, _whole(1024, 1024**3), "Largest mail, in bytes."),
+    Key("RETRY_ATTEMPTS", 3, _whole(0, 100), "Retries after the first send; then the mail is a "
+        "dead letter."),
+    Key("RETRY_DELAY", 30.0, _number(0.01, 86400, " of seconds"), "Seconds before the "
+        "first retry."),
+    Key("RETRY_FACTOR", 4.0, _number(1, 100, ""), "Each further retry waits this many times "
+        "as long as the one before: 30 s, 2 min, 8 min."),
+    Key("KEEP_DAYS", 30, _whole(1, 3650), "Days that the texts of finished mails are kept."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The configuration as it was when the app started; see :data:`KEYS` for each meaning."""
+
+    secret_keys: tuple[str, ...]
+    redis_url: str
+    app_name: str
+    layout: str
+    url_prefix: str
+    env_prefix: str
+    allowed_ports: frozenset[int]
+    allowed_networks: tuple[Network, ...]
+    connect_timeout: float
+    ca_file: Path | None
+    ehlo_name: str
+    test_limit: Rate
+    test_mail_limit: Rate
+    queue_limit: int
+    message_limit: int
+    retry_attempts: int
+    retry_delay: float
+    retry_factor: float
+    keep_days: int
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{one.name}={getattr(self, one.name)!r}"
+            for one in fields(self)
+            if one.name not in {"secret_keys", "redis_url"}
+        )
+        return f"Config({', '.join(shown)})"
+
+
+def read_config(mapping: Mapping[str, Any], *, app_name: str) -> Config:
+    """The checked configuration from Flask's ``app.config``.
+
+    Raises:
+        ConfigError: a key is unknown or its value unusable; all of them are named at once.
+    """
+    known = {PREFIX + key.name: key for key in KEYS}
+    complaints = []
+    for name in sorted(mapping):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            complaints.append(f"{name} is not known" + (f"; {near[0]}?" if near else "."))
+    values: dict[str, Any] = {}
+    for name, key in known.items():
+        try:
+            values[key.name.lower()] = key.read(mapping.get(name, key.default))
+        except ValueError as error:
+            complaints.append(f"{name} {error}.")
+    if complaints:
+        raise ConfigError("The configuration of smtp_admin is wrong: " + " ".join(complaints))
+    values["app_name"] = values["app_name"] or app_name
+    return Config(**values)

@@ -1,0 +1,1 @@
+"""The staged connection test, and what its result means."""

@@ -1,0 +1,210 @@
+"""Run the connection test: everything that sending does, but no mail.
+
+After the session is open, the sender address is tried: MAIL FROM, then RCPT TO the same address
+(Postfix and others refuse a sender only there), then RSET.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from smtp_admin.connection.request import TestRequest
+from smtp_admin.smtp.client import SMTPClient
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.failure import SMTPFailure, Step
+from smtp_admin.smtp.opening import Dialler, Report, Security, StepResult, open_session
+from smtp_admin.smtp.reply import Reply
+
+OVERALL_SECONDS = 20.0
+_ABOUT_SENDER = re.compile(
+    r"sender|not owned|send as|mail from|from address|not allowed to send|relay", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something to know although the test succeeded."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class TestResult:
+    """What a test found out; ``failure`` is ``None`` when it succeeded."""
+
+    __test__ = False  # not one of pytest's
+
+    request: TestRequest
+    report: Report
+    duration_ms: float
+    failure: SMTPFailure | None = None
+    warnings: list[Caution] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether mail could be sent this way."""
+        return self.failure is None
+
+    def connection_json(self) -> dict[str, Any]:
+        """What was connected to, as far as it got."""
+        to = self.request.destination
+        return {
+            "host": to.host,
+            "port": to.port,
+            "security": to.security,
+            "username": to.username,
+            "from_email": self.request.from_email,
+            "address": self.report.address,
+            "tls": self.report.tls.as_json() if self.report.tls else None,
+            "extensions": self.report.extensions,
+            "auth_methods": self.report.auth_methods,
+        }
+
+    def steps_json(self) -> list[dict[str, Any]]:
+        """The steps in order."""
+        return [
+            {
+                "name": step.name,
+                "status": step.status,
+                "ms": step.ms,
+                "detail": step.detail,
+                "reply": step.reply.as_json() if step.reply else None,
+            }
+            for step in self.report.steps
+        ]
+
+
+#: The steps in the order of the conversation, for what was not reached.
+ORDER: tuple[Step, ...] = (
+    "validate", "dns", "connect", "greeting", "ehlo", "starttls", "tls", "certificate", "auth",
+    "sender", "quit",
+)  # fmt: skip
+
+_NOT_NEEDED: dict[Security, frozenset[Step]] = {
+    "none": frozenset({"starttls", "tls", "certificate"}),
+    "ssl": frozenset({"starttls"}),
+    "tls": frozenset(),
+}
+
+
+def probe(
+    request: TestRequest, dialler: Dialler, overall_seconds: float = OVERALL_SECONDS
+) -> TestResult:
+    """Test *request*; never raises for what a server does."""
+    overall = Deadline(overall_seconds)
+    report = Report()
+    result = TestResult(request, report, 0.0)
+    try:
+        report.run("validate", lambda: (_validate(request, dialler), None))
+        client = open_session(
+            request.destination, request.password, dialler, overall=overall, report=report
+        )
+        try:
+            _try_sender(client, request, result)
+        finally:
+            _say_goodbye(client, report)
+    except SMTPFailure as failure:
+        result.failure = failure
+    _mark_unreached(report, request.destination.security)
+    result.duration_ms = round((overall_seconds - overall.remaining()) * 1000, 1)
+    if result.ok:
+        result.warnings.extend(_about_encryption(request))
+    return result
+
+
+def _validate(request: TestRequest, dialler: Dialler) -> str:
+    dialler.policy.check_port(request.destination.port)
+    return f"{request.destination.host}, port {request.destination.port}"
+
+
+def _try_sender(client: SMTPClient, request: TestRequest, result: TestResult) -> None:
+    address = request.from_email
+    if not address:
+        result.report.skip("sender", "no from address was given")
+        return
+
+    def try_it() -> tuple[str, Reply]:
+        reply = client.mail(address)
+        if not reply.positive:
+            return _judge(client, reply, result, at_recipient=False)
+        reply = client.recipient(address, step="sender")
+        if not reply.positive:
+            return _judge(client, reply, result, at_recipient=True)
+        client.reset()
+        return f"{address} is accepted", reply
+
+    result.report.run("sender", try_it)
+
+
+def _judge(
+    client: SMTPClient, reply: Reply, result: TestResult, *, at_recipient: bool
+) -> tuple[str, Reply]:
+    """A refusal of the sender address: a failure if it is one for good, else a warning."""
+    if reply.code != 421:  # noqa: PLR2004 - the server is closing: nothing more to say
+        client.reset()
+    enhanced = reply.enhanced or ""
+    about_sender = (
+        not at_recipient
+        or enhanced.startswith("5.7.")
+        or enhanced in {"5.1.7", "5.1.8"}
+        or (not enhanced and bool(_ABOUT_SENDER.search(reply.text)))
+    )
+    if reply.permanent and about_sender:
+        raise SMTPFailure(
+            "sender_refused",
+            "sender",
+            f"The server does not accept mail from {result.request.from_email}.",
+            hint="Use an address that belongs to this login, or verify the address or its domain "
+            "with your provider.",
+            reply=reply,
+        )
+    if reply.temporary:
+        code, message = "sender_not_now", "The server would not take the sender address just now."
+    else:
+        code = "sender_not_a_mailbox"
+        message = "The server accepts the sender address, but says that no mail can go to it."
+    result.warnings.append(Caution(code, f"{message} It said: {reply}"))
+    return message, reply
+
+
+def _say_goodbye(client: SMTPClient, report: Report) -> None:
+    replies: list[Reply | None] = []
+
+    def say() -> tuple[str, Reply | None]:
+        replies.append(client.quit(seconds=2.0))
+        return ("" if replies[0] else "the server just hung up"), replies[0]
+
+    report.run("quit", say)
+
+
+def _mark_unreached(report: Report, security: Security) -> None:
+    """Add the steps that belong to this kind of connection and were not reached."""
+    have = {step.name for step in report.steps}
+    unreached = [
+        StepResult(name, "skipped", 0.0, "not reached")
+        for name in ORDER
+        if name not in have | _NOT_NEEDED[security] and name != "quit"
+    ]
+    goodbye = [step for step in report.steps if step.name == "quit"]
+    happened = [step for step in report.steps if step.name != "quit"]
+    report.steps[:] = [*happened, *unreached, *goodbye]
+
+
+def _about_encryption(request: TestRequest) -> list[Caution]:
+    to = request.destination
+    found = []
+    if to.security == "none":
+        what = "Mail and password travel" if to.username else "Mail travels"
+        found.append(
+            Caution("no_encryption", f"{what} without encryption; anybody on the way can read it.")
+        )
+    elif not to.verify_tls:
+        found.append(
+            Caution(
+                "certificate_not_checked",
+                "The server's certificate is not checked: somebody in between could read mail "
+                "and password.",
+            )
+        )
+    return found

@@ -1,0 +1,139 @@
+"""Our own tables on our own metadata, used through the host's session.
+
+One transaction holds the host's data and our mail, and yet the host's metadata stays clean: its
+autogenerate never sees our tables, and two apps in one process share the same classes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    create_engine,
+    event,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from smtp_admin.clock import sql_now
+from smtp_admin.installation import installation
+
+#: The partner id of the system's own sender and mail.
+SYSTEM = ""
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The declarative base of all our tables."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+#: A primary key that is 64 bits wide wherever the database can also count it up by itself.
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC time with microseconds, on every database.
+
+    A naive value is refused when it is written: it would be somebody's local time.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """``timestamptz`` on PostgreSQL, ``datetime(6)`` on MariaDB, text on SQLite."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        if dialect.name in {"mysql", "mariadb"}:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware to what the database stores."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """What the database stores to aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def session() -> Session:
+    """The host's own session, so that our rows and the host's commit together."""
+    return cast("Session", installation().db.session())
+
+
+def database_now(connection: Session) -> datetime:
+    """The database's present time (aware, UTC): the only clock for leases and limits."""
+    moment: datetime | None = connection.scalar(select(type_coerce(sql_now(), UTCDateTime())))
+    if moment is None:  # pragma: no cover - a SELECT of an expression has a row
+        raise RuntimeError("the database did not tell the time")
+    return moment
+
+
+def host_engine() -> Engine:
+    """The engine of the host's default database."""
+    return cast("Engine", installation().db.engine)
+
+
+def worker_engine(engine: Engine, *, pool_size: int) -> Engine:
+    """An engine of the worker's own on the host's database.
+
+    The host's engine may be tuned for web requests; a worker must notice a dead connection
+    before it uses it, and on SQLite must take the write lock when a transaction starts: a
+    transaction that first reads and then writes fails at once there, whatever the timeout.
+    """
+    if engine.dialect.name == "sqlite" and engine.url.database in {None, "", ":memory:"}:
+        return engine  # a database in memory exists on the host's own connection only
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if engine.dialect.name == "sqlite":
+        options["connect_args"] = {"timeout": 30, "check_same_thread": False}
+        options["pool_size"] = pool_size
+    else:
+        options |= {"pool_size": pool_size, "max_overflow": 2, "pool_recycle": 1800}
+    own = create_engine(engine.url, **options)
+    if own.dialect.name == "sqlite":
+        event.listen(own, "connect", _take_over_transactions)
+        event.listen(own, "begin", _begin_immediate)
+    return own
+
+
+def _take_over_transactions(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # else the driver begins a deferred transaction by itself
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """A short transaction of our own, committed at the end, rolled back on any error."""
+    with Session(engine, expire_on_commit=False) as own, own.begin():
+        yield own

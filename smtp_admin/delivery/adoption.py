@@ -1,0 +1,39 @@
+"""When a partner's settings change: waiting mail without a From address joins that sender.
+
+It was queued while nobody could send it, and was filed under the system's sender.
+"""
+
+from typing import Any
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.lanes import changed
+from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.signals import settings_changed
+
+
+def _adopt(_app: Any, *, session: Session, sender_id: int, partner_id: str, revision: int) -> None:
+    del revision
+    if session.scalar(select(Lane.id).where(Lane.sender_id == sender_id).limit(1)) is None:
+        session.add(Lane(sender_id=sender_id, slot=0))
+        session.flush()
+    unstamped = exists().where(Message.id == Delivery.message_id, Message.from_email.is_(None))
+    changed(
+        session,
+        update(Delivery)
+        .where(
+            Delivery.partner_id == partner_id,
+            Delivery.state == "queued",
+            Delivery.sender_id != sender_id,
+            unstamped,
+        )
+        .values(sender_id=sender_id),
+    )
+    ring_after_commit(session, sender_id)
+
+
+def listen() -> None:
+    """Listen to changed settings; calling it again changes nothing."""
+    settings_changed.connect(_adopt)

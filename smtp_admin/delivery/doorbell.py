@@ -1,0 +1,124 @@
+"""Wake a worker for a sender's lane, after the mail is committed.
+
+A bell may be lost, doubled or late without harm: SQL is the truth, and the sweeper rings again
+every ten seconds. So nothing here waits long, and nothing here fails its caller.
+"""
+
+import logging
+import time
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from smtp_admin.installation import Installation, installation
+
+log = logging.getLogger(__name__)
+
+QUEUE = "smtp_admin"
+#: The one function that a worker runs; it takes the id of a sender.
+RING_FUNCTION = "smtp_admin.worker.jobs.ring"
+_CONNECT_SECONDS = 0.5
+_ANSWER_SECONDS = 1.0
+#: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
+_SULK_SECONDS = 5.0
+#: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
+_BELL_SECONDS = 15
+_PENDING = "smtp_admin_bells"
+
+
+def redis_client(url: str) -> Redis:
+    """A client that gives up at once: redis-py's default would hold a request for a minute."""
+    return Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_ANSWER_SECONDS,
+    )
+
+
+class Doorbell:
+    """Rings for lanes through RQ; one per app."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis_client(url)
+        self._queue = Queue(QUEUE, connection=self._redis, serializer=JSONSerializer)
+        self._sulking_until = 0.0
+
+    def ring(self, sender_id: int, *, urgent: bool = False) -> bool:
+        """Wake a worker for this sender; whether Redis took the bell (or already had it)."""
+        if time.monotonic() < self._sulking_until:
+            return False
+        try:
+            # One waiting bell per lane is enough, but an urgent one goes to the front.
+            waiting = self._redis.set(bell_key(sender_id), "1", nx=not urgent, ex=_BELL_SECONDS)
+            if waiting:
+                self._queue.enqueue_call(
+                    RING_FUNCTION,
+                    args=(sender_id,),
+                    at_front=urgent,
+                    result_ttl=0,
+                    failure_ttl=3600,
+                    ttl=3600,
+                    description=f"send for sender {sender_id}",
+                )
+        except (RedisError, OSError) as error:
+            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            log.warning(
+                "Redis is away (%s); mail is queued and goes out when it is back",
+                type(error).__name__,
+            )
+            return False
+        return True
+
+    def answered(self, sender_id: int) -> None:
+        """A worker heard the bell: the next mail may ring again."""
+        try:
+            self._redis.delete(bell_key(sender_id))
+        except (RedisError, OSError):
+            log.debug("the bell of sender %s stays until it expires", sender_id)
+
+
+def bell_key(sender_id: int) -> str:
+    """The Redis key that says that a bell is waiting."""
+    return f"smtp_admin:bell:{sender_id}"
+
+
+def doorbell(of: Installation | None = None) -> Doorbell:
+    """This app's doorbell."""
+    here = of or installation()
+    bell: Doorbell | None = here.parts.get("doorbell")
+    if bell is None:
+        bell = here.parts["doorbell"] = Doorbell(here.config.redis_url)
+    return bell
+
+
+def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:
+    """Ring once the outermost transaction of *session* is over."""
+    bells = session.info.setdefault(_PENDING, {})
+    bells[sender_id] = bells.get(sender_id, False) or urgent
+
+
+def listen(session_factory: Any, here: Installation) -> None:
+    """Make the sessions of *session_factory* ring; called once per app."""
+
+    def ended(session: Session, transaction: SessionTransaction) -> None:
+        # A savepoint is not yet a commit. After a rollback the bell is stale, which harms nobody.
+        if transaction.parent is not None or transaction.nested:
+            return
+        bells: dict[int, bool] = session.info.pop(_PENDING, {})
+        for sender_id, urgent in bells.items():
+            doorbell(here).ring(sender_id, urgent=urgent)
+
+    event.listen(session_factory, "after_transaction_end", ended)
+
+
+def listen_once(session: Session) -> None:
+    """Make one session of our own ring."""
+    listen(session, installation())

@@ -1,0 +1,291 @@
+"""Work one lane: claim, send, journal, record, until its time slice is over.
+
+No transaction is open while a mail server is talked to. Whatever ends this early (a signal, an
+error, ``kill -9``), the lease runs out and :mod:`.rescue` puts things right.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flask import Flask
+from redis import Redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from smtp_admin import signals
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery import lanes
+from smtp_admin.delivery.claim import Batch, Claimed, claim
+from smtp_admin.delivery.journal import Journal
+from smtp_admin.delivery.lanes import HeldLane
+from smtp_admin.delivery.record import Recorded, Result, give_back, pause_sender, record
+from smtp_admin.delivery.retry import UNTIL_CHANGED
+from smtp_admin.delivery.stamp import stamped
+from smtp_admin.errors import SMTPAdminError
+from smtp_admin.installation import Installation
+from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.smtp.opening import Dialler
+from smtp_admin.transports.base import Outgoing, Transport
+from smtp_admin.transports.factory import WarmTransports
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+SLICE_SECONDS = 10.0
+_GROUP = 100
+_GROUP_SECONDS = 0.5
+_REFUSALS_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a sender thread works with; one per thread but for what can be shared."""
+
+    app: Flask
+    here: Installation
+    engine: Engine
+    redis: Redis
+    dialler: Dialler
+    transports: WarmTransports
+    worker: str
+    stopping: threading.Event
+    #: Told which transport is in use, so that another thread can cut it at the end.
+    watch: Callable[[Transport | None], None]
+
+
+def work_lane(bench: Bench, sender_id: int) -> bool:
+    """Send what is due for *sender_id* for one time slice; whether more may be due."""
+    lane = lanes.acquire(bench.engine, sender_id, bench.worker)
+    if lane is None:
+        return False
+    journal = Journal(bench.redis, lane.lease)
+    more = False
+    try:
+        with _heartbeat(bench.engine, lane):
+            more = _work(bench, lane, journal)
+    finally:
+        journal.close()
+    # Not in `finally`: after an error the lane stays taken until rescue has read the journal.
+    lanes.release(bench.engine, lane)
+    return more
+
+
+def _work(bench: Bench, lane: HeldLane, journal: Journal) -> bool:
+    ends = time.monotonic() + SLICE_SECONDS
+    while not bench.stopping.is_set():
+        if time.monotonic() >= ends:
+            return True
+        batch = claim(bench.engine, lane, BATCH)
+        if batch is None:
+            return False
+        if not _send_batch(bench, lane, batch, journal):
+            return False
+    return False
+
+
+def _send_batch(bench: Bench, lane: HeldLane, batch: Batch, journal: Journal) -> bool:
+    """Send one batch and record it; whether to go on with the next."""
+    try:
+        transport = _transport(bench, batch)
+    except SMTPAdminError as error:
+        _unusable(bench, lane, batch, error)
+        return False
+    deliveries = stamped(bench.engine, batch.deliveries, batch.sender, bench.here.config.app_name)
+    journal.begin([one.id for one in deliveries])
+    bench.watch(transport)
+    try:
+        return _exchange(bench, lane, batch, deliveries, transport, journal)
+    finally:
+        bench.watch(None)
+
+
+def _exchange(
+    bench: Bench,
+    lane: HeldLane,
+    batch: Batch,
+    deliveries: list[Claimed],
+    transport: Transport,
+    journal: Journal,
+) -> bool:
+    by_id = {one.id: one for one in deliveries}
+    book = _Book(bench, lane, batch)
+    refusals = 0
+    mails = [
+        Outgoing(one.id, one.from_email or "", one.recipient, one.content) for one in deliveries
+    ]
+    outcomes = transport.deliver(mails)
+    for key, first in outcomes:
+        refusals = refusals + 1 if first.code == "sender_refused" else 0
+        outcome = _sender_refused_again(first) if refusals >= _REFUSALS_IN_A_ROW else first
+        if outcome.verdict is Verdict.ACCEPTED:
+            journal.accepted(key)
+        elif outcome.verdict is not Verdict.UNCERTAIN:
+            journal.settled(key)
+        book.enter(Result(by_id.pop(key), outcome), at_once=not journal.works)
+        if bench.stopping.is_set() or book.paused or outcome.channel is not Channel.FINE:
+            break
+    # Only now may the transport write again, or not at all.
+    _close(outcomes)
+    book.write()
+    give_back(bench.engine, lane, by_id)
+    journal.finish()
+    return not by_id and not book.paused
+
+
+class _Book:
+    """Results that are not yet committed."""
+
+    def __init__(self, bench: Bench, lane: HeldLane, batch: Batch) -> None:
+        self._bench = bench
+        self._lane = lane
+        self._batch = batch
+        self._results: list[Result] = []
+        self._since = time.monotonic()
+        self.paused = False
+
+    def enter(self, result: Result, *, at_once: bool) -> None:
+        """Add one; commit when there are many, or the oldest has waited long enough."""
+        self._results.append(result)
+        waited = time.monotonic() - self._since
+        if at_once or len(self._results) >= _GROUP or waited >= _GROUP_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Commit all of them."""
+        results, self._results = self._results, []
+        self._since = time.monotonic()
+        if not results:
+            return
+        bench = self._bench
+        recorded = _persist(bench, self._lane, results, self._batch.sender.revision)
+        self.paused = self.paused or recorded.paused
+        _announce(bench, self._batch, recorded)
+
+
+def _persist(bench: Bench, lane: HeldLane, results: list[Result], revision: int) -> Recorded:
+    # A commit may succeed although its answer is lost; writing the same again then finds
+    # nothing of ours and changes nothing.
+    for wait in (0.2, 1.0, 3.0):
+        try:
+            return record(
+                bench.engine,
+                lane,
+                results,
+                config=bench.here.config,
+                revision=revision,
+                worker=bench.worker,
+            )
+        except DBAPIError:
+            log.warning("the database did not take %d results; trying again", len(results))
+            bench.stopping.wait(wait)
+    return record(
+        bench.engine,
+        lane,
+        results,
+        config=bench.here.config,
+        revision=revision,
+        worker=bench.worker,
+    )
+
+
+def _announce(bench: Bench, batch: Batch, recorded: Recorded) -> None:
+    sender = batch.sender
+    for result, decision in recorded.entries:
+        one, outcome = result.delivery, result.outcome
+        if decision.state == "sent":
+            signals.delivery_sent.send(
+                bench.app,
+                message_id=one.public_id,
+                recipient=one.recipient,
+                partner_id=one.partner_id,
+            )
+            continue
+        log.info("mail %s: %s, %s", one.public_id, decision.state, outcome.code)
+        if decision.state == "dead":
+            signals.delivery_dead.send(
+                bench.app,
+                message_id=one.public_id,
+                recipient=one.recipient,
+                partner_id=one.partner_id,
+                reason=outcome.reason,
+            )
+    if recorded.paused:
+        last = recorded.entries[-1][0].outcome
+        log.error(
+            "the sender of partner %r paused: %s %s [%s]",
+            sender.partner_id,
+            last.reason,
+            last.reply or "",
+            last.code,
+        )
+        signals.sender_paused.send(
+            bench.app,
+            sender_id=sender.sender_id,
+            partner_id=sender.partner_id,
+            code=last.code,
+            reason=last.reason,
+        )
+
+
+def _transport(bench: Bench, batch: Batch) -> Transport:
+    sender = batch.sender
+    destination = sender.values.destination
+    password = sender.password_for(destination, bench.here.keyring)
+    return bench.transports.get(sender.sender_id, destination, password, bench.dialler)
+
+
+def _unusable(bench: Bench, lane: HeldLane, batch: Batch, error: SMTPAdminError) -> None:
+    """The stored password cannot be used: pause the sender, harm no mail."""
+    outcome = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, error.message, code=error.code)
+    with transaction(bench.engine) as session:
+        until = database_now(session) + UNTIL_CHANGED
+        pause_sender(session, lane.sender_id, until, outcome)
+    give_back(bench.engine, lane, [one.id for one in batch.deliveries])
+    log.error("the sender of partner %r paused: %s", batch.sender.partner_id, error.message)
+    signals.sender_paused.send(
+        bench.app,
+        sender_id=lane.sender_id,
+        partner_id=batch.sender.partner_id,
+        code=outcome.code,
+        reason=outcome.reason,
+    )
+
+
+def _sender_refused_again(outcome: Outcome) -> Outcome:
+    # Three in a row: it is the sender's settings, and a queue full of dead letters helps nobody.
+    return Outcome(
+        Verdict.RELEASED, Channel.MISCONFIGURED, outcome.reason, outcome.reply, outcome.code
+    )
+
+
+def _close(outcomes: object) -> None:
+    close = getattr(outcomes, "close", None)
+    if close is not None:
+        close()
+
+
+class _heartbeat:  # noqa: N801 - reads as the context that it is
+    """Keep a lane's lease alive from a thread, while its owner talks to a slow server."""
+
+    def __init__(self, engine: Engine, lane: HeldLane) -> None:
+        self._engine = engine
+        self._lane = lane
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(lanes.HEARTBEAT_SECONDS):
+            # A beat that fails is made up for by the next; the lease outlives three of them.
+            with suppress(DBAPIError), transaction(self._engine) as session:
+                lanes.beat(session, self._lane)

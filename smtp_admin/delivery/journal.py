@@ -1,0 +1,123 @@
+"""The acceptance journal: what a worker has achieved since its last commit, kept in Redis.
+
+Written without waiting for an answer, so it costs a system call; and because the operating system
+delivers what was written even after ``kill -9``, a rescuer on any machine can read what the dead
+worker had done. The mails of a batch are sent in order, so exactly the first one without an entry
+can have been under way.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+_KEEP_SECONDS = 7 * 24 * 3600
+
+
+def _key(lease: str) -> str:
+    return f"smtp_admin:journal:{lease}"
+
+
+class Journal:
+    """Where one lane writes; used by one thread."""
+
+    def __init__(self, redis: Redis, lease: str) -> None:
+        self._redis = redis
+        self._key = _key(lease)
+        self._connection: Any = None
+
+    @property
+    def works(self) -> bool:
+        """Whether what is written arrives, as far as one can tell without asking."""
+        return self._connection is not None
+
+    def begin(self, ids: Sequence[int]) -> None:
+        """A batch starts, to be sent in this order."""
+        if self._connection is None:
+            self._connect()
+        self._write("DEL", self._key)
+        self._write("RPUSH", self._key, "b:" + ",".join(map(str, ids)))
+        self._write("EXPIRE", self._key, _KEEP_SECONDS)
+
+    def accepted(self, delivery_id: int) -> None:
+        """The server took it."""
+        self._write("RPUSH", self._key, f"a:{delivery_id}")
+
+    def settled(self, delivery_id: int) -> None:
+        """It was not taken, and nothing of it is under way any more."""
+        self._write("RPUSH", self._key, f"s:{delivery_id}")
+
+    def finish(self) -> None:
+        """Everything is committed."""
+        self._write("DEL", self._key)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._connection = None
+
+    def _connect(self) -> None:
+        connection: Any = self._redis.connection_pool.make_connection()
+        try:
+            connection.connect()
+            connection.send_command("CLIENT", "REPLY", "OFF")
+        except (RedisError, OSError):
+            connection.disconnect()
+            return
+        self._connection = connection
+
+    def _write(self, *words: object) -> None:
+        if self._connection is None:
+            return
+        try:
+            # No health check: it would wait for an answer that was switched off.
+            self._connection.send_packed_command(
+                self._connection.pack_command(*words), check_health=False
+            )
+        except (RedisError, OSError):
+            log.warning("Redis went away: results are committed one by one")
+            self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the journal of a dead worker says.
+
+    Attributes:
+        accepted: taken by the server, perhaps not yet committed.
+        untouched: certainly not under way.
+    """
+
+    accepted: frozenset[int]
+    untouched: frozenset[int]
+
+
+def read(redis: Redis, lease: str) -> Found | None:
+    """The journal of *lease*, or ``None`` when Redis does not answer."""
+    try:
+        raw: Any = redis.lrange(_key(lease), 0, -1)
+        entries = [entry.decode("ascii") for entry in raw]
+    except (RedisError, OSError):
+        return None
+    accepted = frozenset(int(entry[2:]) for entry in entries if entry.startswith("a:"))
+    settled = frozenset(int(entry[2:]) for entry in entries if entry.startswith("s:"))
+    untouched: set[int] = set(settled)
+    if entries and entries[0].startswith("b:"):
+        order = [int(text) for text in entries[0][2:].split(",")]
+        open_ones = [one for one in order if one not in accepted and one not in settled]
+        untouched |= set(open_ones[1:])
+    return Found(accepted, frozenset(untouched))
+
+
+def forget(redis: Redis, lease: str) -> None:
+    """Throw the journal away after its lane was rescued."""
+    try:
+        redis.delete(_key(lease))
+    except (RedisError, OSError):
+        log.debug("the journal of %s stays until it expires", lease)

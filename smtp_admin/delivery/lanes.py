@@ -1,0 +1,103 @@
+"""Who may send for a sender: a lease in SQL with a heartbeat.
+
+The lease, not RQ, keeps two workers from one lane: RQ may run a job twice, and a killed parent
+leaves its child running. All times are the database's.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import CursorResult, Engine, or_, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery.models import Lane
+
+#: Without a heartbeat for so long, a lane is up for rescue.
+LEASE_SECONDS = 45.0
+HEARTBEAT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLane:
+    """A lane that this thread holds."""
+
+    lane_id: int
+    sender_id: int
+    lease: str
+
+
+def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
+    """Take a free lane of *sender_id*, or ``None`` if all are taken.
+
+    A lane whose lease ran out is not free: :mod:`.rescue` must first look after its mail.
+    """
+    lease = uuid.uuid4().hex
+    with transaction(engine) as session:
+        free = list(
+            session.scalars(
+                select(Lane.id)
+                .where(Lane.sender_id == sender_id, Lane.lease.is_(None))
+                .order_by(Lane.slot)
+            )
+        )
+        for lane_id in free:
+            taken = changed(
+                session,
+                update(Lane)
+                .where(Lane.id == lane_id, Lane.lease.is_(None))
+                .values(lease=lease, lease_until=_until(session), holder=holder[:100]),
+            )
+            if taken:
+                return HeldLane(lane_id, sender_id, lease)
+    return None
+
+
+def beat(session: Session, lane: HeldLane) -> bool:
+    """Hold on to *lane*; ``False`` if it is no longer ours, and nothing may be written."""
+    return bool(
+        changed(
+            session,
+            update(Lane)
+            .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
+            .values(lease_until=_until(session)),
+        )
+    )
+
+
+def release(engine: Engine, lane: HeldLane) -> None:
+    """Give *lane* back, with nothing under way on it."""
+    with transaction(engine) as session:
+        changed(
+            session,
+            update(Lane)
+            .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
+            .values(lease=None, lease_until=None, holder=""),
+        )
+
+
+def abandoned(session: Session) -> list[Lane]:
+    """The lanes whose holder has stopped beating."""
+    moment = database_now(session)
+    return list(
+        session.scalars(
+            select(Lane).where(
+                Lane.lease.is_not(None),
+                or_(Lane.lease_until.is_(None), Lane.lease_until < moment),
+            )
+        )
+    )
+
+
+def changed(session: Session, statement: Any) -> int:
+    """How many rows an UPDATE changed."""
+    result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
+        statement.execution_options(synchronize_session=False)
+    )
+    return result.rowcount
+
+
+def _until(session: Session) -> Any:
+    return database_now(session) + timedelta(seconds=LEASE_SECONDS)

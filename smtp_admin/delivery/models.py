@@ -1,0 +1,156 @@
+"""The tables of the outbox: messages, their deliveries, attempts, lanes and counters."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.mysql import LONGBLOB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from smtp_admin.clock import sql_now
+from smtp_admin.database import Base, BigId, UTCDateTime
+from smtp_admin.delivery.states import State
+from smtp_admin.settings.models import Sender
+
+
+class Message(Base):
+    """One mail as bytes, rendered once: every attempt sends the same ones."""
+
+    __tablename__ = "smtp_admin_message"
+    __table_args__ = (UniqueConstraint("partner_id", "idempotency_key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    partner_id: Mapped[str] = mapped_column(String(100))
+    type_name: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(255))
+    #: Without a From header while ``from_email`` is NULL: no sender was configured yet.
+    content: Mapped[bytes] = mapped_column(
+        LargeBinary().with_variant(LONGBLOB(), "mysql", "mariadb")
+    )
+    size: Mapped[int] = mapped_column(Integer)
+    message_id: Mapped[str] = mapped_column(String(255))
+    #: The envelope sender (and From address); frozen with the bytes.
+    from_email: Mapped[str | None] = mapped_column(String(254))
+    #: The content is erased as soon as the mail is accepted.
+    sensitive: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: ``resend`` or ``hold``: what happens when the outcome is unknown.
+    on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+
+
+class Delivery(Base):
+    """One message to one recipient, and how far it got."""
+
+    __tablename__ = "smtp_admin_delivery"
+    __table_args__ = (
+        # What a claim looks for, in its order. Finished mail is not in these indexes on
+        # PostgreSQL and SQLite, so that a million of it costs a claim nothing.
+        Index(
+            "ix_smtp_admin_delivery_due",
+            "sender_id",
+            "state",
+            "priority",
+            "next_attempt_at",
+            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_smtp_admin_delivery_lease",
+            "lease",
+            postgresql_where=text("lease IS NOT NULL"),
+            sqlite_where=text("lease IS NOT NULL"),
+        ),
+        # What the hourly limit is counted from.
+        Index("ix_smtp_admin_delivery_finished", "sender_id", "finished_at"),
+        Index(
+            "ix_smtp_admin_delivery_open",
+            "partner_id",
+            "state",
+            postgresql_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
+            sqlite_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[int] = mapped_column(BigId, ForeignKey(Message.id), index=True)
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))
+    partner_id: Mapped[str] = mapped_column(String(100))
+    recipient: Mapped[str] = mapped_column(String(254))
+    state: Mapped[State] = mapped_column(String(12), default="queued")
+    #: 0 urgent, 1 normal, 2 bulk.
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1)
+    #: Sends that were this message's own failure; see ``states``.
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    next_attempt_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: How often it was given back because the conversation broke off, and how often its outcome
+    #: stayed unknown.
+    releases: Mapped[int] = mapped_column(Integer, default=0)
+    uncertains: Mapped[int] = mapped_column(Integer, default=0)
+    #: The lease of the lane that holds it while it is ``sending``.
+    lease: Mapped[str | None] = mapped_column(String(32))
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Why it is where it is, for people; the server's last words.
+    last_code: Mapped[str] = mapped_column(String(40), default="")
+    last_error: Mapped[str] = mapped_column(String(500), default="")
+    last_reply: Mapped[str] = mapped_column(String(300), default="")
+
+
+class Attempt(Base):
+    """One send that did not simply succeed at once: each failure, and the success after it."""
+
+    __tablename__ = "smtp_admin_attempt"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(BigId, ForeignKey(Delivery.id), index=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    verdict: Mapped[str] = mapped_column(String(12))
+    code: Mapped[str] = mapped_column(String(40))
+    error: Mapped[str] = mapped_column(String(500))
+    reply: Mapped[str] = mapped_column(String(300))
+    #: The settings' revision that was used, and the worker that used it.
+    revision: Mapped[int] = mapped_column(Integer)
+    worker: Mapped[str] = mapped_column(String(100))
+
+
+class Lane(Base):
+    """The right to send for one sender on one connection, held by a lease."""
+
+    __tablename__ = "smtp_admin_lane"
+    __table_args__ = (UniqueConstraint("sender_id", "slot"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))
+    slot: Mapped[int] = mapped_column(SmallInteger)
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    holder: Mapped[str] = mapped_column(String(100), default="")
+
+
+class Counter(Base):
+    """What happened in one minute, per sender and partner, so that nobody counts mails."""
+
+    __tablename__ = "smtp_admin_counter"
+
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id), primary_key=True)
+    partner_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    sent: Mapped[int] = mapped_column(Integer, default=0)
+    #: Failed sends, also those that will be tried again.
+    failed: Mapped[int] = mapped_column(Integer, default=0)
+    dead: Mapped[int] = mapped_column(Integer, default=0)
+    #: Seconds from queued to accepted, summed over ``sent``.
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)

@@ -1,0 +1,176 @@
+"""Put mail into the outbox, in the caller's transaction.
+
+Nothing is flushed or committed, and no error is used up inside the caller's transaction: the rows
+are plain inserts, and a repeated idempotency key is found by ON CONFLICT. If the caller rolls
+back, there was no mail.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from smtp_admin.clock import now
+from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.errors import QueueFull
+from smtp_admin.installation import installation
+
+URGENT, NORMAL, BULK = 0, 1, 2
+_COUNT_IS_FRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """A mail as it goes into the outbox.
+
+    Attributes:
+        content: the finished bytes (CRLF); without a From header if ``from_email`` is ``None``.
+        recipients: envelope recipients, cleaned; each gets a delivery of its own.
+        send_at: not before this time (aware); ``None`` for at once.
+        expires_at: not after this time (aware).
+        on_uncertain: ``resend`` or ``hold``.
+    """
+
+    partner_id: str
+    sender_id: int
+    type_name: str
+    subject: str
+    content: bytes
+    message_id: str
+    from_email: str | None
+    recipients: Sequence[str]
+    priority: int = NORMAL
+    sensitive: bool = False
+    on_uncertain: str = "resend"
+    idempotency_key: str | None = None
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+def new_public_id() -> str:
+    """An id that sorts by time and that nobody can guess, as 32 letters and digits."""
+    milliseconds = int(time.time() * 1000)
+    return f"{milliseconds:012x}{uuid.uuid4().hex[:20]}"
+
+
+def add(session: Session, mail: OutgoingMail) -> str:
+    """Queue *mail* and return its public id; with a repeated idempotency key, the first one's.
+
+    Raises:
+        QueueFull: the partner has too much waiting; urgent mail is taken all the same.
+    """
+    if mail.priority != URGENT:
+        _check_backlog(session, mail)
+    public_id = new_public_id()
+    row: dict[str, Any] = {
+        "public_id": public_id,
+        "partner_id": mail.partner_id,
+        "type_name": mail.type_name,
+        "subject": mail.subject[:255],
+        "content": mail.content,
+        "size": len(mail.content),
+        "message_id": mail.message_id,
+        "from_email": mail.from_email,
+        "sensitive": mail.sensitive,
+        "on_uncertain": mail.on_uncertain,
+        "idempotency_key": mail.idempotency_key,
+    }
+    if mail.idempotency_key is None:
+        result = session.execute(insert(Message.__table__), row)  # type: ignore[arg-type]
+        message_pk = result.inserted_primary_key[0]  # type: ignore[attr-defined]
+    else:
+        existing = _insert_once(session, row)
+        if existing.public_id != public_id:
+            return str(existing.public_id)
+        message_pk = existing.id
+    session.execute(insert(Delivery.__table__), _deliveries(mail, message_pk))  # type: ignore[arg-type]
+    ring_after_commit(session, mail.sender_id, urgent=mail.priority == URGENT)
+    return public_id
+
+
+def _deliveries(mail: OutgoingMail, message_pk: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for recipient in mail.recipients:
+        row: dict[str, Any] = {
+            "message_id": message_pk,
+            "sender_id": mail.sender_id,
+            "partner_id": mail.partner_id,
+            "recipient": recipient,
+            "priority": mail.priority,
+            "expires_at": mail.expires_at,
+        }
+        if mail.send_at is not None:
+            row["next_attempt_at"] = mail.send_at
+        rows.append(row)
+    return rows
+
+
+def _insert_once(session: Session, row: Mapping[str, Any]) -> Any:
+    dialect = session.connection().dialect.name
+    table: Any = Message.__table__
+    if dialect == "postgresql":
+        session.execute(postgresql.insert(table).values(row).on_conflict_do_nothing())
+    elif dialect == "sqlite":
+        session.execute(sqlite.insert(table).values(row).on_conflict_do_nothing())
+    else:
+        statement = mysql.insert(table).values(row)
+        session.execute(statement.on_duplicate_key_update(id=table.c.id))
+    found = select(Message.id, Message.public_id).where(
+        Message.partner_id == row["partner_id"],
+        Message.idempotency_key == row["idempotency_key"],
+    )
+    if dialect not in {"postgresql", "sqlite"}:
+        # A repeatable read would not see a row that was committed after our snapshot.
+        found = found.with_for_update(read=True)
+    with session.no_autoflush:
+        return session.execute(found).one()
+
+
+def _check_backlog(session: Session, mail: OutgoingMail) -> None:
+    # Soft: the number is counted at most every two seconds per process, and in between only
+    # what this process adds is known. Counting at every insert would make each one slower.
+    here = installation()
+    cache: dict[str, tuple[float, int]] = here.parts.setdefault("backlog", {})
+    at, count = cache.get(mail.partner_id, (0.0, 0))
+    if time.monotonic() - at > _COUNT_IS_FRESH_SECONDS:
+        at, count = time.monotonic(), backlog(session, mail.partner_id)
+    limit = here.config.queue_limit
+    if count + len(mail.recipients) > limit:
+        cache[mail.partner_id] = (at, count)
+        raise QueueFull(
+            f"{count} mails are waiting already; {limit} is the most.",
+            hint="Wait until some have gone out, or ask the platform's operator to raise "
+            "SMTP_ADMIN_QUEUE_LIMIT.",
+            retry_after=30,
+        )
+    cache[mail.partner_id] = (at, count + len(mail.recipients))
+
+
+def backlog(session: Session, partner_id: str) -> int:
+    """How many deliveries of *partner_id* are waiting or on their way."""
+    with session.no_autoflush:
+        return (
+            session.scalar(
+                select(func.count())
+                .select_from(Delivery)
+                .where(
+                    Delivery.partner_id == partner_id,
+                    Delivery.state.in_(("queued", "sending")),
+                )
+            )
+            or 0
+        )
+
+
+def expiry(priority: int, hours: float | None = None) -> datetime:
+    """When a mail of this priority is too old to be sent: 1 hour if urgent, else 72."""
+    if hours is None:
+        hours = 1 if priority == URGENT else 72
+    return now() + timedelta(hours=hours)

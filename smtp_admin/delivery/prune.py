@@ -1,0 +1,50 @@
+"""Forget what is over: the texts of finished mails after a while, old counters and audits."""
+
+from datetime import timedelta
+
+from sqlalchemy import Engine, delete, exists, select
+
+from smtp_admin.config import Config
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery.lanes import changed
+from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.settings.models import Audit
+
+#: Small steps, so that nobody waits for a lock.
+_STEP = 500
+_KEEP_COUNTERS = timedelta(days=2)
+_OVER = ("sent", "delivered", "bounced", "complained", "suppressed", "cancelled", "expired")
+
+
+def prune(engine: Engine, config: Config) -> int:
+    """Delete finished mail older than ``SMTP_ADMIN_KEEP_DAYS``; how many messages.
+
+    Dead letters and unknown outcomes stay until somebody has looked at them.
+    """
+    keep = timedelta(days=config.keep_days)
+    with transaction(engine) as session:
+        moment = database_now(session)
+        changed(session, delete(Audit).where(Audit.at < moment - keep))
+        changed(session, delete(Counter).where(Counter.minute < moment - max(keep, _KEEP_COUNTERS)))
+    total = 0
+    while step := _prune_step(engine, keep):
+        total += step
+    return total
+
+
+def _prune_step(engine: Engine, keep: timedelta) -> int:
+    with transaction(engine) as session:
+        moment = database_now(session)
+        needed = exists().where(Delivery.message_id == Message.id, Delivery.state.not_in(_OVER))
+        old = list(
+            session.scalars(
+                select(Message.id).where(Message.created_at < moment - keep, ~needed).limit(_STEP)
+            )
+        )
+        if not old:
+            return 0
+        gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
+        changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
+        changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))
+        changed(session, delete(Message).where(Message.id.in_(old)))
+        return len(old)

@@ -1,0 +1,142 @@
+"""What pages and commands ask about mail. Totals come from counters, never from counting mail."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import database_now
+from smtp_admin.delivery.limits import WINDOW, used_this_hour
+from smtp_admin.delivery.models import Counter, Delivery, Message
+
+_DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The delivery of one partner's mail, or of all mail.
+
+    Attributes:
+        average_seconds: from queued to accepted, over the last 24 hours; ``None`` without mail.
+        hourly: mails accepted and failed in each of the last 24 hours, oldest first.
+    """
+
+    pending: int
+    sending: int
+    uncertain: int
+    dead: int
+    sent: int
+    sent_24h: int
+    failed_24h: int
+    sent_this_hour: int
+    average_seconds: float | None
+    oldest_pending_seconds: float | None
+    hourly: tuple[tuple[int, int], ...]
+
+
+def summary(session: Session, partner_id: str | None, sender_id: int = 0) -> Summary:
+    """The numbers of *partner_id*, or of everybody for ``None``.
+
+    Args:
+        sender_id: whose hourly limit ``sent_this_hour`` belongs to; 0 counts by partner.
+    """
+    moment = database_now(session)
+    states = _open_states(session, partner_id)
+    hours = _hours(session, partner_id, moment)
+    totals = session.execute(
+        _of(select(func.coalesce(func.sum(Counter.sent), 0)), Counter.partner_id, partner_id)
+    ).scalar_one()
+    sent_24h = sum(hour[0] for hour in hours)
+    seconds = sum(hour[2] for hour in hours)
+    if sender_id:
+        this_hour = used_this_hour(session, sender_id, moment)
+    else:
+        this_hour = _sent_since(session, partner_id, moment - WINDOW)
+    return Summary(
+        pending=states.get("queued", 0),
+        sending=states.get("sending", 0),
+        uncertain=states.get("uncertain", 0),
+        dead=states.get("dead", 0),
+        sent=int(totals),
+        sent_24h=sent_24h,
+        failed_24h=sum(hour[1] for hour in hours),
+        sent_this_hour=this_hour,
+        average_seconds=round(seconds / sent_24h, 3) if sent_24h else None,
+        oldest_pending_seconds=_oldest(session, partner_id, moment),
+        hourly=tuple((hour[0], hour[1]) for hour in hours),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far one mail got, for the page that sent it."""
+
+    public_id: str
+    subject: str
+    recipient: str
+    state: str
+    error: str
+    reply: str
+
+
+def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:
+    """The first delivery of a mail of *partner_id*, or ``None`` if there is no such mail."""
+    row = session.execute(
+        select(
+            Message.public_id,
+            Message.subject,
+            Delivery.recipient,
+            Delivery.state,
+            Delivery.last_error,
+            Delivery.last_reply,
+        )
+        .join(Delivery, Delivery.message_id == Message.id)
+        .where(Message.public_id == public_id, Message.partner_id == partner_id)
+        .limit(1)
+    ).first()
+    return None if row is None else Followed(*row)
+
+
+def _open_states(session: Session, partner_id: str | None) -> dict[str, int]:
+    # Each of these is small: the queue has a limit, and dead letters are looked at.
+    open_states = ("queued", "sending", "uncertain", "dead")
+    statement = (
+        select(Delivery.state, func.count())
+        .where(Delivery.state.in_(open_states))
+        .group_by(Delivery.state)
+    )
+    rows = session.execute(_of(statement, Delivery.partner_id, partner_id)).all()
+    return {str(state): int(count) for state, count in rows}
+
+
+def _hours(
+    session: Session, partner_id: str | None, moment: datetime
+) -> list[tuple[int, int, float]]:
+    statement = select(Counter.minute, Counter.sent, Counter.failed, Counter.seconds).where(
+        Counter.minute > moment - _DAY
+    )
+    hours = [(0, 0, 0.0)] * 24
+    for minute, sent, failed, seconds in session.execute(
+        _of(statement, Counter.partner_id, partner_id)
+    ):
+        position = 23 - min(23, int((moment - minute).total_seconds() // 3600))
+        before = hours[position]
+        hours[position] = (before[0] + sent, before[1] + failed, before[2] + seconds)
+    return hours
+
+
+def _sent_since(session: Session, partner_id: str | None, since: datetime) -> int:
+    statement = select(func.coalesce(func.sum(Counter.sent), 0)).where(Counter.minute > since)
+    return int(session.scalar(_of(statement, Counter.partner_id, partner_id)) or 0)
+
+
+def _oldest(session: Session, partner_id: str | None, moment: datetime) -> float | None:
+    statement = select(func.min(Delivery.created_at)).where(Delivery.state == "queued")
+    oldest = session.scalar(_of(statement, Delivery.partner_id, partner_id))
+    return None if oldest is None else round(max(0.0, (moment - oldest).total_seconds()), 1)
+
+
+def _of(statement: Any, column: Any, partner_id: str | None) -> Any:
+    return statement if partner_id is None else statement.where(column == partner_id)

@@ -1,0 +1,285 @@
+"""Write down what became of claimed deliveries, many in one transaction.
+
+Every write is guarded by state and lease: a worker that was thought dead, and wakes up late,
+changes nothing.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, exists, insert, select, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from smtp_admin.config import Config
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery import states
+from smtp_admin.delivery.claim import Claimed
+from smtp_admin.delivery.lanes import HeldLane, changed
+from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.retry import Decision, decide, pause_for
+from smtp_admin.settings.models import Sender
+from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A claimed delivery and what came of it."""
+
+    delivery: Claimed
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was really written: result and decision of each, without those that were not ours."""
+
+    entries: list[tuple[Result, Decision]]
+    paused: bool
+
+
+def record(
+    engine: Engine,
+    lane: HeldLane,
+    results: Sequence[Result],
+    *,
+    config: Config,
+    revision: int,
+    worker: str,
+) -> Recorded:
+    """Write *results* down in one transaction."""
+    with transaction(engine) as session:
+        if session.connection().dialect.name == "postgresql":
+            # The journal covers the moment until the disk has it.
+            session.connection().exec_driver_sql("SET LOCAL synchronous_commit TO off")
+        moment = database_now(session)
+        decided = [(result, _decide(result, config)) for result in results]
+        sent = [pair for pair in decided if pair[1].state == "sent"]
+        others = [pair for pair in decided if pair[1].state != "sent"]
+        kept = _write_sent(session, lane, sent, moment)
+        kept += [pair for pair in others if _write_one(session, lane, *pair, moment)]
+        _write_attempts(session, kept, revision, worker)
+        _count(session, lane.sender_id, kept, moment)
+        _erase(session, [result.delivery for result, decision in kept if decision.state == "sent"])
+        paused = _judge_sender(session, lane.sender_id, kept, moment)
+    return Recorded(kept, paused)
+
+
+def give_back(engine: Engine, lane: HeldLane, ids: Iterable[int]) -> None:
+    """Return untouched deliveries to the queue, as if they had never been claimed."""
+    ids = list(ids)
+    if not ids:
+        return
+    with transaction(engine) as session:
+        changed(
+            session,
+            update(Delivery)
+            .where(Delivery.id.in_(ids), Delivery.state == "sending", Delivery.lease == lane.lease)
+            .values(state=states.check("sending", "queued"), lease=None),
+        )
+
+
+def _decide(result: Result, config: Config) -> Decision:
+    one = result.delivery
+    return decide(
+        result.outcome,
+        attempts=one.attempts,
+        releases=one.releases,
+        uncertains=one.uncertains,
+        on_uncertain=one.on_uncertain,
+        config=config,
+    )
+
+
+def _write_sent(
+    session: Session, lane: HeldLane, sent: list[tuple[Result, Decision]], moment: datetime
+) -> list[tuple[Result, Decision]]:
+    if not sent:
+        return []
+    ours = (
+        Delivery.id.in_([result.delivery.id for result, _ in sent]),
+        Delivery.state == "sending",
+        Delivery.lease == lane.lease,
+    )
+    reply = str(sent[-1][0].outcome.reply or "")[:300]
+    found = set()
+    if len(sent) > 1 or session.connection().dialect.name in {"mysql", "mariadb"}:
+        found = set(session.scalars(select(Delivery.id).where(*ours)))
+    count = changed(
+        session,
+        update(Delivery)
+        .where(*ours)
+        .values(
+            state=states.check("sending", "sent"),
+            lease=None,
+            finished_at=moment,
+            last_code="",
+            last_error="",
+            last_reply=reply,
+        ),
+    )
+    if count == len(sent):
+        return sent
+    return [pair for pair in sent if pair[0].delivery.id in found]
+
+
+def _write_one(
+    session: Session, lane: HeldLane, result: Result, decision: Decision, moment: datetime
+) -> bool:
+    outcome = result.outcome
+    final = decision.state in {"dead", "uncertain"}
+    count = changed(
+        session,
+        update(Delivery)
+        .where(
+            Delivery.id == result.delivery.id,
+            Delivery.state == "sending",
+            Delivery.lease == lane.lease,
+        )
+        .values(
+            state=states.check("sending", decision.state),
+            lease=None,
+            attempts=decision.attempts,
+            releases=decision.releases,
+            uncertains=decision.uncertains,
+            next_attempt_at=moment + decision.delay,
+            finished_at=moment if final else None,
+            last_code=outcome.code,
+            last_error=outcome.reason[:500],
+            last_reply=str(outcome.reply or "")[:300],
+        ),
+    )
+    return count == 1
+
+
+def _write_attempts(
+    session: Session, kept: list[tuple[Result, Decision]], revision: int, worker: str
+) -> None:
+    rows = [
+        {
+            "delivery_id": result.delivery.id,
+            "verdict": result.outcome.verdict.value,
+            "code": result.outcome.code,
+            "error": result.outcome.reason[:500],
+            "reply": str(result.outcome.reply or "")[:300],
+            "revision": revision,
+            "worker": worker[:100],
+        }
+        for result, decision in kept
+        if decision.state != "sent" or result.delivery.attempts or result.delivery.uncertains
+    ]
+    if rows:
+        session.execute(insert(Attempt), rows)
+
+
+def _count(
+    session: Session,
+    sender_id: int,
+    kept: list[tuple[Result, Decision]],
+    moment: datetime,
+) -> None:
+    minute = moment.replace(second=0, microsecond=0)
+    tallies: dict[str, Tally[str]] = {}
+    for result, decision in kept:
+        one = tallies.setdefault(result.delivery.partner_id, Tally())
+        if decision.state == "sent":
+            one["sent"] += 1
+            one["milliseconds"] += int((moment - result.delivery.created_at) / _MILLISECOND)
+        elif result.outcome.verdict is not Verdict.RELEASED:
+            one["failed"] += 1
+        if decision.state == "dead":
+            one["dead"] += 1
+    for partner_id, tally in tallies.items():
+        if tally:
+            add_to_counter(session, sender_id, partner_id, minute, tally)
+
+
+def add_to_counter(
+    session: Session, sender_id: int, partner_id: str, minute: datetime, tally: Tally[str]
+) -> None:
+    """Add to the row of this minute, which may not exist yet."""
+    row: dict[str, Any] = {
+        "sender_id": sender_id,
+        "partner_id": partner_id,
+        "minute": minute,
+        "sent": tally["sent"],
+        "failed": tally["failed"],
+        "dead": tally["dead"],
+        "seconds": tally["milliseconds"] / 1000,
+    }
+    table: Any = Counter.__table__
+    added = {name: table.c[name] + row[name] for name in ("sent", "failed", "dead", "seconds")}
+    dialect = session.connection().dialect.name
+    if dialect in {"mysql", "mariadb"}:
+        session.execute(mysql.insert(table).values(row).on_duplicate_key_update(added))
+        return
+    dialect_insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(
+        dialect_insert(table)
+        .values(row)
+        .on_conflict_do_update(index_elements=["sender_id", "partner_id", "minute"], set_=added)
+    )
+
+
+def _erase(session: Session, sent: list[Claimed]) -> None:
+    """Forget the text of sensitive mail, once none of its recipients still waits for it."""
+    sensitive = [one.message_pk for one in sent if one.sensitive]
+    if not sensitive:
+        return
+    still_needed = exists().where(
+        Delivery.message_id == Message.id,
+        Delivery.state.in_(("queued", "sending", "uncertain", "dead")),
+    )
+    changed(
+        session,
+        update(Message).where(Message.id.in_(sensitive), ~still_needed).values(content=b""),
+    )
+
+
+def _judge_sender(
+    session: Session, sender_id: int, kept: list[tuple[Result, Decision]], moment: datetime
+) -> bool:
+    """Pause the sender if its channel failed, or note that it works; whether it is paused."""
+    last = kept[-1][0].outcome if kept else None
+    if last is not None and last.channel is not Channel.FINE:
+        pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
+        pause = pause_for(last, pauses)
+        if pause is not None:
+            pause_sender(session, sender_id, moment + pause, last)
+            return True
+    if any(decision.state == "sent" for _, decision in kept):
+        changed(
+            session,
+            update(Sender)
+            .where(Sender.id == sender_id)
+            .values(
+                last_accepted_at=moment,
+                pauses=0,
+                paused_until=None,
+                pause_code="",
+                pause_reason="",
+            ),
+        )
+    return False
+
+
+def pause_sender(session: Session, sender_id: int, until: datetime, outcome: Outcome) -> None:
+    """Nothing is sent for this sender before *until*; the reason is shown to people."""
+    reason = f"{outcome.reason} ({outcome.reply})" if outcome.reply else outcome.reason
+    changed(
+        session,
+        update(Sender)
+        .where(Sender.id == sender_id)
+        .values(
+            paused_until=until,
+            pause_code=outcome.code[:40],
+            pause_reason=reason[:500],
+            pauses=Sender.pauses + 1,
+        ),
+    )
+
+
+_MILLISECOND = timedelta(milliseconds=1)

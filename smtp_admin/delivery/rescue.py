@@ -1,0 +1,96 @@
+"""Look after the mail of workers that died, and of outcomes that stayed unknown.
+
+Two rescuers do no harm: every write asks again for the state and lease that it was decided on.
+"""
+
+import logging
+from collections import Counter as Tally
+from datetime import timedelta
+
+from redis import Redis
+from sqlalchemy import Engine, select, update
+
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery import journal, states
+from smtp_admin.delivery.lanes import abandoned, changed
+from smtp_admin.delivery.models import Delivery, Lane
+from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.retry import UNCERTAIN_REST
+
+log = logging.getLogger(__name__)
+
+
+def rescue(engine: Engine, redis: Redis) -> int:
+    """Settle the deliveries of every lane whose lease ran out; how many there were."""
+    with transaction(engine) as session:
+        dead = [(lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session)]
+    return sum(_rescue_lane(engine, redis, *lane) for lane in dead)
+
+
+def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lease: str) -> int:
+    found = journal.read(redis, lease)
+    with transaction(engine) as session:
+        moment = database_now(session)
+        # Taking the lane's row first decides between two rescuers, and against its holder.
+        taken = changed(
+            session,
+            update(Lane)
+            .where(Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < moment)
+            .values(lease=None, lease_until=None, holder=""),
+        )
+        if not taken:
+            return 0
+        ours = (Delivery.lease == lease, Delivery.state == "sending")
+        rows = session.execute(
+            select(Delivery.id, Delivery.partner_id, Delivery.created_at).where(*ours)
+        ).all()
+        held = {row.id for row in rows}
+        accepted = held & found.accepted if found else set()
+        untouched = held & found.untouched if found else set()
+        unknown = held - accepted - untouched
+        mine = (Delivery.lease == lease, Delivery.state == "sending")
+        if accepted:
+            changed(
+                session,
+                update(Delivery)
+                .where(*mine, Delivery.id.in_(accepted))
+                .values(
+                    state=states.check("sending", "sent"), lease=None, finished_at=moment,
+                    last_code="", last_error="", last_reply="",
+                ),
+            )  # fmt: skip
+            minute = moment.replace(second=0, microsecond=0)
+            for row in rows:
+                if row.id in accepted:
+                    waited = int((moment - row.created_at) / timedelta(milliseconds=1))
+                    tally = Tally(sent=1, milliseconds=waited)
+                    add_to_counter(session, sender_id, row.partner_id, minute, tally)
+        if untouched:
+            changed(
+                session,
+                update(Delivery)
+                .where(*mine, Delivery.id.in_(untouched))
+                .values(state=states.check("sending", "queued"), lease=None),
+            )
+        if unknown:
+            changed(
+                session,
+                update(Delivery)
+                .where(*mine, Delivery.id.in_(unknown))
+                .values(
+                    state=states.check("sending", "uncertain"),
+                    lease=None,
+                    uncertains=Delivery.uncertains + 1,
+                    finished_at=moment,
+                    next_attempt_at=moment + UNCERTAIN_REST,
+                    last_code="worker_lost",
+                    last_error="The worker ended while this mail was under way.",
+                    last_reply="",
+                ),
+            )
+    journal.forget(redis, lease)
+    log.warning(
+        "rescued the mail of a lost worker: %d accepted, %d untouched, %d unknown",
+        len(accepted), len(untouched), len(unknown),
+    )  # fmt: skip
+    return len(held)

@@ -1,0 +1,60 @@
+"""The From header: put on when a mail is rendered, or later if no sender was configured then."""
+
+from dataclasses import replace
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from sqlalchemy import Engine, update
+
+from smtp_admin.database import transaction
+from smtp_admin.delivery.claim import Claimed
+from smtp_admin.delivery.lanes import changed
+from smtp_admin.delivery.models import Message
+from smtp_admin.settings.sender import ResolvedSender
+from smtp_admin.smtp.address import check_header_text
+
+
+def from_lines(sender: ResolvedSender, app_name: str, *, reply_to: bool = True) -> bytes:
+    """The From header of *sender*, and its Reply-To if it has one, with line ends.
+
+    Args:
+        reply_to: off where the mail brings a Reply-To of its own.
+    """
+    headers = EmailMessage(policy=SMTP)
+    name = check_header_text(sender.values.from_name or app_name)
+    headers["From"] = Address(display_name=name, addr_spec=sender.values.from_email)
+    if reply_to and sender.values.reply_to:
+        headers["Reply-To"] = Address(addr_spec=sender.values.reply_to)
+    return headers.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
+
+
+def stamped(
+    engine: Engine, deliveries: list[Claimed], sender: ResolvedSender, app_name: str
+) -> list[Claimed]:
+    """*deliveries*, each with a From header; added ones are stored before anything is sent.
+
+    From then on the bytes never change, whatever happens to the settings.
+    """
+    missing = [one for one in deliveries if one.from_email is None]
+    if not missing:
+        return deliveries
+    from_email = sender.values.from_email
+    done: dict[int, bytes] = {}
+    with transaction(engine) as session:
+        for one in missing:
+            own_reply_to = b"\r\nreply-to:" in one.content.partition(b"\r\n\r\n")[0].lower()
+            content = from_lines(sender, app_name, reply_to=not own_reply_to) + one.content
+            changed(
+                session,
+                update(Message)
+                .where(Message.id == one.message_pk, Message.from_email.is_(None))
+                .values(content=content, from_email=from_email),
+            )
+            done[one.message_pk] = content
+    return [
+        replace(one, content=done[one.message_pk], from_email=from_email)
+        if one.message_pk in done
+        else one
+        for one in deliveries
+    ]

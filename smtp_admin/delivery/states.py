@@ -1,0 +1,61 @@
+"""The states of a delivery, and the one table of how it may get from one to another.
+
+::
+
+    queued → sending → sent
+       ↑        ├→ queued      try again later, or given back unharmed
+       │        ├→ dead        refused for good, or tried often enough
+       │        └→ uncertain   the reply after the final dot was lost
+       └─ dead, uncertain      a person, or the policy for unknown outcomes, tries again
+    queued → suppressed | cancelled | expired
+"""
+
+from typing import Literal, get_args
+
+State = Literal[
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "bounced",
+    "complained",
+    "dead",
+    "uncertain",
+    "suppressed",
+    "cancelled",
+    "expired",
+]
+STATES: tuple[State, ...] = get_args(State)
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    "queued": frozenset({"sending", "suppressed", "cancelled", "expired"}),
+    "sending": frozenset({"sent", "queued", "dead", "uncertain"}),
+    # Providers report these afterwards. A complaint or a late bounce may follow a delivery.
+    "sent": frozenset({"delivered", "bounced", "complained"}),
+    "delivered": frozenset({"bounced", "complained"}),
+    # An event may settle what the lost reply left open; else it is sent again, or given up.
+    "uncertain": frozenset({"sent", "queued", "dead", "delivered", "bounced"}),
+    # An admin looked at it and tries again.
+    "dead": frozenset({"queued"}),
+    "bounced": frozenset(),
+    "complained": frozenset(),
+    "suppressed": frozenset(),
+    "cancelled": frozenset(),
+    "expired": frozenset(),
+}
+
+
+def may(before: State, after: State) -> bool:
+    """Whether a delivery may go from *before* to *after*."""
+    return after in TRANSITIONS[before]
+
+
+def check(before: State, after: State) -> State:
+    """*after*, if it may follow *before*.
+
+    Raises:
+        ValueError: it may not; a programming error, never a person's.
+    """
+    if not may(before, after):
+        raise ValueError(f"a delivery cannot go from {before} to {after}")
+    return after

@@ -1,0 +1,94 @@
+"""Every ten seconds: what is due although no bell rang for it.
+
+Lost bells, retries, ended pauses, expired mail and unknown outcomes all end here, so everything
+else may forget about them.
+"""
+
+from sqlalchemy import Engine, exists, func, or_, select, update
+
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery import states
+from smtp_admin.delivery.lanes import changed
+from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.settings.models import Sender
+
+SWEEP_SECONDS = 10.0
+
+
+def expire(engine: Engine) -> int:
+    """End what is too old to be sent; how many."""
+    with transaction(engine) as session:
+        moment = database_now(session)
+        return changed(
+            session,
+            update(Delivery)
+            .where(Delivery.state == "queued", Delivery.expires_at <= moment)
+            .values(
+                state=states.check("queued", "expired"),
+                finished_at=moment,
+                last_code="expired",
+                last_error="It could not be sent before it was too old.",
+            ),
+        )
+
+
+def settle_unknown(engine: Engine) -> int:
+    """Queue mail again whose outcome stayed unknown, where its type wants that; how many.
+
+    It goes with the same bytes and Message-ID, once. What stays unknown after that, or is to be
+    held, waits for a person.
+    """
+    with transaction(engine) as session:
+        moment = database_now(session)
+        resend = exists().where(Message.id == Delivery.message_id, Message.on_uncertain == "resend")
+        waiting = (Delivery.state == "uncertain", Delivery.next_attempt_at <= moment, resend)
+        changed(
+            session,
+            update(Delivery)
+            .where(*waiting, Delivery.uncertains > 1)
+            .values(
+                state=states.check("uncertain", "dead"),
+                last_error="The outcome stayed unknown twice; the recipient may have it.",
+            ),
+        )
+        return changed(
+            session,
+            update(Delivery)
+            .where(*waiting, Delivery.uncertains <= 1)
+            .values(state=states.check("uncertain", "queued"), finished_at=None),
+        )
+
+
+def due_senders(engine: Engine) -> list[int]:
+    """The senders that have something to send, may send, and have a free lane."""
+    with transaction(engine) as session:
+        moment = database_now(session)
+        waiting = exists().where(
+            Delivery.sender_id == Sender.id,
+            Delivery.state == "queued",
+            Delivery.next_attempt_at <= moment,
+        )
+        free = exists().where(Lane.sender_id == Sender.id, Lane.lease.is_(None))
+        return list(
+            session.scalars(
+                select(Sender.id)
+                .where(
+                    or_(Sender.paused_until.is_(None), Sender.paused_until <= moment),
+                    free,
+                    waiting,
+                )
+                .order_by(Sender.id)
+            )
+        )
+
+
+def due_counts(engine: Engine) -> dict[int, int]:
+    """How much each sender of :func:`due_senders` has waiting."""
+    senders = due_senders(engine)
+    with transaction(engine) as session:
+        rows = session.execute(
+            select(Delivery.sender_id, func.count())
+            .where(Delivery.sender_id.in_(senders), Delivery.state == "queued")
+            .group_by(Delivery.sender_id)
+        ).all()
+        return {int(sender_id): int(count) for sender_id, count in rows}

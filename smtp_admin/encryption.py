@@ -1,0 +1,124 @@
+"""Seal and open secrets, bound to their owner and to the destination that they were saved for.
+
+AES-256-GCM with owner and destination as associated data (NIST SP 800-38D): a ciphertext copied
+to another row, or a row whose host was changed, does not open. A plain encrypted token, such as
+Fernet's, would still open anywhere.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from smtp_admin.errors import KeyMissing, SecretUnreadable
+
+_FORMAT = "v1"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+_GENERATE = "Run `flask smtp-admin keys generate` and put the key into SMTP_ADMIN_SECRET_KEYS."
+
+
+def generate_key() -> str:
+    """A new random key of 256 bits as URL-safe text, for ``SMTP_ADMIN_SECRET_KEYS``."""
+    return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode("ascii")
+
+
+def key_bytes(text: str) -> bytes:
+    """The 32 bytes of a key.
+
+    Raises:
+        ValueError: *text* is not the URL-safe base64 of 32 bytes.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text.strip().encode("ascii"))
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise ValueError("not URL-safe base64") from error
+    if len(raw) != _KEY_BYTES:
+        raise ValueError(f"{len(raw)} bytes long instead of {_KEY_BYTES}")
+    return raw
+
+
+class Keyring:
+    """The keys of ``SMTP_ADMIN_SECRET_KEYS``: the first seals, all of them open.
+
+    Args:
+        keys: keys as text, newest first.
+
+    Raises:
+        ValueError: a key is malformed.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        raws = [key_bytes(key) for key in keys]
+        self._ciphers = {_fingerprint(raw): AESGCM(raw) for raw in raws}
+        self._first = _fingerprint(raws[0]) if raws else None
+
+    def __bool__(self) -> bool:
+        return self._first is not None
+
+    def __repr__(self) -> str:
+        return f"<Keyring {', '.join(self._ciphers) or 'empty'}>"
+
+    def seal(self, secret: str, *, owner: str, destination: Sequence[str | int | bool]) -> str:
+        """*secret* sealed for *owner* and *destination*, as text for a database column.
+
+        Raises:
+            KeyMissing: there is no key at all.
+        """
+        if self._first is None:
+            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[self._first].encrypt(
+            nonce, secret.encode("utf-8"), _binding(owner, destination)
+        )
+        body = base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
+        return f"{_FORMAT}.{self._first}.{body}"
+
+    def open(self, token: str, *, owner: str, destination: Sequence[str | int | bool]) -> str:
+        """The secret that *token* holds, if it was sealed for this owner and destination.
+
+        Raises:
+            KeyMissing: its key is not in the ring.
+            SecretUnreadable: it is damaged, or was sealed for something else.
+        """
+        kind, _, rest = token.partition(".")
+        fingerprint, _, body = rest.partition(".")
+        if kind != _FORMAT:
+            raise SecretUnreadable("A stored password has a format that this version cannot read.")
+        cipher = self._ciphers.get(fingerprint)
+        if cipher is None:
+            raise KeyMissing(
+                f"The key {fingerprint} that a stored password was encrypted with is not in "
+                "SMTP_ADMIN_SECRET_KEYS.",
+                hint="Add the old key at the end of SMTP_ADMIN_SECRET_KEYS, or enter the password "
+                "again.",
+            )
+        try:
+            raw = base64.urlsafe_b64decode(body.encode("ascii"))
+            opened = cipher.decrypt(
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _binding(owner, destination)
+            )
+        except (InvalidTag, ValueError) as error:
+            raise SecretUnreadable(
+                "A stored password does not belong to these settings, or is damaged.",
+                hint="Enter the password again.",
+            ) from error
+        return opened.decode("utf-8")
+
+    def is_current(self, token: str) -> bool:
+        """Whether *token* was sealed with the first key."""
+        return token.split(".")[1:2] == [self._first]
+
+
+def _fingerprint(raw: bytes) -> str:
+    return hashlib.sha256(b"smtp_admin key " + raw).hexdigest()[:8]
+
+
+def _binding(owner: str, destination: Sequence[str | int | bool]) -> bytes:
+    return json.dumps(["smtp_admin secret", _FORMAT, owner, list(destination)]).encode("utf-8")

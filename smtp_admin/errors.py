@@ -1,0 +1,180 @@
+"""Every error that leaves this package, in one tree.
+
+::
+
+    SMTPAdminError                  what went wrong, as a sentence and a stable code
+    ├── ConfigError                 the host app is configured wrongly; raised at start
+    ├── SetupError                  a step of the installation is missing; names the command
+    ├── RequestError                somebody asked for something that cannot be had
+    │   ├── InvalidInput      400   which fields, and why
+    │   ├── CSRFFailed        400
+    │   ├── Unauthenticated   401
+    │   ├── Forbidden         403
+    │   ├── NotFound          404
+    │   ├── Conflict          409   somebody else was faster
+    │   ├── TooLarge          413
+    │   ├── RateLimited       429   knows when to come back
+    │   ├── QueueFull         429
+    │   └── Unavailable       503
+    ├── SecretError                 a stored secret cannot be used
+    │   ├── KeyMissing              no key in SMTP_ADMIN_SECRET_KEYS fits
+    │   └── SecretUnreadable        damaged, or sealed for another owner or destination
+    ├── MessageError                a mail that cannot be built from what was given
+    └── SMTPFailure                 a mail server, or the way to it (:mod:`smtp_admin.smtp.failure`)
+
+Messages are written for the person who reads them: what, where, and what to do. None carries a
+secret.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class SMTPAdminError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: one sentence for a person.
+        hint: what to do about it, or ``""``.
+    """
+
+    code = "internal"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(SMTPAdminError):
+    """The host app's configuration cannot be used; raised by ``init_app``."""
+
+    code = "config"
+
+
+class SetupError(SMTPAdminError):
+    """A step of the installation is missing; the message names the command that does it."""
+
+    code = "unavailable"
+
+
+class RequestError(SMTPAdminError):
+    """An answer to a request that is not a success; ``status`` is its HTTP status code."""
+
+    code = "internal"
+    status = 500
+    default = "This cannot be done."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str = "",
+        code: str | None = None,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message or self.default, hint=hint)
+        if code is not None:
+            self.code = code
+        self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
+        self.retry_after = retry_after
+
+
+class InvalidInput(RequestError):
+    """What was entered cannot be used; ``fields`` says which and why."""
+
+    code = "invalid_input"
+    status = 400
+    default = "Some of the fields need another look."
+
+
+class CSRFFailed(RequestError):
+    """A form came without the token that proves that it came from our own page."""
+
+    code = "csrf_failed"
+    status = 400
+    default = "This page was open for too long. Reload it and try again; nothing was changed."
+
+
+class Unauthenticated(RequestError):
+    """Nobody is signed in."""
+
+    code = "unauthenticated"
+    status = 401
+    default = "Sign in first."
+
+
+class Forbidden(RequestError):
+    """Somebody is signed in who may not do this."""
+
+    code = "forbidden"
+    status = 403
+    default = "You may not do this. Ask an administrator of the platform."
+
+
+class NotFound(RequestError):
+    """There is no such thing, or none that this person may know of: the two look the same."""
+
+    code = "not_found"
+    status = 404
+    default = "There is nothing here."
+
+
+class Conflict(RequestError):
+    """Somebody else changed the same thing in the meantime; nothing was overwritten."""
+
+    code = "conflict"
+    status = 409
+    default = "Somebody else changed this in the meantime. Nothing was overwritten."
+
+
+class TooLarge(RequestError):
+    """A request or a mail is larger than it may be."""
+
+    code = "too_large"
+    status = 413
+    default = "This is too large."
+
+
+class RateLimited(RequestError):
+    """Too often; ``retry_after`` (seconds) says when it will be possible again."""
+
+    code = "rate_limited"
+    status = 429
+    default = "That was too often. Wait a little and try again."
+
+
+class QueueFull(RequestError):
+    """The partner has as much mail waiting as it may have."""
+
+    code = "queue_full"
+    status = 429
+    default = "The mail queue is full."
+
+
+class Unavailable(RequestError):
+    """Something this needs is away for now: the database, or a missing migration."""
+
+    code = "unavailable"
+    status = 503
+    default = "This is not available right now."
+
+
+class SecretError(SMTPAdminError):
+    """A stored secret cannot be used."""
+
+    code = "unavailable"
+
+
+class KeyMissing(SecretError):
+    """No key of ``SMTP_ADMIN_SECRET_KEYS`` fits."""
+
+
+class SecretUnreadable(SecretError):
+    """A stored secret is damaged, or was sealed for another owner or destination."""
+
+
+class MessageError(SMTPAdminError, ValueError):
+    """A mail cannot be built from what was given: a bad address, header or template value."""
+
+    code = "invalid_input"

@@ -1,0 +1,169 @@
+"""``SMTPAdmin``: wire the plugin into an app. Nothing but wiring happens here."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from flask_wtf.csrf import generate_csrf
+
+from smtp_admin import web
+from smtp_admin.api.views import make_api_blueprint
+from smtp_admin.cli import commands
+from smtp_admin.config import read_config
+from smtp_admin.connection import views as connection_views
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery import adoption, doorbell
+from smtp_admin.encryption import Keyring
+from smtp_admin.errors import ConfigError
+from smtp_admin.host import Host
+from smtp_admin.installation import NAME, Installation
+from smtp_admin.mail import service
+from smtp_admin.mail import views as mail_views
+from smtp_admin.mail.mailer import Mailer
+from smtp_admin.mail.types import SHIPPED, EmailType, Registry
+from smtp_admin.monitor.overview import ago
+from smtp_admin.settings import views as settings_views
+
+
+class SMTPAdmin:
+    """The plugin. One instance may serve several apps.
+
+    ::
+
+        smtp_admin = SMTPAdmin(host=MyHost())
+        smtp_admin.init_app(app, db)
+
+    Args:
+        host: what the plugin asks of the app that it lives in.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        #: Takes Flask-Mail's place: ``mail.send(message)``, ``send_message``, ``connect``,
+        #: ``record_messages``.
+        self.mail = Mailer()
+        self._own_types: list[EmailType] = []
+
+    def init_app(self, app: Flask, db: Any) -> None:
+        """Mount the plugin into *app*, on the host's Flask-SQLAlchemy object *db*.
+
+        Reads every ``SMTP_ADMIN_*`` key of ``app.config`` (see the reference of settings) and the
+        environment, once; later changes have no effect. Never touches the database.
+
+        Raises:
+            ConfigError: a key is unknown or wrong, or the app was already given a plugin.
+        """
+        if NAME in app.extensions:
+            raise ConfigError(
+                "This app has smtp_admin already; init_app can be called once for each app."
+            )
+        config = read_config(app.config, app_name=app.name)
+        types = Registry()
+        for type_ in (*SHIPPED, *self._own_types):
+            types.add(type_)
+        here = Installation(
+            config=config,
+            host=self.host,
+            db=db,
+            keyring=Keyring(config.secret_keys),
+            environment=dict(os.environ),
+        )
+        here.parts["types"] = types
+        app.extensions[NAME] = here
+        doorbell.listen(db.session, here)
+        adoption.listen()
+        app.register_blueprint(_pages(here))
+        app.register_blueprint(make_api_blueprint())
+        app.cli.add_command(commands)
+
+    def register_type(self, type_: EmailType) -> None:
+        """Add an e-mail type of the host's own; call it before :meth:`init_app`.
+
+        Its templates lie in the host's template folder, under ``smtp_admin/email/<name>/``:
+        ``subject.liquid``, ``text.liquid`` and, if wanted, ``html.liquid``.
+        """
+        self._own_types.append(type_)
+
+    def send(
+        self,
+        type_name: str,
+        *,
+        to: str | list[str],
+        partner_id: str = SYSTEM,
+        context: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        send_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        """Queue a mail of a known type in the caller's transaction, and return its public id.
+
+        It goes out if and only if the transaction commits. Nothing is flushed or committed here.
+
+        Args:
+            to: one address or several; each gets the mail.
+            partner_id: whose mail it is; ``""`` for the system's.
+            context: a value for each variable of the type.
+            idempotency_key: the same key again queues nothing and returns the first mail's id.
+            send_at: not before this time (aware).
+            expires_at: not after this time (aware).
+
+        Raises:
+            MessageError: an address, value or template cannot be used.
+            QueueFull: the partner has too much waiting.
+        """
+        return service.send(
+            session(),
+            type_name,
+            to=to,
+            partner_id=partner_id,
+            context=context,
+            idempotency_key=idempotency_key,
+            send_at=send_at,
+            expires_at=expires_at,
+            reply_to=reply_to,
+        )
+
+    def send_message(
+        self,
+        message: Any,
+        *,
+        partner_id: str = SYSTEM,
+        idempotency_key: str | None = None,
+        send_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Queue a ready message (ours or Flask-Mail's) in the caller's transaction.
+
+        Arguments, result and errors as for :meth:`send`.
+        """
+        return service.send_message(
+            session(),
+            message,
+            partner_id=partner_id,
+            idempotency_key=idempotency_key,
+            send_at=send_at,
+            expires_at=expires_at,
+        )
+
+
+def _pages(here: Installation) -> Any:
+    blueprint = web.make_blueprint(here.config.url_prefix)
+    settings_views.add_to(blueprint)
+    connection_views.add_to(blueprint)
+    mail_views.add_to(blueprint)
+
+    @blueprint.context_processor
+    def values_for_pages() -> dict[str, Any]:
+        return {
+            "smtp_admin_layout": here.config.layout,
+            "smtp_admin_app_name": here.config.app_name,
+            "smtp_admin_csrf_token": generate_csrf,
+            "smtp_admin_actor": web.current_actor(),
+            "smtp_admin_ago": ago,
+            "smtp_admin_notice": web.notice,
+        }
+
+    return blueprint

@@ -1,0 +1,1 @@
+"""E-mail types, their templates, and how a message becomes bytes."""

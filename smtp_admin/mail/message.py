@@ -1,0 +1,65 @@
+"""A mail as the host describes it; Flask-Mail's messages are taken as well."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A file that goes along."""
+
+    filename: str
+    content_type: str
+    data: bytes
+    disposition: str = "attachment"
+
+
+@dataclass(slots=True)
+class Message:
+    """A ready mail.
+
+    The names are Flask-Mail's, so either class can be passed to
+    :meth:`smtp_admin.SMTPAdmin.send_message`. The sender is not among them: mail comes from the
+    partner's configured address, whatever the caller says.
+
+    Attributes:
+        html: beside or instead of ``body``.
+        reply_to: instead of the one in the settings.
+        extra_headers: further headers, such as ``X-Campaign``; none that the product sets itself.
+    """
+
+    subject: str
+    recipients: Sequence[str] = ()
+    body: str | None = None
+    html: str | None = None
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    reply_to: str | None = None
+    attachments: Sequence[Attachment] = ()
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def from_any(message: Any) -> Message:
+    """*message* as our own class; it may be Flask-Mail's."""
+    if isinstance(message, Message):
+        return message
+    return Message(
+        subject=str(message.subject or ""),
+        recipients=list(message.recipients or ()),
+        body=message.body,
+        html=message.html,
+        cc=list(message.cc or ()),
+        bcc=list(message.bcc or ()),
+        reply_to=message.reply_to,
+        attachments=[
+            Attachment(
+                filename=str(one.filename or "attachment"),
+                content_type=str(one.content_type or "application/octet-stream"),
+                data=one.data.encode("utf-8") if isinstance(one.data, str) else bytes(one.data),
+                disposition=str(one.disposition or "attachment"),
+            )
+            for one in message.attachments or ()
+        ],
+        extra_headers=dict(message.extra_headers or {}),
+    )

@@ -1,0 +1,137 @@
+"""Send: from an e-mail type or a ready message into the outbox."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import SYSTEM
+from smtp_admin.delivery import outbox
+from smtp_admin.delivery.stamp import from_lines
+from smtp_admin.errors import MessageError
+from smtp_admin.installation import installation
+from smtp_admin.mail import mime, templates
+from smtp_admin.mail.message import Message, from_any
+from smtp_admin.mail.types import PRIORITIES, EmailType, Registry
+from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
+from smtp_admin.smtp.address import domain_of
+
+_LONGEST_KEY = 200
+
+#: What a ready message is, as far as sending is concerned.
+READY = EmailType(name="message", label="Ready message", variables={}, sample={})
+
+
+def registry() -> Registry:
+    """The e-mail types of this app."""
+    found: Registry = installation().parts["types"]
+    return found
+
+
+def send(
+    session: Session,
+    type_name: str,
+    *,
+    to: str | list[str],
+    partner_id: str = SYSTEM,
+    context: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+    send_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    reply_to: str | None = None,
+) -> str:
+    """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
+    type_ = registry().get(type_name)
+    values = {"app_name": installation().config.app_name} | dict(context or {})
+    rendered = templates.render(type_, values)
+    message = Message(
+        subject=rendered.subject,
+        recipients=[to] if isinstance(to, str) else list(to),
+        body=rendered.text,
+        html=rendered.html or None,
+        reply_to=reply_to,
+    )
+    return _queue(
+        session, type_, message, partner_id, idempotency_key, send_at=send_at, expires_at=expires_at
+    )
+
+
+def send_message(
+    session: Session,
+    message: Any,
+    *,
+    partner_id: str = SYSTEM,
+    idempotency_key: str | None = None,
+    send_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Queue a ready message; see :meth:`smtp_admin.SMTPAdmin.send_message`."""
+    return _queue(
+        session,
+        READY,
+        from_any(message),
+        partner_id,
+        idempotency_key,
+        send_at=send_at,
+        expires_at=expires_at,
+    )
+
+
+def render_for(
+    sender: ResolvedSender, message: Message, message_id: str | None = None
+) -> tuple[bytes, str]:
+    """The finished bytes of *message* from *sender*, and its Message-ID.
+
+    Without a configured sender the From header is missing; it is put on before the first send.
+    """
+    config = installation().config
+    from_email = sender.values.from_email
+    domain = domain_of(from_email) if from_email else "localhost.invalid"
+    message_id = message_id or f"<{uuid.uuid4().hex}@{domain}>"
+    content = mime.build(message, message_id=message_id, limit=config.message_limit)
+    if sender.configured:
+        content = from_lines(sender, config.app_name, reply_to=message.reply_to is None) + content
+    return content, message_id
+
+
+def _queue(
+    session: Session,
+    type_: EmailType,
+    message: Message,
+    partner_id: str,
+    idempotency_key: str | None,
+    *,
+    send_at: datetime | None,
+    expires_at: datetime | None,
+) -> str:
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= _LONGEST_KEY:
+        raise MessageError("An idempotency key has 1 to 200 characters.")
+    for moment in (send_at, expires_at):
+        if moment is not None and moment.tzinfo is None:
+            raise MessageError("A time needs a time zone.")
+    with session.no_autoflush:
+        sender = sender_for_mail(session, partner_id)
+    recipients = mime.recipients_of(message)
+    content, message_id = render_for(sender, message)
+    priority = PRIORITIES[type_.priority]
+    return outbox.add(
+        session,
+        outbox.OutgoingMail(
+            partner_id=partner_id,
+            sender_id=sender.sender_id,
+            type_name=type_.name,
+            subject=message.subject,
+            content=content,
+            message_id=message_id,
+            from_email=sender.values.from_email if sender.configured else None,
+            recipients=recipients,
+            priority=priority,
+            sensitive=type_.sensitive,
+            on_uncertain=type_.on_uncertain,
+            idempotency_key=idempotency_key,
+            send_at=send_at,
+            expires_at=expires_at or outbox.expiry(priority, type_.expires_hours),
+        ),
+    )

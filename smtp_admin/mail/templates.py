@@ -1,0 +1,109 @@
+"""Render an e-mail type: Liquid templates for subject, text and HTML.
+
+Liquid, not Jinja, because partners will edit them: it sees plain data only, calls nothing, and
+has limits for loops and output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import css_inline
+from flask import current_app
+from jinja2 import TemplateNotFound
+from liquid import Environment, StrictUndefined
+from liquid.exceptions import LiquidError
+
+from smtp_admin.errors import MessageError
+from smtp_admin.mail.types import EmailType
+from smtp_admin.smtp.address import check_header_text
+
+_MOST_OUTPUT_BYTES = 500_000
+_MOST_LOOPS = 10_000
+
+
+class _Limited(Environment):
+    output_stream_limit = _MOST_OUTPUT_BYTES
+    loop_iteration_limit = _MOST_LOOPS
+    context_depth_limit = 30
+    local_namespace_limit = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail's three parts; ``html`` may be empty."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(type_: EmailType, context: Mapping[str, Any]) -> Rendered:
+    """The subject, text and HTML of *type_* for *context*.
+
+    Raises:
+        MessageError: a variable is missing, a template is wrong, or a value cannot stand where
+            it would.
+    """
+    data = plain(context)
+    missing = type_.variables.keys() - data.keys()
+    if missing:
+        raise MessageError(
+            f"The e-mail type {type_.name} needs these values too: {', '.join(sorted(missing))}."
+        )
+    subject = " ".join(_render(type_, "subject.liquid", data, escape=False).split())
+    text = _render(type_, "text.liquid", data, escape=False)
+    html = _render(type_, "html.liquid", data, escape=True)
+    try:
+        check_header_text(subject)
+    except ValueError as error:
+        raise MessageError(f"The subject of {type_.name}: {error}") from error
+    if html:
+        html = css_inline.inline(html, load_remote_stylesheets=False)
+    return Rendered(subject, text, html)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """*value* as plain data: numbers, text, lists and dictionaries, nothing that can act.
+
+    Raises:
+        MessageError: it is nested too deeply.
+    """
+    if depth > 10:  # noqa: PLR2004 - deeper than any mail
+        raise MessageError("The values of a mail are nested too deeply.")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one, depth + 1) for one in value]
+    return str(value)
+
+
+def _render(type_: EmailType, part: str, data: Mapping[str, Any], *, escape: bool) -> str:
+    source = _source(f"smtp_admin/email/{type_.name}/{part}")
+    if source is None:
+        if part == "html.liquid":
+            return ""
+        raise MessageError(f"There is no template smtp_admin/email/{type_.name}/{part}.")
+    try:
+        return str(_environment(escape).from_string(source).render(**data))
+    except LiquidError as error:
+        raise MessageError(f"The template {type_.name}/{part}: {error}") from error
+
+
+def _source(name: str) -> str | None:
+    # Found as Flask finds page templates, so a host overrides ours by having its own.
+    loader = current_app.jinja_env.loader
+    if loader is None:
+        return None
+    try:
+        return loader.get_source(current_app.jinja_env, name)[0]
+    except TemplateNotFound:
+        return None
+
+
+@lru_cache(maxsize=2)
+def _environment(escape: bool) -> Environment:
+    return _Limited(autoescape=escape, undefined=StrictUndefined)

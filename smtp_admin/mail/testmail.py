@@ -1,0 +1,144 @@
+"""The test e-mail: a real one, at once with unsaved settings, through the queue with saved ones."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from smtp_admin.clock import now
+from smtp_admin.config import Config
+from smtp_admin.errors import InvalidInput
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.mail import service, templates
+from smtp_admin.mail.message import Message
+from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.settings.service import check_rate, record
+from smtp_admin.settings.values import SenderValues
+from smtp_admin.smtp.address import clean_address
+from smtp_admin.smtp.classes import Outcome, Verdict
+from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.opening import Dialler
+from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.factory import make_transport
+
+log = logging.getLogger("smtp_admin.testmail")
+
+SECURITY_WORDS = {"tls": "STARTTLS", "ssl": "SSL/TLS", "none": "none"}
+_COMMAND_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A test mail that was queued (then it has an id to follow) or sent at once."""
+
+    recipient: str
+    public_id: str | None = None
+    reply: str = ""
+
+
+def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) -> Sent:
+    """Queue a test mail from the saved settings of *partner_id*; the caller commits.
+
+    Raises:
+        InvalidInput: the address cannot be used, or nothing was saved yet.
+        RateLimited: this person sends too many.
+    """
+    recipient = _recipient(session, to, actor)
+    sender = load_sender(session, partner_id)
+    if not sender.configured:
+        raise InvalidInput("Save the settings first, or enter them and send without saving.")
+    record(session, actor, partner_id, _action(recipient, actor), recipient)
+    config = installation().config
+    public_id = service.send(
+        session,
+        "test",
+        to=recipient,
+        partner_id=partner_id,
+        context=_context(sender.values, config),
+    )
+    return Sent(recipient, public_id)
+
+
+def send_test_mail_now(
+    session: Session,
+    sender: ResolvedSender,
+    values: SenderValues,
+    password: str,
+    to: str,
+    actor: Actor,
+) -> Sent:
+    """Send a test mail with settings that were not saved, and wait for the server's answer.
+
+    Raises:
+        InvalidInput: the address cannot be used, or the server did not take the mail; then the
+            message carries the server's words.
+        RateLimited: this person sends too many.
+    """
+    recipient = _recipient(session, to, actor)
+    record(session, actor, sender.partner_id, _action(recipient, actor), recipient)
+    session.commit()
+    config = installation().config
+    rendered = templates.render(service.registry().get("test"), _context(values, config))
+    message = Message(rendered.subject, [recipient], rendered.text, rendered.html)
+    content, _ = service.render_for(unsaved(sender, values), message)
+    outcome = _deliver(config, values, password, Outgoing(0, values.from_email, recipient, content))
+    if outcome.verdict is Verdict.ACCEPTED:
+        return Sent(recipient, reply=str(outcome.reply or ""))
+    log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
+              outcome.reply or "")  # fmt: skip
+    words = f" It said: {outcome.reply}" if outcome.reply else ""
+    raise InvalidInput(f"The test mail was not sent. {outcome.reason}{words}", code=outcome.code)
+
+
+def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:
+    """*sender* as it would be with *values*."""
+    return ResolvedSender(sender.sender_id, sender.partner_id, sender.revision, values)
+
+
+def _deliver(config: Config, values: SenderValues, password: str, mail: Outgoing) -> Outcome:
+    dialler = Dialler.from_config(config)
+    impatient = Dialler(
+        policy=dialler.policy,
+        timeouts=Timeouts(
+            connect=config.connect_timeout, command=_COMMAND_SECONDS, final_dot=_COMMAND_SECONDS
+        ),
+        ca_file=dialler.ca_file,
+        ehlo_name=dialler.ehlo_name,
+    )
+    transport = make_transport(values.destination, password, impatient)
+    try:
+        (_, outcome), *_rest = transport.deliver([mail])
+    finally:
+        transport.close()
+    return outcome
+
+
+def _recipient(session: Session, to: str, actor: Actor) -> str:
+    try:
+        recipient = clean_address(to or actor.email)
+    except ValueError as error:
+        raise InvalidInput(fields={"to": [str(error)]}) from error
+    config = installation().config
+    action = _action(recipient, actor)
+    limit = config.test_limit if action == "testmail.self" else config.test_mail_limit
+    check_rate(session, actor, action, limit)
+    return recipient
+
+
+def _action(recipient: str, actor: Actor) -> str:
+    own = recipient.casefold() == actor.email.casefold()
+    return "testmail.self" if own else "testmail.other"
+
+
+def _context(values: SenderValues, config: Config) -> Mapping[str, Any]:
+    return {
+        "app_name": config.app_name,
+        "host": values.host,
+        "port": values.port,
+        "security": SECURITY_WORDS[values.security],
+        "from_email": values.from_email,
+        "sent_at": f"{now():%Y-%m-%d %H:%M:%S} UTC",
+    }

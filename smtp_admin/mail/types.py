@@ -1,0 +1,154 @@
+"""The kinds of mail that are sent, each with what follows from it.
+
+The host adds its own with :meth:`smtp_admin.SMTPAdmin.register_type`; its templates lie in its
+own template folder under ``smtp_admin/email/<name>/``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from smtp_admin.delivery.outbox import BULK, NORMAL, URGENT
+from smtp_admin.errors import ConfigError
+
+Priority = Literal["urgent", "normal", "bulk"]
+PRIORITIES: dict[Priority, int] = {"urgent": URGENT, "normal": NORMAL, "bulk": BULK}
+
+
+@dataclass(frozen=True, slots=True)
+class EmailType:
+    """One kind of mail.
+
+    Attributes:
+        name: letters, digits and underscores; names its templates too.
+        label: what people call it.
+        variables: name → what it means; what a template may use, and a sender must give.
+        sample: a value for each variable, for previews.
+        priority: urgent mail overtakes everything, and a tenth of a sender's limit is its own.
+        sensitive: its text is erased as soon as a server has taken it.
+        notice: may be unsubscribed from; else it must be delivered.
+        expires_hours: older than that it is not sent; ``None`` for the priority's default.
+        on_uncertain: when the server's last answer was lost: ``resend`` once, or ``hold`` for a
+            person.
+    """
+
+    name: str
+    label: str
+    variables: Mapping[str, str]
+    sample: Mapping[str, Any]
+    priority: Priority = "normal"
+    sensitive: bool = False
+    notice: bool = False
+    expires_hours: float | None = None
+    on_uncertain: Literal["resend", "hold"] = "resend"
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or not self.name.isascii():
+            raise ConfigError(f"An e-mail type cannot be called {self.name!r}.")
+        missing = self.variables.keys() - self.sample.keys()
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise ConfigError(f"The e-mail type {self.name} has no sample value for: {names}.")
+
+
+@dataclass(slots=True)
+class Registry:
+    """The types that one app knows."""
+
+    _types: dict[str, EmailType] = field(default_factory=dict)
+
+    def add(self, type_: EmailType) -> None:
+        """Make *type_* known.
+
+        Raises:
+            ConfigError: there is one of that name already.
+        """
+        if type_.name in self._types:
+            raise ConfigError(f"There are two e-mail types called {type_.name}.")
+        self._types[type_.name] = type_
+
+    def get(self, name: str) -> EmailType:
+        """The type called *name*.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = self._types.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._types))
+            raise ConfigError(f"There is no e-mail type {name!r}. There are: {known}.")
+        return found
+
+    def __iter__(self) -> Any:
+        return iter(self._types.values())
+
+
+SHIPPED = (
+    EmailType(
+        name="test",
+        label="Test e-mail",
+        variables={
+            "app_name": "the application",
+            "host": "the mail server",
+            "port": "its port",
+            "security": "how the connection is encrypted",
+            "from_email": "the address it comes from",
+            "sent_at": "when it was written, in UTC",
+        },
+        sample={
+            "app_name": "Example",
+            "host": "smtp.example.com",
+            "port": 587,
+            "security": "STARTTLS",
+            "from_email": "noreply@example.com",
+            "sent_at": "2026-01-31 12:00:00 UTC",
+        },
+        priority="urgent",
+    ),
+    EmailType(
+        name="password_reset",
+        label="Password reset",
+        variables={
+            "app_name": "the application",
+            "name": "the person's name",
+            "reset_url": "the link that sets a new password",
+            "expires_minutes": "how long the link works",
+        },
+        sample={
+            "app_name": "Example",
+            "name": "Sam",
+            "reset_url": "https://example.com/reset/abc",
+            "expires_minutes": 60,
+        },
+        priority="urgent",
+        sensitive=True,
+    ),
+    EmailType(
+        name="renewal",
+        label="Renewal reminder",
+        variables={
+            "app_name": "the application",
+            "name": "the customer's name",
+            "services": "a list; each with name, expires_on, price, currency and payment_url",
+            "balance": "the customer's balance",
+            "currency": "of the balance",
+        },
+        sample={
+            "app_name": "Example",
+            "name": "Sam",
+            "services": [
+                {
+                    "name": "example.com hosting",
+                    "expires_on": "2026-02-03",
+                    "price": "49.00",
+                    "currency": "EUR",
+                    "payment_url": "https://example.com/pay/1",
+                }
+            ],
+            "balance": "12.00",
+            "currency": "EUR",
+        },
+        priority="bulk",
+        notice=True,
+    ),
+)

@@ -1,0 +1,1 @@
+"""How sending is going: the numbers on the pages and in the API."""

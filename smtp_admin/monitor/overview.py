@@ -1,0 +1,128 @@
+"""A sender's state and numbers, as the pages and the API show them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from smtp_admin.clock import now
+from smtp_admin.database import SYSTEM
+from smtp_admin.delivery.queries import Summary, summary
+from smtp_admin.installation import installation
+from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
+
+Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What stands on top of a tab.
+
+    Attributes:
+        through: whose sender carries the mail while there is none of its own; ``None`` if its
+            own does.
+        bars: the last 24 hours as heights from 0 to 1, accepted and failed.
+    """
+
+    sender: ResolvedSender
+    numbers: Summary
+    health: Health
+    headline: str
+    detail: str
+    through: ResolvedSender | None
+
+    @property
+    def bars(self) -> list[tuple[float, float]]:
+        """The last 24 hours, scaled to the busiest of them."""
+        most = max((sent + failed for sent, failed in self.numbers.hourly), default=0) or 1
+        return [(sent / most, failed / most) for sent, failed in self.numbers.hourly]
+
+    @property
+    def max_per_hour(self) -> int | None:
+        """The hourly limit."""
+        return self.sender.values.max_per_hour
+
+    @property
+    def drains_in_minutes(self) -> int | None:
+        """When the queue will be empty at the rate of the limit, or ``None`` without one."""
+        limit = self.max_per_hour
+        if not limit or not self.numbers.pending:
+            return None
+        left = max(0, limit - self.numbers.sent_this_hour)
+        over = max(0, self.numbers.pending - left)
+        return ceil(over / limit * 60)
+
+
+def card(session: Session, sender: ResolvedSender) -> Card:
+    """The card of *sender*."""
+    own = sender.sender_id if sender.configured else 0
+    numbers = summary(session, sender.partner_id, own)
+    through = None
+    if not sender.configured and sender.partner_id != SYSTEM:
+        system = sender_for_mail(session, sender.partner_id)
+        through = system if system.configured else None
+    health, headline, detail = _state(sender, numbers, through)
+    return Card(sender, numbers, health, headline, detail, through)
+
+
+def status_json(session: Session, partner_id: str | None) -> dict[str, Any]:
+    """The answer of ``GET /api/email/status``; ``None`` for all mail together."""
+    sender = sender_for_mail(session, partner_id or SYSTEM)
+    own = sender.sender_id if sender.partner_id == (partner_id or SYSTEM) else 0
+    numbers = summary(session, partner_id, own if partner_id is not None else 0)
+    return {
+        "ok": True,
+        "pending": numbers.pending,
+        "sending": numbers.sending,
+        "sent": numbers.sent,
+        "failed": numbers.dead,
+        "dead": numbers.dead,
+        "uncertain": numbers.uncertain,
+        "sent_this_hour": numbers.sent_this_hour,
+        "max_per_hour": sender.values.max_per_hour,
+        "sent_24h": numbers.sent_24h,
+        "failed_24h": numbers.failed_24h,
+        "average_seconds": numbers.average_seconds,
+        "queue_limit": installation().config.queue_limit,
+        "paused": is_paused(sender),
+        "oldest_pending_seconds": numbers.oldest_pending_seconds,
+    }
+
+
+def is_paused(sender: ResolvedSender) -> bool:
+    """Whether nothing is sent for now."""
+    return sender.paused_until is not None and sender.paused_until > now()
+
+
+def ago(moment: datetime) -> str:
+    """How long ago *moment* was, in words."""
+    seconds = max(0, int((now() - moment).total_seconds()))
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = seconds // size
+        if count:
+            return f"{count} {word}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def _state(
+    sender: ResolvedSender, numbers: Summary, through: ResolvedSender | None
+) -> tuple[Health, str, str]:
+    if sender.problems:
+        return "problem", "Not usable", " ".join(sender.problems)
+    if not sender.configured:
+        if through is not None:
+            return (
+                "ready",
+                "Using the system's sender",
+                f"Mail goes out from {through.values.from_email} until this tab is filled in.",
+            )
+        waiting = f" {numbers.pending} mails are waiting." if numbers.pending else ""
+        return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
+    if is_paused(sender):
+        return "paused", "Paused", sender.pause_reason
+    if sender.last_accepted_at is not None:
+        when = ago(sender.last_accepted_at)
+        return "delivering", "Delivering", f"Last accepted {when} by {sender.values.host}."
+    return "ready", "Ready", "Nothing has been sent yet."

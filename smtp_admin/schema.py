@@ -1,0 +1,125 @@
+"""Our own migrations with our own version table, beside whatever the host does.
+
+They share no history with the host's: a shared one would have two heads, on which the host's
+``flask db upgrade`` stops.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from smtp_admin import resources
+from smtp_admin.database import Base
+from smtp_admin.delivery import models as delivery_models
+from smtp_admin.errors import SetupError
+from smtp_admin.settings import models as settings_models
+
+log = logging.getLogger(__name__)
+
+VERSION_TABLE = "smtp_admin_alembic_version"
+UPGRADE_COMMAND = "flask smtp-admin db upgrade"
+
+#: Every module whose tables the migrations make; naming them here loads them all.
+MODELS = (settings_models, delivery_models)
+
+
+def include_object(
+    object_: Any, name: str | None, type_: str, reflected: bool, compare_to: Any
+) -> bool:
+    """For the host's Alembic ``context.configure(include_object=…)``: leave our tables alone.
+
+    Without it the host's next ``flask db migrate`` proposes to drop them, because they are in
+    its database and not in its metadata.
+    """
+    del reflected, compare_to
+    table = name if type_ == "table" else getattr(getattr(object_, "table", None), "name", None)
+    return not (table or "").startswith("smtp_admin_")
+
+
+def head() -> str:
+    """The revision that this version of the package needs."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database has, or ``None`` for none."""
+    with engine.connect() as connection:
+        return _context(connection).get_current_revision()
+
+
+def check(engine: Engine) -> None:
+    """Return if the database has our newest tables.
+
+    Raises:
+        SetupError: with the command to run.
+    """
+    found, wanted = current(engine), head()
+    if found == wanted:
+        return
+    what = "has no tables of smtp_admin yet" if found is None else f"is at {found}, not {wanted}"
+    raise SetupError(f"The database {what}.", hint=f"Run `{UPGRADE_COMMAND}`.")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has our newest tables; ``False`` also when it is away."""
+    try:
+        return current(engine) == head()
+    except SQLAlchemyError:
+        return False
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables up to *revision*."""
+    if engine.dialect.name == "sqlite":
+        # Readers and the writer no longer block each other; a lasting property of the file.
+        with engine.connect() as connection:
+            connection.execute(text("PRAGMA journal_mode=WAL"))
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the tables back to *revision*; what they held is lost."""
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def differences(engine: Engine) -> list[Any]:
+    """How the tables in the database differ from the models; empty when they do not."""
+    with engine.connect() as connection:
+        return list(compare_metadata(_context(connection, compare=True), Base.metadata))
+
+
+def include_ours(
+    object_: Any, name: str | None, type_: str, reflected: bool, compare_to: Any
+) -> bool:
+    """The other half of :func:`include_object`: our migrations see our tables only."""
+    if type_ == "table" and name == VERSION_TABLE:
+        return False
+    return not include_object(object_, name, type_, reflected, compare_to)
+
+
+def _context(connection: Connection, *, compare: bool = False) -> MigrationContext:
+    options: dict[str, Any] = {"version_table": VERSION_TABLE}
+    if compare:
+        options |= {"include_object": include_ours, "target_metadata": Base.metadata}
+    return MigrationContext.configure(connection, opts=options)
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    folder: Path = resources.folder("migrations")
+    # Alembic reads its options through configparser, to which a percent sign is special.
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config

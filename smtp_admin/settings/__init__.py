@@ -1,0 +1,1 @@
+"""Senders: whose mail goes out how, as immutable revisions with sealed passwords."""

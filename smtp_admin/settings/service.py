@@ -1,0 +1,160 @@
+"""Save a sender's settings as its next revision."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from smtp_admin.clock import now
+from smtp_admin.config import Rate
+from smtp_admin.database import database_now
+from smtp_admin.errors import Conflict, InvalidInput, RateLimited
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.settings.models import Audit, Sender, SenderRevision
+from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.settings.values import SenderValues
+from smtp_admin.signals import settings_changed
+
+
+def save_settings(
+    session: Session,
+    partner_id: str,
+    values: SenderValues,
+    *,
+    password: str,
+    expected_revision: int,
+    actor: Actor,
+) -> ResolvedSender:
+    """Make *values* the current settings of *partner_id*; the caller commits.
+
+    Args:
+        password: as typed; empty keeps the stored one, which is only possible for the
+            destination that it was stored for.
+        expected_revision: the revision that the person saw while editing, 0 for none.
+
+    Raises:
+        Conflict: somebody else saved in the meantime; nothing was changed.
+        InvalidInput: ``password_required``.
+        SecretError: there is no key to seal the password with.
+    """
+    current = load_sender(session, partner_id)
+    if current.revision != expected_revision:
+        raise _too_late(current)
+    sealed, set_at = _seal(current, values, password)
+    sender_id = current.sender_id or _create_sender(session, partner_id)
+    number = expected_revision + 1
+    moved: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
+        update(Sender)
+        .where(Sender.id == sender_id, Sender.current_revision == expected_revision)
+        .values(
+            current_revision=number,
+            # What was wrong may be right now: the next mail finds out.
+            paused_until=None,
+            pause_code="",
+            pause_reason="",
+            pauses=0,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if moved.rowcount != 1:
+        raise _too_late(load_sender(session, partner_id))
+    session.add(
+        SenderRevision(
+            sender_id=sender_id,
+            number=number,
+            password_sealed=sealed,
+            password_set_at=set_at,
+            created_by=actor.name or actor.email,
+            **asdict(values),
+        )
+    )
+    session.flush()
+    session.expire_all()
+    record(session, actor, partner_id, "settings.saved", f"revision {number}")
+    settings_changed.send(
+        current_app._get_current_object(),  # type: ignore[attr-defined]  # werkzeug's LocalProxy
+        session=session,
+        sender_id=sender_id,
+        partner_id=partner_id,
+        revision=number,
+    )
+    return load_sender(session, partner_id)
+
+
+def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> None:
+    """Write down who did what; the caller commits."""
+    session.add(
+        Audit(
+            actor_id=actor.id,
+            actor_email=actor.email,
+            partner_id=partner_id,
+            action=action,
+            detail=detail[:500],
+        )
+    )
+
+
+def check_rate(session: Session, actor: Actor, action: str, rate: Rate) -> None:
+    """Return if *actor* may do *action* once more.
+
+    Counted from the audit log, by the database's clock, so that several web processes share one
+    count.
+
+    Raises:
+        RateLimited: it knows when it will be possible again.
+    """
+    moment = database_now(session)
+    since = moment - timedelta(seconds=rate.seconds)
+    mine = (Audit.actor_id == actor.id, Audit.action == action, Audit.at > since)
+    if (session.scalar(select(func.count()).where(*mine)) or 0) < rate.count:
+        return
+    oldest = session.scalar(
+        select(Audit.at).where(*mine).order_by(Audit.at.desc()).offset(rate.count - 1).limit(1)
+    )
+    wait = rate.seconds if oldest is None else (oldest - since).total_seconds()
+    raise RateLimited(
+        f"That was more than {rate}. Wait a little and try again.",
+        retry_after=max(1, int(wait) + 1),
+    )
+
+
+def _seal(
+    current: ResolvedSender, values: SenderValues, typed: str
+) -> tuple[str | None, datetime | None]:
+    keyring = installation().keyring
+    destination = values.destination
+    if typed and not values.username:
+        raise InvalidInput(
+            fields={"username": ["Enter the login that belongs to this password."]},
+        )
+    if "password" in current.locked:
+        return None, None
+    password = current.password_for(destination, keyring, typed)
+    if not password:
+        return None, None
+    sealed = keyring.seal(password, owner=current.partner_id, destination=destination.binding())
+    return sealed, (now() if typed else current.password_set_at)
+
+
+def _create_sender(session: Session, partner_id: str) -> int:
+    sender = Sender(partner_id=partner_id)
+    session.add(sender)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        session.rollback()
+        raise _too_late(load_sender(session, partner_id)) from error
+    return sender.id
+
+
+def _too_late(current: ResolvedSender) -> Conflict:
+    who = current.saved_by or "Somebody else"
+    return Conflict(
+        f"{who} saved these settings while you were editing them. Nothing was overwritten.",
+        hint="Look at what is saved now, and enter your change again.",
+    )

@@ -1,0 +1,171 @@
+"""The overview, the partner list, and the SMTP tab."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.clock import now
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery.queries import follow
+from smtp_admin.errors import Conflict, RequestError, SecretError
+from smtp_admin.host import Partner
+from smtp_admin.installation import installation
+from smtp_admin.monitor.overview import Card, card
+from smtp_admin.settings.forms import SenderForm
+from smtp_admin.settings.queries import senders_of
+from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.settings.service import save_settings
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/")(overview)
+    blueprint.get("/partners")(partners)
+    blueprint.route("/system", methods=["GET", "POST"])(system)
+    blueprint.route("/partners/<partner_id>", methods=["GET", "POST"])(partner)
+
+
+@guarded(Action.SEE_OVERVIEW)
+def overview() -> ResponseReturnValue:
+    """The health of every sender that one may see."""
+    actor = web.current_actor()
+    shown: list[tuple[Partner | None, Card]] = []
+    if allowed(actor, Action.EDIT_SYSTEM_SENDER):
+        shown.append((None, card(session(), load_sender(session(), SYSTEM))))
+    shown += [
+        (one.partner, card(session(), one.sender))
+        for one in senders_of(session(), web.visible_partners())
+    ]
+    return render_template("smtp_admin/overview.html", shown=shown)
+
+
+@guarded(Action.LIST_PARTNERS)
+def partners() -> ResponseReturnValue:
+    """All partners, each with the state of its sender."""
+    found = [
+        (one.partner, card(session(), one.sender))
+        for one in senders_of(session(), web.visible_partners())
+    ]
+    return render_template("smtp_admin/partners.html", partners=found)
+
+
+@guarded(Action.EDIT_SYSTEM_SENDER)
+def system() -> ResponseReturnValue:
+    """The system's sender."""
+    return _tab(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_SENDER)
+def partner(partner_id: str) -> ResponseReturnValue:
+    """A partner's SMTP tab."""
+    return _tab(partner_id)
+
+
+def tab_url(partner_id: str, **query: Any) -> str:
+    """The address of the tab."""
+    if partner_id == SYSTEM:
+        return url_for(".system", **query)
+    return url_for(".partner", partner_id=partner_id, **query)
+
+
+def _tab(partner_id: str) -> ResponseReturnValue:
+    if request.method != "POST":
+        return show_tab(partner_id)
+    form = SenderForm(request.form)
+    sender = load_sender(session(), partner_id)
+    try:
+        values = form.cleaned(sender)
+        saved = save_settings(
+            session(),
+            partner_id,
+            values,
+            password=form.typed_password,
+            expected_revision=form.seen_revision,
+            actor=web.signed_in(),
+        )
+        session().commit()
+    except (RequestError, SecretError) as error:
+        session().rollback()
+        status = error.status if isinstance(error, RequestError) else 503
+        return show_tab(partner_id, status=status, error=error, form=form)
+    web.notify(f"Saved as revision {saved.revision}. Mail from now on goes out this way.")
+    return redirect(tab_url(partner_id), code=303)
+
+
+def show_tab(
+    partner_id: str,
+    *,
+    status: int = 200,
+    form: SenderForm | None = None,
+    error: Any = None,
+    test: Any = None,
+    test_error: RequestError | None = None,
+    mail_error: RequestError | None = None,
+    keep: bool = False,
+) -> ResponseReturnValue:
+    """The tab, with what was entered if something was, and what came of it.
+
+    Args:
+        test: the result of a connection test, to be shown beside the form.
+        keep: show what was entered rather than what is saved.
+    """
+    sender = load_sender(session(), partner_id)
+    entered = bool(error or test or test_error or mail_error or keep) and "host" in request.form
+    if form is None:
+        form = SenderForm(request.form if entered else None)
+        if not entered:
+            form.fill(sender)
+    complaints = getattr(error or test_error or mail_error, "fields", {})
+    for name, texts in complaints.items():
+        if name in form and not form[name].errors:
+            form[name].errors = list(texts)
+    if isinstance(error, Conflict):
+        # The next try must be made knowing what was saved meanwhile.
+        form.revision.data = str(sender.revision)
+    followed = None
+    if mail := request.args.get("mail"):
+        followed = follow(session(), mail[:32], partner_id)
+    page = render_template(
+        "smtp_admin/tab.html",
+        partner_id=partner_id,
+        partner=web.current_partner() if partner_id != SYSTEM else None,
+        sender=sender,
+        form=form,
+        card=card(session(), sender),
+        error=error,
+        test=test,
+        test_error=test_error,
+        mail_error=mail_error,
+        followed=followed,
+        to=request.form.get("to") or _own_address(),
+        password_age=_age(sender),
+        has_keys=bool(installation().keyring),
+        urls=_urls(partner_id),
+    )
+    return page, status
+
+
+def _own_address() -> str:
+    actor = web.current_actor()
+    return actor.email if actor else ""
+
+
+def _age(sender: ResolvedSender) -> int | None:
+    return None if sender.password_set_at is None else (now() - sender.password_set_at).days
+
+
+def _urls(partner_id: str) -> dict[str, str]:
+    if partner_id == SYSTEM:
+        return {
+            "save": url_for(".system"),
+            "test": url_for(".test_system"),
+            "mail": url_for(".send_system_test"),
+        }
+    return {
+        "save": url_for(".partner", partner_id=partner_id),
+        "test": url_for(".test_partner", partner_id=partner_id),
+        "mail": url_for(".send_partner_test", partner_id=partner_id),
+    }

@@ -1,0 +1,19 @@
+"""What a lower floor tells a higher one, and what a host may listen to (blinker signals)."""
+
+from blinker import Namespace
+
+_signals = Namespace()
+
+#: The settings of a sender changed. Sender: the Flask app. Arguments: ``sender_id``,
+#: ``partner_id``, ``revision`` (int). Sent inside the transaction that changes them.
+settings_changed = _signals.signal("settings-changed")
+
+#: A delivery was accepted by a mail server. Arguments: ``message_id``, ``recipient``,
+#: ``partner_id``. Sent by the worker after the result is committed.
+delivery_sent = _signals.signal("delivery-sent")
+
+#: A delivery became a dead letter. Arguments as :data:`delivery_sent`, and ``reason`` (a sentence).
+delivery_dead = _signals.signal("delivery-dead")
+
+#: A sender paused itself. Arguments: ``sender_id``, ``partner_id``, ``code``, ``reason``.
+sender_paused = _signals.signal("sender-paused")

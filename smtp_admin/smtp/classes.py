@@ -1,0 +1,203 @@
+"""What a failure while sending means for the message, and for the sender.
+
+The table of every worker's decisions. A *channel* failure is the sender's: the mail goes back
+unharmed, and the sender pauses. A *temporary* one is this message's: it waits and is tried again.
+A *permanent* one makes a dead letter. *Uncertain* means that the reply after the final dot was
+lost: the server may have the mail or not (RFC 1047).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.reply import Reply
+
+
+class Verdict(Enum):
+    """What becomes of the message."""
+
+    ACCEPTED = "accepted"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+    UNCERTAIN = "uncertain"
+    RELEASED = "released"
+
+
+class Channel(Enum):
+    """What becomes of the sender."""
+
+    FINE = "fine"
+    #: Unreachable, overloaded or strange: pause and probe again soon.
+    DOWN = "down"
+    #: Its settings are wrong: nothing but a change of them will help; probe seldom.
+    MISCONFIGURED = "misconfigured"
+    #: It sends too fast for its provider: pause, then go on.
+    LIMITED = "limited"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on one message, the state of the sender, and why.
+
+    Attributes:
+        bad_address: the recipient's address itself is wrong (RFC 3463 class 5.1.x).
+    """
+
+    verdict: Verdict
+    channel: Channel = Channel.FINE
+    reason: str = ""
+    reply: Reply | None = None
+    code: str = ""
+    bad_address: bool = False
+
+
+_MISCONFIGURED_CODES = {
+    "auth_failed",
+    "auth_not_offered",
+    "certificate_error",
+    "destination_not_allowed",
+    "password_required",
+    "tls_not_offered",
+}
+# Replies that speak of the sender's rate, not of this message.
+_RATE_WORDS = re.compile(
+    r"rate limit|rate-limit|too many (?:messages|mails|emails)|sending limit|quota exceeded for"
+    r"|exceeded (?:the|your|its)? ?(?:max|hourly|daily|sending)|throttl|max emails per hour",
+    re.IGNORECASE,
+)
+_RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (454, "4.7.0"), (550, "5.4.5")}
+# Refusals of the From domain as a whole: authentication records are missing.
+_SENDER_POLICY = {"5.7.26", "5.7.515"}
+_CLOSING = 421
+_AUTH_REQUIRED = {530, 534, 535}
+
+
+def of_opening(failure: SMTPFailure) -> Outcome:
+    """A failure before ``MAIL FROM``: always the sender's, never the message's."""
+    if failure.reply is not None and is_rate(failure.reply):
+        channel = Channel.LIMITED
+    elif failure.code in _MISCONFIGURED_CODES:
+        channel = Channel.MISCONFIGURED
+    else:
+        channel = Channel.DOWN
+    return Outcome(Verdict.RELEASED, channel, failure.message, failure.reply, failure.code)
+
+
+def of_broken_conversation(failure: SMTPFailure, *, after_dot: bool) -> Outcome:
+    """Connection lost, silence or nonsense while a message was under way.
+
+    Before the final dot the server has nothing (RFC 5321 section 3.8); after it, nobody knows.
+    """
+    verdict = Verdict.UNCERTAIN if after_dot else Verdict.RELEASED
+    return Outcome(verdict, Channel.DOWN, failure.message, failure.reply, failure.code)
+
+
+def of_mail(reply: Reply) -> Outcome:
+    """A refusal of ``MAIL FROM``."""
+    general = _general(reply)
+    if general is not None:
+        return general
+    if reply.permanent:
+        return Outcome(
+            Verdict.PERMANENT,
+            reason="The server refused the sender address.",
+            reply=reply,
+            code="sender_refused",
+        )
+    return _temporary(reply)
+
+
+def of_recipient(reply: Reply) -> Outcome:
+    """A refusal of ``RCPT TO``."""
+    general = _general(reply)
+    if general is not None:
+        return general
+    if reply.permanent:
+        bad_address = (reply.enhanced or "").startswith("5.1.")
+        return Outcome(
+            Verdict.PERMANENT,
+            reason="The server refused the recipient.",
+            reply=reply,
+            code="recipient_refused",
+            bad_address=bad_address,
+        )
+    return _temporary(reply)
+
+
+def of_data(reply: Reply) -> Outcome:
+    """The reply after the final dot, or a refusal of ``DATA``."""
+    if reply.positive:
+        return Outcome(Verdict.ACCEPTED, reply=reply)
+    general = _general(reply)
+    if general is not None:
+        return general
+    if reply.permanent:
+        return Outcome(
+            Verdict.PERMANENT,
+            reason="The server refused the message.",
+            reply=reply,
+            code="message_refused",
+        )
+    return _temporary(reply)
+
+
+def is_rate(reply: Reply) -> bool:
+    """Whether *reply* says that the sender sends too fast or too much."""
+    if reply.positive:
+        return False
+    return (reply.code, reply.enhanced) in _RATE_CODES or bool(_RATE_WORDS.search(reply.text))
+
+
+def _general(reply: Reply) -> Outcome | None:
+    """What a reply means wherever it comes, or ``None``."""
+    if is_rate(reply):
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.LIMITED,
+            "The provider says that this sender sends too fast.",
+            reply,
+            "rate_limited",
+        )
+    if reply.code == _CLOSING:
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.DOWN,
+            "The server is closing down or overloaded.",
+            reply,
+            "server_refused",
+        )
+    if reply.code in _AUTH_REQUIRED:
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.MISCONFIGURED,
+            "The server wants a login for this.",
+            reply,
+            "auth_failed",
+        )
+    if reply.enhanced in _SENDER_POLICY:
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.MISCONFIGURED,
+            "The receiving side does not accept mail from this domain without SPF and DKIM.",
+            reply,
+            "sender_refused",
+        )
+    if not (reply.temporary or reply.permanent):
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.DOWN,
+            "The server answered out of turn.",
+            reply,
+            "not_smtp",
+        )
+    return None
+
+
+def _temporary(reply: Reply) -> Outcome:
+    return Outcome(
+        Verdict.TEMPORARY,
+        reason="The server asked to try again later.",
+        reply=reply,
+        code="server_refused",
+    )

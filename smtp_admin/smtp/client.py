@@ -1,0 +1,416 @@
+"""A hardened SMTP client (RFC 5321) on one connection.
+
+It differs from the standard library's in what an attacker or a broken server can do to it: every
+wait has an absolute deadline, a reply has a largest size, exactly one login is tried, only
+``235`` is a login, bytes that arrive before the encryption starts end the connection, and no
+reply carries the password back into a message or log.
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.failure import SMTPFailure, Step
+from smtp_admin.smtp.redaction import Redactor
+from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+
+log = logging.getLogger("smtp_admin.smtp")
+
+Returned = TypeVar("Returned")
+
+_READY = 220
+_GO_AHEAD = 334
+_LOGGED_IN = 235
+_START_MAIL = 354
+_AUTH_TEMPORARY = 454
+_CLOSING = 421
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for what, in seconds (RFC 5321 section 4.5.3.2, shortened where safe).
+
+    Attributes:
+        connect: for name and connection.
+        command: for the reply to one command, and for the TLS handshake.
+        body_rate: bytes per second that a slow server must take at least.
+        final_dot: for the reply after the message. Long, because giving up early sends twice.
+    """
+
+    connect: float = 10.0
+    command: float = 60.0
+    body_rate: int = 50_000
+    final_dot: float = 600.0
+
+
+class SMTPClient:
+    """One conversation with one server.
+
+    Args:
+        wire: the connection.
+        timeouts: how long to wait for each answer.
+        overall: when to stop altogether, if the whole conversation has a limit.
+        redact: takes the password out of what the server says.
+    """
+
+    def __init__(
+        self, wire: Wire, *, timeouts: Timeouts, overall: Deadline | None, redact: Redactor
+    ) -> None:
+        self._wire = wire
+        self._timeouts = timeouts
+        self._overall = overall
+        self._redact = redact
+        self.extensions: dict[str, str] = {}
+
+    @property
+    def wire(self) -> Wire:
+        """The connection underneath."""
+        return self._wire
+
+    @property
+    def auth_methods(self) -> list[str]:
+        """The login mechanisms that the server offers."""
+        return self.extensions.get("AUTH", "").upper().split()
+
+    def greeting(self) -> Reply:
+        """Wait for the server's first words.
+
+        Raises:
+            SMTPFailure: ``not_smtp``, ``server_refused``, ``timeout`` or ``connection_lost``.
+        """
+        reply = self._read("greeting")
+        if reply.code != _READY:
+            raise SMTPFailure(
+                "server_refused",
+                "greeting",
+                "The server does not accept connections from here now.",
+                hint="It may be overloaded, or may refuse this platform's address. Its own words "
+                "say more.",
+                reply=reply,
+            )
+        return reply
+
+    def ehlo(self, name: str) -> Reply:
+        """Introduce ourselves as *name* and read what the server can do.
+
+        Raises:
+            SMTPFailure: the server refuses to talk, or only speaks the protocol of 1982.
+        """
+        reply = self.command("ehlo", f"EHLO {name}")
+        if not reply.positive:
+            raise SMTPFailure(
+                "server_refused",
+                "ehlo",
+                "The server refused our introduction.",
+                hint="The operator can set the name we introduce ourselves with "
+                "(SMTP_ADMIN_EHLO_NAME).",
+                reply=reply,
+            )
+        self.extensions = {}
+        for line in reply.lines[1:]:
+            keyword, _, parameters = line.strip().partition(" ")
+            # Old servers write "AUTH=LOGIN"; the standard form comes beside it where it matters.
+            if keyword and "=" not in keyword:
+                self.extensions[keyword.upper()] = parameters.strip()
+        return reply
+
+    def starttls(self) -> Reply:
+        """Ask for encryption; :meth:`encrypt` must follow.
+
+        Raises:
+            SMTPFailure: it is not offered, or refused, or something was slipped in behind the
+                reply (CVE-2011-0411).
+        """
+        if "STARTTLS" not in self.extensions:
+            raise SMTPFailure(
+                "tls_not_offered",
+                "starttls",
+                "The server does not offer STARTTLS on this port, so we stopped before anything "
+                "secret was sent.",
+                hint="Try port 587, or port 465 with SSL.",
+            )
+        reply = self.command("starttls", "STARTTLS")
+        if reply.code != _READY:
+            raise SMTPFailure(
+                "tls_failed",
+                "starttls",
+                "The server offers encryption but did not start it.",
+                hint="This is a problem of the server. Try again later, or port 465 with SSL.",
+                reply=reply,
+            )
+        if self._wire.pending:
+            raise SMTPFailure(
+                "tls_failed",
+                "starttls",
+                "Something was slipped into the connection before the encryption began.",
+                hint="This can be an attack on the connection. Nothing secret was sent.",
+            )
+        return reply
+
+    def encrypt(self, context: ssl.SSLContext, server_hostname: str) -> None:
+        """Do the TLS handshake and, unless told otherwise, check the certificate.
+
+        Raises:
+            SMTPFailure: ``certificate_error``, ``tls_failed``, ``timeout`` or
+                ``connection_lost``.
+        """
+        deadline = self._deadline(self._timeouts.command)
+        try:
+            self._guard("tls", lambda: self._wire.start_tls(context, server_hostname, deadline))
+        except ssl.SSLCertVerificationError as error:
+            raise _certificate_failure(error, server_hostname) from error
+        except ssl.SSLError as error:
+            raise _tls_failure(error) from error
+        self.extensions = {}
+
+    def login(self, username: str, password: str) -> tuple[str, Reply]:
+        """Log in, once, by the one mechanism that suits; returns its name and the reply.
+
+        A second try with another mechanism would count as another failed login and locks
+        accounts. Passwords are sent as UTF-8 (RFC 4616).
+
+        Raises:
+            SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
+        """
+        mechanism = self._choose_mechanism()
+        self._transcribe("C", f"AUTH {mechanism} {'*****'}")
+        if mechanism == "PLAIN":
+            token = b"\0" + username.encode("utf-8") + b"\0" + password.encode("utf-8")
+            reply = self._secret(f"AUTH PLAIN {_base64(token)}")
+        elif mechanism == "LOGIN":
+            reply = self._secret("AUTH LOGIN")
+            for answer in (username, password):
+                if reply.code != _GO_AHEAD:
+                    break
+                reply = self._secret(_base64(answer.encode("utf-8")))
+        else:
+            reply = self._secret("AUTH CRAM-MD5")
+            if reply.code == _GO_AHEAD:
+                reply = self._secret(_cram_md5(reply.text, username, password))
+        if reply.code != _LOGGED_IN:
+            raise _login_failure(reply)
+        return mechanism, reply
+
+    def command(self, step: Step, line: str) -> Reply:
+        """Send one command and return its reply, whatever it says.
+
+        Raises:
+            SMTPFailure: ``timeout``, ``connection_lost`` or ``not_smtp``.
+        """
+        self._transcribe("C", line)
+        self.write(step, line.encode("utf-8") + b"\r\n")
+        return self._read(step)
+
+    def write(self, step: Step, data: bytes, *, seconds: float | None = None) -> None:
+        """Send bytes as they are, within *seconds* (default: those of a command)."""
+        deadline = self._deadline(self._timeouts.command if seconds is None else seconds)
+        self._guard(step, lambda: self._wire.write(data, deadline))
+
+    def read(self, step: Step, *, seconds: float | None = None) -> Reply:
+        """The next reply, whatever it says."""
+        return self._read(step, seconds)
+
+    def mail(self, sender: str, *, parameters: str = "") -> Reply:
+        """``MAIL FROM``."""
+        return self.command("sender", f"MAIL FROM:<{sender}>{parameters}")
+
+    def recipient(self, address: str, *, step: Step = "recipient") -> Reply:
+        """``RCPT TO``."""
+        return self.command(step, f"RCPT TO:<{address}>")
+
+    def reset(self) -> Reply:
+        """``RSET``: forget the mail that was begun."""
+        return self.command("sender", "RSET")
+
+    def quit(self, *, seconds: float = 5.0) -> Reply | None:
+        """Say goodbye and close. Never raises: what was agreed before stands."""
+        try:
+            deadline = Deadline(seconds)
+            self._wire.write(b"QUIT\r\n", deadline)
+            self._transcribe("C", "QUIT")
+            reply = self._wire.read_reply(deadline)
+            self._transcribe("S", str(reply))
+        except (WireClosed, WireTimeout, WireGarbage, ssl.SSLError):
+            return None
+        else:
+            return reply
+        finally:
+            self._wire.close()
+
+    def body_seconds(self, size: int) -> float:
+        """How long a message of *size* bytes may take to be sent."""
+        return self._timeouts.command + size / self._timeouts.body_rate
+
+    @property
+    def final_dot_seconds(self) -> float:
+        """How long to wait for the reply after the message."""
+        return self._timeouts.final_dot
+
+    def _choose_mechanism(self) -> str:
+        offered = self.auth_methods
+        # On a connection that anybody can read, the one that does not show the password.
+        order = ("PLAIN", "LOGIN", "CRAM-MD5") if self._wire.tls else ("CRAM-MD5", "PLAIN", "LOGIN")
+        for mechanism in order:
+            if mechanism in offered:
+                return mechanism
+        if offered:
+            raise SMTPFailure(
+                "auth_not_offered",
+                "auth",
+                f"The server only offers logins that we do not have: {', '.join(offered)}.",
+                hint="It may want OAuth2 instead of a password. Ask your provider for an app "
+                "password or another host for programs that send mail.",
+            )
+        hint = (
+            "Many servers offer a login only over an encrypted connection: choose STARTTLS or SSL."
+            if self._wire.tls is None
+            else "If this server needs no login, leave the login empty. Otherwise try port 587."
+        )
+        raise SMTPFailure("auth_not_offered", "auth", "The server offers no login here.", hint=hint)
+
+    def _secret(self, line: str) -> Reply:
+        self.write("auth", line.encode("ascii") + b"\r\n")
+        return self._read("auth")
+
+    def _deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds, self._overall)
+
+    def _read(self, step: Step, seconds: float | None = None) -> Reply:
+        deadline = self._deadline(self._timeouts.command if seconds is None else seconds)
+        reply = self._guard(step, lambda: self._wire.read_reply(deadline))
+        reply = Reply(reply.code, tuple(map(self._redact, reply.lines)))
+        self._transcribe("S", str(reply))
+        return reply
+
+    def _transcribe(self, who: str, line: str) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s", who, self._redact(line))
+
+    @staticmethod
+    def _guard(step: Step, act: Callable[[], Returned]) -> Returned:
+        try:
+            return act()
+        except WireTimeout as error:
+            raise SMTPFailure(
+                "timeout",
+                step,
+                "The server stopped answering.",
+                hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
+            ) from error
+        except WireGarbage as error:
+            raise SMTPFailure(
+                "not_smtp",
+                step,
+                "What answers there is not a mail server, or a broken one.",
+                hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
+            ) from error
+        except WireClosed as error:
+            raise SMTPFailure(
+                "connection_lost",
+                step,
+                "The server closed the connection.",
+                hint=_HANG_UP.get(step, "Try again in a few minutes."),
+            ) from error
+
+
+_SILENCE: dict[Step, str] = {
+    "greeting": "Connected, but not a word. If this is port 465, choose SSL: there the server "
+    "waits for encryption first. Otherwise a firewall may stand in between.",
+    "tls": "The server did not finish the encryption handshake. Check port and security.",
+}
+_HANG_UP: dict[Step, str] = {
+    "greeting": "It hung up before its first word. It may refuse this platform's address, or "
+    "expect encryption at once: if this is port 465, choose SSL.",
+    "tls": "It hung up during the encryption handshake. Check that port and security fit: "
+    "465 goes with SSL, 587 with STARTTLS.",
+    "auth": "It hung up during the login, as some servers do after too many failed ones.",
+}
+
+
+_EXPIRED = "The operator of the mail server must renew it."
+_TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
+_OTHER_NAME = (
+    "Use the host name that your provider documents; an alias of your own domain often leads to "
+    "the provider's server but is not in its certificate."
+)
+_SELF_SIGNED = (
+    "Install a certificate of a public authority on the mail server, or let the platform's "
+    "operator add your private one (SMTP_ADMIN_CA_FILE)."
+)
+_UNTRUSTED = (
+    "The mail server may not send its intermediate certificates, or may use a private authority "
+    "that the platform's operator can add (SMTP_ADMIN_CA_FILE)."
+)
+
+
+def _certificate_failure(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailure:
+    reason = (error.verify_message or "it cannot be checked").rstrip(".")
+    lowered = reason.lower()
+    if "expired" in lowered:
+        message, hint = "The server's certificate has expired.", _EXPIRED
+    elif "not yet valid" in lowered:
+        message, hint = "The server's certificate is not valid yet.", _TOO_EARLY
+    elif "mismatch" in lowered or "not valid for" in lowered:
+        message, hint = f"The server's certificate is for another name than {host}.", _OTHER_NAME
+    elif "self" in lowered and "signed" in lowered and "chain" not in lowered:
+        message = "The server's certificate is self-signed: nobody vouches for it."
+        hint = _SELF_SIGNED
+    else:
+        message, hint = f"The server's certificate cannot be trusted: {reason}.", _UNTRUSTED
+    return SMTPFailure("certificate_error", "certificate", message, hint=hint)
+
+
+def _tls_failure(error: ssl.SSLError) -> SMTPFailure:
+    if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
+        return SMTPFailure(
+            "tls_failed",
+            "tls",
+            "The server does not speak encryption at once on this port.",
+            hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
+        )
+    return SMTPFailure(
+        "tls_failed",
+        "tls",
+        "No encryption could be agreed with the server.",
+        hint="It may only know versions older than TLS 1.2, which are broken. Technical reason: "
+        f"{(error.reason or 'unknown').replace('_', ' ').lower()}.",
+    )
+
+
+def _login_failure(reply: Reply) -> SMTPFailure:
+    if reply.code in {_AUTH_TEMPORARY, _CLOSING}:
+        return SMTPFailure(
+            "server_refused",
+            "auth",
+            "The server cannot check logins right now.",
+            hint="Nothing is wrong with the password as far as one can tell. Try again later.",
+            reply=reply,
+        )
+    return SMTPFailure(
+        "auth_failed",
+        "auth",
+        "The server refused the user name or password.",
+        hint="Check both, and for which program they are meant: Gmail, Yahoo and Outlook want an "
+        "app password, services such as SendGrid an API key.",
+        reply=reply,
+    )
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _cram_md5(challenge: str, username: str, password: str) -> str:
+    try:
+        nonce = base64.b64decode(challenge, validate=True)
+    except ValueError:
+        nonce = challenge.encode("utf-8")
+    digest = hmac.new(password.encode("utf-8"), nonce, hashlib.md5).hexdigest()
+    return _base64(f"{username} {digest}".encode())

@@ -1,0 +1,73 @@
+"""How talking to a mail server can fail: a stable code, the step, the server's words."""
+
+from typing import Literal, get_args
+
+from smtp_admin.errors import SMTPAdminError
+from smtp_admin.smtp.reply import Reply
+
+Step = Literal[
+    "validate",
+    "dns",
+    "connect",
+    "greeting",
+    "ehlo",
+    "starttls",
+    "tls",
+    "certificate",
+    "auth",
+    "sender",
+    "recipient",
+    "data",
+    "quit",
+]
+Code = Literal[
+    "missing_host",
+    "invalid_input",
+    "destination_not_allowed",
+    "password_required",
+    "dns_failed",
+    "connection_refused",
+    "unreachable",
+    "timeout",
+    "not_smtp",
+    "tls_not_offered",
+    "tls_failed",
+    "certificate_error",
+    "auth_not_offered",
+    "auth_failed",
+    "sender_refused",
+    "server_refused",
+    "connection_lost",
+    "rate_limited",
+]
+CODES: tuple[str, ...] = get_args(Code)
+
+
+class SMTPFailure(SMTPAdminError):
+    """A conversation with a mail server failed.
+
+    Args:
+        code: what went wrong, stable over versions.
+        step: where in the conversation.
+        message: one sentence for a person.
+        hint: what to do about it.
+        reply: the server's reply, if one caused it. Secrets in it are already redacted.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        step: Step,
+        message: str,
+        *,
+        hint: str = "",
+        reply: Reply | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code: Code = code
+        self.step: Step = step
+        self.reply = reply
+
+    def __str__(self) -> str:
+        words = f"{self.message} ({self.reply})" if self.reply else self.message
+        return f"{words} [{self.code} at {self.step}]"

@@ -1,0 +1,185 @@
+"""The socket: whole replies in, whole commands out, each within a deadline and a size.
+
+A hostile server can answer one byte at a time, or with lines without end (3 GB of memory in six
+seconds with the standard library's client). Both end here.
+"""
+
+import re
+import socket
+import ssl
+from contextlib import suppress
+
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.reply import Reply
+
+_MAX_REPLY_BYTES = 64 * 1024
+_MAX_REPLY_LINES = 100
+_CHUNK = 64 * 1024
+_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
+
+
+class WireClosed(Exception):
+    """The server closed or reset the connection."""
+
+
+class WireTimeout(Exception):
+    """The deadline passed."""
+
+
+class WireGarbage(Exception):
+    """What came is no SMTP reply; its text is not kept, because it may be another service's."""
+
+
+class Wire:
+    """A connection, plain at first, perhaps encrypted later."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection."""
+        return str(self._sock.getsockname()[0])
+
+    @property
+    def peer_address(self) -> str:
+        """The server's address."""
+        return str(self._sock.getpeername()[0])
+
+    @property
+    def tls(self) -> ssl.SSLSocket | None:
+        """The encrypted socket, once it is one."""
+        return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+
+    @property
+    def pending(self) -> bool:
+        """Whether something came that nobody has read yet."""
+        return bool(self._buffer)
+
+    def is_idle(self) -> bool:
+        """Whether the connection is open and silent, as it should be between two mails.
+
+        A server that sends something unasked (a ``421`` before it closes) is not.
+        """
+        if self._buffer:
+            return False
+        self._sock.settimeout(0)
+        try:
+            received = self._sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        self._buffer += received
+        return False
+
+    def start_tls(self, context: ssl.SSLContext, server_hostname: str, deadline: Deadline) -> None:
+        """Encrypt the connection.
+
+        Raises:
+            ssl.SSLError: the handshake failed; ``SSLCertVerificationError`` for the certificate.
+            WireTimeout: it took too long.
+            WireClosed: the server went away.
+        """
+        plain = self._sock
+        plain.settimeout(max(deadline.remaining(), 0.001))
+        try:
+            # Wrapping a connection that was reset already would leak it (Python 3.11).
+            plain.getpeername()
+            self._sock = context.wrap_socket(plain, server_hostname=server_hostname)
+        except TimeoutError as error:
+            raise WireTimeout from error
+        except ssl.SSLEOFError as error:
+            raise WireClosed from error
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            raise WireClosed from error
+
+    def write(self, data: bytes, deadline: Deadline) -> None:
+        """Send all of *data*.
+
+        Raises:
+            WireTimeout: the server did not take it in time.
+            WireClosed: the server went away.
+        """
+        view = memoryview(data)
+        while view:
+            try:
+                self._sock.settimeout(self._time_left(deadline))
+                sent = self._sock.send(view[: 1 << 20])
+            except TimeoutError as error:
+                raise WireTimeout from error
+            except OSError as error:
+                raise WireClosed from error
+            view = view[sent:]
+
+    def read_reply(self, deadline: Deadline) -> Reply:
+        """The next reply, all of its lines.
+
+        Raises:
+            WireTimeout: it was not complete in time.
+            WireClosed: the server went away.
+            WireGarbage: it is no SMTP reply, or too large for one.
+        """
+        code = b""
+        lines: list[str] = []
+        size = 0
+        while True:
+            line = self._read_line(deadline, _MAX_REPLY_BYTES - size)
+            size += len(line)
+            found = _LINE.fullmatch(line.rstrip(b"\r\n"))
+            if found is None or (code and found[1] != code) or len(lines) >= _MAX_REPLY_LINES:
+                raise WireGarbage
+            code = found[1]
+            lines.append(_printable(found[3]))
+            if found[2] != b"-":
+                return Reply(int(code), tuple(lines))
+
+    def shut_down(self) -> None:
+        """End the connection from another thread: whoever waits on it stops waiting."""
+        with suppress(OSError):
+            # The method of the plain socket: TLS must not begin a closing handshake here.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection, whatever state it is in."""
+        with suppress(OSError):
+            self._sock.close()
+
+    def _read_line(self, deadline: Deadline, limit: int) -> bytes:
+        start = 0
+        while True:
+            end = self._buffer.find(b"\n", start)
+            if end >= 0:
+                if end >= limit:
+                    raise WireGarbage
+                line = bytes(self._buffer[: end + 1])
+                del self._buffer[: end + 1]
+                return line
+            start = len(self._buffer)
+            if start >= limit:
+                raise WireGarbage
+            try:
+                self._sock.settimeout(self._time_left(deadline))
+                received = self._sock.recv(_CHUNK)
+            except TimeoutError as error:
+                raise WireTimeout from error
+            except OSError as error:
+                raise WireClosed from error
+            if not received:
+                raise WireClosed
+            self._buffer += received
+
+    @staticmethod
+    def _time_left(deadline: Deadline) -> float:
+        left = deadline.remaining()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def _printable(raw: bytes) -> str:
+    text = raw.decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

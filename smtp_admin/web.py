@@ -1,0 +1,277 @@
+"""What every page and JSON answer has in common: who asks, what is refused, how errors look."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    g,
+    jsonify,
+    render_template,
+    request,
+    session,
+)
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError, validate_csrf
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from wtforms.validators import ValidationError
+
+from smtp_admin import resources
+from smtp_admin.access import Action, action_of, allowed, require
+from smtp_admin.errors import (
+    CSRFFailed,
+    Forbidden,
+    NotFound,
+    RequestError,
+    SecretError,
+    SetupError,
+    SMTPAdminError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from smtp_admin.host import Actor, Partner
+from smtp_admin.installation import installation
+
+log = logging.getLogger(__name__)
+
+#: Forms and JSON of ours are small; anything larger is not from our pages.
+MOST_REQUEST_BYTES = 256 * 1024
+_NOTICE = "smtp_admin_notice"
+_CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def current_actor() -> Actor | None:
+    """Who is signed in; the host is asked once per request."""
+    if "smtp_admin_actor" not in g:
+        g.smtp_admin_actor = installation().host.current_actor()
+    actor: Actor | None = g.smtp_admin_actor
+    return actor
+
+
+def signed_in() -> Actor:
+    """Who is signed in.
+
+    Raises:
+        Unauthenticated: nobody.
+    """
+    actor = current_actor()
+    if actor is None:
+        raise Unauthenticated
+    return actor
+
+
+def current_partner() -> Partner:
+    """The partner that the page's address names; the guard has looked it up."""
+    partner: Partner = g.smtp_admin_partner
+    return partner
+
+
+def visible_partners() -> list[Partner]:
+    """The partners whose settings the present actor may edit, by name."""
+    actor = current_actor()
+    partners = installation().host.partners()
+    mine = [one for one in partners if allowed(actor, Action.EDIT_PARTNER_SENDER, one.id)]
+    return sorted(mine, key=lambda one: one.name.casefold())
+
+
+def notify(text: str) -> None:
+    """Show *text* once, on the next page of ours.
+
+    Not by Flask's ``flash``: a host's layout may show those too, and then they stand there twice.
+    """
+    session[_NOTICE] = text
+
+
+def notice() -> str:
+    """What :func:`notify` was told, once."""
+    return str(session.pop(_NOTICE, ""))
+
+
+def wants_json() -> bool:
+    """Whether the caller is a script: everything but a browser that submits a form or reads."""
+    if request.is_json:
+        return True
+    accepted = request.accept_mimetypes
+    return accepted["text/html"] <= accepted["application/json"]
+
+
+def protect(blueprint: Blueprint) -> Blueprint:
+    """Add the guard, the token check and the error pages to *blueprint*."""
+    blueprint.before_request(_limit_size)
+    blueprint.before_request(_guard)
+    blueprint.before_request(_check_token)
+    blueprint.before_request(_check_schema)
+    blueprint.register_error_handler(SMTPAdminError, _answer_error)
+    blueprint.register_error_handler(CSRFError, lambda _: _answer_error(CSRFFailed()))
+    blueprint.register_error_handler(HTTPException, _answer_http_error)
+    blueprint.register_error_handler(DBAPIError, _answer_database_error)
+    blueprint.register_error_handler(Exception, _answer_unexpected)
+    blueprint.after_request(_harden)
+    return blueprint
+
+
+def make_blueprint(prefix: str) -> Blueprint:
+    """The blueprint of the pages, without views yet."""
+    return protect(
+        Blueprint(
+            "smtp_admin",
+            __name__,
+            url_prefix=prefix,
+            template_folder=str(resources.folder("templates")),
+            static_folder=str(resources.folder("static")),
+            static_url_path="/static",
+        )
+    )
+
+
+def _limit_size() -> None:
+    if (request.content_length or 0) > MOST_REQUEST_BYTES:
+        raise TooLarge("This request is too large.")
+    request.max_content_length = MOST_REQUEST_BYTES
+
+
+def _guard() -> None:
+    """Refuse whatever is not explicitly allowed; look up the partner that the address names."""
+    endpoint = request.endpoint or ""
+    if endpoint.endswith(".static"):
+        return
+    action = action_of(current_app.view_functions.get(endpoint))
+    if action is None:
+        raise Forbidden
+    partner_id = (request.view_args or {}).get("partner_id")
+    require(current_actor(), action, partner_id)
+    if partner_id is not None:
+        partner = installation().host.partner(partner_id)
+        if partner is None:
+            raise NotFound
+        g.smtp_admin_partner = partner
+
+
+def _check_token() -> None:
+    """Our own check: the host may have none, or may have one that answers in HTML."""
+    if request.method not in _CHANGING or not current_app.config.get("WTF_CSRF_ENABLED", True):
+        return
+    if g.get("csrf_valid", False):  # the host's CSRFProtect was here before
+        return
+    token = request.headers.get("X-CSRFToken") or request.headers.get("X-CSRF-Token")
+    try:
+        validate_csrf(token or request.form.get("csrf_token"))
+    except ValidationError as error:
+        raise CSRFFailed from error
+
+
+def _check_schema() -> None:
+    from smtp_admin import schema  # above this floor; loads Alembic
+
+    here = installation()
+    if here.parts.get("schema_is_current") or (request.endpoint or "").endswith(".static"):
+        return
+    try:
+        schema.check(here.db.engine)
+    except SetupError as error:
+        raise Unavailable(error.message, hint=error.hint) from error
+    here.parts["schema_is_current"] = True
+
+
+def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
+    """The one form of every JSON error of the product."""
+    return {
+        "ok": False,
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "step": more.pop("step", None),
+            "hint": error.hint,
+            "reply": more.pop("reply", None),
+            "fields": getattr(error, "fields", {}),
+        },
+        "connection": more.pop("connection", {}),
+        "steps": more.pop("steps", []),
+        **more,
+    }
+
+
+def answer_json(
+    body: Mapping[str, Any], status: int = 200, retry_after: int | None = None
+) -> Response:
+    """*body* as a JSON answer that nobody caches."""
+    response = jsonify(body)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
+    if isinstance(error, SecretError | SetupError):
+        error = Unavailable(error.message, hint=error.hint)
+    status = error.status if isinstance(error, RequestError) else 500
+    retry_after = error.retry_after if isinstance(error, RequestError) else None
+    if wants_json():
+        return answer_json(envelope(error), status, retry_after)
+    if isinstance(error, Unauthenticated):
+        url = installation().host.sign_in_url(request.full_path.rstrip("?"))
+        if url is not None:
+            return Response(status=302, headers={"Location": url})
+    page = render_template("smtp_admin/error.html", error=error, status=status)
+    response = current_app.make_response((page, status))
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer_error(TooLarge("This request is too large."))
+    if error.code is None or error.code < 400:  # noqa: PLR2004 - redirects are exceptions too
+        return error
+    known: dict[int, RequestError] = {404: NotFound(), 403: Forbidden(), 401: Unauthenticated()}
+    found = known.get(error.code)
+    if found is None:
+        found = RequestError(error.description or "This cannot be done.", code="invalid_input")
+        found.status = error.code
+    return _answer_error(found)
+
+
+def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
+    _roll_back()
+    installation().parts.pop("schema_is_current", None)
+    log.error("the database failed: %s", type(error.orig).__name__)
+    return _answer_error(
+        Unavailable(
+            "The database is not available right now. Nothing was changed.",
+            hint="Try again in a minute. If it stays so, ask the platform's operator.",
+        )
+    )
+
+
+def _answer_unexpected(error: Exception) -> ResponseReturnValue:
+    _roll_back()
+    if current_app.debug or current_app.testing:
+        raise error
+    log.error("an unexpected error in %s", request.endpoint, exc_info=error)
+    return _answer_error(
+        SMTPAdminError(
+            "Something went wrong on our side. Nothing was changed.",
+            hint="It has been logged. If it happens again, tell the platform's operator.",
+        )
+    )
+
+
+def _roll_back() -> None:
+    try:
+        installation().db.session.rollback()
+    except SQLAlchemyError:
+        log.debug("rolling back failed too")
+
+
+def _harden(response: Response) -> Response:
+    if not (request.endpoint or "").endswith(".static"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

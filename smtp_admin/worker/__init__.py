@@ -1,0 +1,1 @@
+"""The worker process: RQ hands out bells, threads send, a clock sweeps."""

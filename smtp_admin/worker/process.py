@@ -1,0 +1,221 @@
+"""One worker process: bells from RQ, sender threads, and the schedule."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from sqlalchemy import Engine
+
+from smtp_admin import schema
+from smtp_admin.database import host_engine, worker_engine
+from smtp_admin.delivery.doorbell import QUEUE, doorbell, redis_client
+from smtp_admin.delivery.engine import Bench
+from smtp_admin.delivery.prune import prune
+from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
+from smtp_admin.installation import Installation, installation
+from smtp_admin.smtp.opening import Dialler
+from smtp_admin.transports.base import Transport
+from smtp_admin.transports.factory import WarmTransports
+from smtp_admin.worker import jobs
+from smtp_admin.worker.pool import SenderThreads
+from smtp_admin.worker.schedule import Duty, Schedule
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CONCURRENCY = 4
+#: A final dot that is not answered in this time after the signal to stop has an unknown outcome.
+GRACE_SECONDS = 8.0
+_PRUNE_SECONDS = 3600.0
+_RECONNECT_SECONDS = 2.0
+
+
+class WorkerProcess:
+    """Everything that one machine needs to send mail.
+
+    Args:
+        concurrency: sender threads, and so connections at a time.
+
+    Raises:
+        SetupError: the database lacks our newest tables.
+    """
+
+    def __init__(self, app: Flask, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+        self._app = app
+        self._here: Installation = installation()
+        # One connection to the database for each thread, its heartbeat, and the schedule.
+        self._engine: Engine = worker_engine(host_engine(), pool_size=2 * concurrency + 2)
+        schema.check(self._engine)
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._redis: Redis = redis_client(self._here.config.redis_url)
+        self._stopping = threading.Event()
+        self._ringing: BellWorker | None = None
+        self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
+        self._schedule = Schedule(
+            [
+                Duty("rescue", SWEEP_SECONDS, lambda: rescue(self._engine, self._redis)),
+                Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
+                Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
+                Duty("sweep", SWEEP_SECONDS, self._sweep),
+                Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
+            ],
+            self._stopping,
+        )
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._threads.start()
+        self._schedule.start()
+        log.info("worker %s is ready", self._name)
+        jobs.listen(self._hear)
+        try:
+            while not self._stopping.is_set():
+                self._listen()
+        finally:
+            self._stopping.set()
+            self._threads.stop(GRACE_SECONDS)
+            self._schedule.join()
+            self._close()
+        log.info("worker %s has stopped", self._name)
+
+    def run_burst(self) -> None:
+        """Send everything that is due, then return."""
+        self._threads.start()
+        self._schedule.run_once()
+        try:
+            before: dict[int, int] = {}
+            # A sender at its limit stays due; one that did not move is left alone.
+            while waiting := [
+                sender_id
+                for sender_id, count in due_counts(self._engine).items()
+                if before.get(sender_id) != count
+            ]:
+                before = due_counts(self._engine)
+                for sender_id in waiting:
+                    self._threads.submit(sender_id)
+                self._threads.wait_until_quiet()
+        finally:
+            self._stopping.set()
+            self._threads.stop(GRACE_SECONDS)
+            self._close()
+
+    def _listen(self) -> None:
+        """Hear bells until told to stop, or until Redis goes away."""
+        try:
+            connection = Redis.from_url(self._here.config.redis_url, socket_connect_timeout=2.0)
+            queue = Queue(
+                QUEUE, connection=connection, serializer=JSONSerializer, job_class=jobs.SafeJob
+            )
+            self._ringing = BellWorker(
+                [queue],
+                connection=connection,
+                job_class=jobs.SafeJob,
+                serializer=JSONSerializer,
+                log_job_description=False,
+            )
+            self._ringing.prepare(self._threads, self._stopping)
+            self._ringing.work(logging_level="WARNING")
+        except StopRequested:
+            return
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away (%s); sweeping goes on", type(error).__name__)
+        finally:
+            self._ringing = None
+        self._stopping.wait(_RECONNECT_SECONDS)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stopping.set()
+        if self._ringing is not None and self._ringing.idle:
+            raise StopRequested
+
+    def _hear(self, sender_id: int) -> None:
+        doorbell(self._here).answered(sender_id)
+        self._threads.submit(sender_id)
+
+    def _again(self, sender_id: int) -> None:
+        # To the end of the queue, so that other senders have their turn.
+        if not doorbell(self._here).ring(sender_id):
+            self._sweep()
+
+    def _sweep(self) -> None:
+        for sender_id in due_senders(self._engine):
+            if self._stopping.is_set():
+                return
+            if not doorbell(self._here).ring(sender_id) and self._threads.wait_until_free(0):
+                # Without Redis the bells of this machine go straight to its own threads.
+                self._threads.submit(sender_id)
+
+    def _bench(
+        self, transports: WarmTransports, watch: Callable[[Transport | None], None]
+    ) -> Bench:
+        return Bench(
+            app=self._app,
+            here=self._here,
+            engine=self._engine,
+            redis=self._redis,
+            dialler=Dialler.from_config(self._here.config),
+            transports=transports,
+            worker=self._name,
+            stopping=self._stopping,
+            watch=watch,
+        )
+
+    def _close(self) -> None:
+        self._redis.close()
+        if self._engine is not host_engine():
+            self._engine.dispose()
+
+
+class BellWorker(SimpleWorker):
+    """RQ's loop, hearing bells: a job takes milliseconds, the sending is done by threads."""
+
+    idle = False
+    _threads: SenderThreads
+    _process_stopping: threading.Event
+
+    def prepare(self, threads: SenderThreads, stopping: threading.Event) -> None:
+        """Say whom the bells are for."""
+        self._threads = threads
+        self._process_stopping = stopping
+
+    def _install_signal_handlers(self) -> None:
+        """None: the process has its own."""
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the next bell, but only take it while a thread is free to follow it.
+
+        While all are busy, the bell stays in Redis, where another machine may take it.
+        """
+        self.idle = True
+        try:
+            while not self._threads.wait_until_free(1.0):
+                if self._process_stopping.is_set():
+                    raise StopRequested
+                self.heartbeat()
+            if self._process_stopping.is_set():
+                raise StopRequested
+            return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+        finally:
+            self.idle = False
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run one bell."""
+        started = time.monotonic()
+        super().execute_job(job, queue)
+        log.debug("a bell took %.1f ms", (time.monotonic() - started) * 1000)

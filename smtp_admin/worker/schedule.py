@@ -1,0 +1,60 @@
+"""The clock of a worker process: duties that come round, each in a transaction of its own."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do every *seconds*."""
+
+    name: str
+    seconds: float
+    act: Callable[[], object]
+    due_at: float = 0.0
+
+
+class Schedule:
+    """Runs duties in a thread until told to stop.
+
+    Several schedules, on several machines, do no harm: each duty guards its own writes.
+    """
+
+    def __init__(self, duties: list[Duty], stopping: threading.Event) -> None:
+        self._duties = duties
+        self._stopping = stopping
+        self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
+
+    def start(self) -> None:
+        """Start; every duty is due at once."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the duty that is under way."""
+        self._thread.join(timeout=5.0)
+
+    def run_once(self) -> None:
+        """Do everything that is due."""
+        for duty in self._duties:
+            if self._stopping.is_set() or time.monotonic() < duty.due_at:
+                continue
+            try:
+                duty.act()
+            except DBAPIError as error:
+                log.warning("%s: the database is away (%s)", duty.name, type(error).__name__)
+            except Exception:  # the other duties must go on
+                log.exception("%s failed", duty.name)
+            duty.due_at = time.monotonic() + duty.seconds
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.run_once()
+            left = min(duty.due_at for duty in self._duties) - time.monotonic()
+            self._stopping.wait(max(0.1, left))

@@ -1,0 +1,106 @@
+"""Headless Chromium for the tests, and the accessibility check that runs in it."""
+
+import importlib.resources
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import Unavailable, find_program
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
+
+__all__ = ["axe_violations", "browser", "find_chromium"]
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+RUN_AXE = "axe.run(document, {resultTypes: ['violations'], iframes: false}).then(JSON.stringify)"
+PLACES_SHOWN = 5
+
+
+def find_chromium() -> Path:
+    """Return the installed Chromium or Chrome.
+
+    Playwright's own download is not looked for: the tests must not depend on fetching a browser.
+    """
+    program = find_program(*PROGRAMS)
+    if program is None:
+        raise Unavailable("Chromium is missing: install Debian's chromium.")
+    return program
+
+
+@contextmanager
+def browser() -> Iterator["Browser"]:
+    """Run a headless browser that talks to nobody by itself.
+
+    Playwright's synchronous interface must be used in the thread that opened it.
+    """
+    try:
+        from playwright.sync_api import sync_playwright  # optional and slow to import
+    except ImportError as error:
+        raise Unavailable("Install the Python package playwright to test in a browser.") from error
+    program = find_chromium()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+def axe_violations(page: "Page") -> list[str]:
+    """Return what axe-core finds wrong with the page, empty if nothing.
+
+    It runs in a JavaScript world of its own, which the page's Content-Security-Policy does not
+    reach and which leaves no trace in the page. Frames inside the page are not examined.
+    """
+    session = page.context.new_cdp_session(page)
+    try:
+        frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})
+        context = world["executionContextId"]
+        _evaluate(session, context, _axe_source() + ";undefined")
+        result = json.loads(_evaluate(session, context, RUN_AXE))
+    finally:
+        session.detach()
+    return [_described(violation) for violation in result["violations"]]
+
+
+def _axe_source() -> str:
+    try:
+        package = importlib.resources.files("axe_playwright_python")
+    except ModuleNotFoundError as error:
+        raise Unavailable("Install the Python package axe-playwright-python.") from error
+    return package.joinpath("axe.min.js").read_text("utf-8")
+
+
+def _evaluate(session: "CDPSession", context: int, expression: str) -> Any:
+    answer = session.send(
+        "Runtime.evaluate",
+        {
+            "expression": expression,
+            "contextId": context,
+            "awaitPromise": True,
+            "returnByValue": True,
+        },
+    )
+    if failure := answer.get("exceptionDetails"):
+        raise RuntimeError(f"The accessibility check failed in the page: {failure}")
+    return answer["result"].get("value")
+
+
+def _described(violation: dict[str, Any]) -> str:
+    places = [str(target) for node in violation["nodes"] for target in node["target"]]
+    more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
+    shown = ", ".join(places[:PLACES_SHOWN])
+    return f"{violation['id']} ({violation['impact']}): {violation['help']} – {shown}{more}"

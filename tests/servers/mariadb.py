@@ -1,0 +1,142 @@
+"""A MariaDB server of the tests' own."""
+
+import itertools
+import os
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import Unavailable, find_program, free_port, stop_process, tail
+
+__all__ = ["MariaDB"]
+
+HOST = "127.0.0.1"
+START_SECONDS = 30
+START_ATTEMPTS = 5
+
+MARIADB_OPTIONS = (
+    f"--bind-address={HOST}",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--performance-schema=OFF",
+    "--character-set-server=utf8mb4",
+    "--innodb-buffer-pool-size=16M",
+    "--innodb-log-file-size=8M",
+    "--innodb-doublewrite=OFF",
+    # Written at each commit, but not forced to the disk.
+    "--innodb-flush-log-at-trx-commit=2",
+)
+
+
+class MariaDB:
+    """A MariaDB server that starts with the object and ends with `stop` or the `with` block.
+
+    It runs as whoever runs the tests, root included, and listens on 127.0.0.1 only: its
+    administrator has no password.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import pymysql  # optional: SQLite needs none of this
+        except ImportError as error:
+            raise Unavailable("Install PyMySQL to test with MariaDB.") from error
+        self._pymysql = pymysql
+        server = find_program("mariadbd", "mysqld")
+        installer = find_program("mariadb-install-db")
+        if server is None or installer is None:
+            raise Unavailable("MariaDB is missing: install Debian's mariadb-server.")
+        self._server, self._installer = server, installer
+        self._numbers = itertools.count(1)
+        self._folder = folder.resolve() / "mariadb"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._log = self._folder / "log"
+        self._identity = ("--user=root",) if os.geteuid() == 0 else ()
+        self._data = f"--datadir={self._folder / 'data'}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+        self._install()
+        self._start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def create_database(self) -> str:
+        """Create an empty database and return its address.
+
+        Each call makes another one, so that tests never see each other's tables.
+        """
+        name = f"test_{next(self._numbers)}"
+        connection = self._pymysql.connect(host=HOST, port=self._port, user="root")
+        try:
+            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        finally:
+            connection.close()
+        return f"mysql+pymysql://root@{HOST}:{self._port}/{name}?charset=utf8mb4"
+
+    def stop(self) -> None:
+        """End the server; a second call does nothing.
+
+        The data stay in the folder.
+        """
+        if self._process is not None:
+            process, self._process = self._process, None
+            stop_process(process, timeout=30)
+
+    def _install(self) -> None:
+        if (self._folder / "data" / "mysql").exists():
+            return
+        method = "--auth-root-authentication-method=normal"
+        options = ("--no-defaults", self._data, method, "--skip-test-db")
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                [self._installer, *options, "--skip-name-resolve", *self._identity],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        if done.returncode:
+            raise RuntimeError(f"mariadb-install-db failed:\n{tail(self._log)}")
+
+    def _start(self) -> None:
+        for _ in range(START_ATTEMPTS):
+            self._port = free_port(HOST)
+            process = self._launch()
+            if self._answers(process):
+                self._process = process
+                return
+            stop_process(process)
+        raise RuntimeError(f"MariaDB did not start:\n{tail(self._log)}")
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        # The socket's name is relative to the data folder: a full path may be too long for one.
+        own = (self._data, "--socket=socket", f"--port={self._port}", *self._identity)
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [self._server, "--no-defaults", *own, *MARIADB_OPTIONS],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _answers(self, process: "subprocess.Popen[bytes]") -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                connection = self._pymysql.connect(host=HOST, port=self._port, user="root")
+            except self._pymysql.err.OperationalError:
+                time.sleep(0.05)
+            else:
+                connection.close()
+                return True
+        return False

@@ -1,0 +1,400 @@
+"""Northwind Hosting: a small hosting business, and the example of mounting ``smtp_admin``.
+
+What concerns the plugin is in three places: :class:`HostingHost` answers its questions,
+:func:`create_app` configures and mounts it, :func:`forgot_password` sends a mail through it.
+The rest is an ordinary Flask app with its own models, sign-in, layout and strict headers.
+
+``make run`` serves it with all it needs; ``flask --app wsgi smtp-admin --help`` lists commands.
+"""
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user, logout_user
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
+from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.security import check_password_hash, generate_password_hash
+from werkzeug.wrappers import Response
+
+from smtp_admin import Actor, Host, SMTPAdmin, schema
+from smtp_admin import Partner as MailPartner
+from smtp_admin.embedded.demo import run_demo
+from smtp_admin.embedded.inbox_pages import inbox_pages
+from smtp_admin.embedded.local import LocalServices
+
+NAME = "Northwind Hosting"
+INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
+DEMO_PASSWORD = "demo-demo"  # noqa: S105 - shown on the sign-in page, of an app on loopback
+RESET_TIME = timedelta(minutes=60)
+SHORTEST_PASSWORD = 8
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+# --- Mounting the plugin: what it asks of its host, and where it goes ---------------------------
+
+
+class HostingHost(Host):
+    """Tells the plugin who is signed in and which partners there are."""
+
+    def current_actor(self) -> Actor | None:
+        """The person of this session; every permission in the plugin follows from the answer."""
+        if not current_user or not current_user.is_authenticated:
+            return None
+        return Actor(
+            id=str(current_user.id),
+            email=current_user.email,
+            name=current_user.name,
+            is_admin=current_user.is_admin,
+            partner_ids=frozenset(partner.id for partner in current_user.partners),
+            customer_id=str(current_user.customer_id) if current_user.customer_id else None,
+        )
+
+    def partners(self) -> Iterable[MailPartner]:
+        """All partners; the plugin itself narrows them to those that somebody may see."""
+        for one in db.session.scalars(sa.select(Partner).order_by(Partner.name)):
+            yield MailPartner(id=one.id, name=one.name, site_domain=one.domain)
+
+    def sign_in_url(self, next_url: str) -> str | None:
+        """Where a page of the plugin sends a visitor who is not signed in."""
+        return url_for("hosting.sign_in", next=next_url)
+
+
+smtp_admin = SMTPAdmin(host=HostingHost())
+login_manager = LoginManager()
+csrf = CSRFProtect()  # guards every form of the app; the plugin's pages get along with it
+
+
+def create_app(instance_path: str | None = None, config: Mapping[str, Any] | None = None) -> Flask:
+    """Make the app; secrets and the addresses of local services come from the instance folder."""
+    local = LocalServices(Path(instance_path or INSTANCE).absolute())
+    app = Flask("wsgi", instance_path=str(local.folder), static_folder="static/hosting")
+    app.config.from_mapping(
+        SECRET_KEY=local.secrets.flask_secret_key,
+        SESSION_COOKIE_NAME="northwind",
+        SESSION_COOKIE_SAMESITE="Lax",
+        # Links in mails are made from the request's host name, so no invented one is accepted.
+        TRUSTED_HOSTS=["127.0.0.1", "localhost"],
+        SQLALCHEMY_DATABASE_URI=sa.URL.create("sqlite", database=str(local.folder / "hosting.db")),
+        # SQLite has one writer at a time: wait for the worker instead of failing at once.
+        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 15}},
+        SMTP_ADMIN_APP_NAME=NAME,
+        SMTP_ADMIN_LAYOUT="hosting/layout.html",
+        SMTP_ADMIN_SECRET_KEYS=[local.secrets.smtp_admin_secret_key],
+        SMTP_ADMIN_REDIS_URL=local.redis_url,
+        # These three because the test inbox is on this machine; without them no private address
+        # is ever dialled, and only certificates that everybody trusts are accepted.
+        SMTP_ADMIN_ALLOWED_NETWORKS=["127.0.0.0/8", "::1/128"],
+        SMTP_ADMIN_ALLOWED_PORTS=(25, 465, 587, 2525, local.inbox_port),
+        SMTP_ADMIN_CA_FILE=local.inbox_ca_file,
+    )
+    app.config.from_mapping(config or {})
+
+    db.init_app(app)
+    login_manager.init_app(app)
+    csrf.init_app(app)
+    smtp_admin.init_app(app, db)  # mounted: its pages, its commands, its worker
+
+    inbox = inbox_pages(local)
+    inbox.before_request(require_sign_in)
+    app.register_blueprint(inbox)
+    app.register_blueprint(site)
+    app.register_error_handler(HTTPException, show_error)
+    app.after_request(set_headers)
+    return app
+
+
+def set_headers(response: Response) -> Response:
+    """A strict policy for all pages, the plugin's included: no inline style or script anywhere."""
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response
+
+
+def show_error(error: HTTPException) -> ResponseReturnValue:
+    """Say what went wrong in the app's own layout."""
+    if isinstance(error, SecurityError):  # a host name that is not ours: no link can be built
+        return error.get_response()
+    return render_template("hosting/error.html", error=error), error.code or 500
+
+
+# --- The business: partners resell hosting to customers, whose services expire ------------------
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """An aware time in UTC, even on SQLite, which forgets time zones."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Store UTC."""
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Say that it is UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """The app's own tables; the plugin keeps its tables on metadata of its own."""
+
+    registry = registry(
+        type_annotation_map={
+            str: sa.String(254),
+            Decimal: sa.Numeric(10, 2),
+            datetime: UTCDateTime,
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Partner(Base):
+    """A reseller, whose mail is to come from the reseller's own address."""
+
+    __tablename__ = "partner"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    domain: Mapped[str]
+
+
+class PartnerAdmin(Base):
+    """Who administers which partner."""
+
+    __tablename__ = "partner_admin"
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user.id"), primary_key=True)
+    partner_id: Mapped[str] = mapped_column(sa.ForeignKey("partner.id"), primary_key=True)
+
+
+class Customer(Base):
+    """Somebody who buys from a partner."""
+
+    __tablename__ = "customer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    partner_id: Mapped[str] = mapped_column(sa.ForeignKey("partner.id"))
+    name: Mapped[str]
+    email: Mapped[str]
+    language: Mapped[str] = mapped_column(default="en")
+    time_zone: Mapped[str] = mapped_column(default="Europe/Berlin")
+    balance: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    services: Mapped[list["Service"]] = relationship(order_by="Service.expires_at")
+
+
+class Service(Base):
+    """Something that a customer pays for until it expires."""
+
+    __tablename__ = "service"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
+    name: Mapped[str]
+    expires_at: Mapped[datetime]
+    price: Mapped[Decimal]
+    currency: Mapped[str] = mapped_column(default="EUR")
+
+
+class User(Base):
+    """Somebody who can sign in: administrator, partner administrator or customer."""
+
+    __tablename__ = "user"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    password_hash: Mapped[str]
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
+    customer: Mapped[Customer | None] = relationship()
+    partners: Mapped[list[Partner]] = relationship(secondary="partner_admin")
+
+    @property
+    def role(self) -> str:
+        """What this person is here."""
+        if self.is_admin:
+            return "Platform administrator"
+        names = ", ".join(partner.name for partner in self.partners)
+        return f"Administrator of {names}" if names else "Customer"
+
+    is_active = is_authenticated = True  # these three and get_id: what Flask-Login asks for
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """What the session remembers."""
+        return str(self.id)
+
+
+class PasswordReset(Base):
+    """One link to a new password; of its token only a hash is kept."""
+
+    __tablename__ = "password_reset"
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user.id"))
+    expires_at: Mapped[datetime]
+    user: Mapped[User] = relationship()
+
+
+# --- The app's own pages ------------------------------------------------------------------------
+
+site = Blueprint("hosting", __name__)
+PUBLIC_PAGES = {"hosting.sign_in", "hosting.forgot_password", "hosting.reset_password"}
+
+
+@login_manager.user_loader  # type: ignore[untyped-decorator]
+def load_user(user_id: str) -> User | None:
+    """The person whom a session remembers."""
+    return db.session.get(User, int(user_id))
+
+
+@site.before_request
+def require_sign_in() -> ResponseReturnValue | None:
+    """Close every page that is not named as public."""
+    if current_user.is_authenticated or request.endpoint in PUBLIC_PAGES:
+        return None
+    return redirect(url_for("hosting.sign_in", next=request.full_path.rstrip("?")))
+
+
+@site.get("/")
+def dashboard() -> str:
+    """What this person may do."""
+    partners = current_user.partners
+    if current_user.is_admin:
+        partners = db.session.scalars(sa.select(Partner).order_by(Partner.name)).all()
+    return render_template("hosting/dashboard.html", partners=partners, now=datetime.now(UTC))
+
+
+@site.route("/sign-in", methods=["GET", "POST"])
+def sign_in() -> ResponseReturnValue:
+    """Sign in, then go where one wanted to go."""
+    wanted = request.args.get("next", "")
+    if request.method == "POST":
+        email = request.form.get("email", "").strip().lower()
+        user = db.session.scalar(sa.select(User).filter_by(email=email))
+        if user and check_password_hash(user.password_hash, request.form.get("password", "")):
+            login_user(user)
+            # Only a path of this app, never another site's address, however it is spelled.
+            local = re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", wanted)
+            return redirect(wanted if local else url_for("hosting.dashboard"))
+        flash("The e-mail address or the password is wrong.", "error")
+    people = db.session.scalars(sa.select(User).order_by(User.id))
+    return render_template("hosting/sign_in.html", people=people, password=DEMO_PASSWORD)
+
+
+@site.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """Sign out."""
+    logout_user()
+    return redirect(url_for("hosting.sign_in"))
+
+
+@site.route("/forgot-password", methods=["GET", "POST"])
+def forgot_password() -> ResponseReturnValue:
+    """Send a link to a new password, and say the same whether or not the address is known."""
+    if request.method == "GET":
+        return render_template("hosting/forgot_password.html")
+    email = request.form.get("email", "").strip().lower()
+    if user := db.session.scalar(sa.select(User).filter_by(email=email)):
+        token = secrets.token_urlsafe(32)
+        expires_at = datetime.now(UTC) + RESET_TIME
+        db.session.add(PasswordReset(token_hash=digest(token), user=user, expires_at=expires_at))
+        # Queued in this transaction: the mail goes out if, and only if, the link works.
+        partner_ids = [user.customer.partner_id] if user.customer else [p.id for p in user.partners]
+        smtp_admin.send(
+            "password_reset",
+            to=user.email,
+            partner_id=partner_ids[0] if partner_ids else "",  # empty: the platform's own sender
+            context={
+                "name": user.name,
+                "reset_url": url_for("hosting.reset_password", token=token, _external=True),
+                "expires_minutes": int(RESET_TIME.total_seconds() // 60),
+            },
+        )
+        db.session.commit()
+    flash("If that address is known here, a mail with a link is on its way to it.", "success")
+    return redirect(url_for("hosting.sign_in"))
+
+
+@site.route("/reset-password/<token>", methods=["GET", "POST"])
+def reset_password(token: str) -> ResponseReturnValue:
+    """Set a new password with the link from the mail, which works once."""
+    reset = db.session.get(PasswordReset, digest(token))
+    if reset is None or reset.expires_at < datetime.now(UTC):
+        abort(404, "This link has been used or has expired. Ask for a new one.")
+    password = request.form.get("password", "")
+    if len(password) < SHORTEST_PASSWORD:
+        if request.method == "POST":
+            flash(f"Use at least {SHORTEST_PASSWORD} characters.", "error")
+        return render_template("hosting/reset_password.html", shortest=SHORTEST_PASSWORD)
+    reset.user.password_hash = generate_password_hash(password)
+    db.session.execute(sa.delete(PasswordReset).filter_by(user_id=reset.user_id))
+    db.session.commit()
+    flash("The new password is set. Sign in with it.", "success")
+    return redirect(url_for("hosting.sign_in"))
+
+
+def digest(token: str) -> str:
+    """What is kept of a token that stands for a password."""
+    return sha256(token.encode()).hexdigest()
+
+
+# --- Demo data, and what `make run` starts ------------------------------------------------------
+
+
+def add_demo_data() -> None:
+    """Three partners without a sender: whoever tries the app fills in their tabs."""
+    acme = Partner(id="acme", name="Acme GmbH", domain="acme.example")
+    globex = Partner(id="globex", name="Globex Ltd", domain="globex.example")
+    initech = Partner(id="initech", name="Initech Inc", domain="initech.example")
+    carl = Customer(
+        partner_id="acme",
+        name="Carl Castner",
+        email="carl@customer.example",
+        services=[
+            Service(name=name, expires_at=datetime.now(UTC) + timedelta(days), price=Decimal(price))
+            for name, days, price in (
+                ("castner.example, domain", 6, "12.90"),
+                ("Web hosting M", 34, "95.40"),
+                ("Mailboxes, 10", 210, "48.00"),
+            )
+        ],
+    )
+    password_hash = generate_password_hash(DEMO_PASSWORD)
+    for name, email, rights in (
+        ("Nora North", "admin@northwind.example", {"is_admin": True}),
+        ("Mia Meyer", "mia@acme.example", {"partners": [acme]}),
+        ("Tom Taylor", "tom@globex.example", {"partners": [globex]}),
+        ("Ana Alves", "ana@initech.example", {"partners": [initech]}),
+        ("Carl Castner", carl.email, {"customer": carl}),
+    ):
+        db.session.add(User(name=name, email=email, password_hash=password_hash, **rights))
+    db.session.commit()
+
+
+def prepare() -> str:
+    """Make the database ready and list the demo logins."""
+    with create_app().app_context():
+        db.create_all()
+        schema.upgrade(db.engine)
+        if not db.session.scalar(sa.select(sa.exists(sa.select(User)))):
+            add_demo_data()
+        people = db.session.scalars(sa.select(User).order_by(User.id))
+        return "\n".join(f"  {one.email:<26}{one.role}" for one in people)
+
+
+if __name__ == "__main__":
+    sys.exit(run_demo(Path(__file__), Path(INSTANCE), prepare, ready_path="/sign-in"))
