@@ -16,7 +16,7 @@ from smtp_admin.mail import service, templates
 from smtp_admin.mail.message import Message
 from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import check_rate, record
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.classes import Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
@@ -26,7 +26,6 @@ from smtp_admin.transports.factory import make_transport
 
 log = logging.getLogger("smtp_admin.testmail")
 
-SECURITY_WORDS = {"tls": "STARTTLS", "ssl": "SSL/TLS", "none": "none"}
 _COMMAND_SECONDS = 10.0
 
 
@@ -138,7 +137,7 @@ def _context(values: SenderValues, config: Config) -> Mapping[str, Any]:
         "app_name": config.app_name,
         "host": values.host,
         "port": values.port,
-        "security": SECURITY_WORDS[values.security],
+        "security": SECURITY_LABELS[values.security],
         "from_email": values.from_email,
         "sent_at": f"{now():%Y-%m-%d %H:%M:%S} UTC",
     }

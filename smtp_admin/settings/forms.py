@@ -51,7 +51,7 @@ class SenderForm(Form):
     )
     security = SelectField(
         "Security",
-        choices=[("tls", "STARTTLS"), ("ssl", "SSL/TLS"), ("none", "No encryption")],
+        choices=list(clean.SECURITY_LABELS),
         default="tls",
     )
     username = StringField(

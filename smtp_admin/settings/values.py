@@ -20,6 +20,11 @@ _MOST_PER_HOUR = 10_000_000
 #: What the page shows instead of a password; it must never become one.
 PASSWORD_MASK = "*****"  # noqa: S105 - the mask, not a password
 DEFAULT_PORT = 587
+SECURITY_LABELS: dict[Security, str] = {
+    "tls": "STARTTLS",
+    "ssl": "SSL/TLS",
+    "none": "No encryption",
+}
 #: The port of a test that names none (the protocol's own, and what the INTERFACE promises).
 UNNAMED_PORT = 25
 

@@ -18,6 +18,7 @@ from smtp_admin.settings.forms import SenderForm
 from smtp_admin.settings.queries import senders_of
 from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import save_settings
+from smtp_admin.settings.values import SECURITY_LABELS
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -144,6 +145,7 @@ def show_tab(
         password_age=_age(sender),
         has_keys=bool(installation().keyring),
         urls=_urls(partner_id),
+        security_labels=SECURITY_LABELS,
     )
     return page, status
 

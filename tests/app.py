@@ -1,0 +1,133 @@
+"""A small host app for tests: three partners, and whoever the test says is signed in."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
+
+from smtp_admin import Actor, Host, Partner, SMTPAdmin, schema
+from smtp_admin.encryption import generate_key
+from smtp_admin.installation import Installation
+from smtp_admin.settings.sender import ResolvedSender
+from smtp_admin.settings.service import save_settings
+from smtp_admin.settings.values import SenderValues
+from smtp_admin.worker.process import WorkerProcess
+
+ADMIN = Actor(id="1", email="admin@platform.example", name="Ada", is_admin=True)
+ACME_ADMIN = Actor(id="2", email="mia@acme.example", name="Mia", partner_ids=frozenset({"acme"}))
+GLOBEX_ADMIN = Actor(id="3", email="tom@globex.example", name="Tom",
+                     partner_ids=frozenset({"globex"}))  # fmt: skip
+CUSTOMER = Actor(id="4", email="carl@customer.example", name="Carl", customer_id="c1")
+
+PARTNERS = (
+    Partner("acme", "Acme GmbH", "acme.example"),
+    Partner("globex", "Globex", "globex.example"),
+    Partner("initech", "Initech", "initech.example"),
+)
+
+
+class TestHost(Host):
+    """Signed in is whoever the test says."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.actor: Actor | None = None
+
+    def current_actor(self) -> Actor | None:
+        return self.actor
+
+    def partners(self) -> Iterable[Partner]:
+        return PARTNERS
+
+
+@dataclass
+class HostApp:
+    """The app, its database object, the plugin, and shortcuts for tests."""
+
+    app: Flask
+    db: SQLAlchemy
+    plugin: SMTPAdmin
+    host: TestHost
+    secret_key: str = field(repr=False)
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who is signed in."""
+        return self.host.actor
+
+    @actor.setter
+    def actor(self, actor: Actor | None) -> None:
+        self.host.actor = actor
+
+    @property
+    def client(self) -> FlaskClient:
+        """A new client."""
+        return self.app.test_client()
+
+    @property
+    def installation(self) -> Installation:
+        """What the plugin keeps for this app."""
+        found: Installation = self.app.extensions["smtp_admin"]
+        return found
+
+    def save_sender(
+        self, partner_id: str = "acme", *, password: str = "", **values: Any
+    ) -> ResolvedSender:
+        """Save settings for a partner as the next revision, and commit; needs an app context."""
+        from smtp_admin.settings.sender import load_sender
+
+        defaults: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 25,
+            "security": "none",
+            "username": "",
+            "from_email": f"noreply@{partner_id or 'platform'}.example",
+        }
+        session = self.db.session()
+        seen = load_sender(session, partner_id).revision
+        saved = save_settings(
+            session,
+            partner_id,
+            SenderValues(**(defaults | values)),
+            password=password,
+            expected_revision=seen,
+            actor=ADMIN,
+        )
+        session.commit()
+        return saved
+
+    def work(self, concurrency: int = 2) -> None:
+        """Send everything that is due, as ``worker --burst`` does; needs an app context."""
+        WorkerProcess(self.app, concurrency).run_burst()
+        self.db.session.expire_all()
+
+
+def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
+    """A host app on the database *uri*, migrated. Loopback and every port may be dialled."""
+    key = generate_key()
+    app = Flask("tests.app")
+    app.config.update(
+        SECRET_KEY="a test's secret",
+        SQLALCHEMY_DATABASE_URI=uri,
+        WTF_CSRF_ENABLED=False,
+        TESTING=True,
+        SMTP_ADMIN_APP_NAME="Northwind",
+        SMTP_ADMIN_SECRET_KEYS=[key],
+        SMTP_ADMIN_ALLOWED_NETWORKS=["127.0.0.0/8", "::1/128"],
+        SMTP_ADMIN_ALLOWED_PORTS=range(1, 65536),
+        SMTP_ADMIN_RETRY_DELAY=0.05,
+        SMTP_ADMIN_RETRY_FACTOR=1,
+    )
+    app.config.update({f"SMTP_ADMIN_{name}": value for name, value in config.items()})
+    db = SQLAlchemy()
+    db.init_app(app)
+    host = TestHost()
+    plugin = SMTPAdmin(host=host)
+    plugin.init_app(app, db)
+    with app.app_context():
+        schema.upgrade(db.engine)
+    return HostApp(app, db, plugin, host, key)

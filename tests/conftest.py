@@ -1,0 +1,63 @@
+"""Fixtures that every part of the suite uses: a host app on a real database and a real Redis."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app import ADMIN, HostApp, make_app
+from tests.servers.certificates import CertificateFactory
+from tests.servers.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFactory:
+    """One private CA for the whole run."""
+    return CertificateFactory(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One real Redis for the whole run; emptied before each test that asks for :func:`redis`."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> RedisServer:
+    """A running, empty Redis."""
+    redis_server.start()
+    redis_server.flush()
+    return redis_server
+
+
+@pytest.fixture
+def new_app(tmp_path: Path, redis: RedisServer) -> Callable[..., HostApp]:
+    """Makes host apps; keywords are ``SMTP_ADMIN_*`` keys without the prefix, or ``uri=``."""
+    count = 0
+
+    def make(*, uri: str | None = None, **config: Any) -> HostApp:
+        nonlocal count
+        count += 1
+        uri = uri or f"sqlite:///{tmp_path / f'host{count}.db'}"
+        config.setdefault("REDIS_URL", redis.url)
+        return make_app(uri, config)
+
+    return make
+
+
+@pytest.fixture
+def host(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
+    """A host app on SQLite with our tables, signed in as the platform's admin."""
+    made = new_app()
+    made.actor = ADMIN
+    with made.app.app_context():
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def quiet_alembic() -> None:
+    """Migrations announce themselves at every start."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
