@@ -124,6 +124,7 @@ def set_headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cache-Control", "no-store")  # what only the signed-in may see
     return response
 
 
@@ -310,8 +311,9 @@ def forgot_password() -> ResponseReturnValue:
     email = request.form.get("email", "").strip().lower()
     if user := db.session.scalar(sa.select(User).filter_by(email=email)):
         token = secrets.token_urlsafe(32)
+        hashed = sha256(token.encode()).hexdigest()
         expires_at = datetime.now(UTC) + RESET_TIME
-        db.session.add(PasswordReset(token_hash=digest(token), user=user, expires_at=expires_at))
+        db.session.add(PasswordReset(token_hash=hashed, user=user, expires_at=expires_at))
         # Queued in this transaction: the mail goes out if, and only if, the link works.
         partner_ids = [user.customer.partner_id] if user.customer else [p.id for p in user.partners]
         smtp_admin.send(
@@ -332,7 +334,7 @@ def forgot_password() -> ResponseReturnValue:
 @site.route("/reset-password/<token>", methods=["GET", "POST"])
 def reset_password(token: str) -> ResponseReturnValue:
     """Set a new password with the link from the mail, which works once."""
-    reset = db.session.get(PasswordReset, digest(token))
+    reset = db.session.get(PasswordReset, sha256(token.encode()).hexdigest())
     if reset is None or reset.expires_at < datetime.now(UTC):
         abort(404, "This link has been used or has expired. Ask for a new one.")
     password = request.form.get("password", "")
@@ -345,11 +347,6 @@ def reset_password(token: str) -> ResponseReturnValue:
     db.session.commit()
     flash("The new password is set. Sign in with it.", "success")
     return redirect(url_for("hosting.sign_in"))
-
-
-def digest(token: str) -> str:
-    """What is kept of a token that stands for a password."""
-    return sha256(token.encode()).hexdigest()
 
 
 # --- Demo data, and what `make run` starts ------------------------------------------------------

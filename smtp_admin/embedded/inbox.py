@@ -76,7 +76,7 @@ class Inbox:
             hostname=address,
             port=self.port,
             server_hostname="localhost",
-            ident="Northwind test inbox",
+            ident="Local test inbox",
             tls_context=tls,
             require_starttls=True,
             auth_required=True,

@@ -51,7 +51,7 @@ class SenderForm(Form):
     )
     security = SelectField(
         "Security",
-        choices=list(clean.SECURITY_LABELS),
+        choices=[*clean.SECURITY_LABELS],  # type: ignore[list-item]  # the stubs know only pairs
         default="tls",
     )
     username = StringField(
