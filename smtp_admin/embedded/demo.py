@@ -110,7 +110,7 @@ def _only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise Stop(
                 f"It is already running from {folder}. For a second one give it a folder of "
-                "its own: INSTANCE=instance-2 PORT=5001 make run",
+                "its own: INSTANCE=instance/second PORT=5001 make run",
                 1,
             ) from None
         yield

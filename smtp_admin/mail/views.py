@@ -70,8 +70,7 @@ def _send(partner_id: str) -> ResponseReturnValue:
         return web.answer_json(body, 202 if sent.public_id else 200)
     if sent.public_id:
         return redirect(tab_url(partner_id, mail=sent.public_id) + "#test-mail", code=303)
-    web.notify(f"The server took the test mail to {sent.recipient}. It said: {sent.reply}")
-    return show_tab(partner_id, status=200, keep=True)
+    return show_tab(partner_id, sent=sent)
 
 
 def _send_as_asked(partner_id: str) -> Sent:

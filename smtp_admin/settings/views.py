@@ -105,16 +105,16 @@ def show_tab(
     test: Any = None,
     test_error: RequestError | None = None,
     mail_error: RequestError | None = None,
-    keep: bool = False,
+    sent: Any = None,
 ) -> ResponseReturnValue:
     """The tab, with what was entered if something was, and what came of it.
 
     Args:
         test: the result of a connection test, to be shown beside the form.
-        keep: show what was entered rather than what is saved.
+        sent: a test mail that went out with what was entered.
     """
     sender = load_sender(session(), partner_id)
-    entered = bool(error or test or test_error or mail_error or keep) and "host" in request.form
+    entered = bool(error or test or test_error or mail_error or sent) and "host" in request.form
     if form is None:
         form = SenderForm(request.form if entered else None)
         if not entered:
@@ -141,6 +141,7 @@ def show_tab(
         test_error=test_error,
         mail_error=mail_error,
         followed=followed,
+        sent=sent,
         to=request.form.get("to") or _own_address(),
         password_age=_age(sender),
         has_keys=bool(installation().keyring),

@@ -57,6 +57,7 @@ async function follow(url) {
       const focused = document.activeElement?.closest("#test-mail") ? document.activeElement.id : "";
       const typed = document.getElementById("to")?.value;
       replacePart("test-mail", page);
+      replacePart("status", page);
       const to = document.getElementById("to");
       if (to && typed !== undefined) to.value = typed;
       if (focused) document.getElementById(focused)?.focus();
