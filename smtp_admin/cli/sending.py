@@ -28,6 +28,7 @@ def worker(burst: bool, concurrency: int) -> None:
 
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     process = WorkerProcess(current_app._get_current_object(), concurrency)  # type: ignore[attr-defined]  # werkzeug's LocalProxy
     if burst:
         process.run_burst()

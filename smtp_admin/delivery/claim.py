@@ -4,20 +4,22 @@ The claim itself registers the attempt: whatever happens afterwards, a delivery 
 been sent is never again simply ``queued``.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, or_, select, update
+from sqlalchemy import Engine, bindparam, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, transaction
-from smtp_admin.delivery import lanes
+from smtp_admin.clock import sql_now
+from smtp_admin.database import UTCDateTime, transaction
+from smtp_admin.delivery import lanes, states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import BULK, URGENT, Delivery, Message
 from smtp_admin.settings.models import Sender
-from smtp_admin.settings.sender import ResolvedSender, load_sender_by_id
+from smtp_admin.settings.sender import ResolvedSender, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +45,112 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one claim got, and the sender that it is to be sent with."""
+    """What one claim got, and the sender that it is to be sent with.
+
+    Attributes:
+        moment: the database's time of the claim.
+        began: this machine's monotonic clock at that moment, in seconds.
+    """
 
     sender: ResolvedSender
     deliveries: list[Claimed]
+    moment: datetime
+    began: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """The database's time by now, without asking it again."""
+        return self.moment + timedelta(seconds=time.monotonic() - self.began)
 
 
-def claim(engine: Engine, lane: HeldLane, size: int) -> Batch | None:
+_SENDER = (
+    select(Sender, type_coerce(sql_now(), UTCDateTime()).label("moment"))
+    .where(Sender.id == bindparam("sender_id"))
+    # The sender's row is the lock under which limits are counted.
+    .with_for_update(of=Sender)
+)
+_ORDER = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
+_DUE = (
+    select(Delivery.id)
+    .where(
+        Delivery.sender_id == bindparam("lane_sender"),
+        Delivery.state == "queued",
+        Delivery.next_attempt_at <= bindparam("moment"),
+        or_(Delivery.expires_at.is_(None), Delivery.expires_at > bindparam("moment")),
+        Delivery.priority.between(bindparam("from_priority"), bindparam("to_priority")),
+    )
+    .order_by(*_ORDER)
+    .limit(bindparam("most"))
+)
+_MESSAGES = (
+    select(
+        Delivery.id,
+        Delivery.message_id.label("message_pk"),
+        Message.public_id,
+        Delivery.partner_id,
+        Delivery.recipient,
+        Delivery.priority,
+        Delivery.attempts,
+        Delivery.releases,
+        Delivery.uncertains,
+        Delivery.created_at,
+        Message.content,
+        Message.message_id,
+        Message.from_email,
+        Message.sensitive,
+        Message.on_uncertain,
+    )
+    .join(Message, Message.id == Delivery.message_id)
+    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def _take(condition: Any) -> Any:
+    return (
+        update(Delivery)
+        .where(condition, Delivery.state == "queued")
+        .values(state=states.check("queued", "sending"), lease=bindparam("new_lease"))
+        .execution_options(synchronize_session=False)
+    )
+
+
+_TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
+_TAKE = {
+    "sqlite": _take(Delivery.id.in_(_DUE.scalar_subquery())).returning(*_TAKEN),
+    "postgresql": _take(
+        Delivery.id.in_(_DUE.with_for_update(skip_locked=True).scalar_subquery())
+    ).returning(*_TAKEN),
+}
+# MariaDB cannot update through a limited subquery: the rows are locked first, then taken.
+_LOCK_DUE = _DUE.with_for_update(skip_locked=True)
+_TAKE_THESE = _take(Delivery.id.in_(bindparam("ids", expanding=True)))
+
+
+def claim(
+    engine: Engine, lane: HeldLane, size: int, known: dict[int, ResolvedSender] | None = None
+) -> Batch | None:
     """Up to *size* due deliveries of the lane's sender, most urgent first.
 
     Returns ``None`` when there is nothing to do: nothing due, the sender paused or not
     configured, its limit reached, or the lane lost.
+
+    Args:
+        known: the revisions of this sender that were read before, by number. Revisions never
+            change, so none is read twice.
     """
     with transaction(engine) as session:
-        # The sender's row is the lock under which limits are counted.
-        session.execute(select(Sender.id).where(Sender.id == lane.sender_id).with_for_update())
-        if not lanes.beat(session, lane):
+        row = session.execute(_SENDER, {"sender_id": lane.sender_id}).first()
+        if row is None or not lanes.beat(session, lane, row.moment):
             return None
-        sender = load_sender_by_id(session, lane.sender_id)
-        moment = database_now(session)
-        if sender is None or not usable(sender, moment):
+        moment: datetime = row.moment
+        sender = _resolve(session, row[0], known if known is not None else {})
+        if not usable(sender, moment):
             return None
-        allowed = allowance(session, lane.sender_id, sender.values.max_per_hour, moment)
-        if allowed.urgent is None:
-            claimed = _claim(session, lane, moment, size, None)
-        else:
-            claimed = _claim(session, lane, moment, min(size, allowed.urgent), True)
-            rest = min(size - len(claimed), (allowed.others or 0) - len(claimed))
-            claimed += _claim(session, lane, moment, rest, False)
+        if row[0].pauses:
+            size = 1  # after a pause one mail tries whether it works again
+        claimed = _claim_allowed(session, lane, sender, moment, size)
         if not claimed:
             return None
-        return Batch(sender, _load(session, claimed))
+        return Batch(sender, _load(session, claimed), moment)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:
@@ -82,67 +159,52 @@ def usable(sender: ResolvedSender, moment: datetime) -> bool:
     return sender.configured and not sender.problems and not paused
 
 
+def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) -> ResolvedSender:
+    before = known.get(row.current_revision)
+    if before is None:
+        before = known[row.current_revision] = resolve(session, row, row.partner_id)
+        return before
+    return replace(
+        before,
+        paused_until=row.paused_until,
+        pause_code=row.pause_code,
+        pause_reason=row.pause_reason,
+    )
+
+
+def _claim_allowed(
+    session: Session, lane: HeldLane, sender: ResolvedSender, moment: datetime, size: int
+) -> list[int]:
+    allowed = allowance(session, lane.sender_id, sender.values.max_per_hour, moment)
+    if allowed.urgent is None:
+        return _claim(session, lane, moment, size, URGENT, BULK)
+    claimed = _claim(session, lane, moment, min(size, allowed.urgent), URGENT, URGENT)
+    rest = min(size - len(claimed), (allowed.others or 0) - len(claimed))
+    return claimed + _claim(session, lane, moment, rest, URGENT + 1, BULK)
+
+
 def _claim(
-    session: Session, lane: HeldLane, moment: datetime, size: int, urgent: bool | None
+    session: Session, lane: HeldLane, moment: datetime, size: int, first: int, last: int
 ) -> list[int]:
     if size <= 0:
         return []
-    conditions = [
-        Delivery.sender_id == lane.sender_id,
-        Delivery.state == "queued",
-        Delivery.next_attempt_at <= moment,
-        or_(Delivery.expires_at.is_(None), Delivery.expires_at > moment),
-    ]
-    if urgent is not None:
-        conditions.append(Delivery.priority == 0 if urgent else Delivery.priority > 0)
-    order = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
-    due = select(Delivery.id).where(*conditions).order_by(*order).limit(size)
-    dialect = session.connection().dialect.name
-    if dialect in {"mysql", "mariadb"}:
-        # MariaDB cannot update through a limited subquery; the rows are locked here instead.
-        ids = list(session.scalars(due.with_for_update(skip_locked=True)))
+    due = {
+        "lane_sender": lane.sender_id,
+        "moment": moment,
+        "from_priority": first,
+        "to_priority": last,
+        "most": size,
+    }
+    statement = _TAKE.get(session.connection().dialect.name)
+    if statement is None:
+        ids = list(session.scalars(_LOCK_DUE, due))
         if ids:
-            session.execute(_take(Delivery.id.in_(ids), lane))
+            session.execute(_TAKE_THESE, {"ids": ids, "new_lease": lane.lease})
         return ids
-    if dialect == "postgresql":
-        due = due.with_for_update(skip_locked=True)
-    taken = _take(Delivery.id.in_(due.scalar_subquery()), lane).returning(
-        Delivery.id, Delivery.priority, Delivery.next_attempt_at
-    )
-    rows = session.execute(taken).all()
+    rows = session.execute(statement, due | {"new_lease": lane.lease}).all()
     return [row.id for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
 
 
-def _take(condition: Any, lane: HeldLane) -> Any:
-    return (
-        update(Delivery)
-        .where(condition, Delivery.state == "queued")
-        .values(state="sending", lease=lane.lease)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def _load(session: Session, ids: list[int]) -> list[Claimed]:
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.message_id.label("message_pk"),
-            Message.public_id,
-            Delivery.partner_id,
-            Delivery.recipient,
-            Delivery.priority,
-            Delivery.attempts,
-            Delivery.releases,
-            Delivery.uncertains,
-            Delivery.created_at,
-            Message.content,
-            Message.message_id,
-            Message.from_email,
-            Message.sensitive,
-            Message.on_uncertain,
-        )
-        .join(Message, Message.id == Delivery.message_id)
-        .where(Delivery.id.in_(ids))
-    ).all()
-    by_id = {row.id: Claimed(**row._mapping) for row in rows}
+    by_id = {row.id: Claimed(**row._mapping) for row in session.execute(_MESSAGES, {"ids": ids})}
     return [by_id[one] for one in ids]

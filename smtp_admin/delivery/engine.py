@@ -27,6 +27,7 @@ from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.delivery.stamp import stamped
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
+from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Outgoing, Transport
@@ -34,11 +35,12 @@ from smtp_admin.transports.factory import WarmTransports
 
 log = logging.getLogger(__name__)
 
-BATCH = 50
+BATCH = 100
 SLICE_SECONDS = 10.0
 _GROUP = 100
 _GROUP_SECONDS = 0.5
 _REFUSALS_IN_A_ROW = 3
+_DATABASE_WAITS = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,11 @@ def work_lane(bench: Bench, sender_id: int) -> bool:
 
 def _work(bench: Bench, lane: HeldLane, journal: Journal) -> bool:
     ends = time.monotonic() + SLICE_SECONDS
+    known: dict[int, ResolvedSender] = {}
     while not bench.stopping.is_set():
         if time.monotonic() >= ends:
             return True
-        batch = claim(bench.engine, lane, BATCH)
+        batch = claim(bench.engine, lane, BATCH, known)
         if batch is None:
             return False
         if not _send_batch(bench, lane, batch, journal):
@@ -161,35 +164,32 @@ class _Book:
         if not results:
             return
         bench = self._bench
-        recorded = _persist(bench, self._lane, results, self._batch.sender.revision)
+        recorded = _persist(bench, self._lane, results, self._batch)
         self.paused = self.paused or recorded.paused
         _announce(bench, self._batch, recorded)
 
 
-def _persist(bench: Bench, lane: HeldLane, results: list[Result], revision: int) -> Recorded:
+def _persist(bench: Bench, lane: HeldLane, results: list[Result], batch: Batch) -> Recorded:
+    def write() -> Recorded:
+        return record(
+            bench.engine,
+            lane,
+            results,
+            config=bench.here.config,
+            revision=batch.sender.revision,
+            worker=bench.worker,
+            moment=batch.now(),
+        )
+
     # A commit may succeed although its answer is lost; writing the same again then finds
     # nothing of ours and changes nothing.
-    for wait in (0.2, 1.0, 3.0):
+    for wait in _DATABASE_WAITS:
         try:
-            return record(
-                bench.engine,
-                lane,
-                results,
-                config=bench.here.config,
-                revision=revision,
-                worker=bench.worker,
-            )
+            return write()
         except DBAPIError:
             log.warning("the database did not take %d results; trying again", len(results))
             bench.stopping.wait(wait)
-    return record(
-        bench.engine,
-        lane,
-        results,
-        config=bench.here.config,
-        revision=revision,
-        worker=bench.worker,
-    )
+    return write()
 
 
 def _announce(bench: Bench, batch: Batch, recorded: Recorded) -> None:

@@ -30,11 +30,12 @@ class Journal:
         self._redis = redis
         self._key = _key(lease)
         self._connection: Any = None
+        self._socket: Any = None
 
     @property
     def works(self) -> bool:
         """Whether what is written arrives, as far as one can tell without asking."""
-        return self._connection is not None
+        return self._socket is not None
 
     def begin(self, ids: Sequence[int]) -> None:
         """A batch starts, to be sent in this order."""
@@ -60,7 +61,7 @@ class Journal:
         """Let go of the connection."""
         if self._connection is not None:
             self._connection.disconnect()
-            self._connection = None
+        self._connection = self._socket = None
 
     def _connect(self) -> None:
         connection: Any = self._redis.connection_pool.make_connection()
@@ -71,16 +72,17 @@ class Journal:
             connection.disconnect()
             return
         self._connection = connection
+        self._socket = connection._sock
 
     def _write(self, *words: object) -> None:
-        if self._connection is None:
+        if self._socket is None:
             return
+        encoded = [str(word).encode("ascii") for word in words]
+        parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
         try:
-            # No health check: it would wait for an answer that was switched off.
-            self._connection.send_packed_command(
-                self._connection.pack_command(*words), check_health=False
-            )
-        except (RedisError, OSError):
+            # Redis's own wire format, past the client: it would read an answer for each write.
+            self._socket.sendall(b"*%d\r\n%s" % (len(encoded), parts))
+        except OSError:
             log.warning("Redis went away: results are committed one by one")
             self.close()
 

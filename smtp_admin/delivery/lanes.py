@@ -6,7 +6,7 @@ leaves its child running. All times are the database's.
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, Engine, or_, select, update
@@ -55,14 +55,15 @@ def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
     return None
 
 
-def beat(session: Session, lane: HeldLane) -> bool:
+def beat(session: Session, lane: HeldLane, moment: datetime | None = None) -> bool:
     """Hold on to *lane*; ``False`` if it is no longer ours, and nothing may be written."""
+    until = (moment or database_now(session)) + timedelta(seconds=LEASE_SECONDS)
     return bool(
         changed(
             session,
             update(Lane)
             .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
-            .values(lease_until=_until(session)),
+            .values(lease_until=until),
         )
     )
 

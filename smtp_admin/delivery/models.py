@@ -22,6 +22,8 @@ from smtp_admin.database import Base, BigId, UTCDateTime
 from smtp_admin.delivery.states import State
 from smtp_admin.settings.models import Sender
 
+URGENT, NORMAL, BULK = 0, 1, 2
+
 
 class Message(Base):
     """One mail as bytes, rendered once: every attempt sends the same ones."""

@@ -18,11 +18,10 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.doorbell import ring_after_commit
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import NORMAL, URGENT, Delivery, Message
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
 
-URGENT, NORMAL, BULK = 0, 1, 2
 _COUNT_IS_FRESH_SECONDS = 2.0
 
 

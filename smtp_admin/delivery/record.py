@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, exists, insert, select, update
+from sqlalchemy import Engine, bindparam, exists, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -49,13 +49,18 @@ def record(
     config: Config,
     revision: int,
     worker: str,
+    moment: datetime | None = None,
 ) -> Recorded:
-    """Write *results* down in one transaction."""
+    """Write *results* down in one transaction.
+
+    Args:
+        moment: the database's time, if it is known already.
+    """
     with transaction(engine) as session:
         if session.connection().dialect.name == "postgresql":
             # The journal covers the moment until the disk has it.
             session.connection().exec_driver_sql("SET LOCAL synchronous_commit TO off")
-        moment = database_now(session)
+        moment = moment or database_now(session)
         decided = [(result, _decide(result, config)) for result in results]
         sent = [pair for pair in decided if pair[1].state == "sent"]
         others = [pair for pair in decided if pair[1].state != "sent"]
@@ -99,31 +104,40 @@ def _write_sent(
 ) -> list[tuple[Result, Decision]]:
     if not sent:
         return []
-    ours = (
-        Delivery.id.in_([result.delivery.id for result, _ in sent]),
-        Delivery.state == "sending",
-        Delivery.lease == lane.lease,
+    values = {
+        "ids": [result.delivery.id for result, _ in sent],
+        "our_lease": lane.lease,
+        "moment": moment,
+        "reply": str(sent[-1][0].outcome.reply or "")[:300],
+    }
+    if session.connection().dialect.name in {"mysql", "mariadb"}:
+        found = set(session.scalars(_OURS, {"ids": values["ids"], "our_lease": lane.lease}))
+        session.execute(_SENT, values)
+    else:
+        found = set(session.scalars(_SENT_RETURNING, values))
+    return sent if len(found) == len(sent) else [p for p in sent if p[0].delivery.id in found]
+
+
+_GUARD = (
+    Delivery.id.in_(bindparam("ids", expanding=True)),
+    Delivery.state == "sending",
+    Delivery.lease == bindparam("our_lease"),
+)
+_OURS = select(Delivery.id).where(*_GUARD).with_for_update()
+_SENT = (
+    update(Delivery)
+    .where(*_GUARD)
+    .values(
+        state=states.check("sending", "sent"),
+        lease=None,
+        finished_at=bindparam("moment"),
+        last_code="",
+        last_error="",
+        last_reply=bindparam("reply"),
     )
-    reply = str(sent[-1][0].outcome.reply or "")[:300]
-    found = set()
-    if len(sent) > 1 or session.connection().dialect.name in {"mysql", "mariadb"}:
-        found = set(session.scalars(select(Delivery.id).where(*ours)))
-    count = changed(
-        session,
-        update(Delivery)
-        .where(*ours)
-        .values(
-            state=states.check("sending", "sent"),
-            lease=None,
-            finished_at=moment,
-            last_code="",
-            last_error="",
-            last_reply=reply,
-        ),
-    )
-    if count == len(sent):
-        return sent
-    return [pair for pair in sent if pair[0].delivery.id in found]
+    .execution_options(synchronize_session=False)
+)
+_SENT_RETURNING = _SENT.returning(Delivery.id)
 
 
 def _write_one(
@@ -251,19 +265,22 @@ def _judge_sender(
             pause_sender(session, sender_id, moment + pause, last)
             return True
     if any(decision.state == "sent" for _, decision in kept):
-        changed(
-            session,
-            update(Sender)
-            .where(Sender.id == sender_id)
-            .values(
-                last_accepted_at=moment,
-                pauses=0,
-                paused_until=None,
-                pause_code="",
-                pause_reason="",
-            ),
-        )
+        session.execute(_WORKS, {"which": sender_id, "moment": moment})
     return False
+
+
+_WORKS = (
+    update(Sender)
+    .where(Sender.id == bindparam("which"))
+    .values(
+        last_accepted_at=bindparam("moment"),
+        pauses=0,
+        paused_until=None,
+        pause_code="",
+        pause_reason="",
+    )
+    .execution_options(synchronize_session=False)
+)
 
 
 def pause_sender(session: Session, sender_id: int, until: datetime, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import lru_cache
 
 from sqlalchemy import Engine, update
 
@@ -21,11 +22,18 @@ def from_lines(sender: ResolvedSender, app_name: str, *, reply_to: bool = True) 
     Args:
         reply_to: off where the mail brings a Reply-To of its own.
     """
+    values = sender.values
+    return _lines(
+        values.from_name or app_name, values.from_email, values.reply_to if reply_to else ""
+    )
+
+
+@lru_cache(maxsize=1000)
+def _lines(name: str, from_email: str, reply_to: str) -> bytes:
     headers = EmailMessage(policy=SMTP)
-    name = check_header_text(sender.values.from_name or app_name)
-    headers["From"] = Address(display_name=name, addr_spec=sender.values.from_email)
-    if reply_to and sender.values.reply_to:
-        headers["Reply-To"] = Address(addr_spec=sender.values.reply_to)
+    headers["From"] = Address(display_name=check_header_text(name), addr_spec=from_email)
+    if reply_to:
+        headers["Reply-To"] = Address(addr_spec=reply_to)
     return headers.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from smtp_admin.delivery.outbox import BULK, NORMAL, URGENT
+from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 
 Priority = Literal["urgent", "normal", "bulk"]

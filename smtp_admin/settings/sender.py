@@ -108,13 +108,13 @@ def load_sender(session: Session, partner_id: str) -> ResolvedSender:
     A partner that never saved anything has one with ``sender_id`` 0.
     """
     row = session.scalar(select(Sender).where(Sender.partner_id == partner_id))
-    return _resolve(session, row, partner_id)
+    return resolve(session, row, partner_id)
 
 
 def load_sender_by_id(session: Session, sender_id: int) -> ResolvedSender | None:
     """The sender with this id, or ``None``."""
     row = session.get(Sender, sender_id)
-    return None if row is None else _resolve(session, row, row.partner_id)
+    return None if row is None else resolve(session, row, row.partner_id)
 
 
 def sender_for_mail(session: Session, partner_id: str) -> ResolvedSender:
@@ -126,7 +126,8 @@ def sender_for_mail(session: Session, partner_id: str) -> ResolvedSender:
     return load_sender(session, SYSTEM)
 
 
-def _resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSender:
+def resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSender:
+    """The sender whose row is *row*, with its current revision and the environment over it."""
     saved = None
     if row is not None and row.current_revision:
         saved = session.scalar(

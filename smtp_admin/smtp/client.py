@@ -11,9 +11,7 @@ import hashlib
 import hmac
 import logging
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure, Step
@@ -22,8 +20,6 @@ from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
 
 log = logging.getLogger("smtp_admin.smtp")
-
-Returned = TypeVar("Returned")
 
 _READY = 220
 _GO_AHEAD = 334
@@ -161,9 +157,10 @@ class SMTPClient:
             SMTPFailure: ``certificate_error``, ``tls_failed``, ``timeout`` or
                 ``connection_lost``.
         """
-        deadline = self._deadline(self._timeouts.command)
         try:
-            self._guard("tls", lambda: self._wire.start_tls(context, server_hostname, deadline))
+            self._wire.start_tls(context, server_hostname, self._deadline())
+        except (WireTimeout, WireClosed) as error:
+            raise _broken("tls", error) from error
         except ssl.SSLCertVerificationError as error:
             raise _certificate_failure(error, server_hostname) from error
         except ssl.SSLError as error:
@@ -210,8 +207,10 @@ class SMTPClient:
 
     def write(self, step: Step, data: bytes, *, seconds: float | None = None) -> None:
         """Send bytes as they are, within *seconds* (default: those of a command)."""
-        deadline = self._deadline(self._timeouts.command if seconds is None else seconds)
-        self._guard(step, lambda: self._wire.write(data, deadline))
+        try:
+            self._wire.write(data, self._deadline(seconds))
+        except (WireTimeout, WireClosed, WireGarbage) as error:
+            raise _broken(step, error) from error
 
     def read(self, step: Step, *, seconds: float | None = None) -> Reply:
         """The next reply, whatever it says."""
@@ -279,45 +278,47 @@ class SMTPClient:
         self.write("auth", line.encode("ascii") + b"\r\n")
         return self._read("auth")
 
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline(seconds, self._overall)
+    def _deadline(self, seconds: float | None = None) -> Deadline:
+        return Deadline(self._timeouts.command if seconds is None else seconds, self._overall)
 
     def _read(self, step: Step, seconds: float | None = None) -> Reply:
-        deadline = self._deadline(self._timeouts.command if seconds is None else seconds)
-        reply = self._guard(step, lambda: self._wire.read_reply(deadline))
-        reply = Reply(reply.code, tuple(map(self._redact, reply.lines)))
-        self._transcribe("S", str(reply))
+        try:
+            reply = self._wire.read_reply(self._deadline(seconds))
+        except (WireTimeout, WireClosed, WireGarbage) as error:
+            raise _broken(step, error) from error
+        if self._redact:
+            reply = Reply(reply.code, tuple(map(self._redact, reply.lines)))
+        if log.isEnabledFor(logging.DEBUG):
+            self._transcribe("S", str(reply))
         return reply
 
     def _transcribe(self, who: str, line: str) -> None:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s", who, self._redact(line))
 
-    @staticmethod
-    def _guard(step: Step, act: Callable[[], Returned]) -> Returned:
-        try:
-            return act()
-        except WireTimeout as error:
-            raise SMTPFailure(
-                "timeout",
-                step,
-                "The server stopped answering.",
-                hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
-            ) from error
-        except WireGarbage as error:
-            raise SMTPFailure(
-                "not_smtp",
-                step,
-                "What answers there is not a mail server, or a broken one.",
-                hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
-            ) from error
-        except WireClosed as error:
-            raise SMTPFailure(
-                "connection_lost",
-                step,
-                "The server closed the connection.",
-                hint=_HANG_UP.get(step, "Try again in a few minutes."),
-            ) from error
+
+def _broken(step: Step, error: Exception) -> SMTPFailure:
+    """What a failure of the wire means to a person."""
+    if isinstance(error, WireTimeout):
+        return SMTPFailure(
+            "timeout",
+            step,
+            "The server stopped answering.",
+            hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
+        )
+    if isinstance(error, WireGarbage):
+        return SMTPFailure(
+            "not_smtp",
+            step,
+            "What answers there is not a mail server, or a broken one.",
+            hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
+        )
+    return SMTPFailure(
+        "connection_lost",
+        step,
+        "The server closed the connection.",
+        hint=_HANG_UP.get(step, "Try again in a few minutes."),
+    )
 
 
 _SILENCE: dict[Step, str] = {

@@ -24,6 +24,9 @@ class Redactor:
         forms = sorted(set(_forms(password, username)), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
+    def __bool__(self) -> bool:
+        return self._pattern is not None
+
     def __call__(self, text: str) -> str:
         """*text* without the secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text

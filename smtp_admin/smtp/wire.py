@@ -15,6 +15,8 @@ from smtp_admin.smtp.reply import Reply
 _MAX_REPLY_BYTES = 64 * 1024
 _MAX_REPLY_LINES = 100
 _CHUNK = 64 * 1024
+_MOST_AT_ONCE = 1024 * 1024
+_LOOK_AGAIN_SECONDS = 1.0
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
 
 
@@ -36,6 +38,8 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
+        #: The timeout that is set on the socket, or ``None`` where that is not known.
+        self._timeout: float | None = None
 
     @property
     def local_address(self) -> str:
@@ -65,6 +69,7 @@ class Wire:
         if self._buffer:
             return False
         self._sock.settimeout(0)
+        self._timeout = None
         try:
             received = self._sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -83,6 +88,7 @@ class Wire:
             WireClosed: the server went away.
         """
         plain = self._sock
+        self._timeout = None
         plain.settimeout(max(deadline.remaining(), 0.001))
         try:
             # Wrapping a connection that was reset already would leak it (Python 3.11).
@@ -106,11 +112,11 @@ class Wire:
         """
         view = memoryview(data)
         while view:
+            self._prepare(deadline)
             try:
-                self._sock.settimeout(self._time_left(deadline))
-                sent = self._sock.send(view[: 1 << 20])
-            except TimeoutError as error:
-                raise WireTimeout from error
+                sent = self._sock.send(view[:_MOST_AT_ONCE])
+            except TimeoutError:
+                continue
             except OSError as error:
                 raise WireClosed from error
             view = view[sent:]
@@ -161,25 +167,33 @@ class Wire:
             start = len(self._buffer)
             if start >= limit:
                 raise WireGarbage
+            self._prepare(deadline)
             try:
-                self._sock.settimeout(self._time_left(deadline))
                 received = self._sock.recv(_CHUNK)
-            except TimeoutError as error:
-                raise WireTimeout from error
+            except TimeoutError:
+                continue
             except OSError as error:
                 raise WireClosed from error
             if not received:
                 raise WireClosed
             self._buffer += received
 
-    @staticmethod
-    def _time_left(deadline: Deadline) -> float:
+    def _prepare(self, deadline: Deadline) -> None:
+        """Make the next wait end with *deadline*, or look at it again after a second.
+
+        Setting a socket's timeout is a system call, so the second stays set while it fits.
+        """
         left = deadline.remaining()
         if left <= 0:
-            raise TimeoutError
-        return left
+            raise WireTimeout
+        wanted = min(left, _LOOK_AGAIN_SECONDS)
+        if self._timeout is None or wanted < self._timeout or self._timeout < wanted / 2:
+            self._sock.settimeout(wanted)
+            self._timeout = wanted
 
 
 def _printable(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

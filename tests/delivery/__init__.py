@@ -1,0 +1,1 @@
+"""The outbox and everything that empties it, on every database that is supported."""

@@ -1,0 +1,300 @@
+"""Claiming, sending and recording: what every reply of a mail server leads to."""
+
+from collections import Counter as Tally
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.pool import QueuePool
+
+from smtp_admin import signals
+from smtp_admin.clock import now
+from smtp_admin.delivery import lanes
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.engine import work_lane
+from smtp_admin.delivery.models import Counter
+from smtp_admin.delivery.queries import summary
+from smtp_admin.delivery.record import Result, record
+from smtp_admin.delivery.rescue import rescue
+from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from tests.app import HostApp
+from tests.delivery.conftest import NewHost
+from tests.delivery.workbench import (
+    Workbench,
+    attempts,
+    deliveries,
+    letter,
+    queue,
+    row_of,
+    sender_row,
+)
+from tests.servers.scripted import Reply, ScriptedServer, Session
+
+MakeBench = Callable[..., Workbench]
+
+
+def test_eight_threads_send_each_of_five_hundred_once(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    everybody = [f"r{number}@example.org" for number in range(500)]
+    each.plugin.send_message(letter(*everybody[:1], bcc=everybody[1:]), partner_id="acme")
+    each.db.session.commit()
+    bench = bench_of(each)
+    bench.add_lanes(8)
+    sender_id = sender_row(each).id
+    each.db.session.rollback()
+
+    def send() -> None:
+        with each.app.app_context():
+            work_lane(bench.bench(), sender_id)
+
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(send) for _ in range(8)]:
+            done.result()
+    bench.tick()
+    reached = [one for message in server.messages for one in message.recipients]
+    assert sorted(reached) == sorted(everybody)
+    assert Tally(one.state for one in deliveries(each)) == {"sent": 500}
+    assert server.connections > 1
+
+
+def test_a_claim_takes_no_more_than_it_was_asked_for(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """PostgreSQL may run a limited subquery of an UPDATE again for every row it updates."""
+    each.save_sender(port=server.port)
+    queue(each, *(f"r{number}@example.org" for number in range(300)))
+    bench = bench_of(each)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "me")
+    assert lane is not None
+    for _ in range(3):
+        batch = claim(bench.engine, lane, 10)
+        assert batch is not None
+        assert len(batch.deliveries) == 10
+    assert Tally(one.state for one in deliveries(each)) == {"sending": 30, "queued": 270}
+
+
+def test_no_transaction_is_open_while_a_server_is_talked_to(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    queue(each, "a@example.org", "b@example.org")
+    bench = bench_of(each)
+    pool = bench.engine.pool
+    assert isinstance(pool, QueuePool)
+    open_ones: list[int] = []
+
+    def look(server: ScriptedServer, session: Session, line: str) -> None:
+        open_ones.append(pool.checkedout())
+
+    server.behave("mail", look)
+    server.behave("dot", look)
+    bench.work()
+    assert open_ones == [0] * 4
+
+
+def test_three_retries_are_four_sends(
+    opened: NewHost, database: str, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    host = opened(uri=database, RETRY_ATTEMPTS=3, RETRY_DELAY=30, RETRY_FACTOR=4)
+    host.save_sender(port=server.port)
+    queue(host, "grey@example.org")
+    bench = bench_of(host)
+    server.behave("rcpt", Reply("451 4.7.1 Greylisted"))
+    due = timedelta()
+    for number, wait in enumerate((30, 120, 480), 1):
+        bench.tick(due)
+        (one,) = deliveries(host)
+        assert (one.state, one.attempts) == ("queued", number)
+        bench.tick(due + timedelta(seconds=wait - 5))
+        assert server.occurrences("rcpt") == number
+        due += timedelta(seconds=wait + 1)
+    bench.tick(due)
+    (one,) = deliveries(host)
+    assert (one.state, one.attempts, server.occurrences("rcpt")) == ("dead", 4, 4)
+    assert one.last_reply == "451 4.7.1 Greylisted"
+    assert [each.verdict for each in attempts(host)] == ["temporary"] * 4
+    bench.tick(due + timedelta(days=2))
+    assert server.occurrences("rcpt") == 4
+
+
+def test_a_permanent_refusal_is_final_for_that_recipient_alone(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    server.behave("rcpt", [None, Reply("550 5.1.1 No such user"), None])
+    queue(each, "a@example.org", "gone@example.org", "c@example.org")
+    reasons: list[str] = []
+
+    def heard(_app: object, *, reason: str, recipient: str, **_more: object) -> None:
+        reasons.append(f"{recipient}: {reason}")
+
+    with signals.delivery_dead.connected_to(heard):
+        bench_of(each).tick()
+    states = {one.recipient: (one.state, one.attempts) for one in deliveries(each)}
+    assert states == {
+        "a@example.org": ("sent", 0),
+        "gone@example.org": ("dead", 1),
+        "c@example.org": ("sent", 0),
+    }
+    assert reasons == ["gone@example.org: The server refused the recipient."]
+    assert sender_row(each).paused_until is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [("mail", "550 5.7.1 Go away"), ("rcpt", "553 5.1.2 No"), ("dot", "554 5.6.0 Looks bad")],
+)
+def test_a_permanent_refusal_is_not_tried_again(
+    host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer, stage: str, text: str
+) -> None:
+    host, bench = host_with_bench
+    server.behave(stage, Reply(text))  # type: ignore[arg-type]  # one of the server's stages
+    queue(host)
+    bench.tick()
+    bench.tick(timedelta(days=1))
+    (one,) = deliveries(host)
+    assert (one.state, one.attempts) == ("dead", 1)
+    assert server.occurrences("mail") == 1
+
+
+def test_mail_that_is_too_old_is_not_sent(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    queue(each, "late@example.org", expires_at=now() + timedelta(minutes=5))
+    queue(each, "fresh@example.org", expires_at=now() + timedelta(minutes=50))
+    bench_of(each).tick(timedelta(minutes=10))
+    assert [one.state for one in deliveries(each)] == ["expired", "sent"]
+    assert [message.recipients for message in server.messages] == [["fresh@example.org"]]
+
+
+def test_mail_for_later_waits(each: HostApp, server: ScriptedServer, bench_of: MakeBench) -> None:
+    each.save_sender(port=server.port)
+    queue(each, send_at=now() + timedelta(hours=2))
+    bench = bench_of(each)
+    bench.tick(timedelta(hours=1))
+    assert not server.messages
+    bench.tick(timedelta(hours=2, minutes=1))
+    assert len(server.messages) == 1
+
+
+def test_urgent_mail_overtakes(each: HostApp, server: ScriptedServer, bench_of: MakeBench) -> None:
+    each.save_sender(port=server.port)
+    context = {"services": [], "name": "Sam", "balance": "1", "currency": "EUR"}
+    each.plugin.send("renewal", to="bulk@example.org", partner_id="acme", context=context)
+    queue(each, "normal@example.org")
+    reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+    each.plugin.send("password_reset", to="urgent@example.org", partner_id="acme", context=reset)
+    each.db.session.commit()
+    bench_of(each).tick()
+    order = [message.recipients[0].partition("@")[0] for message in server.messages]
+    assert order == ["urgent", "normal", "bulk"]
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """It was stopped for longer than the lease, and wakes up with results in its hand."""
+    each.save_sender(port=server.port)
+    queue(each, "a@example.org", "b@example.org")
+    bench = bench_of(each)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "stale")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 50)
+    assert batch is not None
+    first, second = batch.deliveries
+    bench.lose_lease()
+    rescue(bench.engine, bench.redis)
+    before = [(one.state, one.attempts, one.next_attempt_at) for one in deliveries(each)]
+    late = [
+        Result(first, Outcome(Verdict.ACCEPTED)),
+        Result(second, Outcome(Verdict.RELEASED, Channel.DOWN, "x", code="timeout")),
+    ]
+    config = each.installation.config
+    written = record(bench.engine, lane, late, config=config, revision=1, worker="stale")
+    assert written.entries == []
+    after = [(one.state, one.attempts, one.next_attempt_at) for one in deliveries(each)]
+    assert after == before
+    assert attempts(each) == []
+    assert each.db.session.scalars(select(Counter)).all() == []
+    assert sender_row(each).paused_until is None
+    assert sender_row(each).last_accepted_at is None
+    assert claim(bench.engine, lane, 50) is None
+
+
+def test_the_numbers_are_right(each: HostApp, server: ScriptedServer, bench_of: MakeBench) -> None:
+    for partner_id in ("acme", "globex"):
+        each.save_sender(partner_id, port=server.port)
+    server.behave("rcpt", [None, None, Reply("550 5.1.1 no"), Reply("450 4.2.0 busy"), None])
+    queue(each, *(f"{name}@example.org" for name in "abcd"))
+    queue(each, partner_id="globex")
+    queue(each, "later@example.org", send_at=now() + timedelta(hours=1))
+    bench_of(each).tick()
+    session = each.db.session()
+    acme = summary(session, "acme", sender_row(each).id)
+    assert (acme.pending, acme.sending, acme.dead, acme.uncertain) == (2, 0, 1, 0)
+    assert (acme.sent, acme.sent_24h, acme.sent_this_hour, acme.failed_24h) == (2, 2, 2, 2)
+    assert acme.average_seconds is not None
+    assert 0 <= acme.average_seconds < 30
+    assert acme.oldest_pending_seconds is not None
+    assert acme.hourly[-1] == (2, 2)
+    assert sum(map(sum, acme.hourly)) == 4
+    everybody = summary(session, None)
+    assert (everybody.sent, everybody.sent_this_hour, everybody.pending) == (3, 3, 2)
+    assert sender_row(each).last_accepted_at is not None
+    counted = session.scalars(select(Counter).where(Counter.partner_id == "acme")).all()
+    assert [sum(getattr(row, name) for row in counted) for name in ("sent", "failed", "dead")] == [
+        2,
+        2,
+        1,
+    ]
+
+
+def test_sensitive_text_is_kept_while_somebody_still_needs_it(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+    public_id = each.plugin.send(
+        "password_reset", to=["a@example.org", "b@example.org"], partner_id="acme", context=reset
+    )
+    each.db.session.commit()
+    server.behave("rcpt", [None, Reply("450 4.2.0 busy"), None])
+    bench = bench_of(each)
+    bench.tick()
+    assert b"x.example" in row_of(each, public_id).content
+    bench.tick(timedelta(minutes=1))
+    assert [one.state for one in deliveries(each)] == ["sent", "sent"]
+    assert row_of(each, public_id).content == b""
+    assert b"x.example" in server.messages[1].data
+
+
+def test_an_open_transaction_of_the_host_holds_nobody_up(
+    opened: NewHost, shared_database: str, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """A host that queues a mail and then works on for minutes must not stop its sender.
+
+    A new delivery refers to its sender, and that locks the sender's row until the host commits.
+    """
+    host = opened(uri=shared_database)
+    host.save_sender(port=server.port)
+    queue(host, "waiting@example.org")
+    bench = bench_of(host)
+    sender_id = sender_row(host).id
+    host.plugin.send_message(letter("undecided@example.org"), partner_id="acme")
+    with ThreadPoolExecutor(1) as threads:
+
+        def send() -> None:
+            with host.app.app_context():
+                work_lane(bench.bench(), sender_id)
+
+        working = threads.submit(send)
+        reached = server.wait_for_messages(1, timeout=2)
+        done = bool(reached) and working.exception(timeout=2) is None if reached else False
+        host.db.session.rollback()
+        working.result()
+    assert done

@@ -1,0 +1,144 @@
+"""A worker without threads and clocks: each step happens when the test says so."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select, update
+
+from smtp_admin.clock import now, shifted
+from smtp_admin.database import host_engine, transaction, worker_engine
+from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.delivery.engine import Bench, work_lane
+from smtp_admin.delivery.models import Attempt, Delivery, Lane
+from smtp_admin.delivery.models import Message as Row
+from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.sweep import due_senders, expire, settle_unknown
+from smtp_admin.mail.message import Message
+from smtp_admin.settings.models import Sender
+from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.smtp.opening import Dialler
+from smtp_admin.transports.factory import WarmTransports
+from tests.app import HostApp
+
+__all__ = ["Workbench", "attempts", "deliveries", "letter", "queue", "row_of", "sender_row"]
+
+SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0)
+
+
+class Workbench:
+    """What one sender thread works with, and the duties of a worker's clock.
+
+    Made inside the host's app context. The engine is a worker's own, as in a real one.
+    """
+
+    def __init__(
+        self, host: HostApp, *, timeouts: Timeouts = SHORT, redis_url: str = "", pool_size: int = 24
+    ) -> None:
+        self.host = host
+        here = host.installation
+        self.engine: Engine = worker_engine(host_engine(), pool_size=pool_size)
+        self.redis = redis_client(redis_url or here.config.redis_url)
+        self.stopping = threading.Event()
+        self._dialler = Dialler(
+            policy=DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks),
+            timeouts=timeouts,
+        )
+        self._opened: list[WarmTransports] = []
+
+    def bench(self) -> Bench:
+        """A bench of its own for each thread."""
+        transports = WarmTransports()
+        self._opened.append(transports)
+        return Bench(
+            app=self.host.app,
+            here=self.host.installation,
+            engine=self.engine,
+            redis=self.redis,
+            dialler=self._dialler,
+            transports=transports,
+            worker="bench",
+            stopping=self.stopping,
+            watch=lambda transport: None,
+        )
+
+    def work(self, partner_id: str = "acme") -> bool:
+        """Send for one partner's sender until nothing is due; whether more may be."""
+        self.host.db.session.rollback()
+        return work_lane(self.bench(), sender_row(self.host, partner_id).id)
+
+    def tick(self, later: timedelta = timedelta()) -> None:
+        """Everything that a worker does when its clock strikes, *later* than now."""
+        self.host.db.session.rollback()
+        with shifted(later):
+            rescue(self.engine, self.redis)
+            expire(self.engine)
+            settle_unknown(self.engine)
+            for sender_id in due_senders(self.engine):
+                work_lane(self.bench(), sender_id)
+        self.host.db.session.rollback()
+
+    def add_lanes(self, count: int, partner_id: str = "acme") -> None:
+        """Let *count* workers send for one sender at the same time."""
+        sender_id = sender_row(self.host, partner_id).id
+        with transaction(self.engine) as session:
+            session.add_all(Lane(sender_id=sender_id, slot=slot) for slot in range(1, count))
+
+    def lose_lease(self) -> None:
+        """What the clock does when a worker has died."""
+        with transaction(self.engine) as session:
+            past = now() - timedelta(minutes=5)
+            session.execute(
+                update(Lane).where(Lane.lease.is_not(None)).values(lease_until=past)
+            )
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        for transports in self._opened:
+            transports.close_all()
+        self.redis.close()
+        self.engine.dispose()
+
+
+def letter(*recipients: str, subject: str = "Hello", **fields: Any) -> Message:
+    """A small mail."""
+    fields.setdefault("body", "Good morning.")
+    return Message(subject, recipients or ("you@example.org",), **fields)
+
+
+def queue(host: HostApp, *recipients: str, partner_id: str = "acme", **keywords: Any) -> str:
+    """Queue a small mail and commit; its public id."""
+    public_id = host.plugin.send_message(letter(*recipients), partner_id=partner_id, **keywords)
+    host.db.session.commit()
+    return public_id
+
+
+def deliveries(host: HostApp) -> list[Delivery]:
+    """Every delivery, oldest first, as it is in the database now."""
+    session = host.db.session()
+    session.rollback()
+    return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def row_of(host: HostApp, public_id: str) -> Row:
+    """The message with this public id."""
+    session = host.db.session()
+    session.rollback()
+    found: Row = session.scalars(select(Row).where(Row.public_id == public_id)).one()
+    return found
+
+
+def attempts(host: HostApp) -> list[Attempt]:
+    """Every attempt that was written down, oldest first."""
+    session = host.db.session()
+    session.rollback()
+    return list(session.scalars(select(Attempt).order_by(Attempt.id)))
+
+
+def sender_row(host: HostApp, partner_id: str = "acme") -> Sender:
+    """The row of a partner's sender."""
+    session = host.db.session()
+    session.rollback()
+    found: Sender = session.scalars(select(Sender).where(Sender.partner_id == partner_id)).one()
+    return found

@@ -1,0 +1,1 @@
+"""How a mail becomes bytes: types, templates, messages, the mailer."""

@@ -1,0 +1,1 @@
+"""The protocol, the dialling policy and the SMTP transport."""

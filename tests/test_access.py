@@ -1,0 +1,355 @@
+"""Who may do what: a row for every route and method, for everybody who may come."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from flask import Blueprint
+from sqlalchemy import inspect, text
+from werkzeug.test import TestResponse
+
+from smtp_admin import Actor, web
+from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
+from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.servers.scripted import ScriptedServer
+
+JSON = {"Accept": "application/json"}
+HTML = {"Accept": "text/html"}
+
+BOTH = Actor(id="5", email="bo@both.example", partner_ids=frozenset({"acme", "globex"}))
+#: In the order of the columns below; the partner of the address is Acme.
+ACTORS: Mapping[str, Actor | None] = {
+    "anonymous": None,
+    "customer": CUSTOMER,
+    "other partner's admin": GLOBEX_ADMIN,
+    "partner admin": ACME_ADMIN,
+    "platform admin": ADMIN,
+    "admin of two partners": BOTH,
+}
+
+Statuses = tuple[int, int, int, int, int, int]
+PREFIX = "/smtp-admin"
+PARTNER = f"{PREFIX}/partners/<partner_id>"
+
+ADMINS: Statuses = (401, 403, 200, 200, 200, 200)
+PLATFORM: Statuses = (401, 403, 403, 403, 200, 403)
+ACMES: Statuses = (401, 403, 404, 200, 200, 200)
+
+
+def with_(status: int, who: Statuses) -> Statuses:
+    """The same people, but another success."""
+    first, second, third, fourth, fifth, sixth = (status if one == 200 else one for one in who)
+    return first, second, third, fourth, fifth, sixth
+
+
+TABLE: dict[tuple[str, str], Statuses] = {
+    ("GET", f"{PREFIX}/"): ADMINS,
+    ("GET", f"{PREFIX}/partners"): PLATFORM,
+    ("GET", f"{PREFIX}/system"): PLATFORM,
+    ("POST", f"{PREFIX}/system"): with_(303, PLATFORM),
+    ("POST", f"{PREFIX}/system/test-connection"): PLATFORM,
+    ("POST", f"{PREFIX}/system/test-email"): with_(202, PLATFORM),
+    ("GET", f"{PREFIX}/system/test-email/<public_id>"): PLATFORM,
+    ("GET", PARTNER): ACMES,
+    ("POST", PARTNER): with_(303, ACMES),
+    ("POST", f"{PARTNER}/test-connection"): ACMES,
+    ("POST", f"{PARTNER}/test-email"): with_(202, ACMES),
+    ("GET", f"{PARTNER}/test-email/<public_id>"): ACMES,
+    ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
+    # Without a partner's name: of the one partner one has, of all mail, or refused.
+    ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
+}
+
+Dump = dict[str, list[tuple[Any, ...]]]
+
+
+def dump(site: HostApp) -> Dump:
+    """Every row of every table of ours."""
+    with site.app.app_context(), site.db.engine.connect() as connection:
+        return {
+            name: sorted(tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}")))
+            for name in inspect(connection).get_table_names()
+            if name.startswith("smtp_admin_")
+        }
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A mail server that counts who dials it."""
+    with ScriptedServer() as running:
+        yield running
+
+
+class Scene:
+    """Senders saved for the system and two partners, each with a test mail in the queue."""
+
+    def __init__(self, site: HostApp, server: ScriptedServer) -> None:
+        self.site = site
+        self.server = server
+        self.mails: dict[str, str] = {}
+        site.actor = ADMIN
+        with site.app.app_context():
+            for partner_id in ("", "acme", "globex"):
+                site.save_sender(partner_id, port=server.port)
+        for partner_id in ("", "acme", "globex"):
+            page = f"partners/{partner_id}" if partner_id else "system"
+            answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
+            self.mails[partner_id] = answer.json["id"] if answer.json else ""
+
+    def ask(
+        self,
+        method: str,
+        rule: str,
+        headers: Mapping[str, str] = JSON,
+        *,
+        partner_id: str = "acme",
+        public_id: str | None = None,
+    ) -> TestResponse:
+        """One request with everything that it needs to succeed."""
+        own = self.mails["" if "/system" in rule else "acme"]
+        address = (
+            rule.replace("<partner_id>", partner_id)
+            .replace("<public_id>", own if public_id is None else public_id)
+            .replace("<path:filename>", "css/smtp-admin.css")
+        )
+        data = self._form() if method == "POST" and "test-email" not in rule else None
+        return self.site.client.open(address, method=method, headers=headers, data=data)
+
+    def _form(self) -> dict[str, Any]:
+        with self.site.app.app_context():
+            from smtp_admin.settings.sender import load_sender
+
+            revision = load_sender(self.site.db.session(), "acme").revision
+        return {
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "security": "none",
+            "from_email": "noreply@acme.example",
+            "revision": revision,
+        }
+
+
+@pytest.fixture
+def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Scene:
+    """The app that is asked."""
+    return Scene(new_app(), server)
+
+
+def routes(site: HostApp) -> set[tuple[str, str]]:
+    """Every method and rule of ours; HEAD and OPTIONS follow from the others."""
+    return {
+        (method, rule.rule)
+        for rule in site.app.url_map.iter_rules()
+        if rule.endpoint.startswith(("smtp_admin.", "smtp_admin_api."))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_has_a_row(scene: Scene) -> None:
+    assert routes(scene.site) == set(TABLE)
+
+
+@pytest.mark.parametrize(("method", "rule"), TABLE, ids=lambda value: str(value))
+def test_row(scene: Scene, method: str, rule: str) -> None:
+    for (name, actor), expected in zip(ACTORS.items(), TABLE[method, rule], strict=True):
+        for asked in {"GET": ("HEAD", "OPTIONS", "GET")}.get(method, (method,)):
+            scene.site.actor = actor
+            before, dialled = dump(scene.site), scene.server.connections
+            answer = scene.ask(asked, rule)
+            assert answer.status_code == expected, (name, asked, answer.text)
+            if expected >= 400:
+                assert asked == "HEAD" or answer.json
+            if expected >= 400 or method == "GET":
+                assert dump(scene.site) == before, (name, asked)
+                assert scene.server.connections == dialled
+            elif method == "POST":
+                assert dump(scene.site) != before, (name, asked)
+
+
+@pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
+@pytest.mark.parametrize(
+    ("method", "rule"), [row for row in TABLE if "<partner_id>" in row[1]], ids=str
+)
+def test_other_partner_looks_like_none(
+    scene: Scene, method: str, rule: str, headers: Mapping[str, str]
+) -> None:
+    scene.site.actor = ACME_ADMIN
+    before = dump(scene.site)
+    other, none = (
+        scene.ask(method, rule, headers, partner_id=partner_id, public_id=scene.mails["globex"])
+        for partner_id in ("globex", "nobody")
+    )
+    assert other.status_code == none.status_code == 404
+    assert other.data == none.data
+    assert list(other.headers) == list(none.headers)
+    assert dump(scene.site) == before
+    assert scene.server.connections == 0
+
+
+@pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
+def test_other_partners_mail_looks_like_none(scene: Scene, headers: Mapping[str, str]) -> None:
+    scene.site.actor = ACME_ADMIN
+    rule = f"{PARTNER}/test-email/<public_id>"
+    other, system, none = (
+        scene.ask("GET", rule, headers, public_id=public_id)
+        for public_id in (scene.mails["globex"], scene.mails[""], "0" * 32)
+    )
+    assert other.status_code == 404
+    assert other.data == system.data == none.data
+    pages = [
+        scene.ask("GET", f"{PARTNER}?mail={public_id}", HTML).text.replace(public_id, "")
+        for public_id in (scene.mails["globex"], "0" * 32)
+    ]
+    assert pages[0] == pages[1]
+
+
+STATUS: dict[str, Statuses] = {
+    "?partner_id=acme": ACMES,
+    "?partner_id=globex": (401, 403, 200, 404, 200, 200),
+    "?partner_id=nobody": (401, 403, 404, 404, 404, 404),
+    "?partner_id=": PLATFORM,
+    "?partner_id=%00": (401, 403, 404, 404, 404, 404),
+    "?partner_id=acme&partner_id=globex": ACMES,
+}
+
+
+@pytest.mark.parametrize("query", STATUS)
+def test_status_of_a_partner(scene: Scene, query: str) -> None:
+    for (name, actor), expected in zip(ACTORS.items(), STATUS[query], strict=True):
+        scene.site.actor = actor
+        answer = scene.site.client.get(f"/api/email/status{query}", headers=JSON)
+        assert answer.status_code == expected, name
+    scene.site.actor = ACME_ADMIN
+    other, none = (
+        scene.site.client.get(f"/api/email/status?partner_id={one}") for one in ("globex", "nobody")
+    )
+    assert other.data == none.data
+
+
+@pytest.mark.parametrize("actor", [None, CUSTOMER, ACME_ADMIN], ids=["nobody", "customer", "admin"])
+def test_status_in_a_browser(scene: Scene, actor: Actor | None) -> None:
+    """Whoever opens the API's address in a browser gets a page, whatever it says."""
+    scene.site.actor = actor
+    answer = scene.site.client.get("/api/email/status?partner_id=nobody", headers=HTML)
+    assert answer.status_code == (401 if actor is None else 403 if actor is CUSTOMER else 404)
+    assert answer.mimetype == "text/html"
+
+
+def test_overview_shows_only_ones_own(scene: Scene) -> None:
+    for actor, seen in ((ACME_ADMIN, {"Acme GmbH"}), (BOTH, {"Acme GmbH", "Globex"})):
+        scene.site.actor = actor
+        page = scene.site.client.get(f"{PREFIX}/", headers=HTML).text
+        for name in ("Acme GmbH", "Globex", "Initech", "System e-mail"):
+            assert (name in page) == (name in seen)
+
+
+def test_partner_in_the_body_does_not_count(scene: Scene) -> None:
+    scene.site.actor = ACME_ADMIN
+    before = dump(scene.site)["smtp_admin_sender"]
+    scene.site.client.post(
+        f"{PREFIX}/partners/acme?partner_id=globex",
+        data={"partner_id": "globex", "host": "evil.example", "port": "25", "security": "none",
+              "from_email": "x@evil.example", "revision": "1"},
+    )  # fmt: skip
+    after = dump(scene.site)["smtp_admin_sender"]
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [row[1] for row in changed] == ["acme"]
+
+
+@pytest.fixture
+def scratch(new_app: Callable[..., HostApp]) -> HostApp:
+    """An app with one more blueprint of ours: a view without a mark, and one with."""
+    site = new_app()
+    blueprint = web.protect(Blueprint("scratch", __name__))
+    blueprint.add_url_rule("/unmarked", view_func=lambda: "secret", endpoint="unmarked")
+    marked = guarded(Action.LIST_PARTNERS)(lambda: "for admins")
+    blueprint.add_url_rule("/marked", view_func=marked, endpoint="marked")
+    site.app.register_blueprint(blueprint)
+    return site
+
+
+def test_view_without_a_mark_is_refused(scratch: HostApp) -> None:
+    for actor in ACTORS.values():
+        scratch.actor = actor
+        answer = scratch.client.get("/unmarked", headers=JSON)
+        assert answer.status_code == 403
+        assert b"secret" not in answer.data
+    scratch.actor = ADMIN
+    assert scratch.client.get("/marked").text == "for admins"
+
+
+def test_anonymous_page_without_a_sign_in(scene: Scene) -> None:
+    scene.site.actor = None
+    answer = scene.ask("GET", PARTNER, HTML)
+    assert answer.status_code == 401
+    assert answer.mimetype == "text/html"
+    assert "Sign in first." in answer.text
+
+
+def test_anonymous_page_is_sent_to_sign_in(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def sign_in_url(next_url: str) -> str:
+        asked.append(next_url)
+        return "/sign-in"
+
+    monkeypatch.setattr(scene.site.host, "sign_in_url", sign_in_url)
+    scene.site.actor = None
+    answer = scene.site.client.get(f"{PREFIX}/partners/acme?mail=1", headers=HTML)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/sign-in")
+    assert asked == [f"{PREFIX}/partners/acme?mail=1"]
+    answer = scene.ask("GET", PARTNER, JSON)
+    assert answer.status_code == 401
+    scene.site.actor = CUSTOMER
+    assert scene.ask("GET", PARTNER, HTML).status_code == 403
+
+
+def test_anonymous_json_is_an_envelope(scene: Scene) -> None:
+    scene.site.actor = None
+    answer = scene.ask("POST", f"{PARTNER}/test-connection")
+    assert answer.status_code == 401
+    assert answer.json
+    assert answer.json["ok"] is False
+    assert answer.json["error"]["code"] == "unauthenticated"
+    assert set(answer.json["error"]) == {"code", "message", "step", "hint", "reply", "fields"}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_demoted_in_the_middle_of_a_session(scene: Scene) -> None:
+    client = scene.site.client
+    scene.site.actor = ACME_ADMIN
+    assert client.get(f"{PREFIX}/partners/acme").status_code == 200
+    scene.site.actor = Actor(id=ACME_ADMIN.id, email=ACME_ADMIN.email)
+    assert client.get(f"{PREFIX}/partners/acme").status_code == 403
+
+
+def test_actor_is_asked_anew_in_a_shared_app_context(scene: Scene) -> None:
+    """A host's tests often hold one app context open around several requests."""
+    with scene.site.app.app_context():
+        scene.site.actor = ADMIN
+        assert scene.site.client.get(f"{PREFIX}/partners").status_code == 200
+        scene.site.actor = None
+        assert scene.site.client.get(f"{PREFIX}/partners").status_code == 401
+
+
+def test_every_action_has_a_row() -> None:
+    assert set(_TABLE) == set(Action)
+    for action in set(Action) - {Action.SEE_FILES}:
+        assert not _TABLE[action] & {Role.ANYBODY, Role.CUSTOMER}
+
+
+def test_empty_partner_id_is_nobodys() -> None:
+    """A host that gives everybody an empty id must not open the system's sender with it."""
+    nearly = Actor(id="6", email="x@x.example", partner_ids=frozenset({""}))
+    assert not allowed(nearly, Action.EDIT_SYSTEM_SENDER)
+    assert not allowed(nearly, Action.SEE_SYSTEM_STATUS, "")
+
+
+def test_require_says_no_in_three_ways() -> None:
+    with pytest.raises(Unauthenticated):
+        require(None, Action.EDIT_PARTNER_SENDER, "acme")
+    with pytest.raises(NotFound):
+        require(GLOBEX_ADMIN, Action.EDIT_PARTNER_SENDER, "acme")
+    with pytest.raises(Forbidden):
+        require(CUSTOMER, Action.EDIT_PARTNER_SENDER, "acme")

@@ -1,0 +1,233 @@
+"""Every ``SMTP_ADMIN_*`` key: its default, what it takes, what it refuses, and how it says so."""
+
+import dataclasses
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from smtp_admin import ConfigError, Host, SMTPAdmin
+from smtp_admin.config import KEYS, Config, Rate, read_config
+from smtp_admin.encryption import generate_key
+
+KEY = generate_key()
+OTHER = generate_key()
+
+#: key → value given → value read.
+GOOD: list[tuple[str, Any, Any]] = [
+    ("SECRET_KEYS", [], ()),
+    ("SECRET_KEYS", [KEY, OTHER], (KEY, OTHER)),
+    ("SECRET_KEYS", f" {KEY} , {OTHER} ", (KEY, OTHER)),
+    ("SECRET_KEYS", "", ()),
+    ("REDIS_URL", "redis://redis.example:6380/2", "redis://redis.example:6380/2"),
+    ("REDIS_URL", "rediss://:word@redis.example/0", "rediss://:word@redis.example/0"),
+    ("REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ("APP_NAME", "Northwind", "Northwind"),
+    ("LAYOUT", "host/layout.html", "host/layout.html"),
+    ("URL_PREFIX", "/mail/admin", "/mail/admin"),
+    ("ENV_PREFIX", "SETGET_", "SETGET_"),
+    ("ENV_PREFIX", "", ""),
+    ("ALLOWED_PORTS", [587], frozenset({587})),
+    ("ALLOWED_PORTS", (25, 26), frozenset({25, 26})),
+    ("ALLOWED_PORTS", {2525}, frozenset({2525})),
+    ("ALLOWED_PORTS", range(25, 27), frozenset({25, 26})),
+    ("ALLOWED_PORTS", "25, 587", frozenset({25, 587})),
+    ("ALLOWED_NETWORKS", ["10.1.2.0/24"], (ip_network("10.1.2.0/24"),)),
+    ("ALLOWED_NETWORKS", "10.1.2.0/24,fd00::/8", (ip_network("10.1.2.0/24"),
+                                                 ip_network("fd00::/8"))),
+    ("CONNECT_TIMEOUT", 2, 2.0),
+    ("CONNECT_TIMEOUT", "2.5", 2.5),
+    ("CA_FILE", None, None),
+    ("CA_FILE", "", None),
+    ("CA_FILE", __file__, Path(__file__)),
+    ("CA_FILE", Path(__file__), Path(__file__)),
+    ("EHLO_NAME", "app.example.com", "app.example.com"),
+    ("TEST_LIMIT", "5 per hour", Rate(5, 3600)),
+    ("TEST_LIMIT", "5 in 2 days", Rate(5, 172800)),
+    ("TEST_MAIL_LIMIT", "1 per second", Rate(1, 1)),
+    ("QUEUE_LIMIT", "500", 500),
+    ("MESSAGE_LIMIT", 1024, 1024),
+    ("RETRY_ATTEMPTS", 0, 0),
+    ("RETRY_DELAY", 0.5, 0.5),
+    ("RETRY_FACTOR", "1", 1.0),
+    ("KEEP_DAYS", 3650, 3650),
+]  # fmt: skip
+
+NOT_TEXT: tuple[Any, ...] = (None, 1, True, 1.5, b"text", [], {}, object())
+NOT_WHOLE: tuple[Any, ...] = (
+    None, "", "x", "1.5", 1.5, True, [], {}, "-1", "+1", "1_0", "١", "1e3", float("nan"), 10**400,
+)  # fmt: skip
+NOT_NUMBER: tuple[Any, ...] = (
+    None, "", "x", True, [], {}, "nan", "inf", float("nan"), float("inf"), -1, 10**400,
+)  # fmt: skip
+NOT_A_RATE: tuple[Any, ...] = (
+    *NOT_TEXT, "", "30", "0 per hour", "1 per 0 hours", "-1 per hour", "many per hour",
+    "30 per 10 fortnights", "30/10 minutes", "1 per hour\n2 per hour",
+)  # fmt: skip
+
+BAD: dict[str, tuple[Any, ...]] = {
+    "SECRET_KEYS": (None, 1, [1], {}, b"key", ["short"], [KEY, KEY[:-2]], "ключ", [KEY + KEY]),
+    "REDIS_URL": (*NOT_TEXT, "nonsense", "http://redis.example", "127.0.0.1:6379"),
+    "APP_NAME": NOT_TEXT,
+    "LAYOUT": NOT_TEXT,
+    "URL_PREFIX": (*NOT_TEXT, "", "/", "mail", "/mail/", "/<partner>"),
+    "ENV_PREFIX": (*NOT_TEXT, "SET-GET", "SET GET", "Ü_", "X_\n"),
+    "ALLOWED_PORTS": (None, 25, True, ["x"], [0], [65536], [25.5], [True], [None], {}, "25;26",
+                      b"\x19", object()),
+    "ALLOWED_NETWORKS": (None, 1, [1], "x", ["10.1.2.3/24"], ["10.0.0.0/33"], {}, object()),
+    "CONNECT_TIMEOUT": (*NOT_NUMBER, 0, 0.09, 61),
+    "CA_FILE": ("/nowhere/ca.pem", "/", 5, 1.5, [], {}, object(), "a\0b"),
+    "EHLO_NAME": (*NOT_TEXT, "two words", "-x", "x-", "ümlaut.example", "a\r\nb", "a" * 254),
+    "TEST_LIMIT": NOT_A_RATE,
+    "TEST_MAIL_LIMIT": NOT_A_RATE,
+    "QUEUE_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
+    "MESSAGE_LIMIT": (*NOT_WHOLE, 1023, 1024**3 + 1),
+    "RETRY_ATTEMPTS": (*NOT_WHOLE, -1, 101),
+    "RETRY_DELAY": (*NOT_NUMBER, 0, 86401),
+    "RETRY_FACTOR": (*NOT_NUMBER, 0.5, 101),
+    "KEEP_DAYS": (*NOT_WHOLE, 0, 3651),
+}  # fmt: skip
+
+
+def read(mapping: Mapping[str, Any]) -> Config:
+    return read_config(mapping, app_name="the app")
+
+
+def test_tables_are_complete() -> None:
+    names = {key.name for key in KEYS}
+    assert set(BAD) == names
+    assert {name for name, _, _ in GOOD} == names
+    assert {field.name.upper() for field in dataclasses.fields(Config)} == names
+    assert all(len(key.help) > 10 for key in KEYS)
+
+
+def test_defaults() -> None:
+    config = read({})
+    assert config.secret_keys == ()
+    assert config.app_name == "the app"
+    assert config.url_prefix == "/smtp-admin"
+    assert config.allowed_ports == {25, 465, 587, 2525}
+    assert config.allowed_networks == ()
+    assert config.test_limit == Rate(30, 600)
+    assert (config.queue_limit, config.retry_attempts) == (10_000, 3)
+    assert (config.retry_delay, config.retry_factor) == (30.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"), GOOD, ids=[f"{name}-{n}" for n, (name, *_) in enumerate(GOOD)]
+)
+def test_good_values(name: str, given: Any, expected: Any) -> None:
+    found = getattr(read({f"SMTP_ADMIN_{name}": given}), name.lower())
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        pytest.param(name, value, id=f"{name}-{number}")
+        for name, values in BAD.items()
+        for number, value in enumerate(values)
+    ],
+)
+def test_bad_values_are_named(name: str, given: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({f"SMTP_ADMIN_{name}": given})
+    assert f"SMTP_ADMIN_{name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("SMTP_ADMIN_SECRET_KEY", "SMTP_ADMIN_SECRET_KEYS"),
+        ("SMTP_ADMIN_REDIS", "SMTP_ADMIN_REDIS_URL"),
+        ("SMTP_ADMIN_QUEUELIMIT", "SMTP_ADMIN_QUEUE_LIMIT"),
+    ],
+)
+def test_unknown_key_is_refused_with_a_suggestion(wrong: str, right: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{wrong} is not known; {right}\?"):
+        read({wrong: "x"})
+
+
+def test_unknown_key_without_a_neighbour() -> None:
+    with pytest.raises(ConfigError, match=r"SMTP_ADMIN_ZZZZZZZZZZZZZZ is not known\."):
+        read({"SMTP_ADMIN_ZZZZZZZZZZZZZZ": 1})
+
+
+def test_all_complaints_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({"SMTP_ADMIN_KEEP_DAYS": 0, "SMTP_ADMIN_LAYOUT": 1, "SMTP_ADMIN_NONE": 1})
+    for name in ("KEEP_DAYS", "LAYOUT", "NONE"):
+        assert f"SMTP_ADMIN_{name}" in str(caught.value)
+
+
+def test_other_keys_are_left_alone() -> None:
+    read({"SMTP_HOST": 1, "SECRET_KEY": None, "MAIL_SERVER": object()})
+
+
+def test_complaints_do_not_repeat_secrets() -> None:
+    secret = KEY[:-4]
+    with pytest.raises(ConfigError) as caught:
+        read({"SMTP_ADMIN_SECRET_KEYS": [secret]})
+    assert secret not in str(caught.value)
+
+
+def test_config_is_frozen() -> None:
+    config = read({})
+    for field in dataclasses.fields(Config):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(config, field.name, None)
+        hash(getattr(config, field.name))  # nothing inside can change either
+
+
+def test_repr_without_secrets() -> None:
+    config = read(
+        {
+            "SMTP_ADMIN_SECRET_KEYS": [KEY],
+            "SMTP_ADMIN_REDIS_URL": "redis://:redis-word@redis.example/0",
+        }
+    )
+    assert KEY not in repr(config)
+    assert "redis-word" not in repr(config)
+    assert "queue_limit=10000" in repr(config)
+
+
+def make(monkeypatch: pytest.MonkeyPatch, **config: Any) -> Flask:
+    monkeypatch.setenv("SMTP_PASSWORD", "environment-word")
+    app = Flask("tests.app")
+    app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY="x")
+    app.config.update({f"SMTP_ADMIN_{name}": value for name, value in config.items()})
+    db = SQLAlchemy()
+    db.init_app(app)
+    SMTPAdmin(host=Host()).init_app(app, db)
+    return app
+
+
+def test_installation_repr_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the whole environment, other programs' secrets too; reports of errors print it."""
+    app = make(monkeypatch, SECRET_KEYS=[KEY], REDIS_URL="redis://:redis-word@127.0.0.1/0")
+    shown = repr(app.extensions["smtp_admin"])
+    assert "environment-word" not in shown
+    assert "redis-word" not in shown
+    assert KEY not in shown
+
+
+def test_init_app_stops_at_a_wrong_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="SMTP_ADMIN_KEEP_DAYS"):
+        make(monkeypatch, KEEP_DAYS="soon")
+
+
+def test_later_changes_have_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make(monkeypatch, KEEP_DAYS=7)
+    app.config["SMTP_ADMIN_KEEP_DAYS"] = 1
+    assert app.extensions["smtp_admin"].config.keep_days == 7
+
+
+def test_init_app_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make(monkeypatch)
+    with pytest.raises(ConfigError, match="already"):
+        SMTPAdmin(host=Host()).init_app(app, SQLAlchemy())
