@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.settings.sender import load_sender
 from smtp_admin.signals import settings_changed
 
 
 def _adopt(_app: Any, *, session: Session, sender_id: int, partner_id: str, revision: int) -> None:
     del revision
-    if session.scalar(select(Lane.id).where(Lane.sender_id == sender_id).limit(1)) is None:
-        session.add(Lane(sender_id=sender_id, slot=0))
-        session.flush()
+    _ensure_lanes(session, sender_id, load_sender(session, partner_id).values.max_connections)
     unstamped = exists().where(Message.id == Delivery.message_id, Message.from_email.is_(None))
     changed(
         session,
@@ -32,6 +31,15 @@ def _adopt(_app: Any, *, session: Session, sender_id: int, partner_id: str, revi
         .values(sender_id=sender_id),
     )
     ring_after_commit(session, sender_id)
+
+
+def _ensure_lanes(session: Session, sender_id: int, count: int) -> None:
+    # More than wanted stay: they may be held just now. Nobody takes one beyond the number.
+    have = set(session.scalars(select(Lane.slot).where(Lane.sender_id == sender_id)))
+    session.add_all(
+        Lane(sender_id=sender_id, slot=slot) for slot in range(count) if slot not in have
+    )
+    session.flush()
 
 
 def listen() -> None:

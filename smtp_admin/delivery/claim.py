@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, or_, select, type_coerce, update
+from sqlalchemy import Engine, bindparam, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import sql_now
-from smtp_admin.database import UTCDateTime, transaction
+from smtp_admin.database import SYSTEM, UTCDateTime, transaction
 from smtp_admin.delivery import lanes, states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
@@ -114,14 +114,31 @@ def _take(condition: Any) -> Any:
 
 
 _TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
-_TAKE = {
-    "sqlite": _take(Delivery.id.in_(_DUE.scalar_subquery())).returning(*_TAKEN),
-    "postgresql": _take(
-        Delivery.id.in_(_DUE.with_for_update(skip_locked=True).scalar_subquery())
-    ).returning(*_TAKEN),
-}
+
+
+def _takes(due: Any) -> dict[str, Any]:
+    locked = due.with_for_update(skip_locked=True)
+    return {
+        "sqlite": _take(Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
+        "postgresql": _take(Delivery.id.in_(locked.scalar_subquery())).returning(*_TAKEN),
+    }
+
+
+_DUE_OF_PARTNER = _DUE.where(Delivery.partner_id == bindparam("only_partner"))
+_TAKE, _TAKE_OF_PARTNER = _takes(_DUE), _takes(_DUE_OF_PARTNER)
 # MariaDB cannot update through a limited subquery: the rows are locked first, then taken.
 _LOCK_DUE = _DUE.with_for_update(skip_locked=True)
+_LOCK_DUE_OF_PARTNER = _DUE_OF_PARTNER.with_for_update(skip_locked=True)
+_FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(
+    Delivery.sender_id == bindparam("lane_sender"),
+    Delivery.state == "queued",
+    Delivery.next_attempt_at <= bindparam("moment"),
+    Delivery.priority > URGENT,
+)
+_NEXT_PARTNER = _FIRST_PARTNER.where(Delivery.partner_id > bindparam("after"))
+#: How many partners have their turn in one batch, and whose was the last, by sender.
+_TURNS = 10
+_turn: dict[int, str] = {}
 _TAKE_THESE = _take(Delivery.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -175,16 +192,67 @@ def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) ->
 def _claim_allowed(
     session: Session, lane: HeldLane, sender: ResolvedSender, moment: datetime, size: int
 ) -> list[int]:
-    allowed = allowance(session, lane.sender_id, sender.values.max_per_hour, moment)
-    if allowed.urgent is None:
+    allowed = allowance(session, lane.sender_id, sender.values, moment)
+    in_turns = sender.partner_id == SYSTEM
+    if allowed.urgent is None and not in_turns:
         return _claim(session, lane, moment, size, URGENT, BULK)
-    claimed = _claim(session, lane, moment, min(size, allowed.urgent), URGENT, URGENT)
-    rest = min(size - len(claimed), (allowed.others or 0) - len(claimed))
+    urgent = size if allowed.urgent is None else min(size, allowed.urgent)
+    claimed = _claim(session, lane, moment, urgent, URGENT, URGENT)
+    rest = size - len(claimed)
+    if allowed.others is not None:
+        rest = min(rest, allowed.others - len(claimed))
+    if in_turns and rest > 0:
+        return claimed + _claim_in_turns(session, lane, moment, rest)
     return claimed + _claim(session, lane, moment, rest, URGENT + 1, BULK)
 
 
+def _claim_in_turns(session: Session, lane: HeldLane, moment: datetime, size: int) -> list[int]:
+    """Of the partners that send through the system's sender, some of the mail of each.
+
+    The turn goes on from batch to batch, so that one partner's backlog delays nobody.
+    """
+    waiting = _waiting_partners(session, lane.sender_id, moment, _turn.get(lane.sender_id))
+    claimed: list[int] = []
+    for position, partner_id in enumerate(waiting):
+        share = max(1, (size - len(claimed)) // (len(waiting) - position))
+        claimed += _claim(session, lane, moment, share, URGENT + 1, BULK, partner_id)
+        _turn[lane.sender_id] = partner_id
+        if len(claimed) >= size:
+            break
+    return claimed
+
+
+def _waiting_partners(
+    session: Session, sender_id: int, moment: datetime, after: str | None
+) -> list[str]:
+    """Up to ten partners with something due, beginning after the one whose turn was last."""
+    found: list[str] = []
+    here = {"lane_sender": sender_id, "moment": moment}
+    # Each step jumps to the next partner in the index; no backlog is walked through.
+    position, wrapped = after, after is None
+    while len(found) < _TURNS:
+        statement = _FIRST_PARTNER if position is None else _NEXT_PARTNER
+        following = session.scalar(statement, here | {"after": position})
+        if following is None:
+            if wrapped:
+                break
+            position, wrapped = None, True
+            continue
+        if following in found:
+            break
+        found.append(following)
+        position = following
+    return found
+
+
 def _claim(
-    session: Session, lane: HeldLane, moment: datetime, size: int, first: int, last: int
+    session: Session,
+    lane: HeldLane,
+    moment: datetime,
+    size: int,
+    first: int,
+    last: int,
+    partner_id: str | None = None,
 ) -> list[int]:
     if size <= 0:
         return []
@@ -195,9 +263,13 @@ def _claim(
         "to_priority": last,
         "most": size,
     }
-    statement = _TAKE.get(session.connection().dialect.name)
+    take, lock = _TAKE, _LOCK_DUE
+    if partner_id is not None:
+        due["only_partner"] = partner_id
+        take, lock = _TAKE_OF_PARTNER, _LOCK_DUE_OF_PARTNER
+    statement = take.get(session.connection().dialect.name)
     if statement is None:
-        ids = list(session.scalars(_LOCK_DUE, due))
+        ids = list(session.scalars(lock, due))
         if ids:
             session.execute(_TAKE_THESE, {"ids": ids, "new_lease": lane.lease})
         return ids

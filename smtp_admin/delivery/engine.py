@@ -35,17 +35,29 @@ from smtp_admin.transports.factory import WarmTransports
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
+#: The most that is claimed at once, and the first try.
+MOST_AT_ONCE, FIRST_BATCH = 100, 20
 SLICE_SECONDS = 10.0
+#: A batch is as large as what goes out in this time: so long urgent mail may have to wait.
+_BATCH_SECONDS = 1.0
 _GROUP = 100
 _GROUP_SECONDS = 0.5
 _REFUSALS_IN_A_ROW = 3
 _DATABASE_WAITS = (0.2, 1.0, 3.0)
 
 
+def _nobody(_: object) -> None:
+    """Whom it concerns: nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a sender thread works with; one per thread but for what can be shared."""
+    """What a sender thread works with.
+
+    Attributes:
+        watch: told which transport is in use, so that another thread can cut it at the end.
+        more: told the sender that has more waiting than one connection takes at once.
+    """
 
     app: Flask
     here: Installation
@@ -55,8 +67,8 @@ class Bench:
     transports: WarmTransports
     worker: str
     stopping: threading.Event
-    #: Told which transport is in use, so that another thread can cut it at the end.
-    watch: Callable[[Transport | None], None]
+    watch: Callable[[Transport | None], None] = _nobody
+    more: Callable[[int], None] = _nobody
 
 
 def work_lane(bench: Bench, sender_id: int) -> bool:
@@ -64,79 +76,92 @@ def work_lane(bench: Bench, sender_id: int) -> bool:
     lane = lanes.acquire(bench.engine, sender_id, bench.worker)
     if lane is None:
         return False
-    journal = Journal(bench.redis, lane.lease)
-    more = False
+    work = _LaneWork(bench, lane)
     try:
         with _heartbeat(bench.engine, lane):
-            more = _work(bench, lane, journal)
+            more = work.run()
     finally:
-        journal.close()
+        work.journal.close()
     # Not in `finally`: after an error the lane stays taken until rescue has read the journal.
     lanes.release(bench.engine, lane)
     return more
 
 
-def _work(bench: Bench, lane: HeldLane, journal: Journal) -> bool:
-    ends = time.monotonic() + SLICE_SECONDS
-    known: dict[int, ResolvedSender] = {}
-    while not bench.stopping.is_set():
-        if time.monotonic() >= ends:
-            return True
-        batch = claim(bench.engine, lane, BATCH, known)
-        if batch is None:
-            return False
-        if not _send_batch(bench, lane, batch, journal):
-            return False
-    return False
+class _LaneWork:
+    """One time slice on one lane."""
 
+    def __init__(self, bench: Bench, lane: HeldLane) -> None:
+        self.journal = Journal(bench.redis, lane.lease)
+        self._bench = bench
+        self._lane = lane
+        self._known: dict[int, ResolvedSender] = {}
 
-def _send_batch(bench: Bench, lane: HeldLane, batch: Batch, journal: Journal) -> bool:
-    """Send one batch and record it; whether to go on with the next."""
-    try:
-        transport = _transport(bench, batch)
-    except SMTPAdminError as error:
-        _unusable(bench, lane, batch, error)
+    def run(self) -> bool:
+        """Claim and send until nothing is due or the time is over; whether more may be due."""
+        bench, size, called = self._bench, FIRST_BATCH, False
+        ends = time.monotonic() + SLICE_SECONDS
+        while not bench.stopping.is_set():
+            began = time.monotonic()
+            if began >= ends:
+                return True
+            batch = claim(bench.engine, self._lane, size, self._known)
+            if batch is None:
+                return False
+            count = len(batch.deliveries)
+            if count == size and not called:
+                bench.more(self._lane.sender_id)  # perhaps on another of its connections
+                called = True
+            if not self._send(batch):
+                return False
+            rate = count / max(time.monotonic() - began, 0.001)
+            size = max(1, min(MOST_AT_ONCE, size * 2, int(rate * _BATCH_SECONDS)))
         return False
-    deliveries = stamped(bench.engine, batch.deliveries, batch.sender, bench.here.config.app_name)
-    journal.begin([one.id for one in deliveries])
-    bench.watch(transport)
-    try:
-        return _exchange(bench, lane, batch, deliveries, transport, journal)
-    finally:
-        bench.watch(None)
 
+    def _send(self, batch: Batch) -> bool:
+        """Send one batch and record it; whether to go on with the next."""
+        bench, sender = self._bench, batch.sender
+        destination = sender.values.destination
+        try:
+            password = sender.password_for(destination, bench.here.keyring)
+        except SMTPAdminError as error:
+            _unusable(bench, self._lane, batch, error)
+            return False
+        deliveries = stamped(bench.engine, batch.deliveries, sender, bench.here.config.app_name)
+        transport = bench.transports.take(sender.sender_id, destination, password, bench.dialler)
+        self.journal.begin([one.id for one in deliveries])
+        bench.watch(transport)
+        try:
+            return self._exchange(batch, deliveries, transport)
+        finally:
+            bench.watch(None)
+            bench.transports.give_back(sender.sender_id, destination, password, transport)
 
-def _exchange(
-    bench: Bench,
-    lane: HeldLane,
-    batch: Batch,
-    deliveries: list[Claimed],
-    transport: Transport,
-    journal: Journal,
-) -> bool:
-    by_id = {one.id: one for one in deliveries}
-    book = _Book(bench, lane, batch)
-    refusals = 0
-    mails = [
-        Outgoing(one.id, one.from_email or "", one.recipient, one.content) for one in deliveries
-    ]
-    outcomes = transport.deliver(mails)
-    for key, first in outcomes:
-        refusals = refusals + 1 if first.code == "sender_refused" else 0
-        outcome = _sender_refused_again(first) if refusals >= _REFUSALS_IN_A_ROW else first
-        if outcome.verdict is Verdict.ACCEPTED:
-            journal.accepted(key)
-        elif outcome.verdict is not Verdict.UNCERTAIN:
-            journal.settled(key)
-        book.enter(Result(by_id.pop(key), outcome), at_once=not journal.works)
-        if bench.stopping.is_set() or book.paused or outcome.channel is not Channel.FINE:
-            break
-    # Only now may the transport write again, or not at all.
-    _close(outcomes)
-    book.write()
-    give_back(bench.engine, lane, by_id)
-    journal.finish()
-    return not by_id and not book.paused
+    def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
+        by_id = {one.id: one for one in deliveries}
+        book = _Book(self._bench, self._lane, batch)
+        refusals = 0
+        outcomes = transport.deliver(
+            [
+                Outgoing(one.id, one.from_email or "", one.recipient, one.content)
+                for one in deliveries
+            ]
+        )
+        for key, first in outcomes:
+            refusals = refusals + 1 if first.code == "sender_refused" else 0
+            outcome = _sender_refused_again(first) if refusals >= _REFUSALS_IN_A_ROW else first
+            if outcome.verdict is Verdict.ACCEPTED:
+                self.journal.accepted(key)
+            elif outcome.verdict is not Verdict.UNCERTAIN:
+                self.journal.settled(key)
+            book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
+            if self._bench.stopping.is_set() or outcome.channel is not Channel.FINE:
+                break
+        # Only now may the transport write again, or not at all.
+        _close(outcomes)
+        book.write()
+        give_back(self._bench.engine, self._lane, by_id)
+        self.journal.finish()
+        return not by_id and not book.paused
 
 
 class _Book:
@@ -229,13 +254,6 @@ def _announce(bench: Bench, batch: Batch, recorded: Recorded) -> None:
             code=last.code,
             reason=last.reason,
         )
-
-
-def _transport(bench: Bench, batch: Batch) -> Transport:
-    sender = batch.sender
-    destination = sender.values.destination
-    password = sender.password_for(destination, bench.here.keyring)
-    return bench.transports.get(sender.sender_id, destination, password, bench.dialler)
 
 
 def _unusable(bench: Bench, lane: HeldLane, batch: Batch, error: SMTPAdminError) -> None:

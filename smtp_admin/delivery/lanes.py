@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, or_, select, update
+from sqlalchemy import CursorResult, Engine, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.models import Lane
+from smtp_admin.settings.models import Sender, SenderRevision
 
 #: Without a heartbeat for so long, a lane is up for rescue.
 LEASE_SECONDS = 45.0
@@ -30,19 +31,13 @@ class HeldLane:
 
 
 def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
-    """Take a free lane of *sender_id*, or ``None`` if all are taken.
+    """Take a free lane of *sender_id*, or ``None`` if all that it may have are taken.
 
     A lane whose lease ran out is not free: :mod:`.rescue` must first look after its mail.
     """
     lease = uuid.uuid4().hex
     with transaction(engine) as session:
-        free = list(
-            session.scalars(
-                select(Lane.id)
-                .where(Lane.sender_id == sender_id, Lane.lease.is_(None))
-                .order_by(Lane.slot)
-            )
-        )
+        free = session.scalars(_FREE, {"of": sender_id}).all()
         for lane_id in free:
             taken = changed(
                 session,
@@ -53,6 +48,26 @@ def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
             if taken:
                 return HeldLane(lane_id, sender_id, lease)
     return None
+
+
+_CONNECTIONS = (
+    select(SenderRevision.max_connections)
+    .join(Sender, Sender.id == SenderRevision.sender_id)
+    .where(Sender.id == Lane.sender_id, SenderRevision.number == Sender.current_revision)
+    .correlate(Lane)
+    .scalar_subquery()
+)
+#: The lanes of a sender that nobody holds and that its number of connections allows. A sender
+#: that lives in the environment alone has no revision, and one connection.
+_FREE = (
+    select(Lane.id)
+    .where(
+        Lane.sender_id == bindparam("of"),
+        Lane.lease.is_(None),
+        Lane.slot < func.coalesce(_CONNECTIONS, 1),
+    )
+    .order_by(Lane.slot)
+)
 
 
 def beat(session: Session, lane: HeldLane, moment: datetime | None = None) -> bool:

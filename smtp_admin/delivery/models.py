@@ -68,6 +68,17 @@ class Delivery(Base):
             postgresql_where=text("state = 'queued'"),
             sqlite_where=text("state = 'queued'"),
         ),
+        # The same for one partner of the system's sender, so that partners can take turns.
+        Index(
+            "ix_smtp_admin_delivery_turns",
+            "sender_id",
+            "partner_id",
+            "state",
+            "priority",
+            "next_attempt_at",
+            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued'"),
+        ),
         Index(
             "ix_smtp_admin_delivery_lease",
             "lease",
@@ -102,6 +113,9 @@ class Delivery(Base):
     #: stayed unknown.
     releases: Mapped[int] = mapped_column(Integer, default=0)
     uncertains: Mapped[int] = mapped_column(Integer, default=0)
+    #: The sender that should have sent it, and why the system's does instead.
+    fallback_of: Mapped[int | None] = mapped_column(BigId)
+    fallback_reason: Mapped[str] = mapped_column(String(500), server_default="")
     #: The lease of the lane that holds it while it is ``sending``.
     lease: Mapped[str | None] = mapped_column(String(32))
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
-from smtp_admin.delivery.limits import WINDOW, used_this_hour
+from smtp_admin.delivery.limits import HOUR, used_this_hour
 from smtp_admin.delivery.models import Counter, Delivery, Message
 
 _DAY = timedelta(hours=24)
@@ -53,7 +53,7 @@ def summary(session: Session, partner_id: str | None, sender_id: int = 0) -> Sum
     if sender_id:
         this_hour = used_this_hour(session, sender_id, moment)
     else:
-        this_hour = _sent_since(session, partner_id, moment - WINDOW)
+        this_hour = _sent_since(session, partner_id, moment - HOUR)
     return Summary(
         pending=states.get("queued", 0),
         sending=states.get("sending", 0),

@@ -80,6 +80,18 @@ class SenderForm(Form):
         [Cleaned(clean.clean_limit)],
         description="What the provider allows; more waits and goes out later. Empty: no limit.",
     )
+    max_per_day = StringField(
+        "Mails per day, at most",
+        [Cleaned(clean.clean_limit)],
+        description="In any 24 hours. Empty: no limit.",
+    )
+    max_connections = StringField(
+        "Connections at a time",
+        [Cleaned(clean.clean_connections)],
+        default=str(clean.DEFAULT_CONNECTIONS),
+        description="Over all workers. Providers often allow five to twenty.",
+    )
+    fallback = BooleanField("Let the system's sender step in while this one cannot send")
     verify_tls = BooleanField("Check the server's certificate", default=True)
     revision = HiddenField(default="0")
 
@@ -99,6 +111,9 @@ class SenderForm(Form):
         self.from_name.data = values.from_name
         self.reply_to.data = values.reply_to
         self.max_per_hour.data = "" if values.max_per_hour is None else str(values.max_per_hour)
+        self.max_per_day.data = "" if values.max_per_day is None else str(values.max_per_day)
+        self.max_connections.data = str(values.max_connections)
+        self.fallback.data = values.fallback
         self.verify_tls.data = values.verify_tls
         self.revision.data = str(sender.revision)
 
@@ -125,11 +140,14 @@ class SenderForm(Form):
                 "from_name",
                 "reply_to",
                 "max_per_hour",
+                "max_per_day",
+                "max_connections",
             )
         } | {
             "driver": "smtp",
             "security": self.security.data,
             "verify_tls": bool(self.verify_tls.data),
+            "fallback": bool(self.fallback.data),
         }
         return clean.SenderValues(**(entered | locked))
 

@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
@@ -54,6 +64,12 @@ class SenderRevision(Base):
     reply_to: Mapped[str] = mapped_column(String(254))
     #: At most so many mails in any 60 minutes; NULL for no limit.
     max_per_hour: Mapped[int | None] = mapped_column(Integer)
+    #: The same for any 24 hours.
+    max_per_day: Mapped[int | None] = mapped_column(Integer)
+    #: Connections at a time, over all workers.
+    max_connections: Mapped[int] = mapped_column(SmallInteger, server_default="2")
+    #: Whether the system's sender steps in while this one cannot send.
+    fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     created_by: Mapped[str] = mapped_column(String(320))
 

@@ -179,6 +179,9 @@ def _values(saved: SenderRevision | None, overrides: Overrides) -> SenderValues:
         "reply_to": saved.reply_to,
         "verify_tls": saved.verify_tls,
         "max_per_hour": saved.max_per_hour,
+        "max_per_day": saved.max_per_day,
+        "max_connections": saved.max_connections,
+        "fallback": saved.fallback,
         "driver": saved.driver,
     }
     return SenderValues(**(stored | given))

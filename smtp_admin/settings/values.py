@@ -20,6 +20,8 @@ _MOST_PER_HOUR = 10_000_000
 #: What the page shows instead of a password; it must never become one.
 PASSWORD_MASK = "*****"  # noqa: S105 - the mask, not a password
 DEFAULT_PORT = 587
+DEFAULT_CONNECTIONS = 2
+MOST_CONNECTIONS = 20
 SECURITY_LABELS: dict[Security, str] = {
     "tls": "STARTTLS",
     "ssl": "SSL/TLS",
@@ -42,6 +44,9 @@ class SenderValues:
     reply_to: str = ""
     verify_tls: bool = True
     max_per_hour: int | None = None
+    max_per_day: int | None = None
+    max_connections: int = DEFAULT_CONNECTIONS
+    fallback: bool = False
     driver: str = "smtp"
 
     @property
@@ -117,8 +122,18 @@ def clean_from_name(text: str) -> str:
     return check_header_text(name)
 
 
+def clean_connections(text: str) -> int:
+    """Connections at a time; empty for the usual number."""
+    digits = text.strip(" ")
+    if not digits:
+        return DEFAULT_CONNECTIONS
+    if not re.fullmatch(r"[0-9]{1,2}", digits) or not 1 <= int(digits) <= MOST_CONNECTIONS:
+        raise ValueError(f"Enter a whole number from 1 to {MOST_CONNECTIONS}.")
+    return int(digits)
+
+
 def clean_limit(text: str) -> int | None:
-    """Mails per hour; empty for no limit."""
+    """Mails per hour or day; empty for no limit."""
     digits = text.strip(" ")
     if not digits:
         return None

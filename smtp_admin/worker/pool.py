@@ -10,19 +10,16 @@ from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.delivery.engine import Bench, work_lane
 from smtp_admin.transports.base import Transport
-from smtp_admin.transports.factory import WarmTransports
 
 log = logging.getLogger(__name__)
-
-_IDLE_CHECK_SECONDS = 15.0
 
 
 class SenderThreads:
     """*count* threads, each sending for one lane at a time.
 
     Args:
-        make_bench: makes what one thread works with, given its transports and a function that
-            is told which transport is in use.
+        make_bench: makes what one thread works with, given a function that is told which
+            transport is in use.
         again: told the sender whose time slice ended with more to do, after the thread is free.
         stopping: set when no new lane should be begun.
     """
@@ -30,7 +27,7 @@ class SenderThreads:
     def __init__(
         self,
         count: int,
-        make_bench: Callable[[WarmTransports, Callable[[Transport | None], None]], Bench],
+        make_bench: Callable[[Callable[[Transport | None], None]], Bench],
         again: Callable[[int], None],
         stopping: threading.Event,
     ) -> None:
@@ -90,7 +87,6 @@ class SenderThreads:
             thread.join(timeout=3.0)
 
     def _run(self) -> None:
-        transports = WarmTransports()
         me = threading.get_ident()
 
         def watch(transport: Transport | None) -> None:
@@ -99,13 +95,9 @@ class SenderThreads:
             else:
                 self._in_use[me] = transport
 
-        bench = self._make_bench(transports, watch)
+        bench = self._make_bench(watch)
         while True:
-            try:
-                sender_id = self._lanes.get(timeout=_IDLE_CHECK_SECONDS)
-            except queue.Empty:
-                transports.close_idle(_IDLE_CHECK_SECONDS)
-                continue
+            sender_id = self._lanes.get()
             if sender_id is None:
                 break
             more = self._work(bench, sender_id)
@@ -115,7 +107,6 @@ class SenderThreads:
             self._free.release()
             if more and not self._stopping.is_set():
                 self._again(sender_id)
-        transports.close_all()
 
     @staticmethod
     def _work(bench: Bench, sender_id: int) -> bool:

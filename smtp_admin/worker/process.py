@@ -40,6 +40,7 @@ DEFAULT_CONCURRENCY = 4
 #: A final dot that is not answered in this time after the signal to stop has an unknown outcome.
 GRACE_SECONDS = 8.0
 _PRUNE_SECONDS = 3600.0
+_IDLE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
 
 
@@ -62,6 +63,7 @@ class WorkerProcess:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
         self._stopping = threading.Event()
+        self._transports = WarmTransports()
         self._ringing: BellWorker | None = None
         self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
         self._schedule = Schedule(
@@ -70,6 +72,7 @@ class WorkerProcess:
                 Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
                 Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
+                Duty("idle connections", _IDLE_SECONDS, self._close_idle),
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
             ],
             self._stopping,
@@ -153,6 +156,13 @@ class WorkerProcess:
         if not doorbell(self._here).ring(sender_id):
             self._sweep()
 
+    def _more(self, sender_id: int) -> None:
+        doorbell(self._here).ring(sender_id)
+
+    def _close_idle(self) -> None:
+        # Nobody's connection is kept busy by us for longer than mail servers like.
+        self._transports.close_idle(4 * _IDLE_SECONDS)
+
     def _sweep(self) -> None:
         for sender_id in due_senders(self._engine):
             if self._stopping.is_set():
@@ -161,22 +171,22 @@ class WorkerProcess:
                 # Without Redis the bells of this machine go straight to its own threads.
                 self._threads.submit(sender_id)
 
-    def _bench(
-        self, transports: WarmTransports, watch: Callable[[Transport | None], None]
-    ) -> Bench:
+    def _bench(self, watch: Callable[[Transport | None], None]) -> Bench:
         return Bench(
             app=self._app,
             here=self._here,
             engine=self._engine,
             redis=self._redis,
             dialler=Dialler.from_config(self._here.config),
-            transports=transports,
+            transports=self._transports,
             worker=self._name,
             stopping=self._stopping,
             watch=watch,
+            more=self._more,
         )
 
     def _close(self) -> None:
+        self._transports.close_all()
         self._redis.close()
         if self._engine is not host_engine():
             self._engine.dispose()
