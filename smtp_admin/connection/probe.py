@@ -5,6 +5,7 @@ After the session is open, the sender address is tried: MAIL FROM, then RCPT TO 
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,10 +101,15 @@ def probe(
         client = open_session(
             request.destination, request.password, dialler, overall=overall, report=report
         )
+        talking = False
         try:
             _try_sender(client, request, result)
+            talking = True
+        except SMTPFailure as failure:
+            talking = failure.reply is not None
+            raise
         finally:
-            _say_goodbye(client, report)
+            _say_goodbye(client, report, talking=talking)
     except SMTPFailure as failure:
         result.failure = failure
     _mark_unreached(report, request.destination.security)
@@ -131,7 +137,7 @@ def _try_sender(client: SMTPClient, request: TestRequest, result: TestResult) ->
         reply = client.recipient(address, step="sender")
         if not reply.positive:
             return _judge(client, reply, result, at_recipient=True)
-        client.reset()
+        _reset(client)
         return f"{address} is accepted", reply
 
     result.report.run("sender", try_it)
@@ -142,7 +148,7 @@ def _judge(
 ) -> tuple[str, Reply]:
     """A refusal of the sender address: a failure if it is one for good, else a warning."""
     if reply.code != 421:  # noqa: PLR2004 - the server is closing: nothing more to say
-        client.reset()
+        _reset(client)
     enhanced = reply.enhanced or ""
     about_sender = (
         not at_recipient
@@ -168,11 +174,17 @@ def _judge(
     return message, reply
 
 
-def _say_goodbye(client: SMTPClient, report: Report) -> None:
+def _reset(client: SMTPClient) -> None:
+    """Forget the envelope. What the server says to that changes nothing any more."""
+    with suppress(SMTPFailure):
+        client.reset()
+
+
+def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
     replies: list[Reply | None] = []
 
     def say() -> tuple[str, Reply | None]:
-        replies.append(client.quit(seconds=2.0))
+        replies.append(client.quit(wait=talking))
         return ("" if replies[0] else "the server just hung up"), replies[0]
 
     report.run("quit", say)

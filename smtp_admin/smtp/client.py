@@ -27,6 +27,7 @@ _LOGGED_IN = 235
 _START_MAIL = 354
 _AUTH_TEMPORARY = 454
 _CLOSING = 421
+_GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ class SMTPClient:
         self._timeouts = timeouts
         self._overall = overall
         self._redact = redact
+        #: Only after the login can a server repeat the password; before it, a password such as
+        #: "AUTH" would make a riddle of the server's own words.
+        self._secret_is_out = False
         self.extensions: dict[str, str] = {}
 
     @property
@@ -82,6 +86,8 @@ class SMTPClient:
             SMTPFailure: ``not_smtp``, ``server_refused``, ``timeout`` or ``connection_lost``.
         """
         reply = self._read("greeting")
+        if not (reply.code == _READY or reply.temporary or reply.permanent):
+            raise _broken("greeting", WireGarbage())
         if reply.code != _READY:
             raise SMTPFailure(
                 "server_refused",
@@ -177,6 +183,7 @@ class SMTPClient:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
         mechanism = self._choose_mechanism()
+        self._secret_is_out = True
         self._transcribe("C", f"AUTH {mechanism} {'*****'}")
         if mechanism == "PLAIN":
             token = b"\0" + username.encode("utf-8") + b"\0" + password.encode("utf-8")
@@ -228,12 +235,19 @@ class SMTPClient:
         """``RSET``: forget the mail that was begun."""
         return self.command("sender", "RSET")
 
-    def quit(self, *, seconds: float = 5.0) -> Reply | None:
-        """Say goodbye and close. Never raises: what was agreed before stands."""
+    def quit(self, *, wait: bool = True) -> Reply | None:
+        """Say goodbye and close. Never raises: what was agreed before stands.
+
+        Args:
+            wait: off for a server that was silent, broke off or talked nonsense: it is told, and
+                nobody waits for its answer.
+        """
         try:
-            deadline = Deadline(seconds)
+            deadline = Deadline(_GOODBYE_SECONDS)
             self._wire.write(b"QUIT\r\n", deadline)
             self._transcribe("C", "QUIT")
+            if not wait:
+                return None
             reply = self._wire.read_reply(deadline)
             self._transcribe("S", str(reply))
         except (WireClosed, WireTimeout, WireGarbage, ssl.SSLError):
@@ -286,7 +300,7 @@ class SMTPClient:
             reply = self._wire.read_reply(self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
             raise _broken(step, error) from error
-        if self._redact:
+        if self._secret_is_out:
             reply = Reply(reply.code, tuple(map(self._redact, reply.lines)))
         if log.isEnabledFor(logging.DEBUG):
             self._transcribe("S", str(reply))
@@ -294,7 +308,7 @@ class SMTPClient:
 
     def _transcribe(self, who: str, line: str) -> None:
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s: %s", who, self._redact(line))
+            log.debug("%s: %s", who, self._redact(line) if self._secret_is_out else line)
 
 
 def _broken(step: Step, error: Exception) -> SMTPFailure:

@@ -111,9 +111,21 @@ class Report:
             raise
         self.steps.append(StepResult(name, "ok", _ms(started), detail, reply))
 
+    def again(self, name: Step, act: Callable[[], tuple[str, Reply | None]]) -> None:
+        """Do a step once more; what came of it takes the place of the first time."""
+        first = next(at for at, step in enumerate(self.steps) if step.name == name)
+        try:
+            self.run(name, act)
+        finally:
+            self.steps[first] = self.steps.pop()
+
     def skip(self, name: Step, why: str) -> None:
         """Write down that a step was not needed, and why."""
         self.steps.append(StepResult(name, "skipped", 0.0, why))
+
+
+#: Where we end a conversation that goes well, so the server answers a QUIT.
+_OUR_OWN_REFUSALS = {"tls_not_offered", "auth_not_offered"}
 
 
 def open_session(
@@ -138,10 +150,13 @@ def open_session(
     try:
         _introduce(client, destination, dialler, report)
         _log_in(client, destination, password, report)
-    except BaseException:
+    except BaseException as error:
         # Always QUIT, also after a failure: some servers count sessions that just vanish.
         started = time.monotonic()
-        reply = client.quit(seconds=2.0)
+        talking = isinstance(error, SMTPFailure) and (
+            error.reply is not None or error.code in _OUR_OWN_REFUSALS
+        )
+        reply = client.quit(wait=talking)
         if reply is not None:
             report.steps.append(StepResult("quit", "ok", _ms(started), "", reply))
         raise
@@ -213,9 +228,7 @@ def _introduce(
         report.run("tls", encrypt)
         _certificate_step(report, destination)
         # What was said in plain text does not count any more (RFC 3207 section 4.2).
-        client.ehlo(name)
-        report.extensions = [f"{key} {value}".strip() for key, value in client.extensions.items()]
-        report.auth_methods = client.auth_methods
+        report.again("ehlo", ehlo)
     elif destination.security == "none":
         report.skip("starttls", "no encryption was chosen")
 

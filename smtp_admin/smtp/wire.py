@@ -17,6 +17,7 @@ _MAX_REPLY_LINES = 100
 _CHUNK = 64 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 _LOOK_AGAIN_SECONDS = 1.0
+_BEGINNING = re.compile(rb"\Z|[2-5](\Z|[0-9](\Z|[0-9]))")
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
 
 
@@ -165,7 +166,8 @@ class Wire:
                 del self._buffer[: end + 1]
                 return line
             start = len(self._buffer)
-            if start >= limit:
+            # What does not begin like a reply need not be waited for to the end of its line.
+            if start >= limit or not _BEGINNING.match(self._buffer):
                 raise WireGarbage
             self._prepare(deadline)
             try:
@@ -188,7 +190,10 @@ class Wire:
             raise WireTimeout
         wanted = min(left, _LOOK_AGAIN_SECONDS)
         if self._timeout is None or wanted < self._timeout or self._timeout < wanted / 2:
-            self._sock.settimeout(wanted)
+            try:
+                self._sock.settimeout(wanted)
+            except OSError as error:  # a handshake that failed has closed it
+                raise WireClosed from error
             self._timeout = wanted
 
 
