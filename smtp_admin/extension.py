@@ -14,7 +14,7 @@ from smtp_admin.cli import commands
 from smtp_admin.config import read_config
 from smtp_admin.connection import views as connection_views
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.delivery import adoption, doorbell
+from smtp_admin.delivery import actions, adoption, doorbell
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
@@ -147,6 +147,24 @@ class SMTPAdmin:
             send_at=send_at,
             expires_at=expires_at,
         )
+
+    def cancel(self, public_id: str) -> int:
+        """Do not send what of a mail is still queued; how many deliveries. The caller commits.
+
+        Raises:
+            NotFound: there is no such mail.
+            Conflict: nothing of it is queued any more.
+        """
+        return actions.cancel(session(), public_id)
+
+    def retry(self, *public_ids: str) -> int:
+        """Queue dead letters once more; how many deliveries. The caller commits.
+
+        Raises:
+            NotFound: one of the mails does not exist.
+            Conflict: none of them is a dead letter.
+        """
+        return actions.retry(session(), public_ids)
 
 
 def _pages(here: Installation) -> Any:

@@ -196,6 +196,7 @@ def _outbox() -> None:
         "smtp_admin_counter",
         sa.Column("sender_id", BigId, sa.ForeignKey("smtp_admin_sender.id"), primary_key=True),
         sa.Column("partner_id", sa.String(100), primary_key=True),
+        sa.Column("span", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("minute", UTCDateTime, primary_key=True),
         _number("sent"),
         _number("failed"),

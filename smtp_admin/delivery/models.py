@@ -157,12 +157,14 @@ class Lane(Base):
 
 
 class Counter(Base):
-    """What happened in one minute, per sender and partner, so that nobody counts mails."""
+    """What happened in a minute (later: hour, day), so that nobody counts mails."""
 
     __tablename__ = "smtp_admin_counter"
 
     sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id), primary_key=True)
     partner_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    #: Minutes that the row stands for: 1, 60 or 1440; ``minute`` is the first of them.
+    span: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     minute: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
     sent: Mapped[int] = mapped_column(Integer, default=0)
     #: Failed sends, also those that will be tried again.

@@ -168,8 +168,11 @@ def backlog(session: Session, partner_id: str) -> int:
         )
 
 
+def default_lifetime(priority: int) -> timedelta:
+    """How long a mail of this priority may wait: 1 hour if urgent, else 72."""
+    return timedelta(hours=1 if priority == URGENT else 72)
+
+
 def expiry(priority: int, hours: float | None = None) -> datetime:
-    """When a mail of this priority is too old to be sent: 1 hour if urgent, else 72."""
-    if hours is None:
-        hours = 1 if priority == URGENT else 72
-    return now() + timedelta(hours=hours)
+    """When a mail queued now is too old to be sent; *hours* instead of its priority's."""
+    return now() + (default_lifetime(priority) if hours is None else timedelta(hours=hours))

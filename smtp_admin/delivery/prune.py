@@ -1,4 +1,4 @@
-"""Forget what is over: the texts of finished mails after a while, old counters and audits."""
+"""Forget what is over: the texts of finished mails after a while, and old audits."""
 
 from datetime import timedelta
 
@@ -7,12 +7,11 @@ from sqlalchemy import Engine, delete, exists, select
 from smtp_admin.config import Config
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.lanes import changed
-from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.settings.models import Audit
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
-_KEEP_COUNTERS = timedelta(days=2)
 _OVER = ("sent", "delivered", "bounced", "complained", "suppressed", "cancelled", "expired")
 
 
@@ -25,7 +24,6 @@ def prune(engine: Engine, config: Config) -> int:
     with transaction(engine) as session:
         moment = database_now(session)
         changed(session, delete(Audit).where(Audit.at < moment - keep))
-        changed(session, delete(Counter).where(Counter.minute < moment - max(keep, _KEEP_COUNTERS)))
     total = 0
     while step := _prune_step(engine, keep):
         total += step

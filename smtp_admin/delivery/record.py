@@ -212,12 +212,18 @@ def _count(
 
 
 def add_to_counter(
-    session: Session, sender_id: int, partner_id: str, minute: datetime, tally: Tally[str]
+    session: Session,
+    sender_id: int,
+    partner_id: str,
+    minute: datetime,
+    tally: Tally[str],
+    span: int = 1,
 ) -> None:
-    """Add to the row of this minute, which may not exist yet."""
+    """Add to the row of this minute (or of *span* minutes), which may not exist yet."""
     row: dict[str, Any] = {
         "sender_id": sender_id,
         "partner_id": partner_id,
+        "span": span,
         "minute": minute,
         "sent": tally["sent"],
         "failed": tally["failed"],
@@ -234,7 +240,9 @@ def add_to_counter(
     session.execute(
         dialect_insert(table)
         .values(row)
-        .on_conflict_do_update(index_elements=["sender_id", "partner_id", "minute"], set_=added)
+        .on_conflict_do_update(
+            index_elements=["sender_id", "partner_id", "span", "minute"], set_=added
+        )
     )
 
 

@@ -23,8 +23,10 @@ from smtp_admin import schema
 from smtp_admin.database import host_engine, worker_engine
 from smtp_admin.delivery.doorbell import QUEUE, doorbell, redis_client
 from smtp_admin.delivery.engine import Bench
+from smtp_admin.delivery.fallback import fall_back
 from smtp_admin.delivery.prune import prune
 from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
 from smtp_admin.smtp.opening import Dialler
@@ -71,8 +73,10 @@ class WorkerProcess:
                 Duty("rescue", SWEEP_SECONDS, lambda: rescue(self._engine, self._redis)),
                 Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
                 Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
+                Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
+                Duty("counters", _PRUNE_SECONDS, lambda: roll_up(self._engine, self._here.config)),
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
             ],
             self._stopping,

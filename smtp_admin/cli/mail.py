@@ -1,0 +1,84 @@
+"""``mail list|show|retry|cancel``."""
+
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from smtp_admin.cli.main import commands, show_json
+from smtp_admin.database import session
+from smtp_admin.delivery import actions
+from smtp_admin.delivery.states import STATES
+
+
+@commands.group("mail", help="Look at queued and sent mail, and act on it.")
+def mail() -> None:
+    """The mail."""
+
+
+@mail.command(
+    "list",
+    help="List the newest mail.\n\nExample: flask smtp-admin mail list --state dead --partner acme",
+)
+@click.option("--partner", "partner_id", default=None, help="One partner's mail only.")
+@click.option("--state", type=click.Choice(STATES), default=None, help="One state only.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List."""
+    chosen = next((one for one in STATES if one == state), None)
+    found = actions.list_mail(session(), partner_id=partner_id, state=chosen, limit=limit)
+    if as_json:
+        show_json([asdict(one) for one in found])
+        return
+    if not found:
+        click.echo("No mail.")
+        return
+    table = Table("id", "partner", "state", "to", "subject", "last error", box=None)
+    for one in found:
+        words = (one.public_id, one.partner_id or "system", one.state, one.recipient, one.subject,
+                 one.last_error)  # fmt: skip
+        table.add_row(*map(escape, words))
+    Console(highlight=False).print(table)
+
+
+@mail.command(help="Show one mail with its attempts.\n\nExample: flask smtp-admin mail show ID")
+@click.argument("public_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def show(public_id: str, as_json: bool) -> None:
+    """Show."""
+    found = actions.show_mail(session(), public_id)
+    if as_json:
+        show_json([
+            asdict(one) | {"tries": [{"at": a.at, "verdict": a.verdict, "error": a.error,
+                                      "reply": a.reply} for a in attempts]}
+            for one, attempts in found
+        ])  # fmt: skip
+        return
+    for one, attempts in found:
+        click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}, queued {one.created_at:%c}")
+        if one.fallback_reason:
+            click.echo(f"  by the system's sender, because: {one.fallback_reason}")
+        for attempt in attempts:
+            words = f"{attempt.error} {attempt.reply}".strip()
+            click.echo(f"  {attempt.at:%Y-%m-%d %H:%M:%S} UTC  {attempt.verdict}  {words}")
+
+
+@mail.command(help="Queue dead letters once more.\n\nExample: flask smtp-admin mail retry ID ID")
+@click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
+def retry(public_ids: tuple[str, ...]) -> None:
+    """Try again."""
+    count = actions.retry(session(), public_ids)
+    session().commit()
+    click.echo(f"{count} queued again.")
+
+
+@mail.command(help="Do not send a queued mail.\n\nExample: flask smtp-admin mail cancel ID")
+@click.argument("public_id", metavar="ID")
+def cancel(public_id: str) -> None:
+    """Cancel."""
+    count = actions.cancel(session(), public_id)
+    session().commit()
+    click.echo(f"{count} cancelled.")

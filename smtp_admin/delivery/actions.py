@@ -1,0 +1,173 @@
+"""What a person does with queued and failed mail: look, cancel, try again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import database_now
+from smtp_admin.delivery import states
+from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.lanes import changed
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.states import State
+from smtp_admin.errors import Conflict, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One delivery in a list."""
+
+    public_id: str
+    partner_id: str
+    type_name: str
+    subject: str
+    recipient: str
+    state: str
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    last_error: str
+    last_reply: str
+    fallback_reason: str
+
+
+def list_mail(
+    session: Session,
+    *,
+    partner_id: str | None = None,
+    state: State | None = None,
+    limit: int = 50,
+) -> list[Listed]:
+    """The newest deliveries, of one partner and in one state if asked."""
+    statement = _listed().order_by(Delivery.id.desc()).limit(limit)
+    if partner_id is not None:
+        statement = statement.where(Delivery.partner_id == partner_id)
+    if state is not None:
+        statement = statement.where(Delivery.state == state)
+    return [Listed(*row) for row in session.execute(statement)]
+
+
+def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attempt]]]:
+    """The deliveries of one mail, each with its attempts.
+
+    Raises:
+        NotFound: there is no such mail.
+    """
+    rows = session.execute(
+        _listed().add_columns(Delivery.id).where(Message.public_id == public_id)
+    ).all()
+    if not rows:
+        raise NotFound(f"There is no mail {public_id[:40]}.")
+    return [
+        (
+            Listed(*row[:-1]),
+            list(
+                session.scalars(
+                    select(Attempt).where(Attempt.delivery_id == row[-1]).order_by(Attempt.id)
+                )
+            ),
+        )
+        for row in rows
+    ]
+
+
+def cancel(session: Session, public_id: str) -> int:
+    """Do not send what of a mail is still queued; how many deliveries. The caller commits.
+
+    Raises:
+        NotFound: there is no such mail.
+        Conflict: nothing of it is queued any more.
+    """
+    ids = _deliveries(session, public_id)
+    count = changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state == "queued")
+        .values(
+            state=states.check("queued", "cancelled"),
+            finished_at=database_now(session),
+            last_code="cancelled",
+            last_error="Cancelled before it was sent.",
+        ),
+    )
+    if not count:
+        raise Conflict("Nothing of this mail is queued any more, so nothing was cancelled.")
+    return count
+
+
+def retry(session: Session, public_ids: Sequence[str]) -> int:
+    """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
+
+    They start again with all their attempts and a new time to live, with the same bytes. The
+    caller commits.
+
+    Raises:
+        NotFound: one of the mails does not exist; then none is touched.
+        Conflict: none of them is a dead letter or of unknown outcome, or their text was erased.
+    """
+    ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
+    moment = database_now(session)
+    count = 0
+    for before in _AGAIN:
+        rows = session.execute(
+            select(Delivery.id, Delivery.sender_id, Delivery.priority)
+            .join(Message, Message.id == Delivery.message_id)
+            .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
+        ).all()
+        for delivery_id, sender_id, priority in rows:
+            count += changed(
+                session,
+                update(Delivery)
+                .where(Delivery.id == delivery_id, Delivery.state == before)
+                .values(
+                    state=states.check(before, "queued"),
+                    attempts=0,
+                    releases=0,
+                    uncertains=0,
+                    finished_at=None,
+                    next_attempt_at=moment,
+                    expires_at=moment + default_lifetime(priority),
+                ),
+            )
+            ring_after_commit(session, sender_id)
+    if not count:
+        raise Conflict("None of this is a dead letter, so nothing was queued again.")
+    return count
+
+
+_AGAIN: tuple[State, ...] = ("dead", "uncertain")
+
+
+def _listed() -> Any:
+    return select(
+        Message.public_id,
+        Delivery.partner_id,
+        Message.type_name,
+        Message.subject,
+        Delivery.recipient,
+        Delivery.state,
+        Delivery.attempts,
+        Delivery.created_at,
+        Delivery.next_attempt_at,
+        Delivery.last_error,
+        Delivery.last_reply,
+        Delivery.fallback_reason,
+    ).join(Message, Message.id == Delivery.message_id)
+
+
+def _deliveries(session: Session, public_id: str) -> list[int]:
+    found = list(
+        session.scalars(
+            select(Delivery.id)
+            .join(Message, Message.id == Delivery.message_id)
+            .where(Message.public_id == public_id)
+        )
+    )
+    if not found:
+        raise NotFound(f"There is no mail {public_id[:40]}.")
+    return found
