@@ -24,10 +24,10 @@ from smtp_admin.settings.sender import ResolvedSender, load_sender, resolve
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
-_FROM = re.compile(
-    rb"^(?:From|Reply-To):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE
-)
-_REPLY_TO = re.compile(rb"^Reply-To:", re.IGNORECASE | re.MULTILINE)
+_FLAGS = re.IGNORECASE | re.MULTILINE
+_FROM = re.compile(rb"^(?:From|Reply-To):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
+_REPLY_TO = re.compile(rb"^Reply-To:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
+_KEPT = ("partner_id", "type_name", "subject", "message_id", "sensitive", "on_uncertain")
 
 
 def fall_back(engine: Engine, config: Config) -> int:
@@ -106,17 +106,7 @@ def _copy(
         )
         return message_pk
     # Some of its recipients have the first bytes already: those stay with them.
-    values = {
-        name: getattr(before, name)
-        for name in (
-            "partner_id",
-            "type_name",
-            "subject",
-            "message_id",
-            "sensitive",
-            "on_uncertain",
-        )
-    }
+    values = {name: getattr(before, name) for name in _KEPT}
     result = session.execute(
         insert(Message).values(
             **values,
