@@ -7,8 +7,10 @@ silently ignored is worse than none.
 
 import difflib
 import ipaddress
+import math
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -83,8 +85,8 @@ def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
     def read(value: Any) -> float:
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            number = -1.0
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
         if isinstance(value, bool) or not least <= number <= most:
             raise ValueError(f"must be a number{of} from {least:g} to {most:g}")
         return number
@@ -94,7 +96,7 @@ def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
 
 def _ports(value: Any) -> frozenset[int]:
     parts = _words(value) if isinstance(value, str) else value
-    if not isinstance(parts, Sequence | frozenset | set):
+    if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
         raise ValueError("must be a list of port numbers")
     return frozenset(_whole(1, 65535)(part) for part in parts)
 
@@ -121,12 +123,27 @@ def _env_prefix(value: Any) -> str:
 
 
 def _optional_file(value: Any) -> Path | None:
-    if value in {None, ""}:
+    if value is None or value == "":
         return None
-    path = Path(value)
-    if not path.is_file():
-        raise ValueError(f"names a file that does not exist: {path}")
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError("must be the path of a file")
+    try:
+        path = Path(value)
+        found = path.is_file()
+    except (ValueError, TypeError, OSError):
+        found = False
+    if not found:
+        raise ValueError(f"names a file that does not exist: {value!r}")
     return path
+
+
+def _redis_url(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError(
+            'must begin with redis://, rediss:// or unix://, such as "redis://127.0.0.1:6379/0"'
+        )
+    return text
 
 
 def _ehlo_name(value: Any) -> str:
@@ -152,7 +169,7 @@ def _rate(value: Any) -> Rate:
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
         "all of them decrypt. `flask smtp-admin keys generate` makes one."),
-    Key("REDIS_URL", "redis://127.0.0.1:6379/0", _text, "The Redis that wakes the workers."),
+    Key("REDIS_URL", "redis://127.0.0.1:6379/0", _redis_url, "The Redis that wakes the workers."),
     Key("APP_NAME", "", _text, "What mails and pages call the app. Default: the Flask app's name."),
     Key("LAYOUT", "smtp_admin/layout.html", _text, "The template that the pages extend; it needs "
         "the blocks `title`, `head`, `content` and `scripts`."),

@@ -36,7 +36,7 @@ def key_bytes(text: str) -> bytes:
         ValueError: *text* is not the URL-safe base64 of 32 bytes.
     """
     try:
-        raw = base64.urlsafe_b64decode(text.strip().encode("ascii"))
+        raw = base64.b64decode(text.strip().encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise ValueError("not URL-safe base64") from error
     if len(raw) != _KEY_BYTES:

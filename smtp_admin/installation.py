@@ -27,8 +27,8 @@ class Installation:
     host: Host
     db: Any
     keyring: Keyring
-    environment: Mapping[str, str]
-    parts: dict[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(repr=False)
+    parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def installation() -> Installation:

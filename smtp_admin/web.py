@@ -8,7 +8,6 @@ from flask import (
     Blueprint,
     Response,
     current_app,
-    g,
     jsonify,
     render_template,
     request,
@@ -42,14 +41,19 @@ log = logging.getLogger(__name__)
 #: Forms and JSON of ours are small; anything larger is not from our pages.
 MOST_REQUEST_BYTES = 256 * 1024
 _NOTICE = "smtp_admin_notice"
+_ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
+_API = "smtp_admin_api"
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
 def current_actor() -> Actor | None:
-    """Who is signed in; the host is asked once per request."""
-    if "smtp_admin_actor" not in g:
-        g.smtp_admin_actor = installation().host.current_actor()
-    actor: Actor | None = g.smtp_admin_actor
+    """Who is signed in; the host is asked once per request.
+
+    Kept with the request, not in ``g``: an app context may outlive the request.
+    """
+    if _ACTOR not in request.environ:
+        request.environ[_ACTOR] = installation().host.current_actor()
+    actor: Actor | None = request.environ[_ACTOR]
     return actor
 
 
@@ -67,7 +71,7 @@ def signed_in() -> Actor:
 
 def current_partner() -> Partner:
     """The partner that the page's address names; the guard has looked it up."""
-    partner: Partner = g.smtp_admin_partner
+    partner: Partner = request.environ[_PARTNER]
     return partner
 
 
@@ -93,8 +97,8 @@ def notice() -> str:
 
 
 def wants_json() -> bool:
-    """Whether the caller is a script: everything but a browser that submits a form or reads."""
-    if request.is_json:
+    """Whether the caller is a script: everything but a browser with our pages."""
+    if request.is_json or request.blueprint == _API:
         return True
     accepted = request.accept_mimetypes
     return accepted["text/html"] <= accepted["application/json"]
@@ -149,14 +153,12 @@ def _guard() -> None:
         partner = installation().host.partner(partner_id)
         if partner is None:
             raise NotFound
-        g.smtp_admin_partner = partner
+        request.environ[_PARTNER] = partner
 
 
 def _check_token() -> None:
     """Our own check: the host may have none, or may have one that answers in HTML."""
     if request.method not in _CHANGING or not current_app.config.get("WTF_CSRF_ENABLED", True):
-        return
-    if g.get("csrf_valid", False):  # the host's CSRFProtect was here before
         return
     token = request.headers.get("X-CSRFToken") or request.headers.get("X-CSRF-Token")
     try:

@@ -5,18 +5,18 @@ After the session is open, the sender address is tried: MAIL FROM, then RCPT TO 
 """
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from smtp_admin.connection.request import TestRequest
-from smtp_admin.smtp.client import SMTPClient
+from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure, Step
 from smtp_admin.smtp.opening import Dialler, Report, Security, StepResult, open_session
 from smtp_admin.smtp.reply import Reply
 
 OVERALL_SECONDS = 20.0
+_LOGIN_WANTED, _CLOSING = 530, 421
 _ABOUT_SENDER = re.compile(
     r"sender|not owned|send as|mail from|from address|not allowed to send|relay", re.IGNORECASE
 )
@@ -106,7 +106,7 @@ def probe(
             _try_sender(client, request, result)
             talking = True
         except SMTPFailure as failure:
-            talking = failure.reply is not None
+            talking = failure.reply is not None and failure.reply.code != _CLOSING
             raise
         finally:
             _say_goodbye(client, report, talking=talking)
@@ -133,22 +133,33 @@ def _try_sender(client: SMTPClient, request: TestRequest, result: TestResult) ->
     def try_it() -> tuple[str, Reply]:
         reply = client.mail(address)
         if not reply.positive:
-            return _judge(client, reply, result, at_recipient=False)
+            return _judge(reply, result, at_recipient=False)
         reply = client.recipient(address, step="sender")
         if not reply.positive:
-            return _judge(client, reply, result, at_recipient=True)
-        _reset(client)
+            return _judge(reply, result, at_recipient=True)
         return f"{address} is accepted", reply
 
     result.report.run("sender", try_it)
 
 
-def _judge(
-    client: SMTPClient, reply: Reply, result: TestResult, *, at_recipient: bool
-) -> tuple[str, Reply]:
+def _judge(reply: Reply, result: TestResult, *, at_recipient: bool) -> tuple[str, Reply]:
     """A refusal of the sender address: a failure if it is one for good, else a warning."""
-    if reply.code != 421:  # noqa: PLR2004 - the server is closing: nothing more to say
-        _reset(client)
+    if not (reply.temporary or reply.permanent):
+        raise SMTPFailure(
+            "not_smtp",
+            "sender",
+            "The server answered out of turn.",
+            hint="It is broken, or no mail server. Check host and port.",
+            reply=reply,
+        )
+    if reply.code == _LOGIN_WANTED:
+        raise SMTPFailure(
+            "auth_failed",
+            "sender",
+            "The server wants a login before it takes mail.",
+            hint="Enter the login and password that your provider gave you for sending.",
+            reply=reply,
+        )
     enhanced = reply.enhanced or ""
     about_sender = (
         not at_recipient
@@ -174,17 +185,18 @@ def _judge(
     return message, reply
 
 
-def _reset(client: SMTPClient) -> None:
-    """Forget the envelope. What the server says to that changes nothing any more."""
-    with suppress(SMTPFailure):
-        client.reset()
-
-
 def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
+    """Forget the envelope, and QUIT. What the server says to that changes nothing any more."""
     replies: list[Reply | None] = []
 
     def say() -> tuple[str, Reply | None]:
-        replies.append(client.quit(wait=talking))
+        still_talking = talking
+        if talking:
+            try:
+                client.reset(seconds=GOODBYE_SECONDS)
+            except SMTPFailure:
+                still_talking = False
+        replies.append(client.quit(wait=still_talking))
         return ("" if replies[0] else "the server just hung up"), replies[0]
 
     report.run("quit", say)

@@ -17,6 +17,8 @@ from smtp_admin.settings.values import (
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.smtp.opening import SECURITIES, Destination
 
+#: Python refuses to write larger numbers out, and no field takes one.
+_MOST_BITS = 4000
 _TRUE = {"true", "1", "yes", "on", "y"}
 _FALSE = {"false", "0", "no", "off", ""}
 
@@ -93,7 +95,7 @@ class _Reader:
         if value is None:
             value = ""
         elif isinstance(value, int) and not isinstance(value, bool):
-            value = str(value) if abs(value) < 10**9 else "-"
+            value = str(value) if value.bit_length() < _MOST_BITS else "-"
         if not isinstance(value, str):
             self.problems[name] = ["This must be text."]
             return None

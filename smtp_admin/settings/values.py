@@ -77,7 +77,7 @@ def clean_username(text: str) -> str:
         raise ValueError("A login has at most 320 characters.")
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in username):  # noqa: PLR2004
         raise ValueError("A login has no line breaks or control characters.")
-    return username
+    return _encodable(username)
 
 
 def clean_password(text: str) -> str:
@@ -89,10 +89,14 @@ def clean_password(text: str) -> str:
         raise ValueError("A password has at most 1000 characters.")
     if any(letter in text for letter in "\0\r\n"):
         raise ValueError("A password has no line breaks.")
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError("This password contains a broken character.") from error
+        raise ValueError("This contains a broken character.") from error
     return text
 
 

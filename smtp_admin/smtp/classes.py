@@ -66,6 +66,7 @@ _RATE_WORDS = re.compile(
     r"|exceeded (?:the|your|its)? ?(?:max|hourly|daily|sending)|throttl|max emails per hour",
     re.IGNORECASE,
 )
+_OTHERS = re.compile(r"[45]\.(?:1\.|2\.|3\.4)")
 _RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (454, "4.7.0"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
 _SENDER_POLICY = {"5.7.26", "5.7.515"}
@@ -114,7 +115,9 @@ def of_recipient(reply: Reply) -> Outcome:
     if general is not None:
         return general
     if reply.permanent:
-        bad_address = (reply.enhanced or "").startswith("5.1.")
+        enhanced = reply.enhanced or ""
+        # 5.1.7 and 5.1.8 speak of the sender's address (RFC 3463 section 3.2).
+        bad_address = enhanced.startswith("5.1.") and enhanced not in {"5.1.7", "5.1.8"}
         return Outcome(
             Verdict.PERMANENT,
             reason="The server refused the recipient.",
@@ -126,27 +129,54 @@ def of_recipient(reply: Reply) -> Outcome:
 
 
 def of_data(reply: Reply) -> Outcome:
-    """The reply after the final dot, or a refusal of ``DATA``."""
-    if reply.positive:
-        return Outcome(Verdict.ACCEPTED, reply=reply)
+    """A reply to ``DATA`` that is not the go-ahead: nothing of the message was sent."""
     general = _general(reply)
     if general is not None:
         return general
     if reply.permanent:
-        return Outcome(
-            Verdict.PERMANENT,
-            reason="The server refused the message.",
-            reply=reply,
-            code="message_refused",
-        )
+        return _message_refused(reply)
     return _temporary(reply)
+
+
+def of_message(reply: Reply) -> Outcome:
+    """The reply after the final dot."""
+    if reply.positive:
+        return Outcome(Verdict.ACCEPTED, reply=reply)
+    if not (reply.temporary or reply.permanent):
+        # It has the mail, and did not say what becomes of it.
+        return Outcome(Verdict.UNCERTAIN, Channel.DOWN, _OUT_OF_TURN, reply, "not_smtp")
+    general = _general(reply)
+    if general is not None:
+        return general
+    return _message_refused(reply) if reply.permanent else _temporary(reply)
+
+
+def out_of_turn(reply: Reply | None = None) -> Outcome:
+    """Replies and commands no longer belong together; nothing of the message was sent."""
+    return Outcome(Verdict.RELEASED, Channel.DOWN, _OUT_OF_TURN, reply, "not_smtp")
+
+
+_OUT_OF_TURN = "The server answered out of turn."
+
+
+def _message_refused(reply: Reply) -> Outcome:
+    return Outcome(
+        Verdict.PERMANENT,
+        reason="The server refused the message.",
+        reply=reply,
+        code="message_refused",
+    )
 
 
 def is_rate(reply: Reply) -> bool:
     """Whether *reply* says that the sender sends too fast or too much."""
     if reply.positive:
         return False
-    return (reply.code, reply.enhanced) in _RATE_CODES or bool(_RATE_WORDS.search(reply.text))
+    if (reply.code, reply.enhanced) in _RATE_CODES:
+        return True
+    # A full mailbox and a mail that is too large "exceed" something too.
+    about_others = reply.enhanced is not None and bool(_OTHERS.match(reply.enhanced))
+    return not about_others and bool(_RATE_WORDS.search(reply.text))
 
 
 def _general(reply: Reply) -> Outcome | None:
@@ -184,13 +214,7 @@ def _general(reply: Reply) -> Outcome | None:
             "sender_refused",
         )
     if not (reply.temporary or reply.permanent):
-        return Outcome(
-            Verdict.RELEASED,
-            Channel.DOWN,
-            "The server answered out of turn.",
-            reply,
-            "not_smtp",
-        )
+        return out_of_turn(reply)
     return None
 
 

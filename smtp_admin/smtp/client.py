@@ -25,9 +25,7 @@ _READY = 220
 _GO_AHEAD = 334
 _LOGGED_IN = 235
 _START_MAIL = 354
-_AUTH_TEMPORARY = 454
-_CLOSING = 421
-_GOODBYE_SECONDS = 1.0
+GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +61,8 @@ class SMTPClient:
         self._wire = wire
         self._timeouts = timeouts
         self._overall = overall
-        self._redact = redact
-        #: Only after the login can a server repeat the password; before it, a password such as
-        #: "AUTH" would make a riddle of the server's own words.
-        self._secret_is_out = False
+        #: Takes the password out of text that is shown; what a server offers is read before.
+        self.redact = redact
         self.extensions: dict[str, str] = {}
 
     @property
@@ -105,7 +101,10 @@ class SMTPClient:
         Raises:
             SMTPFailure: the server refuses to talk, or only speaks the protocol of 1982.
         """
-        reply = self.command("ehlo", f"EHLO {name}")
+        line = f"EHLO {name}"
+        self._transcribe("C", line)
+        self.write("ehlo", line.encode("utf-8") + b"\r\n")
+        reply = self._read_raw("ehlo")
         if not reply.positive:
             raise SMTPFailure(
                 "server_refused",
@@ -113,7 +112,7 @@ class SMTPClient:
                 "The server refused our introduction.",
                 hint="The operator can set the name we introduce ourselves with "
                 "(SMTP_ADMIN_EHLO_NAME).",
-                reply=reply,
+                reply=self._shown(reply),
             )
         self.extensions = {}
         for line in reply.lines[1:]:
@@ -121,7 +120,7 @@ class SMTPClient:
             # Old servers write "AUTH=LOGIN"; the standard form comes beside it where it matters.
             if keyword and "=" not in keyword:
                 self.extensions[keyword.upper()] = parameters.strip()
-        return reply
+        return self._shown(reply)
 
     def starttls(self) -> Reply:
         """Ask for encryption; :meth:`encrypt` must follow.
@@ -183,7 +182,6 @@ class SMTPClient:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
         mechanism = self._choose_mechanism()
-        self._secret_is_out = True
         self._transcribe("C", f"AUTH {mechanism} {'*****'}")
         if mechanism == "PLAIN":
             token = b"\0" + username.encode("utf-8") + b"\0" + password.encode("utf-8")
@@ -197,20 +195,21 @@ class SMTPClient:
         else:
             reply = self._secret("AUTH CRAM-MD5")
             if reply.code == _GO_AHEAD:
-                reply = self._secret(_cram_md5(reply.text, username, password))
+                reply = self._secret(_cram_md5("".join(reply.lines), username, password))
+        reply = self._shown(reply)
         if reply.code != _LOGGED_IN:
             raise _login_failure(reply)
         return mechanism, reply
 
-    def command(self, step: Step, line: str) -> Reply:
+    def command(self, step: Step, line: str, *, seconds: float | None = None) -> Reply:
         """Send one command and return its reply, whatever it says.
 
         Raises:
             SMTPFailure: ``timeout``, ``connection_lost`` or ``not_smtp``.
         """
         self._transcribe("C", line)
-        self.write(step, line.encode("utf-8") + b"\r\n")
-        return self._read(step)
+        self.write(step, line.encode("utf-8") + b"\r\n", seconds=seconds)
+        return self._read(step, seconds)
 
     def write(self, step: Step, data: bytes, *, seconds: float | None = None) -> None:
         """Send bytes as they are, within *seconds* (default: those of a command)."""
@@ -231,9 +230,9 @@ class SMTPClient:
         """``RCPT TO``."""
         return self.command(step, f"RCPT TO:<{address}>")
 
-    def reset(self) -> Reply:
+    def reset(self, *, seconds: float | None = None) -> Reply:
         """``RSET``: forget the mail that was begun."""
-        return self.command("sender", "RSET")
+        return self.command("sender", "RSET", seconds=seconds)
 
     def quit(self, *, wait: bool = True) -> Reply | None:
         """Say goodbye and close. Never raises: what was agreed before stands.
@@ -243,7 +242,7 @@ class SMTPClient:
                 nobody waits for its answer.
         """
         try:
-            deadline = Deadline(_GOODBYE_SECONDS)
+            deadline = Deadline(GOODBYE_SECONDS)
             self._wire.write(b"QUIT\r\n", deadline)
             self._transcribe("C", "QUIT")
             if not wait:
@@ -290,25 +289,30 @@ class SMTPClient:
 
     def _secret(self, line: str) -> Reply:
         self.write("auth", line.encode("ascii") + b"\r\n")
-        return self._read("auth")
+        return self._read_raw("auth")
 
     def _deadline(self, seconds: float | None = None) -> Deadline:
         return Deadline(self._timeouts.command if seconds is None else seconds, self._overall)
 
     def _read(self, step: Step, seconds: float | None = None) -> Reply:
+        return self._shown(self._read_raw(step, seconds))
+
+    def _read_raw(self, step: Step, seconds: float | None = None) -> Reply:
+        """A reply as it came: a password such as "AUTH" must not make a riddle of it."""
         try:
             reply = self._wire.read_reply(self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
             raise _broken(step, error) from error
-        if self._secret_is_out:
-            reply = Reply(reply.code, tuple(map(self._redact, reply.lines)))
         if log.isEnabledFor(logging.DEBUG):
             self._transcribe("S", str(reply))
         return reply
 
+    def _shown(self, reply: Reply) -> Reply:
+        return Reply(reply.code, tuple(map(self.redact, reply.lines))) if self.redact else reply
+
     def _transcribe(self, who: str, line: str) -> None:
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s: %s", who, self._redact(line) if self._secret_is_out else line)
+            log.debug("%s: %s", who, self.redact(line))
 
 
 def _broken(step: Step, error: Exception) -> SMTPFailure:
@@ -400,7 +404,7 @@ def _tls_failure(error: ssl.SSLError) -> SMTPFailure:
 
 
 def _login_failure(reply: Reply) -> SMTPFailure:
-    if reply.code in {_AUTH_TEMPORARY, _CLOSING}:
+    if reply.temporary:
         return SMTPFailure(
             "server_refused",
             "auth",

@@ -43,20 +43,14 @@ _DENIED: tuple[Network, ...] = tuple(
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        "::/96",
-        "::ffff:0:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "100::/64",
+        # Of IPv6 only 2000::/3 is given to anybody; everything else is special.
+        "::/3",
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
         "3fff::/20",
-        "5f00::/16",
-        "fc00::/7",
-        "fe80::/10",
-        "fec0::/10",
-        "ff00::/8",
+        "4000::/2",
+        "8000::/1",
     )
 )
 
@@ -151,15 +145,19 @@ def dial(addresses: Sequence[IPAddress], port: int, deadline: Deadline) -> socke
         # An address that swallows packets must leave time for the ones after it.
         share = deadline.remaining() / (len(addresses) - position)
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
-        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor left, or no such kind of address here
+            problem = error
+            continue
         try:
             made.settimeout(max(share, 0.01))
             made.connect((str(address), port))
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             made.close()
             problem = error
         else:
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return made
     raise _connect_failure(problem, port)
 

@@ -135,10 +135,14 @@ def open_session(
     *,
     overall: Deadline | None = None,
     report: Report | None = None,
+    dialled: Callable[[Wire], None] = lambda _: None,
 ) -> SMTPClient:
     """A logged-in session, ready for ``MAIL FROM``.
 
     The caller closes it with :meth:`SMTPClient.quit`; if this raises, it is closed already.
+
+    Args:
+        dialled: told the connection as soon as there is one, for whoever may have to cut it.
 
     Raises:
         SMTPFailure: with the code and the step; *report* holds what happened until then.
@@ -147,6 +151,7 @@ def open_session(
     redact = Redactor(password, destination.username)
     dialler.policy.check_port(destination.port)
     client = _connect(destination, dialler, overall, report, redact)
+    dialled(client.wire)
     try:
         _introduce(client, destination, dialler, report)
         _log_in(client, destination, password, report)
@@ -205,9 +210,10 @@ def _introduce(
 
     def ehlo() -> tuple[str, Reply]:
         reply = client.ehlo(name)
-        report.extensions = [f"{key} {value}".strip() for key, value in client.extensions.items()]
-        report.auth_methods = client.auth_methods
-        shown = ", ".join(key for key in client.extensions if key != "AUTH")
+        offered = client.extensions.items()
+        report.extensions = [client.redact(f"{key} {value}".strip()) for key, value in offered]
+        report.auth_methods = [client.redact(method) for method in client.auth_methods]
+        shown = ", ".join(client.redact(key) for key in client.extensions if key != "AUTH")
         return shown or "no extensions", reply
 
     def greeting() -> tuple[str, Reply]:
@@ -264,6 +270,7 @@ def _tls_detail(tls: TLSDescription | None) -> str:
 
 def _address_literal(address: str) -> str:
     # RFC 5321 section 4.1.3; a name of this machine would be looked up, and would leak.
+    address = address or "127.0.0.1"  # the connection is gone: the next write says so
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 

@@ -32,12 +32,21 @@ class Redactor:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
 
+def printable(text: str) -> str:
+    """*text* with a mark in place of everything that is not to be shown."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def _forms(password: str, username: str) -> Iterable[str]:
     if not password:
         return
     raw = password.encode("utf-8")
     if len(password) >= _SHORTEST:  # one letter of a word is no secret worth hiding in prose
         yield password
+        # As it looks after unprintable letters were replaced in what a server said.
+        yield printable(password)
     login = username.encode("utf-8")
     for secret in (raw, b"\0" + login + b"\0" + raw, login + b"\0" + login + b"\0" + raw):
         encoded = base64.b64encode(secret).decode("ascii")

@@ -10,6 +10,7 @@ import ssl
 from contextlib import suppress
 
 from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.reply import Reply
 
 _MAX_REPLY_BYTES = 64 * 1024
@@ -17,8 +18,8 @@ _MAX_REPLY_LINES = 100
 _CHUNK = 64 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 _LOOK_AGAIN_SECONDS = 1.0
-_BEGINNING = re.compile(rb"\Z|[2-5](\Z|[0-9](\Z|[0-9]))")
-_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]?)(.*)", re.DOTALL)
+_BEGINNING = re.compile(rb"\Z|[2-5](\Z|[0-9](\Z|[0-9](\Z|[ \r\n-])))")
+_LINE = re.compile(rb"([23][0-5][0-9]|[45][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 
 
 class WireClosed(Exception):
@@ -41,16 +42,24 @@ class Wire:
         self._buffer = bytearray()
         #: The timeout that is set on the socket, or ``None`` where that is not known.
         self._timeout: float | None = None
+        #: Bytes of the last write that never left, if it failed.
+        self.unsent = 0
 
     @property
     def local_address(self) -> str:
-        """Our own address on this connection."""
-        return str(self._sock.getsockname()[0])
+        """Our own address on this connection; empty if it is gone already."""
+        try:
+            return str(self._sock.getsockname()[0])
+        except OSError:
+            return ""
 
     @property
     def peer_address(self) -> str:
-        """The server's address."""
-        return str(self._sock.getpeername()[0])
+        """The server's address; empty if it hung up already."""
+        try:
+            return str(self._sock.getpeername()[0])
+        except OSError:
+            return ""
 
     @property
     def tls(self) -> ssl.SSLSocket | None:
@@ -69,9 +78,9 @@ class Wire:
         """
         if self._buffer:
             return False
-        self._sock.settimeout(0)
         self._timeout = None
         try:
+            self._sock.settimeout(0)
             received = self._sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
@@ -112,6 +121,7 @@ class Wire:
             WireClosed: the server went away.
         """
         view = memoryview(data)
+        self.unsent = len(view)
         while view:
             self._prepare(deadline)
             try:
@@ -121,6 +131,7 @@ class Wire:
             except OSError as error:
                 raise WireClosed from error
             view = view[sent:]
+            self.unsent = len(view)
 
     def read_reply(self, deadline: Deadline) -> Reply:
         """The next reply, all of its lines.
@@ -140,7 +151,7 @@ class Wire:
             if found is None or (code and found[1] != code) or len(lines) >= _MAX_REPLY_LINES:
                 raise WireGarbage
             code = found[1]
-            lines.append(_printable(found[3]))
+            lines.append(printable((found[3] or b"").decode("utf-8", "replace")))
             if found[2] != b"-":
                 return Reply(int(code), tuple(lines))
 
@@ -195,10 +206,3 @@ class Wire:
             except OSError as error:  # a handshake that failed has closed it
                 raise WireClosed from error
             self._timeout = wanted
-
-
-def _printable(raw: bytes) -> str:
-    text = raw.decode("utf-8", "replace")
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

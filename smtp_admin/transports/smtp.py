@@ -6,7 +6,6 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from smtp_admin.smtp import classes
 from smtp_admin.smtp.classes import Outcome, Verdict
@@ -14,19 +13,12 @@ from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.opening import Destination, Dialler, open_session
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.wire import Wire
 from smtp_admin.transports.base import Outgoing
 
 _START_MAIL = 354
 #: Servers close a silent connection after some time; asking first is cheaper than finding out.
 _IDLE_SECONDS = 60.0
-
-
-@dataclass(slots=True)
-class _Begun:
-    """An envelope whose commands were written and whose replies are still to be read."""
-
-    mail: Outgoing
-    with_reset: bool
 
 
 class SMTPTransport:
@@ -37,14 +29,21 @@ class SMTPTransport:
         self._password = password
         self._dialler = dialler
         self._client: SMTPClient | None = None
+        self._wire: Wire | None = None
         self._used_at = 0.0
+        #: Whether an envelope was begun and must be forgotten before the next.
         self._dirty = False
+        self._reset_travels = False
+        #: Whether every command had its reply, so that the connection can be used again.
+        self._in_step = True
 
     def __repr__(self) -> str:
         return f"<SMTPTransport to {self._destination.host}:{self._destination.port}>"
 
     def deliver(self, mails: Sequence[Outgoing]) -> Iterator[tuple[int, Outcome]]:
         """See :class:`smtp_admin.transports.base.Transport`."""
+        if not mails:
+            return
         try:
             client = self._ready()
         except SMTPFailure as failure:
@@ -72,9 +71,9 @@ class SMTPTransport:
 
     def abort(self) -> None:
         """Cut the connection, from any thread."""
-        client = self._client
-        if client is not None:
-            client.wire.shut_down()
+        wire = self._wire
+        if wire is not None:
+            wire.shut_down()
 
     def _ready(self) -> SMTPClient:
         client = self._client
@@ -83,9 +82,14 @@ class SMTPTransport:
             if fresh and client.wire.is_idle():
                 return client
             self.close()
-        self._client = client = open_session(self._destination, self._password, self._dialler)
-        self._dirty = False
+        self._client = client = open_session(
+            self._destination, self._password, self._dialler, dialled=self._note
+        )
+        self._dirty, self._in_step = False, True
         return client
+
+    def _note(self, wire: Wire) -> None:
+        self._wire = wire
 
     def _drop(self) -> None:
         client, self._client = self._client, None
@@ -95,67 +99,66 @@ class SMTPTransport:
     def _pipelined(
         self, client: SMTPClient, mails: Sequence[Outgoing]
     ) -> Iterator[tuple[int, Outcome]]:
-        begun: _Begun | None = None
+        begun = False  # whether this mail's envelope travelled with the body before it
         for position, mail in enumerate(mails):
             refused = _unsendable(client, mail)
             if refused is not None:
                 yield mail.key, refused
                 continue
             try:
-                if begun is None:
-                    begun = self._begin(client, mail, b"")
-                outcome = self._read_envelope(client, begun)
+                if not begun:
+                    client.write("sender", self._envelope(client, mail))
+                outcome = self._read_envelope(client)
             except SMTPFailure as failure:
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
-            begun = None
+            begun = False
             if outcome is not None:
                 yield mail.key, outcome
+                if not self._in_step:
+                    raise _Broken
                 _stop_if_broken(outcome)
                 continue
-            along = next(iter(mails[position + 1 : position + 2]), None)
-            if along is not None and _unsendable(client, along) is not None:
-                along = None
-            body = _stuffed(mail.content)
-            try:
-                if along is None:
-                    client.write("data", body, seconds=client.body_seconds(len(body)))
-                else:
-                    begun = self._begin(client, along, body)
-            except SMTPFailure as failure:
-                # The server may have read the dot before the connection broke.
-                yield mail.key, classes.of_broken_conversation(failure, after_dot=True)
-                raise _Broken from failure
-            outcome = self._after_dot(client)
-            yield mail.key, outcome
-            _stop_if_broken(outcome)
+            following = next(iter(mails[position + 1 : position + 2]), None)
+            begun = following is not None and _unsendable(client, following) is None
+            envelope = self._envelope(client, following) if following and begun else b""
+            yield mail.key, self._send_body(client, mail, envelope)
+            if not self._in_step:
+                raise _Broken
 
-    def _begin(self, client: SMTPClient, mail: Outgoing, before: bytes) -> _Begun:
-        reset = b"RSET\r\n" if self._dirty else b""
-        commands = (
-            f"MAIL FROM:<{mail.mail_from}>{_parameters(client, mail)}\r\n"
+    def _envelope(self, client: SMTPClient, mail: Outgoing) -> bytes:
+        """The commands before a mail's body, in one piece."""
+        self._reset_travels = self._dirty
+        reset = "RSET\r\n" if self._dirty else ""
+        return (
+            f"{reset}MAIL FROM:<{mail.mail_from}>{_parameters(client, mail)}\r\n"
             f"RCPT TO:<{mail.recipient}>\r\nDATA\r\n"
         ).encode()
-        seconds = client.body_seconds(len(before)) if before else None
-        client.write("data" if before else "sender", before + reset + commands, seconds=seconds)
-        return _Begun(mail, bool(reset))
 
-    def _read_envelope(self, client: SMTPClient, begun: _Begun) -> Outcome | None:
+    def _read_envelope(self, client: SMTPClient) -> Outcome | None:
         """The outcome if the envelope was refused, or ``None`` when the body is wanted."""
-        if begun.with_reset:
-            client.read("sender")
-        mail = client.read("sender")
-        recipient = client.read("recipient")
-        data = client.read("data")
-        self._dirty = False
-        outcome = _of_envelope(mail, recipient, data)
-        if outcome is None:
-            return None
-        if data.code == _START_MAIL:
-            # Some servers wait for a body all the same; an empty one ends it (RFC 2920, 3.1).
-            client.write("data", b".\r\n")
-            client.read("data")
-        self._dirty = True
+        replies: list[Reply] = []
+        try:
+            if self._reset_travels:
+                client.read("sender")
+            replies.append(client.read("sender"))
+            replies.append(client.read("recipient"))
+            replies.append(client.read("data"))
+            if replies[-1].code == _START_MAIL and (outcome := _refusal(replies)) is not None:
+                # Some servers want a body all the same; an empty one ends it (RFC 2920, 3.1).
+                client.write("data", b".\r\n")
+                client.read("data")
+        except SMTPFailure:
+            # The first refusal stands, whatever the server did after it.
+            outcome = _refusal(replies)
+            if outcome is None:
+                raise
+            self._in_step = False
+            return outcome
+        outcome = _refusal(replies)
+        if outcome is None and client.wire.pending:
+            outcome = classes.out_of_turn()  # one reply too many: which belongs to what?
+        self._dirty = outcome is not None
         return outcome
 
     def _one_by_one(
@@ -172,14 +175,10 @@ class SMTPTransport:
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             if outcome is None:
-                body = _stuffed(mail.content)
-                try:
-                    client.write("data", body, seconds=client.body_seconds(len(body)))
-                except SMTPFailure as failure:
-                    yield mail.key, classes.of_broken_conversation(failure, after_dot=True)
-                    raise _Broken from failure
-                outcome = self._after_dot(client)
+                outcome = self._send_body(client, mail, b"")
             yield mail.key, outcome
+            if not self._in_step:
+                raise _Broken
             _stop_if_broken(outcome)
 
     def _envelope_step_by_step(self, client: SMTPClient, mail: Outgoing) -> Outcome | None:
@@ -195,15 +194,29 @@ class SMTPTransport:
         reply = client.command("data", "DATA")
         if reply.code != _START_MAIL:
             return classes.of_data(reply)
+        if client.wire.pending:
+            return classes.out_of_turn()
         self._dirty = False
         return None
 
-    @staticmethod
-    def _after_dot(client: SMTPClient) -> Outcome:
+    def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
+        """Send the body, and in the same write the next envelope; what becomes of the mail."""
+        body = _stuffed(mail.content)
         try:
-            return classes.of_data(client.read("data", seconds=client.final_dot_seconds))
+            client.write("data", body + envelope, seconds=client.body_seconds(len(body)))
         except SMTPFailure as failure:
-            return classes.of_broken_conversation(failure, after_dot=True)
+            self._in_step = False
+            # Without its last byte the server has nothing; with it, nobody knows.
+            return classes.of_broken_conversation(
+                failure, after_dot=client.wire.unsent <= len(envelope)
+            )
+        try:
+            outcome = classes.of_message(client.read("data", seconds=client.final_dot_seconds))
+        except SMTPFailure as failure:
+            outcome = classes.of_broken_conversation(failure, after_dot=True)
+        if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
+            self._in_step = False
+        return outcome
 
 
 class _Broken(Exception):
@@ -215,14 +228,17 @@ def _stop_if_broken(outcome: Outcome) -> None:
         raise _Broken
 
 
-def _of_envelope(mail: Reply, recipient: Reply, data: Reply) -> Outcome | None:
-    # The first refusal is the one that counts; the others only follow from it.
-    if not mail.positive:
-        return classes.of_mail(mail)
-    if not recipient.positive:
-        return classes.of_recipient(recipient)
-    if data.code != _START_MAIL:
-        return classes.of_data(data) if not data.positive else classes.of_data(Reply(503, ("",)))
+def _refusal(replies: Sequence[Reply]) -> Outcome | None:
+    """What the replies to MAIL, RCPT and DATA say, as far as there are any.
+
+    The first refusal is the one that counts; the others only follow from it.
+    """
+    judges = (classes.of_mail, classes.of_recipient)
+    for reply, judge in zip(replies, judges, strict=False):
+        if not reply.positive:
+            return judge(reply)
+    if len(replies) > len(judges) and replies[-1].code != _START_MAIL:
+        return classes.of_data(replies[-1])
     return None
 
 

@@ -13,7 +13,7 @@ from tests.app import ADMIN, HostApp, make_app
 from tests.connection.answers import PASSWORD, USERNAME, Answer
 from tests.servers.certificates import CertificateFactory
 from tests.servers.redis_server import RedisServer
-from tests.servers.scripted import Flood, Reset, ScriptedServer, Stall
+from tests.servers.scripted import ScriptedServer
 
 ADDRESS = "/smtp-admin/partners/acme/test-connection"
 Ask = Callable[..., Answer]
@@ -66,7 +66,7 @@ def ask(
         if not isinstance(server, int):
             asked.append(server)
         given = {
-            "host": "localhost" if fields.get("security") in {"ssl", "tls"} else "127.0.0.1",
+            "host": "localhost" if fields.get("security") in ("ssl", "tls") else "127.0.0.1",
             "port": port,
             "security": "none",
             "username": USERNAME,
@@ -83,9 +83,3 @@ def ask(
     for server in asked:
         assert server.messages == []
         assert not any(session.bodies for session in server.sessions)
-
-
-@pytest.fixture(scope="session")
-def endings() -> dict[str, Any]:
-    """Ways in which a server can leave a client alone."""
-    return {"stall": Stall(), "reset": Reset(), "flood": Flood()}

@@ -64,9 +64,7 @@ def test_starttls_refused(ask: Ask, certificates: CertificateFactory, refusal: R
     [b"250-localhost\r\n250 AUTH PLAIN\r\n", b"235 2.7.0 Welcome\r\n", b"x", b"\r\n"],
     ids=["ehlo", "login", "a byte", "an empty line"],
 )
-def test_injected_after_starttls(
-    ask: Ask, certificates: CertificateFactory, extra: bytes
-) -> None:
+def test_injected_after_starttls(ask: Ask, certificates: CertificateFactory, extra: bytes) -> None:
     """CVE-2011-0411 from the client's side: such a connection is not used at all."""
     context = certificates.server_context(certificates.valid())
     behaviours: dict[str, Step] = {"starttls": InjectAfterStarttls(extra)}
@@ -129,7 +127,7 @@ def test_outdated_version(
     certificates: CertificateFactory,
     security: str,
     version: ssl.TLSVersion,
-    verify_tls: bool,  # noqa: FBT001
+    verify_tls: bool,
 ) -> None:
     """Broken versions stay refused even where the certificate is not checked."""
     context = certificates.server_context(certificates.valid(), version)

@@ -76,7 +76,11 @@ def test_hanging_up(
     ask: Ask, certificates: CertificateFactory, stage: Stage, ending: Close | Reset
 ) -> None:
     with starttls_server(certificates, stage, ending) as server:
-        check_envelope(ask(server, security="tls"), "connection_lost", STAGES[stage])
+        answer = ask(server, security="tls")
+        step = STAGES[stage]
+        if step == "greeting" and answer.body["error"]["step"] == "connect":
+            step = "connect"  # the reset was faster than the end of our own connecting
+        check_envelope(answer, "connection_lost", step)
         if stage in SECRET_COMES_AFTER:
             assert_no_login(server)
 

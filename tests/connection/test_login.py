@@ -14,7 +14,7 @@ from tests.connection.answers import (
 )
 from tests.connection.conftest import Ask
 from tests.servers.certificates import CertificateFactory
-from tests.servers.scripted import Custom, Raw, Reply, ScriptedServer, Session
+from tests.servers.scripted import Custom, Raw, Reply, ScriptedServer, Session, Stage
 
 ACCOUNT = (USERNAME, PASSWORD)
 
@@ -91,7 +91,7 @@ def test_only_other_mechanisms(ask: Ask, offer: str) -> None:
     with ScriptedServer(auth=ACCOUNT, auth_methods=offer.split()) as server:
         answer = ask(server)
         error = check_envelope(answer, "auth_not_offered", "auth")
-        assert offer.split()[0] in error["message"]
+        assert offer.split(maxsplit=1)[0] in error["message"]
         assert answer.body["connection"]["auth_methods"] == offer.split()
         assert_no_login(server)
 
@@ -118,17 +118,6 @@ def test_temporary_refusal_does_not_blame_the_password(ask: Ask, reply: str) -> 
     with ScriptedServer(auth=ACCOUNT, behaviours={"auth": Reply(reply)}) as server:
         check_envelope(ask(server), "server_refused", "auth")
         assert logins(server) == 1
-
-
-def always(answer: bytes) -> Custom:
-    """A server that gives this answer to every line of the login, and ends it never."""
-
-    def answering(server: ScriptedServer, session: Session, line: str) -> bytes:
-        while session.read_line() != b"QUIT\r\n":
-            session.write(answer)
-        return b"221 Bye\r\n"
-
-    return answering
 
 
 CHALLENGES = {
@@ -188,7 +177,7 @@ def echo(*, decoded: bool, lines: int = 1) -> Custom:
     """A server that repeats the login in its refusal, as it came or decoded."""
 
     def refuse(server: ScriptedServer, session: Session, line: str) -> bytes:
-        word = line.split()[-1] if " PLAIN " in line else ""
+        word = line.rsplit(maxsplit=1)[-1] if " PLAIN " in line else ""
         if not word and session.auth_attempts:
             word = base64.b64encode(session.auth_attempts[-1][2].encode()).decode()
         text = base64.b64decode(word).decode() if decoded else f"{line} {word}"
@@ -214,7 +203,7 @@ def refused(ask: Ask, server: ScriptedServer, caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize("decoded", [False, True], ids=["as it came", "decoded"])
 @pytest.mark.parametrize("method", ["PLAIN", "LOGIN"])
 def test_echoed_login(
-    ask: Ask, caplog: pytest.LogCaptureFixture, method: str, decoded: bool, lines: int  # noqa: FBT001
+    ask: Ask, caplog: pytest.LogCaptureFixture, method: str, decoded: bool, lines: int
 ) -> None:
     behaviours = {"auth": echo(decoded=decoded, lines=lines)}
     with ScriptedServer(auth=ACCOUNT, auth_methods=(method,), behaviours=behaviours) as server:  # type: ignore[arg-type]
@@ -236,3 +225,18 @@ def test_echoed_login_with_letters_that_are_not_printed(
         assert server.sessions[0].auth_attempts[0][2] == password
     check_envelope(answer, "auth_failed", "auth")
     assert "canary" not in answer.text + caplog.text
+
+
+@pytest.mark.parametrize("stage", ["greeting", "ehlo"])
+def test_login_echoed_on_the_next_connection(
+    ask: Ask, caplog: pytest.LogCaptureFixture, stage: Stage
+) -> None:
+    """What a server was told once it can repeat at any later time, also before a login."""
+    with ScriptedServer(auth=ACCOUNT) as server:
+        assert ask(server).status == 200
+        token = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode()).decode()
+        server.behave(stage, Reply(f"554 5.7.1 {PASSWORD} {token}"))
+        with caplog.at_level("DEBUG"):
+            answer = ask(server)
+    check_envelope(answer, "server_refused", stage)
+    assert_no_secret(answer.text, caplog.text)

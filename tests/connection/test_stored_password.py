@@ -1,0 +1,162 @@
+"""Whose password goes where, and how often somebody may try."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.connection.answers import PASSWORD, USERNAME, Answer, assert_no_secret, check_envelope
+from tests.connection.conftest import ADDRESS
+from tests.servers import free_port
+from tests.servers.scripted import ScriptedServer
+
+ACCOUNT = (USERNAME, PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    """The server that none of these requests may reach."""
+    with ScriptedServer(auth=ACCOUNT) as running:
+        yield running
+
+
+@pytest.fixture
+def stored(tested_host: HostApp, server: ScriptedServer) -> dict[str, Any]:
+    """Settings saved with a password; what a test of them, as they are, sends."""
+    values: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "security": "none",
+        "username": USERNAME,
+        "verify_tls": True,
+    }
+    with tested_host.app.app_context():
+        tested_host.save_sender("initech", password=PASSWORD, **values)
+    return values | {"password": "", "from_email": "noreply@initech.example"}
+
+
+STORED_ADDRESS = "/smtp-admin/partners/initech/test-connection"
+
+
+def test_empty_means_the_stored_password(
+    tested_host: HostApp, stored: dict[str, Any], server: ScriptedServer
+) -> None:
+    for given_ in (stored, {k: v for k, v in stored.items() if k != "password"}):
+        response = tested_host.client.post(STORED_ADDRESS, json=given_)
+        assert response.status_code == 200, response.text
+        assert server.sessions[-1].auth_attempts == [("PLAIN", *ACCOUNT)]
+        assert_no_secret(response.text)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"host": "localhost"},
+    {"host": "127.0.0.2"},
+    {"host": "::ffff:127.0.0.1"},
+    {"security": "tls"},
+    {"security": "ssl"},
+    {"username": "someone else"},
+    {"username": USERNAME.upper()},
+    {"verify_tls": False},
+    {"port": None},
+]
+
+
+@pytest.mark.parametrize("as_form", [False, True], ids=["json", "form"])
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_stored_password_stays_with_its_destination(
+    tested_host: HostApp,
+    stored: dict[str, Any],
+    server: ScriptedServer,
+    change: dict[str, Any],
+    as_form: bool,
+) -> None:
+    before = server.connections
+    with ScriptedServer(auth=ACCOUNT) as other:
+        asked = stored | change
+        if change == {"port": None}:
+            asked["port"] = other.port
+        if as_form:
+            form = asked | {"verify_tls": "true" if asked["verify_tls"] else "false"}
+            response = tested_host.client.post(STORED_ADDRESS, data=form)
+        else:
+            response = tested_host.client.post(STORED_ADDRESS, json=asked)
+        assert other.connections == 0
+    assert server.connections == before
+    answer = Answer(response.status_code, response.get_json(), response.text, 0)
+    error = check_envelope(answer, "password_required", "validate")
+    assert list(error["fields"]) == ["password"]
+    assert_no_secret(answer.text)
+
+
+@pytest.mark.parametrize("as_form", [False, True], ids=["json", "form"])
+def test_unticked_box_of_the_page_counts_as_a_change(
+    tested_host: HostApp,
+    stored: dict[str, Any],
+    server: ScriptedServer,
+    as_form: bool,
+) -> None:
+    """The page's own form says nothing for a box that is not ticked; a script must say so."""
+    asked = {name: value for name, value in stored.items() if name != "verify_tls"}
+    asked["revision"] = "1"
+    before = server.connections
+    if as_form:
+        response = tested_host.client.post(STORED_ADDRESS, data=asked)
+        assert response.get_json()["error"]["code"] == "password_required"
+        assert server.connections == before
+    else:
+        assert tested_host.client.post(STORED_ADDRESS, json=asked).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{}, {"username": "other"}], ids=["same", "other"])
+def test_mask_is_no_password(
+    tested_host: HostApp, stored: dict[str, Any], server: ScriptedServer, change: dict[str, str]
+) -> None:
+    """A script that sends back what the page showed must not save or try five asterisks."""
+    before = server.connections
+    asked = stored | change | {"password": "*****"}
+    for response in (
+        tested_host.client.post(STORED_ADDRESS, json=asked),
+        tested_host.client.post(STORED_ADDRESS, data=asked | {"verify_tls": "true"}),
+    ):
+        assert response.status_code == 400
+        assert list(response.get_json()["error"]["fields"]) == ["password"]
+    assert server.connections == before
+
+
+def test_another_partners_password_is_out_of_reach(
+    tested_host: HostApp, stored: dict[str, Any], server: ScriptedServer
+) -> None:
+    before = server.connections
+    response = tested_host.client.post("/smtp-admin/partners/globex/test-connection", json=stored)
+    assert response.get_json()["error"]["code"] == "password_required"
+    assert server.connections == before
+
+
+# The limit
+
+
+def test_thirty_in_ten_minutes(host: HostApp) -> None:
+    asked = {"host": "127.0.0.1", "port": free_port(), "security": "none"}
+    with ScriptedServer() as server:
+        for _ in range(30):
+            response = host.client.post(ADDRESS, json=asked)
+            assert response.get_json()["error"]["code"] == "connection_refused"
+        asked["port"] = server.port
+        response = host.client.post(ADDRESS, json=asked)
+        answer = Answer(response.status_code, response.get_json(), response.text, 0)
+        check_envelope(answer, "rate_limited", "validate", status=429)
+        assert 590 <= int(response.headers["Retry-After"]) <= 601
+        # Another partner's page is no way round, and another person has a count of their own.
+        response = host.client.post("/smtp-admin/partners/globex/test-connection", json=asked)
+        assert response.status_code == 429
+        assert server.connections == 0
+
+
+def test_limit_is_each_persons_own(new_app: Any) -> None:
+    host: HostApp = new_app(TEST_LIMIT="1 per 1 minute")
+    asked = {"host": "127.0.0.1", "port": free_port(), "security": "none"}
+    host.actor = ACME_ADMIN
+    assert [host.client.post(ADDRESS, json=asked).status_code for _ in range(2)] == [400, 429]
+    host.actor = ADMIN
+    assert host.client.post(ADDRESS, json=asked).status_code == 400

@@ -1,0 +1,222 @@
+"""Servers that break off in the middle: nothing is lost, or sent twice unknowingly."""
+
+import time
+
+import pytest
+
+from smtp_admin.smtp.classes import Channel, Verdict
+from smtp_admin.smtp.client import Timeouts
+from tests.servers.scripted import (
+    Close,
+    Raw,
+    Reply,
+    Reset,
+    ScriptedServer,
+    Stage,
+    Stall,
+    Step,
+)
+from tests.smtp.sending import (
+    BODY,
+    deliver,
+    extensions,
+    mail,
+    mails,
+    transport_to,
+    verdicts,
+)
+
+ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
+    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
+)  # fmt: skip
+BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+MEGABYTE = 1024 * 1024
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("then", [Close(), Reset(), Stall()], ids=["close", "reset", "stall"])
+@pytest.mark.parametrize(
+    ("stage", "refusal", "verdict", "channel"),
+    [
+        ("mail", "550 5.1.8 no such domain", PERMANENT, Channel.FINE),
+        ("mail", "451 4.3.0 later", TEMPORARY, Channel.FINE),
+        ("mail", "421 4.7.0 too fast", RELEASED, Channel.LIMITED),
+        ("mail", "530 5.7.0 log in", RELEASED, Channel.MISCONFIGURED),
+        ("rcpt", "550 5.1.1 unknown", PERMANENT, Channel.FINE),
+    ],
+)
+def test_first_refusal_counts_whatever_follows(
+    pipelining: bool,
+    then: Step,
+    stage: Stage,
+    refusal: str,
+    verdict: Verdict,
+    channel: Channel,
+) -> None:
+    """A server that refuses and then hangs up has refused: it is not merely out of reach.
+
+    Otherwise one such mail would be released, tried first again, and stop its sender for ever.
+    """
+    next_stage: Stage = "rcpt" if stage == "mail" else "data"
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining),
+            behaviours={stage: Raw(f"{refusal}\r\n".encode()), next_stage: then, "rset": then},
+        ) as server,
+        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+    ):
+        found = deliver(transport, mails(3))
+        assert (found[0].verdict, found[0].channel) == (verdict, channel)
+        assert found[0].reply is not None
+        assert str(found[0].reply.code) == refusal[:3]
+        assert not server.messages
+
+
+@pytest.mark.parametrize("then", [Close(), Reset(), Stall()], ids=["close", "reset", "stall"])
+def test_refused_then_broken_at_the_empty_body(then: Step) -> None:
+    """The reply to the body that was never meant decides nothing."""
+    behaviours: dict[Stage, Step] = {
+        "rcpt": Reply("550 5.1.1 unknown"), "data": Reply("354 go on"), "dot": then
+    }  # fmt: skip
+    with (
+        ScriptedServer(behaviours=behaviours) as server,
+        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+    ):
+        assert deliver(transport, mails(1))[0].verdict is PERMANENT
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("reply", ["250 2.0.0 Ok", "220 hello", "334 what"])
+def test_data_without_a_go_ahead(pipelining: bool, reply: str) -> None:
+    """Only 354 asks for the mail. A 250 to DATA has accepted nothing: nothing was sent."""
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours={"data": Reply(reply)}
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(2))
+        assert verdicts(found) == {0: RELEASED}
+        assert found[0].channel is Channel.DOWN
+        assert not server.messages
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+@pytest.mark.parametrize(
+    ("reply", "channel"),
+    [("421 4.3.2 closing", Channel.DOWN), ("421 4.7.0 too fast", Channel.LIMITED)],
+)
+def test_closing_in_the_middle_of_a_batch(
+    pipelining: bool,
+    stage: Stage,
+    reply: str,
+    channel: Channel,
+) -> None:
+    """The mail under way goes back, those after it are not touched, those before it are sent."""
+    behaviours: dict[Stage, tuple[Step, ...]] = {stage: (None, None, Reply(reply), None)}
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(5))
+        assert verdicts(found) == {0: ACCEPTED, 1: ACCEPTED, 2: RELEASED}
+        assert found[2].channel is channel
+        assert [one.recipients for one in server.messages] == [
+            ["r0@example.com"], ["r1@example.com"]
+        ]  # fmt: skip
+        # and the next call finds its way by itself
+        assert verdicts(deliver(transport, mails(5)[2:])) == dict.fromkeys((2, 3, 4), ACCEPTED)
+        assert server.connections == 2
+
+
+ENDINGS = pytest.mark.parametrize("ending", [Close(), Reset(), Stall()],
+                                  ids=["close", "reset", "stall"])  # fmt: skip
+
+
+@BOTH_WAYS
+@ENDINGS
+@pytest.mark.parametrize(
+    ("stage", "verdict"),
+    [("mail", RELEASED), ("rcpt", RELEASED), ("data", RELEASED), ("dot", UNCERTAIN)],
+)
+def test_connection_breaks(
+    pipelining: bool,
+    ending: Step,
+    stage: Stage,
+    verdict: Verdict,
+) -> None:
+    """Before the dot the server has nothing; after it, nobody knows whether it took the mail."""
+    behaviours: dict[Stage, tuple[Step, ...]] = {stage: (None, ending, None)}
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+    ):
+        found = deliver(transport, mails(4))
+        assert verdicts(found) == {0: ACCEPTED, 1: verdict}
+        assert found[1].channel is Channel.DOWN
+        assert len(server.messages) == 1
+        assert len(server.sessions[0].bodies) == (2 if stage == "dot" else 1)
+        assert verdicts(deliver(transport, [mail(9)])) == {9: ACCEPTED}
+        assert server.connections == 2
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("reply", ["garbage", "999 what", "354 again"])
+def test_nonsense_after_the_dot(pipelining: bool, reply: str) -> None:
+    """The server has the mail and did not say what becomes of it."""
+    behaviours: dict[Stage, Step] = {"dot": Raw(reply.encode() + b"\r\n")}
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(2))) == {0: UNCERTAIN}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("ending", [Reset(), Stall()], ids=["reset", "stall"])
+def test_breaks_in_the_middle_of_a_large_body(
+    pipelining: bool,
+    ending: Step,
+) -> None:
+    """The dot was not written yet, so the server cannot have accepted anything (RFC 5321, 3.8)."""
+    large = mail(0, BODY + b"0123456789abcdef\r\n" * MEGABYTE)
+    with (
+        ScriptedServer(
+            extensions=("PIPELINING",) if pipelining else (), behaviours={"body": ending}
+        ) as server,
+        transport_to(
+            server, timeouts=Timeouts(command=0.3, body_rate=10**9, final_dot=0.3)
+        ) as transport,
+    ):
+        assert verdicts(deliver(transport, [large, mail(1)])) == {0: RELEASED}
+        assert not server.sessions[0].bodies
+
+
+def test_unasked_words_between_mails() -> None:
+    """A reply that nobody asked for must not be taken for the next one's."""
+    with ScriptedServer() as server, transport_to(server) as transport:
+        deliver(transport, mails(1))
+        server.sessions[0].write(b"250 2.0.0 a gift\r\n")
+        time.sleep(0.05)
+        server.behave("dot", Reply("554 5.7.1 spam"))
+        assert verdicts(deliver(transport, mails(1))) == {0: PERMANENT}
+        assert server.connections == 2
+
+
+def test_extra_reply_during_a_mail() -> None:
+    """Off by one: the answer to RCPT would pass for that to DATA, and so on."""
+    with (
+        ScriptedServer(behaviours={"mail": Raw(b"250 Ok\r\n250 Ok again\r\n")}) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(2))
+        assert ACCEPTED not in verdicts(found).values()
+        assert found[0].verdict in {RELEASED, UNCERTAIN}
+        assert not server.messages

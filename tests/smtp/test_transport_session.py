@@ -1,0 +1,175 @@
+"""The connection of a transport: opening, keeping, leaving, aborting."""
+
+import threading
+import time
+
+import pytest
+
+from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.smtp.client import Timeouts
+from tests.servers.certificates import CertificateFactory
+from tests.servers.scripted import (
+    Close,
+    Raw,
+    Reply,
+    Reset,
+    ScriptedServer,
+    Stage,
+    Stall,
+    Step,
+)
+from tests.smtp.sending import (
+    deliver,
+    mail,
+    mails,
+    transport_to,
+    verdicts,
+)
+
+ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
+    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
+)  # fmt: skip
+BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+MEGABYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Close(), Reset(), Reply("500 what"), Reply("421 bye"), Raw(b"nonsense\r\n")],
+    ids=["close", "reset", "500", "421", "nonsense"],
+)
+def test_goodbye_changes_nothing(fault: Step) -> None:
+    with ScriptedServer(behaviours={"quit": fault}) as server, transport_to(server) as transport:
+        found = deliver(transport, mails(1))
+        transport.close()
+        transport.close()
+        assert verdicts(found) == {0: ACCEPTED}
+        assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("last_words", [b"", b"421 4.4.2 idle for too long\r\n"])
+def test_server_that_closed_while_idle(
+    certificates: CertificateFactory,
+    encrypted: bool,
+    last_words: bytes,
+) -> None:
+    """It is noticed before a mail is begun: no attempt, no pause, a new connection."""
+    context = certificates.server_context(certificates.valid()) if encrypted else None
+    with (
+        ScriptedServer(starttls=context) as server,
+        transport_to(
+            server, security="tls" if encrypted else "none", verify_tls=False
+        ) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
+        session = server.sessions[0]
+        if last_words:
+            session.write(last_words)
+        session.abort()
+        assert session.finished.wait(2)
+        assert verdicts(deliver(transport, mails(2))) == {0: ACCEPTED, 1: ACCEPTED}
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "code", "channel"),
+    [
+        ({"greeting": Reply("554 5.7.1 no")}, "server_refused", Channel.DOWN),
+        ({"greeting": Reply("421 4.7.0 too many")}, "server_refused", Channel.LIMITED),
+        ({"greeting": Close()}, "connection_lost", Channel.DOWN),
+        ({"greeting": Stall()}, "timeout", Channel.DOWN),
+        ({"ehlo": Raw(b"nonsense\r\n")}, "not_smtp", Channel.DOWN),
+        ({"auth": Reply("535 5.7.8 wrong")}, "auth_failed", Channel.MISCONFIGURED),
+        ({"auth": Reply("454 4.3.0 later")}, "server_refused", Channel.DOWN),
+        ({"auth": Reply("451 4.3.0 later")}, "server_refused", Channel.DOWN),
+    ],
+)
+def test_no_session(behaviours: dict[Stage, Step], code: str, channel: Channel) -> None:
+    """Only the first mail has an outcome, the sender's; the others were not touched."""
+    with (
+        ScriptedServer(auth=("robot", "secret"), behaviours=behaviours) as server,
+        transport_to(server, timeouts=Timeouts(command=0.2), username="robot") as transport,
+    ):
+        found = deliver(transport, mails(3))
+        assert verdicts(found) == {0: RELEASED}
+        assert (found[0].code, found[0].channel) == (code, channel)
+        assert "secret" not in repr(transport)
+
+
+def test_bad_certificate(certificates: CertificateFactory) -> None:
+    context = certificates.server_context(certificates.self_signed())
+    with (
+        ScriptedServer(starttls=context) as server,
+        transport_to(server, security="tls") as transport,
+    ):
+        found = deliver(transport, mails(2))
+        assert verdicts(found) == {0: RELEASED}
+        assert found[0].channel is Channel.MISCONFIGURED
+        assert not server.messages
+
+
+def test_no_mails_no_connection() -> None:
+    """Whether or not anybody listens."""
+    with ScriptedServer() as server, transport_to(server) as transport:
+        assert deliver(transport, []) == {}
+        server.stop()
+        assert deliver(transport, []) == {}
+
+
+def test_left_in_the_middle() -> None:
+    """Who stops listening to outcomes leaves a begun envelope; it must not become a mail."""
+    with ScriptedServer() as server, transport_to(server) as transport:
+        outcomes = transport.deliver(mails(3))
+        assert next(outcomes)[0] == 0
+        outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+        assert verdicts(deliver(transport, [mail(7)])) == {7: ACCEPTED}
+        assert [one.recipients for one in server.messages] == [
+            ["r0@example.com"], ["r7@example.com"]
+        ]  # fmt: skip
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(
+    ("stage", "verdict"),
+    [("greeting", RELEASED), ("mail", RELEASED), ("data", RELEASED), ("dot", UNCERTAIN)],
+)
+def test_abort(
+    certificates: CertificateFactory,
+    encrypted: bool,
+    stage: Stage,
+    verdict: Verdict,
+) -> None:
+    """From another thread, whatever is being waited for: the waiting ends at once."""
+    context = certificates.server_context(certificates.valid()) if encrypted else None
+    found: dict[int, Outcome] = {}
+    with (
+        ScriptedServer(starttls=context, behaviours={stage: Stall()}) as server,
+        transport_to(
+            server,
+            timeouts=Timeouts(connect=4, command=4, final_dot=4),
+            security="tls" if encrypted else "none",
+            verify_tls=False,
+        ) as transport,
+    ):
+        worker = threading.Thread(target=lambda: found.update(deliver(transport, mails(2))))
+        worker.start()
+        waited = time.monotonic() + 2
+        while not server.occurrences(stage) and time.monotonic() < waited:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        began = time.monotonic()
+        transport.abort()
+        worker.join(10)
+        assert time.monotonic() - began < 1
+        assert verdicts(found) == {0: verdict}
+
+
+def test_abort_without_a_connection() -> None:
+    with ScriptedServer() as server, transport_to(server) as transport:
+        transport.abort()
+        assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
+        transport.abort()
+        assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
+        assert server.connections == 2
