@@ -78,6 +78,8 @@ class RequestError(SMTPAdminError):
             self.code = code
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
         self.retry_after = retry_after
+        #: What a mail server said, as JSON shows it, where that was the reason.
+        self.reply: Mapping[str, object] | None = None
 
 
 class InvalidInput(RequestError):

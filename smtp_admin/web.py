@@ -189,7 +189,7 @@ def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
             "message": error.message,
             "step": more.pop("step", None),
             "hint": error.hint,
-            "reply": more.pop("reply", None),
+            "reply": more.pop("reply", getattr(error, "reply", None)),
             "fields": getattr(error, "fields", {}),
         },
         "connection": more.pop("connection", {}),

@@ -16,6 +16,7 @@ branch_labels = None
 depends_on = None
 
 _REVISION = "smtp_admin_sender_revision"
+_MESSAGE = "smtp_admin_message"
 _DELIVERY = "smtp_admin_delivery"
 _TURNS = "ix_smtp_admin_delivery_turns"
 
@@ -29,6 +30,9 @@ def upgrade() -> None:
         table.add_column(
             sa.Column("fallback", sa.Boolean, nullable=False, server_default=sa.false())
         )
+    with op.batch_alter_table(_MESSAGE) as table:
+        table.add_column(sa.Column("copy_of", BigId))
+        table.create_index("ix_smtp_admin_message_copy_of", ["copy_of"])
     with op.batch_alter_table(_DELIVERY) as table:
         # The sender that should have sent it, where the system's did instead.
         table.add_column(sa.Column("fallback_of", BigId))
@@ -50,6 +54,9 @@ def downgrade() -> None:
     with op.batch_alter_table(_DELIVERY) as table:
         table.drop_column("fallback_reason")
         table.drop_column("fallback_of")
+    with op.batch_alter_table(_MESSAGE) as table:
+        table.drop_index("ix_smtp_admin_message_copy_of")
+        table.drop_column("copy_of")
     with op.batch_alter_table(_REVISION) as table:
         table.drop_column("fallback")
         table.drop_column("max_per_day")

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.database import database_now
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
 
@@ -58,9 +57,7 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
     Raises:
         NotFound: there is no such mail.
     """
-    rows = session.execute(
-        _listed().add_columns(Delivery.id).where(Message.public_id == public_id)
-    ).all()
+    rows = session.execute(_listed().add_columns(Delivery.id).where(_is(public_id))).all()
     if not rows:
         raise NotFound(f"There is no mail {public_id[:40]}.")
     return [
@@ -115,11 +112,12 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     count = 0
     for before in _AGAIN:
         rows = session.execute(
-            select(Delivery.id, Delivery.sender_id, Delivery.priority)
+            select(Delivery.id, Delivery.sender_id, Delivery.created_at, Delivery.expires_at)
             .join(Message, Message.id == Delivery.message_id)
             .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
         ).all()
-        for delivery_id, sender_id, priority in rows:
+        for delivery_id, sender_id, created_at, expires_at in rows:
+            lifetime = expires_at - created_at if expires_at else None
             count += changed(
                 session,
                 update(Delivery)
@@ -131,7 +129,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                     uncertains=0,
                     finished_at=None,
                     next_attempt_at=moment,
-                    expires_at=moment + default_lifetime(priority),
+                    expires_at=moment + lifetime if lifetime else None,
                 ),
             )
             ring_after_commit(session, sender_id)
@@ -160,12 +158,21 @@ def _listed() -> Any:
     ).join(Message, Message.id == Delivery.message_id)
 
 
+def _is(public_id: str) -> ColumnElement[bool]:
+    """Whether a message is the one that callers know by this id, or stands in for it."""
+    known = aliased(Message)
+    return or_(
+        Message.public_id == public_id,
+        Message.copy_of.in_(select(known.id).where(known.public_id == public_id)),
+    )
+
+
 def _deliveries(session: Session, public_id: str) -> list[int]:
     found = list(
         session.scalars(
             select(Delivery.id)
             .join(Message, Message.id == Delivery.message_id)
-            .where(Message.public_id == public_id)
+            .where(_is(public_id))
         )
     )
     if not found:

@@ -95,6 +95,8 @@ class _LaneWork:
         self._bench = bench
         self._lane = lane
         self._known: dict[int, ResolvedSender] = {}
+        #: How often the sender address was refused in a row.
+        self._refusals = 0
 
     def run(self) -> bool:
         """Claim and send until nothing is due or the time is over; whether more may be due."""
@@ -147,8 +149,9 @@ class _LaneWork:
             ]
         )
         for key, first in outcomes:
-            refusals = refusals + 1 if first.code == "sender_refused" else 0
-            outcome = _sender_refused_again(first) if refusals >= _REFUSALS_IN_A_ROW else first
+            self._refusals = self._refusals + 1 if first.code == "sender_refused" else 0
+            again = self._refusals >= _REFUSALS_IN_A_ROW
+            outcome = _sender_refused_again(first) if again else first
             if outcome.verdict is Verdict.ACCEPTED:
                 self.journal.accepted(key)
             elif outcome.verdict is not Verdict.UNCERTAIN:

@@ -115,6 +115,7 @@ def _copy(
             size=len(content),
             from_email=system.values.from_email,
             idempotency_key=None,
+            copy_of=before.copy_of or before.id,
         )
     )
     return int(result.inserted_primary_key[0])  # type: ignore[attr-defined]  # an INSERT has one

@@ -50,7 +50,8 @@ def allowance(
     for limit, window in limits:
         left = max(0, limit - under_way - _finished(session, sender_id, moment - window))
         urgent.append(left)
-        others.append(max(0, left - ceil(limit * _KEPT_FOR_URGENT)))
+        kept = min(ceil(limit * _KEPT_FOR_URGENT), limit - 1)  # something is left for all
+        others.append(max(0, left - kept))
     return Allowance(min(urgent), min(others))
 
 

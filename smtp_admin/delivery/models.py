@@ -49,6 +49,8 @@ class Message(Base):
     #: ``resend`` or ``hold``: what happens when the outcome is unknown.
     on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    #: The mail that this one stands in for, by the fallback sender: callers know that one's id.
+    copy_of: Mapped[int | None] = mapped_column(BigId, index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
 
 

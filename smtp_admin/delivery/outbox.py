@@ -173,6 +173,11 @@ def default_lifetime(priority: int) -> timedelta:
     return timedelta(hours=1 if priority == URGENT else 72)
 
 
-def expiry(priority: int, hours: float | None = None) -> datetime:
-    """When a mail queued now is too old to be sent; *hours* instead of its priority's."""
-    return now() + (default_lifetime(priority) if hours is None else timedelta(hours=hours))
+def expiry(priority: int, hours: float | None = None, send_at: datetime | None = None) -> datetime:
+    """When a mail is too old to be sent; *hours* instead of its priority's.
+
+    Args:
+        send_at: when its life begins, if that is later than now.
+    """
+    lifetime = default_lifetime(priority) if hours is None else timedelta(hours=hours)
+    return max(now(), send_at or now()) + lifetime

@@ -111,6 +111,8 @@ def _queue(
     for moment in (send_at, expires_at):
         if moment is not None and moment.tzinfo is None:
             raise MessageError("A time needs a time zone.")
+    if send_at is not None and expires_at is not None and expires_at <= send_at:
+        raise MessageError("A mail cannot expire before it is to be sent.")
     with session.no_autoflush:
         sender = sender_for_mail(session, partner_id)
     recipients = mime.recipients_of(message)
@@ -132,6 +134,6 @@ def _queue(
             on_uncertain=type_.on_uncertain,
             idempotency_key=idempotency_key,
             send_at=send_at,
-            expires_at=expires_at or outbox.expiry(priority, type_.expires_hours),
+            expires_at=expires_at or outbox.expiry(priority, type_.expires_hours, send_at),
         ),
     )

@@ -20,6 +20,7 @@ from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.classes import Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.failure import CODES
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.factory import make_transport
@@ -89,7 +90,10 @@ def send_test_mail_now(
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
               outcome.reply or "")  # fmt: skip
     words = f" It said: {outcome.reply}" if outcome.reply else ""
-    raise InvalidInput(f"The test mail was not sent. {outcome.reason}{words}", code=outcome.code)
+    code = outcome.code if outcome.code in CODES else "server_refused"
+    refused = InvalidInput(f"The test mail was not sent. {outcome.reason}{words}", code=code)
+    refused.reply = outcome.reply.as_json() if outcome.reply else None
+    raise refused
 
 
 def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:

@@ -68,13 +68,14 @@ class Overrides:
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    prefix: str = ""
 
     @property
     def locked(self) -> Mapping[str, str]:
         """The fields that the page cannot change, and the variable that holds each."""
         locked = dict(self.variables)
         if "password" not in locked and DESTINATION_FIELDS & locked.keys():
-            locked["password"] = VARIABLES["password"][0][0]
+            locked["password"] = self.prefix + VARIABLES["password"][0][0]
         return locked
 
     @property
@@ -99,4 +100,4 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
             except ValueError as error:
                 problems.append(f"{prefix}{variable}: {error}")
             break
-    return Overrides(values, variables, tuple(problems))
+    return Overrides(values, variables, tuple(problems), prefix)
