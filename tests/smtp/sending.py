@@ -11,7 +11,7 @@ from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.opening import Destination, Dialler
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.smtp import SMTPTransport
-from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session
+from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
 
 PLAIN_EXTENSIONS = tuple(one for one in EXTENSIONS if one != "PIPELINING")
 BODY = b"Subject: a mail\r\n\r\nIts text.\r\n"
@@ -23,13 +23,20 @@ def extensions(*, pipelining: bool) -> tuple[str, ...]:
     return EXTENSIONS if pipelining else PLAIN_EXTENSIONS
 
 
+def patience(fault: object) -> Timeouts:
+    """Short where a server will not answer, ample on a busy machine where it will."""
+    seconds = 0.4 if isinstance(fault, Stall) else 5.0
+    return Timeouts(connect=5, command=seconds, final_dot=seconds)
+
+
 @contextmanager
 def transport_to(
     server: ScriptedServer, *, timeouts: Timeouts | None = None, **destination: Any
 ) -> Iterator[SMTPTransport]:
     """A transport to *server*, closed in the end."""
-    patience = timeouts or Timeouts(connect=2, command=2, final_dot=2)
-    dialler = Dialler(DiallingPolicy(frozenset({server.port}), LOOPBACK), patience)
+    dialler = Dialler(
+        DiallingPolicy(frozenset({server.port}), LOOPBACK), timeouts or patience(None)
+    )
     given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
     to = Destination(**(given | destination))
     transport = SMTPTransport(to, "secret", dialler)

@@ -22,6 +22,7 @@ from tests.smtp.sending import (
     extensions,
     mail,
     mails,
+    patience,
     transport_to,
     verdicts,
 )
@@ -63,7 +64,7 @@ def test_first_refusal_counts_whatever_follows(
             extensions=extensions(pipelining=pipelining),
             behaviours={stage: Raw(f"{refusal}\r\n".encode()), next_stage: then, "rset": then},
         ) as server,
-        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+        transport_to(server, timeouts=patience(then)) as transport,
     ):
         found = deliver(transport, mails(3))
         assert (found[0].verdict, found[0].channel) == (verdict, channel)
@@ -80,7 +81,7 @@ def test_refused_then_broken_at_the_empty_body(then: Step) -> None:
     }  # fmt: skip
     with (
         ScriptedServer(behaviours=behaviours) as server,
-        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+        transport_to(server, timeouts=patience(then)) as transport,
     ):
         assert deliver(transport, mails(1))[0].verdict is PERMANENT
 
@@ -154,7 +155,7 @@ def test_connection_breaks(
         ScriptedServer(
             extensions=extensions(pipelining=pipelining), behaviours=behaviours
         ) as server,
-        transport_to(server, timeouts=Timeouts(command=0.2, final_dot=0.2)) as transport,
+        transport_to(server, timeouts=patience(ending)) as transport,
     ):
         found = deliver(transport, mails(4))
         assert verdicts(found) == {0: ACCEPTED, 1: verdict}
@@ -210,13 +211,25 @@ def test_unasked_words_between_mails() -> None:
         assert server.connections == 2
 
 
-def test_extra_reply_during_a_mail() -> None:
-    """Off by one: the answer to RCPT would pass for that to DATA, and so on."""
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("stage", "answer"),
+    [
+        ("mail", b"250 Ok\r\n250 Ok again\r\n"),
+        ("rcpt", b"250 Ok\r\n354 go on\r\n"),
+        ("data", b"354 go on\r\n250 accepted, whatever comes\r\n"),
+    ],
+)
+def test_extra_reply_during_a_mail(pipelining: bool, stage: Stage, answer: bytes) -> None:
+    """Off by one, a reply would pass for the next one's: for the mail's acceptance, in the end."""
+    behaviours: dict[Stage, Step] = {stage: Raw(answer), "dot": Reply("554 5.7.1 spam")}
     with (
-        ScriptedServer(behaviours={"mail": Raw(b"250 Ok\r\n250 Ok again\r\n")}) as server,
-        transport_to(server) as transport,
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server, timeouts=patience(Stall())) as transport,
     ):
         found = deliver(transport, mails(2))
-        assert ACCEPTED not in verdicts(found).values()
+        assert set(verdicts(found)) == {0}
         assert found[0].verdict in {RELEASED, UNCERTAIN}
         assert not server.messages

@@ -22,6 +22,7 @@ from tests.smtp.sending import (
     deliver,
     mail,
     mails,
+    patience,
     transport_to,
     verdicts,
 )
@@ -89,7 +90,9 @@ def test_no_session(behaviours: dict[Stage, Step], code: str, channel: Channel) 
     """Only the first mail has an outcome, the sender's; the others were not touched."""
     with (
         ScriptedServer(auth=("robot", "secret"), behaviours=behaviours) as server,
-        transport_to(server, timeouts=Timeouts(command=0.2), username="robot") as transport,
+        transport_to(
+            server, timeouts=patience(behaviours.get("greeting")), username="robot"
+        ) as transport,
     ):
         found = deliver(transport, mails(3))
         assert verdicts(found) == {0: RELEASED}
@@ -123,6 +126,7 @@ def test_left_in_the_middle() -> None:
         outcomes = transport.deliver(mails(3))
         assert next(outcomes)[0] == 0
         outcomes.close()  # type: ignore[attr-defined]  # it is a generator
+        assert server.sessions[0].finished.wait(1), "the connection is not kept for the next one"
         assert verdicts(deliver(transport, [mail(7)])) == {7: ACCEPTED}
         assert [one.recipients for one in server.messages] == [
             ["r0@example.com"], ["r7@example.com"]
