@@ -10,6 +10,7 @@ import ipaddress
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -130,6 +131,10 @@ def _optional_file(value: Any) -> Path | None:
     try:
         path = Path(value)
         found = path.is_file()
+        if found:
+            ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError as error:
+        raise ValueError(f"names a file without certificates in PEM form: {value!r}") from error
     except (ValueError, TypeError, OSError):
         found = False
     if not found:

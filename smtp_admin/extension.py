@@ -18,7 +18,7 @@ from smtp_admin.delivery import actions, adoption, doorbell
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
-from smtp_admin.installation import NAME, Installation
+from smtp_admin.installation import NAME, Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail import views as mail_views
 from smtp_admin.mail.mailer import Mailer
@@ -74,8 +74,9 @@ class SMTPAdmin:
         app.extensions[NAME] = here
         doorbell.listen(db.session, here)
         adoption.listen()
-        app.register_blueprint(_pages(here))
-        app.register_blueprint(make_api_blueprint())
+        for blueprint in (_pages(here), make_api_blueprint()):
+            blueprint.context_processor(_values_for_pages)
+            app.register_blueprint(blueprint)
         app.cli.add_command(commands)
 
     def register_type(self, type_: EmailType) -> None:
@@ -172,16 +173,16 @@ def _pages(here: Installation) -> Any:
     settings_views.add_to(blueprint)
     connection_views.add_to(blueprint)
     mail_views.add_to(blueprint)
-
-    @blueprint.context_processor
-    def values_for_pages() -> dict[str, Any]:
-        return {
-            "smtp_admin_layout": here.config.layout,
-            "smtp_admin_app_name": here.config.app_name,
-            "smtp_admin_csrf_token": generate_csrf,
-            "smtp_admin_actor": web.current_actor(),
-            "smtp_admin_ago": ago,
-            "smtp_admin_notice": web.notice,
-        }
-
     return blueprint
+
+
+def _values_for_pages() -> dict[str, Any]:
+    config = installation().config
+    return {
+        "smtp_admin_layout": config.layout,
+        "smtp_admin_app_name": config.app_name,
+        "smtp_admin_csrf_token": generate_csrf,
+        "smtp_admin_actor": web.current_actor(),
+        "smtp_admin_ago": ago,
+        "smtp_admin_notice": web.notice,
+    }

@@ -24,6 +24,7 @@ from smtp_admin.access import Action, action_of, allowed, require
 from smtp_admin.errors import (
     CSRFFailed,
     Forbidden,
+    InvalidInput,
     NotFound,
     RequestError,
     SecretError,
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 MOST_REQUEST_BYTES = 256 * 1024
 _NOTICE = "smtp_admin_notice"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
-_API = "smtp_admin_api"
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -97,11 +97,26 @@ def notice() -> str:
 
 
 def wants_json() -> bool:
-    """Whether the caller is a script: everything but a browser with our pages."""
-    if request.is_json or request.blueprint == _API:
+    """Whether the caller is a script: everything but a browser that submits a form or reads."""
+    if request.is_json:
         return True
     accepted = request.accept_mimetypes
     return accepted["text/html"] <= accepted["application/json"]
+
+
+def read_json() -> dict[str, Any]:
+    """The JSON object that was sent.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    try:
+        given = request.get_json()
+    except RecursionError as error:
+        raise InvalidInput("This JSON is nested too deeply.") from error
+    if not isinstance(given, dict):
+        raise InvalidInput("Send a JSON object with the fields of the form.")
+    return given
 
 
 def protect(blueprint: Blueprint) -> Blueprint:

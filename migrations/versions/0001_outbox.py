@@ -110,6 +110,7 @@ def _senders() -> None:
         sa.Column("lease", sa.String(32)),
         _time("lease_until", nullable=True),
         _text("holder", 100),
+        sa.Column("rung", sa.Boolean, nullable=False),
         sa.UniqueConstraint("sender_id", "slot"),
         **_TABLE,
     )
@@ -127,7 +128,7 @@ def _senders() -> None:
             }
         ],
     )
-    op.bulk_insert(lane, [{"sender_id": 1, "slot": 0, "holder": ""}])
+    op.bulk_insert(lane, [{"sender_id": 1, "slot": 0, "holder": "", "rung": False}])
     if op.get_bind().dialect.name == "postgresql":
         op.execute("SELECT setval(pg_get_serial_sequence('smtp_admin_sender', 'id'), 1)")
 
@@ -159,7 +160,7 @@ def _outbox() -> None:
         "smtp_admin_delivery",
         _id(),
         _reference("message_id", "smtp_admin_message"),
-        _reference("sender_id", "smtp_admin_sender"),
+        sa.Column("sender_id", BigId, nullable=False),
         _text("partner_id", 100),
         _text("recipient", 254),
         _text("state", 12),
@@ -194,7 +195,7 @@ def _outbox() -> None:
     op.create_index("ix_smtp_admin_attempt_delivery_id", "smtp_admin_attempt", ["delivery_id"])
     op.create_table(
         "smtp_admin_counter",
-        sa.Column("sender_id", BigId, sa.ForeignKey("smtp_admin_sender.id"), primary_key=True),
+        sa.Column("sender_id", BigId, primary_key=True, autoincrement=False),
         sa.Column("partner_id", sa.String(100), primary_key=True),
         sa.Column("span", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("minute", UTCDateTime, primary_key=True),

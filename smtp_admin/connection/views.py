@@ -10,7 +10,7 @@ from smtp_admin.access import Action, guarded
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import InvalidInput, RequestError
+from smtp_admin.errors import RequestError
 from smtp_admin.settings.views import show_tab
 
 
@@ -78,10 +78,4 @@ def _given() -> dict[str, Any]:
         if "revision" in given:
             given.setdefault("verify_tls", "false")
         return given
-    try:
-        given = request.get_json()
-    except RecursionError as error:
-        raise InvalidInput("This JSON is nested too deeply.") from error
-    if not isinstance(given, dict):
-        raise InvalidInput("Send a JSON object with the fields of the form.")
-    return given
+    return web.read_json()

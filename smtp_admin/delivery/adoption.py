@@ -5,12 +5,14 @@ It was queued while nobody could send it, and was filed under the system's sende
 
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Engine, exists, select, update
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import SYSTEM, transaction
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.settings.models import Sender
 from smtp_admin.settings.sender import load_sender
 from smtp_admin.signals import settings_changed
 
@@ -18,8 +20,32 @@ from smtp_admin.signals import settings_changed
 def _adopt(_app: Any, *, session: Session, sender_id: int, partner_id: str, revision: int) -> None:
     del revision
     _ensure_lanes(session, sender_id, load_sender(session, partner_id).values.max_connections)
+    _take_over(session, partner_id, sender_id)
+    ring_after_commit(session, sender_id)
+
+
+def adopt_strays(engine: Engine) -> int:
+    """Hand over what was being queued in the very moment that its sender was saved; how many."""
+    with transaction(engine) as session:
+        lost = session.execute(
+            select(Sender.partner_id, Sender.id)
+            .join(Delivery, Delivery.partner_id == Sender.partner_id)
+            .join(Message, Message.id == Delivery.message_id)
+            .where(
+                Sender.partner_id != SYSTEM,
+                Sender.current_revision > 0,
+                Delivery.sender_id != Sender.id,
+                Delivery.state == "queued",
+                Message.from_email.is_(None),
+            )
+            .distinct()
+        ).all()
+        return sum(_take_over(session, partner_id, sender_id) for partner_id, sender_id in lost)
+
+
+def _take_over(session: Session, partner_id: str, sender_id: int) -> int:
     unstamped = exists().where(Message.id == Delivery.message_id, Message.from_email.is_(None))
-    changed(
+    return changed(
         session,
         update(Delivery)
         .where(
@@ -30,7 +56,6 @@ def _adopt(_app: Any, *, session: Session, sender_id: int, partner_id: str, revi
         )
         .values(sender_id=sender_id),
     )
-    ring_after_commit(session, sender_id)
 
 
 def _ensure_lanes(session: Session, sender_id: int, count: int) -> None:

@@ -66,7 +66,8 @@ _SENDER = (
     select(Sender, type_coerce(sql_now(), UTCDateTime()).label("moment"))
     .where(Sender.id == bindparam("sender_id"))
     # The sender's row is the lock under which limits are counted.
-    .with_for_update(of=Sender)
+    # Not the key itself: a host's open transaction that queued mail must hold nobody up.
+    .with_for_update(of=Sender, key_share=True)
 )
 _ORDER = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
 _DUE = (
@@ -117,10 +118,12 @@ _TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
 
 
 def _takes(due: Any) -> dict[str, Any]:
-    locked = due.with_for_update(skip_locked=True)
+    # Materialized, because a subquery with a lock may be run again for every row, and then takes
+    # more than its limit.
+    locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
     return {
         "sqlite": _take(Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
-        "postgresql": _take(Delivery.id.in_(locked.scalar_subquery())).returning(*_TAKEN),
+        "postgresql": _take(Delivery.id.in_(select(locked.c.id))).returning(*_TAKEN),
     }
 
 

@@ -6,26 +6,26 @@ every ten seconds. So nothing here waits long, and nothing here fails its caller
 
 import logging
 import time
+from hashlib import sha256
 from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from smtp_admin.installation import Installation, installation
 
 log = logging.getLogger(__name__)
 
-QUEUE = "smtp_admin"
 #: The one function that a worker runs; it takes the id of a sender.
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
-_CONNECT_SECONDS = 0.5
-_ANSWER_SECONDS = 1.0
+_CONNECT_SECONDS = 0.4
+_ANSWER_SECONDS = 0.4
 #: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
 _SULK_SECONDS = 5.0
 #: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
@@ -46,9 +46,9 @@ def redis_client(url: str) -> Redis:
 class Doorbell:
     """Rings for lanes through RQ; one per app."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, queue: str) -> None:
         self._redis = redis_client(url)
-        self._queue = Queue(QUEUE, connection=self._redis, serializer=JSONSerializer)
+        self._queue = Queue(queue, connection=self._redis, serializer=JSONSerializer)
         self._sulking_until = 0.0
 
     def ring(self, sender_id: int, *, urgent: bool = False) -> bool:
@@ -57,17 +57,8 @@ class Doorbell:
             return False
         try:
             # One waiting bell per lane is enough, but an urgent one goes to the front.
-            waiting = self._redis.set(bell_key(sender_id), "1", nx=not urgent, ex=_BELL_SECONDS)
-            if waiting:
-                self._queue.enqueue_call(
-                    RING_FUNCTION,
-                    args=(sender_id,),
-                    at_front=urgent,
-                    result_ttl=0,
-                    failure_ttl=3600,
-                    ttl=3600,
-                    description=f"send for sender {sender_id}",
-                )
+            if self._redis.set(self._key(sender_id), "1", nx=not urgent, ex=_BELL_SECONDS):
+                self._enqueue(sender_id, urgent)
         except (RedisError, OSError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             log.warning(
@@ -80,22 +71,47 @@ class Doorbell:
     def answered(self, sender_id: int) -> None:
         """A worker heard the bell: the next mail may ring again."""
         try:
-            self._redis.delete(bell_key(sender_id))
+            self._redis.delete(self._key(sender_id))
         except (RedisError, OSError):
             log.debug("the bell of sender %s stays until it expires", sender_id)
 
+    def _enqueue(self, sender_id: int, urgent: bool) -> None:
+        try:
+            self._queue.enqueue_call(
+                RING_FUNCTION,
+                args=(sender_id,),
+                at_front=urgent,
+                result_ttl=0,
+                failure_ttl=3600,
+                ttl=3600,
+                description=f"send for sender {sender_id}",
+            )
+        except ResponseError:
+            # Redis is there and refuses: a bell without a job would keep others from ringing.
+            self._redis.delete(self._key(sender_id))
+            raise
 
-def bell_key(sender_id: int) -> str:
-    """The Redis key that says that a bell is waiting."""
-    return f"smtp_admin:bell:{sender_id}"
+    def _key(self, sender_id: int) -> str:
+        """What says that a bell is waiting."""
+        return f"{self._queue.name}:bell:{sender_id}"
+
+
+def queue_name(engine: Engine) -> str:
+    """The RQ queue of everybody who works on this database, and of nobody else.
+
+    Two apps may share a Redis; the bells of one name senders that the other does not have.
+    """
+    url = engine.url.set(username=None, password=None, drivername=engine.dialect.name)
+    return f"smtp_admin:{sha256(str(url).encode()).hexdigest()[:12]}"
 
 
 def doorbell(of: Installation | None = None) -> Doorbell:
-    """This app's doorbell."""
+    """This app's doorbell; the first time, inside an app context."""
     here = of or installation()
     bell: Doorbell | None = here.parts.get("doorbell")
     if bell is None:
-        bell = here.parts["doorbell"] = Doorbell(here.config.redis_url)
+        bell = Doorbell(here.config.redis_url, queue_name(here.db.engine))
+        here.parts["doorbell"] = bell
     return bell
 
 

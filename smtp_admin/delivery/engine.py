@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Flask
 from redis import Redis
@@ -83,8 +83,8 @@ def work_lane(bench: Bench, sender_id: int) -> bool:
     finally:
         work.journal.close()
     # Not in `finally`: after an error the lane stays taken until rescue has read the journal.
-    lanes.release(bench.engine, lane)
-    return more
+    rung = lanes.release(bench.engine, lane)
+    return more or rung
 
 
 class _LaneWork:
@@ -141,7 +141,9 @@ class _LaneWork:
     def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
         by_id = {one.id: one for one in deliveries}
         book = _Book(self._bench, self._lane, batch)
-        refusals = 0
+        if batch.sender.pause_code == "sender_refused":
+            # It paused for that, and this is the probe: once more is enough.
+            self._refusals = _REFUSALS_IN_A_ROW - 1
         outcomes = transport.deliver(
             [
                 Outgoing(one.id, one.from_email or "", one.recipient, one.content)
@@ -152,6 +154,9 @@ class _LaneWork:
             self._refusals = self._refusals + 1 if first.code == "sender_refused" else 0
             again = self._refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
+            if self._bench.stopping.is_set() and outcome.code in {"connection_lost", "timeout"}:
+                # Our own end cut the connection; the server is not to blame.
+                outcome = replace(outcome, channel=Channel.FINE)
             if outcome.verdict is Verdict.ACCEPTED:
                 self.journal.accepted(key)
             elif outcome.verdict is not Verdict.UNCERTAIN:

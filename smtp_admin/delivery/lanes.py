@@ -36,17 +36,26 @@ def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
     A lane whose lease ran out is not free: :mod:`.rescue` must first look after its mail.
     """
     lease = uuid.uuid4().hex
-    with transaction(engine) as session:
-        free = session.scalars(_FREE, {"of": sender_id}).all()
-        for lane_id in free:
-            taken = changed(
+    for _ in range(2):
+        with transaction(engine) as session:
+            for lane_id in session.scalars(_FREE, {"of": sender_id}).all():
+                taken = changed(
+                    session,
+                    update(Lane)
+                    .where(Lane.id == lane_id, Lane.lease.is_(None))
+                    .values(lease=lease, lease_until=_until(session), holder=holder[:100]),
+                )
+                if taken:
+                    return HeldLane(lane_id, sender_id, lease)
+            # Its holder may be just finishing, and must not miss what this bell was rung for.
+            told = changed(
                 session,
                 update(Lane)
-                .where(Lane.id == lane_id, Lane.lease.is_(None))
-                .values(lease=lease, lease_until=_until(session), holder=holder[:100]),
+                .where(Lane.sender_id == sender_id, Lane.lease.is_not(None))
+                .values(rung=True),
             )
-            if taken:
-                return HeldLane(lane_id, sender_id, lease)
+        if told:
+            return None
     return None
 
 
@@ -83,15 +92,16 @@ def beat(session: Session, lane: HeldLane, moment: datetime | None = None) -> bo
     )
 
 
-def release(engine: Engine, lane: HeldLane) -> None:
-    """Give *lane* back, with nothing under way on it."""
+def release(engine: Engine, lane: HeldLane) -> bool:
+    """Give *lane* back, with nothing under way on it; whether a bell came in the meantime."""
     with transaction(engine) as session:
+        ours = (Lane.id == lane.lane_id, Lane.lease == lane.lease)
+        rung = session.scalar(select(Lane.rung).where(*ours).with_for_update())
         changed(
             session,
-            update(Lane)
-            .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
-            .values(lease=None, lease_until=None, holder=""),
+            update(Lane).where(*ours).values(lease=None, lease_until=None, holder="", rung=False),
         )
+    return bool(rung)
 
 
 def abandoned(session: Session) -> list[Lane]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.models import Delivery
@@ -17,7 +17,7 @@ from smtp_admin.settings.values import SenderValues
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 #: What the server may have taken. A mail whose outcome is unknown counts, because it may have
 #: arrived; one that was refused does not.
-COUNTED = ("sent", "delivered", "bounced", "complained", "uncertain")
+COUNTED = ("sent", "delivered", "bounced", "complained")
 _KEPT_FOR_URGENT = 0.1
 
 
@@ -31,51 +31,48 @@ class Allowance:
 
 def used_this_hour(session: Session, sender_id: int, moment: datetime) -> int:
     """Mails of *sender_id* in the hour before *moment*, with those on their way."""
-    return _finished(session, sender_id, moment - HOUR) + _under_way(session, sender_id)
+    return _used(session, sender_id, moment - HOUR)
 
 
 def allowance(
     session: Session, sender_id: int, values: SenderValues, moment: datetime
 ) -> Allowance:
     """What may be claimed for *sender_id*; a tenth of each limit is kept for urgent mail."""
-    limits = [
-        (limit, window)
-        for limit, window in ((values.max_per_hour, HOUR), (values.max_per_day, DAY))
-        if limit is not None
-    ]
-    if not limits:
-        return Allowance(None, None)
-    under_way = _under_way(session, sender_id)
     urgent, others = [], []
-    for limit, window in limits:
-        left = max(0, limit - under_way - _finished(session, sender_id, moment - window))
+    for limit, window in ((values.max_per_hour, HOUR), (values.max_per_day, DAY)):
+        if limit is None:
+            continue
+        left = max(0, limit - _used(session, sender_id, moment - window))
         urgent.append(left)
         kept = min(ceil(limit * _KEPT_FOR_URGENT), limit - 1)  # something is left for all
         others.append(max(0, left - kept))
-    return Allowance(min(urgent), min(others))
+    return Allowance(min(urgent), min(others)) if urgent else Allowance(None, None)
 
 
-def _finished(session: Session, sender_id: int, since: datetime) -> int:
-    statement = (
-        select(func.count())
-        .select_from(Delivery)
-        .where(
-            Delivery.sender_id == sender_id,
-            Delivery.finished_at > since,
-            Delivery.state.in_(COUNTED),
+def _used(session: Session, sender_id: int, since: datetime) -> int:
+    return session.scalar(_USED, {"whose": sender_id, "since": since}) or 0
+
+
+# One statement sees one state of things: a mail that is just being recorded as sent is counted
+# once, either as under way or as finished.
+_FINISHED = (
+    select(
+        # A send whose outcome is unknown may have arrived, whatever came after it.
+        func.coalesce(
+            func.sum(Delivery.uncertains + case((Delivery.state.in_(COUNTED), 1), else_=0)), 0
         )
     )
-    return session.scalar(statement) or 0
-
-
-def _under_way(session: Session, sender_id: int) -> int:
-    statement = (
-        select(func.count())
-        .select_from(Delivery)
-        .where(
-            Delivery.lease.is_not(None),
-            Delivery.sender_id == sender_id,
-            Delivery.state == "sending",
-        )
+    .where(Delivery.sender_id == bindparam("whose"), Delivery.finished_at > bindparam("since"))
+    .scalar_subquery()
+)
+_UNDER_WAY = (
+    select(func.count())
+    .select_from(Delivery)
+    .where(
+        Delivery.lease.is_not(None),
+        Delivery.sender_id == bindparam("whose"),
+        Delivery.state == "sending",
     )
-    return session.scalar(statement) or 0
+    .scalar_subquery()
+)
+_USED = select(_FINISHED + _UNDER_WAY)

@@ -100,7 +100,9 @@ class Delivery(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(BigId, ForeignKey(Message.id), index=True)
-    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))
+    #: Without a foreign key: its check would lock the sender's row until the host's transaction
+    #: ends, and workers with it.
+    sender_id: Mapped[int] = mapped_column(BigId)
     partner_id: Mapped[str] = mapped_column(String(100))
     recipient: Mapped[str] = mapped_column(String(254))
     state: Mapped[State] = mapped_column(String(12), default="queued")
@@ -156,6 +158,8 @@ class Lane(Base):
     lease: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     holder: Mapped[str] = mapped_column(String(100), default="")
+    #: A bell came while it was held: whoever gives it back looks once more.
+    rung: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class Counter(Base):
@@ -163,7 +167,7 @@ class Counter(Base):
 
     __tablename__ = "smtp_admin_counter"
 
-    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id), primary_key=True)
+    sender_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     partner_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     #: Minutes that the row stands for: 1, 60 or 1440; ``minute`` is the first of them.
     span: Mapped[int] = mapped_column(SmallInteger, primary_key=True)

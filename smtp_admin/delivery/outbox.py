@@ -65,8 +65,20 @@ def add(session: Session, mail: OutgoingMail) -> str:
     Raises:
         QueueFull: the partner has too much waiting; urgent mail is taken all the same.
     """
-    if mail.priority != URGENT:
-        _check_backlog(session, mail)
+    # The host's own objects stay unflushed: when that happens is the host's affair.
+    with session.no_autoflush:
+        if mail.idempotency_key is not None:
+            before = _known(session, mail.partner_id, mail.idempotency_key)
+            if before is not None:
+                return str(before.public_id)
+        if mail.priority != URGENT:
+            _check_backlog(session, mail)
+        public_id = _insert(session, mail)
+    ring_after_commit(session, mail.sender_id, urgent=mail.priority == URGENT)
+    return public_id
+
+
+def _insert(session: Session, mail: OutgoingMail) -> str:
     public_id = new_public_id()
     row: dict[str, Any] = {
         "public_id": public_id,
@@ -90,7 +102,6 @@ def add(session: Session, mail: OutgoingMail) -> str:
             return str(existing.public_id)
         message_pk = existing.id
     session.execute(insert(Delivery.__table__), _deliveries(mail, message_pk))  # type: ignore[arg-type]
-    ring_after_commit(session, mail.sender_id, urgent=mail.priority == URGENT)
     return public_id
 
 
@@ -121,15 +132,18 @@ def _insert_once(session: Session, row: Mapping[str, Any]) -> Any:
     else:
         statement = mysql.insert(table).values(row)
         session.execute(statement.on_duplicate_key_update(id=table.c.id))
+    return _known(session, row["partner_id"], row["idempotency_key"])
+
+
+def _known(session: Session, partner_id: str, key: str) -> Any:
+    """The mail that was queued with this key, or ``None``."""
     found = select(Message.id, Message.public_id).where(
-        Message.partner_id == row["partner_id"],
-        Message.idempotency_key == row["idempotency_key"],
+        Message.partner_id == partner_id, Message.idempotency_key == key
     )
-    if dialect not in {"postgresql", "sqlite"}:
+    if session.connection().dialect.name in {"mysql", "mariadb"}:
         # A repeatable read would not see a row that was committed after our snapshot.
         found = found.with_for_update(read=True)
-    with session.no_autoflush:
-        return session.execute(found).one()
+    return session.execute(found).first()
 
 
 def _check_backlog(session: Session, mail: OutgoingMail) -> None:
@@ -154,18 +168,12 @@ def _check_backlog(session: Session, mail: OutgoingMail) -> None:
 
 def backlog(session: Session, partner_id: str) -> int:
     """How many deliveries of *partner_id* are waiting or on their way."""
-    with session.no_autoflush:
-        return (
-            session.scalar(
-                select(func.count())
-                .select_from(Delivery)
-                .where(
-                    Delivery.partner_id == partner_id,
-                    Delivery.state.in_(("queued", "sending")),
-                )
-            )
-            or 0
-        )
+    waiting = (
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.partner_id == partner_id, Delivery.state.in_(("queued", "sending")))
+    )
+    return session.scalar(waiting) or 0
 
 
 def default_lifetime(priority: int) -> timedelta:

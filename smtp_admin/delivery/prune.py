@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy import Engine, delete, exists, or_, select
 
 from smtp_admin.config import Config
 from smtp_admin.database import database_now, transaction
@@ -33,7 +33,14 @@ def prune(engine: Engine, config: Config) -> int:
 def _prune_step(engine: Engine, keep: timedelta) -> int:
     with transaction(engine) as session:
         moment = database_now(session)
-        needed = exists().where(Delivery.message_id == Message.id, Delivery.state.not_in(_OVER))
+        needed = exists().where(
+            Delivery.message_id == Message.id,
+            or_(
+                Delivery.state.not_in(_OVER),
+                Delivery.finished_at.is_(None),
+                Delivery.finished_at >= moment - keep,
+            ),
+        )
         old = list(
             session.scalars(
                 select(Message.id).where(Message.created_at < moment - keep, ~needed).limit(_STEP)

@@ -5,7 +5,7 @@ changes nothing.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,7 +68,14 @@ def record(
         kept += [pair for pair in others if _write_one(session, lane, *pair, moment)]
         _write_attempts(session, kept, revision, worker)
         _count(session, lane.sender_id, kept, moment)
-        _erase(session, [result.delivery for result, decision in kept if decision.state == "sent"])
+        erase_sensitive(
+            session,
+            [
+                result.delivery.message_pk
+                for result, decision in kept
+                if decision.state == "sent" and result.delivery.sensitive
+            ],
+        )
         paused = _judge_sender(session, lane.sender_id, kept, moment)
     return Recorded(kept, paused)
 
@@ -160,7 +167,7 @@ def _write_one(
             releases=decision.releases,
             uncertains=decision.uncertains,
             next_attempt_at=moment + decision.delay,
-            finished_at=moment if final else None,
+            **({"finished_at": moment} if final else {}),
             last_code=outcome.code,
             last_error=outcome.reason[:500],
             last_reply=str(outcome.reply or "")[:300],
@@ -246,10 +253,9 @@ def add_to_counter(
     )
 
 
-def _erase(session: Session, sent: list[Claimed]) -> None:
+def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
     """Forget the text of sensitive mail, once none of its recipients still waits for it."""
-    sensitive = [one.message_pk for one in sent if one.sensitive]
-    if not sensitive:
+    if not message_pks:
         return
     still_needed = exists().where(
         Delivery.message_id == Message.id,
@@ -257,7 +263,9 @@ def _erase(session: Session, sent: list[Claimed]) -> None:
     )
     changed(
         session,
-        update(Message).where(Message.id.in_(sensitive), ~still_needed).values(content=b""),
+        update(Message)
+        .where(Message.id.in_(message_pks), Message.sensitive, ~still_needed)
+        .values(content=b""),
     )
 
 
@@ -265,6 +273,10 @@ def _judge_sender(
     session: Session, sender_id: int, kept: list[tuple[Result, Decision]], moment: datetime
 ) -> bool:
     """Pause the sender if its channel failed, or note that it works; whether it is paused."""
+    if any(decision.state == "sent" for _, decision in kept):
+        session.execute(_WORKS, {"which": sender_id, "moment": moment})
+        # A pause that began after this batch was claimed stays: it knows more.
+        session.execute(_END_OF_PAUSE, {"which": sender_id, "moment": moment})
     last = kept[-1][0].outcome if kept else None
     if last is not None and last.channel is not Channel.FINE:
         pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
@@ -272,21 +284,19 @@ def _judge_sender(
         if pause is not None:
             pause_sender(session, sender_id, moment + pause, last)
             return True
-    if any(decision.state == "sent" for _, decision in kept):
-        session.execute(_WORKS, {"which": sender_id, "moment": moment})
     return False
 
 
 _WORKS = (
     update(Sender)
     .where(Sender.id == bindparam("which"))
-    .values(
-        last_accepted_at=bindparam("moment"),
-        pauses=0,
-        paused_until=None,
-        pause_code="",
-        pause_reason="",
-    )
+    .values(last_accepted_at=bindparam("moment"))
+    .execution_options(synchronize_session=False)
+)
+_END_OF_PAUSE = (
+    update(Sender)
+    .where(Sender.id == bindparam("which"), Sender.paused_until <= bindparam("moment"))
+    .values(pauses=0, paused_until=None, pause_code="", pause_reason="")
     .execution_options(synchronize_session=False)
 )
 

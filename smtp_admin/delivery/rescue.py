@@ -14,7 +14,7 @@ from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import abandoned, changed
 from smtp_admin.delivery.models import Delivery, Lane
-from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST
 
 log = logging.getLogger(__name__)
@@ -36,13 +36,15 @@ def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lea
             session,
             update(Lane)
             .where(Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < moment)
-            .values(lease=None, lease_until=None, holder=""),
+            .values(lease=None, lease_until=None, holder="", rung=False),
         )
         if not taken:
             return 0
         ours = (Delivery.lease == lease, Delivery.state == "sending")
         rows = session.execute(
-            select(Delivery.id, Delivery.partner_id, Delivery.created_at).where(*ours)
+            select(
+                Delivery.id, Delivery.message_id, Delivery.partner_id, Delivery.created_at
+            ).where(*ours)
         ).all()
         held = {row.id for row in rows}
         accepted = held & found.accepted if found else set()
@@ -65,6 +67,7 @@ def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lea
                     waited = int((moment - row.created_at) / timedelta(milliseconds=1))
                     tally = Tally(sent=1, milliseconds=waited)
                     add_to_counter(session, sender_id, row.partner_id, minute, tally)
+            erase_sensitive(session, {row.message_id for row in rows if row.id in accepted})
         if untouched:
             changed(
                 session,

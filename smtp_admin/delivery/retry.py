@@ -50,12 +50,7 @@ def decide(
         return Decision("sent", attempts, releases, uncertains)
     if verdict is Verdict.RELEASED:
         # Only what broke off during this very message can be its fault.
-        blamed = outcome.channel is Channel.DOWN and outcome.code in {
-            "connection_lost",
-            "timeout",
-            "not_smtp",
-            "server_refused",
-        }
+        blamed = outcome.channel is Channel.DOWN and not outcome.opening
         if not (blamed and releases + 1 > MOST_RELEASES):
             return Decision("queued", attempts, releases + int(blamed), uncertains)
         verdict = Verdict.TEMPORARY

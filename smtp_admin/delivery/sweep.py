@@ -55,7 +55,8 @@ def settle_unknown(engine: Engine) -> int:
             session,
             update(Delivery)
             .where(*waiting, Delivery.uncertains <= 1)
-            .values(state=states.check("uncertain", "queued"), finished_at=None),
+            # When it was sent stays: it counts against the limit.
+            .values(state=states.check("uncertain", "queued")),
         )
 
 

@@ -1,5 +1,6 @@
 """``POST …/test-email`` and the page that follows a queued one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
@@ -75,9 +76,7 @@ def _send(partner_id: str) -> ResponseReturnValue:
 
 def _send_as_asked(partner_id: str) -> Sent:
     actor = web.signed_in()
-    given: Any = request.get_json() if request.is_json else request.form
-    if not hasattr(given, "get"):
-        raise InvalidInput("Send a JSON object.")
+    given: Mapping[str, Any] = web.read_json() if request.is_json else request.form
     to = given.get("to") or ""
     if not isinstance(to, str):
         raise InvalidInput(fields={"to": ["This must be text."]})

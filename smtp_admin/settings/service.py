@@ -62,6 +62,7 @@ def save_settings(
         .execution_options(synchronize_session=False)
     )
     if moved.rowcount != 1:
+        session.rollback()  # what was read before is old now
         raise _too_late(load_sender(session, partner_id))
     session.add(
         SenderRevision(

@@ -50,6 +50,8 @@ class Outcome:
     reply: Reply | None = None
     code: str = ""
     bad_address: bool = False
+    #: Whether it failed before there was any mail to speak of.
+    opening: bool = False
 
 
 _MISCONFIGURED_CODES = {
@@ -67,7 +69,7 @@ _RATE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _OTHERS = re.compile(r"[45]\.(?:1\.|2\.|3\.4)")
-_RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (454, "4.7.0"), (550, "5.4.5")}
+_RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
 _SENDER_POLICY = {"5.7.26", "5.7.515"}
 _CLOSING = 421
@@ -82,7 +84,9 @@ def of_opening(failure: SMTPFailure) -> Outcome:
         channel = Channel.MISCONFIGURED
     else:
         channel = Channel.DOWN
-    return Outcome(Verdict.RELEASED, channel, failure.message, failure.reply, failure.code)
+    return Outcome(
+        Verdict.RELEASED, channel, failure.message, failure.reply, failure.code, opening=True
+    )
 
 
 def of_broken_conversation(failure: SMTPFailure, *, after_dot: bool) -> Outcome:

@@ -178,6 +178,13 @@ def _connect_failure(problem: OSError | None, port: int) -> SMTPFailure:
             hint="Check host and port. Many networks and hosting providers block port 25 and "
             "sometimes 587: try another of your provider's ports, such as 2525.",
         )
+    if isinstance(problem, ConnectionError):
+        return SMTPFailure(
+            "connection_lost",
+            "connect",
+            "The server broke off the connection at once.",
+            hint="It may refuse this platform's address, or be overloaded.",
+        )
     return SMTPFailure(
         "unreachable",
         "connect",

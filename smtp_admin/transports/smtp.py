@@ -17,6 +17,8 @@ from smtp_admin.smtp.wire import Wire
 from smtp_admin.transports.base import Outgoing
 
 _START_MAIL = 354
+#: Under encryption, so many bytes of what counts as unsent may have left all the same.
+_TLS_RECORD = 16 * 1024
 #: Servers close a silent connection after some time; asking first is cheaper than finding out.
 _IDLE_SECONDS = 60.0
 
@@ -207,8 +209,9 @@ class SMTPTransport:
         except SMTPFailure as failure:
             self._in_step = False
             # Without its last byte the server has nothing; with it, nobody knows.
+            margin = _TLS_RECORD if client.wire.tls else 0
             return classes.of_broken_conversation(
-                failure, after_dot=client.wire.unsent <= len(envelope)
+                failure, after_dot=client.wire.unsent <= len(envelope) + margin
             )
         try:
             outcome = classes.of_message(client.read("data", seconds=client.final_dot_seconds))

@@ -21,7 +21,8 @@ from sqlalchemy import Engine
 
 from smtp_admin import schema
 from smtp_admin.database import host_engine, worker_engine
-from smtp_admin.delivery.doorbell import QUEUE, doorbell, redis_client
+from smtp_admin.delivery.adoption import adopt_strays
+from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import Bench
 from smtp_admin.delivery.fallback import fall_back
 from smtp_admin.delivery.prune import prune
@@ -44,6 +45,7 @@ GRACE_SECONDS = 8.0
 _PRUNE_SECONDS = 3600.0
 _IDLE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
+_SIGN_OFF_SECONDS = 1.0
 
 
 class WorkerProcess:
@@ -64,16 +66,19 @@ class WorkerProcess:
         schema.check(self._engine)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
+        self._queue = queue_name(host_engine())
         self._stopping = threading.Event()
         self._transports = WarmTransports()
         self._ringing: BellWorker | None = None
         self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
         self._schedule = Schedule(
+            app,
             [
                 Duty("rescue", SWEEP_SECONDS, lambda: rescue(self._engine, self._redis)),
                 Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
                 Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
+                Duty("strays", SWEEP_SECONDS, lambda: adopt_strays(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
                 Duty("counters", _PRUNE_SECONDS, lambda: roll_up(self._engine, self._here.config)),
@@ -126,7 +131,10 @@ class WorkerProcess:
         try:
             connection = Redis.from_url(self._here.config.redis_url, socket_connect_timeout=2.0)
             queue = Queue(
-                QUEUE, connection=connection, serializer=JSONSerializer, job_class=jobs.SafeJob
+                self._queue,
+                connection=connection,
+                serializer=JSONSerializer,
+                job_class=jobs.SafeJob,
             )
             self._ringing = BellWorker(
                 [queue],
@@ -148,7 +156,7 @@ class WorkerProcess:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping.set()
-        if self._ringing is not None and self._ringing.idle:
+        if self._ringing is not None:
             raise StopRequested
 
     def _hear(self, sender_id: int) -> None:
@@ -199,7 +207,6 @@ class WorkerProcess:
 class BellWorker(SimpleWorker):
     """RQ's loop, hearing bells: a job takes milliseconds, the sending is done by threads."""
 
-    idle = False
     _threads: SenderThreads
     _process_stopping: threading.Event
 
@@ -216,17 +223,23 @@ class BellWorker(SimpleWorker):
 
         While all are busy, the bell stays in Redis, where another machine may take it.
         """
-        self.idle = True
-        try:
-            while not self._threads.wait_until_free(1.0):
-                if self._process_stopping.is_set():
-                    raise StopRequested
-                self.heartbeat()
+        while not self._threads.wait_until_free(1.0):
             if self._process_stopping.is_set():
                 raise StopRequested
-            return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
-        finally:
-            self.idle = False
+            self.heartbeat()
+        if self._process_stopping.is_set():
+            raise StopRequested
+        return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+
+    def teardown(self) -> None:
+        """Sign off at Redis, without waiting for one that does not answer."""
+        pool = self.connection.connection_pool
+        pool.disconnect()
+        pool.connection_kwargs["socket_timeout"] = _SIGN_OFF_SECONDS
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]  # RQ's own
+        except (RedisError, OSError) as error:
+            log.debug("signing off at Redis failed (%s)", type(error).__name__)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run one bell."""

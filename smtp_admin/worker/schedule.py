@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ class Schedule:
     Several schedules, on several machines, do no harm: each duty guards its own writes.
     """
 
-    def __init__(self, duties: list[Duty], stopping: threading.Event) -> None:
+    def __init__(self, app: Flask, duties: list[Duty], stopping: threading.Event) -> None:
+        self._app = app
         self._duties = duties
         self._stopping = stopping
         self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
@@ -46,7 +48,8 @@ class Schedule:
             if self._stopping.is_set() or time.monotonic() < duty.due_at:
                 continue
             try:
-                duty.act()
+                with self._app.app_context():
+                    duty.act()
             except DBAPIError as error:
                 log.warning("%s: the database is away (%s)", duty.name, type(error).__name__)
             except Exception:  # the other duties must go on

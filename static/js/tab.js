@@ -13,36 +13,44 @@ async function fetchPage(url, options = {}) {
   return { url: answer.url, page: new DOMParser().parseFromString(await answer.text(), "text/html") };
 }
 
-function replacePart(id, page) {
+// Only what changed is replaced: the live region stays the element that screen readers watch, and
+// buttons and fields keep the focus, the caret and what was typed.
+function updatePart(id, page) {
   const before = document.getElementById(id);
   const after = page.getElementById(id);
   if (!before || !after) return false;
-  before.replaceWith(document.adoptNode(after));
+  const heard = before.querySelector("[aria-live]");
+  const said = after.querySelector("[aria-live]");
+  if (!heard || !said) {
+    before.replaceWith(after);
+    return true;
+  }
+  if (heard.innerHTML !== said.innerHTML) heard.replaceChildren(...said.childNodes);
+  before.dataset.smtpAdminFollow = after.dataset.smtpAdminFollow ?? "false";
   return true;
 }
 
 async function submitInPlace(button) {
   const form = button.form;
-  const id = button.dataset.smtpAdminReplace;
   const words = button.textContent;
+  // Not `disabled`, which would take the focus away.
   button.setAttribute("aria-busy", "true");
-  button.disabled = true;
+  button.setAttribute("aria-disabled", "true");
   button.textContent = button.dataset.busy;
   try {
     const body = new URLSearchParams(new FormData(form));
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
-    if (!replacePart(id, page)) {
+    if (updatePart(button.dataset.smtpAdminReplace, page)) {
+      follow(url);
+    } else {
       form.requestSubmit(button); // signed out, or something else that is a page of its own
-      return;
     }
-    document.querySelector(`#${id} button`)?.focus();
-    follow(url);
   } catch {
-    // No connection to our own server: let the browser say so.
-    button.disabled = false;
+    form.requestSubmit(button); // no connection to our own server: let the browser say so
+  } finally {
     button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
     button.textContent = words;
-    form.requestSubmit(button);
   }
 }
 
@@ -54,13 +62,8 @@ async function follow(url) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
     try {
       const { page } = await fetchPage(url);
-      const focused = document.activeElement?.closest("#test-mail") ? document.activeElement.id : "";
-      const typed = document.getElementById("to")?.value;
-      replacePart("test-mail", page);
-      replacePart("status", page);
-      const to = document.getElementById("to");
-      if (to && typed !== undefined) to.value = typed;
-      if (focused) document.getElementById(focused)?.focus();
+      updatePart("test-mail", page);
+      updatePart("status", page);
     } catch {
       return;
     }
@@ -69,10 +72,16 @@ async function follow(url) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button[data-smtp-admin-replace]");
-  // A busy button was already pressed; one without a form is not ours to submit.
-  if (!button?.form || button.getAttribute("aria-busy") === "true") return;
+  if (!button?.form) return; // one without a form is not ours to submit
   event.preventDefault();
-  submitInPlace(button);
+  if (button.getAttribute("aria-busy") !== "true") submitInPlace(button);
+});
+
+// Enter in the address of the test mail means its own button, not the form's first one: Save.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing || event.target.id !== "to") return;
+  event.preventDefault();
+  event.target.closest("#test-mail")?.querySelector("button")?.click();
 });
 
 follow(window.location.href);
