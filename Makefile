@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
+# Much of the suite waits for servers that are slow on purpose, so more processes than cores.
+JOBS ?= 4
 export PORT
 
 .PHONY: run test lint format dist clean
@@ -23,7 +25,7 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python wsgi.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

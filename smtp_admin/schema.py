@@ -64,6 +64,7 @@ def check(engine: Engine) -> None:
     found, wanted = current(engine), head()
     if found == wanted:
         return
+    _refuse_newer(found)
     what = "has no tables of smtp_admin yet" if found is None else f"is at {found}, not {wanted}"
     raise SetupError(f"The database {what}.", hint=f"Run `{UPGRADE_COMMAND}`.")
 
@@ -77,7 +78,12 @@ def is_current(engine: Engine) -> bool:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the tables up to *revision*."""
+    """Bring the tables up to *revision*.
+
+    Raises:
+        SetupError: a newer version of the package made the tables.
+    """
+    _refuse_newer(current(engine))
     if engine.dialect.name == "sqlite":
         # Readers and the writer no longer block each other; a lasting property of the file.
         with engine.connect() as connection:
@@ -87,9 +93,32 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take the tables back to *revision*; what they held is lost."""
+    """Take the tables back to *revision* (or ``base``); what they held is lost.
+
+    Raises:
+        SetupError: there is no such revision.
+    """
+    known = ["base", *revisions()]
+    if revision not in known:
+        raise SetupError(
+            f"There is no revision {revision!r}.", hint=f"There are: {', '.join(known)}."
+        )
     with engine.begin() as connection:
         command.downgrade(_config(connection), revision)
+
+
+def revisions() -> list[str]:
+    """Every revision of this version, oldest first."""
+    script = ScriptDirectory.from_config(_config())
+    return [one.revision for one in reversed(list(script.walk_revisions()))]
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found not in revisions():
+        raise SetupError(
+            f"The tables are at {found}, which this version of smtp_admin does not know.",
+            hint="A newer version made them: install that one.",
+        )
 
 
 def differences(engine: Engine) -> list[Any]:

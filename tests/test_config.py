@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from smtp_admin import ConfigError, Host, SMTPAdmin
 from smtp_admin.config import KEYS, Config, Rate, read_config
 from smtp_admin.encryption import generate_key
+from tests.servers.certificates import CertificateFactory
 
 KEY = generate_key()
 OTHER = generate_key()
@@ -43,8 +43,6 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("CONNECT_TIMEOUT", "2.5", 2.5),
     ("CA_FILE", None, None),
     ("CA_FILE", "", None),
-    ("CA_FILE", __file__, Path(__file__)),
-    ("CA_FILE", Path(__file__), Path(__file__)),
     ("EHLO_NAME", "app.example.com", "app.example.com"),
     ("TEST_LIMIT", "5 per hour", Rate(5, 3600)),
     ("TEST_LIMIT", "5 in 2 days", Rate(5, 172800)),
@@ -80,7 +78,7 @@ BAD: dict[str, tuple[Any, ...]] = {
                       b"\x19", object()),
     "ALLOWED_NETWORKS": (None, 1, [1], "x", ["10.1.2.3/24"], ["10.0.0.0/33"], {}, object()),
     "CONNECT_TIMEOUT": (*NOT_NUMBER, 0, 0.09, 61),
-    "CA_FILE": ("/nowhere/ca.pem", "/", 5, 1.5, [], {}, object(), "a\0b"),
+    "CA_FILE": ("/nowhere/ca.pem", "/", __file__, 5, 1.5, [], {}, object(), "a\0b"),
     "EHLO_NAME": (*NOT_TEXT, "two words", "-x", "x-", "ümlaut.example", "a\r\nb", "a" * 254),
     "TEST_LIMIT": NOT_A_RATE,
     "TEST_MAIL_LIMIT": NOT_A_RATE,
@@ -124,6 +122,11 @@ def test_good_values(name: str, given: Any, expected: Any) -> None:
     found = getattr(read({f"SMTP_ADMIN_{name}": given}), name.lower())
     assert found == expected
     assert type(found) is type(expected)
+
+
+def test_ca_file(certificates: CertificateFactory) -> None:
+    for value in (certificates.ca_file, str(certificates.ca_file)):
+        assert read({"SMTP_ADMIN_CA_FILE": value}).ca_file == certificates.ca_file
 
 
 @pytest.mark.parametrize(

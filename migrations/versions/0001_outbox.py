@@ -77,6 +77,7 @@ def _senders() -> None:
         _text("pause_code", 40),
         _text("pause_reason", 500),
         _number("pauses"),
+        _number("refusals"),
         _time("last_accepted_at", nullable=True),
         **_TABLE,
     )
@@ -125,6 +126,7 @@ def _senders() -> None:
                 "pause_code": "",
                 "pause_reason": "",
                 "pauses": 0,
+                "refusals": 0,
             }
         ],
     )

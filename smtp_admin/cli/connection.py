@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from smtp_admin.cli.main import commands, show_json
+from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.views import as_dict
@@ -33,6 +33,7 @@ _MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def test_connection_command(partner_id: str, as_json: bool) -> None:
     """Test the saved settings."""
+    known_partner(partner_id)
     sender = load_sender(session(), partner_id)
     if not sender.configured:
         raise InvalidInput(

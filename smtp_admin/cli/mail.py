@@ -3,11 +3,8 @@
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from smtp_admin.cli.main import commands, show_json
+from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.database import session
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.states import STATES
@@ -28,6 +25,7 @@ def mail() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List."""
+    known_partner(partner_id)
     chosen = next((one for one in STATES if one == state), None)
     found = actions.list_mail(session(), partner_id=partner_id, state=chosen, limit=limit)
     if as_json:
@@ -36,12 +34,12 @@ def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) 
     if not found:
         click.echo("No mail.")
         return
-    table = Table("id", "partner", "state", "to", "subject", "last error", box=None)
     for one in found:
-        words = (one.public_id, one.partner_id or "system", one.state, one.recipient, one.subject,
-                 one.last_error)  # fmt: skip
-        table.add_row(*map(escape, words))
-    Console(highlight=False).print(table)
+        # One line each, the id whole and first, so that it can be cut out and passed on.
+        partner = one.partner_id or "system"
+        click.echo(f"{one.public_id}  {one.state:<10}  {partner}  {one.recipient}  {one.subject}")
+        if one.last_error:
+            click.echo(f"    {one.last_error}")
 
 
 @mail.command(help="Show one mail with its attempts.\n\nExample: flask smtp-admin mail show ID")

@@ -7,7 +7,8 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
-from smtp_admin.errors import SMTPAdminError
+from smtp_admin.errors import NotFound, SMTPAdminError
+from smtp_admin.installation import installation
 
 
 class CommandGroup(AppGroup):
@@ -35,6 +36,16 @@ class _Failed(click.ClickException):
         if hint:
             lines.append(hint)
         super().__init__("\n".join(lines))
+
+
+def known_partner(partner_id: str | None) -> None:
+    """Return if there is such a partner: a mistyped one would look like one without mail.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if partner_id and installation().host.partner(partner_id) is None:
+        raise NotFound(f"There is no partner {partner_id[:100]!r}.")
 
 
 def show_json(value: Any) -> None:

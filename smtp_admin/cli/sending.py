@@ -6,7 +6,7 @@ import click
 from flask import current_app
 
 from smtp_admin.cli.connection import OPERATOR
-from smtp_admin.cli.main import commands, show_json
+from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery.prune import prune as prune_now
 from smtp_admin.installation import installation
@@ -46,6 +46,7 @@ def worker(burst: bool, concurrency: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def send_test(address: str, partner_id: str, as_json: bool) -> None:
     """Queue a test mail."""
+    known_partner(partner_id)
     sent = queue_test_mail(session(), partner_id, address, OPERATOR)
     session().commit()
     if as_json:
@@ -61,6 +62,7 @@ def send_test(address: str, partner_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def status(partner_id: str | None, as_json: bool) -> None:
     """The numbers."""
+    known_partner(partner_id)
     numbers = status_json(session(), partner_id)
     if as_json:
         show_json(numbers)

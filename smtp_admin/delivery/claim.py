@@ -189,6 +189,7 @@ def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) ->
         paused_until=row.paused_until,
         pause_code=row.pause_code,
         pause_reason=row.pause_reason,
+        refusals=row.refusals,
     )
 
 

@@ -95,8 +95,6 @@ class _LaneWork:
         self._bench = bench
         self._lane = lane
         self._known: dict[int, ResolvedSender] = {}
-        #: How often the sender address was refused in a row.
-        self._refusals = 0
 
     def run(self) -> bool:
         """Claim and send until nothing is due or the time is over; whether more may be due."""
@@ -141,9 +139,7 @@ class _LaneWork:
     def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
         by_id = {one.id: one for one in deliveries}
         book = _Book(self._bench, self._lane, batch)
-        if batch.sender.pause_code == "sender_refused":
-            # It paused for that, and this is the probe: once more is enough.
-            self._refusals = _REFUSALS_IN_A_ROW - 1
+        refusals = batch.sender.refusals
         outcomes = transport.deliver(
             [
                 Outgoing(one.id, one.from_email or "", one.recipient, one.content)
@@ -151,8 +147,8 @@ class _LaneWork:
             ]
         )
         for key, first in outcomes:
-            self._refusals = self._refusals + 1 if first.code == "sender_refused" else 0
-            again = self._refusals >= _REFUSALS_IN_A_ROW
+            refusals = refusals + 1 if first.code == "sender_refused" else 0
+            again = refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
             if self._bench.stopping.is_set() and outcome.code in {"connection_lost", "timeout"}:
                 # Our own end cut the connection; the server is not to blame.

@@ -277,6 +277,12 @@ def _judge_sender(
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
         # A pause that began after this batch was claimed stays: it knows more.
         session.execute(_END_OF_PAUSE, {"which": sender_id, "moment": moment})
+    refused = sum(result.outcome.code == "sender_refused" for result, _ in kept)
+    if refused:
+        changed(
+            session,
+            update(Sender).where(Sender.id == sender_id).values(refusals=Sender.refusals + refused),
+        )
     last = kept[-1][0].outcome if kept else None
     if last is not None and last.channel is not Channel.FINE:
         pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
@@ -290,7 +296,7 @@ def _judge_sender(
 _WORKS = (
     update(Sender)
     .where(Sender.id == bindparam("which"))
-    .values(last_accepted_at=bindparam("moment"))
+    .values(last_accepted_at=bindparam("moment"), refusals=0)
     .execution_options(synchronize_session=False)
 )
 _END_OF_PAUSE = (

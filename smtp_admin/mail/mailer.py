@@ -3,7 +3,7 @@
 Flask-Mail's callers do not commit afterwards, so each call has a short session of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, host_engine, session, transaction
 from smtp_admin.delivery.doorbell import listen_once
-from smtp_admin.mail.message import Message
+from smtp_admin.mail.message import Message, attachment
 from smtp_admin.mail.service import send_message as queue_message
 
 #: Sent with ``message`` for each mail that was queued through the mailer.
@@ -44,13 +44,44 @@ class Mailer:
         email_queued.send(app, message=message)
         return public_id
 
-    def send_message(self, *args: Any, **kwargs: Any) -> str:
-        """Build a :class:`Message` from the arguments and queue it.
+    def send_message(  # noqa: PLR0917 - these are Flask-Mail's, in its order
+        self,
+        subject: str = "",
+        recipients: Sequence[Any] = (),
+        body: str | None = None,
+        html: str | None = None,
+        alts: Any = None,
+        sender: Any = None,
+        cc: Sequence[Any] = (),
+        bcc: Sequence[Any] = (),
+        attachments: Sequence[Any] = (),
+        reply_to: Any = None,
+        date: float | None = None,
+        charset: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        mail_options: Sequence[str] = (),
+        rcpt_options: Sequence[str] = (),
+    ) -> str:
+        """Build a message from Flask-Mail's arguments and queue it.
 
-        A ``sender`` is taken and ignored: mail comes from the configured address.
+        *sender*, *date*, *charset* and the options are taken and ignored: mail comes from the
+        configured address, is dated when it is queued, is written in UTF-8, and what the server
+        is asked follows from what it offers.
         """
-        kwargs.pop("sender", None)
-        return self.send(Message(*args, **kwargs))
+        del sender, date, charset, mail_options, rcpt_options
+        message = Message(
+            subject=subject,
+            recipients=recipients or (),
+            body=body,
+            html=html,
+            cc=cc or (),
+            bcc=bcc or (),
+            reply_to=reply_to,
+            attachments=[attachment(one) for one in attachments or ()],
+            extra_headers=dict(extra_headers or {}),
+            alts=dict(alts or {}),
+        )
+        return self.send(message)
 
     @contextmanager
     def connect(self) -> Iterator["Mailer"]:

@@ -13,6 +13,8 @@ class Attachment:
     content_type: str
     data: bytes
     disposition: str = "attachment"
+    #: What the HTML calls it by (``cid:``), with or without angle brackets.
+    content_id: str = ""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class Message:
     reply_to: str | None = None
     attachments: Sequence[Attachment] = ()
     extra_headers: Mapping[str, str] = field(default_factory=dict)
+    #: Further forms of the text, by subtype: ``{"calendar": "BEGIN:VCALENDAR…"}``.
+    alts: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_any(message: Any) -> Message:
@@ -52,14 +56,27 @@ def from_any(message: Any) -> Message:
         cc=list(message.cc or ()),
         bcc=list(message.bcc or ()),
         reply_to=message.reply_to,
-        attachments=[
-            Attachment(
-                filename=str(one.filename or "attachment"),
-                content_type=str(one.content_type or "application/octet-stream"),
-                data=one.data.encode("utf-8") if isinstance(one.data, str) else bytes(one.data),
-                disposition=str(one.disposition or "attachment"),
-            )
-            for one in message.attachments or ()
-        ],
+        attachments=[attachment(one) for one in message.attachments or ()],
         extra_headers=dict(message.extra_headers or {}),
+        alts={name: text for name, text in dict(message.alts or {}).items() if name != "html"},
+    )
+
+
+def attachment(one: Any) -> Attachment:
+    """*one* as our own class; it may be Flask-Mail's."""
+    if isinstance(one, Attachment):
+        return one
+    content_type = str(one.content_type or "application/octet-stream")
+    data = one.data
+    if isinstance(data, str):
+        data = data.encode("utf-8")
+        if content_type.startswith("text/") and "charset" not in content_type:
+            content_type += "; charset=utf-8"
+    headers = {str(name).lower(): str(value) for name, value in dict(one.headers or {}).items()}
+    return Attachment(
+        filename=str(one.filename or "attachment"),
+        content_type=content_type,
+        data=bytes(data or b""),
+        disposition=str(one.disposition or "attachment"),
+        content_id=headers.get("content-id", ""),
     )

@@ -21,6 +21,9 @@ _LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\0")
 _LONGEST_LINE = 998
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 _CONTENT_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]{1,60})/([a-z0-9!#$&^_.+-]{1,60})", re.IGNORECASE)
+_SUBTYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,59}")
+_CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9_.-]{1,40})", re.IGNORECASE)
+_CONTENT_ID = re.compile(r"<[^<>\s@]+(?:@[^<>\s@]+)?>")
 #: What we write ourselves. A second one would contradict it.
 _OURS = frozenset(
     {
@@ -100,6 +103,10 @@ def _content(mail: EmailMessage, message: Message) -> None:
             mail.add_alternative(_lines(html), subtype="html", cte="quoted-printable")
     else:
         mail.set_content(_lines(html), subtype="html", cte="quoted-printable")
+    for subtype, text in message.alts.items():
+        if not _SUBTYPE.fullmatch(subtype):
+            raise MessageError(f"{subtype[:60]!r} is not a kind of text.")
+        mail.add_alternative(_lines(text), subtype=subtype.lower(), cte="quoted-printable")
     for attachment in message.attachments:
         _attach(mail, attachment)
 
@@ -111,6 +118,12 @@ def _attach(mail: EmailMessage, attachment: Attachment) -> None:
     main, sub = found[1].lower(), found[2].lower()
     if main in {"multipart", "message"}:  # a whole mail travels as a file, not as structure
         main, sub = "application", "octet-stream"
+    charset = _CHARSET.search(attachment.content_type) if main == "text" else None
+    content_id = attachment.content_id
+    if content_id:
+        content_id = content_id if content_id.startswith("<") else f"<{content_id}>"
+        if not _CONTENT_ID.fullmatch(_text("id of an attachment", content_id)):
+            raise MessageError(f"{content_id[:60]!r} cannot be the id of an attachment.")
     mail.add_attachment(
         attachment.data,
         maintype=main,
@@ -118,6 +131,8 @@ def _attach(mail: EmailMessage, attachment: Attachment) -> None:
         cte="base64",
         filename=_text("file name", attachment.filename),
         disposition="inline" if attachment.disposition == "inline" else "attachment",
+        params={"charset": charset[1].lower()} if charset else None,
+        cid=content_id or None,
     )
 
 
@@ -126,7 +141,7 @@ def _address(text: object) -> Address:
     if isinstance(text, tuple) and len(text) == 2:  # noqa: PLR2004 - Flask-Mail's pairs
         name, spec = str(text[0] or ""), str(text[1])
     else:
-        spec, name = str(text).strip(), ""
+        spec, name = _text("recipient", text).strip(), ""
         if spec.endswith(">") and "<" in spec:
             name, _, spec = spec[:-1].rpartition("<")
             name = name.strip().strip('"')

@@ -38,6 +38,8 @@ class Sender(Base):
     pause_reason: Mapped[str] = mapped_column(String(500), default="")
     #: How often it paused in a row without a mail accepted in between.
     pauses: Mapped[int] = mapped_column(Integer, default=0)
+    #: How often its address was refused in a row, with nothing accepted in between.
+    refusals: Mapped[int] = mapped_column(Integer, default=0)
     last_accepted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -39,6 +39,7 @@ class ResolvedSender:
     paused_until: datetime | None = None
     pause_code: str = ""
     pause_reason: str = ""
+    refusals: int = 0
     last_accepted_at: datetime | None = None
     saved_at: datetime | None = None
     saved_by: str = ""
@@ -149,6 +150,7 @@ def resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSe
         paused_until=row.paused_until if row else None,
         pause_code=row.pause_code if row else "",
         pause_reason=row.pause_reason if row else "",
+        refusals=row.refusals if row else 0,
         last_accepted_at=row.last_accepted_at if row else None,
         saved_at=saved.created_at if saved else None,
         saved_by=saved.created_by if saved else "",

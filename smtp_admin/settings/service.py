@@ -58,6 +58,7 @@ def save_settings(
             pause_code="",
             pause_reason="",
             pauses=0,
+            refusals=0,
         )
         .execution_options(synchronize_session=False)
     )

@@ -247,7 +247,7 @@ class SMTPClient:
             self._transcribe("C", "QUIT")
             if not wait:
                 return None
-            reply = self._wire.read_reply(deadline)
+            reply = self._shown(self._wire.read_reply(deadline))
             self._transcribe("S", str(reply))
         except (WireClosed, WireTimeout, WireGarbage, ssl.SSLError):
             return None

@@ -75,7 +75,7 @@ def opened(new_app: Callable[..., HostApp]) -> Iterator[NewHost]:
 @pytest.fixture
 def each(opened: NewHost, database: str) -> HostApp:
     """A host app on each database in turn."""
-    return opened(uri=database)
+    return opened(uri=database, RETRY_DELAY=30)
 
 
 @pytest.fixture
@@ -104,6 +104,6 @@ def host_with_bench(
     opened: NewHost, server: ScriptedServer, bench_of: Callable[..., Workbench]
 ) -> tuple[HostApp, Workbench]:
     """On SQLite, with acme's sender at the mail server; for what no database decides."""
-    host = opened()
+    host = opened(RETRY_DELAY=30)
     host.save_sender(port=server.port)
     return host, bench_of(host)

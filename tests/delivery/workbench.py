@@ -45,22 +45,19 @@ class Workbench:
             policy=DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks),
             timeouts=timeouts,
         )
-        self._opened: list[WarmTransports] = []
+        self._transports = WarmTransports()
 
     def bench(self) -> Bench:
-        """A bench of its own for each thread."""
-        transports = WarmTransports()
-        self._opened.append(transports)
+        """What one thread works with."""
         return Bench(
             app=self.host.app,
             here=self.host.installation,
             engine=self.engine,
             redis=self.redis,
             dialler=self._dialler,
-            transports=transports,
+            transports=self._transports,
             worker="bench",
             stopping=self.stopping,
-            watch=lambda transport: None,
         )
 
     def work(self, partner_id: str = "acme") -> bool:
@@ -79,24 +76,15 @@ class Workbench:
                 work_lane(self.bench(), sender_id)
         self.host.db.session.rollback()
 
-    def add_lanes(self, count: int, partner_id: str = "acme") -> None:
-        """Let *count* workers send for one sender at the same time."""
-        sender_id = sender_row(self.host, partner_id).id
-        with transaction(self.engine) as session:
-            session.add_all(Lane(sender_id=sender_id, slot=slot) for slot in range(1, count))
-
     def lose_lease(self) -> None:
         """What the clock does when a worker has died."""
         with transaction(self.engine) as session:
             past = now() - timedelta(minutes=5)
-            session.execute(
-                update(Lane).where(Lane.lease.is_not(None)).values(lease_until=past)
-            )
+            session.execute(update(Lane).where(Lane.lease.is_not(None)).values(lease_until=past))
 
     def close(self) -> None:
         """Let go of every connection."""
-        for transports in self._opened:
-            transports.close_all()
+        self._transports.close_all()
         self.redis.close()
         self.engine.dispose()
 

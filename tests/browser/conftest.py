@@ -1,0 +1,99 @@
+"""One browser and one site for all tests in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers.certificates import CertificateFactory
+from tests.servers.chromium import browser
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+from tests.servers.skipping import skipped_if_unavailable
+
+from .inspection import Listener, new_context, sign_in
+from .site import LOGIN, MAIL_PASSWORD, Site, running_site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ADMIN = "admin@northwind.example"
+PARTNER_ADMIN = "mia@acme.example"
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """A browser, for these tests only: while it is open, its event loop runs in this thread."""
+    with skipped_if_unavailable(), browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    redis_server: RedisServer,
+    certificates: CertificateFactory,
+) -> Iterator[Site]:
+    """The example app; its partners have no sender until a test saves one."""
+    redis_server.start()
+    redis_server.flush()
+    config = {
+        "SMTP_ADMIN_REDIS_URL": redis_server.url,
+        "SMTP_ADMIN_CA_FILE": certificates.ca_file,
+    }
+    instance = tmp_path_factory.mktemp("site") / "instance"
+    tls = certificates.server_context(certificates.valid("localhost"))
+    with (
+        ScriptedServer(starttls=tls, auth=(LOGIN, MAIL_PASSWORD)) as smtp,
+        running_site(instance, smtp, config) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def well_behaved(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test the mail server is as it was."""
+    yield
+    if "site" in request.fixturenames:
+        smtp = request.getfixturevalue("site").smtp
+        for stage in ("greeting", "ehlo", "auth", "mail", "rcpt", "dot"):
+            smtp.behave(stage, None)
+
+
+@pytest.fixture(scope="package")
+def cookies(chromium: Browser, site: Site) -> dict[str, Any]:
+    """The sessions of an administrator and a partner's administrator, and of nobody."""
+    kept: dict[str, Any] = {"nobody": None}
+    for name, email in (("admin", ADMIN), ("partner", PARTNER_ADMIN)):
+        context = new_context(chromium)
+        sign_in(context.new_page(), site.url, email)
+        kept[name] = context.storage_state()
+        context.close()
+    return kept
+
+
+@pytest.fixture
+def who() -> str:
+    """Who looks; a test that wants another one parametrizes it."""
+    return "admin"
+
+
+@pytest.fixture
+def scripts() -> bool:
+    """Whether the browser runs scripts."""
+    return True
+
+
+@pytest.fixture
+def page(
+    chromium: Browser, site: Site, cookies: dict[str, Any], who: str, scripts: bool
+) -> Iterator[Page]:
+    """A page of somebody who is signed in; the test fails if it complained about anything."""
+    context = new_context(chromium, storage_state=cookies[who], java_script_enabled=scripts)
+    page = context.new_page()
+    listener = Listener(page, site.url)
+    yield page
+    context.close()
+    assert not listener.complaints

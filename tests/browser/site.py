@@ -1,0 +1,133 @@
+"""The example app for the browser: its web server in a thread, a scripted mail server behind it."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+import wsgi
+from smtp_admin import Actor, schema
+from smtp_admin.settings.sender import load_sender
+from smtp_admin.settings.service import save_settings
+from smtp_admin.settings.values import SenderValues
+from smtp_admin.worker.process import WorkerProcess
+from tests.servers.scripted import ScriptedServer
+
+__all__ = ["LOGIN", "MAIL_PASSWORD", "Site", "running_site"]
+
+LOGIN = "acme"
+MAIL_PASSWORD = "a mail password"
+RUSH = 1000
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running app and what the tests do behind its back."""
+
+    app: Flask
+    url: str
+    smtp: ScriptedServer
+    instance: Path
+
+    def save(self, partner_id: str, **values: Any) -> int:
+        """Save settings that lead to the mail server, as somebody else; return the revision."""
+        usual: dict[str, Any] = {
+            "host": "localhost",
+            "port": self.smtp.port,
+            "security": "tls",
+            "username": LOGIN,
+            "from_email": f"noreply@{partner_id or 'northwind'}.example",
+            "from_name": "The sender with a name",
+            "max_per_hour": RUSH,
+        }
+        with self.app.app_context():
+            session = wsgi.db.session()
+            saved = save_settings(
+                session,
+                partner_id,
+                SenderValues(**(usual | values)),
+                password=MAIL_PASSWORD,
+                expected_revision=load_sender(session, partner_id).revision,
+                actor=Actor(id="99", email="olga@northwind.example", name="Olga Other"),
+            )
+            session.commit()
+            return saved.revision
+
+    def send(self, partner_id: str, count: int = 1) -> None:
+        """Queue mails."""
+        with self.app.app_context():
+            for number in range(count):
+                wsgi.smtp_admin.send(
+                    "password_reset",
+                    to=f"customer{number}@customer.example",
+                    partner_id=partner_id,
+                    context={"name": "Sam", "reset_url": "https://x.example", "expires_minutes": 5},
+                )
+            wsgi.db.session.commit()
+
+    def work(self) -> None:
+        """Send what is due, as a worker does."""
+        with self.app.app_context():
+            WorkerProcess(self.app, 2).run_burst()
+
+    def reset_token(self) -> str:
+        """A link to a new password for the customer: its token."""
+        token = token_urlsafe()
+        with self.app.app_context():
+            user = wsgi.db.session.scalar(
+                select(wsgi.User).filter_by(email="carl@customer.example")
+            )
+            assert user is not None
+            wsgi.db.session.add(
+                wsgi.PasswordReset(
+                    token_hash=sha256(token.encode()).hexdigest(),
+                    user_id=user.id,
+                    expires_at=datetime.now(UTC) + wsgi.RESET_TIME,
+                )
+            )
+            wsgi.db.session.commit()
+        return token
+
+
+@contextmanager
+def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -> Iterator[Site]:
+    """Serve the example from an empty folder."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app = wsgi.create_app(
+        str(instance),
+        {
+            "SMTP_ADMIN_ALLOWED_PORTS": range(1, 65536),
+            "SMTP_ADMIN_TEST_LIMIT": f"{RUSH} per 10 minutes",
+            "SMTP_ADMIN_TEST_MAIL_LIMIT": f"{RUSH} per 10 minutes",
+            "SMTP_ADMIN_RETRY_ATTEMPTS": 0,
+        }
+        | config,
+    )
+    with app.app_context():
+        wsgi.db.create_all()
+        schema.upgrade(wsgi.db.engine)
+        wsgi.add_demo_data()
+        # One whose settings no page here shows, for the test that fills in an empty tab.
+        wsgi.db.session.add(wsgi.Partner(id="umbrella", name="Umbrella", domain="umbrella.example"))
+        wsgi.db.session.commit()
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="web")
+    thread.start()
+    try:
+        yield Site(app, f"http://127.0.0.1:{server.server_port}", smtp, instance)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        with app.app_context():
+            wsgi.db.engine.dispose()

@@ -1,0 +1,239 @@
+"""The SMTP tab by keyboard and by ear: nothing needs a mouse, and nobody's place is lost."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.scripted import Reply, ScriptedServer, Session
+
+from .site import LOGIN, MAIL_PASSWORD, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+ACME = "/smtp-admin/partners/acme"
+TEST = "#connection-test button"
+SEND = "#test-mail button"
+STATUS = "[role=status]"
+# What has the focus: its id, or its words.
+FOCUSED = """() => {
+  const one = document.activeElement;
+  return one === document.body ? "nothing" : one.id || one.textContent.trim();
+}"""
+# Whether the focused element can be told from the others by looking.
+OUTLINED = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+}"""
+# The element that a screen reader listens to must be there before its text changes.
+KEEP_LISTENING = """(card) => {
+  window.listened = document.querySelector(`${card} [aria-live]`);
+}"""
+
+
+@pytest.fixture
+def tab(page: Page, site: Site) -> Page:
+    """The tab of a partner whose settings are saved."""
+    site.save("acme")
+    page.goto(site.url + ACME)
+    return page
+
+
+def slow(seconds: float) -> ScriptedServer:
+    """A mail server that keeps its clients waiting for the greeting."""
+
+    def greet(server: ScriptedServer, session: Session, line: str) -> bytes | None:
+        time.sleep(seconds)
+        return None
+
+    server = ScriptedServer()
+    server.behave("greeting", greet)
+    return server
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate(FOCUSED))
+
+
+def heard(page: Page) -> str:
+    """The text of the element that was listened to, or that it is gone."""
+    return str(
+        page.evaluate("() => window.listened.isConnected ? window.listened.innerText : 'gone'")
+    )
+
+
+def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
+    tab.focus("#host")
+    tab.keyboard.press("Shift+Tab")  # to come to the first field by keyboard
+    places = []
+    for _ in range(30):
+        tab.keyboard.press("Tab")
+        places.append(focused(tab))
+        assert tab.evaluate(OUTLINED), f"Nothing shows that {places[-1]} has the focus."
+        if places[-1] == "Send test mail":
+            break
+    assert places[:7] == [
+        "host",
+        "port",
+        "security",
+        "username",
+        "password",
+        "from_email",
+        "from_name",
+    ]
+    assert places[7].startswith("Reply-to")
+    assert places[8:] == ["Save", "Test connection", "to", "Send test mail"]
+
+
+def test_details_open_by_keyboard(tab: Page) -> None:
+    tab.focus("#from_name")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    assert focused(tab) == "reply_to"
+
+
+def test_enter_in_a_field_saves(tab: Page) -> None:
+    """It must not be one of the other buttons that the form has."""
+    tab.fill("#from_name", "Typed")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(f"{STATUS} >> text=Saved as revision")
+    assert tab.input_value("#from_name") == "Typed"
+
+
+def test_enter_in_the_test_mails_address_neither_saves_nor_is_lost(tab: Page) -> None:
+    """The field belongs to the same form, whose first button is Save; this one means its own."""
+    revision = tab.input_value("#revision")
+    tab.fill("#to", "else@customer.example")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.goto(tab.url.partition("?")[0])
+    assert tab.input_value("#revision") == revision
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_focus_stays_on_the_button(tab: Page, site: Site, works: bool) -> None:
+    if not works:
+        site.smtp.behave("auth", Reply("535 5.7.8 No."))
+    tab.focus("#to")
+    tab.keyboard.press("Shift+Tab")
+    assert focused(tab) == "Test connection"
+    tab.keyboard.press("Space")
+    tab.wait_for_selector(f"#connection-test >> text={'It works.' if works else 'What to do:'}")
+    assert focused(tab) == "Test connection"
+    assert tab.evaluate(OUTLINED)
+    tab.keyboard.press("Tab")
+    assert focused(tab) == "to"
+
+
+def test_typed_password_outlives_the_test(tab: Page) -> None:
+    tab.fill("#password", "typed")
+    tab.fill("#username", "somebody")
+    tab.click(TEST)
+    tab.wait_for_selector("#connection-test >> text=What to do:")
+    assert tab.input_value("#password") == "typed"
+    assert tab.input_value("#username") == "somebody"
+
+
+def test_result_does_not_pull_away_who_went_on(tab: Page) -> None:
+    """A test can take half a minute; meanwhile people fill in the rest of the form."""
+    with slow(0.6) as server:
+        tab.fill("#port", str(server.port))
+        tab.select_option("#security", "none")
+        tab.fill("#username", "")
+        tab.click(TEST)
+        tab.click("#from_name")
+        tab.keyboard.press("End")
+        tab.keyboard.type("!")
+        tab.wait_for_selector("#connection-test >> text=It works.")
+        tab.keyboard.type("?")
+    assert focused(tab) == "from_name"
+    assert tab.input_value("#from_name").endswith("!?")
+
+
+def test_second_press_starts_no_second_test(tab: Page) -> None:
+    with slow(0.3) as server:
+        tab.fill("#port", str(server.port))
+        tab.select_option("#security", "none")
+        tab.fill("#username", "")
+        tab.dblclick(TEST)
+        tab.wait_for_selector("#connection-test >> text=It works.")
+        assert server.connections == 1
+
+
+def test_result_of_the_connection_test_is_read_out(tab: Page) -> None:
+    """Screen readers watch the live region that is there; one that is replaced says nothing."""
+    tab.evaluate(KEEP_LISTENING, "#connection-test")
+    tab.click(TEST)
+    tab.wait_for_selector("#connection-test >> text=It works.")
+    assert "It works." in heard(tab)
+
+
+def test_arrival_of_the_test_mail_is_read_out(tab: Page, site: Site) -> None:
+    tab.evaluate(KEEP_LISTENING, "#test-mail")
+    tab.click(SEND)
+    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    site.work()
+    tab.wait_for_selector("#test-mail >> text=Accepted.")
+    assert "Accepted." in heard(tab)
+
+
+def test_focus_stays_while_a_mail_is_followed(tab: Page, site: Site) -> None:
+    """The page looks again every second; whoever is at the button or types stays there."""
+    tab.focus(SEND)
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    assert focused(tab) == "Send test mail"
+    with tab.expect_response(lambda answer: "mail=" in answer.url):
+        pass  # it looked again
+    tab.wait_for_timeout(100)
+    assert focused(tab) == "Send test mail"
+    site.work()
+    tab.wait_for_selector("#test-mail >> text=Accepted.")
+    assert focused(tab) == "Send test mail"
+
+
+def test_caret_stays_while_a_mail_is_followed(tab: Page, site: Site) -> None:
+    tab.click(SEND)
+    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.fill("#to", "someone@customer.example")
+    tab.keyboard.press("Home")
+    tab.keyboard.type("1")
+    site.work()
+    tab.wait_for_selector("#test-mail >> text=Accepted.")
+    tab.keyboard.type("2")
+    assert tab.input_value("#to") == "12someone@customer.example"
+
+
+def test_numbers_follow_a_test_mail(tab: Page, site: Site) -> None:
+    tab.click(SEND)
+    tab.wait_for_selector("#status dd >> text=1")
+    site.work()
+    tab.wait_for_selector("#test-mail >> text=Accepted.")
+    assert tab.text_content("#status dl > div:has-text('Queued') dd") == "0"
+
+
+def test_signed_out_meanwhile(tab: Page, site: Site) -> None:
+    """Neither a dead button nor silence: the person sees what happened."""
+    tab.context.clear_cookies()
+    tab.click(TEST)
+    tab.wait_for_selector("h1:has-text('Sign in'), .smtp-admin-note--bad")
+    assert "open for too long" in tab.inner_text("main") or "/sign-in" in tab.url
+
+
+def test_system_sender_has_the_same_buttons(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/smtp-admin/system")
+    page.fill("#host", "localhost")
+    page.fill("#port", str(site.smtp.port))
+    page.fill("#username", LOGIN)
+    page.fill("#password", MAIL_PASSWORD)
+    page.fill("#from_email", "noreply@northwind.example")
+    page.click(TEST)
+    page.wait_for_selector("#connection-test >> text=It works.")
+    page.click(SEND)
+    page.wait_for_selector("#test-mail >> text=with settings that are not saved yet")

@@ -1,0 +1,313 @@
+"""Every page and state, on a phone and a desktop, in light and dark: readable, quiet, in bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smtp_admin.embedded.mailbox import store_mail
+from tests.servers.scripted import Reply
+
+from .inspection import ALL_LOOKS, TWO_LOOKS, Listener, Look, inspect
+from .site import Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+ACME = "/smtp-admin/partners/acme"
+SAVE = "button >> text=/^Save$/"
+TEST = "text=Test connection"
+SEND = "text=Send test mail"
+LONG = "averyveryverylongname" * 3
+MAIL = f"""\
+From: Northwind <noreply@northwind.example>
+To: mia@acme.example
+Subject: A mail with a long subject, {LONG}
+MIME-Version: 1.0
+Content-Type: text/html; charset=utf-8
+
+<!doctype html><html lang="en"><head><title>Mail</title><style>p {{ color: #222 }}</style></head>
+<body><h1>Hello</h1><p style="margin: 0">A mail with its own styles, {LONG}.</p></body></html>
+"""
+
+State = Callable[["Page", Site], None]
+STATES: dict[str, tuple[str, State, tuple[Look, ...]]] = {}
+
+
+def state(who: str = "admin", looks: tuple[Look, ...] = ALL_LOOKS) -> Callable[[State], State]:
+    """List a function that brings a page into a state, for the one who sees it."""
+
+    def add(function: State) -> State:
+        STATES[function.__name__] = (who, function, looks)
+        return function
+
+    return add
+
+
+def at(page: Page, site: Site, path: str, status: int = 200) -> None:
+    answer = page.goto(site.url + path)
+    assert answer is not None
+    assert answer.status == status
+
+
+def filled(page: Page, site: Site) -> None:
+    site.save("acme")
+    at(page, site, ACME)
+
+
+@state("nobody")
+def sign_in_page(page: Page, site: Site) -> None:
+    at(page, site, "/sign-in")
+
+
+@state("nobody", looks=TWO_LOOKS)
+def sign_in_refused(page: Page, site: Site) -> None:
+    at(page, site, "/sign-in")
+    page.fill("#email", "mia@acme.example")
+    page.fill("#password", "wrong")
+    page.press("#password", "Enter")
+    page.wait_for_selector("text=is wrong")
+
+
+@state("nobody", looks=TWO_LOOKS)
+def forgot_password(page: Page, site: Site) -> None:
+    at(page, site, "/forgot-password")
+
+
+@state("nobody", looks=TWO_LOOKS)
+def reset_password(page: Page, site: Site) -> None:
+    at(page, site, f"/reset-password/{site.reset_token()}")
+
+
+@state()
+def dashboard(page: Page, site: Site) -> None:
+    at(page, site, "/")
+
+
+@state("partner", looks=TWO_LOOKS)
+def dashboard_of_partner(page: Page, site: Site) -> None:
+    at(page, site, "/")
+
+
+@state()
+def overview(page: Page, site: Site) -> None:
+    """One sender works, one is paused, the others are not set up."""
+    site.save("acme")
+    site.send("acme", 3)
+    site.work()
+    site.smtp.behave("auth", Reply("535 5.7.8 Who are you?"))
+    site.save("initech")
+    site.send("initech", 2)
+    site.work()
+    at(page, site, "/smtp-admin/")
+    assert page.locator("section.smtp-admin-card").count() == 5
+
+
+@state()
+def partners(page: Page, site: Site) -> None:
+    site.save("acme", from_email=f"{LONG[:60]}@acme.example")
+    at(page, site, "/smtp-admin/partners")
+
+
+@state()
+def system(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/system")
+
+
+@state()
+def tab_empty(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex")
+    page.wait_for_selector("text=No mail goes out from here yet")
+
+
+@state("partner")
+def tab_filled(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click("summary")  # with everything that can be opened
+
+
+@state(looks=TWO_LOOKS)
+def tab_paused(page: Page, site: Site) -> None:
+    site.smtp.behave("auth", Reply("535 5.7.8 Who are you?"))
+    site.save("initech")
+    site.send("initech")
+    site.work()
+    at(page, site, "/smtp-admin/partners/initech")
+
+
+@state(looks=TWO_LOOKS)
+def tab_insecure(page: Page, site: Site) -> None:
+    site.save("acme", verify_tls=False)
+    at(page, site, ACME)
+    page.wait_for_selector("text=Insecure:")
+
+
+@state()
+def connection_works(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(TEST)
+    page.wait_for_selector("text=It works.")
+
+
+@state()
+def connection_refused(page: Page, site: Site) -> None:
+    filled(page, site)
+    site.smtp.behave("auth", Reply(f"535-5.7.8 No.\r\n535 5.7.8 {LONG}"))
+    page.click(TEST)
+    page.wait_for_selector("text=What to do:")
+
+
+@state(looks=TWO_LOOKS)
+def connection_without_host(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex")
+    page.click(TEST)
+    page.wait_for_selector("text=Nothing was dialled.")
+
+
+@state()
+def field_errors(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click("summary")
+    for field, text in (
+        ("host", "http://mail"),
+        ("port", "many"),
+        ("from_email", "nobody"),
+        ("from_name", LONG + LONG),
+        ("reply_to", "also nobody"),
+        ("max_per_hour", "-1"),
+    ):
+        page.fill(f"#{field}", text)
+    page.click(SAVE)
+    page.wait_for_selector("[aria-invalid=true]")
+    assert page.locator("[aria-invalid=true]").count() == 6
+    assert page.locator(".smtp-admin-complaint").count() >= 6
+
+
+@state()
+def conflict(page: Page, site: Site) -> None:
+    filled(page, site)
+    site.save("acme", from_name="Meanwhile")
+    page.fill("#from_name", "Mine")
+    page.click(SAVE)
+    page.wait_for_selector("text=Olga Other saved these settings while you were editing them")
+    assert page.input_value("#from_name") == "Mine"
+
+
+@state(looks=TWO_LOOKS)
+def saved(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(SAVE)
+    page.wait_for_selector("text=Saved as revision")
+
+
+@state()
+def mail_queued(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(SEND)
+    page.wait_for_selector("text=A worker sends it in a moment.")
+
+
+@state()
+def mail_accepted(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(SEND)
+    page.wait_for_selector("text=A worker sends it in a moment.")
+    site.work()
+    page.wait_for_selector("text=The server took the mail to admin@northwind.example.")
+
+
+@state()
+def mail_failed(page: Page, site: Site) -> None:
+    filled(page, site)
+    site.smtp.behave("rcpt", Reply(f"550 5.1.1 No such person: {LONG}"))
+    page.click(SEND)
+    page.wait_for_selector("text=A worker sends it in a moment.")
+    site.work()
+    page.wait_for_selector("text=Not sent (dead).")
+
+
+@state(looks=TWO_LOOKS)
+def mail_not_saved(page: Page, site: Site) -> None:
+    """With settings that are only on the screen it goes out at once."""
+    filled(page, site)
+    page.fill("#from_name", "Not saved")
+    page.click(SEND)
+    page.wait_for_selector("text=with settings that are not saved yet")
+
+
+@state(looks=TWO_LOOKS)
+def mail_to_nobody(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.fill("#to", "nobody")
+    page.click(SEND)
+    page.wait_for_selector("#test-mail .smtp-admin-note--bad")
+
+
+@state("partner")
+def error_403(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners", 403)
+
+
+@state("partner")
+def error_404(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex", 404)
+
+
+@state(looks=TWO_LOOKS)
+def error_404_of_host(page: Page, site: Site) -> None:
+    at(page, site, "/nothing", 404)
+
+
+@state()
+def inbox(page: Page, site: Site) -> None:
+    store(site)
+    at(page, site, "/inbox")
+
+
+@state(looks=TWO_LOOKS)
+def inbox_mail(page: Page, site: Site) -> None:
+    at(page, site, f"/inbox/{store(site)}")
+    page.click("summary")
+
+
+def store(site: Site) -> str:
+    folder = site.instance / "inbox"
+    kept = store_mail(
+        folder, MAIL.encode(), envelope_from="a@b.example", envelope_to=["c@d.example"]
+    )
+    return kept.id
+
+
+@pytest.mark.parametrize(("name", "who"), [(name, who) for name, (who, *_) in STATES.items()])
+def test_page(page: Page, site: Site, name: str, who: str) -> None:
+    _, bring_about, looks = STATES[name]
+    bring_about(page, site)
+    assert inspect(page, name, looks) == []
+
+
+def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
+    """Each of the checks above can fail."""
+    at(page, site, ACME)
+    other = page.context.new_page()
+    listener = Listener(other, site.url)
+    other.goto(site.url + ACME)
+    other.evaluate("""() => {
+      document.querySelector("label[for=host]").remove();
+      document.querySelector("h1").style.width = "500px";
+      document.querySelector("h2").setAttribute("style", "color: #ccc");
+      const image = document.createElement("img");
+      image.src = "/static/missing.png";
+      document.body.append(image);
+      fetch("http://127.0.0.2:9/").catch(() => {});
+    }""")
+    found = "\n".join(inspect(other, "wrong", TWO_LOOKS))
+    assert "label" in found
+    assert "phone: the page scrolls sideways" in found
+    heard = "\n".join(listener.complaints)
+    assert "policy violation: style-src" in heard
+    assert "policy violation: connect-src" in heard
+    assert "status of 404" in heard

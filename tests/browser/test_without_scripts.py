@@ -1,0 +1,115 @@
+"""The SMTP tab in a browser that runs no scripts: everything works, a page at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.scripted import Reply
+
+from .site import LOGIN, MAIL_PASSWORD, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+SAVE = "button >> text=/^Save$/"
+TEST = "text=Test connection"
+SEND = "text=Send test mail"
+
+
+@pytest.fixture
+def scripts() -> bool:
+    """None."""
+    return False
+
+
+@pytest.fixture
+def tab(page: Page, site: Site) -> Page:
+    """The tab of a partner whose settings are saved."""
+    site.save("acme")
+    page.goto(f"{site.url}/smtp-admin/partners/acme")
+    return page
+
+
+def shown(page: Page, text: str, part: str = "main") -> bool:
+    """Wait for a text; whether it can be read at once, without scrolling down to it."""
+    found = page.wait_for_selector(f"{part} >> text={text}")
+    size = page.viewport_size
+    assert found is not None
+    assert size is not None
+    box = found.bounding_box()
+    return box is not None and 0 <= box["y"] < size["height"]
+
+
+def test_fill_in_test_and_save(page: Page, site: Site) -> None:
+    """From an empty tab to settings that are saved; a password is never sent back to a page."""
+    page.goto(f"{site.url}/smtp-admin/partners/umbrella")
+    typed = {
+        "host": "localhost",
+        "port": str(site.smtp.port),
+        "username": LOGIN,
+        "from_email": "noreply@umbrella.example",
+    }
+    for field, text in typed.items():
+        page.fill(f"#{field}", text)
+    page.fill("#password", MAIL_PASSWORD)
+    page.click(TEST)
+    assert shown(page, "It works.")
+    assert shown(page, "These settings are not saved yet.")
+    assert {field: page.input_value(f"#{field}") for field in typed} == typed
+    assert MAIL_PASSWORD not in page.content()
+
+    page.click(SAVE)  # the password is missing now, and the page says so
+    assert shown(page, "Enter the password for this login.")
+    page.fill("#password", MAIL_PASSWORD)
+    page.click(SAVE)
+    assert shown(page, "Saved as revision 1.")
+    assert {field: page.input_value(f"#{field}") for field in typed} == typed
+    page.reload()
+    assert not page.is_visible("text=Saved as revision 1.")
+
+
+def test_failed_test_is_explained(tab: Page, site: Site) -> None:
+    site.smtp.behave("auth", Reply("535 5.7.8 Not you."))
+    tab.click(TEST)
+    assert shown(tab, "The server refused the user name or password.")
+    assert shown(tab, "Not you.")
+    assert shown(tab, "What to do:")
+
+
+def test_fields_say_what_is_wrong(tab: Page) -> None:
+    tab.fill("#port", "many")
+    tab.click(SAVE)
+    tab.wait_for_selector("#port[aria-invalid=true]")
+    described = tab.get_attribute("#port", "aria-describedby")
+    assert described is not None
+    assert "A port is a whole number" in str(tab.text_content(f"#{described.split()[0]}"))
+    assert tab.input_value("#port") == "many"
+
+
+def test_saved_settings_send_through_the_queue(tab: Page, site: Site) -> None:
+    tab.fill("#to", "person@customer.example")
+    tab.click(SEND)
+    assert shown(tab, "Queued to person@customer.example")
+    site.work()
+    tab.click("text=Look again")
+    assert shown(tab, "The server took the mail to person@customer.example.")
+
+
+def test_unsaved_settings_send_at_once(tab: Page) -> None:
+    tab.fill("#from_name", "Only on the screen")
+    tab.click(SEND)
+    assert shown(tab, "with settings that are not saved yet")
+    assert tab.input_value("#from_name") == "Only on the screen"
+
+
+def test_refused_test_mail_shows_the_servers_words(tab: Page, site: Site) -> None:
+    site.smtp.behave("rcpt", Reply("550 5.1.1 No such person"))
+    tab.click(SEND)
+    site.work()
+    tab.click("text=Look again")
+    assert shown(tab, "Not sent")
+    assert shown(tab, "No such person")

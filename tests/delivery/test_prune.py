@@ -1,0 +1,131 @@
+"""What is over is forgotten after a while, and nothing else."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import func, insert, select, update
+
+from smtp_admin.clock import now, shifted
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.prune import prune
+from smtp_admin.delivery.states import State
+from smtp_admin.settings.models import Audit
+from tests.app import HostApp
+from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.servers.scripted import Reply, ScriptedServer
+
+MakeBench = Callable[..., Workbench]
+
+OVER: tuple[State, ...] = (
+    "sent",
+    "delivered",
+    "bounced",
+    "complained",
+    "suppressed",
+    "cancelled",
+    "expired",
+)
+OPEN: tuple[State, ...] = ("queued", "sending", "uncertain", "dead")
+
+
+def age(host: HostApp, days: float) -> None:
+    """Make all mail so old."""
+    past = now() - timedelta(days=days)
+    session = host.db.session()
+    session.execute(update(Message).values(created_at=past))
+    session.execute(
+        update(Delivery)
+        .values(created_at=past, finished_at=past)
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+
+
+def put_into(host: HostApp, *states: State) -> None:
+    for state in states:
+        queue(host, f"{state}@example.org")
+    session = host.db.session()
+    for state in states:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.recipient == f"{state}@example.org")
+            .values(state=state)
+            .execution_options(synchronize_session=False)
+        )
+    session.commit()
+
+
+def test_finished_mail_is_forgotten_and_open_mail_stays(each: HostApp, bench_of: MakeBench) -> None:
+    engine, config = bench_of(each).engine, each.installation.config
+    put_into(each, *OVER, *OPEN)
+    age(each, 29)
+    assert prune(engine, config) == 0
+    age(each, 31)
+    assert prune(engine, config) == len(OVER)
+    assert {one.state for one in deliveries(each)} == set(OPEN)
+    assert prune(engine, config) == 0
+
+
+def test_a_mail_stays_while_one_of_its_recipients_is_open(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    server.behave("rcpt", [None, Reply("550 5.1.1 no")])
+    queue(each, "a@example.org", "b@example.org")
+    bench = bench_of(each)
+    bench.tick()
+    age(each, 100)
+    assert prune(bench.engine, each.installation.config) == 0
+    assert [one.state for one in deliveries(each)] == ["sent", "dead"]
+
+
+def test_attempts_and_audit_go_too(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    server.behave("rcpt", [Reply("450 4.2.0 busy"), None])
+    queue(each)
+    bench = bench_of(each)
+    bench.tick()
+    bench.tick(timedelta(minutes=1))
+    session = each.db.session()
+    tables = (Attempt, Audit, Message, Delivery)
+    assert all(session.scalar(select(func.count()).select_from(one)) for one in tables)
+    session.rollback()
+    with shifted(timedelta(days=31)):
+        assert prune(bench.engine, each.installation.config) == 1
+    assert not any(session.scalar(select(func.count()).select_from(one)) for one in tables)
+
+
+def test_a_large_backlog_is_forgotten_in_steps(each: HostApp, bench_of: MakeBench) -> None:
+    queue(each)
+    session = each.db.session()
+    message = session.scalars(select(Message)).one()
+    columns = {
+        name: getattr(message, name)
+        for name in ("partner_id", "type_name", "subject", "content", "size", "message_id")
+    }
+    rows = [columns | {"public_id": f"{number:032}"} for number in range(1100)]
+    session.execute(insert(Message), rows)
+    session.execute(update(Delivery).values(state="sent"))
+    session.commit()
+    age(each, 40)
+    assert prune(bench_of(each).engine, each.installation.config) == 1101
+    assert deliveries(each) == []
+
+
+def test_what_was_sent_just_now_stays_however_long_it_waited(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """The hourly and daily limits are counted from it."""
+    each.save_sender(port=server.port)
+    queue(each)
+    bench = bench_of(each)
+    age(each, 40)
+    session = each.db.session()
+    session.execute(update(Delivery).values(expires_at=None, finished_at=None))
+    session.commit()
+    bench.tick()
+    assert [one.state for one in deliveries(each)] == ["sent"]
+    assert prune(bench.engine, each.installation.config) == 0
+    assert len(deliveries(each)) == 1

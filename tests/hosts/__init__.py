@@ -1,0 +1,1 @@
+"""Real host apps that the plugin is mounted in, each in processes of its own."""

@@ -1,0 +1,399 @@
+"""``flask smtp-admin …``: help, exit statuses, JSON, and sentences instead of tracebacks."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import inspect
+
+from smtp_admin import SMTPAdmin, schema
+from smtp_admin.cli import commands
+from smtp_admin.encryption import key_bytes
+from tests.app import HostApp, TestHost
+from tests.servers.scripted import Reply, ScriptedServer
+
+
+def leaves(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below *group*, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(leaves(commands))
+GROUPS = sorted({path[:length] for path in COMMANDS for length in range(len(path))})
+
+#: How each command is called so that it does something; new ones need a line here.
+CALLS: dict[tuple[str, ...], list[str]] = {
+    ("db", "check"): [],
+    ("db", "current"): [],
+    ("db", "downgrade"): ["base", "--yes"],
+    ("db", "upgrade"): [],
+    ("keys", "generate"): [],
+    ("mail", "cancel"): ["0" * 32],
+    ("mail", "list"): [],
+    ("mail", "retry"): ["0" * 32],
+    ("mail", "show"): ["0" * 32],
+    ("prune",): [],
+    ("send-test",): ["you@else.example"],
+    ("status",): [],
+    ("test-connection",): [],
+    ("worker",): ["--burst"],
+}
+#: These never need the database.
+OFFLINE = {("keys", "generate")}
+#: These are what makes the tables, or says that there are none.
+WITHOUT_TABLES = {("db", "current"), ("db", "downgrade"), ("db", "upgrade"), ("keys", "generate")}
+
+
+@pytest.fixture
+def site(new_app: Callable[..., HostApp]) -> HostApp:
+    """A host app with tables."""
+    return new_app()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A mail server without a login."""
+    with ScriptedServer() as running:
+        yield running
+
+
+def run(app: HostApp | Flask, *words: str, **more: Any) -> Result:
+    """Call a command as a person would; nothing but an exit status may come out."""
+    flask = app.app if isinstance(app, HostApp) else app
+    result = flask.test_cli_runner().invoke(args=["smtp-admin", *words], **more)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert "Traceback" not in result.output
+    return result
+
+
+def save(site: HostApp, server: ScriptedServer, partner_id: str = "", **values: Any) -> None:
+    with site.app.app_context():
+        site.save_sender(partner_id, port=server.port, **values)
+
+
+def test_every_command_is_here() -> None:
+    assert set(CALLS) <= set(COMMANDS)
+    missing = set(COMMANDS) - set(CALLS)
+    assert not missing, f"add these to CALLS: {missing}"
+
+
+def test_help_has_an_example_that_can_be_called(site: HostApp) -> None:
+    for path, command in COMMANDS.items():
+        result = run(site, *path, "--help")
+        assert result.exit_code == 0
+        start = f"Example: flask smtp-admin {' '.join(path)}"
+        assert start in " ".join(result.output.split())
+        _, _, words = (command.help or "").partition(start)
+        command.make_context(path[-1], words.partition("\n")[0].split())
+
+
+def test_groups_explain_themselves(site: HostApp) -> None:
+    for group in GROUPS:
+        assert run(site, *group, "--help").exit_code == 0
+        assert run(site, *group).exit_code == 2
+        wrong = run(site, *group, "no-such-command")
+        assert wrong.exit_code == 2
+        assert "No such command" in wrong.output
+
+
+def test_bad_usage(site: HostApp) -> None:
+    for path, words in CALLS.items():
+        assert run(site, *path, "--no-such-option").exit_code == 2, path
+        if path != ("mail", "retry"):  # which takes as many as one likes
+            assert run(site, *path, *words, "too", "many").exit_code == 2, path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["send-test"], ["db", "downgrade"], ["worker", "--concurrency", "0"],
+        ["worker", "--concurrency", "65"], ["worker", "--concurrency", "many"],
+        ["status", "--partner"], ["test-connection", "acme"], ["mail", "show"], ["mail", "retry"],
+        ["mail", "list", "--state", "lost"], ["mail", "list", "--limit", "0"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_bad_arguments(site: HostApp, words: list[str]) -> None:
+    assert run(site, *words).exit_code == 2
+
+
+def test_missing_tables(site: HostApp) -> None:
+    assert run(site, "db", "downgrade", "base", "--yes").exit_code == 0
+    for path in sorted(set(CALLS) - WITHOUT_TABLES):
+        result = run(site, *path, *CALLS[path])
+        assert result.exit_code == 1, path
+        assert "flask smtp-admin db upgrade" in result.output
+
+
+def test_unreachable_database(tmp_path: Path) -> None:
+    app = Flask("tests.app")
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'no' / 'folder' / 'host.db'}",
+        SECRET_KEY="x",
+    )
+    db = SQLAlchemy()
+    db.init_app(app)
+    SMTPAdmin(host=TestHost()).init_app(app, db)
+    for path, words in CALLS.items():
+        result = run(app, *path, *words)
+        if path in OFFLINE:
+            assert result.exit_code == 0
+        else:
+            assert result.exit_code == 1, path
+            assert "database" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["status", "--json"], ["test-connection"], ["send-test", "you@else.example"]],
+    ids=" ".join,
+)
+def test_unknown_partner(site: HostApp, server: ScriptedServer, words: list[str]) -> None:
+    """A mistyped partner must not look like one without mail, nor like one without settings."""
+    save(site, server)
+    result = run(site, *words, "--partner", "nobody")
+    assert result.exit_code == 1
+    assert "nobody" in result.output
+
+
+def test_status(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme", max_per_hour=5)
+    assert run(site, "send-test", "you@else.example", "--partner", "acme").exit_code == 0
+    result = run(site, "status", "--partner", "acme", "--json")
+    assert result.exit_code == 0
+    numbers = json.loads(result.output)
+    assert (numbers["ok"], numbers["pending"], numbers["max_per_hour"]) == (True, 1, 5)
+    assert re.search(r"^pending +1$", run(site, "status").output, re.MULTILINE)
+
+
+def test_send_test_and_worker(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme")
+    result = run(site, "send-test", "you@else.example", "--partner", "acme", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.output)
+    assert (answer["ok"], answer["to"], answer["status"]) == (True, "you@else.example", "queued")
+    assert len(answer["id"]) == 32
+    assert run(site, "worker", "--burst", "--concurrency", "1").exit_code == 0
+    (mail,) = server.wait_for_messages(1)
+    assert mail.recipients == ["you@else.example"]
+    result = run(site, "send-test", "you@else.example", "--partner", "acme")
+    assert "is queued as" in result.output
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b@c", "x\r\nBcc: y@else.example", "é@x"])
+def test_send_test_to_a_bad_address(site: HostApp, server: ScriptedServer, address: str) -> None:
+    save(site, server)
+    result = run(site, "send-test", address)
+    assert result.exit_code == 1
+    assert "to: " in result.output
+
+
+def test_send_test_without_settings(site: HostApp) -> None:
+    result = run(site, "send-test", "you@else.example")
+    assert result.exit_code == 1
+    assert "Save the settings first" in result.output
+
+
+def test_connection_that_works(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme")
+    result = run(site, "test-connection", "--partner", "acme")
+    assert result.exit_code == 0
+    assert "Works." in result.output
+    result = run(site, "test-connection", "--partner", "acme", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.output)
+    assert answer["ok"] is True
+    assert answer["steps"][0]["name"] == "validate"
+
+
+def test_connection_that_fails(site: HostApp, server: ScriptedServer) -> None:
+    server.behave("greeting", Reply("554 [red]go away[/red]"))
+    save(site, server, "acme")
+    result = run(site, "test-connection", "--partner", "acme")
+    assert result.exit_code == 1
+    assert "[red]go away[/red]" in result.output  # the server's words are not markup
+    result = run(site, "test-connection", "--partner", "acme", "--json")
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert (answer["ok"], answer["error"]["code"]) == (False, "server_refused")
+    assert answer["error"]["step"] == "greeting"
+
+
+def test_connection_without_settings(site: HostApp) -> None:
+    result = run(site, "test-connection")
+    assert result.exit_code == 1
+    assert "No settings are saved" in result.output
+
+
+def test_connection_with_a_key_that_is_gone(
+    new_app: Callable[..., HostApp], site: HostApp, server: ScriptedServer
+) -> None:
+    save(site, server, "acme", username="u", password="a-secret-word")
+    other = new_app(uri=site.app.config["SQLALCHEMY_DATABASE_URI"])
+    result = run(other, "test-connection", "--partner", "acme")
+    assert result.exit_code == 1
+    assert "SMTP_ADMIN_SECRET_KEYS" in result.output
+    assert server.connections == 0
+
+
+def test_tests_have_a_limit(new_app: Callable[..., HostApp], server: ScriptedServer) -> None:
+    site = new_app(TEST_LIMIT="1 per hour")
+    save(site, server)
+    assert run(site, "test-connection").exit_code == 0
+    result = run(site, "test-connection")
+    assert result.exit_code == 1
+    assert "too often" in result.output.lower() or "more than" in result.output
+
+
+def test_database_commands(site: HostApp) -> None:
+    head = schema.head()
+    assert run(site, "db", "current").output == f"{head}\n"
+    assert run(site, "db", "check").exit_code == 0
+    down = run(site, "db", "downgrade", "base", "--yes")
+    assert (down.exit_code, down.output) == (0, "The tables are at nothing.\n")
+    with site.app.app_context():
+        left = inspect(site.db.engine).get_table_names()
+    assert [name for name in left if name != schema.VERSION_TABLE] == []
+    assert run(site, "db", "current").output == "none\n"
+    check = run(site, "db", "check")
+    assert check.exit_code == 1
+    assert "flask smtp-admin db upgrade" in check.output
+    for _ in range(2):
+        up = run(site, "db", "upgrade")
+        assert (up.exit_code, up.output) == (0, f"The tables are at {head}.\n")
+    assert run(site, "db", "check").exit_code == 0
+    with site.app.app_context():
+        assert schema.differences(site.db.engine) == []
+
+
+def test_downgrade_asks_first(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme")
+    for answer in ("n\n", "\n", ""):
+        result = run(site, "db", "downgrade", "base", input=answer)
+        assert result.exit_code == 1
+        assert "will be lost" in result.output
+    assert run(site, "db", "check").exit_code == 0
+    assert run(site, "db", "downgrade", "base", input="y\n").exit_code == 0
+    assert run(site, "db", "check").exit_code == 1
+
+
+@pytest.mark.parametrize("revision", ["nope", "", "base:head", "+1", "-99", "head^"])
+def test_downgrade_to_nowhere(site: HostApp, revision: str) -> None:
+    result = run(site, "db", "downgrade", "--yes", "--", revision)
+    assert result.exit_code in {1, 2}
+    assert run(site, "db", "check").exit_code == 0
+
+
+def test_tables_of_a_newer_version(site: HostApp) -> None:
+    """The package was downgraded and the database was not."""
+    with site.app.app_context(), site.db.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+    assert run(site, "db", "current").output == "9999\n"
+    for words in (["db", "check"], ["db", "upgrade"], ["worker", "--burst"]):
+        result = run(site, *words)
+        assert result.exit_code == 1, words
+        assert "9999" in result.output
+
+
+def test_keys(site: HostApp) -> None:
+    found = {run(site, "keys", "generate").output.strip() for _ in range(3)}
+    assert len(found) == 3
+    assert all(len(key_bytes(key)) == 32 for key in found)
+
+
+def test_upgrade_and_keys_without_any_key(new_app: Callable[..., HostApp]) -> None:
+    """Both are what one runs first, so neither may ask for the other."""
+    site = new_app(SECRET_KEYS=[])
+    assert run(site, "keys", "generate").exit_code == 0
+    assert run(site, "db", "upgrade").exit_code == 0
+
+
+@pytest.fixture
+def dead(site: HostApp, server: ScriptedServer) -> str:
+    """The id of a dead letter."""
+    server.behave("rcpt", Reply("550 5.1.1 [bold]nobody[/bold] of a rather long name is here"))
+    save(site, server, "acme")
+    sent = run(site, "send-test", "you@else.example", "--partner", "acme", "--json")
+    run(site, "worker", "--burst")
+    return str(json.loads(sent.output)["id"])
+
+
+def test_mail_list(site: HostApp, dead: str) -> None:
+    result = run(site, "mail", "list", "--json")
+    (listed,) = json.loads(result.output)
+    assert (listed["public_id"], listed["partner_id"], listed["state"]) == (dead, "acme", "dead")
+    for words, count in (
+        (["--state", "dead"], 1), (["--state", "queued"], 0), (["--partner", "acme"], 1),
+        (["--partner", "globex"], 0), (["--partner", ""], 0), (["--limit", "1"], 1),
+    ):  # fmt: skip
+        found = run(site, "mail", "list", "--json", *words)
+        assert found.exit_code == 0
+        assert len(json.loads(found.output)) == count, words
+    assert run(site, "mail", "list", "--state", "queued").output == "No mail.\n"
+
+
+def test_mail_list_shows_whole_ids(site: HostApp, dead: str) -> None:
+    """They are what the other commands ask for, so a narrow terminal must not cut them."""
+    result = run(site, "mail", "list")
+    assert result.exit_code == 0
+    assert dead in result.output
+
+
+def test_mail_show(site: HostApp, dead: str) -> None:
+    result = run(site, "mail", "show", dead)
+    assert result.exit_code == 0
+    assert "to you@else.example: dead" in result.output
+    assert "[bold]nobody[/bold]" in result.output
+    (shown,) = json.loads(run(site, "mail", "show", dead, "--json").output)
+    assert shown["public_id"] == dead
+    assert len(shown["tries"]) == 1
+
+
+def test_mail_retry(site: HostApp, server: ScriptedServer, dead: str) -> None:
+    server.behave("rcpt", None)
+    nothing = run(site, "mail", "retry", dead, "0" * 32)
+    assert nothing.exit_code == 1
+    assert "0" * 32 in nothing.output
+    result = run(site, "mail", "retry", dead)
+    assert (result.exit_code, result.output) == (0, "1 queued again.\n")
+    run(site, "worker", "--burst")
+    assert len(server.wait_for_messages(1)) == 1
+    again = run(site, "mail", "retry", dead)
+    assert again.exit_code == 1
+    assert "dead letter" in again.output
+
+
+def test_mail_cancel(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme")
+    sent = run(site, "send-test", "you@else.example", "--partner", "acme", "--json")
+    public_id = json.loads(sent.output)["id"]
+    result = run(site, "mail", "cancel", public_id)
+    assert (result.exit_code, result.output) == (0, "1 cancelled.\n")
+    run(site, "worker", "--burst")
+    assert server.connections == 0
+    again = run(site, "mail", "cancel", public_id)
+    assert again.exit_code == 1
+    assert "nothing was cancelled" in again.output
+
+
+@pytest.mark.parametrize("action", ["show", "retry", "cancel"])
+def test_unknown_mail(site: HostApp, action: str) -> None:
+    result = run(site, "mail", action, "no-such-mail")
+    assert result.exit_code == 1
+    assert "There is no mail no-such-mail." in result.output
+
+
+def test_prune(site: HostApp) -> None:
+    result = run(site, "prune")
+    assert (result.exit_code, result.output) == (0, "0 mails forgotten.\n")

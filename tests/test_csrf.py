@@ -1,0 +1,173 @@
+"""Nothing is changed for a request that did not come from our own page."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from flask.testing import FlaskClient
+from flask_wtf import CSRFProtect
+from werkzeug.test import TestResponse
+
+from tests.app import ADMIN, HostApp
+from tests.servers.scripted import ScriptedServer
+from tests.test_access import HTML, JSON, PREFIX, Dump, dump, routes
+
+#: Every POST of ours, and the statuses of its success in JSON and in a page. Saving comes last:
+#: a test mail with settings that are saved already would go through the queue.
+POSTS: dict[str, tuple[int, int]] = {
+    f"{PREFIX}/system/test-connection": (200, 200),
+    f"{PREFIX}/system/test-email": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/test-connection": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/test-email": (200, 200),
+    f"{PREFIX}/system": (303, 303),
+    f"{PREFIX}/partners/<partner_id>": (303, 303),
+}
+
+
+class Site:
+    """An app with the check switched on, a mail server, and a browser with the tab open."""
+
+    def __init__(self, made: HostApp, server: ScriptedServer) -> None:
+        made.app.config["WTF_CSRF_ENABLED"] = True
+        made.actor = ADMIN
+        self.made = made
+        self.server = server
+        self.client: FlaskClient = made.client
+        self.token = token_of(self.client)
+
+    def post(
+        self, rule: str, headers: Mapping[str, str], token: str | None = None, **more: str
+    ) -> TestResponse:
+        """One complete form, with the token in the form if one is given."""
+        data = {
+            "host": "127.0.0.1",
+            "port": str(self.server.port),
+            "security": "none",
+            "from_email": "noreply@acme.example",
+            "revision": "0",
+        }
+        if token is not None:
+            data["csrf_token"] = token
+        address = rule.replace("<partner_id>", "acme")
+        return self.client.post(address, headers={**headers, **more}, data=data)
+
+    def dump(self) -> Dump:
+        """Our tables."""
+        return dump(self.made)
+
+
+def token_of(client: FlaskClient) -> str:
+    """The token on a page of ours."""
+    page = client.get(f"{PREFIX}/partners/acme", headers=HTML).text
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(params=["alone", "with the host's own check"])
+def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Iterator[Site]:
+    """The plugin alone, and beside a global ``CSRFProtect``."""
+    made = new_app()
+    if request.param != "alone":
+        CSRFProtect(made.app)
+    with ScriptedServer() as server:
+        yield Site(made, server)
+
+
+def test_every_post_is_here(site: Site) -> None:
+    assert {rule for method, rule in routes(site.made) if method != "GET"} == set(POSTS)
+
+
+@pytest.mark.parametrize("token", [None, "x", "stranger's"])
+def test_without_the_right_token(site: Site, token: str | None) -> None:
+    if token == "stranger's":
+        token = token_of(site.made.client)
+    before = site.dump()
+    for rule in POSTS:
+        answer = site.post(rule, JSON, token)
+        assert answer.status_code == 400, rule
+        assert answer.json
+        assert answer.json["ok"] is False
+        assert answer.json["error"]["code"] == "csrf_failed"
+        assert set(answer.json) == {"ok", "error", "connection", "steps"}
+        answer = site.post(rule, HTML, token)
+        assert answer.status_code == 400, rule
+        assert answer.mimetype == "text/html"
+        assert "nothing was changed" in answer.text
+        assert 'class="smtp-admin"' in answer.text
+    assert site.dump() == before
+    assert site.server.connections == 0
+
+
+def test_json_without_a_token(site: Site) -> None:
+    """A JSON body is no proof: another site can send one with a plain form."""
+    for rule in POSTS:
+        answer = site.client.post(rule.replace("<partner_id>", "acme"), json={"host": "127.0.0.1"})
+        assert answer.status_code == 400, rule
+        assert answer.json
+        assert answer.json["error"]["code"] == "csrf_failed"
+
+
+@pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
+def test_with_the_token_in_the_form(site: Site, headers: Mapping[str, str]) -> None:
+    for rule, statuses in POSTS.items():
+        answer = site.post(rule, headers, site.token)
+        assert answer.status_code == statuses[headers is HTML], (rule, answer.text)
+
+
+@pytest.mark.parametrize("header", ["X-CSRFToken", "X-CSRF-Token"])
+def test_with_the_token_in_a_header(site: Site, header: str) -> None:
+    for rule, statuses in POSTS.items():
+        answer = site.post(rule, JSON, **{header: site.token})
+        assert answer.status_code == statuses[0], (rule, answer.text)
+
+
+def test_json_with_the_token_in_a_header(site: Site) -> None:
+    answer = site.client.post(
+        f"{PREFIX}/partners/acme/test-connection",
+        json={"host": "127.0.0.1", "port": site.server.port, "security": "none"},
+        headers={"X-CSRFToken": site.token},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_token_of_a_session_that_is_gone(site: Site) -> None:
+    site.client.delete_cookie("session")
+    answer = site.post(f"{PREFIX}/system", JSON, site.token)
+    assert answer.status_code == 400
+
+
+def test_host_check_comes_first(new_app: Callable[..., HostApp]) -> None:
+    """It guards the whole app before any blueprint is asked; the answer is still in our form."""
+    made = new_app()
+    made.app.config["WTF_CSRF_ENABLED"] = True
+    assert made.client.post(f"{PREFIX}/system", headers=JSON).status_code == 401
+    made = new_app()
+    made.app.config["WTF_CSRF_ENABLED"] = True
+    CSRFProtect(made.app)
+    guarded = made.client.post(f"{PREFIX}/system", headers=JSON)
+    assert guarded.status_code == 400
+    assert guarded.json
+    assert guarded.json["error"]["code"] == "csrf_failed"
+    assert guarded.json["steps"] == []
+
+
+def test_exempt_by_the_host_is_still_checked(new_app: Callable[..., HostApp]) -> None:
+    made = new_app()
+    made.actor = ADMIN
+    made.app.config["WTF_CSRF_ENABLED"] = True
+    CSRFProtect(made.app).exempt(made.app.blueprints["smtp_admin"])
+    answer = made.client.post(f"{PREFIX}/system", headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json
+    assert answer.json["error"]["code"] == "csrf_failed"
+
+
+def test_reading_needs_no_token(site: Site) -> None:
+    for path in ("/", "/partners", "/system", "/partners/acme"):
+        assert site.made.client.get(PREFIX + path, headers=HTML).status_code == 200
+
+
+def test_switched_off_by_the_host(site: Site) -> None:
+    site.made.app.config["WTF_CSRF_ENABLED"] = False
+    assert site.post(f"{PREFIX}/system", JSON).status_code == 303

@@ -1,0 +1,451 @@
+"""The documentation says what is so: every name in it is looked up in the code, and run."""
+
+import ast
+import configparser
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import blinker
+import click
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import String, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from wtforms import HiddenField
+
+import smtp_admin
+from smtp_admin import Message, access, schema, signals
+from smtp_admin.cli import commands
+from smtp_admin.clock import shifted
+from smtp_admin.config import KEYS, PREFIX
+from smtp_admin.delivery.models import Delivery
+from smtp_admin.errors import RequestError
+from smtp_admin.mail.types import SHIPPED
+from smtp_admin.settings.environment import VARIABLES
+from smtp_admin.settings.forms import SenderForm
+from smtp_admin.settings.sender import load_sender
+from smtp_admin.smtp.failure import CODES
+from tests.app import HostApp
+from tests.servers.certificates import CertificateFactory
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import Reply, ScriptedServer
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+STYLES = "static/css/smtp-admin.css"
+WARNING = r'"((?:no_enc|certificate_not|sender_not)\w+)"'
+COMMAND = re.compile(r"flask(?: --app \S+)? smtp-admin ([^`\n#]+)")
+
+
+def section(page: str, title: str) -> str:
+    """What stands under a heading, up to the next one of the same or a higher level."""
+    found = re.search(
+        rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", TEXTS[page], re.MULTILINE | re.DOTALL
+    )
+    assert found, f"{page} has no section {title!r}"
+    return found[2]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every row of the tables in *text*, without heads and rules."""
+    found = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if line.startswith("|") and not line.startswith("|-") and not following.startswith("|-"):
+            cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+            found.append([cell.strip() for cell in cells])
+    return found
+
+
+def coded(text: str) -> list[str]:
+    """Everything in *text* that is set as code."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Page and content of every fenced block in *language*."""
+    for page, text in TEXTS.items():
+        for content in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            yield page, content
+
+
+# --- Names ---------------------------------------------------------------------------------------
+
+
+def test_configuration_is_complete() -> None:
+    documented = {
+        coded(row[0])[0]: ast.literal_eval(coded(row[2])[0])
+        for row in rows(section("docs/reference.md", "Configuration"))
+    }
+    assert documented == {PREFIX + key.name: key.default for key in KEYS}
+
+
+def loggers() -> Iterator[str]:
+    """Every logger of the package that says something, but for the example's own."""
+    for file in (ROOT / "smtp_admin").rglob("*.py"):
+        text = file.read_text("utf-8")
+        name = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+        found = re.search(r"^log = logging.getLogger\((.*)\)", text, re.MULTILINE)
+        if found and re.search(r"\blog\.\w", text) and ".embedded" not in name:
+            yield name if found[1] == "__name__" else ast.literal_eval(found[1])
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "names"),
+    [
+        ("docs/reference.md", "Signals",
+         [name for name, one in vars(signals).items() if isinstance(one, blinker.NamedSignal)]),
+        ("docs/reference.md", "Python", smtp_admin.__all__),
+        ("docs/settings.md", "The fields",
+         [str(one.label.text) for one in SenderForm() if not isinstance(one, HiddenField)]),
+        ("docs/settings.md", "What a code means", CODES),
+        ("docs/mounting.md", "The look",
+         re.findall(r"var\((--smtp-admin-[a-z-]+)", (ROOT / STYLES).read_text("utf-8"))),
+        ("docs/operations.md", "Logs", [*loggers()]),
+    ],
+)  # fmt: skip
+def test_table_is_complete(page: str, title: str, names: list[str]) -> None:
+    documented = [row[0].strip("`") for row in rows(section(page, title))]
+    assert sorted(documented) == sorted(set(names))
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_key_that_is_named_exists(page: str) -> None:
+    named = set(re.findall(r"SMTP_ADMIN_[A-Z_]+[A-Z]", TEXTS[page]))
+    assert named <= {PREFIX + key.name for key in KEYS}
+
+
+def test_environment_is_complete() -> None:
+    documented = {
+        row[0]: coded(row[1]) for row in rows(section("docs/settings.md", "Environment variables"))
+    }
+    assert documented == {
+        field: [name for name, _ in candidates] for field, candidates in VARIABLES.items()
+    }
+
+
+def test_routes_are_complete(host: HostApp) -> None:
+    documented = {
+        (coded(row[0])[0], frozenset(row[1].split(", ")))
+        for row in rows(section("docs/reference.md", "Routes"))
+    }
+    assert documented == {
+        (rule.rule, frozenset(rule.methods or ()) - {"HEAD", "OPTIONS"})
+        for rule in host.app.url_map.iter_rules()
+        if rule.endpoint.startswith("smtp_admin")
+    }
+
+
+def test_error_codes_are_complete() -> None:
+    documented = {
+        coded(row[0])[0]: int(row[1]) for row in rows(section("docs/reference.md", "Error codes"))
+    }
+    kinds: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
+    ours = {one.code: one.status for one in kinds}
+    assert documented == dict.fromkeys(CODES, 400) | ours
+
+
+def test_warnings_are_complete() -> None:
+    probe = (ROOT / "smtp_admin/connection/probe.py").read_text("utf-8")
+    paragraph = section("docs/settings.md", "What a code means").rpartition("Warnings of")[2]
+    assert set(coded(paragraph)) == set(re.findall(WARNING, probe))
+
+
+def test_email_types_are_complete() -> None:
+    documented = {
+        coded(row[0])[0]: (row[1], coded(row[3]))
+        for row in rows(section("docs/delivery.md", "E-mail types"))
+        if len(row) == 4
+    }
+    assert documented == {
+        one.name: (one.priority + (", sensitive" if one.sensitive else ""), list(one.variables))
+        for one in SHIPPED
+    }
+
+
+def test_access_table_is_the_one_that_decides() -> None:
+    documented = {
+        row[0]: set(row[1].split(", "))
+        for row in rows(section("docs/security.md", "Pages and API"))
+    }
+    assert documented == {
+        action.value: {role.value for role in access.Role if role in access._TABLE[action]}
+        for action in access.Action
+    }
+
+
+# --- Commands ------------------------------------------------------------------------------------
+
+
+def parse(line: str) -> None:
+    """Let Click read a command line as it would, without running it."""
+    arguments = line.replace("--help", "").split()
+    command: click.Command = commands
+    context = click.Context(command, info_name="smtp-admin")
+    while isinstance(command, click.Group):
+        if not arguments:
+            return
+        found = command.get_command(context, arguments[0])
+        assert found, f"there is no command {arguments[0]!r} in {line!r}"
+        command, arguments = found, arguments[1:]
+        context = click.Context(command, parent=context)
+    command.parse_args(context, arguments)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_command_line_can_be_run(page: str) -> None:
+    for line in COMMAND.findall(TEXTS[page]):
+        parse(line)
+
+
+def test_a_wrong_command_line_is_noticed() -> None:
+    with pytest.raises(AssertionError):
+        parse("nonsense")
+    with pytest.raises(click.NoSuchOption):
+        parse("worker --nonsense")
+
+
+def test_commands_are_complete() -> None:
+    documented = {}
+    for row in rows(section("docs/reference.md", "Commands")):
+        (line,) = COMMAND.findall(row[0])
+        documented[line] = set(coded(row[1]))
+    assert documented == dict(leaves(commands, ""))
+
+
+def leaves(group: click.Group, before: str) -> Iterator[tuple[str, set[str]]]:
+    """Every command under *group* as one types it, with its options."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{before}{name} ")
+            continue
+        arguments = [one for one in command.params if isinstance(one, click.Argument)]
+        options = [one for one in command.params if isinstance(one, click.Option)]
+        words = [name, *(one.metavar or str(one.name).upper() for one in arguments)]
+        yield before + " ".join(words), {one.opts[0] for one in options}
+
+
+# --- Links and files -----------------------------------------------------------------------------
+
+
+def anchors(text: str) -> set[str]:
+    """The names that headings can be linked by, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in anchors(file.read_text("utf-8")), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_no_page_is_left_out_of_the_readme(page: str) -> None:
+    assert page == "README.md" or f"({page})" in TEXTS["README.md"]
+
+
+def test_dependencies_are_complete() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    wanted = {("", one) for one in setup["options"]["install_requires"].split("\n") if one}
+    for extra, requirements in setup["options.extras_require"].items():
+        wanted |= {(extra, one) for one in requirements.split("\n") if one}
+    always = rows(section("docs/dependencies.md", "Always installed"))
+    extras = rows(section("docs/dependencies.md", "Extras"))
+    documented = {("", coded(row[0])[0]) for row in always}
+    documented |= {(coded(row[0])[0], coded(row[1])[0]) for row in extras}
+    assert documented == wanted
+    assert all(row[-1] and row[-2] for row in (*always, *extras))
+
+
+FEATURES = [f"{letter}{n}" for letter, most in zip("ABCDEF", (14, 8, 5, 8, 8, 14), strict=True)
+            for n in range(1, most + 1)]  # fmt: skip
+
+
+def test_every_feature_is_listed_once() -> None:
+    assert [row[0] for row in rows(TEXTS["docs/features.md"])] == FEATURES
+
+
+def test_features_name_what_exists() -> None:
+    for id_, _, status, where, proof in rows(TEXTS["docs/features.md"]):
+        assert status in {"done", "partly", "not yet"}, id_
+        for name in [one for one in coded(where + proof) if re.match(r"(tests|smtp_admin)/", one)]:
+            path, _, test = name.partition("::")
+            assert (ROOT / path).exists(), f"{id_}: {name}"
+            if test:
+                assert f"def {test}(" in (ROOT / path).read_text("utf-8"), f"{id_}: {name}"
+        if status == "done":
+            assert [one for one in coded(proof) if one.startswith("tests/")], id_
+
+
+# --- Examples ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "content"), [*blocks("python")])
+def test_python_examples_can_be_read_and_imported(page: str, content: str) -> None:
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("shop"):
+            module = importlib.import_module(node.module)
+            for one in node.names:
+                assert hasattr(module, one.name), f"{page}: {node.module}.{one.name}"
+
+
+@pytest.mark.parametrize(("page", "content"), [*blocks("json")])
+def test_json_examples_are_json(page: str, content: str) -> None:
+    assert json.loads(content), page
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis: RedisServer) -> dict[str, Any]:
+    """What the README's code leaves behind, run beside a stub of the app that it mounts into."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    database = SQLAlchemy(model_class=Base)
+
+    class Company(Base):
+        __tablename__ = "company"
+        id: Mapped[str] = mapped_column(String(20), primary_key=True)
+        name: Mapped[str] = mapped_column(String(20))
+
+    user = SimpleNamespace(
+        is_authenticated=True, id=7, email="sam@example.com", name="Sam", is_staff=False,
+        companies=[SimpleNamespace(id="acme")],
+    )  # fmt: skip
+    modules: dict[str, dict[str, Any]] = {"shop": {}, "shop.auth": {"current_user": user},
+               "shop.models": {"Company": Company, "db": database}}  # fmt: skip
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    for name, value in {
+        "SECRET_KEY": "a test's",
+        "SMTP_ADMIN_REDIS_URL": redis.url,
+        "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'shop.db'}",
+    }.items():
+        monkeypatch.setenv(f"FLASK_{name}", value)
+    mounting, sending = (text for page, text in blocks("python") if page == "README.md")
+    left: dict[str, Any] = {"sending": sending, "Company": Company}
+    exec(compile(mounting, "README.md", "exec"), left)  # noqa: S102 - it is our own
+    return left
+
+
+def test_the_readme_mounts_and_sends(shop: dict[str, Any]) -> None:
+    app: Flask = shop["create_app"]()
+    database = shop["db"]
+    with app.app_context():
+        database.create_all()
+        database.session.add_all([shop["Company"](id=one, name=one) for one in ("acme", "globex")])
+        database.session.commit()
+        schema.upgrade(database.engine)
+    client = app.test_client()
+    overview = client.get("/smtp-admin/").get_data(as_text=True)
+    assert "acme" in overview
+    assert "globex" not in overview
+    with app.app_context():
+        exec(compile(shop["sending"], "README.md", "exec"), shop)  # noqa: S102 - it is our own
+        assert database.session.scalars(select(Delivery.recipient)).all() == ["sam@example.com"]
+
+
+def form_of(value: Any) -> Any:
+    """The keys of *value* and the kinds of what they hold; lists as their first element."""
+    if isinstance(value, dict):
+        return {key: form_of(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [form_of(value[0])] if value else []
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def test_json_examples_have_the_fields_of_real_answers(
+    host: HostApp, certificates: CertificateFactory
+) -> None:
+    url = "/smtp-admin/partners/acme/test-connection"
+    asked, good, bad = (json.loads(text) for page, text in blocks("json") if "settings" in page)
+    login = ("noreply@example.com", "right")
+    with ScriptedServer(starttls=certificates.server_context(certificates.valid()), auth=login,
+                        auth_methods=("PLAIN", "LOGIN")) as server:  # fmt: skip
+        here = {"host": "localhost", "port": server.port, "password": "right", "verify_tls": False}
+        accepted = host.client.post(url, json=asked | here).get_json()
+        refused = host.client.post(url, json=asked | here | {"password": "wrong"}).get_json()
+    for shown, answer in ((good, accepted), (bad, refused)):
+        kinds = form_of(shown) | {"steps": None, "warnings": None}
+        # The first steps have no reply; what a step has is compared by its keys alone.
+        assert kinds == form_of(answer) | {"steps": None, "warnings": None}
+        assert shown["steps"][0].keys() == answer["steps"][0].keys()
+    assert refused["error"]["code"] == bad["error"]["code"]
+
+
+def test_mail_examples_have_the_fields_of_real_answers(host: HostApp) -> None:
+    queued, followed, status, error = (
+        json.loads(text) for page, text in blocks("json") if "reference" in page
+    )
+    with ScriptedServer(behaviours={"rcpt": Reply("550 5.1.1 no such user")}) as server:
+        host.save_sender(port=server.port, max_per_hour=80)
+        url = "/smtp-admin/partners/acme/test-email"
+        answer = host.client.post(url, json={"to": "me@example.com"}).get_json()
+        host.work()
+    assert form_of(answer) == form_of(queued)
+    assert host.client.get(answer["follow"]).get_json() | {"id": ""} == followed | {"id": ""}
+    numbers = host.client.get("/api/email/status?partner_id=acme").get_json()
+    assert numbers.keys() == status.keys()
+    missing = host.client.get("/api/email/status?partner_id=nobody").get_json()
+    assert missing == error
+
+
+# --- Promises that have no other page ------------------------------------------------------------
+
+
+def test_the_page_names_the_variable_that_would_hold_the_password(
+    new_app: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prefix stands before every name, the one of a variable that is not set included."""
+    monkeypatch.setenv("SETGET_SMTP_HOST", "smtp.example.com")
+    made = new_app(ENV_PREFIX="SETGET_")
+    with made.app.app_context():
+        locked = load_sender(made.db.session(), "").locked
+    assert locked == {"host": "SETGET_SMTP_HOST", "password": "SETGET_SMTP_PASSWORD"}
+
+
+def test_a_mail_for_next_week_goes_out_next_week(host: HostApp) -> None:
+    """`send_at` beyond the default expiry: the mail must not be too old before it is due."""
+    with ScriptedServer() as server:
+        host.save_sender(port=server.port)
+        later = datetime.now(UTC) + timedelta(days=7)
+        message = Message("Hello", ["sam@example.com"], "Hi")
+        host.plugin.send_message(message, partner_id="acme", send_at=later)
+        host.db.session.commit()
+        with shifted(timedelta(days=7, minutes=1)):
+            host.work()
+    assert host.db.session.scalars(select(Delivery.state)).all() == ["sent"]
+
+
+def test_a_refused_test_mail_answers_with_a_listed_code(host: HostApp) -> None:
+    listed = {coded(row[0])[0] for row in rows(section("docs/reference.md", "Error codes"))}
+    entered = {"security": "none", "from_email": "noreply@acme.example", "verify_tls": "true"}
+    with ScriptedServer(behaviours={"rcpt": Reply("550 5.1.1 no such user")}) as server:
+        answer = host.client.post(
+            "/smtp-admin/partners/acme/test-email",
+            data=entered | {"host": "127.0.0.1", "port": str(server.port), "to": "x@example.com"},
+            headers={"Accept": "application/json"},
+        )
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["code"] in listed
+    assert answer.get_json()["error"]["reply"]["code"] == 550

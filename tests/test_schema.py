@@ -1,0 +1,250 @@
+"""Our tables: made, compared, taken away and made again, beside a host's own migrations."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import produce_migrations
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    Column,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    inspect,
+    select,
+    text,
+)
+
+from smtp_admin import Host, SMTPAdmin, schema
+from smtp_admin.database import Base
+from smtp_admin.errors import SetupError
+from smtp_admin.settings.models import Sender
+from tests.app import HostApp
+from tests.delivery.workbench import deliveries, queue
+from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
+from tests.servers.scripted import ScriptedServer
+from tests.servers.skipping import skipped_if_unavailable
+
+KINDS = ("sqlite", "postgresql", "mariadb")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], str]]:
+    """Makes empty databases of one kind."""
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        yield lambda: sqlite_url(folder)
+        return
+    kind = PostgreSQL if request.param == "postgresql" else MariaDB
+    with skipped_if_unavailable():
+        server = kind(folder)
+    with server:
+        yield server.create_database
+
+
+@pytest.fixture
+def engine(new_database: Callable[[], str]) -> Iterator[Engine]:
+    """On an empty database of each kind."""
+    made = create_engine(new_database())
+    yield made
+    made.dispose()
+
+
+def ours(engine: Engine) -> set[str]:
+    return {name for name in inspect(engine).get_table_names() if name.startswith("smtp_admin_")}
+
+
+def test_upgrade_makes_what_the_models_say(engine: Engine) -> None:
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+    assert ours(engine) == {*Base.metadata.tables, schema.VERSION_TABLE}
+    assert schema.current(engine) == schema.head()
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+
+
+def test_a_difference_would_be_seen(engine: Engine) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE smtp_admin_audit ADD COLUMN extra INTEGER"))
+    assert len(schema.differences(engine)) == 1
+
+
+def test_the_systems_sender_is_there_from_the_start(engine: Engine) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        rows = connection.execute(select(Sender.id, Sender.partner_id)).all()
+        assert [tuple(row) for row in rows] == [(1, "")]
+        for partner_id in ("acme", "ACME"):
+            values = {"partner_id": partner_id, "current_revision": 0}
+            connection.execute(Sender.__table__.insert().values(values))  # type: ignore[attr-defined]
+        assert len(connection.execute(select(Sender.id)).all()) == 3
+
+
+def test_down_to_nothing_and_up_again(engine: Engine) -> None:
+    host = MetaData()
+    Table("orders", host, Column("id", Integer, primary_key=True))
+    host.create_all(engine)
+    for _ in range(2):
+        schema.upgrade(engine)
+        schema.downgrade(engine, "base")
+        assert ours(engine) <= {schema.VERSION_TABLE}
+        assert schema.current(engine) is None
+        assert inspect(engine).has_table("orders")
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+
+
+def test_every_step_can_be_taken_back(engine: Engine) -> None:
+    schema.upgrade(engine)
+    for lower in (*reversed(schema.revisions()[:-1]), "base"):
+        schema.downgrade(engine, lower)
+        reached = schema.current(engine)
+        schema.upgrade(engine)
+        assert schema.differences(engine) == []
+        schema.downgrade(engine, reached or "base")
+        assert schema.current(engine) == reached
+
+
+def test_a_check_names_the_command(engine: Engine) -> None:
+    with pytest.raises(SetupError, match="has no tables of smtp_admin yet") as none:
+        schema.check(engine)
+    assert none.value.hint == "Run `flask smtp-admin db upgrade`."
+    assert not schema.is_current(engine)
+    schema.upgrade(engine)
+    schema.check(engine)
+    assert schema.is_current(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0000_old'"))
+    with pytest.raises(
+        SetupError, match="are at 0000_old, which this version of smtp_admin does not know"
+    ):
+        schema.check(engine)
+    assert not schema.is_current(engine)
+
+
+def test_a_database_that_is_away_is_not_current() -> None:
+    away = create_engine("sqlite:////nowhere/at/all.db")
+    assert not schema.is_current(away)
+    away.dispose()
+
+
+def test_times_and_texts_are_kept_exactly(engine: Engine) -> None:
+    """Microseconds, and letters beyond three bytes."""
+    schema.upgrade(engine)
+    columns = {column["name"]: column for column in inspect(engine).get_columns("smtp_admin_audit")}
+    assert set(columns) == {column.name for column in Base.metadata.tables["smtp_admin_audit"].c}
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO smtp_admin_audit (at, actor_id, actor_email, partner_id, action,"
+                " detail) VALUES ('2026-01-31 12:00:00.123456', '', '', 'Zoë🐘', '', '')"
+            )
+        )
+        at, partner_id = connection.execute(
+            text("SELECT at, partner_id FROM smtp_admin_audit")
+        ).one()
+    assert str(at).startswith("2026-01-31 12:00:00.123456")
+    assert partner_id == "Zoë🐘"
+
+
+def test_sqlite_gets_a_write_ahead_log(tmp_path: Path) -> None:
+    engine = create_engine(sqlite_url(tmp_path))
+    schema.upgrade(engine)
+    engine.dispose()
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+
+
+def host_metadata() -> MetaData:
+    """What a host has; its own names stay clear of ours."""
+    metadata = MetaData()
+    orders = Table(
+        "orders", metadata, Column("id", Integer, primary_key=True), Column("note", String(50))
+    )
+    Index("ix_orders_note", orders.c.note)
+    return metadata
+
+
+def proposals(engine: Engine, metadata: MetaData, *, guarded: bool) -> list[object]:
+    """What the host's ``flask db migrate`` would write down."""
+    options = {"target_metadata": metadata, "compare_type": True}
+    if guarded:
+        options["include_object"] = schema.include_object
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        script = produce_migrations(context, metadata)
+    return list(script.upgrade_ops.as_diffs()) if script.upgrade_ops else []
+
+
+def test_a_hosts_autogenerate_leaves_our_tables_alone(engine: Engine) -> None:
+    metadata = host_metadata()
+    metadata.create_all(engine)
+    schema.upgrade(engine)
+    assert proposals(engine, metadata, guarded=True) == []
+    dropped = [diff for diff in proposals(engine, metadata, guarded=False) if diff]
+    assert len(dropped) >= len(ours(engine)), "which is why the guard is there"
+
+
+def test_the_guard_still_sees_the_hosts_own_changes(engine: Engine) -> None:
+    host_metadata().create_all(engine)
+    schema.upgrade(engine)
+    changed = host_metadata()
+    Table("invoices", changed, Column("id", Integer, primary_key=True))
+    found = proposals(engine, changed, guarded=True)
+    assert [diff[0] for diff in found if isinstance(diff, tuple)] == ["add_table"]
+
+
+def test_the_hosts_own_versions_are_not_touched(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('hosts_own')"))
+    schema.upgrade(engine)
+    schema.downgrade(engine, "base")
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "hosts_own"
+
+
+def test_two_apps_in_one_process(new_app: Callable[..., HostApp]) -> None:
+    """Each with its own database, keys and senders."""
+    first, second = new_app(APP_NAME="First"), new_app(APP_NAME="Second")
+    with ScriptedServer() as server:
+        for host, name in ((first, "first"), (second, "second")):
+            with host.app.app_context():
+                host.save_sender(port=server.port, from_email=f"{name}@acme.example")
+        for host, name in ((second, "second"), (first, "first")):
+            with host.app.app_context():
+                queue(host, f"{name}@example.org")
+        with first.app.app_context():
+            first.work()
+            assert [one.state for one in deliveries(first)] == ["sent"]
+        with second.app.app_context():
+            assert [one.state for one in deliveries(second)] == ["queued"]
+            second.work()
+        sent = {message.recipients[0]: message for message in server.messages}
+        assert set(sent) == {"first@example.org", "second@example.org"}
+        for name in ("first", "second"):
+            message = sent[f"{name}@example.org"]
+            assert message.mail_from == f"{name}@acme.example"
+            assert f"From: {name.title()} <".encode() in message.data
+    for host in (first, second):
+        with host.app.app_context():
+            host.db.session.remove()
+            host.db.engine.dispose()
+
+
+def test_mounting_never_touches_the_database() -> None:
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////nowhere/at/all.db"
+    SMTPAdmin(host=Host()).init_app(app, SQLAlchemy(app))

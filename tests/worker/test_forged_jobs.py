@@ -1,0 +1,122 @@
+"""Whoever can write to Redis can put any job there; none of them runs, and mail still goes out."""
+
+import json
+import os
+import pickle
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from smtp_admin.delivery.doorbell import RING_FUNCTION, queue_name
+from smtp_admin.worker import jobs
+from tests.delivery.workbench import deliveries, queue
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+from tests.worker.running import make_site, until
+
+EVIL = """
+from pathlib import Path
+
+Path("executed-by-import").touch()
+
+
+def boom(*arguments, **keywords):
+    Path("executed-by-call").touch()
+"""
+
+
+class Explosive:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch executed-by-pickle",)
+
+
+def call(function: str, *arguments: object, instance: object = None, **keywords: object) -> bytes:
+    return json.dumps([function, instance, arguments, keywords]).encode()
+
+
+def forgeries(listener_port: int) -> Iterator[dict[str, bytes]]:
+    """The fields of each forged job."""
+    yield {"data": call("os.system", "touch executed-by-name")}
+    yield {"data": call("subprocess.check_call", ["touch", "executed-by-list"])}
+    yield {"data": call("builtins.exec", "open('executed-by-exec', 'w')")}
+    yield {"data": call("evil.boom")}
+    yield {"data": call("smtp_admin.worker.jobs.listen", "nobody")}
+    yield {"data": call(RING_FUNCTION, 1, instance="evil")}
+    yield {"data": pickle.dumps(Explosive())}
+    yield {"data": pickle.dumps(("os.system", None, ("touch executed-by-name",), {}))}
+    yield {"data": call(RING_FUNCTION, 1), "meta": pickle.dumps(Explosive())}
+    for name in ("success", "failure", "stopped"):
+        yield {"data": call(RING_FUNCTION, 1), f"{name}_callback_name": b"evil.boom"}
+        yield {"data": call(RING_FUNCTION, "x"), f"{name}_callback_name": b"evil.boom"}
+    hook = [{"url": f"http://127.0.0.1:{listener_port}/", "statuses": ["finished", "failed"]}]
+    yield {"data": call(RING_FUNCTION, 1), "webhooks": json.dumps(hook).encode()}
+    for arguments in ((), ("1",), (True,), (None,), (1.5,), ([1],), (1, 2), (-1,), (10**30,)):
+        yield {"data": call(RING_FUNCTION, *arguments)}
+    yield {"data": call(RING_FUNCTION, 999_999)}
+    yield {"data": call(RING_FUNCTION, sender_id=1, extra=2)}
+    yield {"data": b"not json at all"}
+    yield {"data": b"[]"}
+    yield {"created_at": b"2026-01-01T00:00:00Z"}
+
+
+def forge(connection: Redis, name: str, number: int, fields: dict[str, bytes]) -> None:
+    common = {"origin": name, "status": "queued", "timeout": "180"}
+    mapping: dict[Any, Any] = common | fields
+    connection.hset(f"rq:job:forged{number}", mapping=mapping)
+    connection.rpush(f"rq:queue:{name}", f"forged{number}")
+
+
+def test_no_forged_job_runs_and_the_worker_lives_on(tmp_path: Path, redis: RedisServer) -> None:
+    site = make_site(tmp_path, redis.url)
+    (tmp_path / "evil.py").write_text(EVIL)
+    with (
+        ScriptedServer() as server,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        site.opened() as host,
+        site.worker() as worker,
+    ):
+        listener.settimeout(0)
+        host.save_sender(port=server.port)
+        worker.ready()
+        connection = Redis.from_url(redis.url)
+        name = queue_name(host.db.engine)
+        for number, fields in enumerate(forgeries(listener.getsockname()[1])):
+            forge(connection, name, number, fields)
+        connection.rpush(f"rq:queue:{name}", "without any hash")
+        forge(connection, name, 1000, {"data": call(RING_FUNCTION, 1), "timeout": b"never"})
+        connection.rpush("rq:job:of the wrong type", "x")
+        connection.rpush(f"rq:queue:{name}", "of the wrong type")
+        assert until(lambda: connection.llen(f"rq:queue:{name}") == 0, 15)
+        queue(host)
+        assert server.wait_for_messages(1, timeout=12), worker.output
+        assert until(lambda: deliveries(host)[0].state == "sent")
+        assert worker.alive
+        assert sorted(one.name for one in tmp_path.glob("executed*")) == []
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        connection.close()
+
+
+def test_a_queue_of_the_wrong_type_stops_nothing(tmp_path: Path, redis: RedisServer) -> None:
+    site = make_site(tmp_path, redis.url)
+    connection = Redis.from_url(redis.url)
+    with ScriptedServer() as server, site.opened() as host, site.worker() as worker:
+        connection.set(f"rq:queue:{queue_name(host.db.engine)}", "not a list")
+        host.save_sender(port=server.port)
+        worker.ready()
+        queue(host)
+        assert server.wait_for_messages(1, timeout=12), "one sweep is ten seconds"
+        assert worker.alive
+    connection.close()
+
+
+@pytest.mark.parametrize("value", [True, "1", None, 1.0, [1], {"a": 1}])
+def test_a_bell_names_a_sender_by_number(value: Any) -> None:
+    with pytest.raises(jobs.RefusedJob):
+        jobs.ring(value)
