@@ -22,6 +22,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -116,6 +117,9 @@ def worker_engine(engine: Engine, *, pool_size: int) -> Engine:
         options["pool_size"] = pool_size
     else:
         options |= {"pool_size": pool_size, "max_overflow": 2, "pool_recycle": 1800}
+        if engine.dialect.name in {"mysql", "mariadb"}:
+            # The default there locks gaps between rows, and workers would wait for each other.
+            options["isolation_level"] = "READ COMMITTED"
     own = create_engine(engine.url, **options)
     if own.dialect.name == "sqlite":
         event.listen(own, "connect", _take_over_transactions)
@@ -130,6 +134,18 @@ def _take_over_transactions(connection: Any, _record: Any) -> None:
 
 def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+#: Two transactions got in each other's way, and this one was chosen to begin again:
+#: MariaDB's 1205 and 1213, PostgreSQL's 40001 and 40P01.
+_CONTENTION = {1205, 1213, "40001", "40P01"}
+
+
+def is_contention(error: DBAPIError) -> bool:
+    """Whether the same transaction may simply be tried again."""
+    original: Any = error.orig
+    code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
+    return code in _CONTENTION
 
 
 @contextmanager

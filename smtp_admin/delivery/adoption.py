@@ -45,17 +45,22 @@ def adopt_strays(engine: Engine) -> int:
 
 def _take_over(session: Session, partner_id: str, sender_id: int) -> int:
     unstamped = exists().where(Message.id == Delivery.message_id, Message.from_email.is_(None))
-    return changed(
-        session,
-        update(Delivery)
+    # What an open transaction has just queued is skipped: saving waits for nobody.
+    waiting = (
+        select(Delivery.id)
         .where(
             Delivery.partner_id == partner_id,
             Delivery.state == "queued",
             Delivery.sender_id != sender_id,
             unstamped,
         )
-        .values(sender_id=sender_id),
+        .with_for_update(of=Delivery, skip_locked=True)
     )
+    ids = session.scalars(waiting).all()
+    if not ids:
+        return 0
+    moved = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == "queued")
+    return changed(session, moved.values(sender_id=sender_id))
 
 
 def _ensure_lanes(session: Session, sender_id: int, count: int) -> None:

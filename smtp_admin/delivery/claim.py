@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, bindparam, func, or_, select, type_coerce, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import sql_now
-from smtp_admin.database import SYSTEM, UTCDateTime, transaction
+from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, transaction
 from smtp_admin.delivery import lanes, states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
@@ -139,6 +140,7 @@ _FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(
     Delivery.priority > URGENT,
 )
 _NEXT_PARTNER = _FIRST_PARTNER.where(Delivery.partner_id > bindparam("after"))
+_TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
 _turn: dict[int, str] = {}
@@ -157,12 +159,24 @@ def claim(
         known: the revisions of this sender that were read before, by number. Revisions never
             change, so none is read twice.
     """
+    for _ in range(_TRIES):
+        try:
+            return _claim_once(engine, lane, size, known if known is not None else {})
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+    return None
+
+
+def _claim_once(
+    engine: Engine, lane: HeldLane, size: int, known: dict[int, ResolvedSender]
+) -> Batch | None:
     with transaction(engine) as session:
         row = session.execute(_SENDER, {"sender_id": lane.sender_id}).first()
         if row is None or not lanes.beat(session, lane, row.moment):
             return None
         moment: datetime = row.moment
-        sender = _resolve(session, row[0], known if known is not None else {})
+        sender = _resolve(session, row[0], known)
         if not usable(sender, moment):
             return None
         if row[0].pauses:

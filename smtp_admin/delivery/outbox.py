@@ -132,16 +132,20 @@ def _insert_once(session: Session, row: Mapping[str, Any]) -> Any:
     else:
         statement = mysql.insert(table).values(row)
         session.execute(statement.on_duplicate_key_update(id=table.c.id))
-    return _known(session, row["partner_id"], row["idempotency_key"])
+    return _known(session, row["partner_id"], row["idempotency_key"], newest=True)
 
 
-def _known(session: Session, partner_id: str, key: str) -> Any:
-    """The mail that was queued with this key, or ``None``."""
+def _known(session: Session, partner_id: str, key: str, *, newest: bool = False) -> Any:
+    """The mail that was queued with this key, or ``None``.
+
+    Args:
+        newest: also see what was committed after this transaction first looked at the database.
+    """
     found = select(Message.id, Message.public_id).where(
         Message.partner_id == partner_id, Message.idempotency_key == key
     )
-    if session.connection().dialect.name in {"mysql", "mariadb"}:
-        # A repeatable read would not see a row that was committed after our snapshot.
+    if newest and session.connection().dialect.name in {"mysql", "mariadb"}:
+        # A repeatable read would not see it; a locking one does.
         found = found.with_for_update(read=True)
     return session.execute(found).first()
 

@@ -45,7 +45,6 @@ GRACE_SECONDS = 8.0
 _PRUNE_SECONDS = 3600.0
 _IDLE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
-_SIGN_OFF_SECONDS = 1.0
 
 
 class WorkerProcess:
@@ -69,7 +68,8 @@ class WorkerProcess:
         self._queue = queue_name(host_engine())
         self._stopping = threading.Event()
         self._transports = WarmTransports()
-        self._ringing: BellWorker | None = None
+        #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
+        self._listening = False
         self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
         self._schedule = Schedule(
             app,
@@ -129,6 +129,7 @@ class WorkerProcess:
     def _listen(self) -> None:
         """Hear bells until told to stop, or until Redis goes away."""
         try:
+            self._listening = not self._stopping.is_set()
             connection = Redis.from_url(self._here.config.redis_url, socket_connect_timeout=2.0)
             queue = Queue(
                 self._queue,
@@ -136,27 +137,27 @@ class WorkerProcess:
                 serializer=JSONSerializer,
                 job_class=jobs.SafeJob,
             )
-            self._ringing = BellWorker(
+            ringing = BellWorker(
                 [queue],
                 connection=connection,
                 job_class=jobs.SafeJob,
                 serializer=JSONSerializer,
                 log_job_description=False,
             )
-            self._ringing.prepare(self._threads, self._stopping)
-            self._ringing.work(logging_level="WARNING")
+            ringing.prepare(self._threads, self._stopping, self._redis)
+            ringing.work(logging_level="WARNING")
         except StopRequested:
             return
         except (RedisError, OSError) as error:
             log.warning("Redis is away (%s); sweeping goes on", type(error).__name__)
         finally:
-            self._ringing = None
+            self._listening = False
         self._stopping.wait(_RECONNECT_SECONDS)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping.set()
-        if self._ringing is not None:
+        if self._listening:
             raise StopRequested
 
     def _hear(self, sender_id: int) -> None:
@@ -209,10 +210,12 @@ class BellWorker(SimpleWorker):
 
     _threads: SenderThreads
     _process_stopping: threading.Event
+    _impatient: Redis
 
-    def prepare(self, threads: SenderThreads, stopping: threading.Event) -> None:
-        """Say whom the bells are for."""
+    def prepare(self, threads: SenderThreads, stopping: threading.Event, impatient: Redis) -> None:
+        """Say whom the bells are for, and give a client that does not wait."""
         self._threads = threads
+        self._impatient = impatient
         self._process_stopping = stopping
 
     def _install_signal_handlers(self) -> None:
@@ -231,12 +234,16 @@ class BellWorker(SimpleWorker):
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
 
+    def subscribe(self) -> None:
+        """Nothing: RQ's remote commands would let whoever reaches Redis stop workers."""
+
+    def unsubscribe(self) -> None:
+        """Nothing was subscribed to."""
+
     def teardown(self) -> None:
-        """Sign off at Redis, without waiting for one that does not answer."""
-        pool = self.connection.connection_pool
-        pool.disconnect()
-        pool.connection_kwargs["socket_timeout"] = _SIGN_OFF_SECONDS
+        """Sign off at Redis, unless it does not answer: then our entry there expires."""
         try:
+            self._impatient.ping()
             super().teardown()  # type: ignore[no-untyped-call]  # RQ's own
         except (RedisError, OSError) as error:
             log.debug("signing off at Redis failed (%s)", type(error).__name__)
