@@ -4,7 +4,7 @@ One transaction holds the host's data and our mail, and yet the host's metadata 
 autogenerate never sees our tables, and two apps in one process share the same classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -102,8 +102,13 @@ def host_engine() -> Engine:
     return cast("Engine", installation().db.engine)
 
 
-def worker_engine(engine: Engine, *, pool_size: int) -> Engine:
+def worker_engine(
+    engine: Engine, *, pool_size: int, connect_args: Mapping[str, Any] | None = None
+) -> Engine:
     """An engine of the worker's own on the host's database.
+
+    Args:
+        connect_args: what the host passes to its driver, such as certificates.
 
     The host's engine may be tuned for web requests; a worker must notice a dead connection
     before it uses it, and on SQLite must take the write lock when a transaction starts: a
@@ -111,9 +116,10 @@ def worker_engine(engine: Engine, *, pool_size: int) -> Engine:
     """
     if engine.dialect.name == "sqlite" and engine.url.database in {None, "", ":memory:"}:
         return engine  # a database in memory exists on the host's own connection only
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    own_args = dict(connect_args or {})
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": own_args}
     if engine.dialect.name == "sqlite":
-        options["connect_args"] = {"timeout": 30, "check_same_thread": False}
+        own_args |= {"timeout": 30, "check_same_thread": False}
         options["pool_size"] = pool_size
     else:
         options |= {"pool_size": pool_size, "max_overflow": 2, "pool_recycle": 1800}

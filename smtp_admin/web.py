@@ -12,6 +12,7 @@ from flask import (
     render_template,
     request,
     session,
+    url_for,
 )
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
@@ -233,7 +234,9 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     if wants_json():
         return answer_json(envelope(error), status, retry_after)
     if isinstance(error, Unauthenticated):
-        url = installation().host.sign_in_url(request.full_path.rstrip("?"))
+        # What was posted is lost; after signing in, a page that can be looked at comes next.
+        back = request.full_path.rstrip("?") if request.method == "GET" else _start()
+        url = installation().host.sign_in_url(back)
         if url is not None:
             return Response(status=302, headers={"Location": url})
     page = render_template("smtp_admin/error.html", error=error, status=status)
@@ -241,6 +244,10 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def _start() -> str:
+    return url_for("smtp_admin.overview")
 
 
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:

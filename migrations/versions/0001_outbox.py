@@ -17,16 +17,26 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Ids are compared letter by letter on every database: MariaDB would take ACME for acme.
-_TABLE: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
+
+def _table() -> dict[str, Any]:
+    """How tables are made on MariaDB and MySQL.
+
+    Ids are compared letter by letter on every database: the usual collations would take ACME for
+    acme, and "acme " for "acme".
+    """
+    mariadb = getattr(op.get_bind().dialect, "is_mariadb", False)
+    options = {
+        "engine": "InnoDB",
+        "charset": "utf8mb4",
+        "collate": "utf8mb4_nopad_bin" if mariadb else "utf8mb4_0900_bin",
+    }
+    return {
+        f"{dialect}_{option}": value
+        for dialect in ("mysql", "mariadb")
+        for option, value in options.items()
+    }
+
+
 _OPEN = sa.text("state IN ('queued', 'sending', 'uncertain', 'dead')")
 
 
@@ -62,7 +72,7 @@ def upgrade() -> None:
         _text("partner_id", 100),
         _text("action", 40),
         _text("detail", 500),
-        **_TABLE,
+        **_table(),
     )
     op.create_index("ix_smtp_admin_audit_actor", "smtp_admin_audit", ["actor_id", "action", "at"])
 
@@ -79,7 +89,7 @@ def _senders() -> None:
         _number("pauses"),
         _number("refusals"),
         _time("last_accepted_at", nullable=True),
-        **_TABLE,
+        **_table(),
     )
     op.create_table(
         "smtp_admin_sender_revision",
@@ -101,7 +111,7 @@ def _senders() -> None:
         _time("created_at"),
         _text("created_by", 320),
         sa.UniqueConstraint("sender_id", "number"),
-        **_TABLE,
+        **_table(),
     )
     lane = op.create_table(
         "smtp_admin_lane",
@@ -113,7 +123,7 @@ def _senders() -> None:
         _text("holder", 100),
         sa.Column("rung", sa.Boolean, nullable=False),
         sa.UniqueConstraint("sender_id", "slot"),
-        **_TABLE,
+        **_table(),
     )
     # The system's sender exists from the start: mail can be queued before anything is set up.
     op.bulk_insert(
@@ -156,7 +166,7 @@ def _outbox() -> None:
         sa.Column("idempotency_key", sa.String(200)),
         _time("created_at"),
         sa.UniqueConstraint("partner_id", "idempotency_key"),
-        **_TABLE,
+        **_table(),
     )
     op.create_table(
         "smtp_admin_delivery",
@@ -178,7 +188,7 @@ def _outbox() -> None:
         _text("last_code", 40),
         _text("last_error", 500),
         _text("last_reply", 300),
-        **_TABLE,
+        **_table(),
     )
     _delivery_indexes()
     op.create_table(
@@ -192,7 +202,7 @@ def _outbox() -> None:
         _text("reply", 300),
         _number("revision"),
         _text("worker", 100),
-        **_TABLE,
+        **_table(),
     )
     op.create_index("ix_smtp_admin_attempt_delivery_id", "smtp_admin_attempt", ["delivery_id"])
     op.create_table(
@@ -205,7 +215,7 @@ def _outbox() -> None:
         _number("failed"),
         _number("dead"),
         sa.Column("seconds", sa.Float, nullable=False),
-        **_TABLE,
+        **_table(),
     )
 
 

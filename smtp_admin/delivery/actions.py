@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, false, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.database import database_now
@@ -13,6 +13,8 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.outbox import is_public_id
+from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
 
@@ -94,6 +96,8 @@ def cancel(session: Session, public_id: str) -> int:
     )
     if not count:
         raise Conflict("Nothing of this mail is queued any more, so nothing was cancelled.")
+    messages = select(Delivery.message_id).where(Delivery.id.in_(ids))
+    erase_sensitive(session, session.scalars(messages).all())
     return count
 
 
@@ -160,6 +164,8 @@ def _listed() -> Any:
 
 def _is(public_id: str) -> ColumnElement[bool]:
     """Whether a message is the one that callers know by this id, or stands in for it."""
+    if not is_public_id(public_id):
+        return false()
     known = aliased(Message)
     return or_(
         Message.public_id == public_id,

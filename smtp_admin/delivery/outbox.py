@@ -5,6 +5,7 @@ are plain inserts, and a repeated idempotency key is found by ON CONFLICT. If th
 back, there was no mail.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
 
 _COUNT_IS_FRESH_SECONDS = 2.0
+_PUBLIC_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ def new_public_id() -> str:
     """An id that sorts by time and that nobody can guess, as 32 letters and digits."""
     milliseconds = int(time.time() * 1000)
     return f"{milliseconds:012x}{uuid.uuid4().hex[:20]}"
+
+
+def is_public_id(text: str) -> bool:
+    """Whether *text* can be the id of a mail; databases refuse some of what addresses carry."""
+    return bool(_PUBLIC_ID.fullmatch(text))
 
 
 def add(session: Session, mail: OutgoingMail) -> str:

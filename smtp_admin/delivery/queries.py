@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import database_now
 from smtp_admin.delivery.limits import HOUR, used_this_hour
 from smtp_admin.delivery.models import Counter, Delivery, Message
+from smtp_admin.delivery.outbox import is_public_id
 
 _DAY = timedelta(hours=24)
 
@@ -83,6 +84,8 @@ class Followed:
 
 def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:
     """The first delivery of a mail of *partner_id*, or ``None`` if there is no such mail."""
+    if not is_public_id(public_id):
+        return None
     row = session.execute(
         select(
             Message.public_id,

@@ -10,19 +10,28 @@ from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.settings.models import Sender
 
 SWEEP_SECONDS = 10.0
+_AT_ONCE = 1000
 
 
 def expire(engine: Engine) -> int:
     """End what is too old to be sent; how many."""
     with transaction(engine) as session:
         moment = database_now(session)
-        return changed(
+        old = session.execute(
+            select(Delivery.id, Delivery.message_id)
+            .where(Delivery.state == "queued", Delivery.expires_at <= moment)
+            .limit(_AT_ONCE)
+        ).all()
+        if not old:
+            return 0
+        count = changed(
             session,
             update(Delivery)
-            .where(Delivery.state == "queued", Delivery.expires_at <= moment)
+            .where(Delivery.id.in_([row.id for row in old]), Delivery.state == "queued")
             .values(
                 state=states.check("queued", "expired"),
                 finished_at=moment,
@@ -30,6 +39,8 @@ def expire(engine: Engine) -> int:
                 last_error="It could not be sent before it was too old.",
             ),
         )
+        erase_sensitive(session, {row.message_id for row in old})
+        return count
 
 
 def settle_unknown(engine: Engine) -> int:

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.config import Rate
-from smtp_admin.database import database_now
+from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.errors import Conflict, InvalidInput, RateLimited
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.settings.models import Audit, Sender, SenderRevision
-from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.settings.sender import ResolvedSender, load_sender, overrides_for
 from smtp_admin.settings.values import SenderValues
 from smtp_admin.signals import settings_changed
 
@@ -86,6 +86,21 @@ def save_settings(
         revision=number,
     )
     return load_sender(session, partner_id)
+
+
+def forget_pause_of_environment(session: Session) -> None:
+    """Let the system's sender try again if the environment holds some of its settings.
+
+    Called when a worker starts: nobody saves such settings on the page, so that a start with
+    other ones is the only sign that they changed.
+    """
+    if overrides_for(SYSTEM).variables:
+        session.execute(
+            update(Sender)
+            .where(Sender.partner_id == SYSTEM, Sender.pause_code != "")
+            .values(paused_until=None, pause_code="", pause_reason="", pauses=0, refusals=0)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> None:

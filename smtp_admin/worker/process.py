@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import Engine
 
 from smtp_admin import schema
-from smtp_admin.database import host_engine, worker_engine
+from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery.adoption import adopt_strays
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import Bench
@@ -30,6 +30,7 @@ from smtp_admin.delivery.rescue import rescue
 from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.settings.service import forget_pause_of_environment
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.factory import WarmTransports
@@ -61,7 +62,12 @@ class WorkerProcess:
         self._app = app
         self._here: Installation = installation()
         # One connection to the database for each thread, its heartbeat, and the schedule.
-        self._engine: Engine = worker_engine(host_engine(), pool_size=2 * concurrency + 2)
+        host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
+        self._engine: Engine = worker_engine(
+            host_engine(),
+            pool_size=2 * concurrency + 2,
+            connect_args=host_options.get("connect_args"),
+        )
         schema.check(self._engine)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
@@ -91,6 +97,8 @@ class WorkerProcess:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        with transaction(self._engine) as session:
+            forget_pause_of_environment(session)
         self._threads.start()
         self._schedule.start()
         log.info("worker %s is ready", self._name)

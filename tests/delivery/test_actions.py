@@ -1,0 +1,153 @@
+"""What a person does with mail, the fallback sender, and counters that fold."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from smtp_admin.clock import now, shifted
+from smtp_admin.database import host_engine
+from smtp_admin.delivery import actions
+from smtp_admin.delivery.fallback import fall_back
+from smtp_admin.delivery.models import Counter, Delivery
+from smtp_admin.delivery.rollup import roll_up
+from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.monitor.overview import status_json
+from smtp_admin.settings.models import Sender
+from tests.app import HostApp
+from tests.delivery.workbench import deliveries, queue, row_of
+from tests.servers.scripted import Reply, ScriptedServer
+
+
+def test_a_queued_mail_is_cancelled_once(host: HostApp) -> None:
+    host.save_sender()
+    public_id = queue(host)
+    assert host.plugin.cancel(public_id) == 1
+    host.db.session.commit()
+    assert [one.state for one in deliveries(host)] == ["cancelled"]
+    with pytest.raises(Conflict):
+        host.plugin.cancel(public_id)
+    with pytest.raises(NotFound):
+        host.plugin.cancel("no such mail")
+
+
+def test_a_cancelled_secret_is_forgotten(host: HostApp) -> None:
+    host.save_sender()
+    reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+    public_id = host.plugin.send(
+        "password_reset", to="a@example.org", partner_id="acme", context=reset
+    )
+    host.db.session.commit()
+    host.plugin.cancel(public_id)
+    host.db.session.commit()
+    assert row_of(host, public_id).content == b""
+
+
+def test_a_dead_letter_goes_out_again_with_the_same_bytes(host: HostApp) -> None:
+    with ScriptedServer(behaviours={"rcpt": [Reply("550 5.7.1 no"), None]}) as server:
+        host.save_sender(port=server.port)
+        public_id = queue(host)
+        content = row_of(host, public_id).content
+        host.work()
+        assert [one.state for one in deliveries(host)] == ["dead"]
+        (listed,) = actions.list_mail(host.db.session(), state="dead")
+        assert (listed.public_id, listed.last_reply) == (public_id, "550 5.7.1 no")
+        assert host.plugin.retry(public_id) == 1
+        host.db.session.commit()
+        host.work()
+        assert [one.state for one in deliveries(host)] == ["sent"]
+        assert server.messages[0].data == content
+        ((_, attempts),) = actions.show_mail(host.db.session(), public_id)
+        assert [one.verdict for one in attempts] == ["permanent"]
+    with pytest.raises(Conflict):
+        host.plugin.retry(public_id)
+
+
+def pause(host: HostApp, partner_id: str = "acme") -> None:
+    """As after a refused login."""
+    session = host.db.session()
+    session.execute(
+        update(Sender)
+        .where(Sender.partner_id == partner_id)
+        .values(
+            paused_until=now() + timedelta(days=1),
+            pause_code="auth_failed",
+            pause_reason="The server refused the user name or password.",
+        )
+    )
+    session.commit()
+
+
+def test_the_systems_sender_steps_in_where_it_may(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        host.save_sender("", port=server.port, from_email="mail@platform.example")
+        host.save_sender("acme", port=server.port, fallback=True, reply_to="help@acme.example")
+        host.save_sender("globex", port=server.port)
+        stepped_in = queue(host, "a@example.org")
+        queue(host, "b@example.org", partner_id="globex")
+        pause(host, "acme")
+        pause(host, "globex")
+        assert fall_back(host_engine(), host.installation.config) == 1
+        host.work()
+        assert [one.recipients for one in server.messages] == [["a@example.org"]]
+        (sent,) = server.messages
+        assert sent.mail_from == "mail@platform.example"
+        assert b"From: Northwind <mail@platform.example>\r\n" in sent.data
+        assert b"Reply-To: help@acme.example\r\n" in sent.data
+        assert b"acme.example>\r\nFrom" not in sent.data
+        mine, other = deliveries(host)
+        assert (mine.state, other.state) == ("sent", "queued")
+        assert mine.fallback_reason == "The server refused the user name or password."
+        ((listed, _),) = actions.show_mail(host.db.session(), stepped_in)
+        assert listed.fallback_reason == mine.fallback_reason
+
+
+def test_nobody_steps_in_for_a_mail_that_may_have_arrived(host: HostApp) -> None:
+    host.save_sender("", from_email="mail@platform.example")
+    host.save_sender("acme", fallback=True)
+    queue(host)
+    session = host.db.session()
+    session.execute(update(Delivery).values(uncertains=1))
+    session.commit()
+    pause(host)
+    assert fall_back(host_engine(), host.installation.config) == 0
+
+
+def test_recipients_who_have_it_keep_their_bytes(host: HostApp) -> None:
+    """The others get bytes of their own, under the id that the caller knows."""
+    with ScriptedServer(behaviours={"rcpt": [None, Reply("421 4.3.2 bye"), None]}) as server:
+        host.save_sender("", port=server.port, from_email="mail@platform.example")
+        host.save_sender("acme", port=server.port, fallback=True)
+        public_id = queue(host, "a@example.org", "b@example.org")
+        first = row_of(host, public_id).content
+        host.work()
+        assert sorted(one.state for one in deliveries(host)) == ["queued", "sent"]
+        assert fall_back(host_engine(), host.installation.config) == 1
+        host.work()
+        assert [one.state for one in deliveries(host)] == ["sent", "sent"]
+        assert row_of(host, public_id).content == first
+        assert [one.mail_from for one in server.messages] == [
+            "noreply@acme.example",
+            "mail@platform.example",
+        ]
+        assert len(actions.show_mail(host.db.session(), public_id)) == 2
+
+
+def test_old_counters_fold_and_the_totals_stay(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        host.save_sender(port=server.port)
+        queue(host, *(f"r{number}@example.org" for number in range(5)))
+        host.work()
+    session = host.db.session()
+    before = status_json(session, "acme")["sent"]
+    rows = session.scalar(select(func.count()).select_from(Counter))
+    assert (before, rows) == (5, 1)
+    config, engine = host.installation.config, host_engine()
+    assert roll_up(engine, config) == 0, "minutes are kept for two days"
+    with shifted(timedelta(days=3)):
+        assert roll_up(engine, config) == 1
+    with shifted(timedelta(days=config.keep_days + 3)):
+        assert roll_up(engine, config) == 1
+    session.rollback()
+    assert session.scalars(select(Counter.span)).all() == [1440]
+    assert status_json(session, "acme")["sent"] == 5
