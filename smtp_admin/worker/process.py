@@ -117,6 +117,7 @@ class WorkerProcess:
         """Send everything that is due, then return."""
         self._threads.start()
         self._schedule.run_once()
+        self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
         try:
             before: dict[int, int] = {}
             # A sender at its limit stays due; one that did not move is left alone.
