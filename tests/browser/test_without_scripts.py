@@ -40,8 +40,12 @@ def shown(page: Page, text: str, part: str = "main") -> bool:
     size = page.viewport_size
     assert found is not None
     assert size is not None
-    box = found.bounding_box()
-    return box is not None and 0 <= box["y"] < size["height"]
+    for _ in range(40):  # a page that has just come is still on its way to what the address names
+        box = found.bounding_box()
+        if box is not None and 0 <= box["y"] < size["height"]:
+            return True
+        page.wait_for_timeout(50)
+    return False
 
 
 def test_fill_in_test_and_save(page: Page, site: Site) -> None:
