@@ -31,6 +31,20 @@ class Cleaned:
             raise ValidationError(str(error)) from error
 
 
+_COMPARED = (
+    "host",
+    "port",
+    "security",
+    "username",
+    "from_email",
+    "from_name",
+    "reply_to",
+    "max_connections",
+    "max_per_hour",
+    "max_per_day",
+)
+
+
 class SenderForm(Form):
     """The settings of one sender.
 
@@ -154,6 +168,16 @@ class SenderForm(Form):
     def complaints(self) -> dict[str, list[str]]:
         """Field → sentences."""
         return {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+
+    def differences(self, sender: ResolvedSender) -> dict[str, str]:
+        """Field → what is saved, where something else was entered; for who was too late."""
+        saved = SenderForm()
+        saved.fill(sender)
+        return {
+            name: str(saved[name].data)
+            for name in _COMPARED
+            if name not in sender.locked and (self[name].data or "") != (saved[name].data or "")
+        }
 
     @property
     def typed_password(self) -> str:

@@ -173,5 +173,5 @@ def _too_late(current: ResolvedSender) -> Conflict:
     who = current.saved_by or "Somebody else"
     return Conflict(
         f"{who} saved these settings while you were editing them. Nothing was overwritten.",
-        hint="Look at what is saved now, and enter your change again.",
+        hint="What differs is marked below. Save again if yours is right.",
     )

@@ -123,7 +123,9 @@ def show_tab(
     for name, texts in complaints.items():
         if name in form and not form[name].errors:
             form[name].errors = list(texts)
+    saved_now: dict[str, str] = {}
     if isinstance(error, Conflict):
+        saved_now = form.differences(sender)
         # The next try must be made knowing what was saved meanwhile.
         form.revision.data = str(sender.revision)
     followed = None
@@ -142,6 +144,7 @@ def show_tab(
         mail_error=mail_error,
         followed=followed,
         sent=sent,
+        saved_now=saved_now,
         to=request.form.get("to") or _own_address(),
         password_age=_age(sender),
         has_keys=bool(installation().keyring),

@@ -126,3 +126,16 @@ def test_all_at_once(site: HostApp, monkeypatch: pytest.MonkeyPatch, first: bool
     site.actor = ADMIN
     revision = shown_revision(site.client.get(PAGE, headers=HTML).text)
     assert post(site.client, revision, from_name="after").status_code == 303
+
+
+def test_second_one_sees_what_differs(site: HostApp) -> None:
+    client = site.client
+    post(client, "0", from_name="start")
+    revision = shown_revision(client.get(PAGE, headers=HTML).text)
+    post(client, revision, from_name="Ada's", security="ssl")
+    page = post(client, revision, from_name="Zoe's", host="other.example").text
+    assert "Saved now: Ada&#39;s" in page
+    assert "Saved now: mail.example" in page
+    assert "Saved now: SSL/TLS" in page
+    assert page.count("Saved now:") == 3, "what is the same is not marked"
+    assert shown(page, "from_name") == "Zoe&#39;s"
