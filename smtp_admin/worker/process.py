@@ -249,6 +249,12 @@ class BellWorker(SimpleWorker):
     def unsubscribe(self) -> None:
         """Nothing was subscribed to."""
 
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log what went wrong with a bell, unless it is only that we were told to stop."""
+        if self._process_stopping.is_set():
+            raise StopRequested
+        super().handle_exception(job, *exc_info)
+
     def teardown(self) -> None:
         """Sign off at Redis, unless it does not answer: then our entry there expires."""
         try:
