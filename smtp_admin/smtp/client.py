@@ -13,6 +13,7 @@ import logging
 import ssl
 from dataclasses import dataclass
 
+from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure, Step
 from smtp_admin.smtp.redaction import Redactor
@@ -83,7 +84,7 @@ class SMTPClient:
         """
         reply = self._read("greeting")
         if not (reply.code == _READY or reply.temporary or reply.permanent):
-            raise _broken("greeting", WireGarbage())
+            raise explain.of_wire("greeting", WireGarbage())
         if reply.code != _READY:
             raise SMTPFailure(
                 "server_refused",
@@ -165,11 +166,11 @@ class SMTPClient:
         try:
             self._wire.start_tls(context, server_hostname, self._deadline())
         except (WireTimeout, WireClosed) as error:
-            raise _broken("tls", error) from error
+            raise explain.of_wire("tls", error) from error
         except ssl.SSLCertVerificationError as error:
-            raise _certificate_failure(error, server_hostname) from error
+            raise explain.of_certificate(error, server_hostname) from error
         except ssl.SSLError as error:
-            raise _tls_failure(error) from error
+            raise explain.of_handshake(error) from error
         self.extensions = {}
 
     def login(self, username: str, password: str) -> tuple[str, Reply]:
@@ -198,7 +199,7 @@ class SMTPClient:
                 reply = self._secret(_cram_md5("".join(reply.lines), username, password))
         reply = self._shown(reply)
         if reply.code != _LOGGED_IN:
-            raise _login_failure(reply)
+            raise explain.of_login(reply)
         return mechanism, reply
 
     def command(self, step: Step, line: str, *, seconds: float | None = None) -> Reply:
@@ -216,7 +217,7 @@ class SMTPClient:
         try:
             self._wire.write(data, self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
-            raise _broken(step, error) from error
+            raise explain.of_wire(step, error) from error
 
     def read(self, step: Step, *, seconds: float | None = None) -> Reply:
         """The next reply, whatever it says."""
@@ -302,7 +303,7 @@ class SMTPClient:
         try:
             reply = self._wire.read_reply(self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
-            raise _broken(step, error) from error
+            raise explain.of_wire(step, error) from error
         if log.isEnabledFor(logging.DEBUG):
             self._transcribe("S", str(reply))
         return reply
@@ -313,113 +314,6 @@ class SMTPClient:
     def _transcribe(self, who: str, line: str) -> None:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s", who, self.redact(line))
-
-
-def _broken(step: Step, error: Exception) -> SMTPFailure:
-    """What a failure of the wire means to a person."""
-    if isinstance(error, WireTimeout):
-        return SMTPFailure(
-            "timeout",
-            step,
-            "The server stopped answering.",
-            hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
-        )
-    if isinstance(error, WireGarbage):
-        return SMTPFailure(
-            "not_smtp",
-            step,
-            "What answers there is not a mail server, or a broken one.",
-            hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
-        )
-    return SMTPFailure(
-        "connection_lost",
-        step,
-        "The server closed the connection.",
-        hint=_HANG_UP.get(step, "Try again in a few minutes."),
-    )
-
-
-_SILENCE: dict[Step, str] = {
-    "greeting": "Connected, but not a word. If this is port 465, choose SSL: there the server "
-    "waits for encryption first. Otherwise a firewall may stand in between.",
-    "tls": "The server did not finish the encryption handshake. Check port and security.",
-}
-_HANG_UP: dict[Step, str] = {
-    "greeting": "It hung up before its first word. It may refuse this platform's address, or "
-    "expect encryption at once: if this is port 465, choose SSL.",
-    "tls": "It hung up during the encryption handshake. Check that port and security fit: "
-    "465 goes with SSL, 587 with STARTTLS.",
-    "auth": "It hung up during the login, as some servers do after too many failed ones.",
-}
-
-
-_EXPIRED = "The operator of the mail server must renew it."
-_TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
-_OTHER_NAME = (
-    "Use the host name that your provider documents; an alias of your own domain often leads to "
-    "the provider's server but is not in its certificate."
-)
-_SELF_SIGNED = (
-    "Install a certificate of a public authority on the mail server, or let the platform's "
-    "operator add your private one (SMTP_ADMIN_CA_FILE)."
-)
-_UNTRUSTED = (
-    "The mail server may not send its intermediate certificates, or may use a private authority "
-    "that the platform's operator can add (SMTP_ADMIN_CA_FILE)."
-)
-
-
-def _certificate_failure(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailure:
-    reason = (error.verify_message or "it cannot be checked").rstrip(".")
-    lowered = reason.lower()
-    if "expired" in lowered:
-        message, hint = "The server's certificate has expired.", _EXPIRED
-    elif "not yet valid" in lowered:
-        message, hint = "The server's certificate is not valid yet.", _TOO_EARLY
-    elif "mismatch" in lowered or "not valid for" in lowered:
-        message, hint = f"The server's certificate is for another name than {host}.", _OTHER_NAME
-    elif "self" in lowered and "signed" in lowered and "chain" not in lowered:
-        message = "The server's certificate is self-signed: nobody vouches for it."
-        hint = _SELF_SIGNED
-    else:
-        message, hint = f"The server's certificate cannot be trusted: {reason}.", _UNTRUSTED
-    return SMTPFailure("certificate_error", "certificate", message, hint=hint)
-
-
-def _tls_failure(error: ssl.SSLError) -> SMTPFailure:
-    if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
-        return SMTPFailure(
-            "tls_failed",
-            "tls",
-            "The server does not speak encryption at once on this port.",
-            hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
-        )
-    return SMTPFailure(
-        "tls_failed",
-        "tls",
-        "No encryption could be agreed with the server.",
-        hint="It may only know versions older than TLS 1.2, which are broken. Technical reason: "
-        f"{(error.reason or 'unknown').replace('_', ' ').lower()}.",
-    )
-
-
-def _login_failure(reply: Reply) -> SMTPFailure:
-    if reply.temporary:
-        return SMTPFailure(
-            "server_refused",
-            "auth",
-            "The server cannot check logins right now.",
-            hint="Nothing is wrong with the password as far as one can tell. Try again later.",
-            reply=reply,
-        )
-    return SMTPFailure(
-        "auth_failed",
-        "auth",
-        "The server refused the user name or password.",
-        hint="Check both, and for which program they are meant: Gmail, Yahoo and Outlook want an "
-        "app password, services such as SendGrid an API key.",
-        reply=reply,
-    )
 
 
 def _base64(raw: bytes) -> str:

@@ -1,0 +1,117 @@
+"""What went wrong on the wire, in words: what happened, and what to do about it."""
+
+import ssl
+
+from smtp_admin.smtp.failure import SMTPFailure, Step
+from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.wire import WireGarbage, WireTimeout
+
+
+def of_wire(step: Step, error: Exception) -> SMTPFailure:
+    """What a failure of the wire means to a person."""
+    if isinstance(error, WireTimeout):
+        return SMTPFailure(
+            "timeout",
+            step,
+            "The server stopped answering.",
+            hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
+        )
+    if isinstance(error, WireGarbage):
+        return SMTPFailure(
+            "not_smtp",
+            step,
+            "What answers there is not a mail server, or a broken one.",
+            hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
+        )
+    return SMTPFailure(
+        "connection_lost",
+        step,
+        "The server closed the connection.",
+        hint=_HANG_UP.get(step, "Try again in a few minutes."),
+    )
+
+
+_SILENCE: dict[Step, str] = {
+    "greeting": "Connected, but not a word. If this is port 465, choose SSL: there the server "
+    "waits for encryption first. Otherwise a firewall may stand in between.",
+    "tls": "The server did not finish the encryption handshake. Check port and security.",
+}
+_HANG_UP: dict[Step, str] = {
+    "greeting": "It hung up before its first word. It may refuse this platform's address, or "
+    "expect encryption at once: if this is port 465, choose SSL.",
+    "tls": "It hung up during the encryption handshake. Check that port and security fit: "
+    "465 goes with SSL, 587 with STARTTLS.",
+    "auth": "It hung up during the login, as some servers do after too many failed ones.",
+}
+
+
+_EXPIRED = "The operator of the mail server must renew it."
+_TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
+_OTHER_NAME = (
+    "Use the host name that your provider documents; an alias of your own domain often leads to "
+    "the provider's server but is not in its certificate."
+)
+_SELF_SIGNED = (
+    "Install a certificate of a public authority on the mail server, or let the platform's "
+    "operator add your private one (SMTP_ADMIN_CA_FILE)."
+)
+_UNTRUSTED = (
+    "The mail server may not send its intermediate certificates, or may use a private authority "
+    "that the platform's operator can add (SMTP_ADMIN_CA_FILE)."
+)
+
+
+def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailure:
+    """A certificate that does not prove that the server is *host*."""
+    reason = (error.verify_message or "it cannot be checked").rstrip(".")
+    lowered = reason.lower()
+    if "expired" in lowered:
+        message, hint = "The server's certificate has expired.", _EXPIRED
+    elif "not yet valid" in lowered:
+        message, hint = "The server's certificate is not valid yet.", _TOO_EARLY
+    elif "mismatch" in lowered or "not valid for" in lowered:
+        message, hint = f"The server's certificate is for another name than {host}.", _OTHER_NAME
+    elif "self" in lowered and "signed" in lowered and "chain" not in lowered:
+        message = "The server's certificate is self-signed: nobody vouches for it."
+        hint = _SELF_SIGNED
+    else:
+        message, hint = f"The server's certificate cannot be trusted: {reason}.", _UNTRUSTED
+    return SMTPFailure("certificate_error", "certificate", message, hint=hint)
+
+
+def of_handshake(error: ssl.SSLError) -> SMTPFailure:
+    """No encryption came about."""
+    if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
+        return SMTPFailure(
+            "tls_failed",
+            "tls",
+            "The server does not speak encryption at once on this port.",
+            hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
+        )
+    return SMTPFailure(
+        "tls_failed",
+        "tls",
+        "No encryption could be agreed with the server.",
+        hint="It may only know versions older than TLS 1.2, which are broken. Technical reason: "
+        f"{(error.reason or 'unknown').replace('_', ' ').lower()}.",
+    )
+
+
+def of_login(reply: Reply) -> SMTPFailure:
+    """A login that was refused, for now or for good."""
+    if reply.temporary:
+        return SMTPFailure(
+            "server_refused",
+            "auth",
+            "The server cannot check logins right now.",
+            hint="Nothing is wrong with the password as far as one can tell. Try again later.",
+            reply=reply,
+        )
+    return SMTPFailure(
+        "auth_failed",
+        "auth",
+        "The server refused the user name or password.",
+        hint="Check both, and for which program they are meant: Gmail, Yahoo and Outlook want an "
+        "app password, services such as SendGrid an API key.",
+        reply=reply,
+    )
