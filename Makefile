@@ -7,7 +7,7 @@ PORT ?= 5000
 JOBS ?= 4
 export PORT
 
-.PHONY: run test lint format dist clean
+.PHONY: run test lint format bench dist clean
 .DEFAULT_GOAL := run
 
 # One stamp per set of dependencies: a changed setup.cfg installs again.
@@ -37,6 +37,10 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Needs Postfix's smtp-sink (Debian: postfix).
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -W ignore -m benchmarks.run $(BENCH_ARGS)
 
 dist: $(VENV)/dev.stamp
 	$(BIN)/python -m build --outdir dist .

@@ -1,0 +1,1 @@
+"""How fast mail goes out, measured against peers in the same run."""
