@@ -24,6 +24,9 @@ from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
 
 _COUNT_IS_FRESH_SECONDS = 2.0
+#: The tables themselves: rows go in as they are, past the session's own bookkeeping.
+_MESSAGES: Any = Message.__table__
+_DELIVERIES: Any = Delivery.__table__
 _PUBLIC_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -101,14 +104,14 @@ def _insert(session: Session, mail: OutgoingMail) -> str:
         "idempotency_key": mail.idempotency_key,
     }
     if mail.idempotency_key is None:
-        result = session.execute(insert(Message.__table__), row)  # type: ignore[arg-type]
-        message_pk = result.inserted_primary_key[0]  # type: ignore[attr-defined]
+        result: Any = session.execute(insert(_MESSAGES), row)
+        message_pk = result.inserted_primary_key[0]
     else:
         existing = _insert_once(session, row)
         if existing.public_id != public_id:
             return str(existing.public_id)
         message_pk = existing.id
-    session.execute(insert(Delivery.__table__), _deliveries(mail, message_pk))  # type: ignore[arg-type]
+    session.execute(insert(_DELIVERIES), _deliveries(mail, message_pk))
     return public_id
 
 
@@ -131,7 +134,7 @@ def _deliveries(mail: OutgoingMail, message_pk: int) -> list[dict[str, Any]]:
 
 def _insert_once(session: Session, row: Mapping[str, Any]) -> Any:
     dialect = session.connection().dialect.name
-    table: Any = Message.__table__
+    table = _MESSAGES
     if dialect == "postgresql":
         session.execute(postgresql.insert(table).values(row).on_conflict_do_nothing())
     elif dialect == "sqlite":
