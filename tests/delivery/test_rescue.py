@@ -1,5 +1,6 @@
 """A worker was killed: what it had under way is settled by whoever comes next."""
 
+import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,11 @@ def journal_of(bench: Workbench, lane: HeldLane, batch: Batch, accepted: int) ->
     for one in batch.deliveries[:accepted]:
         journal.accepted(one.id)
     journal.close()
+    for _ in range(100):  # what was written without waiting takes a moment to arrive
+        found = read(bench.redis, lane.lease)
+        if found is not None and len(found.accepted) == accepted:
+            break
+        time.sleep(0.02)
     for _ in range(200):
         found = read(bench.redis, lane.lease)
         if found is not None and len(found.accepted) == accepted:
