@@ -49,10 +49,6 @@ def journal_of(bench: Workbench, lane: HeldLane, batch: Batch, accepted: int) ->
         if found is not None and len(found.accepted) == accepted:
             break
         time.sleep(0.02)
-    for _ in range(200):
-        found = read(bench.redis, lane.lease)
-        if found is not None and len(found.accepted) == accepted:
-            break
 
 
 def states(host: HostApp) -> dict[str, str]:
