@@ -50,12 +50,11 @@ def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lea
         accepted = held & found.accepted if found else set()
         untouched = held & found.untouched if found else set()
         unknown = held - accepted - untouched
-        mine = (Delivery.lease == lease, Delivery.state == "sending")
         if accepted:
             changed(
                 session,
                 update(Delivery)
-                .where(*mine, Delivery.id.in_(accepted))
+                .where(*ours, Delivery.id.in_(accepted))
                 .values(
                     state=states.check("sending", "sent"), lease=None, finished_at=moment,
                     last_code="", last_error="", last_reply="",
@@ -72,14 +71,14 @@ def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lea
             changed(
                 session,
                 update(Delivery)
-                .where(*mine, Delivery.id.in_(untouched))
+                .where(*ours, Delivery.id.in_(untouched))
                 .values(state=states.check("sending", "queued"), lease=None),
             )
         if unknown:
             changed(
                 session,
                 update(Delivery)
-                .where(*mine, Delivery.id.in_(unknown))
+                .where(*ours, Delivery.id.in_(unknown))
                 .values(
                     state=states.check("sending", "uncertain"),
                     lease=None,
