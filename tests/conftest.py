@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.app import ADMIN, HostApp, make_app
+from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.redis_server import RedisServer
 
@@ -55,6 +56,13 @@ def host(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
     made.actor = ADMIN
     with made.app.app_context():
         yield made
+
+
+@pytest.fixture(name="closed_port")
+def _closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections for as long as the test runs."""
+    with closed_port() as port:
+        yield port
 
 
 @pytest.fixture(autouse=True)

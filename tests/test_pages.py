@@ -11,7 +11,6 @@ from werkzeug.test import TestResponse
 
 from smtp_admin import schema
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, HostApp, TestHost
-from tests.servers import free_port
 from tests.servers.scripted import Reply, ScriptedServer
 
 HTML = {"Accept": "text/html"}
@@ -195,8 +194,10 @@ def test_notice_waits_for_a_page(site: HostApp, server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/test-connection", "/test-email"])
-def test_password_never_comes_back(site: HostApp, server: ScriptedServer, path: str) -> None:
-    for changes in ({}, {"port": free_port()}, {"port": "x"}, {"host": ""}, {"revision": 9}):
+def test_password_never_comes_back(
+    site: HostApp, server: ScriptedServer, closed_port: int, path: str
+) -> None:
+    for changes in ({}, {"port": closed_port}, {"port": "x"}, {"host": ""}, {"revision": 9}):
         data: dict[str, Any] = form(server.port) | changes
         answer = post(site, f"/partners/acme{path}", data)
         assert PASSWORD not in answer.text, changes

@@ -106,7 +106,8 @@ class Wire:
             self._sock = context.wrap_socket(plain, server_hostname=server_hostname)
         except TimeoutError as error:
             raise WireTimeout from error
-        except ssl.SSLEOFError as error:
+        # Which of the two a hang-up becomes depends on the version of Python.
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             raise WireClosed from error
         except ssl.SSLError:
             raise

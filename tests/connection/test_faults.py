@@ -7,7 +7,6 @@ import pytest
 
 from tests.connection.answers import assert_no_login, assert_no_secret, check_envelope
 from tests.connection.conftest import Ask
-from tests.servers import free_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
     Close,
@@ -54,8 +53,8 @@ def test_unknown_host(ask: Ask) -> None:
     assert "mail.no-such-name.invalid" in answer.body["error"]["message"]
 
 
-def test_closed_port(ask: Ask) -> None:
-    check_envelope(ask(free_port()), "connection_refused", "connect")
+def test_closed_port(ask: Ask, closed_port: int) -> None:
+    check_envelope(ask(closed_port), "connection_refused", "connect")
 
 
 @pytest.mark.parametrize("overall_seconds", [0.7], indirect=True)
@@ -188,10 +187,10 @@ def test_one_byte_at_a_time(ask: Ask, stage: Stage) -> None:
         "no line end", "long ehlo line", "10000 extensions",
     ],
 )  # fmt: skip
-def test_flood(ask: Ask, stage: Stage, flood: Step) -> None:
+def test_flood(ask: Ask, closed_port: int, stage: Stage, flood: Step) -> None:
     """It ends at once, with little memory, and takes little from the server."""
     with ScriptedServer(auth=ACCOUNT, behaviours={stage: flood}) as server:
-        ask(free_port())  # loads what every test needs
+        ask(closed_port)  # loads what every test needs
         gc.collect()
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()

@@ -8,7 +8,6 @@ import pytest
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.connection.answers import PASSWORD, USERNAME, Answer, assert_no_secret, check_envelope
 from tests.connection.conftest import ADDRESS
-from tests.servers import free_port
 from tests.servers.scripted import ScriptedServer
 
 ACCOUNT = (USERNAME, PASSWORD)
@@ -136,8 +135,8 @@ def test_another_partners_password_is_out_of_reach(
 # The limit
 
 
-def test_thirty_in_ten_minutes(host: HostApp) -> None:
-    asked = {"host": "127.0.0.1", "port": free_port(), "security": "none"}
+def test_thirty_in_ten_minutes(host: HostApp, closed_port: int) -> None:
+    asked = {"host": "127.0.0.1", "port": closed_port, "security": "none"}
     with ScriptedServer() as server:
         for _ in range(30):
             response = host.client.post(ADDRESS, json=asked)
@@ -153,9 +152,9 @@ def test_thirty_in_ten_minutes(host: HostApp) -> None:
         assert server.connections == 0
 
 
-def test_limit_is_each_persons_own(new_app: Any) -> None:
+def test_limit_is_each_persons_own(new_app: Any, closed_port: int) -> None:
     host: HostApp = new_app(TEST_LIMIT="1 per 1 minute")
-    asked = {"host": "127.0.0.1", "port": free_port(), "security": "none"}
+    asked = {"host": "127.0.0.1", "port": closed_port, "security": "none"}
     host.actor = ACME_ADMIN
     assert [host.client.post(ADDRESS, json=asked).status_code for _ in range(2)] == [400, 429]
     host.actor = ADMIN

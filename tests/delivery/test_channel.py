@@ -15,7 +15,6 @@ from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, attempts, deliveries, queue, sender_row
-from tests.servers import free_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
     Behaviour,
@@ -82,9 +81,9 @@ def test_a_failing_server_harms_no_mail(
     assert sender_row(host).paused_until is None
 
 
-def test_a_refused_connection_pauses(host_with_bench: HostAndBench) -> None:
+def test_a_refused_connection_pauses(host_with_bench: HostAndBench, closed_port: int) -> None:
     host, bench = host_with_bench
-    host.save_sender(port=free_port())
+    host.save_sender(port=closed_port)
     queue(host)
     bench.tick()
     (one,) = deliveries(host)
@@ -318,9 +317,9 @@ def test_every_failure_is_written_down(
 
 
 def test_one_failing_sender_pauses_alone(
-    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench, closed_port: int
 ) -> None:
-    each.save_sender(port=free_port())
+    each.save_sender(port=closed_port)
     each.save_sender("globex", port=server.port)
     queue(each, partner_id="acme")
     queue(each, partner_id="globex")

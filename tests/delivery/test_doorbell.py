@@ -12,7 +12,6 @@ from smtp_admin.delivery.doorbell import doorbell, queue_name
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import deliveries, letter, queue, sender_row
-from tests.servers import free_port
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
@@ -108,9 +107,9 @@ def test_a_bell_carries_an_id_and_nothing_else(
 
 @pytest.mark.parametrize("redis_is", ["refused", "silent"])
 def test_a_request_does_not_wait_for_redis(
-    opened: NewHost, redis: RedisServer, server: ScriptedServer, redis_is: str
+    opened: NewHost, redis: RedisServer, server: ScriptedServer, closed_port: int, redis_is: str
 ) -> None:
-    url = f"redis://127.0.0.1:{free_port()}/0" if redis_is == "refused" else redis.url
+    url = f"redis://127.0.0.1:{closed_port}/0" if redis_is == "refused" else redis.url
     host = opened(REDIS_URL=url)
     host.save_sender(port=server.port)
 

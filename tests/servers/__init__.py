@@ -10,9 +10,10 @@ import secrets
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Unavailable", "find_program", "free_port", "stop_process", "tail"]
+__all__ = ["Unavailable", "closed_port", "find_program", "free_port", "stop_process", "tail"]
 
 # Below the ports the kernel hands to outgoing connections (32768 and up on Linux): a server that
 # is stopped and started again must find its port still free.
@@ -58,6 +59,20 @@ def free_port(host: str = "127.0.0.1") -> int:
                 continue
         return port
     raise RuntimeError(f"No free port between {PORTS.start} and {PORTS.stop - 1} on {host}.")
+
+
+@contextlib.contextmanager
+def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """Give a TCP port that refuses connections, and that nobody else gets meanwhile.
+
+    A port that was merely free a moment ago may be another test's server by now.
+    """
+    with socket.socket() as held:
+        while True:
+            with contextlib.suppress(OSError):
+                held.bind((host, secrets.choice(PORTS)))
+                break
+        yield held.getsockname()[1]
 
 
 def stop_process(process: subprocess.Popen[bytes], timeout: float = 10) -> None:

@@ -324,11 +324,11 @@ def test_silent_address_leaves_time_for_the_next(full: socket.socket) -> None:
         assert time.monotonic() - began < 1
 
 
-def test_nobody_listens() -> None:
+def test_nobody_listens(closed_port: int) -> None:
     fails(
         "connection_refused",
         "connect",
-        lambda: dial(addresses("127.0.0.1"), free_port(), Deadline(2)),
+        lambda: dial(addresses("127.0.0.1"), closed_port, Deadline(2)),
     )
 
 

@@ -11,7 +11,6 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.models import Delivery, Lane
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, row_of
-from tests.servers import free_port
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import make_site, move_due_time, until
@@ -40,8 +39,10 @@ def test_mail_is_sent_at_once_and_again_after_redis_was_away(
         assert worker.alive
 
 
-def test_redis_that_never_was_there_delays_nothing_for_long(tmp_path: Path) -> None:
-    site = make_site(tmp_path, f"redis://127.0.0.1:{free_port()}/0")
+def test_redis_that_never_was_there_delays_nothing_for_long(
+    tmp_path: Path, closed_port: int
+) -> None:
+    site = make_site(tmp_path, f"redis://127.0.0.1:{closed_port}/0")
     with ScriptedServer() as server, site.opened() as host:
         host.save_sender(port=server.port)
         queue(host, *(f"r{number}@example.org" for number in range(30)))
