@@ -256,7 +256,7 @@ site = Blueprint("hosting", __name__)
 PUBLIC_PAGES = {"hosting.sign_in", "hosting.forgot_password", "hosting.reset_password"}
 
 
-@login_manager.user_loader  # type: ignore[untyped-decorator]
+@login_manager.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
 def load_user(user_id: str) -> User | None:
     """The person whom a session remembers."""
     return db.session.get(User, int(user_id))

@@ -51,6 +51,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _name(value: Any) -> str:
+    # Flask reads what an environment variable says as JSON: a name of digits arrives as a number.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
 def _words(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -96,6 +101,8 @@ def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
 
 
 def _ports(value: Any) -> frozenset[int]:
+    if isinstance(value, int):
+        value = [value]  # one number from the environment
     parts = _words(value) if isinstance(value, str) else value
     if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
         raise ValueError("must be a list of port numbers")
@@ -175,7 +182,7 @@ KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
         "all of them decrypt. `flask smtp-admin keys generate` makes one."),
     Key("REDIS_URL", "redis://127.0.0.1:6379/0", _redis_url, "The Redis that wakes the workers."),
-    Key("APP_NAME", "", _text, "What mails and pages call the app. Default: the Flask app's name."),
+    Key("APP_NAME", "", _name, "What mails and pages call the app. Default: the Flask app's name."),
     Key("LAYOUT", "smtp_admin/layout.html", _text, "The template that the pages extend; it needs "
         "the blocks `title`, `head`, `content` and `scripts`."),
     Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
@@ -203,6 +210,9 @@ KEYS: tuple[Key, ...] = (
         "as long as the one before: 30 s, 2 min, 8 min."),
     Key("KEEP_DAYS", 30, _whole(1, 3650), "Days that the texts of finished mails are kept."),
 )  # fmt: skip
+
+
+_NAMES = [key.name for key in KEYS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +258,9 @@ def read_config(mapping: Mapping[str, Any], *, app_name: str) -> Config:
     complaints = []
     for name in sorted(mapping):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            complaints.append(f"{name} is not known" + (f"; {near[0]}?" if near else "."))
+            # Without what all of them share, which would make any two look alike.
+            near = difflib.get_close_matches(name[len(PREFIX) :], _NAMES, n=1)
+            complaints.append(f"{name} is not known" + (f"; {PREFIX}{near[0]}?" if near else "."))
     values: dict[str, Any] = {}
     for name, key in known.items():
         try:

@@ -97,6 +97,14 @@ class CSRFFailed(RequestError):
     status = 400
     default = "This page was open for too long. Reload it and try again; nothing was changed."
 
+    def __init__(self, reason: str = "") -> None:
+        """*reason*: what Flask-WTF says about the token, for whoever wrote the caller."""
+        super().__init__(
+            hint=f"{reason.rstrip('.')}. A script sends the token of a page as X-CSRFToken."
+            if reason
+            else ""
+        )
+
 
 class Unauthenticated(RequestError):
     """Nobody is signed in."""

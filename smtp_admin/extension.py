@@ -179,7 +179,7 @@ def _pages(here: Installation) -> Any:
 def _values_for_pages() -> dict[str, Any]:
     config = installation().config
     return {
-        "smtp_admin_layout": config.layout,
+        "smtp_admin_layout": web.layout(),
         "smtp_admin_app_name": config.app_name,
         "smtp_admin_csrf_token": generate_csrf,
         "smtp_admin_actor": web.current_actor(),

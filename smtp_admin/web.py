@@ -16,8 +16,9 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
+from jinja2 import TemplateNotFound
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from wtforms.validators import ValidationError
 
 from smtp_admin import resources
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 #: Forms and JSON of ours are small; anything larger is not from our pages.
 MOST_REQUEST_BYTES = 256 * 1024
+_EXAMPLE = '{"host": "mail.example.com", "port": 587}'
+_OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -84,6 +87,31 @@ def visible_partners() -> list[Partner]:
     return sorted(mine, key=lambda one: one.name.casefold())
 
 
+def layout() -> str:
+    """The template that pages extend: the host's, or our own where the host's is missing.
+
+    A page without the host's dress still works; one that fails tells nobody why.
+    """
+    here = installation()
+    name = here.config.layout
+    if "layout_is_there" not in here.parts:
+        missing = _missing_template(name)
+        if missing:
+            log.error("SMTP_ADMIN_LAYOUT is %r, but there is no template %r", name, missing)
+            return _OWN_LAYOUT
+        here.parts["layout_is_there"] = True
+    return name
+
+
+def _missing_template(name: str) -> str:
+    """The name of the template that *name* lacks, itself perhaps; ``""`` if it can be used."""
+    try:
+        current_app.jinja_env.get_template(name)
+    except TemplateNotFound as error:
+        return str(error.name or name)
+    return ""
+
+
 def notify(text: str) -> None:
     """Show *text* once, on the next page of ours.
 
@@ -115,8 +143,16 @@ def read_json() -> dict[str, Any]:
         given = request.get_json()
     except RecursionError as error:
         raise InvalidInput("This JSON is nested too deeply.") from error
+    except BadRequest as error:
+        raise InvalidInput(
+            "This is not JSON.",
+            hint=f"Send an object with the fields of the form, such as {_EXAMPLE}.",
+        ) from error
     if not isinstance(given, dict):
-        raise InvalidInput("Send a JSON object with the fields of the form.")
+        raise InvalidInput(
+            "This JSON is not an object.",
+            hint=f"Send an object with the fields of the form, such as {_EXAMPLE}.",
+        )
     return given
 
 
@@ -127,7 +163,9 @@ def protect(blueprint: Blueprint) -> Blueprint:
     blueprint.before_request(_check_token)
     blueprint.before_request(_check_schema)
     blueprint.register_error_handler(SMTPAdminError, _answer_error)
-    blueprint.register_error_handler(CSRFError, lambda _: _answer_error(CSRFFailed()))
+    blueprint.register_error_handler(
+        CSRFError, lambda error: _answer_error(CSRFFailed(error.description or ""))
+    )
     blueprint.register_error_handler(HTTPException, _answer_http_error)
     blueprint.register_error_handler(DBAPIError, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
@@ -180,7 +218,7 @@ def _check_token() -> None:
     try:
         validate_csrf(token or request.form.get("csrf_token"))
     except ValidationError as error:
-        raise CSRFFailed from error
+        raise CSRFFailed(str(error)) from error
 
 
 def _check_schema() -> None:
@@ -248,6 +286,12 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
 
 def _start() -> str:
     return url_for("smtp_admin.overview")
+
+
+def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
+    # The host's own check was first: its reason may be another than ours, such as a missing
+    # Referer over HTTPS.
+    return _answer_error(CSRFFailed(error.description or ""))
 
 
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:

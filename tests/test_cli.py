@@ -202,7 +202,7 @@ def test_send_test_to_a_bad_address(site: HostApp, server: ScriptedServer, addre
 def test_send_test_without_settings(site: HostApp) -> None:
     result = run(site, "send-test", "you@else.example")
     assert result.exit_code == 1
-    assert "Save the settings first" in result.output
+    assert "No settings are saved" in result.output
 
 
 def test_connection_that_works(site: HostApp, server: ScriptedServer) -> None:
@@ -332,7 +332,7 @@ def dead(site: HostApp, server: ScriptedServer) -> str:
 def test_mail_list(site: HostApp, dead: str) -> None:
     result = run(site, "mail", "list", "--json")
     (listed,) = json.loads(result.output)
-    assert (listed["public_id"], listed["partner_id"], listed["state"]) == (dead, "acme", "dead")
+    assert (listed["id"], listed["partner_id"], listed["state"]) == (dead, "acme", "dead")
     for words, count in (
         (["--state", "dead"], 1), (["--state", "queued"], 0), (["--partner", "acme"], 1),
         (["--partner", "globex"], 0), (["--partner", ""], 0), (["--limit", "1"], 1),
@@ -356,7 +356,7 @@ def test_mail_show(site: HostApp, dead: str) -> None:
     assert "to you@else.example: dead" in result.output
     assert "[bold]nobody[/bold]" in result.output
     (shown,) = json.loads(run(site, "mail", "show", dead, "--json").output)
-    assert shown["public_id"] == dead
+    assert shown["id"] == dead
     assert len(shown["tries"]) == 1
 
 
@@ -397,3 +397,51 @@ def test_unknown_mail(site: HostApp, action: str) -> None:
 def test_prune(site: HostApp) -> None:
     result = run(site, "prune")
     assert (result.exit_code, result.output) == (0, "0 mails forgotten.\n")
+
+
+def test_errors_are_json_where_answers_are(site: HostApp) -> None:
+    for words in (["status", "--partner", "acne"], ["mail", "show", "0" * 32],
+                  ["send-test", "you@else.example"], ["test-connection"]):  # fmt: skip
+        result = run(site, *words, "--json")
+        assert result.exit_code == 1, words
+        error = json.loads(result.stdout)["error"]
+        assert error["message"] in run(site, *words).output
+    assert run(site, "db", "downgrade", "base", "--yes").exit_code == 0
+    error = json.loads(run(site, "status", "--json").stdout)["error"]
+    assert error["hint"] == "Run `flask smtp-admin db upgrade`."
+
+
+def test_mail_accepted_at_once_shows_when(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server)
+    public_id = json.loads(run(site, "send-test", "you@else.example", "--json").output)["id"]
+    assert run(site, "worker", "--burst").exit_code == 0
+    shown = run(site, "mail", "show", public_id).output
+    lines = [line.split("  ")[2:] for line in shown.splitlines()[2:]]
+    assert [words[0] for words in lines] == ["queued", "sent"]
+    assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)) == 2
+
+
+@pytest.mark.parametrize("words", [["test-connection"], ["send-test", "you@else.example"]])
+def test_a_wrong_variable_is_named(
+    new_app: Callable[..., HostApp],
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("SMTP_PORT", "seven")
+    site = new_app()
+    save(site, server)
+    result = run(site, *words)
+    assert result.exit_code == 1
+    assert "SMTP_PORT" in result.output
+    assert server.connections == 0
+
+
+def test_a_worker_names_a_wrong_variable(
+    new_app: Callable[..., HostApp],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("SMTP_PORT", "seven")
+    assert run(new_app(), "worker", "--burst").exit_code == 0
+    assert "SMTP_PORT" in caplog.text

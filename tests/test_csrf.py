@@ -171,3 +171,32 @@ def test_reading_needs_no_token(site: Site) -> None:
 def test_switched_off_by_the_host(site: Site) -> None:
     site.made.app.config["WTF_CSRF_ENABLED"] = False
     assert site.post(f"{PREFIX}/system", JSON).status_code == 303
+
+
+@pytest.mark.parametrize(("token", "reason"), [(None, "token is missing"), ("x", "is invalid")])
+def test_a_script_learns_what_is_wrong(site: Site, token: str | None, reason: str) -> None:
+    answer = site.post(f"{PREFIX}/system/test-connection", JSON, token)
+    hint = answer.get_json()["error"]["hint"]
+    assert reason in hint
+    assert "X-CSRFToken" in hint
+
+
+def test_the_hosts_check_over_https_names_the_referer(new_app: Callable[..., HostApp]) -> None:
+    made = new_app()
+    CSRFProtect(made.app)
+    with ScriptedServer() as server:
+        site = Site(made, server)
+        address = f"{PREFIX}/partners/acme/test-connection"
+        given = {"host": "127.0.0.1", "port": server.port, "security": "none"}
+        headers = {"X-CSRFToken": site.token}
+        answer = site.client.post(
+            address, json=given, headers=headers, base_url="https://localhost"
+        )
+        assert answer.status_code == 400
+        assert "referrer" in answer.get_json()["error"]["hint"]
+        headers["Referer"] = "https://localhost/"
+        made.client.get(f"{PREFIX}/", base_url="https://localhost")
+        answer = site.client.post(
+            address, json=given, headers=headers, base_url="https://localhost"
+        )
+        assert answer.get_json()["ok"] is True

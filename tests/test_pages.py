@@ -394,3 +394,14 @@ def test_other_prefix(new_app: Callable[..., HostApp]) -> None:
     page = site.client.get("/deep/mail/partners/acme", headers=HTML).text
     assert 'action="/deep/mail/partners/acme"' in page
     assert "/smtp-admin/" not in page
+
+
+def test_a_missing_layout_is_named_and_pages_work(
+    new_app: Callable[..., HostApp], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = new_app(LAYOUT="host/layuot.html")
+    site.actor = ADMIN
+    answer = site.client.get(f"{PREFIX}/partners/acme", headers=HTML)
+    assert answer.status_code == 200
+    assert 'name="host"' in answer.text
+    assert "SMTP_ADMIN_LAYOUT is 'host/layuot.html'" in caplog.text

@@ -86,7 +86,7 @@ def test_the_systems_sender_is_there_from_the_start(engine: Engine) -> None:
         assert [tuple(row) for row in rows] == [(1, "")]
         for partner_id in ("acme", "ACME"):
             values = {"partner_id": partner_id, "current_revision": 0}
-            connection.execute(Sender.__table__.insert().values(values))  # type: ignore[attr-defined]
+            connection.execute(Sender.__table__.insert().values(values))  # type: ignore[attr-defined]  # a Table
         assert len(connection.execute(select(Sender.id)).all()) == 3
 
 

@@ -1,6 +1,8 @@
 """``mail list|show|retry|cancel``."""
 
 from dataclasses import asdict
+from datetime import datetime
+from typing import Any
 
 import click
 
@@ -29,7 +31,7 @@ def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) 
     chosen = next((one for one in STATES if one == state), None)
     found = actions.list_mail(session(), partner_id=partner_id, state=chosen, limit=limit)
     if as_json:
-        show_json([asdict(one) for one in found])
+        show_json([_as_dict(one) for one in found])
         return
     if not found:
         click.echo("No mail.")
@@ -37,9 +39,20 @@ def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) 
     for one in found:
         # One line each, the id whole and first, so that it can be cut out and passed on.
         partner = one.partner_id or "system"
-        click.echo(f"{one.public_id}  {one.state:<10}  {partner}  {one.recipient}  {one.subject}")
+        words = (one.public_id, f"{one.state:<10}", _at(one.created_at), partner, one.recipient)
+        click.echo("  ".join((*words, one.subject)))
         if one.last_error:
             click.echo(f"    {one.last_error}")
+
+
+def _as_dict(one: actions.Listed) -> dict[str, Any]:
+    """One delivery for a script, with the name that the API gives the id."""
+    fields = asdict(one)
+    return {"id": fields.pop("public_id"), **fields}
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @mail.command(help="Show one mail with its attempts.\n\nExample: flask smtp-admin mail show ID")
@@ -50,18 +63,21 @@ def show(public_id: str, as_json: bool) -> None:
     found = actions.show_mail(session(), public_id)
     if as_json:
         show_json([
-            asdict(one) | {"tries": [{"at": a.at, "verdict": a.verdict, "error": a.error,
+            _as_dict(one) | {"tries": [{"at": a.at, "verdict": a.verdict, "error": a.error,
                                       "reply": a.reply} for a in attempts]}
             for one, attempts in found
         ])  # fmt: skip
         return
     for one, attempts in found:
-        click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}, queued {one.created_at:%c}")
+        click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}")
+        click.echo(f"  {_at(one.created_at)}  queued")
         if one.fallback_reason:
             click.echo(f"  by the system's sender, because: {one.fallback_reason}")
         for attempt in attempts:
             words = f"{attempt.error} {attempt.reply}".strip()
-            click.echo(f"  {attempt.at:%Y-%m-%d %H:%M:%S} UTC  {attempt.verdict}  {words}")
+            click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
+        if one.finished_at is not None and not attempts:
+            click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
 
 
 @mail.command(help="Queue dead letters once more.\n\nExample: flask smtp-admin mail retry ID ID")

@@ -1,41 +1,75 @@
 """The group itself, and how every command fails: a sentence, never a traceback."""
 
 import json
-from typing import Any
+from typing import IO, Any
 
 import click
-from flask.cli import AppGroup
-from sqlalchemy.exc import DBAPIError
+from flask.cli import AppGroup, ScriptInfo
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from smtp_admin.errors import NotFound, SMTPAdminError
+from smtp_admin import schema
+from smtp_admin.database import host_engine
+from smtp_admin.errors import NotFound, SetupError, SMTPAdminError, Unavailable
 from smtp_admin.installation import installation
+from smtp_admin.web import envelope
 
 
 class CommandGroup(AppGroup):
     """Turns the errors of a person or an installation into a message and exit status 1."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether the answer is for a script, which then gets its errors as JSON too."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except SMTPAdminError as error:
-            raise _Failed(error.message, error.hint, getattr(error, "fields", {})) from error
+            raise _Failed(error, as_json=ctx.meta[_AS_JSON]) from error
         except DBAPIError as error:
-            raise _Failed(
-                f"The database cannot be used ({type(error.orig).__name__}).",
-                "Check SQLALCHEMY_DATABASE_URI, and run `flask smtp-admin db upgrade`.",
-                {},
-            ) from error
+            with ctx.ensure_object(ScriptInfo).load_app().app_context():
+                explained = _explained(error)
+            raise _Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
+
+
+_AS_JSON = "smtp_admin.as_json"
+
+
+def _explained(error: DBAPIError) -> SMTPAdminError:
+    """What a failing database means: most often that the tables are not there yet."""
+    try:
+        schema.check(host_engine())
+    except SetupError as missing:
+        return missing
+    except SQLAlchemyError:
+        pass  # it is away altogether
+    return Unavailable(
+        f"The database cannot be used ({type(error.orig).__name__}).",
+        hint="Check SQLALCHEMY_DATABASE_URI, and whether the database runs.",
+    )
 
 
 class _Failed(click.ClickException):
     exit_code = 1
 
-    def __init__(self, message: str, hint: str, fields: Any) -> None:
-        lines = [message, *(f"  {name}: {' '.join(texts)}" for name, texts in fields.items())]
-        if hint:
-            lines.append(hint)
+    def __init__(self, error: SMTPAdminError, *, as_json: bool) -> None:
+        fields = getattr(error, "fields", {})
+        lines = [
+            error.message,
+            *(f"  {name}: {' '.join(texts)}" for name, texts in fields.items()),
+            *([error.hint] if error.hint else []),
+        ]
         super().__init__("\n".join(lines))
+        self._json = envelope(error) if as_json else None
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Tell the person on standard error, or the script on standard output."""
+        if self._json is None:
+            super().show(file)
+        else:
+            show_json(self._json)
 
 
 def known_partner(partner_id: str | None) -> None:

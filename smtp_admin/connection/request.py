@@ -97,7 +97,7 @@ class _Reader:
         elif isinstance(value, int) and not isinstance(value, bool):
             value = str(value) if value.bit_length() < _MOST_BITS else "-"
         if not isinstance(value, str):
-            self.problems[name] = ["This must be text."]
+            self.problems[name] = ["Send text or a whole number."]
             return None
         try:
             return read(value)

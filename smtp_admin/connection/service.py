@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import read_request
-from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.settings.sender import load_sender
@@ -33,12 +32,8 @@ def test_connection(
     """
     here = installation()
     sender = load_sender(session, partner_id)
-    if sender.problems:
-        # What would be tested is not what would be sent with, because nothing would be.
-        raise InvalidInput(
-            "A variable of the environment cannot be used: " + " ".join(sender.problems),
-            hint="Correct it where the app is started, and start the app again.",
-        )
+    # What would be tested is not what would be sent with, because nothing would be.
+    sender.refuse_problems()
     request = read_request(given, sender, here.keyring)
     check_rate(session, actor, "connection.tested", here.config.test_limit)
     to = request.destination

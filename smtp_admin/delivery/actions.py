@@ -32,6 +32,7 @@ class Listed:
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
+    finished_at: datetime | None
     last_error: str
     last_reply: str
     fallback_reason: str
@@ -156,6 +157,7 @@ def _listed() -> Any:
         Delivery.attempts,
         Delivery.created_at,
         Delivery.next_attempt_at,
+        Delivery.finished_at,
         Delivery.last_error,
         Delivery.last_reply,
         Delivery.fallback_reason,

@@ -62,7 +62,7 @@ class Doorbell:
         except (RedisError, OSError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             log.warning(
-                "Redis is away (%s); mail is queued and goes out when it is back",
+                "Redis is away (%s): no bell rings; workers find the mail within ten seconds",
                 type(error).__name__,
             )
             return False

@@ -96,6 +96,15 @@ def render_for(
     return content, message_id
 
 
+def _check_partner(partner_id: str) -> None:
+    """Whether mail in the system's name may stand in for this partner's: only if there is one."""
+    if installation().host.partner(partner_id) is None:
+        raise MessageError(
+            f"There is no partner {partner_id[:100]!r}, so the mail was not queued.",
+            hint="Host.partner() did not find it. The system's own mail has no partner_id.",
+        )
+
+
 def _queue(
     session: Session,
     type_: EmailType,
@@ -106,6 +115,8 @@ def _queue(
     send_at: datetime | None,
     expires_at: datetime | None,
 ) -> str:
+    if not isinstance(partner_id, str):
+        raise MessageError('A partner_id is text; "" stands for the system.')
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _LONGEST_KEY:
         raise MessageError("An idempotency key has 1 to 200 characters.")
     for moment in (send_at, expires_at):
@@ -115,6 +126,8 @@ def _queue(
         raise MessageError("A mail cannot expire before it is to be sent.")
     with session.no_autoflush:
         sender = sender_for_mail(session, partner_id)
+        if sender.partner_id != partner_id:
+            _check_partner(partner_id)
     recipients = mime.recipients_of(message)
     content, message_id = render_for(sender, message)
     priority = PRIORITIES[type_.priority]

@@ -43,13 +43,19 @@ def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) ->
     """Queue a test mail from the saved settings of *partner_id*; the caller commits.
 
     Raises:
-        InvalidInput: the address cannot be used, or nothing was saved yet.
+        InvalidInput: the address cannot be used, nothing was saved yet, or a variable of the
+            environment is wrong.
         RateLimited: this person sends too many.
     """
     recipient = _recipient(session, to, actor)
     sender = load_sender(session, partner_id)
+    sender.refuse_problems()
     if not sender.configured:
-        raise InvalidInput("Save the settings first, or enter them and send without saving.")
+        raise InvalidInput(
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page and save, or send the test mail from there with what "
+            "is entered.",
+        )
     record(session, actor, partner_id, _action(recipient, actor), recipient)
     config = installation().config
     public_id = service.send(

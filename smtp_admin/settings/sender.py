@@ -58,6 +58,18 @@ class ResolvedSender:
         """Whether a password is stored, or comes from the environment."""
         return self._sealed is not None or self._given_password is not None
 
+    def refuse_problems(self) -> None:
+        """Return if what the environment says about this sender can be used.
+
+        Raises:
+            InvalidInput: with the names of the variables.
+        """
+        if self.problems:
+            raise InvalidInput(
+                "A variable of the environment cannot be used: " + " ".join(self.problems),
+                hint="Correct it where the app is started, and start the app again.",
+            )
+
     def password_for(self, destination: Destination, keyring: Keyring, typed: str = "") -> str:
         """The password that may be sent to *destination*: the one place that decides it.
 

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import Engine
 
 from smtp_admin import schema
-from smtp_admin.database import host_engine, transaction, worker_engine
+from smtp_admin.database import SYSTEM, host_engine, transaction, worker_engine
 from smtp_admin.delivery.adoption import adopt_strays
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import Bench
@@ -30,6 +30,7 @@ from smtp_admin.delivery.rescue import rescue
 from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.settings.sender import overrides_for
 from smtp_admin.settings.service import forget_pause_of_environment
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Transport
@@ -69,6 +70,8 @@ class WorkerProcess:
             connect_args=host_options.get("connect_args"),
         )
         schema.check(self._engine)
+        for problem in overrides_for(SYSTEM).problems:
+            log.error("the system's sender cannot be used: %s", problem)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
         self._queue = queue_name(host_engine())

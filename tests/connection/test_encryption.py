@@ -7,7 +7,7 @@ import pytest
 from tests.connection.answers import PASSWORD, USERNAME, assert_no_login, check_envelope
 from tests.connection.conftest import Ask
 from tests.servers.certificates import CertificateFactory
-from tests.servers.scripted import InjectAfterStarttls, Raw, Reply, ScriptedServer, Step
+from tests.servers.scripted import InjectAfterStarttls, Raw, Reply, ScriptedServer, Stage, Step
 
 ACCOUNT = (USERNAME, PASSWORD)
 MODES = pytest.mark.parametrize("security", ["ssl", "tls"])
@@ -67,8 +67,8 @@ def test_starttls_refused(ask: Ask, certificates: CertificateFactory, refusal: R
 def test_injected_after_starttls(ask: Ask, certificates: CertificateFactory, extra: bytes) -> None:
     """CVE-2011-0411 from the client's side: such a connection is not used at all."""
     context = certificates.server_context(certificates.valid())
-    behaviours: dict[str, Step] = {"starttls": InjectAfterStarttls(extra)}
-    with ScriptedServer(starttls=context, auth=ACCOUNT, behaviours=behaviours) as server:  # type: ignore[arg-type]
+    behaviours: dict[Stage, Step] = {"starttls": InjectAfterStarttls(extra)}
+    with ScriptedServer(starttls=context, auth=ACCOUNT, behaviours=behaviours) as server:
         check_envelope(ask(server, security="tls"), "tls_failed", "starttls")
         assert_no_login(server)
         assert not server.sessions[0].used_tls

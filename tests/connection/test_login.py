@@ -14,7 +14,7 @@ from tests.connection.answers import (
 )
 from tests.connection.conftest import Ask
 from tests.servers.certificates import CertificateFactory
-from tests.servers.scripted import Custom, Raw, Reply, ScriptedServer, Session, Stage
+from tests.servers.scripted import Custom, Raw, Reply, ScriptedServer, Session, Stage, Step
 
 ACCOUNT = (USERNAME, PASSWORD)
 
@@ -80,8 +80,8 @@ def test_login_offered_before_encryption_does_not_count(
 ) -> None:
     """What was said in plain text may be anybody's: it is asked again (RFC 3207)."""
     context = certificates.server_context(certificates.valid())
-    behaviours = {"ehlo": Reply("250-localhost\n250-STARTTLS\n250 AUTH PLAIN")}
-    with ScriptedServer(starttls=context, behaviours=behaviours) as server:  # type: ignore[arg-type]
+    behaviours: dict[Stage, Step] = {"ehlo": Reply("250-localhost\n250-STARTTLS\n250 AUTH PLAIN")}
+    with ScriptedServer(starttls=context, behaviours=behaviours) as server:
         check_envelope(ask(server, security="tls"), "auth_not_offered", "auth")
         assert_no_login(server)
 
@@ -205,8 +205,8 @@ def refused(ask: Ask, server: ScriptedServer, caplog: pytest.LogCaptureFixture) 
 def test_echoed_login(
     ask: Ask, caplog: pytest.LogCaptureFixture, method: str, decoded: bool, lines: int
 ) -> None:
-    behaviours = {"auth": echo(decoded=decoded, lines=lines)}
-    with ScriptedServer(auth=ACCOUNT, auth_methods=(method,), behaviours=behaviours) as server:  # type: ignore[arg-type]
+    behaviours: dict[Stage, Step] = {"auth": echo(decoded=decoded, lines=lines)}
+    with ScriptedServer(auth=ACCOUNT, auth_methods=(method,), behaviours=behaviours) as server:
         answer = refused(ask, server, caplog)
         assert "*****" in answer.body["error"]["reply"]["text"]
 

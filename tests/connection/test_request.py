@@ -4,14 +4,14 @@ import gzip
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.app import HostApp
+from tests.app import ADMIN, HostApp
 from tests.connection.answers import PASSWORD, USERNAME, Answer, assert_no_secret, check_envelope
 from tests.connection.conftest import ADDRESS, Ask
 from tests.servers.scripted import ScriptedServer
@@ -308,3 +308,30 @@ def test_never_an_error_of_ours(tested_host: HostApp, fields: dict[str, Any]) ->
     response = tested_host.client.post(ADDRESS, json={**fields, "port": 0})
     assert response.status_code == 400
     assert response.get_json()["error"]["code"] in {"invalid_input", "missing_host"}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_wrong_variable_of_the_environment_stops_the_test(
+    new_app: Callable[..., HostApp],
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    as_json: bool,
+) -> None:
+    """What would be tested is not what would be sent with, because nothing would be."""
+    monkeypatch.setenv("SMTP_SECURITY", "both")
+    made = new_app()
+    made.actor = ADMIN
+    given = {"host": "127.0.0.1", "port": server.port, "security": "none"}
+    address = "/smtp-admin/system/test-connection"
+    before = server.connections
+    if as_json:
+        answer = made.client.post(address, json=given)
+        assert answer.get_json()["error"]["code"] == "invalid_input"
+    else:
+        answer = made.client.post(address, data=given, headers={"Accept": "text/html"})
+    assert answer.status_code == 400
+    assert "SMTP_SECURITY" in answer.text
+    assert server.connections == before
+    # It is the system's sender alone that the environment speaks of.
+    answer = made.client.post("/smtp-admin/partners/acme/test-connection", json=given)
+    assert answer.get_json()["ok"] is True

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -275,3 +276,12 @@ def test_times_are_the_databases(each: HostApp) -> None:
     session = each.db.session()
     raw = session.scalar(text("SELECT created_at FROM smtp_admin_delivery"))
     assert raw is not None
+
+
+@pytest.mark.parametrize("partner_id", ["acne", None, 7, "x" * 500])
+def test_mail_of_no_partner_is_refused(each: HostApp, partner_id: Any) -> None:
+    """Else a mistyped partner's mail would go out in the system's name."""
+    with pytest.raises(MessageError, match="partner"):
+        each.plugin.send_message(letter(), partner_id=partner_id)
+    each.db.session.commit()
+    assert not deliveries(each)

@@ -90,7 +90,7 @@ def test_burst_sends_what_is_due_and_ends(tmp_path: Path, redis: RedisServer) ->
     with ScriptedServer() as server, site.opened() as host:
         host.save_sender(port=server.port)
         queue(host, *(f"r{number}@example.org" for number in range(25)))
-        queue(host, partner_id="nobody sends for them")
+        queue(host, partner_id="globex")
         with site.worker("--burst", "--concurrency", "2") as worker:
             assert worker.wait(20) == 0
         assert states(host) == {"sent": 25, "queued": 1}
