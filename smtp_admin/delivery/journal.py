@@ -23,12 +23,19 @@ def _key(lease: str) -> str:
     return f"smtp_admin:journal:{lease}"
 
 
+def _bulk(*words: bytes) -> bytes:
+    """*words* as Redis reads them."""
+    return b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
 class Journal:
     """Where one lane writes; used by one thread."""
 
     def __init__(self, redis: Redis, lease: str) -> None:
         self._redis = redis
         self._key = _key(lease)
+        #: The beginning of every entry's command; only the entry itself differs.
+        self._rpush = b"*3\r\n" + _bulk(b"RPUSH", self._key.encode("ascii"))
         self._connection: Any = None
         self._socket: Any = None
 
@@ -47,11 +54,11 @@ class Journal:
 
     def accepted(self, delivery_id: int) -> None:
         """The server took it."""
-        self._write("RPUSH", self._key, f"a:{delivery_id}")
+        self._push(b"a:%d" % delivery_id)
 
     def settled(self, delivery_id: int) -> None:
         """It was not taken, and nothing of it is under way any more."""
-        self._write("RPUSH", self._key, f"s:{delivery_id}")
+        self._push(b"s:%d" % delivery_id)
 
     def finish(self) -> None:
         """Everything is committed."""
@@ -74,14 +81,19 @@ class Journal:
         self._connection = connection
         self._socket = connection._sock
 
+    def _push(self, entry: bytes) -> None:
+        self._send(b"%s$%d\r\n%s\r\n" % (self._rpush, len(entry), entry))
+
     def _write(self, *words: object) -> None:
+        encoded = [str(word).encode("ascii") for word in words]
+        self._send(b"*%d\r\n%s" % (len(encoded), _bulk(*encoded)))
+
+    def _send(self, command: bytes) -> None:
         if self._socket is None:
             return
-        encoded = [str(word).encode("ascii") for word in words]
-        parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
         try:
             # Redis's own wire format, past the client: it would read an answer for each write.
-            self._socket.sendall(b"*%d\r\n%s" % (len(encoded), parts))
+            self._socket.sendall(command)
         except OSError:
             log.warning("Redis went away: results are committed one by one")
             self.close()

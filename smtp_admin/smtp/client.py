@@ -301,7 +301,8 @@ class SMTPClient:
     def _read_raw(self, step: Step, seconds: float | None = None) -> Reply:
         """A reply as it came: a password such as "AUTH" must not make a riddle of it."""
         try:
-            reply = self._wire.read_reply(self._deadline(seconds))
+            # Pipelined replies come together: most need no waiting, and so no deadline.
+            reply = self._wire.reply_at_hand() or self._wire.read_reply(self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
             raise explain.of_wire(step, error) from error
         if log.isEnabledFor(logging.DEBUG):

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from contextlib import suppress
+from functools import lru_cache
 
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.redaction import printable
@@ -19,6 +20,7 @@ _CHUNK = 64 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 _LOOK_AGAIN_SECONDS = 1.0
 _BEGINNING = re.compile(rb"\Z|[2-5](\Z|[0-9](\Z|[0-9](\Z|[ \r\n-])))")
+_SHORTEST_REPLY, _SPACE = len(b"250 "), ord(" ")
 _LINE = re.compile(rb"([23][0-5][0-9]|[45][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 
 
@@ -32,6 +34,15 @@ class WireTimeout(Exception):
 
 class WireGarbage(Exception):
     """What came is no SMTP reply; its text is not kept, because it may be another service's."""
+
+
+@lru_cache(maxsize=64)
+def _one_line(line: bytes) -> Reply | None:
+    """*line* as a whole reply, or ``None``; remembered, because servers say the same each time."""
+    found = _LINE.fullmatch(line.rstrip(b"\r\n"))
+    if found is None:
+        return None
+    return Reply(int(found[1]), (printable((found[3] or b"").decode("utf-8", "replace")),))
 
 
 class Wire:
@@ -133,6 +144,17 @@ class Wire:
                 raise WireClosed from error
             view = view[sent:]
             self.unsent = len(view)
+
+    def reply_at_hand(self) -> Reply | None:
+        """The next reply if all of it has come already, in one line; nothing is waited for."""
+        end = self._buffer.find(b"\n")
+        if not _SHORTEST_REPLY <= end < _MAX_REPLY_BYTES or self._buffer[3] != _SPACE:
+            return None
+        line = bytes(self._buffer[: end + 1])
+        reply = _one_line(line)
+        if reply is not None:
+            del self._buffer[: end + 1]
+        return reply
 
     def read_reply(self, deadline: Deadline) -> Reply:
         """The next reply, all of its lines.
