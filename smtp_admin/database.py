@@ -10,12 +10,17 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
+    ColumnElement,
+    Connection,
     DateTime,
     Dialect,
     Engine,
     Integer,
     MetaData,
+    any_,
+    bindparam,
     create_engine,
     event,
     select,
@@ -142,6 +147,19 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def is_one_of(column: Any, parameter: str, dialect: str) -> ColumnElement[bool]:
+    """Whether *column* is among the ids of the list that is bound to *parameter*.
+
+    One array on PostgreSQL: a statement with a hundred parameters would be taken apart and
+    planned anew each time.
+    """
+    if dialect == "postgresql":
+        listed: ColumnElement[bool] = column == any_(bindparam(parameter, type_=ARRAY(BigInteger)))
+        return listed
+    among: ColumnElement[bool] = column.in_(bindparam(parameter, expanding=True))
+    return among
+
+
 #: Two transactions got in each other's way, and this one was chosen to begin again:
 #: MariaDB's 1205 and 1213, PostgreSQL's 40001 and 40P01.
 _CONTENTION = {1205, 1213, "40001", "40P01"}
@@ -155,7 +173,7 @@ def is_contention(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Session]:
+def transaction(database: Engine | Connection) -> Iterator[Session]:
     """A short transaction of our own, committed at the end, rolled back on any error."""
-    with Session(engine, expire_on_commit=False) as own, own.begin():
+    with Session(database, expire_on_commit=False) as own, own.begin():
         yield own

@@ -7,18 +7,19 @@ been sent is never again simply ``queued``.
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, func, or_, select, type_coerce, update
+from sqlalchemy import Connection, Engine, any_, bindparam, func, or_, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import sql_now
-from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, transaction
-from smtp_admin.delivery import lanes, states
+from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, is_one_of, transaction
+from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
-from smtp_admin.delivery.models import BULK, URGENT, Delivery, Message
+from smtp_admin.delivery.models import BULK, URGENT, Delivery, Lane, Message
 from smtp_admin.settings.models import Sender
 from smtp_admin.settings.sender import ResolvedSender, resolve
 
@@ -32,7 +33,6 @@ class Claimed:
     public_id: str
     partner_id: str
     recipient: str
-    priority: int
     attempts: int
     releases: int
     uncertains: int
@@ -65,10 +65,12 @@ class Batch:
 
 _SENDER = (
     select(Sender, type_coerce(sql_now(), UTCDateTime()).label("moment"))
-    .where(Sender.id == bindparam("sender_id"))
-    # The sender's row is the lock under which limits are counted.
-    # Not the key itself: a host's open transaction that queued mail must hold nobody up.
-    .with_for_update(of=Sender, key_share=True)
+    .join(Lane, Lane.sender_id == Sender.id)
+    .where(Lane.id == bindparam("lane"), Lane.lease == bindparam("our_lease"))
+    # The sender's row is the lock under which limits are counted; the lane's keeps a rescuer
+    # from taking it for abandoned meanwhile.
+    # Not the keys themselves: a host's open transaction that queued mail must hold nobody up.
+    .with_for_update(of=(Sender, Lane), key_share=True)
 )
 _ORDER = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
 _DUE = (
@@ -83,48 +85,65 @@ _DUE = (
     .order_by(*_ORDER)
     .limit(bindparam("most"))
 )
-_MESSAGES = (
-    select(
-        Delivery.id,
-        Delivery.message_id.label("message_pk"),
-        Message.public_id,
-        Delivery.partner_id,
-        Delivery.recipient,
-        Delivery.priority,
-        Delivery.attempts,
-        Delivery.releases,
-        Delivery.uncertains,
-        Delivery.created_at,
-        Message.content,
-        Message.message_id,
-        Message.from_email,
-        Message.sensitive,
-        Message.on_uncertain,
-    )
-    .join(Message, Message.id == Delivery.message_id)
-    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+#: In the order of the fields of :class:`Claimed`.
+_CLAIMED = (
+    Delivery.id,
+    Delivery.message_id,
+    Message.public_id,
+    Delivery.partner_id,
+    Delivery.recipient,
+    Delivery.attempts,
+    Delivery.releases,
+    Delivery.uncertains,
+    Delivery.created_at,
+    Message.content,
+    Message.message_id,
+    Message.from_email,
+    Message.sensitive,
+    Message.on_uncertain,
 )
 
 
-def _take(condition: Any) -> Any:
+@lru_cache
+def _messages(dialect: str) -> Any:
+    return (
+        select(*_CLAIMED)
+        .join(Message, Message.id == Delivery.message_id)
+        .where(is_one_of(Delivery.id, "ids", dialect))
+    )
+
+
+@lru_cache
+def _sizes(dialect: str) -> Any:
+    return (
+        select(Delivery.id, Message.size)
+        .join(Message, Message.id == Delivery.message_id)
+        .where(is_one_of(Delivery.id, "ids", dialect))
+    )
+
+
+def _take(*conditions: Any) -> Any:
     return (
         update(Delivery)
-        .where(condition, Delivery.state == "queued")
+        .where(*conditions)
         .values(state=states.check("queued", "sending"), lease=bindparam("new_lease"))
         .execution_options(synchronize_session=False)
     )
 
 
+_IS_QUEUED = Delivery.state == "queued"
 _TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
 
 
 def _takes(due: Any) -> dict[str, Any]:
     # Materialized, because a subquery with a lock may be run again for every row, and then takes
-    # more than its limit.
+    # more than its limit. As an array, because a planner without fresh statistics would compare
+    # every waiting row with every locked one.
     locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
+    ids: Any = func.array(select(locked.c.id).scalar_subquery())
     return {
-        "sqlite": _take(Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
-        "postgresql": _take(Delivery.id.in_(select(locked.c.id))).returning(*_TAKEN),
+        "sqlite": _take(_IS_QUEUED, Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
+        "postgresql": _take(Delivery.id == any_(ids)).returning(*_TAKEN),
     }
 
 
@@ -133,6 +152,14 @@ _TAKE, _TAKE_OF_PARTNER = _takes(_DUE), _takes(_DUE_OF_PARTNER)
 # MariaDB cannot update through a limited subquery: the rows are locked first, then taken.
 _LOCK_DUE = _DUE.with_for_update(skip_locked=True)
 _LOCK_DUE_OF_PARTNER = _DUE_OF_PARTNER.with_for_update(skip_locked=True)
+#: So many bytes of mail are held at once; a single larger one is held all the same.
+_MOST_BYTES = 8 * 1024 * 1024
+_RETURN_THESE = (
+    update(Delivery)
+    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    .values(state=states.check("sending", "queued"), lease=None)
+    .execution_options(synchronize_session=False)
+)
 _FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(
     Delivery.sender_id == bindparam("lane_sender"),
     Delivery.state == "queued",
@@ -144,11 +171,14 @@ _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
 _turn: dict[int, str] = {}
-_TAKE_THESE = _take(Delivery.id.in_(bindparam("ids", expanding=True)))
+_TAKE_THESE = _take(_IS_QUEUED, Delivery.id.in_(bindparam("ids", expanding=True)))
 
 
 def claim(
-    engine: Engine, lane: HeldLane, size: int, known: dict[int, ResolvedSender] | None = None
+    database: Engine | Connection,
+    lane: HeldLane,
+    size: int,
+    known: dict[int, ResolvedSender] | None = None,
 ) -> Batch | None:
     """Up to *size* due deliveries of the lane's sender, most urgent first.
 
@@ -161,7 +191,7 @@ def claim(
     """
     for _ in range(_TRIES):
         try:
-            return _claim_once(engine, lane, size, known if known is not None else {})
+            return _claim_once(database, lane, size, known if known is not None else {})
         except DBAPIError as error:
             if not is_contention(error):
                 raise
@@ -169,11 +199,11 @@ def claim(
 
 
 def _claim_once(
-    engine: Engine, lane: HeldLane, size: int, known: dict[int, ResolvedSender]
+    database: Engine | Connection, lane: HeldLane, size: int, known: dict[int, ResolvedSender]
 ) -> Batch | None:
-    with transaction(engine) as session:
-        row = session.execute(_SENDER, {"sender_id": lane.sender_id}).first()
-        if row is None or not lanes.beat(session, lane, row.moment):
+    with transaction(database) as session:
+        row = session.execute(_SENDER, {"lane": lane.lane_id, "our_lease": lane.lease}).first()
+        if row is None:
             return None
         moment: datetime = row.moment
         sender = _resolve(session, row[0], known)
@@ -184,7 +214,7 @@ def _claim_once(
         claimed = _claim_allowed(session, lane, sender, moment, size)
         if not claimed:
             return None
-        return Batch(sender, _load(session, claimed), moment)
+        return Batch(sender, _load(session, _no_larger(session, claimed)), moment)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:
@@ -288,13 +318,29 @@ def _claim(
     statement = take.get(session.connection().dialect.name)
     if statement is None:
         ids = list(session.scalars(lock, due))
-        if ids:
-            session.execute(_TAKE_THESE, {"ids": ids, "new_lease": lane.lease})
+        if not ids:
+            return []
+        session.execute(_TAKE_THESE, {"ids": ids, "new_lease": lane.lease})
         return ids
     rows = session.execute(statement, due | {"new_lease": lane.lease}).all()
-    return [row.id for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
+    return [row[0] for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
+
+
+def _no_larger(session: Session, claimed: list[int]) -> list[int]:
+    """The first of *claimed* whose mails may be held in memory together; the others go back."""
+    statement = _sizes(session.connection().dialect.name)
+    sizes = {row[0]: row[1] for row in session.execute(statement, {"ids": claimed})}
+    total, count = 0, 0
+    for one in claimed:
+        total += sizes[one]
+        if count and total > _MOST_BYTES:
+            session.execute(_RETURN_THESE, {"ids": claimed[count:]})
+            break
+        count += 1
+    return claimed[:count]
 
 
 def _load(session: Session, ids: list[int]) -> list[Claimed]:
-    by_id = {row.id: Claimed(**row._mapping) for row in session.execute(_MESSAGES, {"ids": ids})}
+    statement = _messages(session.connection().dialect.name)
+    by_id = {row[0]: Claimed(*row) for row in session.execute(statement, {"ids": ids})}
     return [by_id[one] for one in ids]

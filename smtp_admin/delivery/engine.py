@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from flask import Flask
 from redis import Redis
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from smtp_admin import signals
@@ -73,41 +73,54 @@ class Bench:
 
 def work_lane(bench: Bench, sender_id: int) -> bool:
     """Send what is due for *sender_id* for one time slice; whether more may be due."""
+    began = time.monotonic()
     lane = lanes.acquire(bench.engine, sender_id, bench.worker)
     if lane is None:
         return False
-    work = _LaneWork(bench, lane)
-    try:
-        with _heartbeat(bench.engine, lane):
+    # One connection for all of it: a claim that succeeds on it proves that the results before
+    # it are on the disk, which would not be so if the database had crashed in between.
+    with bench.engine.connect() as database, _Lease(bench.engine, lane, began) as lease:
+        work = _LaneWork(bench, lane, lease, database)
+        try:
             more = work.run()
-    finally:
-        work.journal.close()
-    # Not in `finally`: after an error the lane stays taken until rescue has read the journal.
-    rung = lanes.release(bench.engine, lane)
+            # Not after an error: the lane stays taken until rescue has read the journal.
+            rung = lanes.release(database, lane)
+            work.journal.finish()
+        finally:
+            work.journal.close()
     return more or rung
 
 
 class _LaneWork:
     """One time slice on one lane."""
 
-    def __init__(self, bench: Bench, lane: HeldLane) -> None:
+    def __init__(self, bench: Bench, lane: HeldLane, lease: "_Lease", database: Connection) -> None:
         self.journal = Journal(bench.redis, lane.lease)
         self._bench = bench
         self._lane = lane
+        self._lease = lease
+        self._database = database
         self._known: dict[int, ResolvedSender] = {}
 
     def run(self) -> bool:
         """Claim and send until nothing is due or the time is over; whether more may be due."""
         bench, size, called = self._bench, FIRST_BATCH, False
         ends = time.monotonic() + SLICE_SECONDS
+        # What is claimed and not yet begun when we die can then be told from what was under way.
+        journaled = self.journal.begin([])
         while not bench.stopping.is_set():
             began = time.monotonic()
             if began >= ends:
                 return True
-            batch = claim(bench.engine, self._lane, size, self._known)
+            batch = claim(self._database, self._lane, size, self._known)
             if batch is None:
                 return False
             count = len(batch.deliveries)
+            ids = [one.id for one in batch.deliveries]
+            if journaled and not self.journal.begin(ids):
+                # Redis may still hold what was written under this lease; another has nothing.
+                give_back(self._database, self._lane, ids)
+                return True
             if count == size and not called:
                 bench.more(self._lane.sender_id)  # perhaps on another of its connections
                 called = True
@@ -126,9 +139,8 @@ class _LaneWork:
         except SMTPAdminError as error:
             _unusable(bench, self._lane, batch, error)
             return False
-        deliveries = stamped(bench.engine, batch.deliveries, sender, bench.here.config.app_name)
+        deliveries = stamped(self._database, batch.deliveries, sender, bench.here.config.app_name)
         transport = bench.transports.take(sender.sender_id, destination, password, bench.dialler)
-        self.journal.begin([one.id for one in deliveries])
         bench.watch(transport)
         try:
             return self._exchange(batch, deliveries, transport)
@@ -138,7 +150,7 @@ class _LaneWork:
 
     def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
         by_id = {one.id: one for one in deliveries}
-        book = _Book(self._bench, self._lane, batch)
+        book = _Book(self._bench, self._database, self._lane, batch)
         refusals = batch.sender.refusals
         outcomes = transport.deliver(
             [
@@ -160,22 +172,26 @@ class _LaneWork:
             book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
             if self._bench.stopping.is_set() or outcome.channel is not Channel.FINE:
                 break
+            if self._lease.ran_out:
+                break  # we were asleep, and another may be sending the rest by now
         # Only now may the transport write again, or not at all.
         _close(outcomes)
         book.write()
-        give_back(self._bench.engine, self._lane, by_id)
-        self.journal.finish()
+        give_back(self._database, self._lane, by_id)
         return not by_id and not book.paused
 
 
 class _Book:
     """Results that are not yet committed."""
 
-    def __init__(self, bench: Bench, lane: HeldLane, batch: Batch) -> None:
+    def __init__(self, bench: Bench, database: Connection, lane: HeldLane, batch: Batch) -> None:
         self._bench = bench
+        self._database = database
         self._lane = lane
         self._batch = batch
         self._results: list[Result] = []
+        #: Committed, but perhaps not yet on the disk; a database that crashed has forgotten them.
+        self._written: list[Result] = []
         self._since = time.monotonic()
         self.paused = False
 
@@ -192,33 +208,35 @@ class _Book:
         self._since = time.monotonic()
         if not results:
             return
-        bench = self._bench
-        recorded = _persist(bench, self._lane, results, self._batch)
+        recorded = self._persist(results)
+        self._written += results
         self.paused = self.paused or recorded.paused
-        _announce(bench, self._batch, recorded)
+        _announce(self._bench, self._batch, recorded)
 
-
-def _persist(bench: Bench, lane: HeldLane, results: list[Result], batch: Batch) -> Recorded:
-    def write() -> Recorded:
-        return record(
-            bench.engine,
-            lane,
-            results,
-            config=bench.here.config,
-            revision=batch.sender.revision,
-            worker=bench.worker,
-            moment=batch.now(),
-        )
-
-    # A commit may succeed although its answer is lost; writing the same again then finds
-    # nothing of ours and changes nothing.
-    for wait in _DATABASE_WAITS:
+    def _persist(self, results: list[Result]) -> Recorded:
         try:
-            return write()
+            return self._record(results)
         except DBAPIError:
             log.warning("the database did not take %d results; trying again", len(results))
-            bench.stopping.wait(wait)
-    return write()
+        # What it took before may be lost as well. Whatever is not finds its guard gone and
+        # changes nothing, also where a commit succeeded and only its answer was lost.
+        everything = [*self._written, *results]
+        for wait in _DATABASE_WAITS:
+            self._bench.stopping.wait(wait)
+            with suppress(DBAPIError):
+                return self._record(everything)
+        return self._record(everything)
+
+    def _record(self, results: list[Result]) -> Recorded:
+        return record(
+            self._database,
+            self._lane,
+            results,
+            config=self._bench.here.config,
+            revision=self._batch.sender.revision,
+            worker=self._bench.worker,
+            moment=self._batch.now(),
+        )
 
 
 def _announce(bench: Bench, batch: Batch, recorded: Recorded) -> None:
@@ -290,17 +308,28 @@ def _close(outcomes: object) -> None:
         close()
 
 
-class _heartbeat:  # noqa: N801 - reads as the context that it is
-    """Keep a lane's lease alive from a thread, while its owner talks to a slow server."""
+class _Lease:
+    """A lane's lease, kept alive from a thread while its owner talks to a slow server.
 
-    def __init__(self, engine: Engine, lane: HeldLane) -> None:
+    Args:
+        since: when it was not yet taken, by this machine's monotonic clock in seconds.
+    """
+
+    def __init__(self, engine: Engine, lane: HeldLane, since: float) -> None:
         self._engine = engine
         self._lane = lane
+        self._until = since + lanes.LEASE_SECONDS
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Lease":
         self._thread.start()
+        return self
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether it may have passed to somebody else; the database is not asked."""
+        return time.monotonic() >= self._until
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
@@ -308,6 +337,9 @@ class _heartbeat:  # noqa: N801 - reads as the context that it is
 
     def _beat(self) -> None:
         while not self._over.wait(lanes.HEARTBEAT_SECONDS):
+            began = time.monotonic()
             # A beat that fails is made up for by the next; the lease outlives three of them.
-            with suppress(DBAPIError), transaction(self._engine) as session:
-                lanes.beat(session, self._lane)
+            with suppress(DBAPIError):
+                with transaction(self._engine) as session:
+                    ours = lanes.beat(session, self._lane)
+                self._until = began + lanes.LEASE_SECONDS if ours else began

@@ -7,7 +7,7 @@ can have been under way.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,18 @@ class Journal:
         """Whether what is written arrives, as far as one can tell without asking."""
         return self._socket is not None
 
-    def begin(self, ids: Sequence[int]) -> None:
-        """A batch starts, to be sent in this order."""
+    def begin(self, ids: Sequence[int]) -> bool:
+        """A batch starts, to be sent in this order; whether Redis has confirmed to know it.
+
+        The one time that an answer is waited for: until it is there, nothing may be sent while
+        Redis still holds what an earlier batch wrote.
+        """
         if self._connection is None:
             self._connect()
         self._write("DEL", self._key)
         self._write("RPUSH", self._key, "b:" + ",".join(map(str, ids)))
         self._write("EXPIRE", self._key, _KEEP_SECONDS)
+        return self._confirmed()
 
     def accepted(self, delivery_id: int) -> None:
         """The server took it."""
@@ -69,6 +74,19 @@ class Journal:
         if self._connection is not None:
             self._connection.disconnect()
         self._connection = self._socket = None
+
+    def _confirmed(self) -> bool:
+        """Whether Redis has carried out everything so far."""
+        self._write("CLIENT", "REPLY", "ON")
+        if self._connection is None:
+            return False
+        try:
+            self._connection.read_response()
+        except (RedisError, OSError):
+            self._give_up()
+            return False
+        self._write("CLIENT", "REPLY", "OFF")
+        return self.works
 
     def _connect(self) -> None:
         connection: Any = self._redis.connection_pool.make_connection()
@@ -95,8 +113,11 @@ class Journal:
             # Redis's own wire format, past the client: it would read an answer for each write.
             self._socket.sendall(command)
         except OSError:
-            log.warning("Redis went away: results are committed one by one")
-            self.close()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        log.warning("Redis went away: results are committed one by one")
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +125,25 @@ class Found:
     """What the journal of a dead worker says.
 
     Attributes:
+        order: the last batch, in the order of sending; ``None`` where the journal was lost.
         accepted: taken by the server, perhaps not yet committed.
-        untouched: certainly not under way.
+        settled: not taken, and certainly not under way.
     """
 
+    order: tuple[int, ...] | None
     accepted: frozenset[int]
-    untouched: frozenset[int]
+    settled: frozenset[int]
+
+    def unknown(self, held: Collection[int]) -> set[int]:
+        """Which of *held*, the deliveries without a committed result, may have been under way.
+
+        At most the first in the order of sending. What is not in it was claimed and not yet
+        begun: nothing is sent before Redis knows the order.
+        """
+        open_ones = set(held) - self.accepted - self.settled
+        if self.order is None:
+            return open_ones
+        return set([one for one in self.order if one in open_ones][:1])
 
 
 def read(redis: Redis, lease: str) -> Found | None:
@@ -121,12 +155,10 @@ def read(redis: Redis, lease: str) -> Found | None:
         return None
     accepted = frozenset(int(entry[2:]) for entry in entries if entry.startswith("a:"))
     settled = frozenset(int(entry[2:]) for entry in entries if entry.startswith("s:"))
-    untouched: set[int] = set(settled)
+    order = None
     if entries and entries[0].startswith("b:"):
-        order = [int(text) for text in entries[0][2:].split(",")]
-        open_ones = [one for one in order if one not in accepted and one not in settled]
-        untouched |= set(open_ones[1:])
-    return Found(accepted, frozenset(untouched))
+        order = tuple(int(text) for text in entries[0][2:].split(",") if text)
+    return Found(order, accepted, settled)
 
 
 def forget(redis: Redis, lease: str) -> None:

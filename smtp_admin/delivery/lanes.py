@@ -6,10 +6,10 @@ leaves its child running. All times are the database's.
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, bindparam, func, or_, select, update
+from sqlalchemy import Connection, CursorResult, Engine, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, transaction
@@ -79,22 +79,21 @@ _FREE = (
 )
 
 
-def beat(session: Session, lane: HeldLane, moment: datetime | None = None) -> bool:
+def beat(session: Session, lane: HeldLane) -> bool:
     """Hold on to *lane*; ``False`` if it is no longer ours, and nothing may be written."""
-    until = (moment or database_now(session)) + timedelta(seconds=LEASE_SECONDS)
     return bool(
         changed(
             session,
             update(Lane)
             .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
-            .values(lease_until=until),
+            .values(lease_until=_until(session)),
         )
     )
 
 
-def release(engine: Engine, lane: HeldLane) -> bool:
+def release(database: Engine | Connection, lane: HeldLane) -> bool:
     """Give *lane* back, with nothing under way on it; whether a bell came in the meantime."""
-    with transaction(engine) as session:
+    with transaction(database) as session:
         ours = (Lane.id == lane.lane_id, Lane.lease == lane.lease)
         rung = session.scalar(select(Lane.rung).where(*ours).with_for_update())
         changed(

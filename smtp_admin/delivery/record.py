@@ -8,14 +8,25 @@ from collections import Counter as Tally
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    case,
+    exists,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import database_now, is_one_of, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane, changed
@@ -42,7 +53,7 @@ class Recorded:
 
 
 def record(
-    engine: Engine,
+    database: Engine | Connection,
     lane: HeldLane,
     results: Sequence[Result],
     *,
@@ -56,9 +67,9 @@ def record(
     Args:
         moment: the database's time, if it is known already.
     """
-    with transaction(engine) as session:
+    with transaction(database) as session:
         if session.connection().dialect.name == "postgresql":
-            # The journal covers the moment until the disk has it.
+            # The journal covers the time until the disk has it: the next claim waits for that.
             session.connection().exec_driver_sql("SET LOCAL synchronous_commit TO off")
         moment = moment or database_now(session)
         decided = [(result, _decide(result, config)) for result in results]
@@ -80,12 +91,12 @@ def record(
     return Recorded(kept, paused)
 
 
-def give_back(engine: Engine, lane: HeldLane, ids: Iterable[int]) -> None:
+def give_back(database: Engine | Connection, lane: HeldLane, ids: Iterable[int]) -> None:
     """Return untouched deliveries to the queue, as if they had never been claimed."""
     ids = list(ids)
     if not ids:
         return
-    with transaction(engine) as session:
+    with transaction(database) as session:
         changed(
             session,
             update(Delivery)
@@ -117,34 +128,45 @@ def _write_sent(
         "moment": moment,
         "reply": str(sent[-1][0].outcome.reply or "")[:300],
     }
-    if session.connection().dialect.name in {"mysql", "mariadb"}:
-        found = set(session.scalars(_OURS, {"ids": values["ids"], "our_lease": lane.lease}))
-        session.execute(_SENT, values)
+    dialect = session.connection().dialect.name
+    if dialect in {"mysql", "mariadb"}:
+        found = set(
+            session.scalars(_ours(dialect), {"ids": values["ids"], "our_lease": lane.lease})
+        )
+        session.execute(_as_sent(dialect), values)
     else:
-        found = set(session.scalars(_SENT_RETURNING, values))
+        found = set(session.scalars(_as_sent(dialect).returning(Delivery.id), values))
     return sent if len(found) == len(sent) else [p for p in sent if p[0].delivery.id in found]
 
 
-_GUARD = (
-    Delivery.id.in_(bindparam("ids", expanding=True)),
-    Delivery.state == "sending",
-    Delivery.lease == bindparam("our_lease"),
-)
-_OURS = select(Delivery.id).where(*_GUARD).with_for_update()
-_SENT = (
-    update(Delivery)
-    .where(*_GUARD)
-    .values(
-        state=states.check("sending", "sent"),
-        lease=None,
-        finished_at=bindparam("moment"),
-        last_code="",
-        last_error="",
-        last_reply=bindparam("reply"),
+def _guard(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        is_one_of(Delivery.id, "ids", dialect),
+        Delivery.state == "sending",
+        Delivery.lease == bindparam("our_lease"),
     )
-    .execution_options(synchronize_session=False)
-)
-_SENT_RETURNING = _SENT.returning(Delivery.id)
+
+
+@lru_cache
+def _ours(dialect: str) -> Any:
+    return select(Delivery.id).where(*_guard(dialect)).with_for_update()
+
+
+@lru_cache
+def _as_sent(dialect: str) -> Any:
+    return (
+        update(Delivery)
+        .where(*_guard(dialect))
+        .values(
+            state=states.check("sending", "sent"),
+            lease=None,
+            finished_at=bindparam("moment"),
+            last_code="",
+            last_error="",
+            last_reply=bindparam("reply"),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _write_one(
@@ -275,8 +297,6 @@ def _judge_sender(
     """Pause the sender if its channel failed, or note that it works; whether it is paused."""
     if any(decision.state == "sent" for _, decision in kept):
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
-        # A pause that began after this batch was claimed stays: it knows more.
-        session.execute(_END_OF_PAUSE, {"which": sender_id, "moment": moment})
     refused = sum(result.outcome.code == "sender_refused" for result, _ in kept)
     if refused:
         changed(
@@ -293,16 +313,20 @@ def _judge_sender(
     return False
 
 
+# A pause that began after this batch was claimed stays: it knows more.
+_OVER = Sender.paused_until <= bindparam("moment")
 _WORKS = (
     update(Sender)
     .where(Sender.id == bindparam("which"))
-    .values(last_accepted_at=bindparam("moment"), refusals=0)
-    .execution_options(synchronize_session=False)
-)
-_END_OF_PAUSE = (
-    update(Sender)
-    .where(Sender.id == bindparam("which"), Sender.paused_until <= bindparam("moment"))
-    .values(pauses=0, paused_until=None, pause_code="", pause_reason="")
+    .ordered_values(
+        (Sender.last_accepted_at, bindparam("moment")),
+        (Sender.refusals, 0),
+        (Sender.pauses, case((_OVER, 0), else_=Sender.pauses)),
+        (Sender.pause_code, case((_OVER, ""), else_=Sender.pause_code)),
+        (Sender.pause_reason, case((_OVER, ""), else_=Sender.pause_reason)),
+        # Last: MariaDB sets one after the other, and the others ask for this one.
+        (Sender.paused_until, case((_OVER, None), else_=Sender.paused_until)),
+    )
     .execution_options(synchronize_session=False)
 )
 

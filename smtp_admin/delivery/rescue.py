@@ -48,8 +48,8 @@ def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lea
         ).all()
         held = {row.id for row in rows}
         accepted = held & found.accepted if found else set()
-        untouched = held & found.untouched if found else set()
-        unknown = held - accepted - untouched
+        unknown = found.unknown(held) if found else held
+        untouched = held - accepted - unknown
         if accepted:
             changed(
                 session,

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from functools import lru_cache
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, update
 
 from smtp_admin.database import transaction
 from smtp_admin.delivery.claim import Claimed
@@ -38,7 +38,10 @@ def _lines(name: str, from_email: str, reply_to: str) -> bytes:
 
 
 def stamped(
-    engine: Engine, deliveries: list[Claimed], sender: ResolvedSender, app_name: str
+    database: Engine | Connection,
+    deliveries: list[Claimed],
+    sender: ResolvedSender,
+    app_name: str,
 ) -> list[Claimed]:
     """*deliveries*, each with a From header; added ones are stored before anything is sent.
 
@@ -49,7 +52,7 @@ def stamped(
         return deliveries
     from_email = sender.values.from_email
     done: dict[int, bytes] = {}
-    with transaction(engine) as session:
+    with transaction(database) as session:
         for one in missing:
             own_reply_to = b"\r\nreply-to:" in one.content.partition(b"\r\n\r\n")[0].lower()
             content = from_lines(sender, app_name, reply_to=not own_reply_to) + one.content

@@ -1,22 +1,22 @@
 """Claiming, sending and recording: what every reply of a mail server leads to."""
 
+import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import event, select
 
 from smtp_admin import signals
 from smtp_admin.clock import now
-from smtp_admin.delivery import lanes
+from smtp_admin.delivery import engine, lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.models import Counter
 from smtp_admin.delivery.queries import summary
-from smtp_admin.delivery.record import Result, record
+from smtp_admin.delivery.record import Result, give_back, record
 from smtp_admin.delivery.rescue import rescue
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from tests.app import HostApp
@@ -30,6 +30,7 @@ from tests.delivery.workbench import (
     row_of,
     sender_row,
 )
+from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Reply, ScriptedServer, Session
 
 MakeBench = Callable[..., Workbench]
@@ -82,12 +83,21 @@ def test_no_transaction_is_open_while_a_server_is_talked_to(
     each.save_sender(port=server.port)
     queue(each, "a@example.org", "b@example.org")
     bench = bench_of(each)
-    pool = bench.engine.pool
-    assert isinstance(pool, QueuePool)
     open_ones: list[int] = []
+    depth = 0
+
+    def count(step: int) -> Callable[[object], None]:
+        def happened(_connection: object) -> None:
+            nonlocal depth
+            depth += step
+
+        return happened
+
+    for name, step in (("begin", 1), ("commit", -1), ("rollback", -1)):
+        event.listen(bench.engine, name, count(step))
 
     def look(server: ScriptedServer, session: Session, line: str) -> None:
-        open_ones.append(pool.checkedout())
+        open_ones.append(depth)
 
     server.behave("mail", look)
     server.behave("dot", look)
@@ -309,3 +319,70 @@ def test_an_open_transaction_of_the_host_holds_nobody_up(
         finally:
             host.db.session.rollback()
     assert [message.recipients for message in server.messages] == [["waiting@example.org"]]
+
+
+def test_only_so_many_bytes_are_held_at_once(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    for number in range(5):
+        message = letter(f"r{number}@example.org", body="A long letter.\n" * 200_000)
+        each.plugin.send_message(message, partner_id="acme")
+    each.db.session.commit()
+    bench = bench_of(each)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 50)
+    assert batch is not None
+    assert [one.recipient for one in batch.deliveries] == ["r0@example.org", "r1@example.org"]
+    assert [one.state for one in deliveries(each)] == ["sending"] * 2 + ["queued"] * 3
+    assert [one.lease for one in deliveries(each)] == [lane.lease] * 2 + [None] * 3
+    give_back(bench.engine, lane, [one.id for one in batch.deliveries])
+    lanes.release(bench.engine, lane)
+    bench.work()
+    assert {one.state for one in deliveries(each)} == {"sent"}
+    assert len(server.messages) == 5
+
+
+def test_who_slept_through_its_lease_sends_no_more(
+    host_with_bench: tuple[HostApp, Workbench],
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A rescuer has given the rest to somebody else by then."""
+    host, bench = host_with_bench
+    monkeypatch.setattr(lanes, "LEASE_SECONDS", 0.3)
+
+    def take_long(server: ScriptedServer, session: Session, line: str) -> None:
+        time.sleep(0.5)
+
+    server.behave("dot", take_long)
+    host.save_sender(port=server.port)
+    queue(host, *(f"r{number}@example.org" for number in range(5)))
+    bench.work()
+    assert len(server.messages) == 1
+    assert [one.state for one in deliveries(host)] == ["sent"] + ["queued"] * 4
+
+
+def test_a_batch_that_redis_does_not_know_is_sent_under_another_lease(
+    host_with_bench: tuple[HostApp, Workbench],
+    server: ScriptedServer,
+    redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the batch before left in Redis would say of this one that it was never begun."""
+    host, bench = host_with_bench
+    monkeypatch.setattr(engine, "FIRST_BATCH", 2)
+    host.save_sender(port=server.port)
+    queue(host, *(f"r{number}@example.org" for number in range(6)))
+
+    def lose_redis(server: ScriptedServer, session: Session, line: str) -> None:
+        redis.stop()
+
+    server.behave("dot", lose_redis)
+    assert bench.work()
+    assert [one.state for one in deliveries(host)] == ["sent"] * 2 + ["queued"] * 4
+    assert all(one.lease is None for one in deliveries(host))
+    bench.work()
+    assert {one.state for one in deliveries(host)} == {"sent"}
+    assert len(server.messages) == 6

@@ -129,12 +129,13 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Endings:
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_it_ends_in_time(endings: Endings, scene: Scene) -> None:
-    assert endings[scene].seconds < 10
+    # Ten seconds on a machine that has nothing else to do.
+    assert endings[scene].seconds < 15
     assert "Traceback" not in endings[scene].output
 
 
 def test_idle_ends_at_once(endings: Endings) -> None:
-    assert endings[idle].seconds < 5
+    assert endings[idle].seconds < 8
     assert endings[idle].states == {"sent": 1}
 
 
