@@ -108,11 +108,17 @@ def host_engine() -> Engine:
 
 
 def worker_engine(
-    engine: Engine, *, pool_size: int, connect_args: Mapping[str, Any] | None = None
+    engine: Engine,
+    *,
+    pool_size: int,
+    max_overflow: int = 2,
+    connect_args: Mapping[str, Any] | None = None,
 ) -> Engine:
     """An engine of the worker's own on the host's database.
 
     Args:
+        pool_size: connections that are kept.
+        max_overflow: as many more while they are needed.
         connect_args: what the host passes to its driver, such as certificates.
 
     The host's engine may be tuned for web requests; a worker must notice a dead connection
@@ -122,12 +128,16 @@ def worker_engine(
     if engine.dialect.name == "sqlite" and engine.url.database in {None, "", ":memory:"}:
         return engine  # a database in memory exists on the host's own connection only
     own_args = dict(connect_args or {})
-    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": own_args}
+    options: dict[str, Any] = {
+        "pool_pre_ping": True,
+        "connect_args": own_args,
+        "pool_size": pool_size,
+        "max_overflow": max_overflow,
+    }
     if engine.dialect.name == "sqlite":
         own_args |= {"timeout": 30, "check_same_thread": False}
-        options["pool_size"] = pool_size
     else:
-        options |= {"pool_size": pool_size, "max_overflow": 2, "pool_recycle": 1800}
+        options["pool_recycle"] = 1800
         if engine.dialect.name in {"mysql", "mariadb"}:
             # The default there locks gaps between rows, and workers would wait for each other.
             options["isolation_level"] = "READ COMMITTED"

@@ -46,7 +46,7 @@ _REFUSALS_IN_A_ROW = 3
 _DATABASE_WAITS = (0.2, 1.0, 3.0)
 
 
-def _nobody(_: object) -> None:
+def _nobody(*_: object) -> None:
     """Whom it concerns: nobody."""
 
 
@@ -56,6 +56,7 @@ class Bench:
 
     Attributes:
         watch: told which transport is in use, so that another thread can cut it at the end.
+        moved: told whenever the outcome of a mail is known.
         more: told the sender that has more waiting than one connection takes at once.
     """
 
@@ -68,6 +69,7 @@ class Bench:
     worker: str
     stopping: threading.Event
     watch: Callable[[Transport | None], None] = _nobody
+    moved: Callable[[], None] = _nobody
     more: Callable[[int], None] = _nobody
 
 
@@ -152,6 +154,7 @@ class _LaneWork:
         by_id = {one.id: one for one in deliveries}
         book = _Book(self._bench, self._database, self._lane, batch)
         refusals = batch.sender.refusals
+        channel = Channel.FINE
         outcomes = transport.deliver(
             [
                 Outgoing(one.id, one.from_email or "", one.recipient, one.content)
@@ -159,6 +162,7 @@ class _LaneWork:
             ]
         )
         for key, first in outcomes:
+            self._bench.moved()
             refusals = refusals + 1 if first.code == "sender_refused" else 0
             again = refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
@@ -170,7 +174,8 @@ class _LaneWork:
             elif outcome.verdict is not Verdict.UNCERTAIN:
                 self.journal.settled(key)
             book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
-            if self._bench.stopping.is_set() or outcome.channel is not Channel.FINE:
+            channel = outcome.channel
+            if self._bench.stopping.is_set() or channel is not Channel.FINE:
                 break
             if self._lease.ran_out:
                 break  # we were asleep, and another may be sending the rest by now
@@ -178,7 +183,7 @@ class _LaneWork:
         _close(outcomes)
         book.write()
         give_back(self._database, self._lane, by_id)
-        return not by_id and not book.paused
+        return not by_id and not book.paused and channel is Channel.FINE
 
 
 class _Book:

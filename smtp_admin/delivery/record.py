@@ -305,6 +305,8 @@ def _judge_sender(
         )
     last = kept[-1][0].outcome if kept else None
     if last is not None and last.channel is not Channel.FINE:
+        if last.opening and last.reply is not None and _works(session, sender_id, moment):
+            return False  # one connection more than the server wants; the others go on
         pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
         pause = pause_for(last, pauses)
         if pause is not None:
@@ -313,6 +315,13 @@ def _judge_sender(
     return False
 
 
+def _works(session: Session, sender_id: int, moment: datetime) -> bool:
+    """Whether the server took something from this sender just now."""
+    accepted = session.scalar(select(Sender.last_accepted_at).where(Sender.id == sender_id))
+    return accepted is not None and moment - accepted < _JUST_NOW
+
+
+_JUST_NOW = timedelta(seconds=30)
 # A pause that began after this batch was claimed stays: it knows more.
 _OVER = Sender.paused_until <= bindparam("moment")
 _WORKS = (

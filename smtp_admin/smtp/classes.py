@@ -73,6 +73,7 @@ _RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
 _SENDER_POLICY = {"5.7.26", "5.7.515"}
 _CLOSING = 421
+_THIS_CONNECTION = re.compile(r"\b(?:per|this|one|single) (?:session|connection)", re.IGNORECASE)
 _AUTH_REQUIRED = {530, 534, 535}
 
 
@@ -181,6 +182,13 @@ def is_rate(reply: Reply) -> bool:
     # A full mailbox and a mail that is too large "exceed" something too.
     about_others = reply.enhanced is not None and bool(_OTHERS.match(reply.enhanced))
     return not about_others and bool(_RATE_WORDS.search(reply.text))
+
+
+def is_end_of_connection(reply: Reply) -> bool:
+    """Whether *reply* ends this connection and says nothing against the next."""
+    if reply.code != _CLOSING:
+        return False
+    return not is_rate(reply) or bool(_THIS_CONNECTION.search(reply.text))
 
 
 def _general(reply: Reply) -> Outcome | None:

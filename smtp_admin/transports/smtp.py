@@ -38,32 +38,37 @@ class SMTPTransport:
         self._reset_travels = False
         #: Whether every command had its reply, so that the connection can be used again.
         self._in_step = True
+        #: Mails that were accepted on this connection.
+        self._accepted = 0
+        self._aborted = False
 
     def __repr__(self) -> str:
         return f"<SMTPTransport to {self._destination.host}:{self._destination.port}>"
 
     def deliver(self, mails: Sequence[Outgoing]) -> Iterator[tuple[int, Outcome]]:
         """See :class:`smtp_admin.transports.base.Transport`."""
-        if not mails:
-            return
-        try:
-            client = self._ready()
-        except SMTPFailure as failure:
-            yield mails[0].key, classes.of_opening(failure)
-            return
-        finished = False
-        try:
-            if "PIPELINING" in client.extensions:
-                yield from self._pipelined(client, mails)
-            else:
-                yield from self._one_by_one(client, mails)
-            finished = True
-        except _Broken:
-            return
-        finally:
-            self._used_at = time.monotonic()
-            if not finished:  # broken, or left in the middle of an envelope
-                self._drop()
+        while mails:
+            try:
+                client = self._ready()
+            except SMTPFailure as failure:
+                yield mails[0].key, classes.of_opening(failure)
+                return
+            pipelining = "PIPELINING" in client.extensions
+            converse = self._pipelined if pipelining else self._one_by_one
+            finished, done = False, 0
+            try:
+                for outcome in converse(client, mails):
+                    yield outcome
+                    done += 1
+                finished = True
+            except _Broken as broken:
+                if not broken.worn:
+                    return
+            finally:
+                self._used_at = time.monotonic()
+                if not finished:  # broken, or left in the middle of an envelope
+                    self._drop()
+            mails = mails[done:] if not finished else ()
 
     def close(self) -> None:
         """Say goodbye and let go of the connection."""
@@ -73,6 +78,7 @@ class SMTPTransport:
 
     def abort(self) -> None:
         """Cut the connection, from any thread."""
+        self._aborted = True
         wire = self._wire
         if wire is not None:
             wire.shut_down()
@@ -87,7 +93,7 @@ class SMTPTransport:
         self._client = client = open_session(
             self._destination, self._password, self._dialler, dialled=self._note
         )
-        self._dirty, self._in_step = False, True
+        self._dirty, self._in_step, self._accepted = False, True, 0
         return client
 
     def _note(self, wire: Wire) -> None:
@@ -112,10 +118,12 @@ class SMTPTransport:
                     client.write("sender", self._envelope(client, mail))
                 outcome = self._read_envelope(client)
             except SMTPFailure as failure:
+                self._stop_if_worn(failure=failure)
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             begun = False
             if outcome is not None:
+                self._stop_if_worn(reply=outcome.reply)
                 yield mail.key, outcome
                 if not self._in_step:
                     raise _Broken
@@ -174,10 +182,13 @@ class SMTPTransport:
             try:
                 outcome = self._envelope_step_by_step(client, mail)
             except SMTPFailure as failure:
+                self._stop_if_worn(failure=failure)
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             if outcome is None:
                 outcome = self._send_body(client, mail, b"")
+            else:
+                self._stop_if_worn(reply=outcome.reply)
             yield mail.key, outcome
             if not self._in_step:
                 raise _Broken
@@ -219,11 +230,35 @@ class SMTPTransport:
             outcome = classes.of_broken_conversation(failure, after_dot=True)
         if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
             self._in_step = False
+        self._accepted += outcome.verdict is Verdict.ACCEPTED
         return outcome
+
+    def _stop_if_worn(
+        self, *, reply: Reply | None = None, failure: SMTPFailure | None = None
+    ) -> None:
+        """Go on over a new connection where the server has had enough of this one.
+
+        Many take a number of mails per connection and then say 421, or hang up. Nothing of the
+        present mail has been sent yet, and a new connection that takes nothing is not worn.
+        """
+        if failure is not None:
+            worn = failure.code == "connection_lost"
+        else:
+            worn = reply is not None and classes.is_end_of_connection(reply)
+        if worn and self._accepted and not self._aborted:
+            raise _Broken(worn=True)
 
 
 class _Broken(Exception):
-    """The conversation cannot go on; what there was to say has been yielded."""
+    """The conversation cannot go on; what there was to say has been yielded.
+
+    Attributes:
+        worn: whether another connection may well go on with it.
+    """
+
+    def __init__(self, *, worn: bool = False) -> None:
+        super().__init__()
+        self.worn = worn
 
 
 def _stop_if_broken(outcome: Outcome) -> None:

@@ -3,8 +3,10 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
@@ -13,13 +15,39 @@ from smtp_admin.transports.base import Transport
 
 log = logging.getLogger(__name__)
 
+#: A lane whose server has said nothing for so long no longer counts as a thread in use.
+SLOW_SECONDS = 5.0
+#: Threads at most, for each one that was asked for.
+MOST_THREADS = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """What one thread is doing."""
+
+    moved_at: float = field(default_factory=time.monotonic)
+    transport: Transport | None = None
+    #: Whether its place was given to another lane while it waits.
+    stood_aside: bool = False
+
+    def moved(self) -> None:
+        self.moved_at = time.monotonic()
+
+    def watch(self, transport: Transport | None) -> None:
+        self.transport = transport
+        self.moved()
+
 
 class SenderThreads:
-    """*count* threads, each sending for one lane at a time.
+    """*count* lanes at a time, each worked by a thread.
+
+    A mail server may take ten minutes to answer a final dot, and a few of them would hold up
+    everybody. So a lane that waits long stands aside: another is worked in its place, by up to
+    four times as many threads.
 
     Args:
-        make_bench: makes what one thread works with, given a function that is told which
-            transport is in use.
+        make_bench: makes what one thread works with, given who is told which transport is in use,
+            and who is told of progress.
         again: told the sender whose time slice ended with more to do, after the thread is free.
         stopping: set when no new lane should be begun.
     """
@@ -27,10 +55,11 @@ class SenderThreads:
     def __init__(
         self,
         count: int,
-        make_bench: Callable[[Callable[[Transport | None], None]], Bench],
+        make_bench: Callable[[Callable[[Transport | None], None], Callable[[], None]], Bench],
         again: Callable[[int], None],
         stopping: threading.Event,
     ) -> None:
+        self._most = count * MOST_THREADS
         self._make_bench = make_bench
         self._again = again
         self._stopping = stopping
@@ -38,31 +67,29 @@ class SenderThreads:
         self._free = threading.Semaphore(count)
         self._busy = 0
         self._quiet = threading.Condition()
-        self._in_use: dict[int, Transport] = {}
-        self._threads = [
-            threading.Thread(target=self._run, name=f"sender {number}", daemon=True)
-            for number in range(1, count + 1)
-        ]
-
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        self._running: set[_Running] = set()
+        self._threads: list[threading.Thread] = []
 
     def wait_until_free(self, seconds: float) -> bool:
         """Whether a thread is free, or becomes so in time; it is not reserved."""
-        if self._free.acquire(timeout=seconds):
+        if self._acquire(seconds):
             self._free.release()
             return True
         return False
 
     def submit(self, sender_id: int) -> None:
         """Hand a lane to the next free thread, waiting for one; nothing happens when stopping."""
-        while not self._free.acquire(timeout=0.5):
+        while not self._acquire(0.5):
             if self._stopping.is_set():
                 return
         with self._quiet:
             self._busy += 1
+            if self._busy > len(self._threads):
+                thread = threading.Thread(
+                    target=self._run, name=f"sender {self._busy}", daemon=True
+                )
+                self._threads.append(thread)
+                thread.start()
         self._lanes.put(sender_id)
 
     def wait_until_quiet(self) -> None:
@@ -79,32 +106,50 @@ class SenderThreads:
             self._lanes.put(None)
         with self._quiet:
             finished = self._quiet.wait_for(lambda: self._busy == 0, timeout=grace)
+            in_use = [one.transport for one in self._running if one.transport is not None]
         if not finished:
-            for transport in list(self._in_use.values()):
+            for transport in in_use:
                 with suppress(OSError):
                     transport.abort()
+        ends = time.monotonic() + 3.0
         for thread in self._threads:
-            thread.join(timeout=3.0)
+            thread.join(timeout=max(0.0, ends - time.monotonic()))
+
+    def _acquire(self, seconds: float) -> bool:
+        """Take a place, also one whose lane has been waiting for its server for long."""
+        ends = time.monotonic() + seconds
+        while not self._free.acquire(timeout=min(seconds, 0.2)):
+            self._let_the_slow_stand_aside()
+            if time.monotonic() >= ends:
+                return self._free.acquire(blocking=False)
+        return True
+
+    def _let_the_slow_stand_aside(self) -> None:
+        since = time.monotonic() - SLOW_SECONDS
+        with self._quiet:
+            if self._busy >= self._most:
+                return
+            for one in self._running:
+                if not one.stood_aside and one.moved_at < since:
+                    one.stood_aside = True
+                    self._free.release()
+                    return
 
     def _run(self) -> None:
-        me = threading.get_ident()
-
-        def watch(transport: Transport | None) -> None:
-            if transport is None:
-                self._in_use.pop(me, None)
-            else:
-                self._in_use[me] = transport
-
-        bench = self._make_bench(watch)
         while True:
             sender_id = self._lanes.get()
             if sender_id is None:
                 break
-            more = self._work(bench, sender_id)
+            running = _Running()
             with self._quiet:
+                self._running.add(running)
+            more = self._work(self._make_bench(running.watch, running.moved), sender_id)
+            with self._quiet:
+                self._running.remove(running)
                 self._busy -= 1
+                if not running.stood_aside:
+                    self._free.release()
                 self._quiet.notify_all()
-            self._free.release()
             if more and not self._stopping.is_set():
                 self._again(sender_id)
 

@@ -36,7 +36,7 @@ from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.factory import WarmTransports
 from smtp_admin.worker import jobs
-from smtp_admin.worker.pool import SenderThreads
+from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,13 @@ class WorkerProcess:
     def __init__(self, app: Flask, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         self._app = app
         self._here: Installation = installation()
-        # One connection to the database for each thread, its heartbeat, and the schedule.
+        # A connection to the database for each thread and its heartbeat, and for the schedule;
+        # more while mail servers are slow.
         host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
         self._engine: Engine = worker_engine(
             host_engine(),
             pool_size=2 * concurrency + 2,
+            max_overflow=2 * concurrency * (MOST_THREADS - 1),
             connect_args=host_options.get("connect_args"),
         )
         schema.check(self._engine)
@@ -102,7 +104,6 @@ class WorkerProcess:
             signal.signal(number, self._stop)
         with transaction(self._engine) as session:
             forget_pause_of_environment(session)
-        self._threads.start()
         self._schedule.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear)
@@ -118,7 +119,6 @@ class WorkerProcess:
 
     def run_burst(self) -> None:
         """Send everything that is due, then return."""
-        self._threads.start()
         self._schedule.run_once()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
         try:
@@ -196,7 +196,7 @@ class WorkerProcess:
                 # Without Redis the bells of this machine go straight to its own threads.
                 self._threads.submit(sender_id)
 
-    def _bench(self, watch: Callable[[Transport | None], None]) -> Bench:
+    def _bench(self, watch: Callable[[Transport | None], None], moved: Callable[[], None]) -> Bench:
         return Bench(
             app=self._app,
             here=self._here,
@@ -207,6 +207,7 @@ class WorkerProcess:
             worker=self._name,
             stopping=self._stopping,
             watch=watch,
+            moved=moved,
             more=self._more,
         )
 

@@ -115,7 +115,7 @@ def test_nobody_steps_in_for_a_mail_that_may_have_arrived(host: HostApp) -> None
 
 def test_recipients_who_have_it_keep_their_bytes(host: HostApp) -> None:
     """The others get bytes of their own, under the id that the caller knows."""
-    with ScriptedServer(behaviours={"rcpt": [None, Reply("421 4.3.2 bye"), None]}) as server:
+    with ScriptedServer(behaviours={"rcpt": [None, *[Reply("421 4.3.2 bye")] * 2, None]}) as server:
         host.save_sender("", port=server.port, from_email="mail@platform.example")
         host.save_sender("acme", port=server.port, fallback=True)
         public_id = queue(host, "a@example.org", "b@example.org")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smtp_admin import signals
+from smtp_admin.clock import shifted
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.record import Result, record
@@ -326,3 +327,23 @@ def test_one_failing_sender_pauses_alone(
     bench_of(each).tick()
     assert [one.state for one in deliveries(each)] == ["queued", "sent"]
     assert sender_row(each, "globex").paused_until is None
+
+
+def test_a_server_that_wants_fewer_connections_is_not_down(
+    host_with_bench: HostAndBench, server: ScriptedServer
+) -> None:
+    """The connection that it refused ends; those that it has taken go on."""
+    host, bench = host_with_bench
+    server.behave("greeting", [None, Reply("421 4.7.0 Too many connections from your address")])
+    queue(host, *(f"r{number}@example.org" for number in range(3)))
+    bench.work()
+    queue(host, "late@example.org")
+    bench.close_connections()
+    assert not bench.work()
+    assert server.connections == 2
+    assert sender_row(host).paused_until is None
+    (late,) = [one for one in deliveries(host) if one.state != "sent"]
+    assert (late.state, late.attempts, late.lease) == ("queued", 0, None)
+    with shifted(timedelta(seconds=40)):
+        bench.work()
+    assert sender_row(host).paused_until is not None, "nothing was taken for a while"

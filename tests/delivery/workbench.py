@@ -82,9 +82,13 @@ class Workbench:
             past = now() - timedelta(minutes=5)
             session.execute(update(Lane).where(Lane.lease.is_not(None)).values(lease_until=past))
 
+    def close_connections(self) -> None:
+        """Let go of the mail servers."""
+        self._transports.close_all()
+
     def close(self) -> None:
         """Let go of every connection."""
-        self._transports.close_all()
+        self.close_connections()
         self.redis.close()
         self.engine.dispose()
 

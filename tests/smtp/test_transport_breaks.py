@@ -103,10 +103,64 @@ def test_data_without_a_go_ahead(pipelining: bool, reply: str) -> None:
 
 
 @BOTH_WAYS
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize(
-    ("reply", "channel"),
-    [("421 4.3.2 closing", Channel.DOWN), ("421 4.7.0 too fast", Channel.LIMITED)],
+    "ending",
+    [Reply("421 4.3.2 closing"), Reply("421 4.4.7 Too many messages in this session"), Close()],
+    ids=["421", "session", "close"],
+)
+def test_a_worn_connection_is_followed_by_another(
+    pipelining: bool, stage: Stage, ending: Step
+) -> None:
+    """A server may take so many mails on a connection, and no more."""
+    behaviours: dict[Stage, tuple[Step, ...]] = {stage: (None, None, ending) * 2 + (None,)}
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(6))) == dict.fromkeys(range(6), ACCEPTED)
+        assert server.connections == 3
+        taken = [recipient for one in server.messages for recipient in one.recipients]
+        assert taken == [f"r{number}@example.com" for number in range(6)]
+
+
+@BOTH_WAYS
+def test_a_new_connection_that_takes_nothing_is_not_worn(pipelining: bool) -> None:
+    behaviours: dict[Stage, tuple[Step, ...]] = {"mail": (None, Reply("421 4.3.2 closing"))}
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(5))
+        assert verdicts(found) == {0: ACCEPTED, 1: RELEASED}
+        assert found[1].channel is Channel.DOWN
+        assert server.connections == 2
+
+
+@BOTH_WAYS
+def test_an_aborted_transport_dials_no_more(pipelining: bool) -> None:
+    with ScriptedServer(extensions=extensions(pipelining=pipelining)) as server:
+        with transport_to(server) as transport:
+            outcomes = transport.deliver(mails(5))
+            assert next(outcomes)[1].verdict is ACCEPTED
+            transport.abort()
+            for _key, outcome in outcomes:
+                assert outcome.verdict is not ACCEPTED
+        assert server.connections == 1
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("stage", "reply", "channel"),
+    [
+        *((stage, "421 4.7.0 too fast", Channel.LIMITED) for stage in ("mail", "rcpt", "data")),
+        ("dot", "421 4.7.0 too fast", Channel.LIMITED),
+        ("dot", "421 4.3.2 closing", Channel.DOWN),
+    ],
 )
 def test_closing_in_the_middle_of_a_batch(
     pipelining: bool,
@@ -150,7 +204,7 @@ def test_connection_breaks(
     verdict: Verdict,
 ) -> None:
     """Before the dot the server has nothing; after it, nobody knows whether it took the mail."""
-    behaviours: dict[Stage, tuple[Step, ...]] = {stage: (None, ending, None)}
+    behaviours: dict[Stage, tuple[Step, ...]] = {stage: (ending, None)}
     with (
         ScriptedServer(
             extensions=extensions(pipelining=pipelining), behaviours=behaviours
@@ -158,10 +212,10 @@ def test_connection_breaks(
         transport_to(server, timeouts=patience(ending)) as transport,
     ):
         found = deliver(transport, mails(4))
-        assert verdicts(found) == {0: ACCEPTED, 1: verdict}
-        assert found[1].channel is Channel.DOWN
-        assert len(server.messages) == 1
-        assert len(server.sessions[0].bodies) == (2 if stage == "dot" else 1)
+        assert verdicts(found) == {0: verdict}
+        assert found[0].channel is Channel.DOWN
+        assert not server.messages
+        assert len(server.sessions[0].bodies) == (1 if stage == "dot" else 0)
         assert verdicts(deliver(transport, [mail(9)])) == {9: ACCEPTED}
         assert server.connections == 2
 

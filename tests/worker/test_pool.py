@@ -1,0 +1,35 @@
+"""One mail server that keeps others waiting holds up nobody but its own sender."""
+
+import time
+from pathlib import Path
+
+from tests.delivery.workbench import deliveries, queue
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer, Stage, Stall, Step
+from tests.worker.running import make_site, until
+
+
+def test_slow_servers_hold_up_nobody_else(tmp_path: Path, redis: RedisServer) -> None:
+    """As many stalled servers as there are threads, and a partner whose server is well."""
+    site = make_site(tmp_path, redis.url)
+    stalled: dict[Stage, Step] = {"dot": Stall()}
+    with (
+        ScriptedServer(behaviours=stalled) as acme,
+        ScriptedServer(behaviours=stalled) as globex,
+        ScriptedServer() as well,
+        site.opened() as host,
+    ):
+        host.save_sender("acme", port=acme.port)
+        host.save_sender("globex", port=globex.port)
+        host.save_sender("initech", port=well.port)
+        with site.worker("--concurrency", "2") as worker:
+            worker.ready()
+            for partner_id in ("acme", "globex"):
+                queue(host, "r@example.org", partner_id=partner_id)
+            assert until(lambda: bool(acme.connections and globex.connections), 15)
+            began = time.monotonic()
+            queue(host, "r@example.org", partner_id="initech")
+            assert well.wait_for_messages(1, timeout=20)
+            assert time.monotonic() - began < 15
+            assert until(lambda: [one.state for one in deliveries(host)][2] == "sent")
+            assert [one.state for one in deliveries(host)][:2] == ["sending"] * 2
