@@ -1,9 +1,15 @@
-"""``keys generate``: a key for ``SMTP_ADMIN_SECRET_KEYS``."""
+"""``keys generate|check|rotate``: the keys of ``SMTP_ADMIN_SECRET_KEYS``."""
+
+import sys
+from dataclasses import asdict
 
 import click
 
-from smtp_admin.cli.main import commands
+from smtp_admin.cli.main import commands, show_json
+from smtp_admin.database import session
 from smtp_admin.encryption import generate_key
+from smtp_admin.installation import installation
+from smtp_admin.settings.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
 
 @commands.group("keys", help="The keys that encrypt stored passwords.")
@@ -18,3 +24,40 @@ def keys() -> None:
 def generate() -> None:
     """Print a key."""
     click.echo(generate_key())
+
+
+@keys.command(
+    help="Open every stored password, and say which do not open.\n\n"
+    "Example: flask smtp-admin keys check\n\nExit status 0 if all of them open, else 1."
+)
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def check(as_json: bool) -> None:
+    """Check."""
+    _answer(check_keys(session(), installation().keyring), as_json)
+
+
+@keys.command(
+    help="Encrypt every stored password with the first key. Then the old keys can be removed.\n\n"
+    "Example: flask smtp-admin keys rotate\n\nIt can be stopped and run again, and workers go on "
+    "sending. Exit status 0 if every password has the first key, else 1."
+)
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def rotate(as_json: bool) -> None:
+    """Rotate."""
+    total = count_passwords(session())
+    with click.progressbar(length=total, label="Passwords", file=sys.stderr) as bar:
+        report = rotate_keys(session(), installation().keyring, bar.update)
+    _answer(report, as_json)
+
+
+def _answer(report: KeyReport, as_json: bool) -> None:
+    if as_json:
+        show_json({"ok": not report.unreadable, **asdict(report)})
+    else:
+        click.echo(f"{report.total} stored passwords: {report.newest} with the first key, "
+                   f"{report.older} with an older one.")  # fmt: skip
+        for one in report.unreadable:
+            whose = f"partner {one.partner_id!r}" if one.partner_id else "the system"
+            age = "in use" if one.current else "an old revision"
+            click.echo(f"  {whose}, revision {one.revision} ({age}): {one.reason}", err=True)
+    sys.exit(1 if report.unreadable else 0)

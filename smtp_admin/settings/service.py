@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.clock import now
 from smtp_admin.config import Rate
 from smtp_admin.database import SYSTEM, database_now
-from smtp_admin.errors import Conflict, InvalidInput, RateLimited
+from smtp_admin.errors import Conflict, InvalidInput, RateLimited, SecretError, SMTPAdminError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.settings.models import Audit, Sender, SenderRevision
@@ -88,16 +88,31 @@ def save_settings(
     return load_sender(session, partner_id)
 
 
-def forget_pause_of_environment(session: Session) -> None:
-    """Let the system's sender try again if the environment holds some of its settings.
+def forget_pauses_of_the_start(session: Session) -> None:
+    """Let senders try again whose settings may have changed where the app is started.
 
-    Called when a worker starts: nobody saves such settings on the page, so that a start with
-    other ones is the only sign that they changed.
+    Called when a worker starts, because nobody saves such settings on a page: the system's
+    sender if the environment holds some of it, and those whose password did not open and now
+    does, because its key is back.
     """
+    again = []
     if overrides_for(SYSTEM).variables:
+        again.append(SYSTEM)
+    keyring = installation().keyring
+    locked = session.scalars(
+        select(Sender.partner_id).where(Sender.pause_code == SecretError.code)
+    ).all()
+    for partner_id in locked:
+        sender = load_sender(session, partner_id)
+        try:
+            sender.password_for(sender.values.destination, keyring)
+        except SMTPAdminError:
+            continue
+        again.append(partner_id)
+    if again:
         session.execute(
             update(Sender)
-            .where(Sender.partner_id == SYSTEM, Sender.pause_code != "")
+            .where(Sender.partner_id.in_(again), Sender.pause_code != "")
             .values(paused_until=None, pause_code="", pause_reason="", pauses=0, refusals=0)
             .execution_options(synchronize_session=False)
         )

@@ -31,7 +31,7 @@ from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
 from smtp_admin.settings.sender import overrides_for
-from smtp_admin.settings.service import forget_pause_of_environment
+from smtp_admin.settings.service import forget_pauses_of_the_start
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.factory import WarmTransports
@@ -102,8 +102,7 @@ class WorkerProcess:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        with transaction(self._engine) as session:
-            forget_pause_of_environment(session)
+        self._forget_pauses()
         self._schedule.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear)
@@ -119,6 +118,7 @@ class WorkerProcess:
 
     def run_burst(self) -> None:
         """Send everything that is due, then return."""
+        self._forget_pauses()
         self._schedule.run_once()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
         try:
@@ -137,6 +137,10 @@ class WorkerProcess:
             self._stopping.set()
             self._threads.stop(GRACE_SECONDS)
             self._close()
+
+    def _forget_pauses(self) -> None:
+        with transaction(self._engine) as session:
+            forget_pauses_of_the_start(session)
 
     def _listen(self) -> None:
         """Hear bells until told to stop, or until Redis goes away."""
