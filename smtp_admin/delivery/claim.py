@@ -50,12 +50,14 @@ class Batch:
 
     Attributes:
         moment: the database's time of the claim.
+        more: whether more may be due than this.
         began: this machine's monotonic clock at that moment, in seconds.
     """
 
     sender: ResolvedSender
     deliveries: list[Claimed]
     moment: datetime
+    more: bool
     began: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
@@ -214,7 +216,10 @@ def _claim_once(
         claimed = _claim_allowed(session, lane, sender, moment, size)
         if not claimed:
             return None
-        return Batch(sender, _load(session, _no_larger(session, claimed)), moment)
+        ids = _no_larger(session, claimed)
+        # Partners who take turns may be more than had one.
+        more = len(claimed) >= size or len(ids) < len(claimed) or sender.partner_id == SYSTEM
+        return Batch(sender, _load(session, ids), moment, more)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flask import Flask
-from redis import Redis
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -20,7 +19,7 @@ from smtp_admin import signals
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, Claimed, claim
-from smtp_admin.delivery.journal import Journal
+from smtp_admin.delivery.journal import Journal, Lines
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Recorded, Result, give_back, pause_sender, record
 from smtp_admin.delivery.retry import UNTIL_CHANGED
@@ -63,7 +62,7 @@ class Bench:
     app: Flask
     here: Installation
     engine: Engine
-    redis: Redis
+    lines: Lines
     dialler: Dialler
     transports: WarmTransports
     worker: str
@@ -97,7 +96,7 @@ class _LaneWork:
     """One time slice on one lane."""
 
     def __init__(self, bench: Bench, lane: HeldLane, lease: "_Lease", database: Connection) -> None:
-        self.journal = Journal(bench.redis, lane.lease)
+        self.journal = Journal(bench.lines, lane.lease)
         self._bench = bench
         self._lane = lane
         self._lease = lease
@@ -128,6 +127,8 @@ class _LaneWork:
                 called = True
             if not self._send(batch):
                 return False
+            if not batch.more:
+                return False  # what is queued from now on rings, and the lane's release hears it
             rate = count / max(time.monotonic() - began, 0.001)
             size = max(1, min(MOST_AT_ONCE, size * 2, int(rate * _BATCH_SECONDS)))
         return False

@@ -7,6 +7,7 @@ can have been under way.
 """
 
 import logging
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +29,48 @@ def _bulk(*words: bytes) -> bytes:
     return b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
+class Lines:
+    """Connections to Redis on which nobody waits for answers, kept from lane to lane."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []
+
+    def take(self) -> Any:
+        """A connection that was used before, or ``None``."""
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def connect(self) -> Any:
+        """A new connection, or ``None`` if Redis does not answer."""
+        pool = self._redis.connection_pool
+        # Not one of the pool's own: their answers must be read.
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.connect()
+            connection.send_command("CLIENT", "REPLY", "OFF")
+        except (RedisError, OSError):
+            connection.disconnect()
+            return None
+        return connection
+
+    def give_back(self, connection: Any) -> None:
+        """Keep *connection* for the next lane; everything written to it is whole."""
+        with self._lock:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Let go of those that nobody uses."""
+        while connection := self.take():
+            connection.disconnect()
+
+
 class Journal:
     """Where one lane writes; used by one thread."""
 
-    def __init__(self, redis: Redis, lease: str) -> None:
-        self._redis = redis
+    def __init__(self, lines: Lines, lease: str) -> None:
+        self._lines = lines
         self._key = _key(lease)
         #: The beginning of every entry's command; only the entry itself differs.
         self._rpush = b"*3\r\n" + _bulk(b"RPUSH", self._key.encode("ascii"))
@@ -51,7 +89,15 @@ class Journal:
         Redis still holds what an earlier batch wrote.
         """
         if self._connection is None:
-            self._connect()
+            # One that was kept may have died since; then a new one tells whether Redis is there.
+            for connect in (self._lines.take, self._lines.connect):
+                self._use(connect())
+                if self.works and self._begin(ids):
+                    return True
+            return False
+        return self._begin(ids)
+
+    def _begin(self, ids: Sequence[int]) -> bool:
         self._write("DEL", self._key)
         self._write("RPUSH", self._key, "b:" + ",".join(map(str, ids)))
         self._write("EXPIRE", self._key, _KEEP_SECONDS)
@@ -72,8 +118,12 @@ class Journal:
     def close(self) -> None:
         """Let go of the connection."""
         if self._connection is not None:
-            self._connection.disconnect()
-        self._connection = self._socket = None
+            self._lines.give_back(self._connection)
+        self._use(None)
+
+    def _use(self, connection: Any) -> None:
+        self._connection = connection
+        self._socket = None if connection is None else connection._sock
 
     def _confirmed(self) -> bool:
         """Whether Redis has carried out everything so far."""
@@ -87,17 +137,6 @@ class Journal:
             return False
         self._write("CLIENT", "REPLY", "OFF")
         return self.works
-
-    def _connect(self) -> None:
-        connection: Any = self._redis.connection_pool.make_connection()
-        try:
-            connection.connect()
-            connection.send_command("CLIENT", "REPLY", "OFF")
-        except (RedisError, OSError):
-            connection.disconnect()
-            return
-        self._connection = connection
-        self._socket = connection._sock
 
     def _push(self, entry: bytes) -> None:
         self._send(b"%s$%d\r\n%s\r\n" % (self._rpush, len(entry), entry))
@@ -117,7 +156,9 @@ class Journal:
 
     def _give_up(self) -> None:
         log.warning("Redis went away: results are committed one by one")
-        self.close()
+        if self._connection is not None:
+            self._connection.disconnect()
+        self._use(None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,17 @@ class SafeJob(Job):
     """A job that runs nothing but :func:`ring`."""
 
     @property
+    def is_bell(self) -> bool:
+        """Whether it is one that we made, or looks exactly like it.
+
+        Raises:
+            DeserializationError: its data is no JSON, or not what RQ makes of a job.
+        """
+        if self.func_name != RING_FUNCTION or self.instance is not None or self.kwargs:
+            return False
+        return len(self.args) == 1 and type(self.args[0]) is int
+
+    @property
     def func(self) -> Callable[..., Any]:
         """The function, if it is one that we run."""
         if self.func_name != RING_FUNCTION or self.instance is not None:

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from smtp_admin.delivery.doorbell import redis_client
-from smtp_admin.delivery.journal import Journal, forget, read
+from smtp_admin.delivery.journal import Journal, Lines, forget, read
 from tests.servers.redis_server import RedisServer
 
 
@@ -20,9 +20,11 @@ def client(redis: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 def journal(client: Redis) -> Iterator[Journal]:
-    made = Journal(client, "lease")
+    lines = Lines(client)
+    made = Journal(lines, "lease")
     yield made
     made.close()
+    lines.close()
 
 
 def until(true: Callable[[], bool]) -> bool:
@@ -141,10 +143,29 @@ def test_silent_redis_costs_little(redis: RedisServer, client: Redis) -> None:
     redis.pause()
     try:
         began = time.monotonic()
-        made = Journal(client, "lease")
+        made = Journal(Lines(client), "lease")
         made.begin([1])
         made.accepted(1)
         assert not made.works
         assert time.monotonic() - began < 2
     finally:
         redis.resume()
+
+
+def test_lanes_share_a_few_connections(redis: RedisServer, client: Redis) -> None:
+    """Each connection of its own would be one more that Redis keeps, or refuses."""
+    lines = Lines(client)
+    for number in range(300):
+        made = Journal(lines, f"lease {number}")
+        assert made.begin([1])
+        made.accepted(1)
+        made.finish()
+        made.close()
+    assert int(client.info("clients")["connected_clients"]) <= 3
+    redis.stop()
+    made = Journal(lines, "another")
+    assert not made.begin([1])
+    redis.start()
+    assert made.begin([1])
+    made.close()
+    lines.close()

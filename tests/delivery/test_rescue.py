@@ -39,7 +39,7 @@ def claimed(bench: Workbench, size: int = 50) -> tuple[HeldLane, Batch]:
 
 
 def journal_of(bench: Workbench, lane: HeldLane, batch: Batch, accepted: int) -> None:
-    journal = Journal(bench.redis, lane.lease)
+    journal = Journal(bench.lines, lane.lease)
     journal.begin([one.id for one in batch.deliveries])
     for one in batch.deliveries[:accepted]:
         journal.accepted(one.id)

@@ -10,6 +10,7 @@ from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery.doorbell import redis_client
 from smtp_admin.delivery.engine import Bench, work_lane
+from smtp_admin.delivery.journal import Lines
 from smtp_admin.delivery.models import Attempt, Delivery, Lane
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.delivery.rescue import rescue
@@ -40,6 +41,7 @@ class Workbench:
         here = host.installation
         self.engine: Engine = worker_engine(host_engine(), pool_size=pool_size)
         self.redis = redis_client(redis_url or here.config.redis_url)
+        self.lines = Lines(self.redis)
         self.stopping = threading.Event()
         self._dialler = Dialler(
             policy=DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks),
@@ -53,7 +55,7 @@ class Workbench:
             app=self.host.app,
             here=self.host.installation,
             engine=self.engine,
-            redis=self.redis,
+            lines=self.lines,
             dialler=self._dialler,
             transports=self._transports,
             worker="bench",
@@ -89,6 +91,7 @@ class Workbench:
     def close(self) -> None:
         """Let go of every connection."""
         self.close_connections()
+        self.lines.close()
         self.redis.close()
         self.engine.dispose()
 
