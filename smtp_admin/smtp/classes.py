@@ -65,13 +65,26 @@ _MISCONFIGURED_CODES = {
 # Replies that speak of the sender's rate, not of this message.
 _RATE_WORDS = re.compile(
     r"rate limit|rate-limit|too many (?:messages|mails|emails)|sending limit|quota exceeded for"
-    r"|exceeded (?:the|your|its)? ?(?:max|hourly|daily|sending)|throttl|max emails per hour",
+    r"|exceeded (?:the|your|its)? ?(?:max|hourly|daily|sending)|throttl|max emails per hour"
+    r"|maximum credits exceeded|messages? limit reached"
+    r"|too many connections",
     re.IGNORECASE,
 )
 _OTHERS = re.compile(r"[45]\.(?:1\.|2\.|3\.4)")
-_RATE_CODES = {(421, "4.7.0"), (450, "4.2.1"), (550, "5.4.5")}
+_RATE_CODES = {(421, "4.7.0"), (432, "4.3.2"), (450, "4.2.1"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
-_SENDER_POLICY = {"5.7.26", "5.7.515"}
+_SENDER_POLICY = {"5.7.26", "5.7.27", "5.7.509", "5.7.515"}
+# Refusals of the account or its address as a whole, also where they come after the dot: the next
+# mail would be refused as well (docs/providers.md has whose they are).
+_SENDER_STOPPED = {"5.2.252", "5.7.30", "5.7.60"}
+_SENDER_WORDS = re.compile(
+    r"verified sender identity|address(?:es)? (?:is|are) not verified|unconfigured sending domain"
+    r"|sending (?:is )?paused|not authori[sz]ed to perform .?ses:|sendasdenied"
+    r"|permissions? to send as|send as this sender|sandbox subdomains?|domain (?:is )?not verified"
+    r"|requires all senders to authenticate|storedrv\.submission"
+    r"|bad outbound sender",
+    re.IGNORECASE,
+)
 _CLOSING = 421
 _THIS_CONNECTION = re.compile(r"\b(?:per|this|one|single) (?:session|connection)", re.IGNORECASE)
 _AUTH_REQUIRED = {530, 534, 535}
@@ -179,6 +192,8 @@ def is_rate(reply: Reply) -> bool:
         return False
     if (reply.code, reply.enhanced) in _RATE_CODES:
         return True
+    if "SubmissionQuotaExceeded" in reply.text:
+        return True
     # A full mailbox and a mail that is too large "exceed" something too.
     about_others = reply.enhanced is not None and bool(_OTHERS.match(reply.enhanced))
     return not about_others and bool(_RATE_WORDS.search(reply.text))
@@ -222,6 +237,15 @@ def _general(reply: Reply) -> Outcome | None:
             Verdict.RELEASED,
             Channel.MISCONFIGURED,
             "The receiving side does not accept mail from this domain without SPF and DKIM.",
+            reply,
+            "sender_refused",
+        )
+    if reply.permanent and (reply.enhanced in _SENDER_STOPPED or _SENDER_WORDS.search(reply.text)):
+        return Outcome(
+            Verdict.RELEASED,
+            Channel.MISCONFIGURED,
+            "The provider does not let this sender send: its address, domain or account is not "
+            "allowed to.",
             reply,
             "sender_refused",
         )
