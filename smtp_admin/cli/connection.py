@@ -70,3 +70,5 @@ def show(result: TestResult) -> None:
         return
     console.print(f"[bold red]{escape(result.failure.message)}[/]")
     console.print(escape(result.failure.hint))
+    for cause in result.diagnosis.causes[1:] if result.diagnosis else ():
+        console.print(f"[dim]Or:[/] {escape(cause.what)} {escape(cause.do)}")

@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from smtp_admin.connection.diagnosis import Diagnosis, of_failure
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
 from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.explain import TECHNICAL
 from smtp_admin.smtp.failure import SMTPFailure, Step
 from smtp_admin.smtp.opening import Dialler, Report, Security, StepResult, open_session
 from smtp_admin.smtp.reply import Reply
@@ -40,6 +42,7 @@ class TestResult:
     report: Report
     duration_ms: float
     failure: SMTPFailure | None = None
+    diagnosis: Diagnosis | None = None
     warnings: list[Caution] = field(default_factory=list)
 
     @property
@@ -112,6 +115,9 @@ def probe(
             _say_goodbye(client, report, talking=talking)
     except SMTPFailure as failure:
         result.failure = failure
+        result.diagnosis = of_failure(failure, request.destination, request.from_email)
+        _, technical, reason = failure.hint.partition(TECHNICAL)
+        failure.hint = f"{result.diagnosis.hint} {technical}{reason}".strip()
     _mark_unreached(report, request.destination.security)
     result.duration_ms = round((overall_seconds - overall.remaining()) * 1000, 1)
     if result.ok:

@@ -15,10 +15,12 @@ from smtp_admin.host import Partner
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, card
 from smtp_admin.settings.forms import SenderForm
+from smtp_admin.settings.guidance import check_credentials, guide
+from smtp_admin.settings.presets import provider_of_host, tidy_password
 from smtp_admin.settings.queries import senders_of
 from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import save_settings
-from smtp_admin.settings.values import SECURITY_LABELS
+from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -79,11 +81,13 @@ def _tab(partner_id: str) -> ResponseReturnValue:
     sender = load_sender(session(), partner_id)
     try:
         values = form.cleaned(sender)
+        password = tidy_password(provider_of_host(values.host), form.typed_password)
+        check_credentials(values, password)
         saved = save_settings(
             session(),
             partner_id,
             values,
-            password=form.typed_password,
+            password=password,
             expected_revision=form.seen_revision,
             actor=web.signed_in(),
         )
@@ -128,13 +132,22 @@ def show_tab(
         saved_now = form.differences(sender)
         # The next try must be made knowing what was saved meanwhile.
         form.revision.data = str(sender.revision)
+    of = web.current_partner() if partner_id != SYSTEM else None
+    guidance = guide(
+        form,
+        sender,
+        _on_screen(form, sender) if entered else sender.values,
+        chosen="" if entered else request.args.get("preset", "")[:60],
+        site_domain=of.site_domain if of else "",
+    )
     followed = None
     if mail := request.args.get("mail"):
         followed = follow(session(), mail[:32], partner_id)
     page = render_template(
         "smtp_admin/tab.html",
         partner_id=partner_id,
-        partner=web.current_partner() if partner_id != SYSTEM else None,
+        partner=of,
+        guidance=guidance,
         sender=sender,
         form=form,
         card=card(session(), sender),
@@ -152,6 +165,14 @@ def show_tab(
         security_labels=SECURITY_LABELS,
     )
     return page, status
+
+
+def _on_screen(form: SenderForm, sender: ResolvedSender) -> SenderValues:
+    """What was entered, or what is saved where that cannot be used."""
+    try:
+        return form.cleaned(sender)
+    except RequestError:
+        return sender.values
 
 
 def _own_address() -> str:

@@ -92,9 +92,13 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
         "tls_failed",
         "tls",
         "No encryption could be agreed with the server.",
-        hint="It may only know versions older than TLS 1.2, which are broken. Technical reason: "
+        hint=f"It may only know versions older than TLS 1.2, which are broken. {TECHNICAL} "
         f"{(error.reason or 'unknown').replace('_', ' ').lower()}.",
     )
+
+
+#: What stands before an error's own words, for people who know them.
+TECHNICAL = "Technical reason:"
 
 
 def of_login(reply: Reply) -> SMTPFailure:
