@@ -7,6 +7,7 @@ autogenerate never sees our tables, and two apps in one process share the same c
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -34,6 +35,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from smtp_admin.clock import sql_now
 from smtp_admin.installation import installation
 
+#: None of our transactions waits for anything but the database itself.
+_IDLE_SECONDS = 15
 #: The partner id of the system's own sender and mail.
 SYSTEM = ""
 
@@ -142,6 +145,9 @@ def worker_engine(
             # The default there locks gaps between rows, and workers would wait for each other.
             options["isolation_level"] = "READ COMMITTED"
     own = create_engine(engine.url, **options)
+    limit = _IDLE_LIMITS.get(own.dialect.name)
+    if limit is not None:
+        event.listen(own, "connect", partial(_limit_idle_transactions, limit))
     if own.dialect.name == "sqlite":
         event.listen(own, "connect", _take_over_transactions)
         event.listen(own, "begin", _begin_immediate)
@@ -151,6 +157,19 @@ def worker_engine(
 def _take_over_transactions(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # else the driver begins a deferred transaction by itself
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+#: A machine that freezes inside a transaction must not keep its locks.
+_IDLE_LIMITS = {
+    "postgresql": f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+    "mariadb": f"SET SESSION idle_transaction_timeout = {_IDLE_SECONDS}",
+}
+
+
+def _limit_idle_transactions(statement: str, connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.commit()
 
 
 def _begin_immediate(connection: Any) -> None:

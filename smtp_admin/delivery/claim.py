@@ -19,7 +19,7 @@ from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, is_one_of, t
 from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
-from smtp_admin.delivery.models import BULK, URGENT, Delivery, Lane, Message
+from smtp_admin.delivery.models import BULK, IS_QUEUED, URGENT, Delivery, Lane, Message
 from smtp_admin.settings.models import Sender
 from smtp_admin.settings.sender import ResolvedSender, resolve
 
@@ -79,7 +79,7 @@ _DUE = (
     select(Delivery.id)
     .where(
         Delivery.sender_id == bindparam("lane_sender"),
-        Delivery.state == "queued",
+        IS_QUEUED,
         Delivery.next_attempt_at <= bindparam("moment"),
         or_(Delivery.expires_at.is_(None), Delivery.expires_at > bindparam("moment")),
         Delivery.priority.between(bindparam("from_priority"), bindparam("to_priority")),
@@ -133,7 +133,6 @@ def _take(*conditions: Any) -> Any:
     )
 
 
-_IS_QUEUED = Delivery.state == "queued"
 _TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
 
 
@@ -144,7 +143,7 @@ def _takes(due: Any) -> dict[str, Any]:
     locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
     ids: Any = func.array(select(locked.c.id).scalar_subquery())
     return {
-        "sqlite": _take(_IS_QUEUED, Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
+        "sqlite": _take(IS_QUEUED, Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
         "postgresql": _take(Delivery.id == any_(ids)).returning(*_TAKEN),
     }
 
@@ -164,7 +163,7 @@ _RETURN_THESE = (
 )
 _FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(
     Delivery.sender_id == bindparam("lane_sender"),
-    Delivery.state == "queued",
+    IS_QUEUED,
     Delivery.next_attempt_at <= bindparam("moment"),
     Delivery.priority > URGENT,
 )
@@ -173,7 +172,7 @@ _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
 _turn: dict[int, str] = {}
-_TAKE_THESE = _take(_IS_QUEUED, Delivery.id.in_(bindparam("ids", expanding=True)))
+_TAKE_THESE = _take(IS_QUEUED, Delivery.id.in_(bindparam("ids", expanding=True)))
 
 
 def claim(

@@ -38,11 +38,13 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE, FIRST_BATCH = 100, 20
 SLICE_SECONDS = 10.0
 #: A batch is as large as what goes out in this time: so long urgent mail may have to wait.
-_BATCH_SECONDS = 1.0
+_BATCH_SECONDS = 0.5
 _GROUP = 100
 _GROUP_SECONDS = 0.5
 _REFUSALS_IN_A_ROW = 3
 _DATABASE_WAITS = (0.2, 1.0, 3.0)
+#: How a conversation ends that we cut ourselves.
+_CUT = {"connection_lost", "timeout"}
 
 
 def _nobody(*_: object) -> None:
@@ -56,6 +58,7 @@ class Bench:
     Attributes:
         watch: told which transport is in use, so that another thread can cut it at the end.
         moved: told whenever the outcome of a mail is known.
+        wanted: whether another lane waits for a thread, so that this one should not go on for long.
         more: told the sender that has more waiting than one connection takes at once.
     """
 
@@ -69,6 +72,7 @@ class Bench:
     stopping: threading.Event
     watch: Callable[[Transport | None], None] = _nobody
     moved: Callable[[], None] = _nobody
+    wanted: Callable[[], bool] = bool
     more: Callable[[int], None] = _nobody
 
 
@@ -111,7 +115,7 @@ class _LaneWork:
         journaled = self.journal.begin([])
         while not bench.stopping.is_set():
             began = time.monotonic()
-            if began >= ends:
+            if began >= ends or (called and bench.wanted()):
                 return True
             batch = claim(self._database, self._lane, size, self._known)
             if batch is None:
@@ -162,29 +166,41 @@ class _LaneWork:
                 for one in deliveries
             ]
         )
-        for key, first in outcomes:
-            self._bench.moved()
-            refusals = refusals + 1 if first.code == "sender_refused" else 0
-            again = refusals >= _REFUSALS_IN_A_ROW
-            outcome = _sender_refused_again(first) if again else first
-            if self._bench.stopping.is_set() and outcome.code in {"connection_lost", "timeout"}:
-                # Our own end cut the connection; the server is not to blame.
-                outcome = replace(outcome, channel=Channel.FINE)
-            if outcome.verdict is Verdict.ACCEPTED:
-                self.journal.accepted(key)
-            elif outcome.verdict is not Verdict.UNCERTAIN:
+        try:
+            for key, first in outcomes:
+                self._bench.moved()
+                refusals = refusals + 1 if first.code == "sender_refused" else 0
+                again = refusals >= _REFUSALS_IN_A_ROW
+                outcome = _sender_refused_again(first) if again else first
+                if self._bench.stopping.is_set() and outcome.code in _CUT:
+                    # Our own end cut the connection; the server is not to blame.
+                    outcome = replace(outcome, channel=Channel.FINE)
+                self._note(key, outcome)
+                book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
+                channel = outcome.channel
+                if self._bench.stopping.is_set() or channel is not Channel.FINE:
+                    break
+                if self._lease.ran_out:
+                    break  # we were asleep, and another may be sending the rest by now
+            # Only now may the transport write again, or not at all.
+            _close(outcomes)
+            book.write()
+            give_back(self._database, self._lane, by_id)
+        except DBAPIError:
+            # What was achieved is in the journal; the rescuer must know that no more was begun.
+            _close(outcomes)
+            for key in by_id:
                 self.journal.settled(key)
-            book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
-            channel = outcome.channel
-            if self._bench.stopping.is_set() or channel is not Channel.FINE:
-                break
-            if self._lease.ran_out:
-                break  # we were asleep, and another may be sending the rest by now
-        # Only now may the transport write again, or not at all.
-        _close(outcomes)
-        book.write()
-        give_back(self._database, self._lane, by_id)
+            raise
+        finally:
+            _close(outcomes)
         return not by_id and not book.paused and channel is Channel.FINE
+
+    def _note(self, key: int, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.ACCEPTED:
+            self.journal.accepted(key)
+        elif outcome.verdict is not Verdict.UNCERTAIN:
+            self.journal.settled(key)
 
 
 class _Book:

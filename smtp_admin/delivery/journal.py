@@ -8,7 +8,7 @@ can have been under way.
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
+_MOST_DIGITS = 19
 _KEEP_SECONDS = 7 * 24 * 3600
 
 
@@ -191,15 +192,24 @@ def read(redis: Redis, lease: str) -> Found | None:
     """The journal of *lease*, or ``None`` when Redis does not answer."""
     try:
         raw: Any = redis.lrange(_key(lease), 0, -1)
-        entries = [entry.decode("ascii") for entry in raw]
     except (RedisError, OSError):
         return None
-    accepted = frozenset(int(entry[2:]) for entry in entries if entry.startswith("a:"))
-    settled = frozenset(int(entry[2:]) for entry in entries if entry.startswith("s:"))
+    entries: list[bytes] = list(raw)
     order = None
-    if entries and entries[0].startswith("b:"):
-        order = tuple(int(text) for text in entries[0][2:].split(",") if text)
-    return Found(order, accepted, settled)
+    if entries and entries[0].startswith(b"b:"):
+        texts = [text for text in entries[0][2:].split(b",") if text]
+        listed = tuple(_ids(texts))
+        order = listed if len(listed) == len(texts) else None
+    return Found(order, _entries(entries, b"a:"), _entries(entries, b"s:"))
+
+
+def _entries(entries: Sequence[bytes], kind: bytes) -> frozenset[int]:
+    return frozenset(_ids(entry[2:] for entry in entries if entry.startswith(kind)))
+
+
+def _ids(texts: Iterable[bytes]) -> Iterator[int]:
+    # Whoever reaches Redis can write anything there; what is no number says nothing.
+    return (int(text) for text in texts if text.isdigit() and len(text) <= _MOST_DIGITS)
 
 
 def forget(redis: Redis, lease: str) -> None:

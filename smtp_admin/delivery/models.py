@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.mysql import LONGBLOB
@@ -127,6 +128,14 @@ class Delivery(Base):
     last_code: Mapped[str] = mapped_column(String(40), default="")
     last_error: Mapped[str] = mapped_column(String(500), default="")
     last_reply: Mapped[str] = mapped_column(String(300), default="")
+
+
+#: As the partial indexes say it, word for word: a bound parameter in place of the word would keep
+#: SQLite, and PostgreSQL's prepared statements, from using them.
+IS_QUEUED = Delivery.state == literal_column("'queued'")
+IS_OPEN = Delivery.state.in_(
+    [literal_column(f"'{state}'") for state in ("queued", "sending", "uncertain", "dead")]
+)
 
 
 class Attempt(Base):

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.doorbell import ring_after_commit
-from smtp_admin.delivery.models import NORMAL, URGENT, Delivery, Message
+from smtp_admin.delivery.models import IS_OPEN, NORMAL, URGENT, Delivery, Message
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
 
@@ -185,7 +185,9 @@ def backlog(session: Session, partner_id: str) -> int:
     waiting = (
         select(func.count())
         .select_from(Delivery)
-        .where(Delivery.partner_id == partner_id, Delivery.state.in_(("queued", "sending")))
+        .where(
+            Delivery.partner_id == partner_id, IS_OPEN, Delivery.state.in_(("queued", "sending"))
+        )
     )
     return session.scalar(waiting) or 0
 

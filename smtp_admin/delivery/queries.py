@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
 from smtp_admin.delivery.limits import HOUR, used_this_hour
-from smtp_admin.delivery.models import Counter, Delivery, Message
+from smtp_admin.delivery.models import IS_OPEN, Counter, Delivery, Message
 from smtp_admin.delivery.outbox import is_public_id
 
 _DAY = timedelta(hours=24)
@@ -104,12 +104,7 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
 
 def _open_states(session: Session, partner_id: str | None) -> dict[str, int]:
     # Each of these is small: the queue has a limit, and dead letters are looked at.
-    open_states = ("queued", "sending", "uncertain", "dead")
-    statement = (
-        select(Delivery.state, func.count())
-        .where(Delivery.state.in_(open_states))
-        .group_by(Delivery.state)
-    )
+    statement = select(Delivery.state, func.count()).where(IS_OPEN).group_by(Delivery.state)
     rows = session.execute(_of(statement, Delivery.partner_id, partner_id)).all()
     return {str(state): int(count) for state, count in rows}
 
@@ -136,7 +131,7 @@ def _sent_since(session: Session, partner_id: str | None, since: datetime) -> in
 
 
 def _oldest(session: Session, partner_id: str | None, moment: datetime) -> float | None:
-    statement = select(func.min(Delivery.created_at)).where(Delivery.state == "queued")
+    statement = select(func.min(Delivery.created_at)).where(IS_OPEN, Delivery.state == "queued")
     oldest = session.scalar(_of(statement, Delivery.partner_id, partner_id))
     return None if oldest is None else round(max(0.0, (moment - oldest).total_seconds()), 1)
 

@@ -5,10 +5,11 @@ Two rescuers do no harm: every write asks again for the state and lease that it 
 
 import logging
 from collections import Counter as Tally
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from redis import Redis
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, exists, select, update
+from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import journal, states
@@ -23,28 +24,51 @@ log = logging.getLogger(__name__)
 def rescue(engine: Engine, redis: Redis) -> int:
     """Settle the deliveries of every lane whose lease ran out; how many there were."""
     with transaction(engine) as session:
-        dead = [(lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session)]
+        dead: list[tuple[int | None, int, str]] = [
+            (lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session)
+        ]
+        # Under a lease that no lane has: a database that lost its last moments may bring it back.
+        dead += [(None, row.sender_id, row.lease) for row in session.execute(_STRAYS)]
     return sum(_rescue_lane(engine, redis, *lane) for lane in dead)
 
 
-def _rescue_lane(engine: Engine, redis: Redis, lane_id: int, sender_id: int, lease: str) -> int:
+def _take(session: Session, lane_id: int, lease: str, moment: datetime) -> bool:
+    """Take the lane's row: that decides between two rescuers, and against its holder.
+
+    Nobody waits for it: who has it locked may be frozen, and the other lanes come behind.
+    """
+    over = (Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < moment)
+    if session.scalar(select(Lane.id).where(*over).with_for_update(skip_locked=True)) is None:
+        return False
+    freed = update(Lane).where(*over)
+    return bool(changed(session, freed.values(lease=None, lease_until=None, holder="", rung=False)))
+
+
+_STRAYS = (
+    select(Delivery.sender_id, Delivery.lease)
+    .where(
+        Delivery.lease.is_not(None),
+        Delivery.state == "sending",
+        ~exists().where(Lane.lease == Delivery.lease),
+    )
+    .distinct()
+)
+
+
+def _rescue_lane(
+    engine: Engine, redis: Redis, lane_id: int | None, sender_id: int, lease: str
+) -> int:
     found = journal.read(redis, lease)
     with transaction(engine) as session:
         moment = database_now(session)
-        # Taking the lane's row first decides between two rescuers, and against its holder.
-        taken = changed(
-            session,
-            update(Lane)
-            .where(Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < moment)
-            .values(lease=None, lease_until=None, holder="", rung=False),
-        )
-        if not taken:
+        if lane_id is not None and not _take(session, lane_id, lease, moment):
             return 0
         ours = (Delivery.lease == lease, Delivery.state == "sending")
         rows = session.execute(
-            select(
-                Delivery.id, Delivery.message_id, Delivery.partner_id, Delivery.created_at
-            ).where(*ours)
+            select(Delivery.id, Delivery.message_id, Delivery.partner_id, Delivery.created_at)
+            .where(*ours)
+            # What its holder is just writing down is left to it, or to the next look.
+            .with_for_update(skip_locked=True)
         ).all()
         held = {row.id for row in rows}
         accepted = held & found.accepted if found else set()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, exists, func, or_, select, update
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import changed
-from smtp_admin.delivery.models import Delivery, Lane, Message
+from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane, Message
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.settings.models import Sender
 
@@ -23,7 +23,7 @@ def expire(engine: Engine) -> int:
         moment = database_now(session)
         old = session.execute(
             select(Delivery.id, Delivery.message_id)
-            .where(Delivery.state == "queued", Delivery.expires_at <= moment)
+            .where(IS_QUEUED, Delivery.expires_at <= moment)
             .limit(_AT_ONCE)
         ).all()
         if not old:
@@ -52,7 +52,12 @@ def settle_unknown(engine: Engine) -> int:
     with transaction(engine) as session:
         moment = database_now(session)
         resend = exists().where(Message.id == Delivery.message_id, Message.on_uncertain == "resend")
-        waiting = (Delivery.state == "uncertain", Delivery.next_attempt_at <= moment, resend)
+        waiting = (
+            IS_OPEN,
+            Delivery.state == "uncertain",
+            Delivery.next_attempt_at <= moment,
+            resend,
+        )
         changed(
             session,
             update(Delivery)
@@ -77,7 +82,7 @@ def due_senders(engine: Engine) -> list[int]:
         moment = database_now(session)
         waiting = exists().where(
             Delivery.sender_id == Sender.id,
-            Delivery.state == "queued",
+            IS_QUEUED,
             Delivery.next_attempt_at <= moment,
         )
         free = exists().where(Lane.sender_id == Sender.id, Lane.lease.is_(None))
@@ -100,7 +105,7 @@ def due_counts(engine: Engine) -> dict[int, int]:
     with transaction(engine) as session:
         rows = session.execute(
             select(Delivery.sender_id, func.count())
-            .where(Delivery.sender_id.in_(senders), Delivery.state == "queued")
+            .where(Delivery.sender_id.in_(senders), IS_QUEUED)
             .group_by(Delivery.sender_id)
         ).all()
         return {int(sender_id): int(count) for sender_id, count in rows}

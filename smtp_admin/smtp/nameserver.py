@@ -141,12 +141,13 @@ class NameService:
         return Answer(tuple(ordered), found.exists)
 
     def txt(self, name: str, overall: Deadline | None = None) -> Answer[str]:
-        """The texts of *name*, the strings of each put together.
+        """The texts of *name*, the strings of each put together; sorted, as DNS has no order.
 
         Raises:
             LookupFailed: nobody knows.
         """
-        return self._ask(name, "TXT", overall, _text)
+        found = self._ask(name, "TXT", overall, _text)
+        return Answer(tuple(sorted(found.records)), found.exists)
 
     def addresses(self, name: str, overall: Deadline | None = None) -> Answer[str]:
         """The IPv4 addresses of *name*, then the IPv6 ones.

@@ -65,6 +65,7 @@ class SenderThreads:
         self._stopping = stopping
         self._lanes: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._free = threading.Semaphore(count)
+        self._wanted = threading.Event()
         self._busy = 0
         self._quiet = threading.Condition()
         self._running: set[_Running] = set()
@@ -77,11 +78,21 @@ class SenderThreads:
             return True
         return False
 
+    def want(self) -> None:
+        """A lane waits for a thread: those that have worked for a while give way."""
+        self._wanted.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a lane waits and no thread is free."""
+        return self._wanted.is_set()
+
     def submit(self, sender_id: int) -> None:
         """Hand a lane to the next free thread, waiting for one; nothing happens when stopping."""
         while not self._acquire(0.5):
             if self._stopping.is_set():
                 return
+        self._wanted.clear()
         with self._quiet:
             self._busy += 1
             if self._busy > len(self._threads):

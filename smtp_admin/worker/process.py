@@ -82,6 +82,8 @@ class WorkerProcess:
         self._transports = WarmTransports()
         #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
         self._listening = False
+        #: Whether listening for bells failed, and none has been heard since.
+        self._deaf = False
         self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
         self._schedule = Schedule(
             app,
@@ -166,6 +168,7 @@ class WorkerProcess:
         except StopRequested:
             return
         except (RedisError, OSError) as error:
+            self._deaf = True
             log.warning("Redis is away (%s); sweeping goes on", type(error).__name__)
         finally:
             self._listening = False
@@ -178,6 +181,7 @@ class WorkerProcess:
             raise StopRequested
 
     def _hear(self, sender_id: int) -> None:
+        self._deaf = False
         doorbell(self._here).answered(sender_id)
         self._threads.submit(sender_id)
 
@@ -197,9 +201,14 @@ class WorkerProcess:
         for sender_id in due_senders(self._engine):
             if self._stopping.is_set():
                 return
-            if not doorbell(self._here).ring(sender_id) and self._threads.wait_until_free(0):
-                # Without Redis the bells of this machine go straight to its own threads.
+            heard = doorbell(self._here).ring(sender_id) and not self._deaf
+            if heard:
+                continue
+            # The bells of this machine go straight to its own threads.
+            if self._threads.wait_until_free(0):
                 self._threads.submit(sender_id)
+            else:
+                self._threads.want()
 
     def _bench(self, watch: Callable[[Transport | None], None], moved: Callable[[], None]) -> Bench:
         return Bench(
@@ -213,6 +222,7 @@ class WorkerProcess:
             stopping=self._stopping,
             watch=watch,
             moved=moved,
+            wanted=lambda: self._threads.wanted,
             more=self._more,
         )
 
@@ -237,6 +247,8 @@ class BellWorker(SimpleWorker):
     _threads: SenderThreads
     _process_stopping: threading.Event
     _impatient: Redis
+    #: RQ would wait up to a minute before it looks for a lost Redis again, in seconds.
+    max_connection_wait_time = 2.0
 
     def prepare(self, threads: SenderThreads, stopping: threading.Event, impatient: Redis) -> None:
         """Say whom the bells are for, and give a client that does not wait."""
@@ -252,10 +264,12 @@ class BellWorker(SimpleWorker):
 
         While all are busy, the bell stays in Redis, where another machine may take it.
         """
-        while not self._threads.wait_until_free(1.0):
+        while not self._threads.wait_until_free(0.2):
             if self._process_stopping.is_set():
                 raise StopRequested
             self.heartbeat()
+            if any(queue.count for queue in self.queues):
+                self._threads.want()
         if self._process_stopping.is_set():
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(*args, **kwargs)

@@ -1,0 +1,56 @@
+"""What is asked all the time is answered from an index, however much finished mail there is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from smtp_admin.delivery import outbox, queries, sweep
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.lanes import HeldLane, acquire
+from tests.app import HostApp
+from tests.delivery.workbench import Workbench, queue, sender_row
+
+ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
+    "claim": lambda bench, lane: claim(bench.engine, lane, 10),
+    "due senders": lambda bench, _: sweep.due_senders(bench.engine),
+    "expiry": lambda bench, _: sweep.expire(bench.engine),
+    "unknown outcomes": lambda bench, _: sweep.settle_unknown(bench.engine),
+    "backlog": lambda bench, _: outbox.backlog(bench.host.db.session(), "acme"),
+    "summary": lambda bench, _: queries.summary(bench.host.db.session(), "acme"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_no_table_of_mail_is_read_through(
+    host_with_bench: tuple[HostApp, Workbench], name: str
+) -> None:
+    """On SQLite, which uses a partial index only where the words are the same."""
+    host, bench = host_with_bench
+    queue(host)
+    lane = acquire(bench.engine, sender_row(host).id, "bench")
+    assert lane is not None
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    engines = (bench.engine, host.db.engine)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        ASKED[name](bench, lane)
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
+    host.db.session.rollback()
+    statements = [one for one in asked if "smtp_admin_delivery" in one[0]]
+    assert statements
+    with bench.engine.connect() as connection:
+        for statement, parameters in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            for row in plan:
+                words = str(row[-1])
+                assert not words.startswith("SCAN smtp_admin_delivery") or "INDEX" in words, words
+                assert not words.startswith("SCAN smtp_admin_message"), words
