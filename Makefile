@@ -7,7 +7,7 @@ PORT ?= 5000
 JOBS ?= 4
 export PORT
 
-.PHONY: run test lint format bench dist clean
+.PHONY: run test test-kill test-long lint format bench dist clean
 .DEFAULT_GOAL := run
 
 # One stamp per set of dependencies: a changed setup.cfg installs again.
@@ -26,6 +26,15 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+# A hundred times kill -9 of a worker with mail in flight, on SQLite and on PostgreSQL.
+KILLS ?= 100
+test-kill: $(VENV)/dev.stamp
+	SMTP_ADMIN_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/endurance/test_kills.py $(PYTEST_ARGS)
+
+# What takes minutes, or needs root: two machines as two network namespaces, real leases.
+test-long: $(VENV)/dev.stamp
+	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest tests/outages $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Workers are killed, stopped and set against each other; nothing may be lost or come twice."""

@@ -1,0 +1,131 @@
+"""A worker stands still for longer than its lease, and wakes up when others have done its work."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+from sqlalchemy import update
+
+from smtp_admin.clock import now
+from smtp_admin.database import transaction
+from smtp_admin.delivery import lanes
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.lanes import HeldLane, abandoned
+from smtp_admin.delivery.models import Lane
+from smtp_admin.delivery.rescue import rescue
+from tests.delivery.workbench import Workbench, sender_row
+from tests.endurance.history import changes
+from tests.endurance.mortal import Fate, Mortal
+from tests.endurance.points import MAILS, PASSWORD, MakeBench, ten_mails
+from tests.endurance.sink import Sink
+from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
+from tests.servers.scripted import ScriptedServer, Session
+from tests.worker.running import move_due_time, until
+
+ENGINE = "smtp_admin.delivery.engine"
+LANES = "smtp_admin.delivery.lanes"
+#: Only the one that stands still has a short lease: a busy machine takes nothing from the others.
+#: Its heart does not beat at all: stopped in the middle of a beat it would lock all of SQLite.
+SHORT = {f"{LANES}:LEASE_SECONDS": 1.5, f"{LANES}:HEARTBEAT_SECONDS": 60.0}
+BURST = ("--burst", "--concurrency", "1")
+
+NAPS = {
+    "before its first claim": Fate(f"{LANES}:acquire", "after", signal=SIGSTOP),
+    "with a claim in its hands": Fate(f"{ENGINE}:claim", "after", signal=SIGSTOP),
+    "before its first mail": Fate(f"{ENGINE}:stamped", "after", signal=SIGSTOP),
+    "with results in its hands": Fate(f"{ENGINE}:record", signal=SIGSTOP),
+}
+
+
+def test_a_worker_stopped_with_a_mail_in_flight_sends_nothing_more(
+    site: AnySite, sink: Sink, bench_of: MakeBench
+) -> None:
+    """The sink takes the third mail; its 250 is read when everything is over."""
+    stopped: list[Mortal] = []
+
+    def stop(server: ScriptedServer, session: Session, line: str) -> None:
+        stopped[0].signal(SIGSTOP)
+        assert until(lambda: stopped[0].standing_still)
+
+    with site.opened() as host:
+        bench = ten_mails(host, sink, bench_of)
+        sink.behave("dot", [None, None, stop, None])
+        with Mortal(site.folder, *BURST, constants=SHORT) as sleeper:
+            stopped.append(sleeper)
+            assert until(lambda: len(sink.accepted) == 3, 20), sleeper.output
+            others_finish(site, bench)
+            assert sink.repeats == 1, "the one in flight, whose outcome nobody knew"
+            wake(sleeper, bench)
+        check_all_sent(host, sink, repeats=1)
+
+
+@pytest.mark.parametrize("nap", NAPS)
+def test_a_worker_that_wakes_up_late_changes_nothing(
+    sqlite_site: AnySite, sink: Sink, bench_of: MakeBench, nap: str
+) -> None:
+    with sqlite_site.opened() as host:
+        bench = ten_mails(host, sink, bench_of)
+        with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=SHORT) as sleeper:
+            assert until(lambda: sleeper.standing_still, 20), sleeper.output
+            others_finish(sqlite_site, bench)
+            assert sink.repeats == 0
+            wake(sleeper, bench)
+        check_all_sent(host, sink, repeats=1)
+
+
+def test_a_worker_that_stands_still_inside_a_transaction_holds_up_its_own_lane_alone(
+    postgresql_site: AnySite, sink: Sink, bench_of: MakeBench
+) -> None:
+    """So does one whose machine lost its power: the database notices after hours."""
+    site = postgresql_site
+    inside = Fate("smtp_admin.delivery.claim:_load", signal=SIGSTOP)
+    with site.opened() as host, ThreadPoolExecutor(1) as threads:
+        bench = ten_mails(host, sink, bench_of)
+        with Mortal(site.folder, *BURST, fate=inside, constants=SHORT) as sleeper:
+            assert until(lambda: sleeper.standing_still, 20), sleeper.output
+            host.save_sender("globex", port=sink.port, username="user", password=PASSWORD)
+            queue_each(host, ["other@example.org"], "globex")
+            lane = lanes.acquire(bench.engine, sender_row(host, "globex").id, "dead")
+            assert lane is not None
+            assert claim(bench.engine, lane, 1) is not None
+            let_run_out(bench, lane)
+            assert until(lambda: ran_out(bench, 2), 20)
+            rescuing = threads.submit(rescue, bench.engine, bench.redis)
+            settled = until(lambda: "uncertain" in states(host), 5)
+            sleeper.signal(SIGCONT)
+            rescuing.result(20)
+            assert settled, "the other sender's mail had to wait"
+            assert sleeper.wait() == 0
+
+
+def let_run_out(bench: Workbench, lane: HeldLane) -> None:
+    """Let this one lease have run out."""
+    with transaction(bench.engine) as session:
+        past = now() - timedelta(minutes=5)
+        session.execute(update(Lane).where(Lane.id == lane.lane_id).values(lease_until=past))
+
+
+def ran_out(bench: Workbench, count: int = 1) -> bool:
+    """Whether so many leases have run out."""
+    with transaction(bench.engine) as session:
+        return len(abandoned(session)) == count
+
+
+def others_finish(site: AnySite, bench: Workbench) -> None:
+    """Two other workers do all that is left, once the lease has run out by itself."""
+    assert until(lambda: ran_out(bench), 20)
+    for _ in range(2):
+        move_due_time(bench.host, "uncertain")
+        with Mortal(site.folder, *BURST) as other:
+            assert other.wait() == 0, other.output
+    assert states(bench.host) == {"sent": MAILS}
+
+
+def wake(sleeper: Mortal, bench: Workbench) -> None:
+    """Let it go on to its end: not one row of the database may change by it."""
+    before = changes(bench.engine)
+    sleeper.signal(SIGCONT)
+    assert sleeper.wait() == 0, sleeper.output
+    assert changes(bench.engine) == before
+    assert "Traceback" not in sleeper.output
