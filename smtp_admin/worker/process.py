@@ -165,6 +165,7 @@ class WorkerProcess:
             )
             ringing.prepare(self._threads, self._stopping, self._redis)
             ringing.work(logging_level="WARNING")
+            self._deaf = True  # RQ ends so at errors that it does not expect
         except StopRequested:
             return
         except (RedisError, OSError) as error:
