@@ -1,6 +1,6 @@
 """Those who look after a dead worker's mail die too, or find less than it had written."""
 
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL
 
 import pytest
 
@@ -9,7 +9,13 @@ from smtp_admin.delivery.rescue import rescue
 from tests.endurance.mortal import Fate, Mortal
 from tests.endurance.points import LATER, MAILS, MakeBench, Point, after, die, ten_mails
 from tests.endurance.sink import Sink
-from tests.endurance.sites import AnySite, check_all_sent, check_nothing_invented, states
+from tests.endurance.sites import (
+    AnySite,
+    check_all_sent,
+    check_nothing_invented,
+    nobody_works,
+    states,
+)
 from tests.servers.redis_server import RedisServer
 from tests.worker.running import move_due_time, until
 
@@ -106,8 +112,7 @@ def test_a_bell_that_dies_with_who_heard_it_is_made_up_for(
         with Mortal(sqlite_site.folder, fate=Fate(where), constants=shorter) as worker:
             assert worker.wait() == -SIGKILL, worker.output
         assert states(host) == {"queued": MAILS}
-        with Mortal(sqlite_site.folder, constants=shorter) as worker:
+        with Mortal(sqlite_site.folder, constants=shorter):
             assert until(lambda: states(host) == {"sent": MAILS}, 20)
-            worker.signal(SIGTERM)
-            assert worker.wait() == 0
+            assert until(lambda: nobody_works(host))
         check_all_sent(host, sink, repeats=0)

@@ -1,0 +1,82 @@
+"""``discover`` and ``deliverability``: what DNS and mail servers say, in a terminal."""
+
+import sys
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.connection.lookup import check_dns, find_settings
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.errors import InvalidInput
+from smtp_admin.settings.sender import load_sender
+
+_MARKS = {
+    "ok": "[green]✓[/]",
+    "warning": "[yellow]![/]",
+    "missing": "[red]✕[/]",
+    "failed": "[red]✕[/]",
+    "unknown": "[dim]?[/]",
+}
+
+
+@commands.command(
+    help="Find the settings for mail from ADDRESS: known providers, DNS, then a look at the usual "
+    "ports. Nothing is logged in to, sent or saved.\n\n"
+    "Example: flask smtp-admin discover mia@acme.example\n\n"
+    "Exit status 0 if something can be recommended, else 1."
+)
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def discover(address: str, as_json: bool) -> None:
+    """Find settings."""
+    try:
+        found = find_settings(address)
+    except ValueError as error:
+        raise InvalidInput(fields={"address": [str(error)]}) from error
+    if as_json:
+        show_json({"ok": found.best is not None, **found.as_json()})
+    else:
+        console = Console(highlight=False)
+        for one in found.findings:
+            mark = _MARKS.get(one.status, "[dim]–[/]")
+            console.print(f"{mark} {escape(one.where):<10}{escape(one.subject)}: "
+                          f"{escape(one.detail)}")  # fmt: skip
+            if one.hint:
+                console.print(f"    {escape(one.hint)}")
+        console.print(f"[bold]{escape(found.summary)}[/]")
+    sys.exit(0 if found.best is not None else 1)
+
+
+@commands.command(
+    help="Check SPF, DKIM, DMARC and MX of the From address's domain, and print the records to "
+    "publish.\n\nExample: flask smtp-admin deliverability --partner acme\n\n"
+    "Exit status 0 if nothing is missing or wrong, else 1."
+)
+@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
+              "sender without it.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def deliverability(partner_id: str, as_json: bool) -> None:
+    """Check DNS."""
+    known_partner(partner_id)
+    sender = load_sender(session(), partner_id)
+    if not sender.configured:
+        raise InvalidInput(
+            "No settings are saved for this sender.", hint="Fill in its tab on the page first."
+        )
+    found = check_dns(sender)
+    fine = found.status in {"ok", "unknown"}
+    if as_json:
+        show_json({"ok": fine, **found.as_json()})
+    else:
+        console = Console(highlight=False)
+        for one in found.checks:
+            console.print(f"{_MARKS[one.status]} {one.subject:<6}{escape(one.message)}")
+            if one.hint:
+                console.print(f"    {escape(one.hint)}")
+        for record in found.records:
+            console.print(f"[bold]{escape(record.name)}[/] {record.type}", soft_wrap=True)
+            console.print(f"    {escape(record.value or record.note)}", soft_wrap=True)
+        console.print(f"[dim]DNS was asked at {found.checked_at:%Y-%m-%d %H:%M:%S} UTC.[/]")
+    sys.exit(0 if fine else 1)
