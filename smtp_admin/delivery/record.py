@@ -305,7 +305,8 @@ def _judge_sender(
         )
     last = kept[-1][0].outcome if kept else None
     if last is not None and last.channel is not Channel.FINE:
-        if last.opening and last.reply is not None and _works(session, sender_id, moment):
+        crowded = last.opening and last.reply is not None and last.channel in _FULL
+        if crowded and _works(session, sender_id, moment):
             return False  # one connection more than the server wants; the others go on
         pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
         pause = pause_for(last, pauses)
@@ -322,6 +323,7 @@ def _works(session: Session, sender_id: int, moment: datetime) -> bool:
 
 
 _JUST_NOW = timedelta(seconds=30)
+_FULL = {Channel.DOWN, Channel.LIMITED}
 # A pause that began after this batch was claimed stays: it knows more.
 _OVER = Sender.paused_until <= bindparam("moment")
 _WORKS = (

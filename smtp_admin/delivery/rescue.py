@@ -114,7 +114,9 @@ def _rescue_lane(
                     last_reply="",
                 ),
             )
-    journal.forget(redis, lease)
+        left = session.scalar(select(Delivery.id).where(*ours).limit(1))
+    if left is None:  # else its holder has them locked, and may die before it commits
+        journal.forget(redis, lease)
     log.warning(
         "rescued the mail of a lost worker: %d accepted, %d untouched, %d unknown",
         len(accepted), len(untouched), len(unknown),

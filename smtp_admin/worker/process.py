@@ -47,6 +47,9 @@ GRACE_SECONDS = 8.0
 _PRUNE_SECONDS = 3600.0
 _IDLE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
+#: How long it waits for a bell before it looks whether it is to stop: a signal that another
+#: thread receives does not wake the one that waits.
+_LISTEN_SECONDS = 3
 
 
 class WorkerProcess:
@@ -162,6 +165,7 @@ class WorkerProcess:
                 job_class=jobs.SafeJob,
                 serializer=JSONSerializer,
                 log_job_description=False,
+                worker_ttl=_LISTEN_SECONDS + 15,  # of which RQ keeps fifteen for itself
             )
             ringing.prepare(self._threads, self._stopping, self._redis)
             ringing.work(logging_level="WARNING")
@@ -246,7 +250,7 @@ class BellWorker(SimpleWorker):
     """RQ's loop, hearing bells: a job takes milliseconds, the sending is done by threads."""
 
     _threads: SenderThreads
-    _process_stopping: threading.Event
+    _process_stopping = threading.Event()
     _impatient: Redis
     #: RQ would wait up to a minute before it looks for a lost Redis again, in seconds.
     max_connection_wait_time = 2.0
@@ -274,6 +278,12 @@ class BellWorker(SimpleWorker):
         if self._process_stopping.is_set():
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """Say that we live, unless we are told to stop: RQ does this whenever it begins to wait."""
+        if self._process_stopping.is_set():
+            raise StopRequested
+        super().heartbeat(*args, **kwargs)
 
     def subscribe(self) -> None:
         """Nothing: RQ's remote commands would let whoever reaches Redis stop workers."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, event, select
 
 from smtp_admin.delivery import lanes
@@ -144,7 +143,6 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
         assert broken_rules(host.db.engine) == []
 
 
-@pytest.mark.xfail(strict=True, reason="The journal is forgotten while the holder's rows wait.")
 def test_a_holder_that_dies_while_it_writes_down_and_a_rescuer_passes_repeats_nothing(
     postgresql_site: AnySite, bench_of: MakeBench
 ) -> None:
