@@ -122,6 +122,9 @@ class _LaneWork:
                 return False
             count = len(batch.deliveries)
             ids = [one.id for one in batch.deliveries]
+            if self._lease.ran_out:
+                give_back(self._database, self._lane, ids)
+                return True
             if journaled and not self.journal.begin(ids):
                 # Redis may still hold what was written under this lease; another has nothing.
                 give_back(self._database, self._lane, ids)
