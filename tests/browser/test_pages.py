@@ -230,6 +230,16 @@ def mail_failed(page: Page, site: Site) -> None:
     page.wait_for_selector("text=Not sent (dead).")
 
 
+@state()
+def preset(page: Page, site: Site) -> None:
+    """The provider with the most to say, chosen from the list and not saved."""
+    at(page, site, ACME)
+    page.select_option("#preset", "microsoft365")
+    page.click("text=Fill in")
+    page.wait_for_selector("#preset-steps")
+    assert page.input_value("#host") == "smtp.office365.com"
+
+
 @state(looks=TWO_LOOKS)
 def mail_not_saved(page: Page, site: Site) -> None:
     """With settings that are only on the screen it goes out at once."""
