@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    CursorResult,
     DateTime,
     Dialect,
     Engine,
@@ -187,6 +188,14 @@ def is_one_of(column: Any, parameter: str, dialect: str) -> ColumnElement[bool]:
         return listed
     among: ColumnElement[bool] = column.in_(bindparam(parameter, expanding=True))
     return among
+
+
+def changed(session: Session, statement: Any) -> int:
+    """How many rows an UPDATE or DELETE changed; loaded objects are not told."""
+    result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
+        statement.execution_options(synchronize_session=False)
+    )
+    return result.rowcount
 
 
 #: Two transactions got in each other's way, and this one was chosen to begin again:

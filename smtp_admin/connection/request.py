@@ -6,7 +6,7 @@ from typing import Any
 
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput
-from smtp_admin.settings.presets import check_shape, provider_of_host, tidy_password
+from smtp_admin.settings.guidance import usable_password
 from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.settings.values import (
     UNNAMED_PORT,
@@ -68,11 +68,7 @@ def read_request(given: Mapping[str, Any], sender: ResolvedSender, keyring: Keyr
         )
     if reader.problems:
         raise InvalidInput(fields=reader.problems)
-    known = provider_of_host(host)
-    typed = tidy_password(known, typed or "")
-    wrong = check_shape(known, username, typed, from_email)
-    if wrong:
-        raise InvalidInput(fields=wrong)
+    typed = usable_password(host, username, typed, from_email)
     destination = Destination(
         host=host,
         port=port,

@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, false, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from smtp_admin.database import database_now
+from smtp_admin.database import changed, database_now
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
-from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.outbox import is_public_id
 from smtp_admin.delivery.record import erase_sensitive

@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import Engine, exists, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, transaction
+from smtp_admin.database import SYSTEM, changed, transaction
 from smtp_admin.delivery.doorbell import ring_after_commit
-from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Delivery, Lane, Message
 from smtp_admin.settings.models import Sender
 from smtp_admin.settings.sender import load_sender

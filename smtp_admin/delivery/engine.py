@@ -7,7 +7,7 @@ error, ``kill -9``), the lease runs out and :mod:`.rescue` puts things right.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -161,8 +161,6 @@ class _LaneWork:
     def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
         by_id = {one.id: one for one in deliveries}
         book = _Book(self._bench, self._database, self._lane, batch)
-        refusals = batch.sender.refusals
-        channel = Channel.FINE
         outcomes = transport.deliver(
             [
                 Outgoing(one.id, one.from_email or "", one.recipient, one.content)
@@ -170,34 +168,47 @@ class _LaneWork:
             ]
         )
         try:
-            for key, first in outcomes:
-                self._bench.moved()
-                refusals = refusals + 1 if first.code == "sender_refused" else 0
-                again = refusals >= _REFUSALS_IN_A_ROW
-                outcome = _sender_refused_again(first) if again else first
-                if self._bench.stopping.is_set() and outcome.code in _CUT:
-                    # Our own end cut the connection; the server is not to blame.
-                    outcome = replace(outcome, channel=Channel.FINE)
-                self._note(key, outcome)
-                book.enter(Result(by_id.pop(key), outcome), at_once=not self.journal.works)
-                channel = outcome.channel
-                if self._bench.stopping.is_set() or channel is not Channel.FINE:
-                    break
-                if self._lease.ran_out:
-                    break  # we were asleep, and another may be sending the rest by now
-            # Only now may the transport write again, or not at all.
-            _close(outcomes)
+            try:
+                channel = self._follow(outcomes, batch.sender.refusals, by_id, book)
+            finally:
+                # Only now may the transport write again, or not at all.
+                _close(outcomes)
             book.write()
             give_back(self._database, self._lane, by_id)
-        except DBAPIError:
+        except Exception:
             # What was achieved is in the journal; the rescuer must know that no more was begun.
-            _close(outcomes)
             for key in by_id:
                 self.journal.settled(key)
             raise
-        finally:
-            _close(outcomes)
         return not by_id and not book.paused and channel is Channel.FINE
+
+    def _follow(
+        self,
+        outcomes: Iterable[tuple[int, Outcome]],
+        refusals: int,
+        waiting: dict[int, Claimed],
+        book: "_Book",
+    ) -> Channel:
+        """Note each outcome and take it out of *waiting*, until it is time to stop.
+
+        Returns what became of the sender's channel.
+        """
+        stopping = self._bench.stopping
+        for key, first in outcomes:
+            self._bench.moved()
+            refusals = refusals + 1 if first.code == "sender_refused" else 0
+            again = refusals >= _REFUSALS_IN_A_ROW
+            outcome = _sender_refused_again(first) if again else first
+            if stopping.is_set() and outcome.code in _CUT:
+                # Our own end cut the connection; the server is not to blame.
+                outcome = replace(outcome, channel=Channel.FINE)
+            self._note(key, outcome)
+            book.enter(Result(waiting.pop(key), outcome), at_once=not self.journal.works)
+            if outcome.channel is not Channel.FINE:
+                return outcome.channel
+            if stopping.is_set() or self._lease.ran_out:
+                break  # after its lease another may be sending the rest by now
+        return Channel.FINE
 
     def _note(self, key: int, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.ACCEPTED:

@@ -12,9 +12,8 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
-from smtp_admin.database import SYSTEM, database_now, transaction
+from smtp_admin.database import SYSTEM, changed, database_now, transaction
 from smtp_admin.delivery.claim import usable
-from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outbox import new_public_id
 from smtp_admin.delivery.stamp import from_lines

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.models import Lane
 from smtp_admin.settings.models import Sender, SenderRevision
 
@@ -114,14 +114,6 @@ def abandoned(session: Session) -> list[Lane]:
             )
         )
     )
-
-
-def changed(session: Session, statement: Any) -> int:
-    """How many rows an UPDATE changed."""
-    result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
-        statement.execution_options(synchronize_session=False)
-    )
-    return result.rowcount
 
 
 def _until(session: Session) -> Any:

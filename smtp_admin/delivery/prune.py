@@ -5,8 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, delete, exists, or_, select
 
 from smtp_admin.config import Config
-from smtp_admin.database import database_now, transaction
-from smtp_admin.delivery.lanes import changed
+from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.settings.models import Audit
 

@@ -26,10 +26,10 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
-from smtp_admin.database import database_now, is_one_of, transaction
+from smtp_admin.database import changed, database_now, is_one_of, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.claim import Claimed
-from smtp_admin.delivery.lanes import HeldLane, changed
+from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
 from smtp_admin.delivery.retry import Decision, decide, pause_for
 from smtp_admin.settings.models import Sender

@@ -11,9 +11,9 @@ from redis import Redis
 from sqlalchemy import Engine, exists, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery import journal, states
-from smtp_admin.delivery.lanes import abandoned, changed
+from smtp_admin.delivery.lanes import abandoned
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST

@@ -8,9 +8,8 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, update
 
-from smtp_admin.database import transaction
+from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
-from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import Message
 from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.smtp.address import check_header_text

@@ -6,9 +6,8 @@ else may forget about them.
 
 from sqlalchemy import Engine, exists, func, or_, select, update
 
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery import states
-from smtp_admin.delivery.lanes import changed
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane, Message
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.settings.models import Sender

@@ -14,8 +14,7 @@ from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail.testmail import Sent, queue_test_mail, send_test_mail_now
 from smtp_admin.settings.forms import SenderForm
-from smtp_admin.settings.guidance import check_credentials
-from smtp_admin.settings.presets import provider_of_host, tidy_password
+from smtp_admin.settings.guidance import usable_password
 from smtp_admin.settings.sender import load_sender
 from smtp_admin.settings.views import show_tab, tab_url
 
@@ -89,8 +88,7 @@ def _send_as_asked(partner_id: str) -> Sent:
     values = form.cleaned(sender)
     if values == sender.values and not form.typed_password and sender.revision:
         return _queue(partner_id, to)
-    typed = tidy_password(provider_of_host(values.host), form.typed_password)
-    check_credentials(values, typed)
+    typed = usable_password(values.host, values.username, form.typed_password, values.from_email)
     password = sender.password_for(values.destination, installation().keyring, typed)
     return send_test_mail_now(session(), sender, values, password, to, actor)
 

@@ -15,6 +15,7 @@ from smtp_admin.settings.presets import (
     provider_of_address,
     provider_of_host,
     providers,
+    tidy_password,
 )
 from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.settings.values import SenderValues
@@ -88,16 +89,18 @@ def guide(
     )
 
 
-def check_credentials(values: SenderValues, password: str) -> None:
-    """Return if what was entered can be right for its provider, judged by its shape.
+def usable_password(host: str, username: str, password: str, from_email: str) -> str:
+    """*password* as the provider of *host* means it, if its shape and the login's can be right.
 
     Raises:
-        InvalidInput: it cannot; nothing needs to be dialled to know.
+        InvalidInput: they cannot; nothing needs to be dialled to know.
     """
-    known = provider_of_host(values.host)
-    wrong = check_shape(known, values.username, password, values.from_email)
+    known = provider_of_host(host)
+    tidy = tidy_password(known, password)
+    wrong = check_shape(known, username, tidy, from_email)
     if wrong:
         raise InvalidInput(fields=wrong)
+    return tidy
 
 
 def _fill_in(

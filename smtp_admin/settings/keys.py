@@ -6,9 +6,10 @@ Old revisions count too: rolling back to one must find its password.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import changed
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import KeyMissing, SecretError
 from smtp_admin.settings.models import Sender, SenderRevision
@@ -88,14 +89,14 @@ def rotate_keys(
                 continue
             binding = revision.destination.binding()
             again = keyring.seal(secret, owner=partner_id, destination=binding)
-            moved: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an UPDATE
+            moved = changed(
+                session,
                 update(SenderRevision)
                 .where(SenderRevision.id == revision.id, SenderRevision.password_sealed == sealed)
-                .values(password_sealed=again)
-                .execution_options(synchronize_session=False)
+                .values(password_sealed=again),
             )
-            report.older -= moved.rowcount
-            report.newest += moved.rowcount
+            report.older -= moved
+            report.newest += moved
         session.commit()
         progress(len(page))
     return report

@@ -2,16 +2,15 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.config import Rate
-from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput, RateLimited, SecretError, SMTPAdminError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
@@ -48,7 +47,8 @@ def save_settings(
     sealed, set_at = _seal(current, values, password)
     sender_id = current.sender_id or _create_sender(session, partner_id)
     number = expected_revision + 1
-    moved: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
+    moved = changed(
+        session,
         update(Sender)
         .where(Sender.id == sender_id, Sender.current_revision == expected_revision)
         .values(
@@ -59,10 +59,9 @@ def save_settings(
             pause_reason="",
             pauses=0,
             refusals=0,
-        )
-        .execution_options(synchronize_session=False)
+        ),
     )
-    if moved.rowcount != 1:
+    if moved != 1:
         session.rollback()  # what was read before is old now
         raise _too_late(load_sender(session, partner_id))
     session.add(
@@ -110,11 +109,11 @@ def forget_pauses_of_the_start(session: Session) -> None:
             continue
         again.append(partner_id)
     if again:
-        session.execute(
+        changed(
+            session,
             update(Sender)
             .where(Sender.partner_id.in_(again), Sender.pause_code != "")
-            .values(paused_until=None, pause_code="", pause_reason="", pauses=0, refusals=0)
-            .execution_options(synchronize_session=False)
+            .values(paused_until=None, pause_code="", pause_reason="", pauses=0, refusals=0),
         )
 
 

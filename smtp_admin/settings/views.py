@@ -15,8 +15,7 @@ from smtp_admin.host import Partner
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, card
 from smtp_admin.settings.forms import SenderForm
-from smtp_admin.settings.guidance import check_credentials, guide
-from smtp_admin.settings.presets import provider_of_host, tidy_password
+from smtp_admin.settings.guidance import guide, usable_password
 from smtp_admin.settings.queries import senders_of
 from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import save_settings
@@ -81,8 +80,9 @@ def _tab(partner_id: str) -> ResponseReturnValue:
     sender = load_sender(session(), partner_id)
     try:
         values = form.cleaned(sender)
-        password = tidy_password(provider_of_host(values.host), form.typed_password)
-        check_credentials(values, password)
+        password = usable_password(
+            values.host, values.username, form.typed_password, values.from_email
+        )
         saved = save_settings(
             session(),
             partner_id,
