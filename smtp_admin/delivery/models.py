@@ -130,7 +130,7 @@ class Delivery(Base):
     last_reply: Mapped[str] = mapped_column(String(300), default="")
 
 
-#: As the partial indexes say it, word for word: a bound parameter in place of the word would keep
+#: As the partial indexes say it, word for word: bound parameters in place of the words can keep
 #: SQLite, and PostgreSQL's prepared statements, from using them.
 IS_QUEUED = Delivery.state == literal_column("'queued'")
 IS_OPEN = Delivery.state.in_(
