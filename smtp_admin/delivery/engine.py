@@ -1,48 +1,48 @@
 """Work one lane: claim, send, journal, record, until its time slice is over.
 
-No transaction is open while a mail server is talked to. Whatever ends this early (a signal, an
-error, ``kill -9``), the lease runs out and :mod:`.rescue` puts things right.
+No transaction is open while a mail server is talked to, and the server does not wait for the
+database: what comes next is claimed while a batch is under way, and follows it in one stream.
+Whatever ends this early (a signal, an error, ``kill -9``), the lease runs out and :mod:`.rescue`
+puts things right.
 """
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flask import Flask
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from smtp_admin import signals
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import lanes
-from smtp_admin.delivery.claim import Batch, Claimed, claim
+from smtp_admin.delivery.announcements import announce_pause
+from smtp_admin.delivery.claim import Batch, Claimed
+from smtp_admin.delivery.clerk import Clerk
 from smtp_admin.delivery.journal import Journal, Lines
-from smtp_admin.delivery.lanes import HeldLane
-from smtp_admin.delivery.record import Recorded, Result, give_back, pause_sender, record
+from smtp_admin.delivery.lanes import HeldLane, KeptLease
+from smtp_admin.delivery.record import Result, pause_sender
 from smtp_admin.delivery.retry import UNTIL_CHANGED
-from smtp_admin.delivery.stamp import stamped
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
-from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.opening import Dialler
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.factory import WarmTransports
 
-log = logging.getLogger(__name__)
-
 #: The most that is claimed at once, and the first try.
 MOST_AT_ONCE, FIRST_BATCH = 100, 20
 SLICE_SECONDS = 10.0
-#: A batch is as large as what goes out in this time: so long urgent mail may have to wait.
-_BATCH_SECONDS = 0.5
-_GROUP = 100
-_GROUP_SECONDS = 0.5
+#: A batch is as large as what goes out in this time. Urgent mail may have to wait for two.
+_BATCH_SECONDS = 0.25
+#: The next batch is claimed when this part of the present one is done.
+_AHEAD = 0.25
+#: How long the last mail of a batch may be held back, so that the next batch follows at once.
+_AHEAD_SECONDS = 0.05
 _REFUSALS_IN_A_ROW = 3
-_DATABASE_WAITS = (0.2, 1.0, 3.0)
 #: How a conversation ends that we cut ourselves.
 _CUT = {"connection_lost", "timeout"}
 
@@ -59,7 +59,8 @@ class Bench:
         watch: told which transport is in use, so that another thread can cut it at the end.
         moved: told whenever the outcome of a mail is known.
         wanted: whether another lane waits for a thread, so that this one should not go on for long.
-        more: told the sender that has more waiting than one connection takes at once.
+        more: told the sender that has more waiting than one connection takes at once, while another
+            of its connections is free.
     """
 
     app: Flask
@@ -82,253 +83,235 @@ def work_lane(bench: Bench, sender_id: int) -> bool:
     lane = lanes.acquire(bench.engine, sender_id, bench.worker)
     if lane is None:
         return False
-    # One connection for all of it: a claim that succeeds on it proves that the results before
-    # it are on the disk, which would not be so if the database had crashed in between.
-    with bench.engine.connect() as database, _Lease(bench.engine, lane, began) as lease:
-        work = _LaneWork(bench, lane, lease, database)
+    with bench.engine.connect() as database, KeptLease(bench.engine, lane, began) as lease:
+        journal = Journal(bench.lines, lane.lease)
+        clerk = Clerk(bench.app, bench.here.config, database, lane, bench.worker, bench.stopping)
         try:
-            more = work.run()
+            more = _LaneWork(bench, lane, lease, journal, clerk).run()
+            clerk.close()
             # Not after an error: the lane stays taken until rescue has read the journal.
             rung = lanes.release(database, lane)
-            work.journal.finish()
+            journal.finish()
         finally:
-            work.journal.close()
+            clerk.close()
+            journal.close()
     return more or rung
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A batch of which something is still to be sent."""
+
+    batch: Batch
+    count: int
+    left: int
+    since: float
+
+    @property
+    def rate(self) -> float:
+        """Mails a second so far."""
+        return (self.count - self.left) / max(time.monotonic() - self.since, 0.001)
 
 
 class _LaneWork:
     """One time slice on one lane."""
 
-    def __init__(self, bench: Bench, lane: HeldLane, lease: "_Lease", database: Connection) -> None:
-        self.journal = Journal(bench.lines, lane.lease)
+    def __init__(
+        self, bench: Bench, lane: HeldLane, lease: KeptLease, journal: Journal, clerk: Clerk
+    ) -> None:
         self._bench = bench
         self._lane = lane
         self._lease = lease
-        self._database = database
-        self._known: dict[int, ResolvedSender] = {}
+        self._journal = journal
+        self._clerk = clerk
+        self._ends = time.monotonic() + SLICE_SECONDS
+        self._journaled = False
+        #: The batches that were begun, and their mails that have no outcome yet.
+        self._under_way: deque[_UnderWay] = deque()
+        self._waiting: dict[int, Claimed] = {}
+        #: Claimed, and not to be sent in the stream of the batch before it.
+        self._kept: Batch | None = None
+        self._size = FIRST_BATCH
+        #: Whether the last claim left something behind; whether that is for somebody else.
+        self._may_be_more, self._left_behind = True, False
+        self._called = False
 
     def run(self) -> bool:
         """Claim and send until nothing is due or the time is over; whether more may be due."""
-        bench, size, called = self._bench, FIRST_BATCH, False
-        ends = time.monotonic() + SLICE_SECONDS
         # What is claimed and not yet begun when we die can then be told from what was under way.
-        journaled = self.journal.begin([])
-        while not bench.stopping.is_set():
-            began = time.monotonic()
-            if began >= ends or (called and bench.wanted()):
-                return True
-            batch = claim(self._database, self._lane, size, self._known)
-            if batch is None:
-                return False
-            count = len(batch.deliveries)
-            ids = [one.id for one in batch.deliveries]
-            if self._lease.ran_out:
-                give_back(self._database, self._lane, ids)
-                return True
-            if journaled and not self.journal.begin(ids):
-                # Redis may still hold what was written under this lease; another has nothing.
-                give_back(self._database, self._lane, ids)
-                return True
-            if count == size and not called:
-                bench.more(self._lane.sender_id)  # perhaps on another of its connections
-                called = True
-            if not self._send(batch):
-                return False
-            if not batch.more:
-                return False  # what is queued from now on rings, and the lane's release hears it
-            rate = count / max(time.monotonic() - began, 0.001)
-            size = max(1, min(MOST_AT_ONCE, size * 2, int(rate * _BATCH_SECONDS)))
-        return False
+        self._journaled = self._journal.begin([])
+        try:
+            while (batch := self._next()) is not None:
+                if not self._send(batch):
+                    break
+            self._clerk.settle()
+            untouched = [*self._waiting]
+            for claimed in (self._kept, self._clerk.claimed()):
+                untouched += [one.id for one in claimed.deliveries] if claimed else []
+            if untouched:
+                self._clerk.give_back(untouched)
+        except Exception:
+            # What was achieved is in the journal; the rescuer must know that no more was begun.
+            for key in self._waiting:
+                self._journal.settled(key)
+            with suppress(DBAPIError):
+                self._write()
+                self._clerk.settle()
+            raise
+        return self._left_behind
+
+    def _next(self) -> Batch | None:
+        """What to send next, waiting for it."""
+        batch, self._kept = self._kept, None
+        if batch is None:
+            if self._clerk.asked:
+                batch = self._clerk.claimed()
+            elif self._goes_on():
+                batch = self._clerk.claim(self._size)
+        return batch
+
+    def _goes_on(self) -> bool:
+        """Whether to claim once more."""
+        if self._bench.stopping.is_set() or not self._may_be_more or self._clerk.failed:
+            return False  # what is queued from now on rings, and the lane's release hears it
+        over = time.monotonic() >= self._ends or (self._called and self._bench.wanted())
+        if over or self._lease.ran_out:
+            self._left_behind = True
+            return False
+        return True
 
     def _send(self, batch: Batch) -> bool:
-        """Send one batch and record it; whether to go on with the next."""
+        """Send a batch and those that follow it in one stream; whether to go on with another."""
         bench, sender = self._bench, batch.sender
         destination = sender.values.destination
         try:
             password = sender.password_for(destination, bench.here.keyring)
         except SMTPAdminError as error:
-            _unusable(bench, self._lane, batch, error)
+            self._unusable(batch, error)
             return False
-        deliveries = stamped(self._database, batch.deliveries, sender, bench.here.config.app_name)
+        mails = self._begin(batch)
+        if not mails:
+            return False
         transport = bench.transports.take(sender.sender_id, destination, password, bench.dialler)
         bench.watch(transport)
         try:
-            return self._exchange(batch, deliveries, transport)
+            outcomes = transport.deliver(
+                mails, lambda ahead: self._following(sender.revision, ahead)
+            )
+            try:
+                return self._follow(outcomes, sender.refusals)
+            finally:
+                # Only now may the transport write again, or not at all.
+                _close(outcomes)
         finally:
             bench.watch(None)
             bench.transports.give_back(sender.sender_id, destination, password, transport)
 
-    def _exchange(self, batch: Batch, deliveries: list[Claimed], transport: Transport) -> bool:
-        by_id = {one.id: one for one in deliveries}
-        book = _Book(self._bench, self._database, self._lane, batch)
-        outcomes = transport.deliver(
-            [
-                Outgoing(one.id, one.from_email or "", one.recipient, one.content)
-                for one in deliveries
-            ]
-        )
-        try:
-            try:
-                channel = self._follow(outcomes, batch.sender.refusals, by_id, book)
-            finally:
-                # Only now may the transport write again, or not at all.
-                _close(outcomes)
-            book.write()
-            give_back(self._database, self._lane, by_id)
-        except Exception:
-            # What was achieved is in the journal; the rescuer must know that no more was begun.
-            for key in by_id:
-                self.journal.settled(key)
-            raise
-        return not by_id and not book.paused and channel is Channel.FINE
+    def _begin(self, batch: Batch) -> list[Outgoing]:
+        """Note in the journal that *batch* comes next; its mails, or none if it goes back."""
+        count = len(batch.deliveries)
+        full = count >= self._size
+        self._may_be_more = batch.more
+        ids = [one.id for one in batch.deliveries]
+        if self._lease.ran_out or (self._journaled and not self._journal.begin(ids)):
+            # Redis may still hold what was written under this lease; another has nothing.
+            self._left_behind = True
+            self._kept = batch
+            return []
+        if full and not self._called:
+            self._called = True
+            if self._lane.others:
+                self._bench.more(self._lane.sender_id)
+        self._under_way.append(_UnderWay(batch, count, count, time.monotonic()))
+        self._waiting |= {one.id: one for one in batch.deliveries}
+        return [
+            Outgoing(one.id, one.from_email or "", one.recipient, one.content)
+            for one in batch.deliveries
+        ]
 
-    def _follow(
-        self,
-        outcomes: Iterable[tuple[int, Outcome]],
-        refusals: int,
-        waiting: dict[int, Claimed],
-        book: "_Book",
-    ) -> Channel:
-        """Note each outcome and take it out of *waiting*, until it is time to stop.
+    def _following(self, revision: int, ahead: bool) -> list[Outgoing]:
+        """The mails of the next batch, if they can follow those under way.
 
-        Returns what became of the sender's channel.
+        Args:
+            revision: of the settings that the connection was made with.
+            ahead: whether a mail waits for this answer.
         """
-        stopping = self._bench.stopping
+        over = self._bench.stopping.is_set() or self._clerk.failed
+        if not self._clerk.asked or over:
+            return []
+        batch = self._clerk.claimed(_AHEAD_SECONDS if ahead else None)
+        if batch is None:
+            self._may_be_more = self._clerk.asked
+            return []
+        if batch.sender.revision != revision:
+            self._kept = batch
+            return []
+        return self._begin(batch)
+
+    def _follow(self, outcomes: Iterable[tuple[int, Outcome]], refusals: int) -> bool:
+        """Note each outcome until it is time to stop; whether all were sent and all is fine."""
         for key, first in outcomes:
             self._bench.moved()
             refusals = refusals + 1 if first.code == "sender_refused" else 0
             again = refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
-            if stopping.is_set() and outcome.code in _CUT:
+            if self._bench.stopping.is_set() and outcome.code in _CUT:
                 # Our own end cut the connection; the server is not to blame.
                 outcome = replace(outcome, channel=Channel.FINE)
             self._note(key, outcome)
-            book.enter(Result(waiting.pop(key), outcome), at_once=not self.journal.works)
             if outcome.channel is not Channel.FINE:
-                return outcome.channel
-            if stopping.is_set() or self._lease.ran_out:
+                self._write()
+                return False
+            if self._bench.stopping.is_set() or self._lease.ran_out:
                 break  # after its lease another may be sending the rest by now
-        return Channel.FINE
+            self._claim_ahead()
+        self._write()
+        return not self._waiting and not self._bench.stopping.is_set()
 
     def _note(self, key: int, outcome: Outcome) -> None:
+        """Journal one outcome, and have it committed when it is time."""
         if outcome.verdict is Verdict.ACCEPTED:
-            self.journal.accepted(key)
+            self._journal.accepted(key)
         elif outcome.verdict is not Verdict.UNCERTAIN:
-            self.journal.settled(key)
+            self._journal.settled(key)
+        self._clerk.enter(Result(self._waiting.pop(key), outcome))
+        present = self._under_way[0]
+        present.left -= 1
+        if present.left == 0 or self._clerk.due or not self._journal.works:
+            self._write()
+        if present.left == 0:
+            self._under_way.popleft()
+            if not self._clerk.asked:
+                self._size = self._suitable(present)
+        if not self._journal.works:
+            self._clerk.settle()
 
+    def _write(self) -> None:
+        if self._under_way:
+            batch = self._under_way[0].batch
+            self._clerk.write(batch.sender, batch.now())
 
-class _Book:
-    """Results that are not yet committed."""
-
-    def __init__(self, bench: Bench, database: Connection, lane: HeldLane, batch: Batch) -> None:
-        self._bench = bench
-        self._database = database
-        self._lane = lane
-        self._batch = batch
-        self._results: list[Result] = []
-        #: Committed, but perhaps not yet on the disk; a database that crashed has forgotten them.
-        self._written: list[Result] = []
-        self._since = time.monotonic()
-        self.paused = False
-
-    def enter(self, result: Result, *, at_once: bool) -> None:
-        """Add one; commit when there are many, or the oldest has waited long enough."""
-        self._results.append(result)
-        waited = time.monotonic() - self._since
-        if at_once or len(self._results) >= _GROUP or waited >= _GROUP_SECONDS:
-            self.write()
-
-    def write(self) -> None:
-        """Commit all of them."""
-        results, self._results = self._results, []
-        self._since = time.monotonic()
-        if not results:
+    def _claim_ahead(self) -> None:
+        """Have the next batch claimed if enough of the present one is done."""
+        if self._clerk.asked or not self._under_way or not self._journal.works:
             return
-        recorded = self._persist(results)
-        self._written += results
-        self.paused = self.paused or recorded.paused
-        _announce(self._bench, self._batch, recorded)
+        present = self._under_way[0]
+        if present.count - present.left >= present.count * _AHEAD and self._goes_on():
+            self._size = self._suitable(present)
+            self._clerk.claim_ahead(self._size)
 
-    def _persist(self, results: list[Result]) -> Recorded:
-        try:
-            return self._record(results)
-        except DBAPIError:
-            log.warning("the database did not take %d results; trying again", len(results))
-        # What it took before may be lost as well. Whatever is not finds its guard gone and
-        # changes nothing, also where a commit succeeded and only its answer was lost.
-        everything = [*self._written, *results]
-        for wait in _DATABASE_WAITS:
-            self._bench.stopping.wait(wait)
-            with suppress(DBAPIError):
-                return self._record(everything)
-        return self._record(everything)
+    def _suitable(self, present: _UnderWay) -> int:
+        """How much to claim next."""
+        return max(1, min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS)))
 
-    def _record(self, results: list[Result]) -> Recorded:
-        return record(
-            self._database,
-            self._lane,
-            results,
-            config=self._bench.here.config,
-            revision=self._batch.sender.revision,
-            worker=self._bench.worker,
-            moment=self._batch.now(),
-        )
-
-
-def _announce(bench: Bench, batch: Batch, recorded: Recorded) -> None:
-    sender = batch.sender
-    for result, decision in recorded.entries:
-        one, outcome = result.delivery, result.outcome
-        if decision.state == "sent":
-            signals.delivery_sent.send(
-                bench.app,
-                message_id=one.public_id,
-                recipient=one.recipient,
-                partner_id=one.partner_id,
-            )
-            continue
-        log.info("mail %s: %s, %s", one.public_id, decision.state, outcome.code)
-        if decision.state == "dead":
-            signals.delivery_dead.send(
-                bench.app,
-                message_id=one.public_id,
-                recipient=one.recipient,
-                partner_id=one.partner_id,
-                reason=outcome.reason,
-            )
-    if recorded.paused:
-        last = recorded.entries[-1][0].outcome
-        log.error(
-            "the sender of partner %r paused: %s %s [%s]",
-            sender.partner_id,
-            last.reason,
-            last.reply or "",
-            last.code,
-        )
-        signals.sender_paused.send(
-            bench.app,
-            sender_id=sender.sender_id,
-            partner_id=sender.partner_id,
-            code=last.code,
-            reason=last.reason,
-        )
-
-
-def _unusable(bench: Bench, lane: HeldLane, batch: Batch, error: SMTPAdminError) -> None:
-    """The stored password cannot be used: pause the sender, harm no mail."""
-    outcome = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, error.message, code=error.code)
-    with transaction(bench.engine) as session:
-        until = database_now(session) + UNTIL_CHANGED
-        pause_sender(session, lane.sender_id, until, outcome)
-    give_back(bench.engine, lane, [one.id for one in batch.deliveries])
-    log.error("the sender of partner %r paused: %s", batch.sender.partner_id, error.message)
-    signals.sender_paused.send(
-        bench.app,
-        sender_id=lane.sender_id,
-        partner_id=batch.sender.partner_id,
-        code=outcome.code,
-        reason=outcome.reason,
-    )
+    def _unusable(self, batch: Batch, error: SMTPAdminError) -> None:
+        """The stored password cannot be used: pause the sender, harm no mail."""
+        outcome = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, error.message, code=error.code)
+        self._clerk.give_back([one.id for one in batch.deliveries])
+        with transaction(self._bench.engine) as session:
+            until = database_now(session) + UNTIL_CHANGED
+            pause_sender(session, self._lane.sender_id, until, outcome)
+        announce_pause(self._bench.app, batch.sender, outcome)
 
 
 def _sender_refused_again(outcome: Outcome) -> Outcome:
@@ -338,44 +321,7 @@ def _sender_refused_again(outcome: Outcome) -> Outcome:
     )
 
 
-def _close(outcomes: object) -> None:
+def _close(outcomes: Iterator[object]) -> None:
     close = getattr(outcomes, "close", None)
     if close is not None:
         close()
-
-
-class _Lease:
-    """A lane's lease, kept alive from a thread while its owner talks to a slow server.
-
-    Args:
-        since: when it was not yet taken, by this machine's monotonic clock in seconds.
-    """
-
-    def __init__(self, engine: Engine, lane: HeldLane, since: float) -> None:
-        self._engine = engine
-        self._lane = lane
-        self._until = since + lanes.LEASE_SECONDS
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
-
-    def __enter__(self) -> "_Lease":
-        self._thread.start()
-        return self
-
-    @property
-    def ran_out(self) -> bool:
-        """Whether it may have passed to somebody else; the database is not asked."""
-        return time.monotonic() >= self._until
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._over.wait(lanes.HEARTBEAT_SECONDS):
-            began = time.monotonic()
-            # A beat that fails is made up for by the next; the lease outlives three of them.
-            with suppress(DBAPIError):
-                with transaction(self._engine) as session:
-                    ours = lanes.beat(session, self._lane)
-                self._until = began + lanes.LEASE_SECONDS if ours else began

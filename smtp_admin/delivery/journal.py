@@ -3,7 +3,8 @@
 Written without waiting for an answer, so it costs a system call; and because the operating system
 delivers what was written even after ``kill -9``, a rescuer on any machine can read what the dead
 worker had done. The mails of a batch are sent in order, so exactly the first one without an entry
-can have been under way.
+can have been under way. The batch before stays in it until the next begins, because its results
+may not have been committed yet.
 """
 
 import logging
@@ -28,6 +29,11 @@ def _key(lease: str) -> str:
 def _bulk(*words: bytes) -> bytes:
     """*words* as Redis reads them."""
     return b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def _command(*words: bytes) -> bytes:
+    """A whole command."""
+    return b"*%d\r\n%s" % (len(words), _bulk(*words))
 
 
 class Lines:
@@ -77,6 +83,8 @@ class Journal:
         self._rpush = b"*3\r\n" + _bulk(b"RPUSH", self._key.encode("ascii"))
         self._connection: Any = None
         self._socket: Any = None
+        #: The entries of the present batch, after its order of sending.
+        self._present: list[bytes] = []
 
     @property
     def works(self) -> bool:
@@ -84,10 +92,11 @@ class Journal:
         return self._socket is not None
 
     def begin(self, ids: Sequence[int]) -> bool:
-        """A batch starts, to be sent in this order; whether Redis has confirmed to know it.
+        """A batch comes next, to be sent in this order; whether Redis has confirmed to know it.
 
         The one time that an answer is waited for: until it is there, nothing may be sent while
-        Redis still holds what an earlier batch wrote.
+        Redis still holds what an earlier batch wrote. The results of all batches but the last
+        must be on the disk.
         """
         if self._connection is None:
             # One that was kept may have died since; then a new one tells whether Redis is there.
@@ -99,10 +108,21 @@ class Journal:
         return self._begin(ids)
 
     def _begin(self, ids: Sequence[int]) -> bool:
-        self._write("DEL", self._key)
-        self._write("RPUSH", self._key, "b:" + ",".join(map(str, ids)))
-        self._write("EXPIRE", self._key, _KEEP_SECONDS)
-        return self._confirmed()
+        order = b"b:" + ",".join(map(str, ids)).encode("ascii")
+        key, seconds = self._key.encode("ascii"), b"%d" % _KEEP_SECONDS
+        # Whole, so that it is true also after a Redis that came back with nothing; and at once,
+        # so that nobody ever reads half of it.
+        self._send(
+            _command(b"MULTI")
+            + _command(b"DEL", key)
+            + _command(b"RPUSH", key, *self._present, order)
+            + _command(b"EXPIRE", key, seconds)
+            + _command(b"EXEC")
+        )
+        if not self._holds(len(self._present) + 1):
+            return False
+        self._present = [order]
+        return True
 
     def accepted(self, delivery_id: int) -> None:
         """The server took it."""
@@ -114,7 +134,7 @@ class Journal:
 
     def finish(self) -> None:
         """Everything is committed."""
-        self._write("DEL", self._key)
+        self._send(_command(b"DEL", self._key.encode("ascii")))
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -126,25 +146,26 @@ class Journal:
         self._connection = connection
         self._socket = None if connection is None else connection._sock
 
-    def _confirmed(self) -> bool:
-        """Whether Redis has carried out everything so far."""
-        self._write("CLIENT", "REPLY", "ON")
+    def _holds(self, entries: int) -> bool:
+        """Whether Redis has carried out everything, and not refused it for want of memory."""
+        length = _command(b"LLEN", self._key.encode("ascii"))
+        self._send(_command(b"CLIENT", b"REPLY", b"ON") + length)
         if self._connection is None:
             return False
         try:
             self._connection.read_response()
+            found = self._connection.read_response()
         except (RedisError, OSError):
             self._give_up()
             return False
-        self._write("CLIENT", "REPLY", "OFF")
+        if found != entries:
+            self._give_up()
+        self._send(_command(b"CLIENT", b"REPLY", b"OFF"))
         return self.works
 
     def _push(self, entry: bytes) -> None:
+        self._present.append(entry)
         self._send(b"%s$%d\r\n%s\r\n" % (self._rpush, len(entry), entry))
-
-    def _write(self, *words: object) -> None:
-        encoded = [str(word).encode("ascii") for word in words]
-        self._send(b"*%d\r\n%s" % (len(encoded), _bulk(*encoded)))
 
     def _send(self, command: bytes) -> None:
         if self._socket is None:
@@ -167,7 +188,7 @@ class Found:
     """What the journal of a dead worker says.
 
     Attributes:
-        order: the last batch, in the order of sending; ``None`` where the journal was lost.
+        order: what was begun last, in the order of sending; ``None`` where the journal was lost.
         accepted: taken by the server, perhaps not yet committed.
         settled: not taken, and certainly not under way.
     """
@@ -195,12 +216,16 @@ def read(redis: Redis, lease: str) -> Found | None:
     except (RedisError, OSError):
         return None
     entries: list[bytes] = list(raw)
-    order = None
-    if entries and entries[0].startswith(b"b:"):
-        texts = [text for text in entries[0][2:].split(b",") if text]
-        listed = tuple(_ids(texts))
-        order = listed if len(listed) == len(texts) else None
-    return Found(order, _entries(entries, b"a:"), _entries(entries, b"s:"))
+    return Found(_order(entries), _entries(entries, b"a:"), _entries(entries, b"s:"))
+
+
+def _order(entries: Sequence[bytes]) -> tuple[int, ...] | None:
+    if not entries or not entries[0].startswith(b"b:"):
+        return None
+    orders = [entry[2:] for entry in entries if entry.startswith(b"b:")]
+    texts = [text for order in orders for text in order.split(b",") if text]
+    listed = tuple(_ids(texts))
+    return listed if len(listed) == len(texts) else None
 
 
 def _entries(entries: Sequence[bytes], kind: bytes) -> frozenset[int]:

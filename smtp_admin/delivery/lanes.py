@@ -4,12 +4,16 @@ The lease, not RQ, keeps two workers from one lane: RQ may run a job twice, and 
 leaves its child running. All times are the database's.
 """
 
+import threading
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
@@ -23,11 +27,16 @@ HEARTBEAT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HeldLane:
-    """A lane that this thread holds."""
+    """A lane that this thread holds.
+
+    Attributes:
+        others: whether the sender had another lane free when this one was taken.
+    """
 
     lane_id: int
     sender_id: int
     lease: str
+    others: bool = False
 
 
 def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
@@ -38,7 +47,8 @@ def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
     lease = uuid.uuid4().hex
     for _ in range(2):
         with transaction(engine) as session:
-            for lane_id in session.scalars(_FREE, {"of": sender_id}).all():
+            free = session.scalars(_FREE, {"of": sender_id}).all()
+            for lane_id in free:
                 taken = changed(
                     session,
                     update(Lane)
@@ -46,7 +56,7 @@ def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
                     .values(lease=lease, lease_until=_until(session), holder=holder[:100]),
                 )
                 if taken:
-                    return HeldLane(lane_id, sender_id, lease)
+                    return HeldLane(lane_id, sender_id, lease, others=lane_id != free[-1])
             # Its holder may be just finishing, and must not miss what this bell was rung for.
             told = changed(
                 session,
@@ -118,3 +128,40 @@ def abandoned(session: Session) -> list[Lane]:
 
 def _until(session: Session) -> Any:
     return database_now(session) + timedelta(seconds=LEASE_SECONDS)
+
+
+class KeptLease:
+    """A lane's lease, kept alive from a thread while its owner talks to a slow server.
+
+    Args:
+        since: when it was not yet taken, by this machine's monotonic clock in seconds.
+    """
+
+    def __init__(self, engine: Engine, lane: HeldLane, since: float) -> None:
+        self._engine = engine
+        self._lane = lane
+        self._until = since + LEASE_SECONDS
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
+
+    def __enter__(self) -> "KeptLease":
+        self._thread.start()
+        return self
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether it may have passed to somebody else; the database is not asked."""
+        return time.monotonic() >= self._until
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            began = time.monotonic()
+            # A beat that fails is made up for by the next; the lease outlives three of them.
+            with suppress(DBAPIError):
+                with transaction(self._engine) as session:
+                    ours = beat(session, self._lane)
+                self._until = began + LEASE_SECONDS if ours else began

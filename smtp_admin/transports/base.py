@@ -1,6 +1,7 @@
 """What every way of sending has in common."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,15 +23,54 @@ class Outgoing:
     content: bytes
 
 
+#: Asked for the mails after those that are known. The argument is whether one of these has still
+#: to be sent: then nothing may be waited for long, and no answer only means "not yet".
+More = Callable[[bool], Iterable[Outgoing]]
+
+
+def no_more(_ahead: bool) -> tuple[Outgoing, ...]:
+    """There is nothing after the mails that are known."""
+    return ()
+
+
+class Sequel:
+    """Mails in the order of sending, while more may come."""
+
+    def __init__(self, mails: Iterable[Outgoing], more: More = no_more) -> None:
+        self._known = deque(mails)
+        self._more = more
+
+    def first(self) -> Outgoing | None:
+        """The one to send now, or ``None`` at the end."""
+        if not self._known:
+            self._known.extend(self._more(False))
+        return self._known[0] if self._known else None
+
+    def second(self) -> Outgoing | None:
+        """The one after it, if that is known already."""
+        if len(self._known) == 1:
+            self._known.extend(self._more(True))
+        return self._known[1] if len(self._known) > 1 else None
+
+    def done(self) -> None:
+        """There is an outcome for the first."""
+        self._known.popleft()
+
+
 class Transport(Protocol):
     """A way of sending that keeps its connection between calls; used by one thread at a time."""
 
-    def deliver(self, mails: Sequence[Outgoing]) -> Iterator[tuple[int, Outcome]]:
+    def deliver(
+        self, mails: Iterable[Outgoing], more: More = no_more
+    ) -> Iterator[tuple[int, Outcome]]:
         """Send *mails* in order and yield each key with its outcome, as soon as it is known.
 
         Before the next mail's last byte is written, the outcome of the one before has been
         yielded. After a failure of the channel the iteration ends: mails without an outcome were
         not touched.
+
+        Args:
+            more: asked for the mails that follow these, in time to send them in the same stream.
         """
         ...
 

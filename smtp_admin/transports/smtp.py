@@ -5,7 +5,7 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from smtp_admin.smtp import classes
 from smtp_admin.smtp.classes import Outcome, Verdict
@@ -14,7 +14,7 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.opening import Destination, Dialler, open_session
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire
-from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 
 _START_MAIL = 354
 #: Under encryption, so many bytes of what counts as unsent may have left all the same.
@@ -45,21 +45,22 @@ class SMTPTransport:
     def __repr__(self) -> str:
         return f"<SMTPTransport to {self._destination.host}:{self._destination.port}>"
 
-    def deliver(self, mails: Sequence[Outgoing]) -> Iterator[tuple[int, Outcome]]:
+    def deliver(
+        self, mails: Iterable[Outgoing], more: More = no_more
+    ) -> Iterator[tuple[int, Outcome]]:
         """See :class:`smtp_admin.transports.base.Transport`."""
-        while mails:
+        sequel = Sequel(mails, more)
+        while (first := sequel.first()) is not None:
             try:
                 client = self._ready()
             except SMTPFailure as failure:
-                yield mails[0].key, classes.of_opening(failure)
+                yield first.key, classes.of_opening(failure)
                 return
             pipelining = "PIPELINING" in client.extensions
             converse = self._pipelined if pipelining else self._one_by_one
-            finished, done = False, 0
+            finished = False
             try:
-                for outcome in converse(client, mails):
-                    yield outcome
-                    done += 1
+                yield from converse(client, sequel)
                 finished = True
             except _Broken as broken:
                 if not broken.worn:
@@ -68,7 +69,6 @@ class SMTPTransport:
                 self._used_at = time.monotonic()
                 if not finished:  # broken, or left in the middle of an envelope
                     self._drop()
-            mails = mails[done:] if not finished else ()
 
     def close(self) -> None:
         """Say goodbye and let go of the connection."""
@@ -104,13 +104,12 @@ class SMTPTransport:
         if client is not None:
             client.wire.close()
 
-    def _pipelined(
-        self, client: SMTPClient, mails: Sequence[Outgoing]
-    ) -> Iterator[tuple[int, Outcome]]:
+    def _pipelined(self, client: SMTPClient, sequel: Sequel) -> Iterator[tuple[int, Outcome]]:
         begun = False  # whether this mail's envelope travelled with the body before it
-        for position, mail in enumerate(mails):
+        while (mail := sequel.first()) is not None:
             refused = _unsendable(client, mail)
             if refused is not None:
+                sequel.done()
                 yield mail.key, refused
                 continue
             try:
@@ -119,20 +118,24 @@ class SMTPTransport:
                 outcome = self._read_envelope(client)
             except SMTPFailure as failure:
                 self._stop_if_worn(failure=failure)
+                sequel.done()
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             begun = False
             if outcome is not None:
                 self._stop_if_worn(reply=outcome.reply)
+                sequel.done()
                 yield mail.key, outcome
                 if not self._in_step:
                     raise _Broken
                 _stop_if_broken(outcome)
                 continue
-            following = next(iter(mails[position + 1 : position + 2]), None)
+            following = sequel.second()
             begun = following is not None and _unsendable(client, following) is None
             envelope = self._envelope(client, following) if following and begun else b""
-            yield mail.key, self._send_body(client, mail, envelope)
+            outcome = self._send_body(client, mail, envelope)
+            sequel.done()
+            yield mail.key, outcome
             if not self._in_step:
                 raise _Broken
 
@@ -171,24 +174,25 @@ class SMTPTransport:
         self._dirty = outcome is not None
         return outcome
 
-    def _one_by_one(
-        self, client: SMTPClient, mails: Sequence[Outgoing]
-    ) -> Iterator[tuple[int, Outcome]]:
-        for mail in mails:
+    def _one_by_one(self, client: SMTPClient, sequel: Sequel) -> Iterator[tuple[int, Outcome]]:
+        while (mail := sequel.first()) is not None:
             refused = _unsendable(client, mail)
             if refused is not None:
+                sequel.done()
                 yield mail.key, refused
                 continue
             try:
                 outcome = self._envelope_step_by_step(client, mail)
             except SMTPFailure as failure:
                 self._stop_if_worn(failure=failure)
+                sequel.done()
                 yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             if outcome is None:
                 outcome = self._send_body(client, mail, b"")
             else:
                 self._stop_if_worn(reply=outcome.reply)
+            sequel.done()
             yield mail.key, outcome
             if not self._in_step:
                 raise _Broken

@@ -68,11 +68,42 @@ def test_what_was_claimed_and_not_begun_was_not_under_way(client: Redis, journal
     assert known(client, {1, 2}, set(), [3, 4])
 
 
-def test_each_batch_begins_anew(client: Redis, journal: Journal) -> None:
+def test_the_batch_before_stays_until_the_next(client: Redis, journal: Journal) -> None:
+    """Its results are being committed while the present one is sent."""
     journal.begin([1, 2])
     journal.accepted(1)
-    journal.begin([3, 4])
-    assert known(client, set(), {3}, [3, 4])
+    assert journal.begin([3, 4])
+    assert known(client, {1}, {2}, [1, 2, 3, 4])
+    journal.accepted(2)
+    assert known(client, {1, 2}, {3}, [1, 2, 3, 4])
+    journal.accepted(3)
+    assert journal.begin([5])
+    # What came in after the second began is still told of.
+    assert known(client, {2, 3}, {4}, [4, 5])
+    assert journal.begin([6])
+    assert known(client, set(), {5}, [5, 6])
+
+
+def test_a_batch_begins_also_where_redis_forgot_the_one_before(
+    client: Redis, journal: Journal
+) -> None:
+    """Else what was accepted and is just being committed would count as never begun."""
+    journal.begin([1, 2])
+    journal.accepted(1)
+    journal.accepted(2)
+    client.flushall()
+    assert journal.begin([3, 4])
+    assert known(client, {1, 2}, {3}, [1, 2, 3, 4])
+
+
+def test_a_redis_that_is_full_takes_no_batch(client: Redis, journal: Journal) -> None:
+    assert journal.begin([1, 2])
+    client.config_set("maxmemory", 1)
+    assert not journal.begin([3, 4])
+    assert not journal.works
+    client.config_set("maxmemory", 0)
+    assert journal.begin([3, 4])
+    assert known(client, set(), {1}, [1, 2, 3, 4])
 
 
 def test_it_outlives_its_writer_until_it_is_forgotten(client: Redis, journal: Journal) -> None:
@@ -128,7 +159,7 @@ def test_redis_that_is_away_is_noticed_and_found_again(
     assert not journal.begin([2])
     redis.start()
     assert journal.begin([3, 4])
-    assert known(client, set(), {3}, [3, 4])
+    assert known(client, {1}, {3}, [3, 4])
 
 
 def test_many_entries_arrive_in_order(client: Redis, journal: Journal) -> None:

@@ -23,6 +23,7 @@ from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import move_due_time, until
 
+CLERK = "smtp_admin.delivery.clerk"
 ENGINE = "smtp_admin.delivery.engine"
 LANES = "smtp_admin.delivery.lanes"
 #: Only the one that stands still has a short lease: a busy machine takes nothing from the others.
@@ -32,9 +33,11 @@ BURST = ("--burst", "--concurrency", "1")
 
 NAPS = {
     "before its first claim": Fate(f"{LANES}:acquire", "after", signal=SIGSTOP),
-    "with a claim in its hands": Fate(f"{ENGINE}:claim", "after", signal=SIGSTOP),
-    "before its first mail": Fate(f"{ENGINE}:stamped", "after", signal=SIGSTOP),
-    "with results in its hands": Fate(f"{ENGINE}:record", signal=SIGSTOP),
+    "with a claim in its hands": Fate(f"{CLERK}:claim", "after", signal=SIGSTOP),
+    "before its first mail": Fate(f"{CLERK}:stamped", "after", signal=SIGSTOP),
+    "with results in its hands": Fate(f"{CLERK}:record", signal=SIGSTOP),
+    "with a second claim in its hands": Fate(f"{CLERK}:claim", "after", call=2, signal=SIGSTOP),
+    "with results in its hands while sending": Fate(f"{CLERK}:record", call=2, signal=SIGSTOP),
 }
 
 
@@ -66,10 +69,13 @@ def test_a_worker_that_wakes_up_late_changes_nothing(
 ) -> None:
     with sqlite_site.opened() as host:
         bench = ten_mails(host, sink, bench_of)
-        with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=SHORT) as sleeper:
+        constants = (
+            SHORT | {f"{ENGINE}:FIRST_BATCH": 4} if "second" in nap or "while" in nap else SHORT
+        )
+        with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=constants) as sleeper:
             assert until(lambda: sleeper.standing_still, 20), sleeper.output
             others_finish(sqlite_site, bench)
-            assert sink.repeats == 0
+            assert sink.repeats <= (constants is not SHORT), "at most one was in flight"
             wake(sleeper, bench)
         check_all_sent(host, sink, repeats=1)
 
