@@ -1,7 +1,7 @@
 """Work one lane: claim, send, journal, record, until its time slice is over.
 
-No transaction is open while a mail server is talked to, and the server does not wait for the
-database: what comes next is claimed while a batch is under way, and follows it in one stream.
+No transaction ever waits for a mail server, nor a mail server for a transaction: what comes next is
+claimed while a batch is under way, and follows it in one stream.
 Whatever ends this early (a signal, an error, ``kill -9``), the lease runs out and :mod:`.rescue`
 puts things right.
 """

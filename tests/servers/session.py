@@ -74,6 +74,11 @@ class Session:
         """Everything the client sent under TLS, decrypted."""
         return bytes(self._protected)
 
+    @property
+    def ahead(self) -> int:
+        """How many bytes have come that nobody has read yet."""
+        return len(self._buffer)
+
     def read_line(self) -> bytes:
         """Return the next line with its line ending.
 
