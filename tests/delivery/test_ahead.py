@@ -15,6 +15,7 @@ from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
+from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import until
 
@@ -168,3 +169,23 @@ def sending(host: HostApp) -> int:
     """How many mails are claimed, seen from a thread of the server's."""
     with host.app.app_context():
         return states(host).get("sending", 0)
+
+
+def test_without_redis_each_result_is_committed_before_the_next_body_is_sent(
+    opened: NewHost, server: ScriptedServer, bench_of: MakeBench, redis: RedisServer
+) -> None:
+    """Nobody could tell otherwise what a worker that dies has achieved."""
+    host = opened(RETRY_DELAY=30)
+    bench = bench_of(host, timeouts=PATIENT)
+    host.save_sender(port=server.port)
+    queue(host, *RECIPIENTS)
+    redis.stop()
+    seen: list[dict[str, int]] = []
+
+    def look(server: ScriptedServer, session: Session, line: str) -> None:
+        with host.app.app_context():
+            seen.append(states(host))
+
+    server.behave("body", look)
+    bench.work()
+    assert [one.get("sent", 0) for one in seen] == list(range(12))
