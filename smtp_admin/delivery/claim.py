@@ -153,8 +153,8 @@ _TAKE, _TAKE_OF_PARTNER = _takes(_DUE), _takes(_DUE_OF_PARTNER)
 # MariaDB cannot update through a limited subquery: the rows are locked first, then taken.
 _LOCK_DUE = _DUE.with_for_update(skip_locked=True)
 _LOCK_DUE_OF_PARTNER = _DUE_OF_PARTNER.with_for_update(skip_locked=True)
-#: So many bytes of mail are held at once; a single larger one is held all the same.
-_MOST_BYTES = 8 * 1024 * 1024
+#: A batch holds so many bytes of mail; a single larger one is held all the same.
+_MOST_BYTES = 4 * 1024 * 1024
 _RETURN_THESE = (
     update(Delivery)
     .where(Delivery.id.in_(bindparam("ids", expanding=True)))

@@ -31,7 +31,7 @@ from smtp_admin.settings.sender import ResolvedSender
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_GROUP = 100
+#: Results of a slow server are not kept until its batch is done.
 _GROUP_SECONDS = 0.5
 _DATABASE_WAITS = (0.2, 1.0, 3.0)
 
@@ -100,10 +100,8 @@ class Clerk:
 
     @property
     def due(self) -> bool:
-        """Whether there are many results to write, or the oldest has waited long enough."""
-        return len(self._results) >= _GROUP or (
-            bool(self._results) and time.monotonic() - self._since >= _GROUP_SECONDS
-        )
+        """Whether the oldest result has waited long enough."""
+        return bool(self._results) and time.monotonic() - self._since >= _GROUP_SECONDS
 
     def write(self, sender: ResolvedSender, moment: datetime) -> None:
         """Commit what was entered, beside the caller if it has begun to claim ahead.

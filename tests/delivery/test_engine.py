@@ -326,7 +326,7 @@ def test_only_so_many_bytes_are_held_at_once(
 ) -> None:
     each.save_sender(port=server.port)
     for number in range(5):
-        message = letter(f"r{number}@example.org", body="A long letter.\n" * 200_000)
+        message = letter(f"r{number}@example.org", body="A long letter.\n" * 100_000)
         each.plugin.send_message(message, partner_id="acme")
     each.db.session.commit()
     bench = bench_of(each)

@@ -25,7 +25,6 @@ WRITE = "smtp_admin.smtp.wire:Wire.write"
 
 UNTOUCHED = {"queued": MAILS}
 ALL_SENT = {"sent": MAILS}
-IN_FOURS: dict[str, float] = {f"{CLERK}:_GROUP": 4}
 #: Four, and nothing is claimed ahead: that has a file of its own.
 BATCH_OF_FOUR: dict[str, float] = {f"{ENGINE}:FIRST_BATCH": 4, f"{ENGINE}:_AHEAD": 1.0}
 
@@ -40,21 +39,21 @@ IN_THE_DATABASE = [
     Point("record committed", ALL_SENT, fate=Fate(f"{CLERK}:record", "after")),
     Point(
         "first of three records not committed",
-        after(4),
+        after(4, unknown=0),
         fate=Fate(f"{RECORD}:_count"),
-        constants=IN_FOURS,
+        constants=BATCH_OF_FOUR,
     ),
     Point(
         "first of three records committed",
-        after(4),
+        after(4, unknown=0),
         fate=Fate(f"{CLERK}:record", "after"),
-        constants=IN_FOURS,
+        constants=BATCH_OF_FOUR,
     ),
     Point(
         "second of three records not committed",
-        after(8),
+        after(8, unknown=0),
         fate=Fate(f"{RECORD}:_judge_sender", call=2),
-        constants=IN_FOURS,
+        constants=BATCH_OF_FOUR | {f"{ENGINE}:MOST_AT_ONCE": 4},
     ),
     Point(
         "one refused for now, nothing recorded",
