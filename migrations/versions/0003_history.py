@@ -1,4 +1,4 @@
-"""The last connection test of each revision, and tests that a worker is to run.
+"""What a revision restores, its last connection test, and tests that a worker is to run.
 
 Revision: 0003_history
 After: 0002_engine
@@ -40,6 +40,8 @@ def _text(name: str, length: int) -> sa.Column[str]:
 
 
 def upgrade() -> None:
+    with op.batch_alter_table(_REVISION) as table:
+        table.add_column(sa.Column("restores", sa.Integer))
     op.create_table(
         "smtp_admin_revision_test",
         sa.Column(
@@ -87,3 +89,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("smtp_admin_worker_test")
     op.drop_table("smtp_admin_revision_test")
+    with op.batch_alter_table(_REVISION) as table:
+        table.drop_column("restores")

@@ -74,6 +74,8 @@ class SenderRevision(Base):
     fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     created_by: Mapped[str] = mapped_column(String(320))
+    #: The number of the revision whose values these are, where somebody rolled back to it.
+    restores: Mapped[int | None] = mapped_column(Integer)
 
     @property
     def destination(self) -> Destination:
