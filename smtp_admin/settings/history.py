@@ -19,6 +19,8 @@ from smtp_admin.smtp.hostname import display_host
 AT_ONCE = 50
 PASSWORD = "password"  # noqa: S105 - the name of the field
 _LIMITS = {"max_per_hour", "max_per_day"}
+#: For the fields whose label on the form is a sentence.
+_SHORT = {"fallback": "Fallback to the system's sender", "verify_tls": "Certificate is checked"}
 #: The fields in the order of the form; the password after the login that it belongs to.
 ORDER: tuple[str, ...] = (
     "driver", "host", "port", "security", "verify_tls", "username", PASSWORD, "from_email",
@@ -125,7 +127,7 @@ def changes(old: SenderRevision | None, new: SenderRevision) -> tuple[Change, ..
 def _differences(old: SenderRevision | None, new: SenderRevision) -> Iterator[Change]:
     labels = SenderForm()
     for name in ORDER:
-        label = labels[name].label.text
+        label = _SHORT.get(name) or labels[name].label.text
         if name == PASSWORD:
             what = _password_change(old, new)
             if what:
