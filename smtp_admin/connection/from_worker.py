@@ -110,7 +110,7 @@ def from_both_places(
         InvalidInput, RateLimited, SecretError: as for the test from here; nothing was dialled.
     """
     prepared = prepare(session, partner_id, given, actor, ("web", "worker"))
-    test_id, public_id = _ask(session, partner_id, prepared, actor)
+    test_id, public_id = ask_worker(session, partner_id, prepared, actor)
     session.commit()
     called = doorbell().call_for_test(test_id)
     result = run_here(session, partner_id, prepared, actor)
@@ -209,7 +209,14 @@ def run_waiting_test(
     return True
 
 
-def _ask(session: Session, partner_id: str, prepared: Prepared, actor: Actor) -> tuple[int, str]:
+def ask_worker(
+    session: Session, partner_id: str, prepared: Prepared, actor: Actor
+) -> tuple[int, str]:
+    """Leave *prepared* for a worker: its number for the job, and its public id; not committed.
+
+    Raises:
+        KeyMissing: there is a password, and no key to seal it with.
+    """
     request = prepared.request
     to = request.destination
     sealed = None
