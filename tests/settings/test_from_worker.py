@@ -97,7 +97,7 @@ def test_both_places_side_by_side(inside: HostApp, engine: Engine, server: Scrip
     """With a password that is only on the screen."""
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
-    assert time.monotonic() - began < 3, "without a worker nobody waits"
+    assert time.monotonic() - began < 8, "without a worker nobody waits"
     assert asked["message"] == "No worker is running."
     assert asked["web"]["ok"] is True
     waiting = row(inside)
@@ -292,7 +292,7 @@ def test_redis_that_is_away_is_said_within_seconds(
     })  # fmt: skip
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert asked["message"] == "Redis does not answer, so no worker could be called."
     page = inside.client.get(asked["follow"], headers=HTML).text
     assert "Redis does not answer" in page
@@ -309,7 +309,7 @@ def test_the_command_says_at_once_that_nobody_works(
     words = ["smtp-admin", "test-connection", "--partner", "acme", "--from-worker"]
     began = time.monotonic()
     result = runner.invoke(args=words)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15, "a worker that is there may take 25"
     assert result.exit_code == 1
     assert "No worker is running." in result.output
     assert "Works." in result.output, "from here it does"

@@ -82,7 +82,7 @@ def test_a_worker_with_other_rules_and_without_redis(
         redis.stop()
         began = time.monotonic()
         answer = host.client.post(f"{PAGE}/test-connection/worker", json=on_screen(server))
-        assert time.monotonic() - began < 4, "a page does not hang"
+        assert time.monotonic() - began < 8, "a page does not hang"
         assert answer.status_code == 202
         assert "Redis does not answer" in answer.get_json()["message"]
         address = answer.get_json()["follow"]
