@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Engine, delete, select, update
@@ -156,20 +156,19 @@ def waiting_tests(engine: Engine) -> list[int]:
     """The tests that nobody has taken; those that are over are forgotten."""
     with transaction(engine) as session:
         moment = database_now(session)
-        changed(session, delete(WorkerTest).where(WorkerTest.created_at < moment - _FORGET_AFTER))
-        changed(
-            session,
-            update(WorkerTest)
-            .where(
-                WorkerTest.created_at < moment - TAKE_WITHIN,
-                WorkerTest.password_sealed.is_not(None),
-            )
-            .values(password_sealed=None),
-        )
+        _forget(session, moment)
         waiting = select(WorkerTest.id).where(
             WorkerTest.state == "waiting", WorkerTest.created_at > moment - TAKE_WITHIN
         )
         return list(session.scalars(waiting))
+
+
+def _forget(session: Session, moment: datetime) -> None:
+    """Delete old tests, and the passwords of those that nobody will run any more."""
+    changed(session, delete(WorkerTest).where(WorkerTest.created_at < moment - _FORGET_AFTER))
+    late = WorkerTest.created_at < moment - TAKE_WITHIN
+    sealed = WorkerTest.password_sealed.is_not(None)
+    changed(session, update(WorkerTest).where(late, sealed).values(password_sealed=None))
 
 
 def run_waiting_test(
@@ -217,6 +216,7 @@ def ask_worker(
     Raises:
         KeyMissing: there is a password, and no key to seal it with.
     """
+    _forget(session, database_now(session))  # a worker does it too, where one runs
     request = prepared.request
     to = request.destination
     sealed = None
@@ -251,7 +251,10 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
                 row.password_sealed, owner=row.partner_id, destination=to.binding()
             )
         except SecretError as error:
-            return None, f"The worker cannot open the password. {error.message}"
+            return None, (
+                f"The worker cannot open the password. {error.message} Start the workers with the "
+                "same keys as the web processes."
+            )
     try:
         result = probe(TestRequest(to, password, row.from_email), Dialler.from_config(config))
     except Exception:  # the person must hear of it, and the worker lives on
@@ -261,15 +264,11 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
     return result, ""
 
 
-def _status(row: WorkerTest, moment: Any) -> tuple[Status, str, str]:
+def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
     if row.state == "done":
         return "done", "", ""
     if row.state == "failed":
-        return (
-            "failed",
-            row.problem,
-            "Start the workers with the same SMTP_ADMIN_SECRET_KEYS as the web processes.",
-        )
+        return "failed", row.problem, ""
     if row.state == "running":
         if row.taken_at is not None and row.taken_at < moment - ANSWER_WITHIN:
             return (

@@ -137,7 +137,7 @@ def _show_plan(
                 "revision": plan.seen,
                 "changes": [one.as_json() for one in plan.changes],
                 "possible": obstacle is None,
-                "obstacle": obstacle and {"code": obstacle.code, "message": obstacle.message},
+                "obstacle": obstacle and web.envelope(obstacle)["error"],
             },
             200,
         )

@@ -11,7 +11,7 @@ from smtp_admin.connection.from_worker import run_waiting_test, waiting_tests
 from smtp_admin.connection.probe import OVERALL_SECONDS
 from smtp_admin.installation import Installation
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("smtp_admin.connection")
 
 _AT_ONCE = 4
 

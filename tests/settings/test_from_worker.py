@@ -185,7 +185,7 @@ def test_a_key_that_the_worker_lacks(
     assert answer.status_code == 503
     error = answer.get_json()["error"]
     assert "The worker cannot open the password." in error["message"]
-    assert "same SMTP_ADMIN_SECRET_KEYS" in error["hint"]
+    assert "SMTP_ADMIN_SECRET_KEYS. Start the workers with the same keys" in error["message"]
     assert server.connections == 1
     assert "cannot open the password" in inside.client.get(asked["follow"], headers=HTML).text
 
@@ -215,6 +215,19 @@ def test_it_is_forgotten(inside: HostApp, engine: Engine, server: ScriptedServer
         waiting_tests(engine)
         inside.db.session.rollback()
         assert inside.db.session.scalars(select(WorkerTest)).all() == []
+
+
+def test_it_is_forgotten_where_no_worker_ever_runs(inside: HostApp, server: ScriptedServer) -> None:
+    ask(inside, on_screen(server))
+    with shifted(TAKE_WITHIN + timedelta(seconds=1)):
+        ask(inside, on_screen(server))
+        inside.db.session.rollback()
+        found = inside.db.session.scalars(select(WorkerTest).order_by(WorkerTest.id)).all()
+        assert [one.password_sealed is None for one in found] == [True, False]
+    with shifted(timedelta(minutes=10, seconds=30)):
+        ask(inside, on_screen(server))
+        inside.db.session.rollback()
+        assert len(inside.db.session.scalars(select(WorkerTest)).all()) == 2
 
 
 def test_a_worker_that_was_stopped_in_the_middle(inside: HostApp, server: ScriptedServer) -> None:
