@@ -281,7 +281,7 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
         return (
             "unanswered",
             "No worker took the test within a minute.",
-            "See that one runs, on this database: flask smtp-admin worker.",
+            "One must run, on this database: flask smtp-admin worker.",
         )
     workers = doorbell().workers()
     if workers is None:
@@ -294,7 +294,7 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
         return (
             "waiting",
             "No worker is running.",
-            "Start one with flask smtp-admin worker, then look again.",
+            "The operator starts one with flask smtp-admin worker; then look again.",
         )
     return "waiting", "No worker has taken the test yet.", "Look again in a moment."
 
