@@ -19,11 +19,12 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
-from smtp_admin.mail import service
+from smtp_admin.mail import explain_views, service
 from smtp_admin.mail import views as mail_views
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, EmailType, Registry
 from smtp_admin.monitor.overview import ago
+from smtp_admin.settings import history_views
 from smtp_admin.settings import views as settings_views
 
 
@@ -173,6 +174,8 @@ def _pages(here: Installation) -> Any:
     settings_views.add_to(blueprint)
     connection_views.add_to(blueprint)
     mail_views.add_to(blueprint)
+    history_views.add_to(blueprint)
+    explain_views.add_to(blueprint)
     return blueprint
 
 

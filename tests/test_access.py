@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import product
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Blueprint
@@ -13,6 +15,8 @@ from werkzeug.test import TestResponse
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.settings.models import WorkerTest
+from smtp_admin.smtp.opening import Destination
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.servers.scripted import ScriptedServer
 
@@ -53,17 +57,34 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/system/test-connection"): PLATFORM,
     ("POST", f"{PREFIX}/system/test-email"): with_(202, PLATFORM),
     ("GET", f"{PREFIX}/system/test-email/<public_id>"): PLATFORM,
+    ("GET", f"{PREFIX}/system/history"): PLATFORM,
+    ("GET", f"{PREFIX}/system/rollback"): PLATFORM,
+    ("POST", f"{PREFIX}/system/rollback"): PLATFORM,
+    ("GET", f"{PREFIX}/system/explain"): PLATFORM,
+    # No worker runs here: its part of the answer is still to come.
+    ("POST", f"{PREFIX}/system/test-connection/worker"): with_(202, PLATFORM),
+    ("GET", f"{PREFIX}/system/test-connection/<public_id>"): with_(202, PLATFORM),
     ("GET", PARTNER): ACMES,
     ("POST", PARTNER): with_(303, ACMES),
     ("POST", f"{PARTNER}/test-connection"): ACMES,
     ("POST", f"{PARTNER}/test-email"): with_(202, ACMES),
     ("GET", f"{PARTNER}/test-email/<public_id>"): ACMES,
+    ("GET", f"{PARTNER}/history"): ACMES,
+    ("GET", f"{PARTNER}/rollback"): ACMES,
+    ("POST", f"{PARTNER}/rollback"): ACMES,
+    ("GET", f"{PARTNER}/explain"): ACMES,
+    ("POST", f"{PARTNER}/test-connection/worker"): with_(202, ACMES),
+    ("GET", f"{PARTNER}/test-connection/<public_id>"): with_(202, ACMES),
     ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
     # Without a partner's name: of the one partner one has, of all mail, or refused.
     ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
 }
-#: OPTIONS is answered before the view, which alone knows whether a partner was named.
-OPTIONS: dict[str, Statuses] = {"/api/email/status": ADMINS}
+#: OPTIONS is answered before the view, which alone knows more than whose page it is.
+OPTIONS: dict[str, Statuses] = {
+    "/api/email/status": ADMINS,
+    f"{PREFIX}/system/test-connection/<public_id>": PLATFORM,
+    f"{PARTNER}/test-connection/<public_id>": ACMES,
+}
 
 Dump = dict[str, list[tuple[Any, ...]]]
 
@@ -86,16 +107,31 @@ def server() -> Iterator[ScriptedServer]:
 
 
 class Scene:
-    """Senders saved for the system and two partners, each with a test mail in the queue."""
+    """Senders saved for the system and two partners, each with a test mail in the queue.
+
+    Each has two revisions to choose from, and a connection test that no worker has taken.
+    """
 
     def __init__(self, site: HostApp, server: ScriptedServer) -> None:
         self.site = site
         self.server = server
         self.mails: dict[str, str] = {}
+        self.tests: dict[str, str] = {}
         site.actor = ADMIN
         with site.app.app_context():
             for partner_id in ("", "acme", "globex"):
+                site.save_sender(partner_id, port=server.port, from_name="Before")
                 site.save_sender(partner_id, port=server.port)
+                row = WorkerTest(
+                    **asdict(Destination("127.0.0.1", server.port, "none")),
+                    public_id=uuid4().hex,
+                    partner_id=partner_id,
+                    from_email="",
+                    asked_by="Ada",
+                )
+                self.tests[partner_id] = row.public_id
+                site.db.session.add(row)
+            site.db.session.commit()
         for partner_id in ("", "acme", "globex"):
             page = f"partners/{partner_id}" if partner_id else "system"
             answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
@@ -111,23 +147,27 @@ class Scene:
         public_id: str | None = None,
     ) -> TestResponse:
         """One request with everything that it needs to succeed."""
-        own = self.mails["" if "/system" in rule else "acme"]
+        ids = self.tests if "test-connection" in rule else self.mails
+        own = ids["" if "/system" in rule else "acme"]
         address = (
             rule.replace("<partner_id>", partner_id)
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<path:filename>", "css/smtp-admin.css")
         )
-        data = self._form() if method == "POST" and "test-email" not in rule else None
+        data = self._form(rule) if method == "POST" and "test-email" not in rule else None
+        query = {"number": "1"} if "rollback" in rule and method != "POST" else None
         return self.site.client.open(
-            address, method=method, headers=headers, data=data, buffered=True
+            address, method=method, headers=headers, data=data, query_string=query, buffered=True
         )
 
-    def _form(self) -> dict[str, Any]:
+    def _form(self, rule: str) -> dict[str, Any]:
         with self.site.app.app_context():
             from smtp_admin.settings.sender import load_sender
 
-            revision = load_sender(self.site.db.session(), "acme").revision
+            whose = "" if "/system" in rule else "acme"
+            revision = load_sender(self.site.db.session(), whose).revision
         return {
+            "number": revision - 1,
             "host": "127.0.0.1",
             "port": self.server.port,
             "security": "none",
@@ -199,6 +239,20 @@ def test_other_partner_looks_like_none(
 
 
 @pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
+def test_other_partners_connection_test_looks_like_none(
+    scene: Scene, headers: Mapping[str, str]
+) -> None:
+    scene.site.actor = ACME_ADMIN
+    rule = f"{PARTNER}/test-connection/<public_id>"
+    other, system, none = (
+        scene.ask("GET", rule, headers, public_id=public_id)
+        for public_id in (scene.tests["globex"], scene.tests[""], "0" * 32)
+    )
+    assert other.status_code == 404
+    assert other.data == system.data == none.data
+
+
+@pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
 def test_other_partners_mail_looks_like_none(scene: Scene, headers: Mapping[str, str]) -> None:
     scene.site.actor = ACME_ADMIN
     rule = f"{PARTNER}/test-email/<public_id>"
@@ -263,7 +317,7 @@ def test_partner_in_the_body_does_not_count(scene: Scene) -> None:
     scene.site.client.post(
         f"{PREFIX}/partners/acme?partner_id=globex",
         data={"partner_id": "globex", "host": "evil.example", "port": "25", "security": "none",
-              "from_email": "x@evil.example", "revision": "1"},
+              "from_email": "x@evil.example", "revision": "2"},
     )  # fmt: skip
     after = dump(scene.site)["smtp_admin_sender"]
     changed = [new for old, new in zip(before, after, strict=True) if old != new]

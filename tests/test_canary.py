@@ -134,6 +134,28 @@ class Run:
         with self.site.app.app_context():
             self.site.work()
 
+    def test_from_both(self) -> None:
+        """From here and by a worker; everything that is kept of it, before and after."""
+        answer = json.loads(self.post("/test-connection/worker", 202, JSON))
+        self.post("/test-connection/worker", 200, HTML)
+        self.keep_tables()
+        self.work()
+        for headers in (JSON, HTML):
+            followed = self.site.client.get(answer["follow"], headers=headers)
+            assert followed.status_code in {200, 400}, followed.text
+            assert "worker" in followed.text
+            self.places.add("pages" if headers is HTML else "json", followed.text)
+
+    def keep_tables(self) -> None:
+        """Every row of every table as it is now."""
+        with self.site.app.app_context(), self.site.db.engine.connect() as connection:
+            for name in inspect(connection).get_table_names():
+                for row in connection.execute(text(f"SELECT * FROM {name}")):
+                    for value in row:
+                        self.places.add(
+                            f"table {name}", value if isinstance(value, bytes) else f"{value}"
+                        )
+
     def queue(self) -> None:
         """A test mail through the queue, from the saved settings."""
         answer = self.site.client.post(f"{PAGE}/test-email", json={"to": "you@else.example"})
@@ -145,14 +167,18 @@ class Run:
     def look(self) -> None:
         """Open every page and every JSON answer."""
         client = self.site.client
-        for path in ("/", "/partners", "/system", "/partners/acme"):
-            self.places.add("pages", client.get(f"/smtp-admin{path}", headers=HTML).text)
+        acme = "/partners/acme"
+        for path in ("/", "/partners", "/system", acme, f"{acme}/history", f"{acme}/explain",
+                     f"{acme}/history?from=1", f"{acme}/rollback?number=1"):  # fmt: skip
+            for kind, headers in (("pages", HTML), ("json", JSON)):
+                self.places.add(kind, client.get(f"/smtp-admin{path}", headers=headers).text)
         mail = self.follow.rpartition("/")[2]
         self.places.add("pages", client.get(f"{PAGE}?mail={mail}", headers=HTML).text)
         for address in (self.follow, "/api/email/status", "/api/email/status?partner_id=acme"):
             self.places.add("json", client.get(address, headers=JSON).text)
         runner = self.site.app.test_cli_runner()
-        for command in (["test-connection", "--partner", "acme"], ["status"]):
+        for command in (["test-connection", "--partner", "acme"], ["status"],
+                        ["explain", "--partner", "acme"]):  # fmt: skip
             for more in ([], ["--json"]):
                 result = runner.invoke(args=["smtp-admin", *command, *more])
                 self.places.add("commands", result.output)
@@ -166,7 +192,7 @@ def run(
     places: Places,
 ) -> Run:
     """An app that trusts the test's authority."""
-    site = new_app(CA_FILE=str(certificates.ca_file), RETRY_ATTEMPTS=0)
+    site = new_app(CA_FILE=str(certificates.ca_file), RETRY_ATTEMPTS=0, TEST_LIMIT="300 per 1 hour")
     site.actor = ADMIN
     return Run(site, server, places)
 
@@ -182,6 +208,7 @@ def everything_that_happens(run: Run) -> None:
     run.post("", 409, HTML, revision=7)
     run.post("", 303, HTML)
     run.post("/test-connection", 200, JSON, password="")
+    run.test_from_both()
     run.queue()
     run.work()
     assert len(server.wait_for_messages(3)) == 3
@@ -208,6 +235,7 @@ def everything_that_happens(run: Run) -> None:
         for headers in (JSON, HTML):
             run.post("/test-email", 400, headers, from_name="not saved")
             run.post("/test-connection", tested, headers)
+        run.test_from_both()
         run.look()
     server.auth_methods = ("LOGIN",)
     run.post("/test-connection", 400, JSON)
@@ -232,13 +260,7 @@ def test_found_nowhere(
             == places.password
         )
         places.add("reprs", f"{sender!r} {run.site.installation!r} {run.site!r}")
-        with run.site.db.engine.connect() as connection:
-            for name in inspect(connection).get_table_names():
-                for row in connection.execute(text(f"SELECT * FROM {name}")):
-                    for value in row:
-                        places.add(
-                            f"table {name}", value if isinstance(value, bytes) else f"{value}"
-                        )
+    run.keep_tables()
     for file in tmp_path.glob("*.db*"):
         places.add("database files", file.read_bytes())
     places.add("redis", redis.dump_text())
@@ -252,6 +274,7 @@ def test_found_nowhere(
     assert places.password in said
     assert {"pages", "json", "headers", "commands", "logs", "redis", "reprs",
             "table smtp_admin_attempt", "table smtp_admin_sender_revision",
+            "table smtp_admin_worker_test", "table smtp_admin_revision_test",
             "database files"} <= set(places.searched)  # fmt: skip
     assert "*****" in places.searched["logs"]
     assert "*****" in places.searched["json"]

@@ -40,6 +40,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("db", "upgrade"): [],
     ("deliverability",): [],
     ("discover",): ["nobody@nowhere.invalid"],
+    ("explain",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
     ("keys", "rotate"): [],
@@ -160,9 +161,12 @@ def test_unreachable_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["status"], ["status", "--json"], ["test-connection"], ["send-test", "you@else.example"]],
+    [
+        ["status"], ["status", "--json"], ["test-connection"], ["send-test", "you@else.example"],
+        ["explain"], ["test-connection", "--from-worker"],
+    ],
     ids=" ".join,
-)
+)  # fmt: skip
 def test_unknown_partner(site: HostApp, server: ScriptedServer, words: list[str]) -> None:
     """A mistyped partner must not look like one without mail, nor like one without settings."""
     save(site, server)

@@ -19,6 +19,11 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/system/test-email": (200, 200),
     f"{PREFIX}/partners/<partner_id>/test-connection": (200, 200),
     f"{PREFIX}/partners/<partner_id>/test-email": (200, 200),
+    f"{PREFIX}/system/test-connection/worker": (202, 200),
+    f"{PREFIX}/partners/<partner_id>/test-connection/worker": (202, 200),
+    # Past the check there is nothing yet to go back to.
+    f"{PREFIX}/system/rollback": (404, 404),
+    f"{PREFIX}/partners/<partner_id>/rollback": (404, 404),
     f"{PREFIX}/system": (303, 303),
     f"{PREFIX}/partners/<partner_id>": (303, 303),
 }
@@ -45,6 +50,7 @@ class Site:
             "security": "none",
             "from_email": "noreply@acme.example",
             "revision": "0",
+            "number": "1",
         }
         if token is not None:
             data["csrf_token"] = token

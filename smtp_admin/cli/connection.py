@@ -1,16 +1,17 @@
 """``test-connection``: the test of the page, in a terminal."""
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
 from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.connection.from_worker import from_both_places
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
-from smtp_admin.connection.views import as_dict
+from smtp_admin.connection.views import as_dict, both_as_json
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
@@ -19,6 +20,9 @@ from smtp_admin.settings.sender import load_sender
 #: Whoever may run commands on the machine is recorded as this.
 OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
 
+#: In a terminal somebody waits for a test that begins late and takes as long as one may.
+_WORKER_WAITS_SECONDS = 25.0
+_BOTH_WORK = 200
 _MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/]"}
 
 
@@ -26,12 +30,14 @@ _MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/
     "test-connection",
     help="Test the saved settings step by step; no mail is sent.\n\n"
     "Example: flask smtp-admin test-connection --partner acme\n\n"
-    "Exit status 0 if mail could be sent, else 1.",
+    "Exit status 0 if mail could be sent, else 1; with --from-worker, if it could be sent from "
+    "here and from a worker.",
 )
 @click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
               "sender without it.")  # fmt: skip
+@click.option("--from-worker", is_flag=True, help="Let a worker test it too, and show both.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def test_connection_command(partner_id: str, as_json: bool) -> None:
+def test_connection_command(partner_id: str, from_worker: bool, as_json: bool) -> None:
     """Test the saved settings."""
     known_partner(partner_id)
     sender = load_sender(session(), partner_id)
@@ -48,12 +54,36 @@ def test_connection_command(partner_id: str, as_json: bool) -> None:
         "from_email": values.from_email,
         "verify_tls": values.verify_tls,
     }
+    if from_worker:
+        _from_both(partner_id, given, as_json)
     result = test_connection(session(), partner_id, given, OPERATOR)
     if as_json:
         show_json(as_dict(result))
     else:
         show(result)
     sys.exit(0 if result.ok else 1)
+
+
+def _from_both(partner_id: str, given: dict[str, Any], as_json: bool) -> NoReturn:
+    both = from_both_places(
+        session(), partner_id, given, OPERATOR, wait_seconds=_WORKER_WAITS_SECONDS
+    )
+    body, status = both_as_json(both, follow=None)
+    if as_json:
+        show_json(body)
+    else:
+        console = Console(highlight=False)
+        for where, result in (("From here", both.web), ("From the worker", both.remote)):
+            if result is not None:
+                name = f" {both.worker}" if result is both.remote else ""
+                console.print(f"[bold]{where}[/]{escape(name)}")
+                show(result)
+        if both.remote is None:
+            console.print(f"[bold]From the worker[/]\n{escape(both.message)} {escape(both.hint)}")
+        elif both.differs_at:
+            console.print(f"[yellow]The two differ at {both.differs_at}.[/] The settings are the "
+                          "same, so it is the machine.")  # fmt: skip
+    sys.exit(0 if status == _BOTH_WORK else 1)
 
 
 def show(result: TestResult) -> None:

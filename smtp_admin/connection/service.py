@@ -1,20 +1,37 @@
-"""Test a connection on behalf of a person: limit, audit, run, log."""
+"""Test a connection on behalf of a person: limit, audit, run, log, keep the result."""
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.connection.probe import TestResult, probe
-from smtp_admin.connection.request import read_request
+from smtp_admin.connection.request import TestRequest, read_request
+from smtp_admin.connection.results import Place, keep_with_revision
+from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.settings.history import find_revision
+from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import check_rate, record
 from smtp_admin.smtp.opening import Dialler
 
 log = logging.getLogger("smtp_admin.connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A test that this person may run.
+
+    Attributes:
+        revision_id: the revision that is tested, if the settings are exactly a saved one.
+    """
+
+    request: TestRequest
+    revision_id: int | None
 
 
 def test_connection(
@@ -30,17 +47,60 @@ def test_connection(
         RateLimited: this person tests too often.
         SecretError: the stored password cannot be opened.
     """
+    prepared = prepare(session, partner_id, given, actor)
+    session.commit()
+    return run_here(session, partner_id, prepared, actor)
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
+
+
+def prepare(
+    session: Session,
+    partner_id: str,
+    given: Mapping[str, Any],
+    actor: Actor,
+    places: tuple[Place, ...] = ("web",),
+) -> Prepared:
+    """Read what is to be tested and count it, once for each of *places*; the caller commits.
+
+    Raises:
+        InvalidInput, RateLimited, SecretError: as :func:`test_connection`.
+    """
     here = installation()
     sender = load_sender(session, partner_id)
     # What would be tested is not what would be sent with, because nothing would be.
     sender.refuse_problems()
     request = read_request(given, sender, here.keyring)
-    check_rate(session, actor, "connection.tested", here.config.test_limit)
     to = request.destination
-    record(session, actor, partner_id, "connection.tested", f"{to.host}:{to.port} {to.security}")
-    session.commit()
-    result = probe(request, Dialler.from_config(here.config))
-    failure = result.failure
+    for place in places:
+        check_rate(session, actor, "connection.tested", here.config.test_limit)
+        by = " by a worker" if place == "worker" else ""
+        detail = f"{to.host}:{to.port} {to.security}{by}"
+        record(session, actor, partner_id, "connection.tested", detail)
+    return Prepared(request, _tested_revision(session, sender, request))
+
+
+def run_here(session: Session, partner_id: str, prepared: Prepared, actor: Actor) -> TestResult:
+    """Dial from this process; the session has no transaction open."""
+    result = probe(prepared.request, Dialler.from_config(installation().config))
+    log_failure(partner_id, result)
+    if prepared.revision_id is not None:
+        try:
+            keep_with_revision(
+                session, prepared.revision_id, "web", result, actor.name or actor.email
+            )
+            session.commit()
+        except DBAPIError as error:
+            # The person waits for the result, not for its place in the history.
+            session.rollback()
+            log.warning("a test's result was not kept (%s)", type(error.orig).__name__)
+    return result
+
+
+def log_failure(partner_id: str, result: TestResult) -> None:
+    """Write down that a test failed, if it did."""
+    to, failure = result.request.destination, result.failure
     if failure is not None:
         log.error(
             "connection test of partner %r to %s:%s (%s) failed: %s",
@@ -50,7 +110,17 @@ def test_connection(
             to.security,
             failure,
         )
-    return result
 
 
-test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
+def _tested_revision(session: Session, sender: ResolvedSender, request: TestRequest) -> int | None:
+    """The id of the revision in use, if it is what *request* tests, password included."""
+    saved = find_revision(session, sender.partner_id, sender.revision)
+    if saved is None or saved.from_email != request.from_email:
+        return None
+    if saved.destination != request.destination:
+        return None
+    try:
+        password = sender.password_for(request.destination, installation().keyring)
+    except (InvalidInput, SecretError):
+        return None
+    return saved.id if password == request.password else None

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -22,14 +23,17 @@ from smtp_admin.installation import Installation, installation
 
 log = logging.getLogger(__name__)
 
-#: The one function that a worker runs; it takes the id of a sender.
+#: The functions that a worker runs; they take the id of a sender, and of a connection test.
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
+TEST_FUNCTION = "smtp_admin.worker.jobs.test_connection"
 _CONNECT_SECONDS = 0.4
 _ANSWER_SECONDS = 0.4
 #: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
 _SULK_SECONDS = 5.0
 #: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
 _BELL_SECONDS = 15
+#: Nobody waits longer for a connection test.
+_TEST_SECONDS = 60
 _PENDING = "smtp_admin_bells"
 
 
@@ -74,6 +78,40 @@ class Doorbell:
             self._redis.delete(self._key(sender_id))
         except (RedisError, OSError):
             log.debug("the bell of sender %s stays until it expires", sender_id)
+
+    def call_for_test(self, test_id: int) -> bool:
+        """Let a worker run this connection test next; whether Redis took the call."""
+        if time.monotonic() < self._sulking_until:
+            return False
+        try:
+            self._queue.enqueue_call(
+                TEST_FUNCTION,
+                args=(test_id,),
+                at_front=True,
+                result_ttl=0,
+                failure_ttl=_TEST_SECONDS,
+                ttl=_TEST_SECONDS,
+                description=f"connection test {test_id}",
+            )
+        except (RedisError, OSError) as error:
+            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            log.warning("Redis is away (%s): no worker was called", type(error).__name__)
+            return False
+        return True
+
+    def workers(self) -> int | None:
+        """How many workers listen here, or ``None`` while Redis does not answer.
+
+        One that was killed counts until its entry expires, about a minute later.
+        """
+        if time.monotonic() < self._sulking_until:
+            return None
+        try:
+            keys = self._redis.smembers(WORKERS_BY_QUEUE_KEY % self._queue.name)
+            return int(self._redis.exists(*keys)) if keys else 0
+        except (RedisError, OSError):
+            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            return None
 
     def _enqueue(self, sender_id: int, urgent: bool) -> None:
         try:

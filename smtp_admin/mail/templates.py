@@ -7,6 +7,7 @@ has limits for loops and output.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import css_inline
@@ -15,6 +16,7 @@ from jinja2 import TemplateNotFound
 from liquid import Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
+from smtp_admin import resources
 from smtp_admin.errors import MessageError
 from smtp_admin.mail.types import EmailType
 from smtp_admin.smtp.address import check_header_text
@@ -102,6 +104,19 @@ def _source(name: str) -> str | None:
         return loader.get_source(current_app.jinja_env, name)[0]
     except TemplateNotFound:
         return None
+
+
+def is_apps_own(type_: EmailType, part: str) -> bool | None:
+    """Whether a part's template is the app's, not ours; ``None`` if there is none."""
+    loader = current_app.jinja_env.loader
+    if loader is None:
+        return None
+    name = f"smtp_admin/email/{type_.name}/{part}"
+    try:
+        file = loader.get_source(current_app.jinja_env, name)[1]
+    except TemplateNotFound:
+        return None
+    return file is None or not Path(file).is_relative_to(resources.folder("templates"))
 
 
 @lru_cache(maxsize=2)

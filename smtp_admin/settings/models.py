@@ -74,6 +74,8 @@ class SenderRevision(Base):
     fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     created_by: Mapped[str] = mapped_column(String(320))
+    #: The number of the revision whose values these are, where somebody rolled back to it.
+    restores: Mapped[int | None] = mapped_column(Integer)
 
     @property
     def destination(self) -> Destination:
@@ -101,3 +103,72 @@ class Audit(Base):
     partner_id: Mapped[str] = mapped_column(String(100))
     action: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(String(500))
+
+
+class RevisionTest(Base):
+    """What the last connection test of exactly one revision found out, from one place.
+
+    Settings that were only on the screen leave no row. There is no secret in one: a server's
+    words are redacted before they come here.
+    """
+
+    __tablename__ = "smtp_admin_revision_test"
+
+    revision_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey(SenderRevision.id), primary_key=True, autoincrement=False
+    )
+    #: ``web`` or ``worker``.
+    place: Mapped[str] = mapped_column(String(10), primary_key=True)
+    ok: Mapped[bool] = mapped_column(Boolean)
+    #: As in the answer of the connection test; empty where it succeeded.
+    code: Mapped[str] = mapped_column(String(40))
+    message: Mapped[str] = mapped_column(String(500))
+    reply: Mapped[str] = mapped_column(String(500))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    tested_by: Mapped[str] = mapped_column(String(320))
+
+
+class WorkerTest(Base):
+    """A connection test that a worker is to run: a row for some minutes, then forgotten.
+
+    The job in Redis carries its number only. The password lies here sealed until a worker takes
+    the test, and no longer.
+    """
+
+    __tablename__ = "smtp_admin_worker_test"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    partner_id: Mapped[str] = mapped_column(String(100))
+    #: The revision that these settings are exactly, if they are one.
+    revision_id: Mapped[int | None] = mapped_column(BigId, ForeignKey(SenderRevision.id))
+    asked_by: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    driver: Mapped[str] = mapped_column(String(20))
+    host: Mapped[str] = mapped_column(String(255))
+    port: Mapped[int] = mapped_column(Integer)
+    security: Mapped[Security] = mapped_column(String(4))
+    verify_tls: Mapped[bool] = mapped_column(Boolean)
+    username: Mapped[str] = mapped_column(String(320))
+    from_email: Mapped[str] = mapped_column(String(254))
+    password_sealed: Mapped[str | None] = mapped_column(Text)
+    #: ``waiting``, ``running``, ``done``, or ``failed`` with the reason in ``problem``.
+    state: Mapped[str] = mapped_column(String(10), default="waiting")
+    worker: Mapped[str] = mapped_column(String(200), default="")
+    taken_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    problem: Mapped[str] = mapped_column(String(500), default="")
+    #: What each place found out, as JSON.
+    web_result: Mapped[str | None] = mapped_column(Text)
+    worker_result: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def destination(self) -> Destination:
+        """What the password was sealed for."""
+        return Destination(
+            host=self.host,
+            port=self.port,
+            security=self.security,
+            username=self.username,
+            verify_tls=self.verify_tls,
+            driver=self.driver,
+        )

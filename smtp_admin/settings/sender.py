@@ -1,7 +1,7 @@
 """The sender that applies: what was saved, and what the environment says over it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -183,19 +183,24 @@ def _values(saved: SenderRevision | None, overrides: Overrides) -> SenderValues:
             "username": "",
         }
         return SenderValues(**(defaults | {"from_email": ""} | given))
-    stored: dict[str, Any] = {
-        "host": saved.host,
-        "port": saved.port,
-        "security": saved.security,
-        "username": saved.username,
-        "from_email": saved.from_email,
-        "from_name": saved.from_name,
-        "reply_to": saved.reply_to,
-        "verify_tls": saved.verify_tls,
-        "max_per_hour": saved.max_per_hour,
-        "max_per_day": saved.max_per_day,
-        "max_connections": saved.max_connections,
-        "fallback": saved.fallback,
-        "driver": saved.driver,
-    }
-    return SenderValues(**(stored | given))
+    return replace(values_of(saved), **given)
+
+
+def values_of(saved: SenderRevision) -> SenderValues:
+    """The values of a revision, without what the environment says over them."""
+    return SenderValues(**{one.name: getattr(saved, one.name) for one in fields(SenderValues)})
+
+
+def as_saved(current: ResolvedSender, saved: SenderRevision) -> ResolvedSender:
+    """*current* as it was saved in another of its revisions, with that one's password."""
+    return replace(
+        current,
+        revision=saved.number,
+        values=values_of(saved),
+        saved_at=saved.created_at,
+        saved_by=saved.created_by,
+        password_set_at=saved.password_set_at,
+        _sealed=saved.password_sealed,
+        _sealed_for=saved.destination,
+        _given_password=None,
+    )

@@ -43,14 +43,43 @@ def save_settings(
     """
     current = load_sender(session, partner_id)
     if current.revision != expected_revision:
-        raise _too_late(current)
+        raise too_late(current)
     sealed, set_at = _seal(current, values, password)
+    return add_revision(
+        session,
+        current,
+        values,
+        password_sealed=sealed,
+        password_set_at=set_at,
+        actor=actor,
+    )
+
+
+def add_revision(
+    session: Session,
+    current: ResolvedSender,
+    values: SenderValues,
+    *,
+    password_sealed: str | None,
+    password_set_at: datetime | None,
+    actor: Actor,
+    restores: int | None = None,
+) -> ResolvedSender:
+    """Make *values* the revision after *current*, and the one that applies; the caller commits.
+
+    Args:
+        password_sealed: for the destination of *values*.
+        restores: the number of the revision that these values are, when rolling back.
+
+    Raises:
+        Conflict: somebody else was faster; nothing was changed.
+    """
+    partner_id, number = current.partner_id, current.revision + 1
     sender_id = current.sender_id or _create_sender(session, partner_id)
-    number = expected_revision + 1
     moved = changed(
         session,
         update(Sender)
-        .where(Sender.id == sender_id, Sender.current_revision == expected_revision)
+        .where(Sender.id == sender_id, Sender.current_revision == current.revision)
         .values(
             current_revision=number,
             # What was wrong may be right now: the next mail finds out.
@@ -63,20 +92,25 @@ def save_settings(
     )
     if moved != 1:
         session.rollback()  # what was read before is old now
-        raise _too_late(load_sender(session, partner_id))
+        raise too_late(load_sender(session, partner_id))
     session.add(
         SenderRevision(
             sender_id=sender_id,
             number=number,
-            password_sealed=sealed,
-            password_set_at=set_at,
+            password_sealed=password_sealed,
+            password_set_at=password_set_at,
             created_by=actor.name or actor.email,
+            restores=restores,
             **asdict(values),
         )
     )
     session.flush()
     session.expire_all()
-    record(session, actor, partner_id, "settings.saved", f"revision {number}")
+    if restores is None:
+        record(session, actor, partner_id, "settings.saved", f"revision {number}")
+    else:
+        detail = f"revision {number} with the values of {restores}"
+        record(session, actor, partner_id, "settings.rolled_back", detail)
     settings_changed.send(
         current_app._get_current_object(),  # type: ignore[attr-defined]  # werkzeug's LocalProxy
         session=session,
@@ -179,11 +213,12 @@ def _create_sender(session: Session, partner_id: str) -> int:
         session.flush()
     except IntegrityError as error:
         session.rollback()
-        raise _too_late(load_sender(session, partner_id)) from error
+        raise too_late(load_sender(session, partner_id)) from error
     return sender.id
 
 
-def _too_late(current: ResolvedSender) -> Conflict:
+def too_late(current: ResolvedSender) -> Conflict:
+    """What somebody hears who changes settings that are not the newest any more."""
     who = current.saved_by or "Somebody else"
     return Conflict(
         f"{who} saved these settings while you were editing them. Nothing was overwritten.",

@@ -110,15 +110,19 @@ def show_tab(
     test_error: RequestError | None = None,
     mail_error: RequestError | None = None,
     sent: Any = None,
+    both: Any = None,
+    look_again: str = "",
 ) -> ResponseReturnValue:
     """The tab, with what was entered if something was, and what came of it.
 
     Args:
         test: the result of a connection test, to be shown beside the form.
         sent: a test mail that went out with what was entered.
+        both: a connection test from here and from a worker, to be seen again at *look_again*.
     """
     sender = load_sender(session(), partner_id)
-    entered = bool(error or test or test_error or mail_error or sent) and "host" in request.form
+    answers = (error, test, test_error, mail_error, sent, both)
+    entered = any(answers) and "host" in request.form
     if form is None:
         form = SenderForm(request.form if entered else None)
         if not entered:
@@ -157,11 +161,13 @@ def show_tab(
         mail_error=mail_error,
         followed=followed,
         sent=sent,
+        both=both,
+        look_again=look_again,
         saved_now=saved_now,
         to=request.form.get("to") or _own_address(),
         password_age=_age(sender),
         has_keys=bool(installation().keyring),
-        urls=_urls(partner_id),
+        urls=sender_urls(partner_id),
         security_labels=SECURITY_LABELS,
     )
     return page, status
@@ -184,15 +190,24 @@ def _age(sender: ResolvedSender) -> int | None:
     return None if sender.password_set_at is None else (now() - sender.password_set_at).days
 
 
-def _urls(partner_id: str) -> dict[str, str]:
+def sender_urls(partner_id: str) -> dict[str, str]:
+    """Where the pages of one sender are."""
     if partner_id == SYSTEM:
         return {
             "save": url_for(".system"),
             "test": url_for(".test_system"),
+            "worker_test": url_for(".test_system_from_worker"),
             "mail": url_for(".send_system_test"),
+            "history": url_for(".system_history"),
+            "rollback": url_for(".system_rollback"),
+            "explain": url_for(".explain_system"),
         }
     return {
         "save": url_for(".partner", partner_id=partner_id),
         "test": url_for(".test_partner", partner_id=partner_id),
+        "worker_test": url_for(".test_partner_from_worker", partner_id=partner_id),
         "mail": url_for(".send_partner_test", partner_id=partner_id),
+        "history": url_for(".partner_history", partner_id=partner_id),
+        "rollback": url_for(".partner_rollback", partner_id=partner_id),
+        "explain": url_for(".explain_partner", partner_id=partner_id),
     }

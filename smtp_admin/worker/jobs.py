@@ -1,4 +1,4 @@
-"""The only function that a worker runs, and the job class that refuses every other.
+"""The only functions that a worker runs, and the job class that refuses every other.
 
 Somebody who can write to Redis can name any function in a job; RQ's JSON serializer does not
 prevent that. Here a name that is not in the list is never imported.
@@ -9,9 +9,10 @@ from typing import Any
 
 from rq.job import Job
 
-from smtp_admin.delivery.doorbell import RING_FUNCTION
+from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION
 
 _listeners: list[Callable[[int], None]] = []
+_testers: list[Callable[[int], None]] = []
 
 
 class RefusedJob(Exception):
@@ -26,13 +27,35 @@ def ring(sender_id: int) -> None:
         listener(sender_id)
 
 
-def listen(listener: Callable[[int], None]) -> None:
-    """Let *listener* hear the bells of this process, and nobody else any longer."""
+def test_connection(test_id: int) -> None:
+    """A call: somebody waits for this connection test."""
+    if isinstance(test_id, bool) or not isinstance(test_id, int):
+        raise RefusedJob("a connection test is named by number")
+    for tester in _testers:
+        tester(test_id)
+
+
+test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
+
+
+def listen(listener: Callable[[int], None], tester: Callable[[int], None] = lambda _: None) -> None:
+    """Let *listener* hear the bells of this process, and nobody else any longer.
+
+    Args:
+        tester: told the connection tests that are asked for.
+    """
     _listeners[:] = [listener]
+    _testers[:] = [tester]
+
+
+_FUNCTIONS: dict[str, Callable[[int], None]] = {
+    RING_FUNCTION: ring,
+    TEST_FUNCTION: test_connection,
+}
 
 
 class SafeJob(Job):
-    """A job that runs nothing but :func:`ring`."""
+    """A job that runs nothing but :func:`ring` and :func:`test_connection`."""
 
     @property
     def is_bell(self) -> bool:
@@ -41,16 +64,17 @@ class SafeJob(Job):
         Raises:
             DeserializationError: its data is no JSON, or not what RQ makes of a job.
         """
-        if self.func_name != RING_FUNCTION or self.instance is not None or self.kwargs:
+        if self.func_name not in _FUNCTIONS or self.instance is not None or self.kwargs:
             return False
         return len(self.args) == 1 and type(self.args[0]) is int
 
     @property
     def func(self) -> Callable[..., Any]:
         """The function, if it is one that we run."""
-        if self.func_name != RING_FUNCTION or self.instance is not None:
+        found = _FUNCTIONS.get(self.func_name or "") if self.instance is None else None
+        if found is None:
             raise RefusedJob("a job that this worker does not run was refused")
-        return ring
+        return found
 
     def execute_success_callback(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: callbacks are names too."""

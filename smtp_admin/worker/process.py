@@ -38,6 +38,7 @@ from smtp_admin.transports.factory import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
+from smtp_admin.worker.testing import ConnectionTests
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class WorkerProcess:
         #: Whether listening for bells failed, and none has been heard since.
         self._deaf = False
         self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
+        self._tests = ConnectionTests(app, self._here, self._engine, self._name)
         self._schedule = Schedule(
             app,
             [
@@ -97,6 +99,7 @@ class WorkerProcess:
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
                 Duty("strays", SWEEP_SECONDS, lambda: adopt_strays(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
+                Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
                 Duty("counters", _PRUNE_SECONDS, lambda: roll_up(self._engine, self._here.config)),
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
@@ -111,7 +114,7 @@ class WorkerProcess:
         self._forget_pauses()
         self._schedule.start()
         log.info("worker %s is ready", self._name)
-        jobs.listen(self._hear)
+        jobs.listen(self._hear, self._tests.run)
         try:
             while not self._stopping.is_set():
                 self._listen()
@@ -126,6 +129,7 @@ class WorkerProcess:
         """Send everything that is due, then return."""
         self._forget_pauses()
         self._schedule.run_once()
+        self._tests.wait_until_quiet()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
         try:
             before: dict[int, int] = {}
@@ -318,4 +322,4 @@ class BellWorker(SimpleWorker):
             pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
             pipeline.delete(job.key)
             pipeline.execute()
-        jobs.ring(*job.args)
+        job.func(*job.args)

@@ -27,6 +27,7 @@ function updatePart(id, page) {
   }
   if (heard.innerHTML !== said.innerHTML) heard.replaceChildren(...said.childNodes);
   before.dataset.smtpAdminFollow = after.dataset.smtpAdminFollow ?? "false";
+  before.dataset.smtpAdminFollowUrl = after.dataset.smtpAdminFollowUrl ?? "";
   return true;
 }
 
@@ -40,8 +41,9 @@ async function submitInPlace(button) {
   try {
     const body = new URLSearchParams(new FormData(form));
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
-    if (updatePart(button.dataset.smtpAdminReplace, page)) {
-      follow(url);
+    const part = button.dataset.smtpAdminReplace;
+    if (updatePart(part, page)) {
+      follow(part, url);
     } else {
       form.requestSubmit(button); // signed out, or something else that is a page of its own
     }
@@ -54,15 +56,15 @@ async function submitInPlace(button) {
   }
 }
 
-// A queued test mail: look again until it has arrived somewhere.
-async function follow(url) {
+// A queued test mail, or a test that a worker runs: look again until there is an answer.
+async function follow(part, url) {
   for (let polls = 0; polls < MOST_POLLS; polls += 1) {
-    const card = document.getElementById("test-mail");
+    const card = document.getElementById(part);
     if (card?.dataset.smtpAdminFollow !== "true") return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
     try {
-      const { page } = await fetchPage(url);
-      updatePart("test-mail", page);
+      const { page } = await fetchPage(card.dataset.smtpAdminFollowUrl || url);
+      if (!updatePart(part, page)) return; // it was forgotten, or somebody signed out
       updatePart("status", page);
     } catch {
       return;
@@ -84,4 +86,4 @@ document.addEventListener("keydown", (event) => {
   event.target.closest("#test-mail")?.querySelector("button")?.click();
 });
 
-follow(window.location.href);
+for (const part of ["test-mail", "connection-test"]) follow(part, window.location.href);

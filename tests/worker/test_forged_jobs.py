@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from smtp_admin.delivery.doorbell import RING_FUNCTION, queue_name
+from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION, queue_name
 from smtp_admin.worker import jobs
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.redis_server import RedisServer
@@ -58,7 +58,11 @@ def forgeries(listener_port: int) -> Iterator[dict[str, bytes]]:
     yield {"data": call(RING_FUNCTION, 1), "webhooks": json.dumps(hook).encode()}
     for arguments in ((), ("1",), (True,), (None,), (1.5,), ([1],), (1, 2), (-1,), (10**30,)):
         yield {"data": call(RING_FUNCTION, *arguments)}
+        yield {"data": call(TEST_FUNCTION, *arguments)}
     yield {"data": call(RING_FUNCTION, 999_999)}
+    yield {"data": call(TEST_FUNCTION, 999_999)}
+    yield {"data": call(TEST_FUNCTION, 1, instance="evil")}
+    yield {"data": call(TEST_FUNCTION, 1, host="evil.example")}
     yield {"data": call(RING_FUNCTION, sender_id=1, extra=2)}
     yield {"data": b"not json at all"}
     yield {"data": b"[]"}
@@ -117,6 +121,8 @@ def test_a_queue_of_the_wrong_type_stops_nothing(tmp_path: Path, redis: RedisSer
 
 
 @pytest.mark.parametrize("value", [True, "1", None, 1.0, [1], {"a": 1}])
-def test_a_bell_names_a_sender_by_number(value: Any) -> None:
+def test_a_bell_names_a_sender_by_number_and_a_call_a_test(value: Any) -> None:
     with pytest.raises(jobs.RefusedJob):
         jobs.ring(value)
+    with pytest.raises(jobs.RefusedJob):
+        jobs.test_connection(value)

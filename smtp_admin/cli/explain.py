@@ -1,0 +1,44 @@
+"""``explain``: which values apply to a mail, and where each comes from, in a terminal."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.mail.explain import explain, gather, known_types
+
+
+@commands.command(
+    "explain",
+    help="Say how a mail of a type would go out: sender, addresses, limits, templates, and where "
+    "each value comes from.\n\n"
+    "Example: flask smtp-admin explain --partner acme --type password_reset",
+)
+@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
+              "mail without it.")  # fmt: skip
+@click.option("--type", "type_name", default="", help="The e-mail type; the first one without it.")
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def explain_command(partner_id: str, type_name: str, as_json: bool) -> None:
+    """Explain."""
+    known_partner(partner_id)
+    facts = gather(session(), partner_id, type_name or known_types()[0].name)
+    rows = explain(facts)
+    if as_json:
+        show_json(
+            {
+                "ok": True,
+                "partner_id": partner_id,
+                "type": facts.type_.name,
+                "rows": [one.as_json() for one in rows],
+            }
+        )
+        return
+    table = Table(title=f"{facts.type_.label} ({facts.type_.name})", box=None, title_justify="left")
+    for heading in ("What", "Value", "Comes from"):
+        table.add_column(heading, overflow="fold")
+    for one in rows:
+        source = f"{one.source}: {one.detail}" if one.detail else one.source
+        table.add_row(Text(one.label, style="bold"), Text(one.value), Text(source, style="dim"))
+    Console(highlight=False).print(table)

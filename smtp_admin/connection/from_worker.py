@@ -1,0 +1,303 @@
+"""The connection test from two places at once: this process, and a worker on some machine.
+
+Workers may stand in another network or trust other certificates. The request lies in a row for
+some minutes, its password sealed; the job that goes through Redis carries the row's number only.
+While Redis is away, workers find waiting rows by themselves.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.config import Config
+from smtp_admin.connection.probe import ORDER, TestResult, probe
+from smtp_admin.connection.request import TestRequest
+from smtp_admin.connection.results import from_text, keep_with_revision, to_text
+from smtp_admin.connection.service import Prepared, log_failure, prepare, run_here
+from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.encryption import Keyring
+from smtp_admin.errors import SecretError
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.settings.models import WorkerTest
+from smtp_admin.smtp.opening import Dialler, StepResult
+
+log = logging.getLogger("smtp_admin.connection")
+
+#: A test that nobody took in this time is not run any more: the person is not waiting.
+TAKE_WITHIN = timedelta(seconds=60)
+#: A worker that has not answered by then was stopped; a test takes twenty seconds at most.
+ANSWER_WITHIN = timedelta(seconds=40)
+_FORGET_AFTER = timedelta(minutes=10)
+#: How long a page waits for the worker, once it has a result of its own.
+PAGE_WAITS_SECONDS = 3.0
+_LOOK_EVERY_SECONDS = 0.1
+Status = Literal["waiting", "running", "done", "failed", "unanswered"]
+
+
+@dataclass(frozen=True, slots=True)
+class BothTests:
+    """How far a test from both places has come.
+
+    Attributes:
+        message: why there is no result of the worker, as sentences.
+        hint: what to do about it.
+        worker: the name of the worker that took it, or ``""``.
+    """
+
+    public_id: str
+    status: Status
+    web: TestResult | None = None
+    remote: TestResult | None = None
+    worker: str = ""
+    message: str = ""
+    hint: str = ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether looking again may show more."""
+        return self.status in {"waiting", "running"}
+
+    @property
+    def rows(self) -> list[tuple[str, StepResult | None, StepResult | None]]:
+        """Step by step: its name, how it went here, and how in the worker, if that is known."""
+        here, there = (
+            {step.name: step for step in one.report.steps} if one else {}
+            for one in (self.web, self.remote)
+        )
+        return [(name, here.get(name), there.get(name)) for name in ORDER if name in here | there]
+
+    @property
+    def differs_at(self) -> str | None:
+        """The first step that went otherwise in the other place, or ``None``."""
+        if self.web is None or self.remote is None:
+            return None
+        return next(
+            (
+                name
+                for name, here, there in self.rows
+                if (here and here.status) != (there and there.status)
+            ),
+            None,
+        )
+
+
+def from_both_places(
+    session: Session,
+    partner_id: str,
+    given: Mapping[str, Any],
+    actor: Actor,
+    *,
+    wait_seconds: float = PAGE_WAITS_SECONDS,
+) -> BothTests:
+    """Test here, let a worker test the same, and wait for it a little.
+
+    It counts as two tests. The session is committed before anything is dialled.
+
+    Args:
+        wait_seconds: for the worker's result, after there is one of this process. Nobody waits
+            where no worker can be called.
+
+    Raises:
+        InvalidInput, RateLimited, SecretError: as for the test from here; nothing was dialled.
+    """
+    prepared = prepare(session, partner_id, given, actor, ("web", "worker"))
+    test_id, public_id = ask_worker(session, partner_id, prepared, actor)
+    session.commit()
+    called = doorbell().call_for_test(test_id)
+    result = run_here(session, partner_id, prepared, actor)
+    changed(
+        session,
+        update(WorkerTest).where(WorkerTest.id == test_id).values(web_result=to_text(result)),
+    )
+    session.commit()
+    ends = time.monotonic() + (wait_seconds if called and doorbell().workers() else 0.0)
+    while True:
+        found = look(session, partner_id, public_id)
+        if found is None:  # forgotten while it was waited for
+            return BothTests(public_id, "unanswered", web=result)
+        if not found.pending or time.monotonic() > ends:
+            return found
+        session.rollback()
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def look(session: Session, partner_id: str, public_id: str) -> BothTests | None:
+    """How far the test has come; ``None`` if this partner has no such test (any more)."""
+    row = session.scalar(
+        select(WorkerTest).where(
+            WorkerTest.public_id == public_id, WorkerTest.partner_id == partner_id
+        )
+    )
+    moment = database_now(session)
+    if row is None or row.created_at < moment - _FORGET_AFTER:
+        return None
+    status, message, hint = _status(row, moment)
+    return BothTests(
+        public_id,
+        status,
+        web=_result(row, row.web_result),
+        remote=_result(row, row.worker_result),
+        worker=row.worker,
+        message=message,
+        hint=hint,
+    )
+
+
+def waiting_tests(engine: Engine) -> list[int]:
+    """The tests that nobody has taken; those that are over are forgotten."""
+    with transaction(engine) as session:
+        moment = database_now(session)
+        _forget(session, moment)
+        waiting = select(WorkerTest.id).where(
+            WorkerTest.state == "waiting", WorkerTest.created_at > moment - TAKE_WITHIN
+        )
+        return list(session.scalars(waiting))
+
+
+def _forget(session: Session, moment: datetime) -> None:
+    """Delete old tests, and the passwords of those that nobody will run any more."""
+    changed(session, delete(WorkerTest).where(WorkerTest.created_at < moment - _FORGET_AFTER))
+    late = WorkerTest.created_at < moment - TAKE_WITHIN
+    sealed = WorkerTest.password_sealed.is_not(None)
+    changed(session, update(WorkerTest).where(late, sealed).values(password_sealed=None))
+
+
+def run_waiting_test(
+    engine: Engine, config: Config, keyring: Keyring, worker: str, test_id: int
+) -> bool:
+    """Take a test that waits, and run it; whether it was there and nobody else was faster."""
+    with transaction(engine) as session:
+        row = session.get(WorkerTest, test_id)
+        moment = database_now(session)
+        taken = row is not None and changed(
+            session,
+            update(WorkerTest)
+            .where(
+                WorkerTest.id == test_id,
+                WorkerTest.state == "waiting",
+                WorkerTest.created_at > moment - TAKE_WITHIN,
+            )
+            # From here on the password is in this process alone.
+            .values(state="running", worker=worker[:200], taken_at=moment, password_sealed=None),
+        )
+    if row is None or not taken:
+        return False
+    result, problem = _run(row, config, keyring)
+    with transaction(engine) as session:
+        changed(
+            session,
+            update(WorkerTest)
+            .where(WorkerTest.id == test_id)
+            .values(
+                state="failed" if result is None else "done",
+                problem=problem[:500],
+                worker_result=None if result is None else to_text(result),
+            ),
+        )
+        if result is not None and row.revision_id is not None:
+            keep_with_revision(session, row.revision_id, "worker", result, row.asked_by)
+    return True
+
+
+def ask_worker(
+    session: Session, partner_id: str, prepared: Prepared, actor: Actor
+) -> tuple[int, str]:
+    """Leave *prepared* for a worker: its number for the job, and its public id; not committed.
+
+    Raises:
+        KeyMissing: there is a password, and no key to seal it with.
+    """
+    _forget(session, database_now(session))  # a worker does it too, where one runs
+    request = prepared.request
+    to = request.destination
+    sealed = None
+    if request.password:
+        keyring = installation().keyring
+        sealed = keyring.seal(request.password, owner=partner_id, destination=to.binding())
+    row = WorkerTest(
+        public_id=uuid.uuid4().hex,
+        partner_id=partner_id,
+        revision_id=prepared.revision_id,
+        asked_by=actor.name or actor.email,
+        driver=to.driver,
+        host=to.host,
+        port=to.port,
+        security=to.security,
+        verify_tls=to.verify_tls,
+        username=to.username,
+        from_email=request.from_email,
+        password_sealed=sealed,
+    )
+    session.add(row)
+    session.flush()
+    return row.id, row.public_id
+
+
+def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult | None, str]:
+    to = row.destination
+    password = ""
+    if row.password_sealed is not None:
+        try:
+            password = keyring.open(
+                row.password_sealed, owner=row.partner_id, destination=to.binding()
+            )
+        except SecretError as error:
+            return None, (
+                f"The worker cannot open the password. {error.message} Start the workers with the "
+                "same keys as the web processes."
+            )
+    try:
+        result = probe(TestRequest(to, password, row.from_email), Dialler.from_config(config))
+    except Exception:  # the person must hear of it, and the worker lives on
+        log.exception("a connection test failed in an unexpected way")
+        return None, "Something went wrong in the worker; its log says what."
+    log_failure(row.partner_id, result)
+    return result, ""
+
+
+def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
+    if row.state == "done":
+        return "done", "", ""
+    if row.state == "failed":
+        return "failed", row.problem, ""
+    if row.state == "running":
+        if row.taken_at is not None and row.taken_at < moment - ANSWER_WITHIN:
+            return (
+                "unanswered",
+                "A worker took the test and never answered: it was stopped, perhaps.",
+                "Test again.",
+            )
+        return "running", "A worker is testing.", ""
+    if row.created_at < moment - TAKE_WITHIN:
+        return (
+            "unanswered",
+            "No worker took the test within a minute.",
+            "One must run, on this database: flask smtp-admin worker.",
+        )
+    workers = doorbell().workers()
+    if workers is None:
+        return (
+            "waiting",
+            "Redis does not answer, so no worker could be called.",
+            "Workers look for themselves every ten seconds. Look again in a moment.",
+        )
+    if not workers:
+        return (
+            "waiting",
+            "No worker is running.",
+            "The operator starts one with flask smtp-admin worker; then look again.",
+        )
+    return "waiting", "No worker has taken the test yet.", "Look again in a moment."
+
+
+def _result(row: WorkerTest, text: str | None) -> TestResult | None:
+    return None if text is None else from_text(text, row.destination, row.from_email)

@@ -1,0 +1,134 @@
+"""What a connection test found out, kept: with the revision tested, and between two processes.
+
+A result is stored as the JSON that people see, so nothing is kept that was not redacted for them.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from smtp_admin.connection.diagnosis import of_failure
+from smtp_admin.connection.probe import Caution, TestResult
+from smtp_admin.connection.request import TestRequest
+from smtp_admin.database import changed, database_now
+from smtp_admin.settings.models import RevisionTest
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.opening import Destination, Report, StepResult
+from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.tls import TLSDescription
+
+Place = Literal["web", "worker"]
+# What a hostile server may add to a row; MariaDB's TEXT has 64 KiB.
+_MOST_EXTENSIONS, _LONGEST_EXTENSION, _LONGEST_DETAIL = 32, 100, 500
+
+
+def keep_with_revision(
+    session: Session, revision_id: int, place: Place, result: TestResult, tested_by: str
+) -> None:
+    """Make *result* the last one of that revision from *place*; the caller commits."""
+    failure = result.failure
+    values: dict[str, Any] = {
+        "ok": failure is None,
+        "code": failure.code if failure else "",
+        "message": failure.message[:500] if failure else "",
+        "reply": str(failure.reply)[:500] if failure and failure.reply else "",
+        "at": database_now(session),
+        "tested_by": tested_by,
+    }
+    newest = (
+        update(RevisionTest)
+        .where(RevisionTest.revision_id == revision_id, RevisionTest.place == place)
+        .values(values)
+    )
+    if changed(session, newest):
+        return
+    try:
+        with session.begin_nested():
+            session.add(RevisionTest(revision_id=revision_id, place=place, **values))
+    except IntegrityError:  # another test of the same revision was first
+        changed(session, newest)
+
+
+def to_text(result: TestResult) -> str:
+    """*result* for a column."""
+    connection = result.connection_json()
+    extensions = connection["extensions"][:_MOST_EXTENSIONS]
+    connection["extensions"] = [one[:_LONGEST_EXTENSION] for one in extensions]
+    steps = [one | {"detail": one["detail"][:_LONGEST_DETAIL]} for one in result.steps_json()]
+    failure = result.failure
+    return json.dumps(
+        {
+            "duration_ms": result.duration_ms,
+            "connection": connection,
+            "steps": steps,
+            "warnings": [[one.code, one.message[:_LONGEST_DETAIL]] for one in result.warnings],
+            "failure": failure
+            and {
+                "code": failure.code,
+                "step": failure.step,
+                "message": failure.message,
+                "hint": failure.hint,
+                "reply": failure.reply.as_json() if failure.reply else None,
+            },
+        },
+        ensure_ascii=False,
+    )
+
+
+def from_text(text: str, destination: Destination, from_email: str) -> TestResult:
+    """The result that :func:`to_text` wrote, of a test of *destination*."""
+    kept = json.loads(text)
+    connection = kept["connection"]
+    report = Report(
+        steps=[
+            StepResult(
+                one["name"], one["status"], one["ms"], one["detail"], _reply_of(one["reply"])
+            )
+            for one in kept["steps"]
+        ],
+        address=connection["address"],
+        tls=_tls_of(connection["tls"]),
+        extensions=connection["extensions"],
+        auth_methods=connection["auth_methods"],
+    )
+    result = TestResult(TestRequest(destination, "", from_email), report, kept["duration_ms"])
+    result.warnings = [Caution(code, message) for code, message in kept["warnings"]]
+    failed = kept["failure"]
+    if failed:
+        result.failure = SMTPFailure(
+            failed["code"],
+            failed["step"],
+            failed["message"],
+            hint=failed["hint"],
+            reply=_reply_of(failed["reply"]),
+        )
+        result.diagnosis = of_failure(result.failure, destination, from_email)
+    return result
+
+
+def _reply_of(kept: Mapping[str, Any] | None) -> Reply | None:
+    if kept is None:
+        return None
+    words = [str(one) for one in (kept["enhanced"], kept["text"]) if one]
+    return Reply(kept["code"], (" ".join(words),))
+
+
+def _tls_of(kept: Mapping[str, Any] | None) -> TLSDescription | None:
+    if kept is None:
+        return None
+    expires = kept["expires"]
+    return TLSDescription(
+        version=kept["version"],
+        cipher=kept["cipher"],
+        verified=kept["verified"],
+        subject=kept["subject"],
+        issuer=kept["issuer"],
+        expires=datetime.strptime(expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if expires
+        else None,
+    )

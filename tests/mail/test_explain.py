@@ -1,0 +1,239 @@
+"""Explain: each value that applies to a mail, and who says so."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import ChoiceLoader, DictLoader
+
+from smtp_admin.clock import now
+from smtp_admin.mail.explain import Facts, Row, explain, gather
+from smtp_admin.mail.service import READY
+from smtp_admin.mail.types import SHIPPED, EmailType
+from smtp_admin.settings.sender import ResolvedSender
+from smtp_admin.settings.values import SenderValues
+from tests.app import ADMIN, HostApp
+
+MOMENT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+EMPTY = SenderValues("", 587, "tls", "", "")
+FULL = SenderValues(
+    host="mail.acme.example",
+    port=465,
+    security="ssl",
+    username="u",
+    from_email="noreply@acme.example",
+    from_name="Acme",
+    reply_to="help@acme.example",
+    max_per_hour=1000,
+    max_per_day=5000,
+    max_connections=5,
+    fallback=True,
+)
+TYPE = EmailType(name="welcome", label="Welcome", variables={}, sample={})
+NOBODY = ResolvedSender(0, "acme", 0, EMPTY)
+ACME = ResolvedSender(2, "acme", 7, FULL)
+SYSTEM = ResolvedSender(1, "", 3, replace(FULL, from_email="noreply@platform.example"))
+FILES = {"subject.liquid": False, "text.liquid": False}
+
+
+def rows(
+    own: ResolvedSender = ACME,
+    system: ResolvedSender = SYSTEM,
+    type_: EmailType = TYPE,
+    files: dict[str, bool] = FILES,
+) -> dict[str, Row]:
+    """What is said, by name; the sender is chosen as it is for mail."""
+    sender = own if own.configured else system
+    facts = Facts(type_, own, sender, system, "Northwind", files, MOMENT)
+    found = explain(facts)
+    assert len({one.name for one in found}) == len(found)
+    return {one.name: one for one in found}
+
+
+def said(found: dict[str, Row], name: str) -> tuple[str, str, str]:
+    row = found[name]
+    return row.value, row.source, row.detail
+
+
+def test_a_partners_own_settings() -> None:
+    found = rows()
+    assert said(found, "sender") == ("the partner's own", "partner", "revision 7")
+    for name, value in {
+        "host": "mail.acme.example", "port": "465", "security": "SSL/TLS",
+        "from_email": "noreply@acme.example", "from_name": "Acme",
+        "reply_to": "help@acme.example", "max_connections": "5",
+        "max_per_hour": "1,000, a tenth of it kept for urgent mail",
+    }.items():  # fmt: skip
+        assert said(found, name) == (value, "partner", "revision 7")
+    assert said(found, "state") == ("yes", "partner", "")
+    assert said(found, "fallback") == (
+        "the system's sender steps in, from noreply@platform.example", "partner", "revision 7",
+    )  # fmt: skip
+
+
+def test_what_nobody_entered() -> None:
+    bare = SenderValues("mail.example", 587, "tls", "", "noreply@acme.example")
+    found = rows(replace(ACME, values=bare))
+    assert said(found, "from_name") == ("Northwind", "default", "the application's name")
+    assert said(found, "reply_to")[:2] == ("noreply@acme.example", "default")
+    assert said(found, "max_per_hour") == ("no limit", "default", "")
+    assert said(found, "max_per_day") == ("no limit", "default", "")
+    assert said(found, "fallback")[:2] == ("mail waits", "partner")
+
+
+def test_the_systems_sender_for_a_partner_without_settings() -> None:
+    found = rows(NOBODY)
+    assert said(found, "sender") == (
+        "the system's", "default", "the partner has saved no settings",
+    )  # fmt: skip
+    assert said(found, "from_email") == ("noreply@platform.example", "system", "revision 3")
+
+
+def test_variables_of_the_environment_by_name() -> None:
+    held = replace(SYSTEM, locked={"host": "SETGET_SMTP_HOST", "password": "SETGET_SMTP_PASSWORD"})
+    found = rows(NOBODY, held)
+    assert said(found, "host") == ("mail.acme.example", "environment", "SETGET_SMTP_HOST")
+    assert said(found, "port")[1] == "system"
+    # Without anything saved, the rest is the default.
+    only = replace(held, revision=0)
+    assert said(rows(NOBODY, only), "port") == ("465", "default", "")
+    wrong = replace(held, problems=("SMTP_PORT: A port is a whole number.",))
+    assert said(rows(NOBODY, wrong), "state") == (
+        "no: a variable cannot be used", "environment", "SMTP_PORT: A port is a whole number.",
+    )  # fmt: skip
+
+
+def test_why_nothing_is_sent() -> None:
+    nothing = ResolvedSender(1, "", 0, EMPTY)
+    found = rows(NOBODY, nothing)
+    assert said(found, "state")[0] == "no: there are no settings"
+    assert said(found, "from_email")[:2] == ("none yet", "default")
+    assert "host" not in found
+    later = MOMENT + timedelta(hours=1)
+    paused = replace(ACME, paused_until=later, pause_reason="The server refused the login.")
+    assert said(rows(paused), "state") == (
+        "no: paused until 2026-11-21 13:00 UTC", "partner", "The server refused the login.",
+    )  # fmt: skip
+    over = replace(paused, paused_until=MOMENT - timedelta(seconds=1))
+    assert said(rows(over), "state")[0] == "yes"
+    assert said(rows(ACME, nothing), "fallback") == (
+        "mail waits", "system", "the system's sender may step in, but cannot send itself",
+    )  # fmt: skip
+
+
+def test_the_systems_own_mail() -> None:
+    found = rows(SYSTEM)
+    assert said(found, "sender") == ("the system's", "system", "revision 3")
+    assert said(found, "fallback")[0] == "mail waits"
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "expected"),
+    [
+        ({}, "priority", ("normal", "type", "Welcome")),
+        ({}, "expires", ("72 hours", "default", "of normal mail")),
+        ({"priority": "urgent"}, "expires", ("1 hour", "default", "of urgent mail")),
+        ({"expires_hours": 0.5}, "expires", ("0.5 hours", "type", "Welcome")),
+        ({}, "on_uncertain", ("sent again once", "default", "")),
+        ({"on_uncertain": "hold"}, "on_uncertain", ("held until a person decides", "type",
+                                                     "Welcome")),
+        ({"sensitive": True}, "sensitive", ("erased once accepted", "type", "Welcome")),
+    ],
+)  # fmt: skip
+def test_what_follows_from_the_type(more: dict[str, Any], name: str, expected: Any) -> None:
+    assert said(rows(type_=replace(TYPE, **more)), name) == expected
+
+
+def test_where_templates_come_from() -> None:
+    found = rows(files={"subject.liquid": False, "text.liquid": True})
+    assert said(found, "subject_template") == (
+        "smtp_admin/email/welcome/subject.liquid", "default", "comes with the plugin",
+    )  # fmt: skip
+    assert said(found, "text_template")[1] == "app"
+    assert said(found, "html_template")[0] == "none"
+    ready = rows(type_=READY, files={})
+    assert said(ready, "template") == ("none", "type", "the message brings its own text")
+    assert "text_template" not in ready
+
+
+# On the page and in a terminal
+
+
+def test_the_page_and_its_json(host: HostApp) -> None:
+    host.save_sender("acme", from_name="Acme <b>", max_per_hour=80)
+    host.save_sender("", from_name="Platform")
+    ask = host.client.get
+    body = ask("/smtp-admin/partners/acme/explain?type=password_reset").get_json()
+    assert (body["ok"], body["partner_id"], body["type"]) == (True, "acme", "password_reset")
+    found = {one["name"]: one for one in body["rows"]}
+    assert found["from_name"] == {
+        "name": "from_name", "label": "From name", "value": "Acme <b>", "source": "partner",
+        "detail": "revision 1",
+    }  # fmt: skip
+    assert found["priority"]["value"] == "urgent"
+    assert found["text_template"]["source"] == "default"
+    headers = {"Accept": "text/html"}
+    for type_ in (*SHIPPED, READY):
+        address = f"/smtp-admin/partners/acme/explain?type={type_.name}"
+        page = ask(address, headers=headers)
+        assert page.status_code == 200
+        assert f'<option value="{type_.name}" selected>' in page.text
+        assert "Acme &lt;b&gt;" in page.text
+    assert ask("/smtp-admin/system/explain", headers=headers).status_code == 200
+    wrong = ask("/smtp-admin/system/explain?type=nonsense")
+    assert wrong.status_code == 400
+    assert "password_reset" in wrong.get_json()["error"]["message"]
+
+
+def test_what_is_explained_is_what_happens(host: HostApp) -> None:
+    """The same facts as those of a mail, on a real installation."""
+    session = host.db.session()
+    assert gather(session, "acme", "test").sender.partner_id == ""
+    host.save_sender("acme")
+    assert gather(session, "acme", "test").sender.partner_id == "acme"
+    assert gather(session, "globex", "test").sender.partner_id == ""
+    assert abs(gather(session, "acme", "test").moment - now()) < timedelta(minutes=1)
+
+
+def test_a_template_of_the_apps_own(host: HostApp, tmp_path: Path) -> None:
+    session = host.db.session()
+    shipped = gather(session, "acme", "test").template_files
+    assert shipped == {"subject.liquid": False, "text.liquid": False, "html.liquid": False}
+    folder = tmp_path / "smtp_admin" / "email" / "test"
+    folder.mkdir(parents=True)
+    (folder / "text.liquid").write_text("Own")
+    environment = host.app.jinja_env
+    before = environment.loader
+    assert before
+    from jinja2 import FileSystemLoader
+
+    environment.loader = ChoiceLoader([FileSystemLoader(tmp_path), before])
+    assert gather(session, "acme", "test").template_files == shipped | {"text.liquid": True}
+    one = DictLoader({"smtp_admin/email/test/subject.liquid": "x"})
+    environment.loader = ChoiceLoader([one, before])
+    assert gather(session, "acme", "test").template_files == shipped | {"subject.liquid": True}
+
+
+def test_the_command(new_app: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SETGET_SMTP_FROM_NAME", "From outside")
+    host = new_app(ENV_PREFIX="SETGET_")
+    host.actor = ADMIN
+    with host.app.app_context():
+        host.save_sender("")
+    run = host.app.test_cli_runner().invoke
+    words = ["smtp-admin", "explain", "--partner", "acme", "--type", "password_reset"]
+    result = run(args=[*words, "--json"])
+    assert result.exit_code == 0, result.output
+    found = {one["name"]: one for one in json.loads(result.stdout)["rows"]}
+    assert found["from_name"]["value"] == "From outside"
+    assert found["from_name"]["detail"] == "SETGET_SMTP_FROM_NAME"
+    shown = run(args=words)
+    assert shown.exit_code == 0
+    assert "SETGET_SMTP_FROM_NAME" in "".join(shown.output.split())
+    wrong = run(args=["smtp-admin", "explain", "--type", "nonsense"])
+    assert wrong.exit_code == 1
+    assert "There is no e-mail type" in wrong.output
