@@ -51,6 +51,14 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("send-test",): ["you@else.example"],
     ("status",): [],
     ("test-connection",): [],
+    ("wizard",): [
+        "--no-input",
+        "--no-test",
+        "--host",
+        "mail.acme.example",
+        "--from-email",
+        "noreply@acme.example",
+    ],
     ("worker",): ["--burst"],
 }
 #: These never need the database.

@@ -4,10 +4,9 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
 from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.terminal import console, show_outcome, show_step
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.views import as_dict
@@ -18,8 +17,6 @@ from smtp_admin.settings.sender import load_sender
 
 #: Whoever may run commands on the machine is recorded as this.
 OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
-
-_MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/]"}
 
 
 @commands.command(
@@ -57,18 +54,8 @@ def test_connection_command(partner_id: str, as_json: bool) -> None:
 
 
 def show(result: TestResult) -> None:
-    """The steps, one a line."""
-    console = Console(highlight=False)
+    """The steps, one a line, and what they amount to."""
+    out = console()
     for step in result.report.steps:
-        words = str(step.reply) if step.reply and step.status == "failed" else step.detail
-        time = "" if step.status == "skipped" else f"{step.ms:g} ms"
-        console.print(f"{_MARKS[step.status]} {step.name:<12}{escape(words)}  [dim]{time}[/]")
-    if result.failure is None:
-        console.print(f"[bold green]Works.[/] {result.duration_ms:g} ms, nothing was sent.")
-        for warning in result.warnings:
-            console.print(f"[yellow]Note:[/] {escape(warning.message)}")
-        return
-    console.print(f"[bold red]{escape(result.failure.message)}[/]")
-    console.print(escape(result.failure.hint))
-    for cause in result.diagnosis.causes[1:] if result.diagnosis else ():
-        console.print(f"[dim]Or:[/] {escape(cause.what)} {escape(cause.do)}")
+        show_step(out, step)
+    show_outcome(out, result)

@@ -1,7 +1,7 @@
 """Test a connection on behalf of a person: limit, audit, run, log."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,17 +12,24 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.settings.sender import load_sender
 from smtp_admin.settings.service import check_rate, record
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.opening import Dialler, StepResult
 
 log = logging.getLogger("smtp_admin.connection")
 
 
 def test_connection(
-    session: Session, partner_id: str, given: Mapping[str, Any], actor: Actor
+    session: Session,
+    partner_id: str,
+    given: Mapping[str, Any],
+    actor: Actor,
+    watch: Callable[[StepResult], None] = lambda _: None,  # noqa: PT028 - not one of pytest's
 ) -> TestResult:
     """Test what *given* describes for the sender of *partner_id*.
 
     The session is committed before anything is dialled: no transaction waits for a mail server.
+
+    Args:
+        watch: told each step as it ends.
 
     Raises:
         InvalidInput: the fields cannot be used, or the stored password may not; nothing was
@@ -39,7 +46,7 @@ def test_connection(
     to = request.destination
     record(session, actor, partner_id, "connection.tested", f"{to.host}:{to.port} {to.security}")
     session.commit()
-    result = probe(request, Dialler.from_config(here.config))
+    result = probe(request, Dialler.from_config(here.config), watch=watch)
     failure = result.failure
     if failure is not None:
         log.error(
