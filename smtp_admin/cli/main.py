@@ -101,6 +101,7 @@ commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers."
 from smtp_admin.cli import (  # noqa: E402
     connection,  # noqa: F401
     database,  # noqa: F401
+    doctor,  # noqa: F401
     keys,  # noqa: F401
     lookup,  # noqa: F401
     mail,  # noqa: F401
