@@ -40,6 +40,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("db", "upgrade"): [],
     ("deliverability",): [],
     ("discover",): ["nobody@nowhere.invalid"],
+    ("doctor",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
     ("keys", "rotate"): [],

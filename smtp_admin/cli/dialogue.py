@@ -25,8 +25,8 @@ from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
 
 Next = Literal["save", "login", "server", "from", "test", "stop"]
-#: What to look at again, by the step at which the test failed; else the server.
-_SUSPECT: dict[str, Next] = {"auth": "login", "sender": "from"}
+#: What to look at again, by the code of the failure; else the server.
+_SUSPECT: dict[str, Next] = {"auth_failed": "login", "sender_refused": "from"}
 _PLACE = ("host", "port", "security")
 _SHOWN = ("host", "port", "security", "username", "from_email", "from_name")
 
@@ -97,16 +97,17 @@ class Dialogue:
             self._out.print(f"Password: [dim](held by {variable})[/]")
 
     def _ask_from(self) -> None:
+        if not self._asked("from_email", "from_name"):
+            return
         self._heading("Who the mail comes from")
         self._ask("from_email")
         self._ask("from_name")
 
     def _ask_server(self) -> None:
-        if all(self._draft.locked_by(name) for name in _PLACE):
+        if not self._asked(*_PLACE):
             return
         self._heading("The mail server")
-        by_hand = self._draft.locked_by("host") or "host" in self._given
-        if not by_hand and self._choose_server() and self._agrees():
+        if self._asked("host") and self._choose_server() and self._agrees():
             return
         for name in _PLACE:
             if name == "security":
@@ -170,7 +171,7 @@ class Dialogue:
         return True
 
     def _ask_security(self) -> None:
-        if self._draft.locked_by("security") or "security" in self._given:
+        if not self._asked("security"):
             return
         options = [(word, label) for word, label in SECURITY_LABELS.items()]
         chosen = choose(self._label("security"), options, self._draft.fields["security"])
@@ -178,9 +179,11 @@ class Dialogue:
 
     def _ask_login(self, *, keep_typed: bool = False) -> None:
         """Ask for login and password; *keep_typed*: what was typed before is not in doubt."""
-        self._heading("The login")
+        username = self._draft.fields["username"].strip()
+        if self._asked("username") or (username and self._asked("password")):
+            self._heading("The login")
         known = self._draft.provider
-        if known is not None and not self._draft.locked_by("username"):
+        if known is not None and self._asked("username"):
             self._hint("Login", known.login)
         while True:
             self._ask("username")
@@ -198,7 +201,7 @@ class Dialogue:
                 "A password cannot be stored: SMTP_ADMIN_SECRET_KEYS is empty.",
                 hint="Run `flask smtp-admin keys generate`, put the key there, and begin again.",
             )
-        if known is not None and "password" not in self._given:
+        if known is not None and self._asked("password"):
             self._hint("Password", known.password)
         self._ask_password(before=self._draft.password if keep_typed else "")
 
@@ -261,7 +264,7 @@ class Dialogue:
     def _judge(self, result: TestResult) -> str:
         if result.failure is None:
             return ""
-        self._suspect = _SUSPECT.get(result.failure.step, "server")
+        self._suspect = _SUSPECT.get(result.failure.code, "server")
         return result.failure.message
 
     def _what_now(self, values: SenderValues, trouble: str, *, tested: bool) -> Next:
@@ -300,7 +303,7 @@ class Dialogue:
 
     def _ask(self, name: str) -> None:
         """Ask for one field, unless the environment holds it or an option gave it."""
-        if self._draft.locked_by(name) or name in self._given:
+        if not self._asked(name):
             return
         field = self._form[name]
         now = self._draft.fields[name]
@@ -311,6 +314,10 @@ class Dialogue:
             self._label(name), now, lambda text: self._draft.complaint(name, text),
             optional=optional,
         )  # fmt: skip
+
+    def _asked(self, *names: str) -> bool:
+        """Whether one of these fields is asked for."""
+        return any(not self._draft.locked_by(name) and name not in self._given for name in names)
 
     def _label(self, name: str) -> str:
         return str(self._form[name].label.text)
