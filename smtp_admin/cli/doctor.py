@@ -8,12 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from smtp_admin.cli.main import commands, show_json
-from smtp_admin.cli.terminal import console
+from smtp_admin.cli.terminal import console, mark
 from smtp_admin.monitor.health import Health, examine
 from smtp_admin.monitor.parts import PARTS
-
-_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✕[/]",
-          "skipped": "[dim]–[/]"}  # fmt: skip
 
 
 @commands.command(
@@ -45,7 +42,7 @@ def _show(health: Health) -> None:
     table = Table.grid(padding=(0, 1))
     for one in health.checks:
         subject = f"{one.subject}: " if one.subject else ""
-        table.add_row(_MARKS[one.status], one.name, escape(subject + one.message))
+        table.add_row(mark(out, one.status), one.name, escape(subject + one.message))
         if one.hint and one.status != "ok":
             table.add_row("", "", f"[dim]→[/] {escape(one.hint)}")
     out.print(table)

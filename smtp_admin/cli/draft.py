@@ -18,6 +18,7 @@ from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.settings.service import save_settings
 from smtp_admin.settings.values import SenderValues
 from smtp_admin.smtp.address import domain_of
+from smtp_admin.smtp.opening import Security
 
 SSL_PORT = 465
 
@@ -60,6 +61,8 @@ class Draft:
     def use(self, chosen: Provider, region: str = "") -> None:
         """Fill in what the preset of a provider says, but for what the environment holds.
 
+        A server that is there already keeps its port and security: a person chose them.
+
         Raises:
             InvalidInput: there is no such region.
         """
@@ -68,9 +71,10 @@ class Draft:
             raise InvalidInput(f"{chosen.label} has no region {region!r}. There are: {known}.")
         domain = domain_of(self.fields["from_email"]) or self.site_domain
         host = chosen.host_for(region=region, domain=domain)
-        self.fill_in(host, chosen.port, chosen.security)
+        if host != self.fields["host"].strip():
+            self.fill_in(host, chosen.port, chosen.security)
 
-    def fill_in(self, host: str, port: int, security: str, username: str = "") -> None:
+    def fill_in(self, host: str, port: int | str, security: str, username: str = "") -> None:
         """Fill in a server, but for what the environment holds."""
         found = {"host": host, "port": str(port), "security": security, "username": username}
         for name, value in found.items():
@@ -175,6 +179,11 @@ class Draft:
             expected_revision=self.sender.revision,
             actor=actor,
         )
+
+
+def security_of(port: str) -> Security:
+    """What usually goes with a *port* as it was typed."""
+    return "ssl" if port.strip() == str(SSL_PORT) else "tls"
 
 
 def preset(text: str) -> tuple[Provider, str]:

@@ -1,7 +1,9 @@
 """What commands show and ask in a terminal: plain lines that work over any connection."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 import click
 from rich.console import Console
@@ -10,7 +12,12 @@ from rich.markup import escape
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.smtp.opening import StepResult
 
-_MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/]"}
+_MARKS = {
+    "ok": ("green", "✓", "ok"),
+    "warning": ("yellow", "!", "! "),
+    "failed": ("red", "✕", "X "),
+    "skipped": ("dim", "–", "- "),
+}
 #: What empties a field that has a value: Enter alone keeps it.
 NOTHING = "-"
 
@@ -18,14 +25,23 @@ NOTHING = "-"
 def console() -> Console:
     """Where commands write for people; plain where ``NO_COLOR`` is set (https://no-color.org)."""
     colours = None if os.environ.get("NO_COLOR") else "auto"
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Of a server's words, and of ours, a terminal that knows few letters shows what it can.
+        sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, color_system=colours)  # type: ignore[arg-type]  # rich's Literal
+
+
+def mark(out: Console, status: str) -> str:
+    """The sign of a status, told apart without colour, and in letters where nothing else is."""
+    colour, sign, letters = _MARKS[status]
+    return f"[{colour}]{sign if out.encoding.startswith('utf') else letters}[/]"
 
 
 def show_step(out: Console, step: StepResult) -> None:
     """One step of a connection test, in one line."""
     words = str(step.reply) if step.reply and step.status == "failed" else step.detail
     time = "" if step.status == "skipped" else f"{step.ms:g} ms"
-    out.print(f"{_MARKS[step.status]} {step.name:<12}{escape(words)}  [dim]{time}[/]")
+    out.print(f"{mark(out, step.status)} {step.name:<12}{escape(words)}  [dim]{time}[/]")
 
 
 def show_outcome(out: Console, result: TestResult) -> None:

@@ -27,10 +27,7 @@ _NEARLY_FULL = 0.9
 #: A worker that runs says so every three seconds.
 SILENT_SECONDS = 15.0
 _START = "Start one: flask smtp-admin worker"
-_MEANWHILE = (
-    "Until then mail goes out up to ten seconds later, and a worker that is killed may leave up to "
-    "a hundred mails with an unknown outcome."
-)
+_MEANWHILE = "Until then workers look for mail every ten seconds by themselves; none is lost."
 
 
 def redis() -> Iterator[Check]:

@@ -61,7 +61,7 @@ def environment() -> Iterator[Check]:
     here = installation()
     found = overrides_for(SYSTEM)
     for problem in found.problems:
-        yield Check("environment", "failed", f"{problem} The system's sender sends nothing.",
+        yield Check("environment", "failed", f"{problem}",
                     "Correct it where the app is started, and start app and workers "
                     "again.")  # fmt: skip
     for candidates in VARIABLES.values():
@@ -139,7 +139,8 @@ def _state(sender: ResolvedSender, moment: datetime, *, waiting: bool) -> Check:
         return Check("sender", status, message, hint, _name(sender))
 
     if sender.problems:
-        return check("failed", "A variable of the environment cannot be used.", "See above.")
+        return check("failed", "A variable of the environment cannot be used, so it sends nothing.",
+                     "Which one stands at “environment”.")  # fmt: skip
     if not sender.configured:
         # A partner without settings of its own has no sender; this is the system's.
         return check(
@@ -160,7 +161,9 @@ def _state(sender: ResolvedSender, moment: datetime, *, waiting: bool) -> Check:
 
 def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[Status, str, str]:
     values, code = sender.values, sender.pause_code
-    status: Status = "warning" if code == "rate_limited" else "failed"
+    covered = values.fallback and sender.partner_id != SYSTEM
+    status: Status = "warning" if covered or code == "rate_limited" else "failed"
+    meanwhile = "the system's sender steps in" if covered else "its mail waits"
     ends = "until its settings change" if until - moment > _FOR_GOOD else f"until {until:%H:%M} UTC"
     found = diagnose(
         code,
@@ -172,7 +175,7 @@ def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[S
         username=values.username,
         from_email=values.from_email,
     )
-    return status, f"Paused {ends}, its mail waits: {sender.pause_reason}", found.hint
+    return status, f"Paused {ends}, {meanwhile}: {sender.pause_reason}", found.hint
 
 
 def _due(with_session: Session, moment: datetime) -> dict[int, datetime]:

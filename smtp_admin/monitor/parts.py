@@ -6,7 +6,7 @@ from smtp_admin.monitor.health import Part
 PARTS: tuple[Part, ...] = (
     Part("database", check_database.database),
     Part("tables", check_database.tables, ("database",)),
-    Part("storage", check_database.storage, ("database",)),
+    Part("storage", check_database.storage, ("tables",)),
     Part("redis", check_redis.redis),
     Part("workers", check_redis.workers, ("tables",)),
     Part("mail", check_senders.mail, ("tables",)),

@@ -1,6 +1,7 @@
 """``doctor``: it sees what is wrong, says what to do, never waits for long and never falls over."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -447,6 +448,19 @@ def test_a_check_that_breaks_or_hangs_hides_no_other(host: HostApp) -> None:
     assert [one.status for one in health.checks] == ["failed", "failed", "ok", "skipped"]
     assert "ZeroDivisionError" in health.checks[0].message
     assert PASSWORD not in str(health)
+
+
+def test_a_terminal_that_knows_few_letters(site: Site) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app.py", "smtp-admin", "doctor"],
+        cwd=site.folder,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+    )
+    assert (answer.returncode, answer.stderr) == (1, b"")
+    assert b"\nok database" in answer.stdout
+    assert b"\nX  workers" in answer.stdout
 
 
 def test_exit_status(host: HostApp) -> None:

@@ -53,6 +53,32 @@ def place(server: ScriptedServer) -> tuple[str, ...]:
     return ("--no-input", "--host", "localhost", "--port", str(server.port), *FROM)
 
 
+@pytest.mark.parametrize(
+    ("words", "place_"),
+    [
+        ((), (587, "tls")),
+        (("--security", "ssl"), (465, "ssl")),
+        (("--port", "465"), (465, "ssl")),
+        (("--port", "2525"), (2525, "tls")),
+        (("--port", "587", "--security", "ssl"), (587, "ssl")),
+        (("--security", "none"), (587, "none")),
+        (("--preset", "mailgun", "--port", "465", "--security", "ssl"), (465, "ssl")),
+    ],
+    ids=str,
+)
+def test_port_and_security_follow_from_each_other(
+    site: HostApp, words: tuple[str, ...], place_: tuple[int, str]
+) -> None:
+    host = () if "--preset" in words else ("--host", "mail.example")
+    assert run(site, "--no-input", "--no-test", *host, *FROM, *words).exit_code == 0
+    values = sender_of(site).values
+    assert (values.port, values.security) == place_
+    # What was chosen stays, although the same preset would say something else.
+    if "--preset" in words:
+        again = run(site, "--no-input", "--no-test", "--preset", "mailgun")
+        assert (again.exit_code, sender_of(site).values) == (0, values)
+
+
 def test_what_is_missing_is_named_at_once(site: HostApp) -> None:
     result = run(site, "--no-input", "--username", LOGIN, "--port", "99999", "--max-per-hour", "x")
     assert result.exit_code == 2

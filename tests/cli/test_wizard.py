@@ -182,6 +182,8 @@ def test_a_login_of_the_wrong_shape_is_told_before_dialling(site: Site, host: Ho
         terminal.answer("Mail goes out through", "sendgrid")
         terminal.answer("Region [1]:")
         terminal.answer("Use smtp.sendgrid.net, port 587, STARTTLS?", "y")
+        terminal.expect("Trial of 60 days: at most 100 a day")
+        terminal.answer("Mails per day, at most:", "100")
         terminal.answer("Login:", "mia")
         terminal.expect("✕ Login:")
         terminal.expect("apikey")
