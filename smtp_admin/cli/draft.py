@@ -18,9 +18,8 @@ from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.settings.service import save_settings
 from smtp_admin.settings.values import SenderValues
 from smtp_admin.smtp.address import domain_of
-from smtp_admin.smtp.opening import Security
 
-SSL_PORT = 465
+_USUAL = [("587", "tls"), ("465", "ssl")]
 
 
 @dataclass(slots=True)
@@ -80,6 +79,18 @@ class Draft:
         for name, value in found.items():
             if value and not self.locked_by(name):
                 self.fields[name] = value
+
+    def security_of(self, port: str) -> str:
+        """The security that goes with a *port* at this server."""
+        return next((its for one, its in self._places() if one == port.strip()), "tls")
+
+    def port_of(self, security: str) -> str:
+        """The port that goes with a *security* at this server; the present one for none."""
+        return next((one for one, its in self._places() if its == security), self.fields["port"])
+
+    def _places(self) -> list[tuple[str, str]]:
+        known = self.provider.ports if self.provider else ()
+        return [(str(one.port), one.security) for one in known] + _USUAL
 
     @property
     def provider(self) -> Provider | None:
@@ -179,11 +190,6 @@ class Draft:
             expected_revision=self.sender.revision,
             actor=actor,
         )
-
-
-def security_of(port: str) -> Security:
-    """What usually goes with a *port* as it was typed."""
-    return "ssl" if port.strip() == str(SSL_PORT) else "tls"
 
 
 def preset(text: str) -> tuple[Provider, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smtp_admin.cli.draft import SSL_PORT, Draft, preset, security_of
+from smtp_admin.cli.draft import Draft, preset
 from smtp_admin.cli.main import BadUsage
 from smtp_admin.errors import InvalidInput
 
@@ -30,19 +30,23 @@ class Given:
     def take(self, preset_name: str | None, options: Mapping[str, Any]) -> None:
         """Put the options into the draft, the preset before what is more exact."""
         given = {name: value for name, value in options.items() if value is not None}
-        email = given.pop("from_email", None)
-        if email is not None:
-            self._put("from_email", email)  # the preset of a domain needs it
+        if "from_email" in given:
+            self._put("from_email", given.pop("from_email"))  # the preset of a domain needs it
         if preset_name is not None:
             self._use(preset_name)
-        elif not self._draft.sender.revision:
-            # Of port and security, one that is not given follows from the other.
-            if given.get("security") == "ssl":
-                self._draft.fill_in("", SSL_PORT, "ssl")
-            if "port" in given:
-                self._draft.fill_in("", given["port"], security_of(given["port"]))
+        if "host" in given:
+            self._put("host", given.pop("host"))
+        if preset_name is not None or not self._draft.sender.revision:
+            self._complete(given.get("port"), given.get("security"))
         for name, value in given.items():
             self._put(name, str(value).lower() if isinstance(value, bool) else str(value))
+
+    def _complete(self, port: str | None, security: str | None) -> None:
+        """Of port and security, one that is not given follows from the other."""
+        if port is None and security is not None:
+            self._draft.fill_in("", self._draft.port_of(security), security)
+        elif port is not None and security is None:
+            self._draft.fill_in("", port, self._draft.security_of(port))
 
     def read_password(self, path: Path | None, *, from_stdin: bool) -> None:
         """Read the password from where it is."""

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from smtp_admin.cli.draft import Draft, security_of
+from smtp_admin.cli.draft import Draft
 from smtp_admin.cli.terminal import ask, ask_secret, choose, mark
 from smtp_admin.connection.lookup import find_settings
 from smtp_admin.errors import InvalidInput, KeyMissing
@@ -71,7 +71,7 @@ class Questions:
                 self._ask(name)
             port = self._draft.fields["port"]
             if port != before:
-                self._draft.fill_in("", port, security_of(port))
+                self._draft.fill_in("", port, self._draft.security_of(port))
 
     def _choose_server(self) -> bool:
         """Fill in a provider's server, or one that is looked for; whether there is one."""

@@ -62,7 +62,8 @@ def place(server: ScriptedServer) -> tuple[str, ...]:
         (("--port", "2525"), (2525, "tls")),
         (("--port", "587", "--security", "ssl"), (587, "ssl")),
         (("--security", "none"), (587, "none")),
-        (("--preset", "mailgun", "--port", "465", "--security", "ssl"), (465, "ssl")),
+        (("--preset", "mailgun", "--port", "465"), (465, "ssl")),
+        (("--preset", "mailgun", "--security", "ssl"), (465, "ssl")),
     ],
     ids=str,
 )
