@@ -63,7 +63,8 @@ def deliverability(partner_id: str, as_json: bool) -> None:
     sender = load_sender(session(), partner_id)
     if not sender.configured:
         raise InvalidInput(
-            "No settings are saved for this sender.", hint="Fill in its tab on the page first."
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
         )
     found = check_dns(sender)
     fine = found.status in {"ok", "unknown"}

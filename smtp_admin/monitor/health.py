@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import clock
+from smtp_admin.database import host_engine
 from smtp_admin.errors import SMTPAdminError
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -142,7 +143,7 @@ def _guarded(part: Part) -> list[Check]:
     except SMTPAdminError as error:
         return [Check(part.name, "failed", error.message, error.hint)]
     except DBAPIError as error:
-        words = f"The database cannot be used ({_kind(error.orig or error)})."
+        words = f"The database ({_database()}) cannot be used: {_kind(error.orig or error)}."
         hint = "Check SQLALCHEMY_DATABASE_URI, and whether the database runs."
         return [Check(part.name, "failed", words, hint)]
     except (SQLAlchemyError, RedisError, OSError) as error:
@@ -150,6 +151,14 @@ def _guarded(part: Part) -> list[Check]:
     except Exception as error:  # noqa: BLE001 - a check that fails must not hide the others
         words = f"This check itself failed ({_kind(error)})."
         return [Check(part.name, "failed", words, "This is a mistake of ours; please report it.")]
+
+
+def _database() -> str:
+    """Which database is meant, without login and options, which may be secret."""
+    url = host_engine().url
+    port = f":{url.port}" if url.port else ""
+    place = f"{url.host or ''}{port}/{url.database or ''}".removeprefix("/")
+    return f"{url.get_backend_name()}, {place}"
 
 
 def _kind(error: BaseException) -> str:
