@@ -190,13 +190,19 @@ class Questions:
         self._draft.password = ask_secret(label, complaint) or before
 
     def shaped(self) -> SenderValues:
-        """The values, once login and password have a shape that the provider can accept."""
+        """The values, once login and password have a shape that the provider can accept.
+
+        Raises:
+            InvalidInput: what is wrong comes from the environment, and cannot be asked for.
+        """
         while True:
             values = self._draft.values()
             self._draft.refuse_missing_variable(values)
             try:
                 self._draft.typed_password(values)
             except InvalidInput as error:
+                if all(self._draft.locked_by(name) for name in error.fields):
+                    raise
                 self._complain(error.fields)
                 self._given -= error.fields.keys()
                 if "from_email" in error.fields:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from rich.markup import escape
 from sqlalchemy.orm import Session
 
 from smtp_admin import schema
@@ -16,7 +17,7 @@ from smtp_admin.cli.draft import Draft
 from smtp_admin.cli.given import Given
 from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.cli.questions import Questions
-from smtp_admin.cli.terminal import console, show_outcome, show_step
+from smtp_admin.cli.terminal import console, mark, show_outcome, show_step
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.views import as_dict
@@ -138,6 +139,8 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
     out = console()
     advice = draft.advice(values)
     result: TestResult | None = None
+    for one in () if as_json else advice:
+        out.print(f"{mark(out, 'warning')} {one.field}: {escape(one.message)}")
     if tested:
         result = test_connection(
             session(),
@@ -169,8 +172,6 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
         tests = None if result is None else as_dict(result)
         show_json({"ok": True, **answer, "test": tests})
         return
-    for one in advice:
-        out.print(f"Note on {one.field}: {one.message}", markup=False)
     number = answer["revision"]
     out.print(f"Saved as revision {number}." if changed
               else f"Revision {number} says the same already; nothing was changed.")  # fmt: skip

@@ -213,6 +213,15 @@ def test_an_option_against_the_environment(
         assert saved(made) == []
 
 
+def test_advice_comes_before_the_test(site: HostApp, server: ScriptedServer) -> None:
+    server.auth, server.starttls = None, None
+    result = run(site, *place(server), "--security", "none", "--from-name", "[bold]Admin[/]")
+    assert result.exit_code == 0
+    assert result.output.index("! security: ") < result.output.index("✓ connect")
+    answer = json.loads(run(site, "--json", "--no-test").stdout)
+    assert "no_encryption" in {one["code"] for one in answer["advice"]}
+
+
 def test_nobody_to_ask(site: HostApp) -> None:
     result = run(site, "--host", "mail.example")
     assert (result.exit_code, "--no-input" in result.output) == (2, True)

@@ -255,6 +255,19 @@ def test_what_the_environment_holds_is_shown_and_not_asked(
     assert [one.password_sealed for one in saved(host)] == [None]
 
 
+def test_a_wrong_login_of_the_environment_is_not_asked_for_again_and_again(
+    site: Site, host: HostApp
+) -> None:
+    held = {"SMTP_HOST": "smtp.sendgrid.net", "SMTP_USER": "mia", "SMTP_PASSWORD": PASSWORD}
+    options = ("--port", "587", "--security", "tls", "--from-name", "", "--max-per-day", "",
+               "--from-email", "noreply@acme.example")  # fmt: skip
+    with Terminal(site.folder, "wizard", *options, environment=held) as terminal:
+        terminal.expect("apikey")
+        assert terminal.ended() == 1
+        assert terminal.screen.count("SendGrid’s login is exactly") == 1
+    assert saved(host) == []
+
+
 def test_without_a_key_no_password_is_asked_for(site: Site, host: HostApp,
                                                 server: ScriptedServer) -> None:  # fmt: skip
     configure(site, SECRET_KEYS=[])
