@@ -40,6 +40,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("db", "upgrade"): [],
     ("deliverability",): [],
     ("discover",): ["nobody@nowhere.invalid"],
+    ("doctor",): [],
     ("explain",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
@@ -52,6 +53,14 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("send-test",): ["you@else.example"],
     ("status",): [],
     ("test-connection",): [],
+    ("wizard",): [
+        "--no-input",
+        "--no-test",
+        "--host",
+        "mail.acme.example",
+        "--from-email",
+        "noreply@acme.example",
+    ],
     ("worker",): ["--burst"],
 }
 #: These never need the database.

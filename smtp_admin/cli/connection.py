@@ -4,10 +4,10 @@ import sys
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.terminal import console, show_outcome, show_step
 from smtp_admin.connection.from_worker import from_both_places
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
@@ -23,7 +23,6 @@ OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
 #: In a terminal somebody waits for a test that begins late and takes as long as one may.
 _WORKER_WAITS_SECONDS = 25.0
 _BOTH_WORK = 200
-_MARKS = {"ok": "[green]✓[/]", "failed": "[red]✕[/]", "skipped": "[dim]–[/]"}
 
 
 @commands.command(
@@ -43,7 +42,8 @@ def test_connection_command(partner_id: str, from_worker: bool, as_json: bool) -
     sender = load_sender(session(), partner_id)
     if not sender.configured:
         raise InvalidInput(
-            "No settings are saved for this sender.", hint="Fill in its tab on the page first."
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
         )
     values = sender.values
     given: dict[str, Any] = {
@@ -72,33 +72,25 @@ def _from_both(partner_id: str, given: dict[str, Any], as_json: bool) -> NoRetur
     if as_json:
         show_json(body)
     else:
-        console = Console(highlight=False)
+        out = console()
         for where, result in (("From here", both.web), ("From the worker", both.remote)):
             if result is not None:
                 name = f" {both.worker}" if result is both.remote else ""
-                console.print(f"[bold]{where}[/]{escape(name)}")
+                out.print(f"[bold]{where}[/]{escape(name)}")
                 show(result)
         if both.remote is None:
-            console.print(f"[bold]From the worker[/]\n{escape(both.message)} {escape(both.hint)}")
+            out.print(f"[bold]From the worker[/]\n{escape(both.message)} {escape(both.hint)}")
         elif both.differs_at:
-            console.print(f"[yellow]The two differ at {both.differs_at}.[/] The settings are the "
-                          "same, so it is the machine.")  # fmt: skip
+            out.print(
+                f"[yellow]The two differ at {both.differs_at}.[/] The settings are the same, so it "
+                "is the machine."
+            )
     sys.exit(0 if status == _BOTH_WORK else 1)
 
 
 def show(result: TestResult) -> None:
-    """The steps, one a line."""
-    console = Console(highlight=False)
+    """The steps, one a line, and what they amount to."""
+    out = console()
     for step in result.report.steps:
-        words = str(step.reply) if step.reply and step.status == "failed" else step.detail
-        time = "" if step.status == "skipped" else f"{step.ms:g} ms"
-        console.print(f"{_MARKS[step.status]} {step.name:<12}{escape(words)}  [dim]{time}[/]")
-    if result.failure is None:
-        console.print(f"[bold green]Works.[/] {result.duration_ms:g} ms, nothing was sent.")
-        for warning in result.warnings:
-            console.print(f"[yellow]Note:[/] {escape(warning.message)}")
-        return
-    console.print(f"[bold red]{escape(result.failure.message)}[/]")
-    console.print(escape(result.failure.hint))
-    for cause in result.diagnosis.causes[1:] if result.diagnosis else ():
-        console.print(f"[dim]Or:[/] {escape(cause.what)} {escape(cause.do)}")
+        show_step(out, step)
+    show_outcome(out, result)

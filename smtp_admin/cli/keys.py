@@ -1,13 +1,15 @@
 """``keys generate|check|rotate``: the keys of ``SMTP_ADMIN_SECRET_KEYS``."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
+from sqlalchemy.orm import Session
 
 from smtp_admin.cli.main import commands, show_json
 from smtp_admin.database import session
-from smtp_admin.encryption import generate_key
+from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
 from smtp_admin.settings.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
@@ -33,7 +35,7 @@ def generate() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def check(as_json: bool) -> None:
     """Check."""
-    _answer(check_keys(session(), installation().keyring), as_json)
+    _answer(_with_progress(check_keys), as_json)
 
 
 @keys.command(
@@ -44,10 +46,15 @@ def check(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def rotate(as_json: bool) -> None:
     """Rotate."""
+    _answer(_with_progress(rotate_keys), as_json)
+
+
+def _with_progress(
+    act: Callable[[Session, Keyring, Callable[[int], None]], KeyReport],
+) -> KeyReport:
     total = count_passwords(session())
     with click.progressbar(length=total, label="Passwords", file=sys.stderr) as bar:
-        report = rotate_keys(session(), installation().keyring, bar.update)
-    _answer(report, as_json)
+        return act(session(), installation().keyring, bar.update)
 
 
 def _answer(report: KeyReport, as_json: bool) -> None:

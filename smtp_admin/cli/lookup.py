@@ -3,10 +3,10 @@
 import sys
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.terminal import console
 from smtp_admin.connection.lookup import check_dns, find_settings
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import InvalidInput
@@ -38,14 +38,14 @@ def discover(address: str, as_json: bool) -> None:
     if as_json:
         show_json({"ok": found.best is not None, **found.as_json()})
     else:
-        console = Console(highlight=False)
+        out = console()
         for one in found.findings:
             mark = _MARKS.get(one.status, "[dim]–[/]")
-            console.print(f"{mark} {escape(one.where):<10}{escape(one.subject)}: "
+            out.print(f"{mark} {escape(one.where):<10}{escape(one.subject)}: "
                           f"{escape(one.detail)}")  # fmt: skip
             if one.hint:
-                console.print(f"    {escape(one.hint)}")
-        console.print(f"[bold]{escape(found.summary)}[/]")
+                out.print(f"    {escape(one.hint)}")
+        out.print(f"[bold]{escape(found.summary)}[/]")
     sys.exit(0 if found.best is not None else 1)
 
 
@@ -63,20 +63,21 @@ def deliverability(partner_id: str, as_json: bool) -> None:
     sender = load_sender(session(), partner_id)
     if not sender.configured:
         raise InvalidInput(
-            "No settings are saved for this sender.", hint="Fill in its tab on the page first."
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
         )
     found = check_dns(sender)
     fine = found.status in {"ok", "unknown"}
     if as_json:
         show_json({"ok": fine, **found.as_json()})
     else:
-        console = Console(highlight=False)
+        out = console()
         for one in found.checks:
-            console.print(f"{_MARKS[one.status]} {one.subject:<6}{escape(one.message)}")
+            out.print(f"{_MARKS[one.status]} {one.subject:<6}{escape(one.message)}")
             if one.hint:
-                console.print(f"    {escape(one.hint)}")
+                out.print(f"    {escape(one.hint)}")
         for record in found.records:
-            console.print(f"[bold]{escape(record.name)}[/] {record.type}", soft_wrap=True)
-            console.print(f"    {escape(record.value or record.note)}", soft_wrap=True)
-        console.print(f"[dim]DNS was asked at {found.checked_at:%Y-%m-%d %H:%M:%S} UTC.[/]")
+            out.print(f"[bold]{escape(record.name)}[/] {record.type}", soft_wrap=True)
+            out.print(f"    {escape(record.value or record.note)}", soft_wrap=True)
+        out.print(f"[dim]DNS was asked at {found.checked_at:%Y-%m-%d %H:%M:%S} UTC.[/]")
     sys.exit(0 if fine else 1)

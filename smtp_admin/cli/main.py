@@ -27,11 +27,11 @@ class CommandGroup(AppGroup):
         try:
             return super().invoke(ctx)
         except SMTPAdminError as error:
-            raise _Failed(error, as_json=ctx.meta[_AS_JSON]) from error
+            raise Failed(error, as_json=ctx.meta[_AS_JSON]) from error
         except DBAPIError as error:
             with ctx.ensure_object(ScriptInfo).load_app().app_context():
                 explained = _explained(error)
-            raise _Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
+            raise Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
 
 
 _AS_JSON = "smtp_admin.as_json"
@@ -51,7 +51,9 @@ def _explained(error: DBAPIError) -> SMTPAdminError:
     )
 
 
-class _Failed(click.ClickException):
+class Failed(click.ClickException):
+    """An error as a command tells it."""
+
     exit_code = 1
 
     def __init__(self, error: SMTPAdminError, *, as_json: bool) -> None:
@@ -72,6 +74,12 @@ class _Failed(click.ClickException):
             show_json(self._json)
 
 
+class BadUsage(Failed):
+    """The options cannot be used; nothing was begun."""
+
+    exit_code = 2
+
+
 def known_partner(partner_id: str | None) -> None:
     """Return if there is such a partner: a mistyped one would look like one without mail.
 
@@ -90,12 +98,14 @@ def show_json(value: Any) -> None:
 commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")
 
 # The modules add their commands to the group when they are imported.
-from smtp_admin.cli import (  # noqa: E402, F401
-    connection,
-    database,
-    explain,
-    keys,
-    lookup,
-    mail,
-    sending,
+from smtp_admin.cli import (  # noqa: E402
+    connection,  # noqa: F401
+    database,  # noqa: F401
+    doctor,  # noqa: F401
+    explain,  # noqa: F401
+    keys,  # noqa: F401
+    lookup,  # noqa: F401
+    mail,  # noqa: F401
+    sending,  # noqa: F401
+    wizard,  # noqa: F401
 )

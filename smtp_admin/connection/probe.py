@@ -5,6 +5,7 @@ After the session is open, the sender address is tried: MAIL FROM, then RCPT TO 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +94,18 @@ _NOT_NEEDED: dict[Security, frozenset[Step]] = {
 
 
 def probe(
-    request: TestRequest, dialler: Dialler, overall_seconds: float = OVERALL_SECONDS
+    request: TestRequest,
+    dialler: Dialler,
+    overall_seconds: float = OVERALL_SECONDS,
+    watch: Callable[[StepResult], None] = lambda _: None,
 ) -> TestResult:
-    """Test *request*; never raises for what a server does."""
+    """Test *request*; never raises for what a server does.
+
+    Args:
+        watch: told each step as it ends.
+    """
     overall = Deadline(overall_seconds)
-    report = Report()
+    report = Report(watch=watch)
     result = TestResult(request, report, 0.0)
     try:
         report.run("validate", lambda: (_validate(request, dialler), None))

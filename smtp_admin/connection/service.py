@@ -1,7 +1,7 @@
 """Test a connection on behalf of a person: limit, audit, run, log, keep the result."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,16 @@ from smtp_admin.installation import installation
 from smtp_admin.settings.history import find_revision
 from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.settings.service import check_rate, record
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.opening import Dialler, StepResult
 
 log = logging.getLogger("smtp_admin.connection")
+
+#: Told each step of a test as it ends.
+Watch = Callable[[StepResult], None]
+
+
+def _nobody(_step: StepResult) -> None:
+    """Whom it concerns: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +42,18 @@ class Prepared:
 
 
 def test_connection(
-    session: Session, partner_id: str, given: Mapping[str, Any], actor: Actor
+    session: Session,
+    partner_id: str,
+    given: Mapping[str, Any],
+    actor: Actor,
+    watch: Watch = _nobody,  # noqa: PT028 - not one of pytest's
 ) -> TestResult:
     """Test what *given* describes for the sender of *partner_id*.
 
     The session is committed before anything is dialled: no transaction waits for a mail server.
+
+    Args:
+        watch: told each step as it ends.
 
     Raises:
         InvalidInput: the fields cannot be used, or the stored password may not; nothing was
@@ -49,7 +63,7 @@ def test_connection(
     """
     prepared = prepare(session, partner_id, given, actor)
     session.commit()
-    return run_here(session, partner_id, prepared, actor)
+    return run_here(session, partner_id, prepared, actor, watch)
 
 
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
@@ -81,9 +95,15 @@ def prepare(
     return Prepared(request, _tested_revision(session, sender, request))
 
 
-def run_here(session: Session, partner_id: str, prepared: Prepared, actor: Actor) -> TestResult:
+def run_here(
+    session: Session,
+    partner_id: str,
+    prepared: Prepared,
+    actor: Actor,
+    watch: Watch = _nobody,
+) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    result = probe(prepared.request, Dialler.from_config(installation().config))
+    result = probe(prepared.request, Dialler.from_config(installation().config), watch=watch)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 #: The functions that a worker runs; they take the id of a sender, and of a connection test.
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
 TEST_FUNCTION = "smtp_admin.worker.jobs.test_connection"
-_CONNECT_SECONDS = 0.4
-_ANSWER_SECONDS = 0.4
+#: How long a request, or a worker, waits for Redis.
+PATIENCE_SECONDS = 0.4
 #: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
 _SULK_SECONDS = 5.0
 #: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
@@ -37,13 +37,17 @@ _TEST_SECONDS = 60
 _PENDING = "smtp_admin_bells"
 
 
-def redis_client(url: str) -> Redis:
-    """A client that gives up at once: redis-py's default would hold a request for a minute."""
+def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
+    """A client that gives up at once: redis-py's default would hold a request for a minute.
+
+    Args:
+        patience: seconds to wait for the connection, and for each answer.
+    """
     return Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=_CONNECT_SECONDS,
-        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=patience,
+        socket_timeout=patience,
     )
 
 

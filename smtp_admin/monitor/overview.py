@@ -11,7 +11,7 @@ from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.queries import Summary, summary
 from smtp_admin.installation import installation
-from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
+from smtp_admin.settings.sender import ResolvedSender, password_trouble, sender_for_mail
 
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
 
@@ -122,6 +122,9 @@ def _state(
         return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
     if is_paused(sender):
         return "paused", "Paused", sender.pause_reason
+    trouble, hint = password_trouble(sender)
+    if trouble:
+        return "problem", "Not usable", f"{trouble} {hint}".strip()
     if sender.last_accepted_at is not None:
         when = ago(sender.last_accepted_at)
         return "delivering", "Delivering", f"Last accepted {when} by {sender.values.host}."

@@ -52,12 +52,19 @@ def count_passwords(session: Session) -> int:
     return session.scalar(stored) or 0
 
 
-def check_keys(session: Session, keyring: Keyring) -> KeyReport:
-    """Open every stored password, and change nothing."""
+def check_keys(
+    session: Session, keyring: Keyring, progress: Callable[[int], None] = lambda _: None
+) -> KeyReport:
+    """Open every stored password, and change nothing.
+
+    Args:
+        progress: told how many more were looked at.
+    """
     report = KeyReport()
     for page in _pages(session):
         for partner_id, revision, current in page:
             _open(keyring, report, partner_id, revision, current)
+        progress(len(page))
     return report
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.encryption import Keyring
-from smtp_admin.errors import InvalidInput
+from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.installation import installation
 from smtp_admin.settings.environment import Overrides, read_overrides
 from smtp_admin.settings.models import Sender, SenderRevision
@@ -105,6 +105,22 @@ class ResolvedSender:
             code="password_required",
             fields={"password": ["Enter the password for this login."]},
         )
+
+
+def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
+    """Why the password of *sender* cannot be used, and what to do; empty where it can.
+
+    A wrong key shows before the first mail is held up by it.
+    """
+    try:
+        sender.password_for(sender.values.destination, installation().keyring)
+    except SecretError as error:
+        return error.message, error.hint
+    except InvalidInput as error:
+        variable = sender.locked.get("password")
+        hint = f"Set {variable} where the app is started." if variable else error.hint
+        return "There is a login, but no password for it.", hint or "Enter it with the settings."
+    return "", ""
 
 
 def overrides_for(partner_id: str) -> Overrides:

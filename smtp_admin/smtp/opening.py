@@ -87,13 +87,26 @@ class Dialler:
 
 @dataclass(slots=True)
 class Report:
-    """What was learnt on the way, as far as it got."""
+    """What was learnt on the way, as far as it got.
+
+    Attributes:
+        watch: told each step as it ends, for whoever looks on; one that is done again, as EHLO
+            is after STARTTLS, only if it fails then.
+    """
 
     steps: list[StepResult] = field(default_factory=list)
     address: str | None = None
     tls: TLSDescription | None = None
     extensions: list[str] = field(default_factory=list)
     auth_methods: list[str] = field(default_factory=list)
+    watch: Callable[[StepResult], None] = field(default=lambda _: None, repr=False)
+
+    def add(self, step: StepResult) -> None:
+        """Write down how a step went."""
+        again = any(one.name == step.name for one in self.steps)
+        self.steps.append(step)
+        if not again or step.status == "failed":
+            self.watch(step)
 
     def run(self, name: Step, act: Callable[[], tuple[str, Reply | None]]) -> None:
         """Do one step and write down how it went; *act* returns a detail and a reply."""
@@ -103,13 +116,11 @@ class Report:
         except SMTPFailure as failure:
             failed_at = failure.step
             if failed_at != name:  # a handshake that ends at the certificate
-                self.steps.append(StepResult(name, "ok", _ms(started), "agreed on encryption"))
+                self.add(StepResult(name, "ok", _ms(started), "agreed on encryption"))
                 started = time.monotonic()
-            self.steps.append(
-                StepResult(failed_at, "failed", _ms(started), failure.message, failure.reply)
-            )
+            self.add(StepResult(failed_at, "failed", _ms(started), failure.message, failure.reply))
             raise
-        self.steps.append(StepResult(name, "ok", _ms(started), detail, reply))
+        self.add(StepResult(name, "ok", _ms(started), detail, reply))
 
     def again(self, name: Step, act: Callable[[], tuple[str, Reply | None]]) -> None:
         """Do a step once more; what came of it takes the place of the first time."""
@@ -121,7 +132,7 @@ class Report:
 
     def skip(self, name: Step, why: str) -> None:
         """Write down that a step was not needed, and why."""
-        self.steps.append(StepResult(name, "skipped", 0.0, why))
+        self.add(StepResult(name, "skipped", 0.0, why))
 
 
 #: Where we end a conversation that goes well, so the server answers a QUIT.
@@ -163,7 +174,7 @@ def open_session(
         )
         reply = client.quit(wait=talking)
         if reply is not None:
-            report.steps.append(StepResult("quit", "ok", _ms(started), "", reply))
+            report.add(StepResult("quit", "ok", _ms(started), "", reply))
         raise
     return client
 
@@ -247,7 +258,7 @@ def _certificate_step(report: Report, destination: Destination) -> None:
         report.skip("certificate", "not checked, as chosen for this sender")
         return
     until = f", valid until {tls.expires:%Y-%m-%d}" if tls.expires else ""
-    report.steps.append(
+    report.add(
         StepResult("certificate", "ok", 0.0, f"{tls.subject}, issued by {tls.issuer}{until}")
     )
 

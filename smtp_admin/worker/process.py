@@ -288,6 +288,10 @@ class BellWorker(SimpleWorker):
         if self._process_stopping.is_set():
             raise StopRequested
         super().heartbeat(*args, **kwargs)
+        if not self.connection.hexists(self.key, "pid"):
+            # Redis was emptied: we listen, but nobody knows of us.
+            self.connection.delete(self.key)
+            self.register_birth()  # type: ignore[no-untyped-call]  # RQ's own
 
     def subscribe(self) -> None:
         """Nothing: RQ's remote commands would let whoever reaches Redis stop workers."""

@@ -1,0 +1,154 @@
+"""The wizard's course: questions, advice, the test, and what to do about it.
+
+Nothing is saved before the last question is answered, so it can be left at any time.
+"""
+
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from smtp_admin.cli.connection import OPERATOR
+from smtp_admin.cli.draft import Draft
+from smtp_admin.cli.questions import Questions
+from smtp_admin.cli.terminal import choose, mark, show_outcome, show_step
+from smtp_admin.connection.service import test_connection
+from smtp_admin.database import session
+from smtp_admin.errors import SMTPAdminError
+from smtp_admin.settings.sender import ResolvedSender
+from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
+
+Next = Literal["save", "login", "server", "from", "test", "stop"]
+#: What to look at again, by the code of the failure; else the server.
+_SUSPECT: dict[str, Next] = {"auth_failed": "login", "sender_refused": "from"}
+_SHOWN = ("host", "port", "security", "username", "from_email", "from_name")
+
+
+class Dialogue:
+    """One run of the wizard.
+
+    Args:
+        tested: whether to test the connection before saving.
+    """
+
+    def __init__(
+        self, draft: Draft, out: Console, questions: Questions, *, tested: bool = True
+    ) -> None:
+        self._draft = draft
+        self._out = out
+        self._questions = questions
+        self._tested = tested
+        #: What the last test that failed points at.
+        self._suspect: Next = "server"
+
+    def run(self) -> ResolvedSender | None:
+        """Ask, test and save; what was saved and committed, or ``None`` if nothing was to be.
+
+        Raises:
+            click.Abort: somebody pressed Ctrl-C or Ctrl-D, or the terminal is gone.
+            SMTPAdminError: it could not be saved; nothing was.
+        """
+        self._introduce()
+        self._questions.ask_everything()
+        test = self._tested
+        while True:
+            values = self._questions.shaped()
+            trouble = self._try(values, test=test)
+            step = self._what_now(values, trouble, tested=test)
+            test = self._tested or step == "test"
+            self._questions.forget_options()
+            if step == "save":
+                return self._save(values)
+            if step == "stop":
+                return None
+            if step == "from":
+                self._questions.ask_from()
+            elif step == "server":
+                self._questions.ask_server()
+            if step in {"login", "server"}:
+                self._questions.ask_login(keep_typed=step == "server")
+
+    def _introduce(self) -> None:
+        sender = self._draft.sender
+        whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
+        self._out.print(f"[bold]Mail settings of {escape(whose)}[/]")
+        if sender.revision:
+            self._out.print(
+                f"Now saved: revision {sender.revision}, by {escape(sender.saved_by)}. "
+                "Enter keeps what stands in brackets."
+            )
+        self._out.print("Nothing is saved before the last question; Ctrl-C leaves at any time.")
+        for name in _SHOWN:
+            if variable := self._draft.locked_by(name):
+                value = escape(str(getattr(sender.values, name)))
+                self._out.print(
+                    f"{self._questions.label(name)}: {value}  [dim](held by {variable})[/]"
+                )
+        if variable := self._draft.locked_by("password"):
+            self._out.print(f"Password: [dim](held by {variable})[/]")
+
+    def _try(self, values: SenderValues, *, test: bool) -> str:
+        """Advise and test; what does not work, as a sentence, or ``""``."""
+        advice = self._draft.advice(values)
+        if advice:
+            self._questions.heading("Advice, which blocks nothing")
+        for one in advice:
+            label = self._questions.label(one.field)
+            where = f"{label}: " if label else ""
+            self._out.print(f"{mark(self._out, 'warning')} {where}{escape(one.message)}")
+        if not test:
+            return ""
+        self._questions.heading("The test: everything that sending does, but no mail")
+        self._suspect = "server"
+        try:
+            result = test_connection(
+                session(),
+                self._draft.sender.partner_id,
+                self._draft.as_request(values),
+                OPERATOR,
+                watch=lambda step: show_step(self._out, step),
+            )
+        except SMTPAdminError as error:  # too many tests, or a password that does not open
+            session().rollback()
+            self._out.print(f"[bold red]{escape(error.message)}[/] {escape(error.hint)}")
+            return error.message
+        show_outcome(self._out, result)
+        if result.failure is None:
+            return ""
+        self._suspect = _SUSPECT.get(result.failure.code, "server")
+        return result.failure.message
+
+    def _what_now(self, values: SenderValues, trouble: str, *, tested: bool) -> Next:
+        self._questions.heading("What now? Nothing is saved yet.")
+        options: list[tuple[str, str]] = [
+            ("login", "Enter login and password again"),
+            ("server", "Enter the server again"),
+            ("from", "Enter the from address again"),
+            ("test", "Test again"),
+            ("stop", "Leave without saving"),
+        ]
+        default: str = self._suspect if trouble else "save"
+        if not trouble:
+            to = f"{values.host}, port {values.port}, {SECURITY_LABELS[values.security]}"
+            state = "" if tested else ", untested"
+            options.insert(0, ("save", f"Save: {to}, from {values.from_email}{state}"))
+        else:
+            options.insert(4, ("save", "Save anyway, although it does not work"))
+        while True:
+            chosen = choose("Choose", options, default)
+            if chosen != "save" or not trouble or self._insists(trouble):
+                return chosen  # type: ignore[return-value]  # one of the words above
+
+    def _insists(self, trouble: str) -> bool:
+        click.echo(f"  Mail cannot be sent this way: {trouble} It would wait in the queue.")
+        return bool(click.confirm("  Save all the same?", default=False))
+
+    def _save(self, values: SenderValues) -> ResolvedSender:
+        try:
+            saved = self._draft.save(session(), values, OPERATOR)
+            session().commit()
+        except BaseException:
+            session().rollback()
+            raise
+        return saved

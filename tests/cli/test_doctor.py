@@ -1,0 +1,473 @@
+"""``doctor``: it sees what is wrong, says what to do, never waits for long and never falls over."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import pytest
+import redis as redis_py
+from click.testing import Result
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
+
+from smtp_admin import SMTPAdmin, clock, schema
+from smtp_admin.clock import shifted
+from smtp_admin.encryption import generate_key
+from smtp_admin.monitor import check_database, check_redis
+from smtp_admin.monitor.health import Check, Part, examine
+from smtp_admin.monitor.parts import PARTS
+from tests.app import ADMIN, HostApp, make_app
+from tests.cli.site import make_site_with_partners
+from tests.delivery.workbench import queue
+from tests.servers.certificates import CertificateFactory
+from tests.servers.databases import sqlite_url
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import Reply, ScriptedServer
+from tests.worker.running import Site, until
+
+LOGIN, PASSWORD = "mia@acme.example", "Geheim-im-Händler-9f3b"
+
+
+@pytest.fixture
+def host(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
+    """An app with a sender that needs no login."""
+    made = new_app()
+    with made.app.app_context():
+        made.save_sender("")
+        yield made
+
+
+def run(host: HostApp, *words: str) -> Result:
+    """Call it as cron would; nothing but an exit status may come out."""
+    result = host.app.test_cli_runner().invoke(args=["smtp-admin", "doctor", *words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert "Traceback" not in result.output
+    assert PASSWORD not in result.output
+    return result
+
+
+def look(host: HostApp) -> dict[str, list[dict[str, str]]]:
+    """Its answer as JSON, by the name of the check."""
+    answer = json.loads(run(host, "--json").stdout)
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in answer["checks"]:
+        found.setdefault(one["name"], []).append(one)
+    statuses = [one["status"] for one in answer["checks"]]
+    worst = next((bad for bad in ("failed", "warning") if bad in statuses), "ok")
+    assert (answer["status"], answer["ok"]) == (worst, worst != "failed")
+    return found
+
+
+def only(host: HostApp, name: str) -> dict[str, str]:
+    """The one check with this name."""
+    (one,) = look(host)[name]
+    return one
+
+
+def statuses(host: HostApp) -> dict[str, str]:
+    """The status of each, where several share a name the last one's."""
+    return {name: some[-1]["status"] for name, some in look(host).items()}
+
+
+# --- All well, and workers -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path: Path, redis: RedisServer, certificates: CertificateFactory) -> Site:
+    """An app that workers can be started for."""
+    return make_site_with_partners(tmp_path / "site", redis.url, certificates)
+
+
+def test_all_is_well_and_then_the_worker_dies(
+    site: Site,
+    redis: RedisServer,
+    new_app: Callable[..., HostApp],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedServer(auth=(LOGIN, PASSWORD)) as server, site.opened() as host:
+        host.save_sender("", port=server.port, username=LOGIN, password=PASSWORD)
+        assert "No worker runs for this database" in only(host, "workers")["message"]
+        with site.worker() as worker:
+            worker.ready()
+            queue(host, partner_id="")
+            assert server.wait_for_messages(1)
+            assert until(lambda: "Last accepted" in only(host, "sender")["message"])
+            answer = subprocess.run(
+                [sys.executable, "-m", "flask", "--app", "app.py", "smtp-admin", "doctor"],
+                cwd=site.folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (answer.returncode, answer.stderr) == (0, "")
+            assert "✕" not in answer.stdout
+            assert "!" not in answer.stdout.replace("! certificates", "")
+            assert "1 worker (" in answer.stdout
+            # Somebody emptied Redis: the worker says again that it is there.
+            redis.flush()
+            assert until(lambda: only(host, "workers")["status"] == "ok", 10)
+            # Another app on the same Redis has no worker, and is told where one might be.
+            other = new_app()
+            with other.app.app_context():
+                assert only(other, "workers")["status"] == "failed"
+                assert "SQLALCHEMY_DATABASE_URI" in only(other, "workers")["hint"]
+            monkeypatch.setattr(check_redis, "SILENT_SECONDS", 4.0)
+            worker.kill()
+            assert until(lambda: only(host, "workers")["status"] == "failed", 15)
+            assert "was last heard" in only(host, "workers")["message"]
+            assert "flask smtp-admin worker" in only(host, "workers")["hint"]
+            with site.worker() as second:
+                second.ready()
+                assert until(lambda: look(host)["workers"][0]["status"] == "ok")
+                assert [one["status"] for one in look(host)["workers"]] == ["ok", "warning"]
+                assert run(host).exit_code == 0
+                assert run(host, "--strict").exit_code == 1
+
+
+# --- Redis ---------------------------------------------------------------------------------------
+
+
+def test_redis_stopped(host: HostApp, redis: RedisServer) -> None:
+    redis.stop()
+    began = time.monotonic()
+    result = run(host)
+    assert time.monotonic() - began < 8
+    assert result.exit_code == 1
+    assert "cannot be reached" in result.output
+    assert statuses(host) | {"redis": "failed", "clock": "skipped"} == statuses(host)
+    assert "cannot be told" in only(host, "workers")["message"]
+
+
+def test_redis_frozen(host: HostApp, redis: RedisServer) -> None:
+    redis.pause()
+    try:
+        began = time.monotonic()
+        result = run(host)
+        assert time.monotonic() - began < 8
+    finally:
+        redis.resume()
+    assert result.exit_code == 1
+    assert "does not answer in 2 seconds" in " ".join(result.output.split())
+
+
+@contextmanager
+def told(redis: RedisServer, *settings: tuple[str, str]) -> Iterator[None]:
+    """Redis with other *settings* for a while."""
+    client: Any = redis_py.Redis.from_url(redis.url)
+    before = {name: client.config_get(name)[name] for name, _ in settings}
+    for name, value in settings:
+        client.config_set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            client.config_set(name, value)
+        client.close()
+
+
+def test_redis_that_throws_bells_away(host: HostApp, redis: RedisServer) -> None:
+    with told(redis, ("maxmemory", "100mb"), ("maxmemory-policy", "allkeys-lru")):
+        found = only(host, "redis")
+    assert (found["status"], "allkeys-lru" in found["message"]) == ("warning", True)
+    assert "noeviction" in found["hint"]
+    with told(redis, ("maxmemory", "1mb")):
+        found = only(host, "redis")
+    assert found["status"] in {"warning", "failed"}  # full, or as good as full
+    assert only(host, "redis")["status"] == "ok"
+
+
+def test_redis_that_takes_no_writes(host: HostApp, redis: RedisServer) -> None:
+    client: Any = redis_py.Redis.from_url(redis.url)
+    client.replicaof("127.0.0.1", "1")
+    try:
+        found = only(host, "redis")
+    finally:
+        client.replicaof("NO", "ONE")
+        client.close()
+    assert (found["status"], "takes no writes" in found["message"]) == ("failed", True)
+
+
+def test_redis_refuses_our_password(new_app: Callable[..., HostApp], redis: RedisServer) -> None:
+    made = new_app(REDIS_URL=redis.url.replace("//", f"//:{PASSWORD}@"))
+    with told(redis, ("requirepass", "another")), made.app.app_context():
+        # The test's own client was connected before, so that it can take it back.
+        found = only(made, "redis")
+    assert (found["status"], "refuses our password" in found["message"]) == ("failed", True)
+
+
+# --- The database --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_other_databases(request: pytest.FixtureRequest, redis: RedisServer, kind: str) -> None:
+    uri = request.getfixturevalue(kind).create_database()
+    made = make_app(uri, {"REDIS_URL": redis.url})
+    with made.app.app_context():
+        made.save_sender("", username=LOGIN, password=PASSWORD)
+        queue(made, partner_id="")
+        found = statuses(made)
+        assert found.pop("workers") == "failed"
+        found.pop("certificates")
+        assert set(found.values()) == {"ok"}
+        with shifted(timedelta(minutes=11)):
+            assert only(made, "mail")["status"] == "failed"
+        made.db.session.remove()
+        made.db.engine.dispose()
+
+
+def test_tables_missing_and_too_new(host: HostApp) -> None:
+    with host.db.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+    assert "9999" in only(host, "tables")["message"]
+    with host.db.engine.begin() as connection:
+        head = schema.head()
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '{head}'"))
+    schema.downgrade(host.db.engine, "base")
+    result = run(host)
+    assert result.exit_code == 1
+    assert "flask smtp-admin db upgrade" in result.output
+    found = statuses(host)
+    assert found["tables"] == "failed"
+    for name in ("workers", "mail", "keys", "sender", "servers"):
+        assert found[name] == "skipped"
+    assert found["redis"] == "ok"
+
+
+def test_a_database_that_never_answers(new_app: Callable[..., HostApp]) -> None:
+    made = new_app()
+    with socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        frozen = app_on(f"postgresql+psycopg://u@127.0.0.1:{port}/x", made)
+        with frozen.app.app_context():
+            began = time.monotonic()
+            health = examine(PARTS, patience=2.5)
+            assert time.monotonic() - began < 10
+    found = {one.name: one.status for one in health.checks}
+    assert (found["database"], found["tables"], found["sender"]) == ("failed", "skipped", "skipped")
+    assert found["environment"] == "ok"
+    away = app_on(f"postgresql+psycopg://u:{PASSWORD}@127.0.0.1:{port}/shop", made)
+    with away.app.app_context():
+        found_ = only(away, "database")
+    assert (found_["status"], f"127.0.0.1:{port}/shop" in found_["message"]) == ("failed", True)
+
+
+def app_on(uri: str, like: HostApp) -> HostApp:
+    """An app whose database is not there, so that it cannot be migrated."""
+    app = Flask("tests.app")
+    app.config.update(like.app.config, SQLALCHEMY_DATABASE_URI=uri)
+    db = SQLAlchemy(app)
+    plugin = SMTPAdmin(host=like.host)
+    plugin.init_app(app, db)
+    return HostApp(app, db, plugin, like.host, like.secret_key)
+
+
+def test_readers_that_block_the_writer(host: HostApp) -> None:
+    with host.db.engine.connect() as connection:
+        connection.execute(text("PRAGMA journal_mode=DELETE"))
+    found = only(host, "storage")
+    assert (found["status"], "delete" in found["message"]) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status"),
+    [(0.5, "ok"), (-1.9, "ok"), (5, "warning"), (-59, "warning"), (90, "failed")],
+)
+def test_clocks(host: HostApp, ahead: float, status: str) -> None:
+    """The machine's clock is moved; those of the database and of Redis are what they are."""
+
+    def wrong() -> Any:
+        return clock.now() - timedelta(seconds=ahead)
+
+    (ours,) = check_database.database_clock(wrong)
+    (theirs,) = check_redis.redis_clock(wrong)
+    assert (ours.status, theirs.status) == (status, status)
+    if status != "ok":
+        assert ("ahead of" if ahead > 0 else "behind") in ours.message
+        assert "Redis" in theirs.message
+
+
+# --- Keys, senders and their mail ----------------------------------------------------------------
+
+
+def test_a_wrong_key(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
+    uri = sqlite_url(tmp_path)
+    old, new = generate_key(), generate_key()
+    first = new_app(uri=uri, SECRET_KEYS=[old])
+    with first.app.app_context():
+        first.save_sender("acme", username=LOGIN, password=PASSWORD)
+        first.save_sender("globex", username=LOGIN, password=PASSWORD)
+        assert only(first, "keys")["status"] == "ok"
+    both = new_app(uri=uri, SECRET_KEYS=[new, old])
+    with both.app.app_context():
+        found = only(both, "keys")
+        assert (found["status"], "keys rotate" in found["hint"]) == ("warning", True)
+    wrong = new_app(uri=uri, SECRET_KEYS=[new])
+    with wrong.app.app_context():
+        found = only(wrong, "keys")
+        assert found["status"] == "failed"
+        assert "partner acme, partner globex" in found["message"]
+        senders = {one["subject"]: one["status"] for one in look(wrong)["sender"]}
+        assert senders["partner acme"] == "failed"
+        wrong.save_sender("acme", username=LOGIN, password=PASSWORD)
+        wrong.save_sender("globex", username="")
+        found = only(wrong, "keys")
+        assert (found["status"], "old revisions" in found["message"]) == ("warning", True)
+    none = new_app(SECRET_KEYS=[])
+    with none.app.app_context():
+        assert "keys generate" in only(none, "keys")["hint"]
+
+
+def test_a_key_that_does_not_fit_shows_on_the_page_at_once(
+    new_app: Callable[..., HostApp], tmp_path: Path
+) -> None:
+    uri = sqlite_url(tmp_path)
+    first = new_app(uri=uri)
+    with first.app.app_context():
+        first.save_sender("acme", username=LOGIN, password=PASSWORD)
+    other = new_app(uri=uri)
+    other.actor = ADMIN
+    page = other.client.get("/smtp-admin/partners/acme", headers={"Accept": "text/html"}).text
+    assert "Not usable" in page
+    assert "SMTP_ADMIN_SECRET_KEYS" in page
+
+
+def test_a_paused_sender_with_its_diagnosis(host: HostApp) -> None:
+    with ScriptedServer(auth=(LOGIN, "another")) as server:
+        host.save_sender("", port=server.port, username=LOGIN, password=PASSWORD)
+        queue(host, partner_id="")
+        host.work()
+    found = only(host, "sender")
+    assert (found["status"], found["subject"]) == ("failed", "the system")
+    assert "Paused until its settings change" in found["message"]
+    assert "535" in found["message"]
+    assert found["hint"]
+    # Its mail waits for a person, not for a worker.
+    with shifted(timedelta(minutes=20)):
+        assert only(host, "mail")["status"] == "ok"
+
+
+def test_a_sender_that_is_too_fast_is_a_warning(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        server.behave("rcpt", Reply("450 4.7.0 rate limit exceeded"))
+        host.save_sender("", port=server.port)
+        queue(host, partner_id="")
+        host.work()
+    found = only(host, "sender")
+    assert (found["status"], "Paused until" in found["message"]) == ("warning", True)
+
+
+def test_nothing_is_configured(new_app: Callable[..., HostApp]) -> None:
+    made = new_app()
+    with made.app.app_context():
+        found = only(made, "sender")
+        assert (found["status"], "flask smtp-admin wizard" in found["hint"]) == ("warning", True)
+        queue(made, partner_id="")
+        assert only(made, "sender")["status"] == "failed"
+
+
+def test_mail_that_nobody_sends(host: HostApp) -> None:
+    queue(host, partner_id="")
+    assert only(host, "mail")["status"] == "ok"
+    with shifted(timedelta(seconds=90)):
+        assert only(host, "mail")["status"] == "warning"
+    with shifted(timedelta(minutes=11)):
+        found = only(host, "mail")
+        assert (found["status"], "11 min" in found["message"]) == ("failed", True)
+
+
+def test_mail_above_the_limit_waits_as_it_should(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        host.save_sender("", port=server.port, max_per_hour=2)
+        for _ in range(4):
+            queue(host, partner_id="")
+        host.work()
+    with shifted(timedelta(minutes=20)):
+        found = only(host, "mail")
+    assert found["status"] == "ok"
+    assert not found["message"].startswith("0 waiting")
+
+
+def test_variables_of_the_environment(
+    new_app: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP_PORT", "seven")
+    monkeypatch.setenv("SMTP_USERNAME", "one")
+    monkeypatch.setenv("SMTP_USER", "two")
+    monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
+    made = new_app()
+    with made.app.app_context():
+        found = {one["status"]: one["message"] for one in look(made)["environment"]}
+        assert "SMTP_PORT" in found["failed"]
+        assert "SMTP_USER is ignored" in found["warning"]
+        assert only(made, "sender")["status"] == "failed"
+    monkeypatch.setenv("SMTP_PORT", "587")
+    monkeypatch.delenv("SMTP_PASSWORD")
+    monkeypatch.setenv("SMTP_HOST", "127.0.0.1")
+    monkeypatch.setenv("SMTP_FROM", "noreply@platform.example")
+    made = new_app()
+    with made.app.app_context():
+        found_ = only(made, "sender")
+        assert (found_["status"], "SMTP_PASSWORD" in found_["hint"]) == ("failed", True)
+
+
+def test_servers_without_an_address(new_app: Callable[..., HostApp]) -> None:
+    made = new_app(ALLOWED_NETWORKS=[])
+    with made.app.app_context():
+        made.save_sender("", host="nowhere.invalid")
+        made.save_sender("acme", host="127.0.0.1")
+        found = {one["subject"]: one for one in look(made)["servers"]}
+    assert found["the system"]["status"] == "failed"
+    assert "nowhere.invalid" in found["the system"]["message"]
+    assert found["partner acme"]["status"] == "failed"
+
+
+# --- Whatever happens ----------------------------------------------------------------------------
+
+
+def test_a_check_that_breaks_or_hangs_hides_no_other(host: HostApp) -> None:
+    def breaks() -> Iterator[Check]:
+        raise ZeroDivisionError(PASSWORD)
+
+    def hangs() -> Iterator[Check]:
+        time.sleep(2)
+        yield Check("hangs", "ok", "Late.")
+
+    def fine() -> Iterator[Check]:
+        yield Check("fine", "ok", "Fine.")
+
+    parts = (Part("breaks", breaks), Part("hangs", hangs), Part("fine", fine),
+             Part("needs", fine, ("hangs",)))  # fmt: skip
+    health = examine(parts, patience=0.3)
+    assert [one.status for one in health.checks] == ["failed", "failed", "ok", "skipped"]
+    assert "ZeroDivisionError" in health.checks[0].message
+    assert PASSWORD not in str(health)
+
+
+def test_a_terminal_that_knows_few_letters(site: Site) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app.py", "smtp-admin", "doctor"],
+        cwd=site.folder,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+    )
+    assert (answer.returncode, answer.stderr) == (1, b"")
+    assert b"\nok database" in answer.stdout
+    assert b"\nX  workers" in answer.stdout
+
+
+def test_exit_status(host: HostApp) -> None:
+    assert run(host).exit_code == 1  # no worker
+    assert run(host, "--strict").exit_code == 1
+    assert json.loads(run(host, "--json").stdout)["versions"]["smtp_admin"]
