@@ -16,6 +16,9 @@ from smtp_admin.smtp.opening import Dialler
 
 log = logging.getLogger("smtp_admin.connection")
 
+#: What makes this platform dial as a person asks, and shares the limit on connection tests.
+DIALLED = ("connection.tested", "settings.searched")
+
 
 def test_connection(
     session: Session, partner_id: str, given: Mapping[str, Any], actor: Actor
@@ -35,7 +38,7 @@ def test_connection(
     # What would be tested is not what would be sent with, because nothing would be.
     sender.refuse_problems()
     request = read_request(given, sender, here.keyring)
-    check_rate(session, actor, "connection.tested", here.config.test_limit)
+    check_rate(session, actor, DIALLED, here.config.test_limit)
     to = request.destination
     record(session, actor, partner_id, "connection.tested", f"{to.host}:{to.port} {to.security}")
     session.commit()

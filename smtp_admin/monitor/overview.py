@@ -8,9 +8,12 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
+from smtp_admin.connection.explanation import Explanation, explain_pause
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.queries import Summary, summary
 from smtp_admin.installation import installation
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
 
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
@@ -32,6 +35,11 @@ class Card:
     headline: str
     detail: str
     through: ResolvedSender | None
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """Why it is paused, and what to do about it."""
+        return explain_pause(self.sender) if self.health == "paused" else None
 
     @property
     def bars(self) -> list[tuple[float, float]]:
@@ -89,6 +97,15 @@ def status_json(session: Session, partner_id: str | None) -> dict[str, Any]:
         "paused": is_paused(sender),
         "oldest_pending_seconds": numbers.oldest_pending_seconds,
     }
+
+
+def blocked_kinds() -> tuple[str, ...]:
+    """What people miss while no sender is configured: the kinds of mail, the urgent ones first.
+
+    Test mails are left out: they can be sent with settings that are not saved.
+    """
+    kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
+    return tuple(one.label for one in kinds if one.name != "test")
 
 
 def is_paused(sender: ResolvedSender) -> bool:

@@ -127,7 +127,8 @@ def tab_empty(page: Page, site: Site) -> None:
 @state("partner")
 def tab_filled(page: Page, site: Site) -> None:
     filled(page, site)
-    page.click("summary")  # with everything that can be opened
+    for summary in page.locator("summary").all():  # with everything that can be opened
+        summary.click()
 
 
 @state(looks=TWO_LOOKS)
@@ -171,7 +172,7 @@ def connection_without_host(page: Page, site: Site) -> None:
 @state()
 def field_errors(page: Page, site: Site) -> None:
     filled(page, site)
-    page.click("summary")
+    page.click("#more > summary")
     for field, text in (
         ("host", "http://mail"),
         ("port", "many"),
