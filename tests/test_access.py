@@ -13,7 +13,9 @@ from werkzeug.test import TestResponse
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 
 JSON = {"Accept": "application/json"}
@@ -53,6 +55,12 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/system/test-connection"): PLATFORM,
     ("POST", f"{PREFIX}/system/test-email"): with_(202, PLATFORM),
     ("GET", f"{PREFIX}/system/test-email/<public_id>"): PLATFORM,
+    ("POST", f"{PREFIX}/system/discover"): PLATFORM,
+    ("GET", f"{PREFIX}/system/deliverability"): PLATFORM,
+    ("POST", f"{PREFIX}/system/deliverability"): PLATFORM,
+    ("POST", f"{PARTNER}/discover"): ACMES,
+    ("GET", f"{PARTNER}/deliverability"): ACMES,
+    ("POST", f"{PARTNER}/deliverability"): ACMES,
     ("GET", PARTNER): ACMES,
     ("POST", PARTNER): with_(303, ACMES),
     ("POST", f"{PARTNER}/test-connection"): ACMES,
@@ -132,14 +140,18 @@ class Scene:
             "port": self.server.port,
             "security": "none",
             "from_email": "noreply@acme.example",
+            "address": "mia@acme.example",
             "revision": revision,
         }
 
 
 @pytest.fixture
-def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Scene:
-    """The app that is asked."""
-    return Scene(new_app(), server)
+def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Iterator[Scene]:
+    """The app that is asked; its name server knows no domain."""
+    site = new_app()
+    with DNSServer() as dns:
+        site.installation.parts["names"] = NameService((dns.address,))
+        yield Scene(site, server)
 
 
 def routes(site: HostApp) -> set[tuple[str, str]]:

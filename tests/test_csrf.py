@@ -8,7 +8,9 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
+from smtp_admin.smtp.nameserver import NameService
 from tests.app import ADMIN, HostApp
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 from tests.test_access import HTML, JSON, PREFIX, Dump, dump, routes
 
@@ -19,8 +21,13 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/system/test-email": (200, 200),
     f"{PREFIX}/partners/<partner_id>/test-connection": (200, 200),
     f"{PREFIX}/partners/<partner_id>/test-email": (200, 200),
+    f"{PREFIX}/system/discover": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/discover": (200, 200),
     f"{PREFIX}/system": (303, 303),
     f"{PREFIX}/partners/<partner_id>": (303, 303),
+    # Only what is saved can be checked.
+    f"{PREFIX}/system/deliverability": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/deliverability": (200, 200),
 }
 
 
@@ -44,6 +51,7 @@ class Site:
             "port": str(self.server.port),
             "security": "none",
             "from_email": "noreply@acme.example",
+            "address": "mia@acme.example",
             "revision": "0",
         }
         if token is not None:
@@ -70,7 +78,8 @@ def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Ite
     made = new_app()
     if request.param != "alone":
         CSRFProtect(made.app)
-    with ScriptedServer() as server:
+    with ScriptedServer() as server, DNSServer() as dns:
+        made.installation.parts["names"] = NameService((dns.address,))
         yield Site(made, server)
 
 

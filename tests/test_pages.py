@@ -10,7 +10,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from smtp_admin import schema
+from smtp_admin.mail.types import EmailType
+from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, HostApp, TestHost
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import Reply, ScriptedServer
 
 HTML = {"Accept": "text/html"}
@@ -27,10 +30,18 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def site(new_app: Callable[..., HostApp]) -> HostApp:
+def names() -> Iterator[NameService]:
+    """A name server that knows no domain."""
+    with DNSServer() as dns:
+        yield NameService((dns.address,))
+
+
+@pytest.fixture
+def site(new_app: Callable[..., HostApp], names: NameService) -> HostApp:
     """A host app without any settings, signed in as the platform's admin."""
     made = new_app()
     made.actor = ADMIN
+    made.installation.parts["names"] = names
     return made
 
 
@@ -113,6 +124,13 @@ PAGES: dict[str, Callable[[HostApp, ScriptedServer], TestResponse]] = {
     "mail queued": lambda site, _: post(
         site, "/partners/acme/test-email", {"to": "you@else.example"}, follow_redirects=True
     ),
+    "preset": lambda site, _: get(site, "/partners/acme?preset=ses:eu-west-1"),
+    "limit": lambda site, _: get(site, "/partners/acme?preset=gmail&limit=gmail:1"),
+    "not found out": lambda site, _: post(site, "/partners/acme/discover", {"address": "a@b.test"}),
+    "no address": lambda site, _: post(site, "/partners/acme/discover", {"address": "mia"}),
+    "deliverability": lambda site, _: get(site, "/partners/acme/deliverability"),
+    "nothing to check": lambda site, _: get(site, "/partners/globex/deliverability"),
+    "checked again": lambda site, _: post(site, "/partners/acme/deliverability", {}),
     "not found": lambda site, _: get(site, "/partners/nobody"),
     "no such file": lambda site, _: get(site, "/static/nothing.css"),
 }
@@ -132,9 +150,10 @@ def test_structure(site: HostApp, server: ScriptedServer, name: str) -> None:
     assert page.inline == []
     assert page.headings[0] == "h1"
     assert page.headings.count("h1") == 1
-    # The list of providers changes nothing, so that its form is a question.
+    # Choosing a provider or a limit changes nothing, so that its form is a question.
     methods = {one.get("id"): one.get("method") for one in page.forms}
     assert methods.pop(None, "get") == "get"
+    assert methods.pop("limits-form", "get") == "get"
     assert set(methods.values()) <= {"post"}
     assert PASSWORD not in answer.text
     assert answer.headers.get("Cache-Control") == "no-store" or "/static/" in answer.request.path
@@ -176,6 +195,55 @@ def test_banner_while_unconfigured(site: HostApp) -> None:
     assert BANNER not in page
     assert "Using the system&#39;s sender" in page
     assert BANNER not in get(site, "/system").text
+
+
+def test_the_banner_names_what_and_whose_mail_waits(site: HostApp) -> None:
+    """On every page that one comes to first, for those whose senders one may see."""
+    kinds = "Password reset, Renewal reminder"
+    for path in ("/", "/partners", "/partners/acme", "/system"):
+        assert kinds in get(site, path).text, path
+    for path in ("/", "/partners"):
+        shown = banner(get(site, path).text)
+        for name in ("the system", "Acme GmbH", "Globex", "Initech"):
+            assert name in shown, path
+    with site.app.app_context():
+        site.save_sender("acme")
+    shown = banner(get(site, "/").text)
+    assert "Acme GmbH" not in shown
+    assert "Globex" in shown
+    site.actor = ACME_ADMIN
+    assert 'id="no-sender"' not in get(site, "/").text
+    site.actor = ADMIN
+    with site.app.app_context():
+        site.save_sender("")  # it stands in for all who have none
+    for path in ("/", "/partners", "/partners/globex", "/system"):
+        assert 'id="no-sender"' not in get(site, path).text, path
+
+
+def banner(page: str) -> str:
+    (found,) = re.findall(r'id="no-sender">.*?</div>', page, re.DOTALL)
+    return str(found)
+
+
+def test_the_banner_names_five_and_counts_the_others(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smtp_admin import Partner
+
+    many = [Partner(f"p{n}", f"Partner {n}") for n in range(9)]
+    monkeypatch.setattr(TestHost, "partners", lambda _: many)
+    shown = " ".join(banner(get(site, "/partners").text).split())
+    assert shown.count("<a ") == 5
+    assert "and 5 more:" in shown
+
+
+def test_the_banner_names_the_hosts_own_kinds(site: HostApp) -> None:
+    site.installation.parts["types"].add(
+        EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent")
+    )
+    for path in ("/", "/partners", "/partners/acme"):
+        page = get(site, path).text
+        assert "Password reset, Invoice &lt;b&gt;, Renewal reminder" in page
 
 
 def test_notice_is_shown_once(site: HostApp, server: ScriptedServer) -> None:
