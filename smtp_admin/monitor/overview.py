@@ -53,10 +53,18 @@ class Card:
         return self.sender.values.max_per_hour
 
     @property
+    def again_in_minutes(self) -> int | None:
+        """When a paused sender is tried again."""
+        until = self.sender.paused_until
+        if self.health != "paused" or until is None:
+            return None
+        return max(0, int((until - now()).total_seconds() // 60))
+
+    @property
     def drains_in_minutes(self) -> int | None:
-        """When the queue will be empty at the rate of the limit, or ``None`` without one."""
+        """When the queue will be empty at the rate of the limit; ``None`` if nobody can say."""
         limit = self.max_per_hour
-        if not limit or not self.numbers.pending:
+        if not limit or not self.numbers.pending or self.health == "paused":
             return None
         left = max(0, limit - self.numbers.sent_this_hour)
         over = max(0, self.numbers.pending - left)
