@@ -4,27 +4,18 @@ What a scripted server says, we wrote; these replies are what people meet.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smtp_admin.connection.diagnosis import of_failure
-from smtp_admin.connection.probe import TestResult, probe
-from smtp_admin.connection.request import TestRequest
-from smtp_admin.smtp.client import Timeouts
-from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.opening import Destination, Dialler
-from tests.app import HostApp
+from smtp_admin.connection.probe import TestResult
+from tests.app import ADMIN, HostApp
+from tests.connection.trying import FROM, LOGIN, PASSWORD, try_settings
 from tests.servers.certificates import CertificateFactory
 from tests.servers.postfix import PostfixWithDovecot
 from tests.servers.skipping import skipped_if_unavailable
-
-LOGIN, PASSWORD = "mia@acme.example", "pässword-canary-4711"
-FROM = "news@acme.example"
-LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @pytest.fixture(scope="module")
@@ -60,42 +51,15 @@ def postfix(authorities: CertificateFactory) -> Iterator[PostfixWithDovecot]:
 
 @dataclass(frozen=True)
 class Client:
-    """Tests one door after another, trusting one authority."""
+    """Tries one door after another, trusting one authority."""
 
     server: PostfixWithDovecot
     ca_file: Path | None
 
-    def test(
-        self,
-        door: str,
-        *,
-        security: str = "tls",
-        password: str = PASSWORD,
-        from_email: str = FROM,
-        port: int | None = None,
-        host: str = "localhost",
-        username: str = LOGIN,
-        seconds: float = 5.0,
-        explained_for: int | None = None,
-    ) -> tuple[TestResult, str]:
-        """The result, and the key of the first cause; that is empty if there was no failure.
-
-        Args:
-            explained_for: the port that the daemon would listen on in the field.
-        """
-        port = port or self.server.ports[door]
-        destination = Destination(host, port, security, username)  # type: ignore[arg-type]
-        dialler = Dialler(
-            DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), self.ca_file, "app.example"
-        )
-        request = TestRequest(destination, password if username else "", from_email)
-        result = probe(request, dialler, seconds)
-        if result.failure is None:
-            return result, ""
-        entered = replace(destination, port=explained_for or port)
-        found = of_failure(result.failure, entered, from_email)
-        assert PASSWORD not in f"{found!r} {result.failure} {result.failure.hint}"
-        return result, found.causes[0].key
+    def test(self, door: str, **entered: Any) -> tuple[TestResult, str]:
+        """What comes of it, and the first cause."""
+        port = entered.pop("port", None) or self.server.ports[door]
+        return try_settings(port, self.ca_file, **entered)
 
 
 @pytest.fixture
@@ -191,8 +155,6 @@ def test_a_password_never_goes_where_nobody_proved_who_they_are(client: Client) 
 def test_a_test_mail_goes_out(
     new_app: Callable[..., HostApp], postfix: PostfixWithDovecot, authorities: CertificateFactory
 ) -> None:
-    from tests.app import ADMIN
-
     site = new_app(CA_FILE=authorities.ca_file)
     site.actor = ADMIN
     entered = {
