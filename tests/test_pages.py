@@ -311,6 +311,16 @@ def test_failed_test_shows_where_and_what_to_do(site: HostApp, server: ScriptedS
     assert 'value="Kept"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["", "/test-connection", "/test-email"])
+def test_a_login_that_cannot_be_right_is_marked_at_its_field(site: HostApp, path: str) -> None:
+    data = form(host="smtp.sendgrid.net", security="tls", username="sam@acme.example")
+    answer = post(site, f"/partners/acme{path}", data)
+    assert answer.status_code == 400
+    (field,) = re.findall(r'<input[^>]*id="username"[^>]*>', answer.text)
+    assert 'aria-invalid="true"' in field
+    assert re.search(r'id="username-error">[^<]*exactly the word apikey', answer.text)
+
+
 def test_impossible_test_says_that_nothing_was_dialled(
     site: HostApp, server: ScriptedServer
 ) -> None:

@@ -135,10 +135,6 @@ def show_tab(
         form = SenderForm(request.form if entered else None)
         if not entered:
             form.fill(sender)
-    complaints = getattr(error or test_error or mail_error, "fields", {})
-    for name, texts in complaints.items():
-        if name in form and not form[name].errors:
-            form[name].errors = list(texts)
     saved_now: dict[str, str] = {}
     if isinstance(error, Conflict):
         saved_now = form.differences(sender)
@@ -154,6 +150,11 @@ def show_tab(
         found=_suggested(found),
         site_domain=of.site_domain if of else "",
     )
+    # After that, because whoever reads the form validates it, which forgets them.
+    complaints = getattr(error or test_error or mail_error, "fields", {})
+    for name, texts in complaints.items():
+        if name in form and not form[name].errors:
+            form[name].errors = list(texts)
     followed = None
     if mail := request.args.get("mail"):
         followed = follow(session(), mail[:32], partner_id)
