@@ -3,14 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
 from smtp_admin import schema
-from smtp_admin.mail.types import EmailType
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, HostApp, TestHost
 from tests.servers.dns import DNSServer
@@ -176,74 +174,6 @@ def test_empty_tab(site: HostApp) -> None:
     assert "Revision" not in page
     assert re.search(r'<input[^>]*name="port"[^>]*value="587"', page)
     assert re.search(r'<option value="tls" selected>', page)
-
-
-BANNER = "No mail goes out from here yet"
-
-
-def test_banner_while_unconfigured(site: HostApp) -> None:
-    assert BANNER in get(site, "/partners/acme").text
-    assert BANNER in get(site, "/system").text
-    with site.app.app_context():
-        site.save_sender("acme")
-    assert BANNER not in get(site, "/partners/acme").text
-    assert BANNER in get(site, "/partners/globex").text
-    with site.app.app_context():
-        site.save_sender("")
-    # Now the system's sender stands in, and the page says so instead.
-    page = get(site, "/partners/globex").text
-    assert BANNER not in page
-    assert "Using the system&#39;s sender" in page
-    assert BANNER not in get(site, "/system").text
-
-
-def test_the_banner_names_what_and_whose_mail_waits(site: HostApp) -> None:
-    """On every page that one comes to first, for those whose senders one may see."""
-    kinds = "Password reset, Renewal reminder"
-    for path in ("/", "/partners", "/partners/acme", "/system"):
-        assert kinds in get(site, path).text, path
-    for path in ("/", "/partners"):
-        shown = banner(get(site, path).text)
-        for name in ("the system", "Acme GmbH", "Globex", "Initech"):
-            assert name in shown, path
-    with site.app.app_context():
-        site.save_sender("acme")
-    shown = banner(get(site, "/").text)
-    assert "Acme GmbH" not in shown
-    assert "Globex" in shown
-    site.actor = ACME_ADMIN
-    assert 'id="no-sender"' not in get(site, "/").text
-    site.actor = ADMIN
-    with site.app.app_context():
-        site.save_sender("")  # it stands in for all who have none
-    for path in ("/", "/partners", "/partners/globex", "/system"):
-        assert 'id="no-sender"' not in get(site, path).text, path
-
-
-def banner(page: str) -> str:
-    (found,) = re.findall(r'id="no-sender">.*?</div>', page, re.DOTALL)
-    return str(found)
-
-
-def test_the_banner_names_five_and_counts_the_others(
-    site: HostApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from smtp_admin import Partner
-
-    many = [Partner(f"p{n}", f"Partner {n}") for n in range(9)]
-    monkeypatch.setattr(TestHost, "partners", lambda _: many)
-    shown = " ".join(banner(get(site, "/partners").text).split())
-    assert shown.count("<a ") == 5
-    assert "and 5 more:" in shown
-
-
-def test_the_banner_names_the_hosts_own_kinds(site: HostApp) -> None:
-    site.installation.parts["types"].add(
-        EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent")
-    )
-    for path in ("/", "/partners", "/partners/acme"):
-        page = get(site, path).text
-        assert "Password reset, Invoice &lt;b&gt;, Renewal reminder" in page
 
 
 def test_notice_is_shown_once(site: HostApp, server: ScriptedServer) -> None:
@@ -425,64 +355,3 @@ def test_bad_json_is_an_envelope(site: HostApp, path: str, body: str) -> None:
     assert answer.json
     assert answer.json["ok"] is False
     assert answer.json["error"]["code"] in {"invalid_input", "missing_host"}
-
-
-def test_default_layout(site: HostApp) -> None:
-    page = get(site, "/").text
-    assert "<title>Mail – Northwind</title>" in page
-    assert page.count("<main>") == 1
-    assert f'href="{PREFIX}/static/css/smtp-admin.css"' in page
-
-
-LAYOUT = """<!doctype html><html lang="en"><head>
-<title>{% block title %}{% endblock %} at Host</title>
-{% block head %}<meta name="host-head">{% endblock %}</head>
-<body class="host"><header>HOST</header>{% block content %}{% endblock %}
-{% block scripts %}<script src="/host.js"></script>{% endblock %}</body></html>"""
-
-
-def test_host_layout(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
-    (tmp_path / "host").mkdir()
-    (tmp_path / "host" / "layout.html").write_text(LAYOUT)
-    site = new_app(LAYOUT="host/layout.html")
-    site.app.template_folder = str(tmp_path)
-    site.actor = ADMIN
-    for path, title in (("/", "Mail"), ("/partners/acme", "Acme GmbH"), ("/partners/x", "Not f")):
-        page = get(site, path).text
-        assert f"<title>{title}" in page
-        for words in ("HOST", 'name="host-head"', "/host.js", "css/smtp-admin.css", "js/tab.js"):
-            assert words in page
-        assert page.count("<body") == 1
-        assert "Northwind</title>" not in page
-
-
-def test_host_overrides_a_template(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
-    (tmp_path / "smtp_admin").mkdir()
-    (tmp_path / "smtp_admin" / "partners.html").write_text(
-        '{% extends "smtp_admin/page.html" %}'
-        "{% block page %}OURS {{ partners|length }}{% endblock %}"
-    )
-    site = new_app()
-    site.app.template_folder = str(tmp_path)
-    site.actor = ADMIN
-    assert "OURS 3" in get(site, "/partners").text
-    assert "OURS" not in get(site, "/").text
-
-
-def test_other_prefix(new_app: Callable[..., HostApp]) -> None:
-    site = new_app(URL_PREFIX="/deep/mail")
-    site.actor = ADMIN
-    page = site.client.get("/deep/mail/partners/acme", headers=HTML).text
-    assert 'action="/deep/mail/partners/acme"' in page
-    assert "/smtp-admin/" not in page
-
-
-def test_a_missing_layout_is_named_and_pages_work(
-    new_app: Callable[..., HostApp], caplog: pytest.LogCaptureFixture
-) -> None:
-    site = new_app(LAYOUT="host/layuot.html")
-    site.actor = ADMIN
-    answer = site.client.get(f"{PREFIX}/partners/acme", headers=HTML)
-    assert answer.status_code == 200
-    assert 'name="host"' in answer.text
-    assert "SMTP_ADMIN_LAYOUT is 'host/layuot.html'" in caplog.text
