@@ -19,6 +19,8 @@
     ├── SecretError                 a stored secret cannot be used
     │   ├── KeyMissing              no key in SMTP_ADMIN_SECRET_KEYS fits
     │   └── SecretUnreadable        damaged, or sealed for another owner or destination
+    ├── LookupFailed                the name service gave no answer
+    │                               (:mod:`smtp_admin.smtp.nameserver`)
     ├── MessageError                a mail that cannot be built from what was given
     └── SMTPFailure                 a mail server, or the way to it (:mod:`smtp_admin.smtp.failure`)
 

@@ -12,6 +12,7 @@ from smtp_admin import web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli import commands
 from smtp_admin.config import read_config
+from smtp_admin.connection import lookup_views
 from smtp_admin.connection import views as connection_views
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery import actions, adoption, doorbell
@@ -173,6 +174,7 @@ def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     settings_views.add_to(blueprint)
     connection_views.add_to(blueprint)
+    lookup_views.add_to(blueprint)
     mail_views.add_to(blueprint)
     history_views.add_to(blueprint)
     explain_views.add_to(blueprint)

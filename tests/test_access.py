@@ -16,8 +16,10 @@ from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.settings.models import WorkerTest
+from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.opening import Destination
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 
 JSON = {"Accept": "application/json"}
@@ -64,6 +66,12 @@ TABLE: dict[tuple[str, str], Statuses] = {
     # No worker runs here: its part of the answer is still to come.
     ("POST", f"{PREFIX}/system/test-connection/worker"): with_(202, PLATFORM),
     ("GET", f"{PREFIX}/system/test-connection/<public_id>"): with_(202, PLATFORM),
+    ("POST", f"{PREFIX}/system/discover"): PLATFORM,
+    ("GET", f"{PREFIX}/system/deliverability"): PLATFORM,
+    ("POST", f"{PREFIX}/system/deliverability"): PLATFORM,
+    ("POST", f"{PARTNER}/discover"): ACMES,
+    ("GET", f"{PARTNER}/deliverability"): ACMES,
+    ("POST", f"{PARTNER}/deliverability"): ACMES,
     ("GET", PARTNER): ACMES,
     ("POST", PARTNER): with_(303, ACMES),
     ("POST", f"{PARTNER}/test-connection"): ACMES,
@@ -172,14 +180,18 @@ class Scene:
             "port": self.server.port,
             "security": "none",
             "from_email": "noreply@acme.example",
+            "address": "mia@acme.example",
             "revision": revision,
         }
 
 
 @pytest.fixture
-def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Scene:
-    """The app that is asked."""
-    return Scene(new_app(), server)
+def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Iterator[Scene]:
+    """The app that is asked; its name server knows no domain."""
+    site = new_app()
+    with DNSServer() as dns:
+        site.installation.parts["names"] = NameService((dns.address,))
+        yield Scene(site, server)
 
 
 def routes(site: HostApp) -> set[tuple[str, str]]:

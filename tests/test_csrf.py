@@ -8,7 +8,9 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
+from smtp_admin.smtp.nameserver import NameService
 from tests.app import ADMIN, HostApp
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 from tests.test_access import HTML, JSON, PREFIX, Dump, dump, routes
 
@@ -24,8 +26,13 @@ POSTS: dict[str, tuple[int, int]] = {
     # Past the check there is nothing yet to go back to.
     f"{PREFIX}/system/rollback": (404, 404),
     f"{PREFIX}/partners/<partner_id>/rollback": (404, 404),
+    f"{PREFIX}/system/discover": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/discover": (200, 200),
     f"{PREFIX}/system": (303, 303),
     f"{PREFIX}/partners/<partner_id>": (303, 303),
+    # Only what is saved can be checked.
+    f"{PREFIX}/system/deliverability": (200, 200),
+    f"{PREFIX}/partners/<partner_id>/deliverability": (200, 200),
 }
 
 
@@ -49,6 +56,7 @@ class Site:
             "port": str(self.server.port),
             "security": "none",
             "from_email": "noreply@acme.example",
+            "address": "mia@acme.example",
             "revision": "0",
             "number": "1",
         }
@@ -76,7 +84,8 @@ def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Ite
     made = new_app()
     if request.param != "alone":
         CSRFProtect(made.app)
-    with ScriptedServer() as server:
+    with ScriptedServer() as server, DNSServer() as dns:
+        made.installation.parts["names"] = NameService((dns.address,))
         yield Site(made, server)
 
 

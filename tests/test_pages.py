@@ -3,14 +3,15 @@
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
 from smtp_admin import schema
+from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, HostApp, TestHost
+from tests.servers.dns import DNSServer
 from tests.servers.scripted import Reply, ScriptedServer
 
 HTML = {"Accept": "text/html"}
@@ -27,10 +28,18 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def site(new_app: Callable[..., HostApp]) -> HostApp:
+def names() -> Iterator[NameService]:
+    """A name server that knows no domain."""
+    with DNSServer() as dns:
+        yield NameService((dns.address,))
+
+
+@pytest.fixture
+def site(new_app: Callable[..., HostApp], names: NameService) -> HostApp:
     """A host app without any settings, signed in as the platform's admin."""
     made = new_app()
     made.actor = ADMIN
+    made.installation.parts["names"] = names
     return made
 
 
@@ -113,6 +122,13 @@ PAGES: dict[str, Callable[[HostApp, ScriptedServer], TestResponse]] = {
     "mail queued": lambda site, _: post(
         site, "/partners/acme/test-email", {"to": "you@else.example"}, follow_redirects=True
     ),
+    "preset": lambda site, _: get(site, "/partners/acme?preset=ses:eu-west-1"),
+    "limit": lambda site, _: get(site, "/partners/acme?preset=gmail&limit=gmail:1"),
+    "not found out": lambda site, _: post(site, "/partners/acme/discover", {"address": "a@b.test"}),
+    "no address": lambda site, _: post(site, "/partners/acme/discover", {"address": "mia"}),
+    "deliverability": lambda site, _: get(site, "/partners/acme/deliverability"),
+    "nothing to check": lambda site, _: get(site, "/partners/globex/deliverability"),
+    "checked again": lambda site, _: post(site, "/partners/acme/deliverability", {}),
     "not found": lambda site, _: get(site, "/partners/nobody"),
     "no such file": lambda site, _: get(site, "/static/nothing.css"),
 }
@@ -132,9 +148,10 @@ def test_structure(site: HostApp, server: ScriptedServer, name: str) -> None:
     assert page.inline == []
     assert page.headings[0] == "h1"
     assert page.headings.count("h1") == 1
-    # The list of providers changes nothing, so that its form is a question.
+    # Choosing a provider or a limit changes nothing, so that its form is a question.
     methods = {one.get("id"): one.get("method") for one in page.forms}
     assert methods.pop(None, "get") == "get"
+    assert methods.pop("limits-form", "get") == "get"
     assert set(methods.values()) <= {"post"}
     assert PASSWORD not in answer.text
     assert answer.headers.get("Cache-Control") == "no-store" or "/static/" in answer.request.path
@@ -157,25 +174,6 @@ def test_empty_tab(site: HostApp) -> None:
     assert "Revision" not in page
     assert re.search(r'<input[^>]*name="port"[^>]*value="587"', page)
     assert re.search(r'<option value="tls" selected>', page)
-
-
-BANNER = "No mail goes out from here yet"
-
-
-def test_banner_while_unconfigured(site: HostApp) -> None:
-    assert BANNER in get(site, "/partners/acme").text
-    assert BANNER in get(site, "/system").text
-    with site.app.app_context():
-        site.save_sender("acme")
-    assert BANNER not in get(site, "/partners/acme").text
-    assert BANNER in get(site, "/partners/globex").text
-    with site.app.app_context():
-        site.save_sender("")
-    # Now the system's sender stands in, and the page says so instead.
-    page = get(site, "/partners/globex").text
-    assert BANNER not in page
-    assert "Using the system&#39;s sender" in page
-    assert BANNER not in get(site, "/system").text
 
 
 def test_notice_is_shown_once(site: HostApp, server: ScriptedServer) -> None:
@@ -241,6 +239,16 @@ def test_failed_test_shows_where_and_what_to_do(site: HostApp, server: ScriptedS
     assert "<b>no</b>" not in answer.text
     assert "What to do:" in answer.text
     assert 'value="Kept"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["", "/test-connection", "/test-email"])
+def test_a_login_that_cannot_be_right_is_marked_at_its_field(site: HostApp, path: str) -> None:
+    data = form(host="smtp.sendgrid.net", security="tls", username="sam@acme.example")
+    answer = post(site, f"/partners/acme{path}", data)
+    assert answer.status_code == 400
+    (field,) = re.findall(r'<input[^>]*id="username"[^>]*>', answer.text)
+    assert 'aria-invalid="true"' in field
+    assert re.search(r'id="username-error">[^<]*exactly the word apikey', answer.text)
 
 
 def test_impossible_test_says_that_nothing_was_dialled(
@@ -347,64 +355,3 @@ def test_bad_json_is_an_envelope(site: HostApp, path: str, body: str) -> None:
     assert answer.json
     assert answer.json["ok"] is False
     assert answer.json["error"]["code"] in {"invalid_input", "missing_host"}
-
-
-def test_default_layout(site: HostApp) -> None:
-    page = get(site, "/").text
-    assert "<title>Mail – Northwind</title>" in page
-    assert page.count("<main>") == 1
-    assert f'href="{PREFIX}/static/css/smtp-admin.css"' in page
-
-
-LAYOUT = """<!doctype html><html lang="en"><head>
-<title>{% block title %}{% endblock %} at Host</title>
-{% block head %}<meta name="host-head">{% endblock %}</head>
-<body class="host"><header>HOST</header>{% block content %}{% endblock %}
-{% block scripts %}<script src="/host.js"></script>{% endblock %}</body></html>"""
-
-
-def test_host_layout(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
-    (tmp_path / "host").mkdir()
-    (tmp_path / "host" / "layout.html").write_text(LAYOUT)
-    site = new_app(LAYOUT="host/layout.html")
-    site.app.template_folder = str(tmp_path)
-    site.actor = ADMIN
-    for path, title in (("/", "Mail"), ("/partners/acme", "Acme GmbH"), ("/partners/x", "Not f")):
-        page = get(site, path).text
-        assert f"<title>{title}" in page
-        for words in ("HOST", 'name="host-head"', "/host.js", "css/smtp-admin.css", "js/tab.js"):
-            assert words in page
-        assert page.count("<body") == 1
-        assert "Northwind</title>" not in page
-
-
-def test_host_overrides_a_template(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
-    (tmp_path / "smtp_admin").mkdir()
-    (tmp_path / "smtp_admin" / "partners.html").write_text(
-        '{% extends "smtp_admin/page.html" %}'
-        "{% block page %}OURS {{ partners|length }}{% endblock %}"
-    )
-    site = new_app()
-    site.app.template_folder = str(tmp_path)
-    site.actor = ADMIN
-    assert "OURS 3" in get(site, "/partners").text
-    assert "OURS" not in get(site, "/").text
-
-
-def test_other_prefix(new_app: Callable[..., HostApp]) -> None:
-    site = new_app(URL_PREFIX="/deep/mail")
-    site.actor = ADMIN
-    page = site.client.get("/deep/mail/partners/acme", headers=HTML).text
-    assert 'action="/deep/mail/partners/acme"' in page
-    assert "/smtp-admin/" not in page
-
-
-def test_a_missing_layout_is_named_and_pages_work(
-    new_app: Callable[..., HostApp], caplog: pytest.LogCaptureFixture
-) -> None:
-    site = new_app(LAYOUT="host/layuot.html")
-    site.actor = ADMIN
-    answer = site.client.get(f"{PREFIX}/partners/acme", headers=HTML)
-    assert answer.status_code == 200
-    assert 'name="host"' in answer.text
-    assert "SMTP_ADMIN_LAYOUT is 'host/layuot.html'" in caplog.text

@@ -7,9 +7,11 @@ from typing import Any
 import click
 
 from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.connection.explanation import Explanation, explain_delivery
 from smtp_admin.database import session
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.states import STATES
+from smtp_admin.settings.sender import load_sender_by_id
 
 
 @commands.group("mail", help="Look at queued and sent mail, and act on it.")
@@ -55,7 +57,27 @@ def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-@mail.command(help="Show one mail with its attempts.\n\nExample: flask smtp-admin mail show ID")
+def _explained(one: actions.Listed) -> Explanation | None:
+    sender = load_sender_by_id(session(), one.sender_id)
+    return explain_delivery(
+        one.state,
+        one.last_code,
+        uncertains=one.uncertains,
+        error=one.last_error,
+        reply=one.last_reply,
+        values=sender.values if sender else None,
+    )
+
+
+def _causes(one: actions.Listed) -> list[dict[str, str]]:
+    explained = _explained(one)
+    return explained.as_json() if explained else []
+
+
+@mail.command(
+    help="Show one mail with its attempts and, where it failed, the likely causes.\n\n"
+    "Example: flask smtp-admin mail show ID"
+)
 @click.argument("public_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def show(public_id: str, as_json: bool) -> None:
@@ -64,7 +86,8 @@ def show(public_id: str, as_json: bool) -> None:
     if as_json:
         show_json([
             _as_dict(one) | {"tries": [{"at": a.at, "verdict": a.verdict, "error": a.error,
-                                      "reply": a.reply} for a in attempts]}
+                                      "reply": a.reply} for a in attempts],
+                            "causes": _causes(one)}
             for one, attempts in found
         ])  # fmt: skip
         return
@@ -78,6 +101,13 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
         if one.finished_at is not None and not attempts:
             click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
+        explained = _explained(one)
+        if explained is None:
+            continue
+        for number, cause in enumerate(explained.causes):
+            click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
+        for note in explained.notes:
+            click.echo(f"  Mind: {note}")
 
 
 @mail.command(help="Queue dead letters once more.\n\nExample: flask smtp-admin mail retry ID ID")

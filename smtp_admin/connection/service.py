@@ -21,6 +21,8 @@ from smtp_admin.smtp.opening import Dialler, StepResult
 
 log = logging.getLogger("smtp_admin.connection")
 
+#: What makes this platform dial as a person asks, and shares the limit on connection tests.
+DIALLED = ("connection.tested", "settings.searched")
 #: Told each step of a test as it ends.
 Watch = Callable[[StepResult], None]
 
@@ -88,7 +90,7 @@ def prepare(
     request = read_request(given, sender, here.keyring)
     to = request.destination
     for place in places:
-        check_rate(session, actor, "connection.tested", here.config.test_limit)
+        check_rate(session, actor, DIALLED, here.config.test_limit)
         by = " by a worker" if place == "worker" else ""
         detail = f"{to.host}:{to.port} {to.security}{by}"
         record(session, actor, partner_id, "connection.tested", detail)

@@ -96,6 +96,15 @@ NETWORK = (
         sure=True,
     ),
     Row(
+        "name_service_away",
+        "The name service of this platform, or that of the domain, did not answer. Whether there "
+        "is such a server is not known.",
+        "Try again in a minute. If it goes on, the platform's operator must look at its DNS.",
+        codes="dns_failed",
+        message=r"looked up just now",
+        sure=True,
+    ),
+    Row(
         "ses_region",
         "Amazon SES has no mail server for the region in this name.",
         "Use email-smtp.REGION.amazonaws.com with the region in which the domain is verified.",

@@ -64,7 +64,7 @@ def follow_partner_connection(partner_id: str, public_id: str) -> ResponseReturn
 def _test(partner_id: str) -> ResponseReturnValue:
     as_json = web.wants_json()
     try:
-        result = test_connection(session(), partner_id, _given(), web.signed_in())
+        result = test_connection(session(), partner_id, given(), web.signed_in())
     except RequestError as error:
         return _refuse(partner_id, error)
     status = 200 if result.ok else 400
@@ -75,7 +75,7 @@ def _test(partner_id: str) -> ResponseReturnValue:
 
 def _test_from_both(partner_id: str) -> ResponseReturnValue:
     try:
-        both = from_both_places(session(), partner_id, _given(), web.signed_in())
+        both = from_both_places(session(), partner_id, given(), web.signed_in())
     except RequestError as error:
         return _refuse(partner_id, error)
     follow = _follow_url(partner_id, both)
@@ -164,7 +164,8 @@ def as_dict(result: TestResult) -> dict[str, Any]:
     )
 
 
-def _given() -> dict[str, Any]:
+def given() -> dict[str, Any]:
+    """What a test or search is to be done with, as a form or as JSON."""
     if not request.is_json:
         given: dict[str, Any] = request.form.to_dict()
         # The page's form has a box, and a box that is not ticked sends nothing.

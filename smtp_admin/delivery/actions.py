@@ -35,6 +35,9 @@ class Listed:
     last_error: str
     last_reply: str
     fallback_reason: str
+    last_code: str
+    uncertains: int
+    sender_id: int
 
 
 def list_mail(
@@ -160,6 +163,9 @@ def _listed() -> Any:
         Delivery.last_error,
         Delivery.last_reply,
         Delivery.fallback_reason,
+        Delivery.last_code,
+        Delivery.uncertains,
+        Delivery.sender_id,
     ).join(Message, Message.id == Delivery.message_id)
 
 

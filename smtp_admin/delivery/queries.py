@@ -80,6 +80,9 @@ class Followed:
     state: str
     error: str
     reply: str
+    code: str
+    uncertains: int
+    sender_id: int
 
 
 def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:
@@ -94,6 +97,9 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
             Delivery.state,
             Delivery.last_error,
             Delivery.last_reply,
+            Delivery.last_code,
+            Delivery.uncertains,
+            Delivery.sender_id,
         )
         .join(Delivery, Delivery.message_id == Message.id)
         .where(Message.public_id == public_id, Message.partner_id == partner_id)

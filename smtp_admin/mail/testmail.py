@@ -39,6 +39,25 @@ class Sent:
     reply: str = ""
 
 
+class TestMailRefused(InvalidInput):
+    """A test mail that was tried at once and that the server, or the way to it, did not take.
+
+    Attributes:
+        outcome: what happened, for whoever explains it; ``code`` is one of a connection test.
+        values: the settings it was tried with.
+    """
+
+    __test__ = False  # not one of pytest's
+
+    def __init__(self, outcome: Outcome, values: SenderValues) -> None:
+        words = f" It said: {outcome.reply}" if outcome.reply else ""
+        code = outcome.code if outcome.code in CODES else "server_refused"
+        super().__init__(f"The test mail was not sent. {outcome.reason}{words}", code=code)
+        self.reply = outcome.reply.as_json() if outcome.reply else None
+        self.outcome = outcome
+        self.values = values
+
+
 def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) -> Sent:
     """Queue a test mail from the saved settings of *partner_id*; the caller commits.
 
@@ -79,8 +98,8 @@ def send_test_mail_now(
     """Send a test mail with settings that were not saved, and wait for the server's answer.
 
     Raises:
-        InvalidInput: the address cannot be used, or the server did not take the mail; then the
-            message carries the server's words.
+        InvalidInput: the address cannot be used.
+        TestMailRefused: the server did not take the mail; the message carries its words.
         RateLimited: this person sends too many.
     """
     recipient = _recipient(session, to, actor)
@@ -95,11 +114,7 @@ def send_test_mail_now(
         return Sent(recipient, reply=str(outcome.reply or ""))
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
               outcome.reply or "")  # fmt: skip
-    words = f" It said: {outcome.reply}" if outcome.reply else ""
-    code = outcome.code if outcome.code in CODES else "server_refused"
-    refused = InvalidInput(f"The test mail was not sent. {outcome.reason}{words}", code=code)
-    refused.reply = outcome.reply.as_json() if outcome.reply else None
-    raise refused
+    raise TestMailRefused(outcome, values)
 
 
 def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:
@@ -127,7 +142,8 @@ def _deliver(config: Config, values: SenderValues, password: str, mail: Outgoing
 
 def _recipient(session: Session, to: str, actor: Actor) -> str:
     try:
-        recipient = clean_address(to or actor.email)
+        # Where no script runs, Enter in the field of the page leaves a line break behind.
+        recipient = clean_address(to.strip() or actor.email)
     except ValueError as error:
         raise InvalidInput(fields={"to": [str(error)]}) from error
     config = installation().config

@@ -8,11 +8,17 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
+from smtp_admin.connection.explanation import Explanation, explain_followed, explain_refusal
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.installation import installation
-from smtp_admin.mail.testmail import Sent, queue_test_mail, send_test_mail_now
+from smtp_admin.mail.testmail import (
+    Sent,
+    TestMailRefused,
+    queue_test_mail,
+    send_test_mail_now,
+)
 from smtp_admin.settings.forms import SenderForm
 from smtp_admin.settings.guidance import usable_password
 from smtp_admin.settings.sender import load_sender
@@ -57,9 +63,12 @@ def _send(partner_id: str) -> ResponseReturnValue:
         sent = _send_as_asked(partner_id)
     except RequestError as error:
         session().rollback()
+        explained = _explained(error)
         if as_json:
             raise
-        return show_tab(partner_id, status=error.status, mail_error=error)
+        return show_tab(
+            partner_id, status=error.status, mail_error=error, mail_explanation=explained
+        )
     if as_json:
         body = {
             "ok": True,
@@ -73,6 +82,16 @@ def _send(partner_id: str) -> ResponseReturnValue:
     if sent.public_id:
         return redirect(tab_url(partner_id, mail=sent.public_id) + "#test-mail", code=303)
     return show_tab(partner_id, sent=sent)
+
+
+def _explained(error: RequestError) -> Explanation | None:
+    """Why a test mail was refused, with the first cause as the error's hint; else ``None``."""
+    if not isinstance(error, TestMailRefused):
+        return None
+    tried = error.outcome
+    explained = explain_refusal(tried.code, tried.reason, tried.reply, error.values)
+    error.hint = explained.hint
+    return explained
 
 
 def _send_as_asked(partner_id: str) -> Sent:
@@ -105,6 +124,7 @@ def _follow(partner_id: str, public_id: str) -> ResponseReturnValue:
         raise NotFound
     if not web.wants_json():
         return redirect(tab_url(partner_id, mail=public_id) + "#test-mail", code=303)
+    explained = explain_followed(session(), found)
     return web.answer_json(
         {
             "ok": True,
@@ -113,6 +133,7 @@ def _follow(partner_id: str, public_id: str) -> ResponseReturnValue:
             "status": found.state,
             "message": found.error,
             "reply": found.reply,
+            "hint": explained.hint if explained else "",
         }
     )
 

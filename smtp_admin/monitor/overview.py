@@ -8,9 +8,12 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
+from smtp_admin.connection.explanation import Explanation, explain_pause
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.queries import Summary, summary
 from smtp_admin.installation import installation
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.settings.sender import ResolvedSender, password_trouble, sender_for_mail
 
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
@@ -34,6 +37,11 @@ class Card:
     through: ResolvedSender | None
 
     @property
+    def explanation(self) -> Explanation | None:
+        """Why it is paused, and what to do about it."""
+        return explain_pause(self.sender) if self.health == "paused" else None
+
+    @property
     def bars(self) -> list[tuple[float, float]]:
         """The last 24 hours, scaled to the busiest of them."""
         most = max((sent + failed for sent, failed in self.numbers.hourly), default=0) or 1
@@ -45,10 +53,18 @@ class Card:
         return self.sender.values.max_per_hour
 
     @property
+    def again_in_minutes(self) -> int | None:
+        """When a paused sender is tried again."""
+        until = self.sender.paused_until
+        if self.health != "paused" or until is None:
+            return None
+        return max(0, int((until - now()).total_seconds() // 60))
+
+    @property
     def drains_in_minutes(self) -> int | None:
-        """When the queue will be empty at the rate of the limit, or ``None`` without one."""
+        """When the queue will be empty at the rate of the limit; ``None`` if nobody can say."""
         limit = self.max_per_hour
-        if not limit or not self.numbers.pending:
+        if not limit or not self.numbers.pending or self.health == "paused":
             return None
         left = max(0, limit - self.numbers.sent_this_hour)
         over = max(0, self.numbers.pending - left)
@@ -89,6 +105,15 @@ def status_json(session: Session, partner_id: str | None) -> dict[str, Any]:
         "paused": is_paused(sender),
         "oldest_pending_seconds": numbers.oldest_pending_seconds,
     }
+
+
+def blocked_kinds() -> tuple[str, ...]:
+    """What people miss while no sender is configured: the kinds of mail, the urgent ones first.
+
+    Test mails are left out: they can be sent with settings that are not saved.
+    """
+    kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
+    return tuple(one.label for one in kinds if one.name != "test")
 
 
 def is_paused(sender: ResolvedSender) -> bool:

@@ -13,6 +13,7 @@ from smtp_admin.settings.values import (
     clean_from_email,
     clean_from_name,
     clean_limit,
+    clean_password,
     clean_port,
     clean_username,
 )
@@ -43,7 +44,7 @@ VARIABLES: dict[str, tuple[tuple[str, Callable[[str], Any]], ...]] = {
     "host": (("SMTP_HOST", clean_host),),
     "port": (("SMTP_PORT", clean_port),),
     "username": (("SMTP_USERNAME", clean_username), ("SMTP_USER", clean_username)),
-    "password": (("SMTP_PASSWORD", str), ("SMTP_PASS", str)),
+    "password": (("SMTP_PASSWORD", clean_password), ("SMTP_PASS", clean_password)),
     "from_email": (("SMTP_FROM_EMAIL", clean_from_email), ("SMTP_FROM", clean_from_email)),
     "from_name": (("SMTP_FROM_NAME", clean_from_name),),
     "security": (("SMTP_SECURITY", _security), ("SMTP_SECURE", _secure)),

@@ -1,5 +1,6 @@
 """Save a sender's settings as its next revision."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -164,8 +165,8 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
     )
 
 
-def check_rate(session: Session, actor: Actor, action: str, rate: Rate) -> None:
-    """Return if *actor* may do *action* once more.
+def check_rate(session: Session, actor: Actor, action: str | Sequence[str], rate: Rate) -> None:
+    """Return if *actor* may do *action*, or one of several that share a limit, once more.
 
     Counted from the audit log, by the database's clock, so that several web processes share one
     count.
@@ -175,7 +176,8 @@ def check_rate(session: Session, actor: Actor, action: str, rate: Rate) -> None:
     """
     moment = database_now(session)
     since = moment - timedelta(seconds=rate.seconds)
-    mine = (Audit.actor_id == actor.id, Audit.action == action, Audit.at > since)
+    actions = [action] if isinstance(action, str) else action
+    mine = (Audit.actor_id == actor.id, Audit.action.in_(actions), Audit.at > since)
     if (session.scalar(select(func.count()).where(*mine)) or 0) < rate.count:
         return
     oldest = session.scalar(

@@ -8,12 +8,14 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.clock import now
+from smtp_admin.connection.discovery import Discovery
+from smtp_admin.connection.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.errors import Conflict, RequestError, SecretError
 from smtp_admin.host import Partner
 from smtp_admin.installation import installation
-from smtp_admin.monitor.overview import Card, card
+from smtp_admin.monitor.overview import Card, blocked_kinds, card
 from smtp_admin.settings.forms import SenderForm
 from smtp_admin.settings.guidance import guide, usable_password
 from smtp_admin.settings.queries import senders_of
@@ -41,7 +43,7 @@ def overview() -> ResponseReturnValue:
         (one.partner, card(session(), one.sender))
         for one in senders_of(session(), web.visible_partners())
     ]
-    return render_template("smtp_admin/overview.html", shown=shown)
+    return render_template("smtp_admin/overview.html", shown=shown, blocked=blocked_kinds())
 
 
 @guarded(Action.LIST_PARTNERS)
@@ -51,7 +53,12 @@ def partners() -> ResponseReturnValue:
         (one.partner, card(session(), one.sender))
         for one in senders_of(session(), web.visible_partners())
     ]
-    return render_template("smtp_admin/partners.html", partners=found)
+    return render_template(
+        "smtp_admin/partners.html",
+        partners=found,
+        system=card(session(), load_sender(session(), SYSTEM)),
+        blocked=blocked_kinds(),
+    )
 
 
 @guarded(Action.EDIT_SYSTEM_SENDER)
@@ -109,16 +116,21 @@ def show_tab(
     test: Any = None,
     test_error: RequestError | None = None,
     mail_error: RequestError | None = None,
+    mail_explanation: Explanation | None = None,
     sent: Any = None,
     both: Any = None,
     look_again: str = "",
+    found: Discovery | None = None,
+    find_error: RequestError | None = None,
 ) -> ResponseReturnValue:
     """The tab, with what was entered if something was, and what came of it.
 
     Args:
         test: the result of a connection test, to be shown beside the form.
+        mail_explanation: why a test mail was refused that was tried with what was entered.
         sent: a test mail that went out with what was entered.
         both: a connection test from here and from a worker, to be seen again at *look_again*.
+        found: what a search for settings found; the best of it is filled in.
     """
     sender = load_sender(session(), partner_id)
     answers = (error, test, test_error, mail_error, sent, both)
@@ -127,10 +139,6 @@ def show_tab(
         form = SenderForm(request.form if entered else None)
         if not entered:
             form.fill(sender)
-    complaints = getattr(error or test_error or mail_error, "fields", {})
-    for name, texts in complaints.items():
-        if name in form and not form[name].errors:
-            form[name].errors = list(texts)
     saved_now: dict[str, str] = {}
     if isinstance(error, Conflict):
         saved_now = form.differences(sender)
@@ -142,11 +150,20 @@ def show_tab(
         sender,
         _on_screen(form, sender) if entered else sender.values,
         chosen="" if entered else request.args.get("preset", "")[:60],
+        limit="" if entered else request.args.get("limit", "")[:60],
+        found=_suggested(found),
         site_domain=of.site_domain if of else "",
     )
+    # After that, because whoever reads the form validates it, which forgets them.
+    complaints = getattr(error or test_error or mail_error, "fields", {})
+    for name, texts in complaints.items():
+        if name in form and not form[name].errors:
+            form[name].errors = list(texts)
     followed = None
     if mail := request.args.get("mail"):
         followed = follow(session(), mail[:32], partner_id)
+    if followed is not None:
+        mail_explanation = explain_followed(session(), followed)
     page = render_template(
         "smtp_admin/tab.html",
         partner_id=partner_id,
@@ -155,10 +172,17 @@ def show_tab(
         sender=sender,
         form=form,
         card=card(session(), sender),
+        blocked=blocked_kinds(),
         error=error,
         test=test,
         test_error=test_error,
+        test_notes=_notes_on(test),
         mail_error=mail_error,
+        mail_explanation=mail_explanation,
+        found=found,
+        find_error=find_error,
+        address=request.form.get("address") or sender.values.from_email,
+        preset=guidance.chosen,
         followed=followed,
         sent=sent,
         both=both,
@@ -181,6 +205,21 @@ def _on_screen(form: SenderForm, sender: ResolvedSender) -> SenderValues:
         return sender.values
 
 
+def _suggested(found: Discovery | None) -> dict[str, str] | None:
+    """The best settings that were found, as fields of the form."""
+    if found is None or found.best is None:
+        return None
+    best = {name: str(value) for name, value in found.best.as_json().items()}
+    return best | {"address": found.address}
+
+
+def _notes_on(test: Any) -> tuple[str, ...]:
+    """What the provider has announced that explains the failure of a test."""
+    if test is None or test.failure is None or test.failure.reply is None:
+        return ()
+    return provider_notes(test.request.destination.host, str(test.failure.reply))
+
+
 def _own_address() -> str:
     actor = web.current_actor()
     return actor.email if actor else ""
@@ -191,7 +230,7 @@ def _age(sender: ResolvedSender) -> int | None:
 
 
 def sender_urls(partner_id: str) -> dict[str, str]:
-    """Where the pages of one sender are."""
+    """Where the pages and buttons of one sender are."""
     if partner_id == SYSTEM:
         return {
             "save": url_for(".system"),
@@ -201,6 +240,8 @@ def sender_urls(partner_id: str) -> dict[str, str]:
             "history": url_for(".system_history"),
             "rollback": url_for(".system_rollback"),
             "explain": url_for(".explain_system"),
+            "discover": url_for(".discover_system"),
+            "deliverability": url_for(".deliverability_of_system"),
         }
     return {
         "save": url_for(".partner", partner_id=partner_id),
@@ -210,4 +251,6 @@ def sender_urls(partner_id: str) -> dict[str, str]:
         "history": url_for(".partner_history", partner_id=partner_id),
         "rollback": url_for(".partner_rollback", partner_id=partner_id),
         "explain": url_for(".explain_partner", partner_id=partner_id),
+        "discover": url_for(".discover_partner", partner_id=partner_id),
+        "deliverability": url_for(".deliverability_of_partner", partner_id=partner_id),
     }

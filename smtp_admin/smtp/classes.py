@@ -82,7 +82,9 @@ _SENDER_WORDS = re.compile(
     r"|sending (?:is )?paused|not authori[sz]ed to perform .?ses:|sendasdenied"
     r"|permissions? to send as|send as this sender|sandbox subdomains?|domain (?:is )?not verified"
     r"|requires all senders to authenticate|storedrv\.submission"
-    r"|bad outbound sender",
+    r"|bad outbound sender"
+    # Postfix says this at RCPT, where it looks like the recipient's fault.
+    r"|sender address rejected: not (?:owned by|logged in)",
     re.IGNORECASE,
 )
 _CLOSING = 421

@@ -204,6 +204,15 @@ def _dns_failed(host: str) -> SMTPFailure:
     )
 
 
+def _not_now(host: str) -> SMTPFailure:
+    return SMTPFailure(
+        "dns_failed",
+        "dns",
+        f"The name {host} could not be looked up just now.",
+        hint="The name service of this platform, or of the domain, is away. Try again in a minute.",
+    )
+
+
 def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list[str]:
     # No socket timeout covers the system's resolver, so it runs in a thread that may be left.
     answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
@@ -224,6 +233,8 @@ def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list
             f"The name {host} could not be looked up in time.",
             hint="The name service did not answer. Try again in a minute.",
         ) from None
+    if isinstance(found, socket.gaierror) and found.errno == socket.EAI_AGAIN:
+        raise _not_now(host) from found  # nobody knows yet whether there is such a server
     if isinstance(found, Exception):
         raise _dns_failed(host) from found
     return found

@@ -86,4 +86,61 @@ document.addEventListener("keydown", (event) => {
   event.target.closest("#test-mail")?.querySelector("button")?.click();
 });
 
+// A documented limit goes straight into its fields, so that nothing typed is lost.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button[data-smtp-admin-fill]");
+  if (!button) return;
+  event.preventDefault();
+  const more = document.getElementById("more");
+  if (more) more.open = true;
+  let first = null;
+  for (const [name, value] of Object.entries(JSON.parse(button.dataset.smtpAdminFill))) {
+    const field = document.getElementById(name);
+    if (!field || field.disabled) continue;
+    field.value = value;
+    first ??= field;
+  }
+  first?.focus();
+});
+
+// Records are copied with a button where the browser lets a page do that.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("button[data-smtp-admin-copy]")) button.hidden = false;
+}
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("button[data-smtp-admin-copy]");
+  const source = button && document.getElementById(button.dataset.smtpAdminCopy);
+  if (!source) return;
+  const words = button.innerHTML;
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch {
+    window.getSelection()?.selectAllChildren(source); // ready for the person's own Ctrl+C
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.innerHTML = words; }, 2000);
+});
+
+// A form that takes its time says so until the next page comes.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter ?? event.target.querySelector("button");
+  if (!button?.dataset.busy || button.dataset.smtpAdminReplace) return;
+  if (button.getAttribute("aria-busy") === "true") {
+    event.preventDefault();
+    return;
+  }
+  button.dataset.words = button.textContent;
+  button.setAttribute("aria-busy", "true");
+  button.textContent = button.dataset.busy;
+});
+// Going back may bring the old page as it was.
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button[data-words]")) {
+    button.textContent = button.dataset.words;
+    button.removeAttribute("aria-busy");
+    delete button.dataset.words;
+  }
+});
+
 for (const part of ["test-mail", "connection-test"]) follow(part, window.location.href);

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from smtp_admin.smtp.nameserver import NameService
 from tests.servers.certificates import CertificateFactory
 from tests.servers.chromium import browser
+from tests.servers.dns import DNSServer
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
 from tests.servers.skipping import skipped_if_unavailable
@@ -47,9 +49,25 @@ def site(
     tls = certificates.server_context(certificates.valid("localhost"))
     with (
         ScriptedServer(starttls=tls, auth=(LOGIN, MAIL_PASSWORD)) as smtp,
+        DNSServer(records(smtp.port)) as dns,
         running_site(instance, smtp, config) as running,
     ):
+        running.app.extensions["smtp_admin"].parts["names"] = NameService((dns.address,))
         yield running
+
+
+def records(port: int) -> dict[tuple[str, str], list[str]]:
+    """What DNS says: Acme announces that mail server, and publishes some of what receivers want."""
+    return {
+        ("_submission._tcp.acme.example", "SRV"): [f"0 1 {port} localhost."],
+        ("acme.example", "MX"): ["10 mail.acme.example."],
+        ("mail.acme.example", "A"): ["192.0.2.1"],
+        ("acme.example", "TXT"): [
+            f'"v=spf1 ip4:192.0.2.0/24 include:_spf.{"long" * 15}.example -all"'
+        ],
+        (f"_spf.{'long' * 15}.example", "TXT"): ['"v=spf1 ip4:198.51.100.0/24 -all"'],
+        ("_dmarc.acme.example", "TXT"): ['"v=DMARC1; p=none"'],
+    }
 
 
 @pytest.fixture(autouse=True)

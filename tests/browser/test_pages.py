@@ -127,7 +127,8 @@ def tab_empty(page: Page, site: Site) -> None:
 @state("partner")
 def tab_filled(page: Page, site: Site) -> None:
     filled(page, site)
-    page.click("summary")  # with everything that can be opened
+    for summary in page.locator("summary").all():  # with everything that can be opened
+        summary.click()
 
 
 @state(looks=TWO_LOOKS)
@@ -137,6 +138,7 @@ def tab_paused(page: Page, site: Site) -> None:
     site.send("initech")
     site.work()
     at(page, site, "/smtp-admin/partners/initech")
+    page.click("#status summary")
 
 
 @state(looks=TWO_LOOKS)
@@ -171,7 +173,7 @@ def connection_without_host(page: Page, site: Site) -> None:
 @state()
 def field_errors(page: Page, site: Site) -> None:
     filled(page, site)
-    page.click("summary")
+    page.click("#more > summary")
     for field, text in (
         ("host", "http://mail"),
         ("port", "many"),
@@ -228,6 +230,7 @@ def mail_failed(page: Page, site: Site) -> None:
     page.wait_for_selector("text=A worker sends it in a moment.")
     site.work()
     page.wait_for_selector("text=Not sent (dead).")
+    page.wait_for_selector("#test-mail >> text=Most likely:")
 
 
 @state()
@@ -238,6 +241,83 @@ def preset(page: Page, site: Site) -> None:
     page.click("text=Fill in")
     page.wait_for_selector("#preset-steps")
     assert page.input_value("#host") == "smtp.office365.com"
+
+
+@state(looks=TWO_LOOKS)
+def limit_taken(page: Page, site: Site) -> None:
+    """Into its fields at once, without losing what was typed."""
+    site.save("acme", host="smtp.office365.com", port=587)
+    at(page, site, ACME)
+    page.fill("#from_name", "Typed")
+    page.click("#more > summary")
+    page.click("text=Use it")
+    assert page.input_value("#max_per_hour") == "1800"
+    assert page.input_value("#max_connections") == "3"
+    assert page.input_value("#from_name") == "Typed"
+    assert page.evaluate("document.activeElement.id") == "max_connections"
+
+
+@state()
+def found(page: Page, site: Site) -> None:
+    """Settings from an address alone."""
+    at(page, site, "/smtp-admin/partners/globex")
+    page.fill("#address", "robot@acme.example")
+    page.click("text=Find settings")
+    page.wait_for_selector("#find [role=status]")
+    page.click("text=What was looked at")
+    assert page.input_value("#host") == "localhost"
+    assert page.input_value("#username") == "robot@acme.example"
+
+
+@state()
+def found_nothing(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex")
+    page.fill("#address", f"robot@{LONG[:60]}.example")
+    page.press("#address", "Enter")
+    page.wait_for_selector("#find >> text=No mail server was found")
+
+
+@state(looks=TWO_LOOKS)
+def found_no_address(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex")
+    page.fill("#address", "robot")
+    page.press("#address", "Enter")
+    page.wait_for_selector("#address-error")
+
+
+@state("partner")
+def deliverability(page: Page, site: Site) -> None:
+    site.save("acme", host="smtp.gmail.com", port=587, from_email=f"{LONG[:60]}@acme.example")
+    at(page, site, f"{ACME}/deliverability")
+    page.wait_for_selector("text=Records to publish")
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.wait_for_selector("text=include:_spf.google.com")
+
+
+@state(looks=TWO_LOOKS)
+def deliverability_checked_again(page: Page, site: Site) -> None:
+    site.save("acme")
+    at(page, site, f"{ACME}/deliverability")
+    page.click("text=Check again")
+    page.wait_for_url(f"{site.url}{ACME}/deliverability#dns")
+    page.wait_for_selector("text=just now")
+
+
+@state(looks=TWO_LOOKS)
+def deliverability_of_nothing(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex/deliverability")
+    page.wait_for_selector("text=Nothing to check yet")
+
+
+@state(looks=TWO_LOOKS)
+def mail_not_saved_refused(page: Page, site: Site) -> None:
+    """Tried at once, refused, and why."""
+    filled(page, site)
+    site.smtp.behave("mail", Reply("553 5.7.1 Sender address rejected: not owned by user acme"))
+    page.fill("#from_name", "Not saved")
+    page.click(SEND)
+    page.wait_for_selector("#test-mail >> text=Most likely:")
 
 
 @state(looks=TWO_LOOKS)

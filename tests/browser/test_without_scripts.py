@@ -117,3 +117,55 @@ def test_refused_test_mail_shows_the_servers_words(tab: Page, site: Site) -> Non
     tab.click("text=Look again")
     assert shown(tab, "Not sent")
     assert shown(tab, "No such person")
+
+
+def test_enter_in_the_test_mails_address_does_no_harm(tab: Page) -> None:
+    """The field belongs to a form whose first button is Save; nobody means that here."""
+    revision = tab.input_value("#revision")
+    before = tab.url
+    tab.fill("#to", "person@customer.example")
+    tab.press("#to", "Enter")
+    tab.wait_for_timeout(300)
+    assert tab.url == before
+    assert tab.input_value("#to").strip() == "person@customer.example"
+    tab.click(SEND)
+    assert shown(tab, "Queued to person@customer.example")
+    assert tab.input_value("#revision") == revision
+
+
+def test_settings_are_found_and_saved(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/smtp-admin/partners/umbrella")
+    revision = int(page.input_value("#revision"))
+    if not page.is_visible("#address"):
+        page.click("#find > summary")
+    page.fill("#address", "acme@acme.example")
+    page.press("#address", "Enter")
+    assert shown(page, "answers, encrypts, proves who it is and offers a login.")
+    assert page.input_value("#port") == str(site.smtp.port)
+    assert page.input_value("#revision") == str(revision)
+    page.fill("#username", LOGIN)
+    page.fill("#password", MAIL_PASSWORD)
+    page.click(SAVE)
+    assert shown(page, f"Saved as revision {revision + 1}.")
+
+
+def test_a_limit_is_taken(page: Page, site: Site) -> None:
+    site.save("acme", host="smtp.office365.com", port=587, username="sam@acme.example")
+    page.goto(f"{site.url}/smtp-admin/partners/acme")
+    page.click("#more > summary")
+    page.click("text=Use it")
+    assert shown(page, "filled in, not saved yet")
+    assert page.input_value("#max_per_hour") == "1800"
+    page.click(SAVE)
+    assert shown(page, "Saved as revision")
+    assert page.input_value("#max_connections") == "3"
+
+
+def test_dns_is_checked_again(page: Page, site: Site) -> None:
+    site.save("acme")
+    page.goto(f"{site.url}/smtp-admin/partners/acme")
+    page.click("text=Deliverability")
+    assert shown(page, "What DNS says about acme.example")
+    page.click("text=Check again")
+    assert shown(page, "just now")
+    assert not page.is_visible("button >> text=Copy"), "a button that only a script could serve"

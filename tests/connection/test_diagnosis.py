@@ -117,6 +117,7 @@ def our_words() -> Iterator[str]:
         yield f"{failure.message} {failure.hint}"
     # As in smtp/client.py; real ones are in test_true_causes.py.
     yield "The server only offers logins that we do not have: XOAUTH2."
+    yield "The name mail.example.com could not be looked up just now."
     yield "Something was slipped into the connection before the encryption began."
 
 
@@ -212,6 +213,8 @@ def test_anything_has_a_few_causes(
         ("connection_refused", {"host": "imap.gmail.com", "port": 587}, "reading_host"),
         ("dns_failed", {"host": "mailserver"}, "short_host"),
         ("dns_failed", {"host": "email-smtp.eu-east-9.amazonaws.com"}, "ses_region"),
+        ("dns_failed", {"message": "The name x.example could not be looked up just now."},
+         "name_service_away"),
         ("tls_not_offered", {"port": 25}, "port_25_plain"),
         ("certificate_error", {"host": "198.51.100.7", "message": "for another name than it."},
          "certificate_address"),

@@ -103,6 +103,7 @@ _PATTERNS = {  # host, login and message, in words
     r"at once on this port": "the server speaks without encryption",
     r"unsupported.protocol|protocol.version|no.protocols|wrong.ssl.version|too.small|too.weak":
         "the technical reason names a version or a key",
+    r"looked up just now": "it could not be looked up just now",
     r"slipped into": "bytes came before the handshake",
     r"has expired": "expired",
     r"not valid yet|not yet valid": "not valid yet",

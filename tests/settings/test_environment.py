@@ -38,6 +38,9 @@ WRONG: dict[str, str] = {
     "SMTP_HOST": "http://x",
     "SMTP_PORT": "many",
     "SMTP_USERNAME": "a\nb",
+    "SMTP_USER": "x" * 321,
+    "SMTP_PASSWORD": "from a file with its line end\n",
+    "SMTP_PASS": "*****",
     "SMTP_FROM_EMAIL": "nobody",
     "SMTP_FROM": "a@b@c",
     "SMTP_FROM_NAME": "x" * 65,
@@ -239,6 +242,8 @@ def test_wrong_value_is_named_and_stops_sending(made: HostApp, name: str) -> Non
     sender = within(made, {f"SETGET_{name}": WRONG[name]}, "SETGET_")
     (problem,) = sender.problems
     assert problem.startswith(f"SETGET_{name}: ")
+    if "PASS" in name:
+        assert WRONG[name].strip() not in problem.replace("asterisks", "")
     page = made.client.get(PAGE, headers=HTML)
     assert page.status_code == 200
     assert f"SETGET_{name}: " in page.text

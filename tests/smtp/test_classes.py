@@ -148,6 +148,11 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
      Verdict.RELEASED, MISCONFIGURED),
     ("dot", "550 5.7.30 Basic authentication is not supported for Client Submission.",
      Verdict.RELEASED, MISCONFIGURED),
+    # Postfix: the address belongs to another login, or wants one
+    ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not owned by user c@b.example",
+     Verdict.RELEASED, MISCONFIGURED),
+    ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not logged in", Verdict.RELEASED,
+     MISCONFIGURED),
     ("dot", "554 5.2.252 SendAsDenied; a@b not allowed to send as c@d", Verdict.RELEASED,
      MISCONFIGURED),
     ("dot", "550 5.1.8 Access denied, bad outbound sender", Verdict.RELEASED, MISCONFIGURED),

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_admin.smtp import opening
+from smtp_admin.smtp.classes import Channel, Verdict, of_opening
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
@@ -230,7 +231,6 @@ def test_address_asks_nobody() -> None:
     "problem",
     [
         socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
-        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
         OSError("anything"),
         UnicodeError("label too long"),
     ],
@@ -242,6 +242,21 @@ def test_name_service_fails(problem: Exception) -> None:
 
     failing_policy = DiallingPolicy(PORTS, resolve=failing)
     fails("dns_failed", "dns", lambda: failing_policy.addresses("a.example", 25, Deadline(1)))
+
+
+def test_name_service_is_away() -> None:
+    """Nobody knows then whether there is such a server, and the mail waits as for any failure."""
+
+    def away(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with pytest.raises(SMTPFailure) as caught:
+        DiallingPolicy(PORTS, resolve=away).addresses("a.example", 25, Deadline(1))
+    assert (caught.value.code, caught.value.step) == ("dns_failed", "dns")
+    assert caught.value.message == "The name a.example could not be looked up just now."
+    assert "no server" not in caught.value.message
+    outcome = of_opening(caught.value)
+    assert (outcome.verdict, outcome.channel) == (Verdict.RELEASED, Channel.DOWN)
 
 
 @pytest.mark.parametrize("answers", [(), ("nonsense", "8.8.8.8.8")])

@@ -1,0 +1,49 @@
+"""Settings tried against a real server, and the first cause that is named for what comes of it."""
+
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+from smtp_admin.connection.diagnosis import of_failure
+from smtp_admin.connection.probe import TestResult, probe
+from smtp_admin.connection.request import TestRequest
+from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.smtp.opening import Destination, Dialler, Security
+
+__all__ = ["FROM", "LOGIN", "PASSWORD", "try_settings"]
+
+LOGIN, PASSWORD = "mia@acme.example", "pässword-canary-4711"
+FROM = "news@acme.example"
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def try_settings(
+    port: int,
+    ca_file: Path | None,
+    *,
+    security: Security = "tls",
+    password: str = PASSWORD,
+    from_email: str = FROM,
+    host: str = "localhost",
+    username: str = LOGIN,
+    seconds: float = 5.0,
+    explained_for: int | None = None,
+) -> tuple[TestResult, str]:
+    """The result, and the key of the first cause; that is empty if there was no failure.
+
+    Args:
+        ca_file: the authority that is trusted beside the system's.
+        explained_for: the port that the server would listen on in the field.
+    """
+    destination = Destination(host, port, security, username)
+    dialler = Dialler(
+        DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), ca_file, "app.example"
+    )
+    request = TestRequest(destination, password if username else "", from_email)
+    result = probe(request, dialler, seconds)
+    if result.failure is None:
+        return result, ""
+    found = of_failure(result.failure, replace(destination, port=explained_for or port), from_email)
+    assert PASSWORD not in f"{found!r} {result.failure} {result.failure.hint}"
+    return result, found.causes[0].key

@@ -1,0 +1,271 @@
+"""A real Postfix whose logins a real Dovecot checks, on ports of the tests' own."""
+
+import grp
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import Unavailable, find_program, free_port, tail
+
+__all__ = ["PostfixWithDovecot"]
+
+HOST = "127.0.0.1"
+START_SECONDS = 30
+START_ATTEMPTS = 3
+DAEMONS = Path("/usr/lib/postfix/sbin")
+INSTALL = "Install postfix and dovecot-core (Debian) to test with a real mail server"
+
+MAIN = """\
+compatibility_level = 3.6
+maillog_file = {base}/postfix.log
+maillog_file_prefixes = /tmp, {base}
+queue_directory = {base}/queue
+data_directory = {base}/data
+myhostname = mail.acme.example
+mydestination =
+mynetworks = 192.0.2.0/24
+inet_protocols = ipv4
+alias_maps =
+local_recipient_maps =
+default_transport = discard
+smtputf8_enable = no
+smtpd_banner = $myhostname ESMTP
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+smtpd_tls_security_level = may
+smtpd_tls_auth_only = yes
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_sender_login_maps = inline:{{ {owners} }}
+smtpd_sender_restrictions = reject_sender_login_mismatch
+smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
+smtpd_client_connection_rate_limit = 0
+smtpd_error_sleep_time = 0
+"""
+# What a Postfix needs to take mail and throw it away; none of them is put into a chroot.
+SERVICES = """\
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
+discard unix - - n - - discard
+error unix - - n - - error
+retry unix - - n - - error
+"""
+DOVECOT = """\
+base_dir = {base}/dovecot
+state_dir = {base}/dovecot-state
+log_path = {base}/dovecot.log
+protocols =
+ssl = no
+listen = 127.0.0.1
+auth_mechanisms = plain login
+auth_failure_delay = 0
+disable_plaintext_auth = no
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {base}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+service auth {{
+  unix_listener {base}/queue/private/auth {{
+    mode = 0660
+    user = postfix
+    group = postfix
+  }}
+}}
+# No waiting after a wrong password: the tests enter many of them.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+class PostfixWithDovecot:
+    """One Postfix with several doors, each on a port of its own, and a Dovecot for the logins.
+
+    Both begin as root and change to users of their own, so they live in a folder that everybody
+    may enter: the tests' own usually is root's alone.
+
+    Args:
+        certificate: certificate and key of the doors that name no other.
+        accounts: login → password.
+        owners: sender address → the login that may use it.
+        doors: name → Postfix settings that differ there from what is usual, as for ``-o``.
+    """
+
+    def __init__(
+        self,
+        *,
+        certificate: tuple[Path, Path],
+        accounts: Mapping[str, str],
+        owners: Mapping[str, str],
+        doors: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._dovecot_program = _check_available()
+        self._base = Path(tempfile.mkdtemp(prefix="smtp_admin-postfix-"))
+        self._base.chmod(0o755)
+        self._certificate, self._key = certificate
+        self._accounts = accounts
+        self._owners = owners
+        self._doors = doors
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.ports: dict[str, int] = {}
+        try:
+            self._lay_out()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What Postfix has logged."""
+        return tail(self._base / "postfix.log", 1000)
+
+    def stop(self) -> None:
+        """End both servers with all that they started; a second call does nothing."""
+        while self._processes:
+            process = self._processes.pop()
+            # A session of its own: the group is this server and its children, nobody else's.
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(5)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    continue
+            process.wait()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def _lay_out(self) -> None:
+        postfix = pwd.getpwnam("postfix")
+        for name in ("config", "data", "queue", "dovecot", "dovecot-state"):
+            (self._base / name).mkdir(mode=0o755)
+        os.chown(self._base / "data", postfix.pw_uid, -1)
+        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
+                     "incoming", "private", "saved", "trace"):  # fmt: skip
+            (self._base / "queue" / name).mkdir(mode=0o700)
+            os.chown(self._base / "queue" / name, postfix.pw_uid, -1)
+        (self._base / "queue/pid").mkdir(mode=0o755)
+        for name, mode in (("public", 0o710), ("maildrop", 0o730)):
+            (self._base / "queue" / name).mkdir()
+            os.chown(self._base / "queue" / name, postfix.pw_uid, grp.getgrnam("postdrop").gr_gid)
+            (self._base / "queue" / name).chmod(mode)
+        owners = ", ".join(f"{{ {address} = {login} }}" for address, login in self._owners.items())
+        (self._base / "config/main.cf").write_text(
+            MAIN.format(
+                base=self._base, certificate=self._certificate, key=self._key, owners=owners
+            )
+        )
+        users = "".join(f"{login}:{{PLAIN}}{word}\n" for login, word in self._accounts.items())
+        (self._base / "users").write_text(users)
+        (self._base / "dovecot.conf").write_text(DOVECOT.format(base=self._base))
+
+    def _start(self) -> None:
+        self._run(self._dovecot_program, "-F", "-c", str(self._base / "dovecot.conf"))
+        for attempt in range(START_ATTEMPTS):
+            self.ports = {name: free_port(HOST) for name in self._doors}
+            (self._base / "config/master.cf").write_text(self._services())
+            postfix = self._run(DAEMONS / "master", "-c", str(self._base / "config"), "-d")
+            if self._is_up(postfix):
+                return
+            self._processes.remove(postfix)  # a port was taken, and it ended
+            if attempt + 1 == START_ATTEMPTS:
+                raise RuntimeError(
+                    f"Postfix did not start.\n{tail(self._base / 'output')}\n{self.log}\n"
+                    f"{tail(self._base / 'dovecot.log')}"
+                )
+
+    def _services(self) -> str:
+        lines = []
+        for name, port in self.ports.items():
+            lines.append(f"{HOST}:{port} inet n - n - - smtpd -o syslog_name=postfix/{name}\n")
+            lines += [f"  -o {{ {key} = {value} }}\n" for key, value in self._doors[name].items()]
+        return "".join(lines) + SERVICES
+
+    def _run(self, program: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+        with (self._base / "output").open("ab") as output:
+            process = subprocess.Popen(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+            )
+        self._processes.append(process)
+        return process
+
+    def _is_up(self, postfix: "subprocess.Popen[bytes]") -> bool:
+        """Wait until every door opens and logins can be checked; no if Postfix ended."""
+        ready = time.monotonic() + START_SECONDS
+        while time.monotonic() < ready:
+            if postfix.poll() is not None:
+                return False
+            if (self._base / "queue/private/auth").exists() and all(
+                map(_opens, self.ports.values())
+            ):
+                return True
+            time.sleep(0.05)
+        postfix.kill()
+        postfix.wait()
+        return False
+
+
+def _opens(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _check_available() -> Path:
+    if os.geteuid() != 0:
+        raise Unavailable(f"{INSTALL}, and run the tests as root: Postfix starts as root only.")
+    dovecot = find_program("dovecot")
+    if dovecot is None or not (DAEMONS / "master").exists():
+        raise Unavailable(f"{INSTALL}.")
+    for user in ("postfix", "dovecot", "dovenull"):
+        try:
+            pwd.getpwnam(user)
+        except KeyError as error:
+            raise Unavailable(f"{INSTALL}: there is no user {user}.") from error
+    return dovecot
