@@ -196,6 +196,12 @@ def test_what_cannot_be_gone_back_to(inside: HostApp, number: str, status: int) 
     assert rows(inside) == before
 
 
+def test_without_a_number_the_history_is_where_to_choose(inside: HostApp) -> None:
+    answer = inside.client.get(f"{PAGE}/rollback", headers=HTML)
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{PAGE}/history")
+    assert inside.client.get(f"{PAGE}/rollback", headers=JSON).status_code == 400
+
+
 def test_another_partners_revision_is_none(inside: HostApp) -> None:
     for port in (25, 26):
         inside.save_sender("acme", port=port)
