@@ -93,6 +93,8 @@ def _compare(partner_id: str) -> ResponseReturnValue:
 
 def _rollback(partner_id: str) -> ResponseReturnValue:
     if request.method != "POST":
+        if "number" not in request.args and not web.wants_json():
+            return redirect(sender_urls(partner_id)["history"])  # where one is chosen
         return _show_plan(partner_id, _number(request.args.get("number", "")))
     given = web.read_json() if request.is_json else request.form
     number = _number(str(given.get("number", "")))

@@ -91,7 +91,7 @@ def compare_same(page: Page, site: Site) -> None:
     page.wait_for_selector("text=the same in every field")
 
 
-@state()
+@state(looks=TWO_LOOKS)
 def rollback(page: Page, site: Site) -> None:
     first = saved_often(site)
     at(page, site, f"{ACME}/history")
@@ -121,7 +121,7 @@ def rollback_overtaken(page: Page, site: Site) -> None:
     page.wait_for_selector("td >> text=Meanwhile")
 
 
-@state()
+@state(looks=TWO_LOOKS)
 def explain(page: Page, site: Site) -> None:
     saved_often(site)
     at(page, site, ACME)
@@ -137,7 +137,7 @@ def explain_unconfigured(page: Page, site: Site) -> None:
     page.wait_for_selector("text=the partner has saved no settings")
 
 
-@state()
+@state(looks=TWO_LOOKS)
 def both_waiting(page: Page, site: Site) -> None:
     site.save("acme")
     at(page, site, ACME)

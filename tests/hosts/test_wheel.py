@@ -3,6 +3,7 @@
 import email
 import email.policy
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -155,13 +156,17 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
     queued = boss.submit(boss.get(TAB), {"host": smtp.host}, f"{TAB}/test-email")
     mail_id = queued.url.partition("mail=")[2].partition("#")[0]
     assert mail_id
+    tested = boss.submit(boss.get(TAB), settings(smtp), f"{TAB}/test-connection/worker")
+    found = re.search(r"/test-connection/([0-9a-f]{32})", tested.html)
+    assert found
     pages = boss.get("/pages").json
     assert len(pages) >= 5
     for rule in pages:
         path = rule.replace("<partner_id>", "toys" if "public_id" not in rule else "books")
         if rule.startswith("/settings/mail/system/"):
             continue  # the system's sender has sent nothing that could be followed
-        page = boss.get(path.replace("<public_id>", mail_id))
+        followed = found[1] if "test-connection" in rule else mail_id
+        page = boss.get(path.replace("<public_id>", followed))
         assert page.status == 200, rule
         assert page.url.startswith(f"{boss.site}/settings/mail"), rule
         for words in ("Shop North: the banner", "The shop's own aside", "The shop's own footer"):

@@ -63,6 +63,13 @@ def site(kept: HostApp, redis: RedisServer) -> Iterator[HostApp]:
     kept.app.extensions["smtp_admin"] = before
 
 
+@pytest.fixture
+def inside(site: HostApp) -> Iterator[HostApp]:
+    """The app with its context open."""
+    with site.app.app_context():
+        yield site
+
+
 def _not_of_the_system(table: Table) -> ColumnElement[bool]:
     system = select(Sender.id).where(Sender.partner_id == "").scalar_subquery()
     if table.name == Sender.__tablename__:

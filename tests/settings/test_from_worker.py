@@ -40,13 +40,6 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def inside(site: HostApp) -> Iterator[HostApp]:
-    """The app with its context open."""
-    with site.app.app_context():
-        yield site
-
-
-@pytest.fixture
 def engine(inside: HostApp) -> Iterator[Engine]:
     """As a worker has one."""
     own = worker_engine(inside.db.engine, pool_size=6)

@@ -1,6 +1,5 @@
 """The history: who saved what when, how any two revisions differ, and never a secret."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ PAGE = "/smtp-admin/partners/acme"
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 PASSWORD = "a secret word 密"
-
-
-@pytest.fixture
-def inside(site: HostApp) -> Iterator[HostApp]:
-    """The app with its context open."""
-    with site.app.app_context():
-        yield site
 
 
 def found(site: HostApp, old: int, new: int) -> dict[str, tuple[str | None, str]]:
