@@ -1,5 +1,19 @@
-"""The other databases, for commands that ask them questions of their own."""
+"""The other databases, and an app to look at."""
 
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.app import HostApp
 from tests.settings.conftest import mariadb, postgresql
 
-__all__ = ["mariadb", "postgresql"]
+__all__ = ["host", "mariadb", "postgresql"]
+
+
+@pytest.fixture
+def host(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
+    """An app with a sender that needs no login."""
+    made = new_app()
+    with made.app.app_context():
+        made.save_sender("")
+        yield made

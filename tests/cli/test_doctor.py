@@ -14,68 +14,25 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from click.testing import Result
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
 from smtp_admin import SMTPAdmin, clock, schema
 from smtp_admin.clock import shifted
-from smtp_admin.encryption import generate_key
 from smtp_admin.monitor import check_database, check_redis
 from smtp_admin.monitor.health import Check, Part, examine
 from smtp_admin.monitor.parts import PARTS
-from tests.app import ADMIN, HostApp, make_app
+from tests.app import HostApp, make_app
+from tests.cli.doctor import PASSWORD, look, only, run, statuses
 from tests.cli.site import make_site_with_partners
 from tests.delivery.workbench import queue
 from tests.servers.certificates import CertificateFactory
-from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
-from tests.servers.scripted import Reply, ScriptedServer
+from tests.servers.scripted import ScriptedServer
 from tests.worker.running import Site, until
 
-LOGIN, PASSWORD = "mia@acme.example", "Geheim-im-Händler-9f3b"
-
-
-@pytest.fixture
-def host(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
-    """An app with a sender that needs no login."""
-    made = new_app()
-    with made.app.app_context():
-        made.save_sender("")
-        yield made
-
-
-def run(host: HostApp, *words: str) -> Result:
-    """Call it as cron would; nothing but an exit status may come out."""
-    result = host.app.test_cli_runner().invoke(args=["smtp-admin", "doctor", *words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
-    assert "Traceback" not in result.output
-    assert PASSWORD not in result.output
-    return result
-
-
-def look(host: HostApp) -> dict[str, list[dict[str, str]]]:
-    """Its answer as JSON, by the name of the check."""
-    answer = json.loads(run(host, "--json").stdout)
-    found: dict[str, list[dict[str, str]]] = {}
-    for one in answer["checks"]:
-        found.setdefault(one["name"], []).append(one)
-    statuses = [one["status"] for one in answer["checks"]]
-    worst = next((bad for bad in ("failed", "warning") if bad in statuses), "ok")
-    assert (answer["status"], answer["ok"]) == (worst, worst != "failed")
-    return found
-
-
-def only(host: HostApp, name: str) -> dict[str, str]:
-    """The one check with this name."""
-    (one,) = look(host)[name]
-    return one
-
-
-def statuses(host: HostApp) -> dict[str, str]:
-    """The status of each, where several share a name the last one's."""
-    return {name: some[-1]["status"] for name, some in look(host).items()}
+LOGIN = "mia@acme.example"
 
 
 # --- All well, and workers -----------------------------------------------------------------------
@@ -140,7 +97,7 @@ def test_redis_stopped(host: HostApp, redis: RedisServer) -> None:
     redis.stop()
     began = time.monotonic()
     result = run(host)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 10
     assert result.exit_code == 1
     assert "cannot be reached" in result.output
     assert statuses(host) | {"redis": "failed", "clock": "skipped"} == statuses(host)
@@ -152,7 +109,7 @@ def test_redis_frozen(host: HostApp, redis: RedisServer) -> None:
     try:
         began = time.monotonic()
         result = run(host)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 10
     finally:
         redis.resume()
     assert result.exit_code == 1
@@ -295,141 +252,6 @@ def test_clocks(host: HostApp, ahead: float, status: str) -> None:
     if status != "ok":
         assert ("ahead of" if ahead > 0 else "behind") in ours.message
         assert "Redis" in theirs.message
-
-
-# --- Keys, senders and their mail ----------------------------------------------------------------
-
-
-def test_a_wrong_key(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
-    uri = sqlite_url(tmp_path)
-    old, new = generate_key(), generate_key()
-    first = new_app(uri=uri, SECRET_KEYS=[old])
-    with first.app.app_context():
-        first.save_sender("acme", username=LOGIN, password=PASSWORD)
-        first.save_sender("globex", username=LOGIN, password=PASSWORD)
-        assert only(first, "keys")["status"] == "ok"
-    both = new_app(uri=uri, SECRET_KEYS=[new, old])
-    with both.app.app_context():
-        found = only(both, "keys")
-        assert (found["status"], "keys rotate" in found["hint"]) == ("warning", True)
-    wrong = new_app(uri=uri, SECRET_KEYS=[new])
-    with wrong.app.app_context():
-        found = only(wrong, "keys")
-        assert found["status"] == "failed"
-        assert "partner acme, partner globex" in found["message"]
-        senders = {one["subject"]: one["status"] for one in look(wrong)["sender"]}
-        assert senders["partner acme"] == "failed"
-        wrong.save_sender("acme", username=LOGIN, password=PASSWORD)
-        wrong.save_sender("globex", username="")
-        found = only(wrong, "keys")
-        assert (found["status"], "old revisions" in found["message"]) == ("warning", True)
-    none = new_app(SECRET_KEYS=[])
-    with none.app.app_context():
-        assert "keys generate" in only(none, "keys")["hint"]
-
-
-def test_a_key_that_does_not_fit_shows_on_the_page_at_once(
-    new_app: Callable[..., HostApp], tmp_path: Path
-) -> None:
-    uri = sqlite_url(tmp_path)
-    first = new_app(uri=uri)
-    with first.app.app_context():
-        first.save_sender("acme", username=LOGIN, password=PASSWORD)
-    other = new_app(uri=uri)
-    other.actor = ADMIN
-    page = other.client.get("/smtp-admin/partners/acme", headers={"Accept": "text/html"}).text
-    assert "Not usable" in page
-    assert "SMTP_ADMIN_SECRET_KEYS" in page
-
-
-def test_a_paused_sender_with_its_diagnosis(host: HostApp) -> None:
-    with ScriptedServer(auth=(LOGIN, "another")) as server:
-        host.save_sender("", port=server.port, username=LOGIN, password=PASSWORD)
-        queue(host, partner_id="")
-        host.work()
-    found = only(host, "sender")
-    assert (found["status"], found["subject"]) == ("failed", "the system")
-    assert "Paused until its settings change" in found["message"]
-    assert "535" in found["message"]
-    assert found["hint"]
-    # Its mail waits for a person, not for a worker.
-    with shifted(timedelta(minutes=20)):
-        assert only(host, "mail")["status"] == "ok"
-
-
-def test_a_sender_that_is_too_fast_is_a_warning(host: HostApp) -> None:
-    with ScriptedServer() as server:
-        server.behave("rcpt", Reply("450 4.7.0 rate limit exceeded"))
-        host.save_sender("", port=server.port)
-        queue(host, partner_id="")
-        host.work()
-    found = only(host, "sender")
-    assert (found["status"], "Paused until" in found["message"]) == ("warning", True)
-
-
-def test_nothing_is_configured(new_app: Callable[..., HostApp]) -> None:
-    made = new_app()
-    with made.app.app_context():
-        found = only(made, "sender")
-        assert (found["status"], "flask smtp-admin wizard" in found["hint"]) == ("warning", True)
-        queue(made, partner_id="")
-        assert only(made, "sender")["status"] == "failed"
-
-
-def test_mail_that_nobody_sends(host: HostApp) -> None:
-    queue(host, partner_id="")
-    assert only(host, "mail")["status"] == "ok"
-    with shifted(timedelta(seconds=90)):
-        assert only(host, "mail")["status"] == "warning"
-    with shifted(timedelta(minutes=11)):
-        found = only(host, "mail")
-        assert (found["status"], "11 min" in found["message"]) == ("failed", True)
-
-
-def test_mail_above_the_limit_waits_as_it_should(host: HostApp) -> None:
-    with ScriptedServer() as server:
-        host.save_sender("", port=server.port, max_per_hour=2)
-        for _ in range(4):
-            queue(host, partner_id="")
-        host.work()
-    with shifted(timedelta(minutes=20)):
-        found = only(host, "mail")
-    assert found["status"] == "ok"
-    assert not found["message"].startswith("0 waiting")
-
-
-def test_variables_of_the_environment(
-    new_app: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMTP_PORT", "seven")
-    monkeypatch.setenv("SMTP_USERNAME", "one")
-    monkeypatch.setenv("SMTP_USER", "two")
-    monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
-    made = new_app()
-    with made.app.app_context():
-        found = {one["status"]: one["message"] for one in look(made)["environment"]}
-        assert "SMTP_PORT" in found["failed"]
-        assert "SMTP_USER is ignored" in found["warning"]
-        assert only(made, "sender")["status"] == "failed"
-    monkeypatch.setenv("SMTP_PORT", "587")
-    monkeypatch.delenv("SMTP_PASSWORD")
-    monkeypatch.setenv("SMTP_HOST", "127.0.0.1")
-    monkeypatch.setenv("SMTP_FROM", "noreply@platform.example")
-    made = new_app()
-    with made.app.app_context():
-        found_ = only(made, "sender")
-        assert (found_["status"], "SMTP_PASSWORD" in found_["hint"]) == ("failed", True)
-
-
-def test_servers_without_an_address(new_app: Callable[..., HostApp]) -> None:
-    made = new_app(ALLOWED_NETWORKS=[])
-    with made.app.app_context():
-        made.save_sender("", host="nowhere.invalid")
-        made.save_sender("acme", host="127.0.0.1")
-        found = {one["subject"]: one for one in look(made)["servers"]}
-    assert found["the system"]["status"] == "failed"
-    assert "nowhere.invalid" in found["the system"]["message"]
-    assert found["partner acme"]["status"] == "failed"
 
 
 # --- Whatever happens ----------------------------------------------------------------------------
