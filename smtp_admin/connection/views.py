@@ -19,7 +19,7 @@ from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.settings.sender import load_sender, sender_for_mail
 from smtp_admin.settings.service import check_rate, record
-from smtp_admin.settings.views import show_tab, urls_of
+from smtp_admin.settings.views import sender_urls, show_tab
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -161,7 +161,7 @@ def _deliverability(partner_id: str) -> ResponseReturnValue:
         through=None if sender.configured else sender_for_mail(session(), partner_id),
         found=found,
         error=error,
-        urls=urls_of(partner_id),
+        urls=sender_urls(partner_id),
     )
     return page, error.status if error else 200
 

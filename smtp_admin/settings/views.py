@@ -185,7 +185,7 @@ def show_tab(
         to=request.form.get("to") or _own_address(),
         password_age=_age(sender),
         has_keys=bool(installation().keyring),
-        urls=urls_of(partner_id),
+        urls=sender_urls(partner_id),
         security_labels=SECURITY_LABELS,
     )
     return page, status
@@ -223,8 +223,8 @@ def _age(sender: ResolvedSender) -> int | None:
     return None if sender.password_set_at is None else (now() - sender.password_set_at).days
 
 
-def urls_of(partner_id: str) -> dict[str, str]:
-    """The addresses of a sender's pages and buttons."""
+def sender_urls(partner_id: str) -> dict[str, str]:
+    """Where the pages of one sender are."""
     if partner_id == SYSTEM:
         return {
             "save": url_for(".system"),
