@@ -82,11 +82,11 @@ _SENDER_WORDS = re.compile(
     r"|sending (?:is )?paused|not authori[sz]ed to perform .?ses:|sendasdenied"
     r"|permissions? to send as|send as this sender|sandbox subdomains?|domain (?:is )?not verified"
     r"|requires all senders to authenticate|storedrv\.submission"
-    r"|bad outbound sender"
-    # Postfix says this at RCPT, where it looks like the recipient's fault.
-    r"|sender address rejected: not (?:owned by|logged in)",
+    r"|bad outbound sender",
     re.IGNORECASE,
 )
+# Postfix keeps a refusal of MAIL back until RCPT, where it looks like the recipient's fault.
+_SENDER_AT_RCPT = re.compile(r"sender address rejected", re.IGNORECASE)
 _CLOSING = 421
 _THIS_CONNECTION = re.compile(r"\b(?:per|this|one|single) (?:session|connection)", re.IGNORECASE)
 _AUTH_REQUIRED = {530, 534, 535}
@@ -134,6 +134,8 @@ def of_recipient(reply: Reply) -> Outcome:
     general = _general(reply)
     if general is not None:
         return general
+    if reply.permanent and _SENDER_AT_RCPT.search(reply.text):
+        return of_mail(reply)
     if reply.permanent:
         enhanced = reply.enhanced or ""
         # 5.1.7 and 5.1.8 speak of the sender's address (RFC 3463 section 3.2).

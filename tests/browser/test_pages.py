@@ -269,7 +269,7 @@ def found(page: Page, site: Site) -> None:
     assert page.input_value("#username") == "robot@acme.example"
 
 
-@state()
+@state(looks=TWO_LOOKS)
 def found_nothing(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
     page.fill("#address", f"robot@{LONG[:60]}.example")

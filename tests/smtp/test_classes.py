@@ -148,11 +148,6 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
      Verdict.RELEASED, MISCONFIGURED),
     ("dot", "550 5.7.30 Basic authentication is not supported for Client Submission.",
      Verdict.RELEASED, MISCONFIGURED),
-    # Postfix: the address belongs to another login, or wants one
-    ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not owned by user c@b.example",
-     Verdict.RELEASED, MISCONFIGURED),
-    ("rcpt", "553 5.7.1 <a@b.example>: Sender address rejected: not logged in", Verdict.RELEASED,
-     MISCONFIGURED),
     ("dot", "554 5.2.252 SendAsDenied; a@b not allowed to send as c@d", Verdict.RELEASED,
      MISCONFIGURED),
     ("dot", "550 5.1.8 Access denied, bad outbound sender", Verdict.RELEASED, MISCONFIGURED),
@@ -282,3 +277,14 @@ def test_any_reply_has_a_meaning(stage: str, code: int, words: str) -> None:
 
 def test_success_is_never_a_rate() -> None:
     assert not classes.is_rate(reply("250 2.0.0 Ok, rate limit exceeded soon"))
+
+
+@pytest.mark.parametrize("why", ["not owned by user c@b.example", "not logged in", "Access denied"])
+def test_a_sender_refused_at_rcpt_is_not_the_recipients_fault(why: str) -> None:
+    """Postfix keeps its refusal of MAIL back until then."""
+    said = reply(f"553 5.7.1 <a@b.example>: Sender address rejected: {why}")
+    assert classes.of_recipient(said) == classes.of_mail(said)
+    assert classes.of_recipient(said).code == "sender_refused"
+    assert not classes.of_recipient(said).bad_address
+    other = reply("553 5.7.1 <x@y.example>: Recipient address rejected: Access denied")
+    assert classes.of_recipient(other).code == "recipient_refused"
