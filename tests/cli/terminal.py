@@ -21,10 +21,11 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 _ROWS, _COLUMNS = 50, 110
 _PATIENCE = 25.0
 #: Makes the pseudo-terminal the one that belongs to the process, as a login does: then Ctrl-C is a
-#: signal and /dev/tty is there for passwords.
+#: signal and /dev/tty is there for passwords. A suite that a shell runs in the background ignores
+#: that signal, and so would its children.
 _LOG_IN = (
-    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execvp(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
 
