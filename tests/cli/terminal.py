@@ -109,6 +109,21 @@ class Terminal:
         """Press keys."""
         os.write(self._master, keys.encode())
 
+    def insist(self, keys: str, until: str) -> None:
+        """Press *keys* again and again until these words appear, as a person does.
+
+        A signal that comes between a prompt and the read after it is noticed by Python only when
+        the read returns.
+        """
+        ends = time.monotonic() + _PATIENCE
+        while self.screen.find(until, self._seen) < 0:
+            assert time.monotonic() < ends, f"{until!r} never came: {self.screen[self._seen :]}"
+            self.press(keys)
+            soon = time.monotonic() + 3.0
+            while self.screen.find(until, self._seen) < 0 and self._more(soon):
+                pass
+        self.expect(until)
+
     def answer(self, question: str, text: str = "") -> None:
         """Wait for *question* and answer it; while a secret is typed, nothing is shown."""
         self.expect(question)

@@ -125,8 +125,8 @@ def test_leaving_saves_nothing(
         if place == "last":
             terminal.type(PASSWORD)
             terminal.expect("Choose [1]")
-        terminal.press(CTRL_D if place in {"menu", "password"} else CTRL_C)
-        terminal.expect("Stopped: nothing was saved.")
+        leave = CTRL_D if place in {"menu", "password"} else CTRL_C
+        terminal.insist(leave, "Stopped: nothing was saved.")
         assert terminal.ended() == 1
         assert terminal.echoes
         assert "Traceback" not in terminal.screen
@@ -143,8 +143,7 @@ def test_leaving_while_the_server_keeps_one_waiting(
                "--from-name", "Acme")  # fmt: skip
     with Terminal(site.folder, "wizard", *options) as terminal:
         terminal.expect("✓ connect")
-        terminal.press(CTRL_C)
-        terminal.expect("Stopped: nothing was saved.")
+        terminal.insist(CTRL_C, "Stopped: nothing was saved.")
         assert terminal.ended() == 1
     assert saved(host) == []
 
@@ -194,7 +193,7 @@ def test_a_login_of_the_wrong_shape_is_told_before_dialling(site: Site, host: Ho
         terminal.answer("Login (- for none) [apikey]:")
         terminal.expect(SECRET)
         assert "validate" not in terminal.screen  # nothing was tested, so nothing was dialled
-        terminal.press(CTRL_C)
+        terminal.insist(CTRL_C, "Stopped: nothing was saved.")
         assert terminal.ended() == 1
         assert WRONG not in terminal.screen
     assert audited(host) == []
