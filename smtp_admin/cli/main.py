@@ -90,4 +90,4 @@ def show_json(value: Any) -> None:
 commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")
 
 # The modules add their commands to the group when they are imported.
-from smtp_admin.cli import connection, database, keys, lookup, mail, sending  # noqa: E402, F401
+from smtp_admin.cli import connection, database, keys, lookup, mail, renewals, sending  # noqa: E402, F401
