@@ -1,7 +1,6 @@
 """A year of many customers at steps of an hour, with everything that a year brings."""
 
 import itertools
-import os
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -22,9 +21,6 @@ HOURS = 366 * 24
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "")
 VALUES = RenewalValues(
     enabled=True, quiet_from=clock(21, 30), quiet_to=clock(8), time_zone="Europe/Lisbon"
-)
-LONG = pytest.mark.skipif(
-    "SMTP_ADMIN_TEST_LONG" not in os.environ, reason="takes minutes: make test-long"
 )
 
 
@@ -128,7 +124,7 @@ def check_end(one: Life, name: str, end: datetime, tally: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "count", [25, pytest.param(2000, marks=[LONG, pytest.mark.long, pytest.mark.timeout(1800)])]
+    "count", [25, pytest.param(2000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 )
 def test_a_year(count: int) -> None:
     lives, tally = live(count, seed=count)
