@@ -12,7 +12,7 @@ from typing import Any
 import css_inline
 from flask import current_app
 from jinja2 import TemplateNotFound
-from liquid import Environment, StrictUndefined
+from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
 from smtp_admin.errors import MessageError
@@ -88,7 +88,7 @@ def _render(type_: EmailType, part: str, data: Mapping[str, Any], *, escape: boo
             return ""
         raise MessageError(f"There is no template smtp_admin/email/{type_.name}/{part}.")
     try:
-        return str(_environment(escape).from_string(source).render(**data))
+        return str(_parsed(source, escape).render(**data))
     except LiquidError as error:
         raise MessageError(f"The template {type_.name}/{part}: {error}") from error
 
@@ -102,6 +102,12 @@ def _source(name: str) -> str | None:
         return loader.get_source(current_app.jinja_env, name)[0]
     except TemplateNotFound:
         return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(source: str, escape: bool) -> BoundTemplate:
+    """Reading a template takes longer than rendering it, and runs render the same very often."""
+    return _environment(escape).from_string(source)
 
 
 @lru_cache(maxsize=2)

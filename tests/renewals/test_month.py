@@ -139,7 +139,9 @@ class World:
             self.office.host.db.engine.dispose()
 
     def _ask(self) -> None:
-        one = self.luck.choice(self.office.host.host.services)
+        near = [one for one in self.office.host.host.services
+                if one.expires_at - WINDOW < self.clock < one.expires_at]  # fmt: skip
+        one = self.luck.choice(near or self.office.host.host.services)
         self.office.host.actor = Actor("9", "x@x.example", customer_id=one.customer_id)
         with self.office.in_time():
             answer = self.office.host.client.post(URL, headers={"Accept": "application/json"})
@@ -152,7 +154,7 @@ class World:
         bodies = [body for session in self.office.server.sessions for body in session.bodies]
         for body in bodies[self._seen :]:
             mail = message_from_bytes(body.data, policy=default)
-            part = mail.get_body(("plain",))  # type: ignore[attr-defined]  # of the policy
+            part = mail.get_body(("plain",))
             assert part is not None
             arrival = Arrival(mail["Message-ID"], part.get_content(), self.clock)
             customer_id = body.recipients[0].partition("@")[0]
@@ -267,4 +269,4 @@ def test_thirty_days(
     print(world.tally)  # noqa: T201 - what was seen, with -s
     assert world.tally["killed"] >= 50, world.tally
     assert world.tally["asked: 202"] > 5
-    assert len(world.ended) > 60
+    assert len(world.ended) > 30
