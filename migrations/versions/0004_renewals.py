@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 from smtp_admin.database import BigId, UTCDateTime
 
@@ -21,6 +22,7 @@ _SETTINGS = "smtp_admin_renewal_settings"
 _CUSTOMER = "smtp_admin_renewal_customer"
 _NOTICE = "smtp_admin_renewal_notice"
 _RUN = "smtp_admin_renewal_run"
+_LONG = sa.Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def _table() -> dict[str, Any]:
@@ -64,7 +66,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("notice", sa.String(32), nullable=False),
         sa.Column("last_at", UTCDateTime),
-        sa.Column("announced", sa.Text, nullable=False),
+        sa.Column("announced", _LONG, nullable=False),
         sa.Column("refused_address", sa.String(254), nullable=False),
         sa.Column("token", sa.String(40), nullable=False),
         sa.Column("unsubscribed_at", UTCDateTime),
@@ -81,7 +83,7 @@ def upgrade() -> None:
         sa.Column("mail_id", sa.String(32), nullable=False),
         sa.Column("recipient", sa.String(254), nullable=False),
         sa.Column("on_demand", sa.Boolean, nullable=False),
-        sa.Column("services", sa.Text, nullable=False),
+        sa.Column("services", _LONG, nullable=False),
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("created_at", UTCDateTime, nullable=False),
         sa.Column("settled_at", UTCDateTime),

@@ -23,7 +23,7 @@ from smtp_admin.delivery.checks import NOT_NEEDED
 from smtp_admin.delivery.limits import COUNTED
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.host import ExpiringService
-from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice, RenewalRun
+from smtp_admin.renewals.models import IS_WAITING, RenewalCustomer, RenewalNotice, RenewalRun
 from smtp_admin.renewals.schedule import Facts
 
 _CUSTOMERS: Any = RenewalCustomer.__table__
@@ -167,7 +167,7 @@ def settle(session: Session, partner_id: str | None = None, customer_id: str | N
         .outerjoin(Message, Message.public_id == RenewalNotice.mail_id)
         .outerjoin(Delivery, Delivery.message_id == Message.id)
         .where(
-            RenewalNotice.state == "waiting",
+            IS_WAITING,
             Delivery.state.is_(None) | Delivery.state.not_in(_OPEN),
         )
         .order_by(RenewalNotice.id)

@@ -11,12 +11,17 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
+
+#: A few of our customers have thousands of services.
+_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
 
 class RenewalSettings(Base):
@@ -60,7 +65,7 @@ class RenewalCustomer(Base):
     #: When a server last took a notice, or refused it for good: the frequency counts from here.
     last_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: What was in the last notice that was taken, as JSON: service id → expiry.
-    announced: Mapped[str] = mapped_column(Text, default="{}")
+    announced: Mapped[str] = mapped_column(_LONG, default="{}")
     #: The address that the last notice was refused for, ``""`` if it was not.
     refused_address: Mapped[str] = mapped_column(String(254), default="")
     #: What the link in the mails carries; nobody can guess it.
@@ -91,11 +96,15 @@ class RenewalNotice(Base):
     recipient: Mapped[str] = mapped_column(String(254))
     on_demand: Mapped[bool] = mapped_column(Boolean)
     #: As JSON: service id → expiry.
-    services: Mapped[str] = mapped_column(Text)
+    services: Mapped[str] = mapped_column(_LONG)
     #: ``waiting``, ``accepted``, ``refused`` for good, or ``dropped`` before it was sent.
     state: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+#: As the partial index says it: see :data:`smtp_admin.delivery.models.IS_QUEUED`.
+IS_WAITING = RenewalNotice.state == literal_column("'waiting'")
 
 
 class RenewalRun(Base):

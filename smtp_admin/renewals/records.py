@@ -1,7 +1,7 @@
 """What the host hands over: which records can be used, and whose they are. No database here."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -13,6 +13,9 @@ from smtp_admin.renewals.values import zone_called
 from smtp_admin.smtp.address import clean_address
 
 _LONGEST_ID = 100
+#: Beyond these, changing the time zone would leave the calendar.
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+_TOO_MUCH = Decimal(10) ** 15
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -51,16 +54,21 @@ def problem_of(record: Any, partner_id: str) -> str:
         return f"it is a {type(record).__name__}, not an ExpiringService"
     for name in ("partner_id", "customer_id", "service_id", "customer_email", "customer_name",
                  "language", "time_zone", "service_name", "currency", "payment_url"):  # fmt: skip
-        if not isinstance(getattr(record, name), str):
+        if not _is_text(getattr(record, name)):
             return f"{name} is not text"
     for name in ("customer_id", "service_id"):
         value = getattr(record, name)
         if not 0 < len(value) <= _LONGEST_ID or _CONTROL.search(value):
             return f"{name} must have 1 to {_LONGEST_ID} characters"
+    extra: Any = record.extra
+    if not isinstance(extra, Mapping):
+        return "extra is not a dictionary"
     if record.partner_id != partner_id:
         return f"its partner_id is {record.partner_id[:40]!r}"
     if not isinstance(record.expires_at, datetime) or record.expires_at.tzinfo is None:
         return "expires_at is not a time with a time zone"
+    if not _FIRST_YEAR <= record.expires_at.year <= _LAST_YEAR:
+        return f"expires_at is in the year {record.expires_at.year}"
     for name in ("price", "balance"):
         if not _is_amount(getattr(record, name)):
             return f"{name} is not a number"
@@ -75,9 +83,20 @@ def _is_amount(value: Any) -> bool:
     if value is None:
         return True
     try:
-        return Decimal(str(value)).is_finite()
-    except InvalidOperation:
+        return abs(Decimal(str(value))) < _TOO_MUCH
+    except InvalidOperation:  # also where it is not a number at all
         return False
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that a database and a mail can hold."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_link(text: str) -> bool:

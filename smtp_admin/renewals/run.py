@@ -143,6 +143,9 @@ class Run:
                 ready.append(self._prepare(one, decision, places[one.id], sender, now))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
+            except Exception as error:  # one customer's odd values must not cost the others theirs
+                log.exception("the notice to customer %r of %r failed", one.id, self.partner_id)
+                self.report.note_failed(one.id, f"{type(error).__name__}; the log has the details")
         for attempt in range(_TRIES):
             try:
                 outcome = _enter(self.engine, self.partner_id, ready)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -256,16 +256,21 @@ def test_broken_records_are_named_and_stop_nothing(one_office: Office) -> None:
         a_service(3, customer_id=""),
         a_service(3, currency="Euro"),
         a_service(3, customer_name=None),
+        a_service(3, customer_name="\ud800"),
+        a_service(3, extra=[1]),
+        a_service(3, balance="1e400000"),
+        a_service(3, expires_at=datetime.max.replace(tzinfo=UTC)),
     ]
     office.host.host.services += bad
     office.have(3, customer_id="z")
     # The host of these tests looks at the times itself; this one hands over everything.
     office.host.host.expiring_services = handing_over(office.host.host.services)  # type: ignore[method-assign]
     report = office.run()
-    assert (report.due, report.broken, report.failed) == (2, 7, 0)
+    assert (report.due, report.broken, report.failed) == (2, 11, 0)
     problems = "\n".join(report.problems)
     for words in ("NoneType", "time zone", "'dear'): price is not a number", "payment_url",
-                  "customer_id must have", "currency", "customer_name is not text"):  # fmt: skip
+                  "customer_id must have", "currency", "customer_name is not text",
+                  "extra is", "balance is", "year 9999"):  # fmt: skip
         assert words in problems
 
 
@@ -302,6 +307,27 @@ def test_a_template_that_does_not_fit_fails_one_customer(one_office: Office) -> 
     assert (report.due, report.failed) == (1, 1)
     assert "'bad'" in report.problems[0]
     assert office.run().failed == 1  # and it is tried again
+
+
+def test_a_customer_with_thousands_of_services(office: Office) -> None:
+    office.have(*(3 + number / 1000 for number in range(2500)))
+    assert office.run().due == 1
+    office.send()
+    assert len(services_of(office.customer().announced)) == 2500
+    assert office.mails[0]["Subject"] == "2500 of your services expire soon"
+
+
+def test_odd_values_cost_one_customer_only(one_office: Office) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    office = one_office
+    office.have(3, customer_id="bad", extra={"odd": Odd()})
+    office.have(3, customer_id="good")
+    report = office.run()
+    assert (report.due, report.failed) == (1, 1)
+    assert "RuntimeError" in report.problems[0]
 
 
 def test_reminders_leave_half_of_the_queue_to_others(
