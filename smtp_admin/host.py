@@ -120,7 +120,8 @@ class Host:
         """All services of one customer, whenever they expire.
 
         Asked when the customer wants a reminder, and for each reminder just before it is sent:
-        if everything in it has been renewed or cancelled by then, it is not.
+        if everything in it has been renewed or cancelled by then, it is not. Without this method
+        reminders are sent as they were written, and nobody can ask for one.
         """
         del customer_id
         return ()

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from flask import current_app
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.claim import Claimed
+from smtp_admin.host import Host
 from smtp_admin.installation import installation
 from smtp_admin.renewals.ledger import known, revive, services_of
 from smtp_admin.renewals.models import RenewalNotice
@@ -53,8 +55,13 @@ def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime
         values = load(session, notice.partner_id).values
     if not values.enabled:
         return SENTENCES[Reason.DISABLED]
-    records = installation().host.customer_services(notice.customer_id)
-    services = tuple(usable(records, notice.partner_id, _nobody))
+    host = installation().host
+    if type(host).customer_services is Host.customer_services:
+        return None  # it does not tell; what was due when the notice was written is sent
+    # A context of its own: what the host reads must not stay open while mail is sent.
+    with current_app.app_context():
+        records = host.customer_services(notice.customer_id)
+        services = tuple(usable(records, notice.partner_id, _nobody))
     told = services_of(notice.services)
     if not any(
         one.expires_at > now and told.get(one.service_id) == one.expires_at for one in services

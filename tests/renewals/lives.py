@@ -46,6 +46,9 @@ class FileHost(Host):
             if one.partner_id == partner_id and one.expires_at <= until:
                 yield one
 
+    def customer_services(self, customer_id: str) -> Iterable[ExpiringService]:
+        return [one for one in self._services if one.customer_id == customer_id]
+
 
 def write_services(folder: Path, services: Iterable[ExpiringService]) -> None:
     """Tell the next schedulers what there is."""

@@ -12,8 +12,8 @@ from smtp_admin.delivery.actions import retry
 from smtp_admin.delivery.checks import NOT_NEEDED, register, still_wanted
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.record import give_back
-from smtp_admin.host import ExpiringService
-from tests.app import HostApp
+from smtp_admin.host import ExpiringService, Host
+from tests.app import HostApp, TestHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.renewals.office import DAY, HOUR, Office
 from tests.servers.scripted import Reply, ScriptedServer
@@ -161,6 +161,15 @@ def test_a_host_that_fails_holds_no_mail_up(
     monkeypatch.setattr(office.host.host, "customer_services", failing)
     assert check(office) == ["c1@customer.example"]
     assert "the check of renewal failed" in caplog.text
+
+
+def test_a_host_that_does_not_tell_is_not_taken_for_one_that_denies(
+    one_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = one_office
+    office.run()
+    monkeypatch.setattr(TestHost, "customer_services", Host.customer_services)
+    assert check(office) == ["c1@customer.example"]
 
 
 def test_a_lost_lease_changes_nothing(one_office: Office) -> None:
