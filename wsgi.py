@@ -2,6 +2,7 @@
 
 What concerns the plugin is in three places: :class:`HostingHost` answers its questions,
 :func:`create_app` configures and mounts it, :func:`forgot_password` sends a mail through it.
+A customer's dashboard also has its button for a reminder of what expires.
 The rest is an ordinary Flask app with its own models, sign-in, layout and strict headers.
 
 ``make run`` serves it with all it needs; ``flask --app wsgi smtp-admin --help`` lists commands.
@@ -29,15 +30,17 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response
 
-from smtp_admin import Actor, Host, SMTPAdmin, schema
+from smtp_admin import Actor, ExpiringService, Host, SMTPAdmin, schema
 from smtp_admin import Partner as MailPartner
 from smtp_admin.embedded.demo import run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
+from smtp_admin.embedded.samples import CUSTOMERS
 
 NAME = "Northwind Hosting"
 INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
 DEMO_PASSWORD = "demo-demo"  # noqa: S105 - shown on the sign-in page, of an app on loopback
+PUBLIC_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 5000}"
 RESET_TIME = timedelta(minutes=60)
 SHORTEST_PASSWORD = 8
 CONTENT_SECURITY_POLICY = (
@@ -70,9 +73,40 @@ class HostingHost(Host):
         for one in db.session.scalars(sa.select(Partner).order_by(Partner.name)):
             yield MailPartner(id=one.id, name=one.name, site_domain=one.domain)
 
+    def expiring_services(self, until: datetime, partner_id: str) -> Iterable[ExpiringService]:
+        """What expires by then, customer by customer; the plugin reminds of it."""
+        found = sa.select(Service).join(Customer).where(Service.expires_at <= until)
+        mine = found.where(Customer.partner_id == partner_id).order_by(Customer.id)
+        yield from map(as_expiring, db.session.scalars(mine.execution_options(yield_per=200)))
+
+    def customer_services(self, customer_id: str) -> Iterable[ExpiringService]:
+        """All that one customer has, to answer a request for a reminder."""
+        mine = sa.select(Service).where(Service.customer_id == int(customer_id))
+        return [as_expiring(one) for one in db.session.scalars(mine)]
+
     def sign_in_url(self, next_url: str) -> str | None:
         """Where a page of the plugin sends a visitor who is not signed in."""
         return url_for("hosting.sign_in", next=next_url)
+
+
+def as_expiring(service: "Service") -> ExpiringService:
+    """A service as the plugin wants to know it."""
+    customer = service.customer
+    return ExpiringService(
+        partner_id=customer.partner_id,
+        customer_id=str(customer.id),
+        service_id=str(service.id),
+        customer_email=customer.email,
+        customer_name=customer.name,
+        language=customer.language,
+        time_zone=customer.time_zone,
+        service_name=service.name,
+        expires_at=service.expires_at,
+        price=service.price,
+        currency=service.currency,
+        payment_url=f"{PUBLIC_URL}/#services",
+        balance=customer.balance,
+    )
 
 
 smtp_admin = SMTPAdmin(host=HostingHost())
@@ -95,6 +129,7 @@ def create_app(instance_path: str | None = None, config: Mapping[str, Any] | Non
         SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 15}},
         SMTP_ADMIN_APP_NAME=NAME,
         SMTP_ADMIN_LAYOUT="hosting/layout.html",
+        SMTP_ADMIN_PUBLIC_URL=PUBLIC_URL,  # what links in reminders begin with
         SMTP_ADMIN_SECRET_KEYS=[local.secrets.smtp_admin_secret_key],
         SMTP_ADMIN_REDIS_URL=local.redis_url,
         # These three because the test inbox is on this machine; without them no private address
@@ -196,7 +231,9 @@ class Customer(Base):
     language: Mapped[str] = mapped_column(default="en")
     time_zone: Mapped[str] = mapped_column(default="Europe/Berlin")
     balance: Mapped[Decimal] = mapped_column(default=Decimal(0))
-    services: Mapped[list["Service"]] = relationship(order_by="Service.expires_at")
+    services: Mapped[list["Service"]] = relationship(
+        order_by="Service.expires_at", back_populates="customer"
+    )
 
 
 class Service(Base):
@@ -209,6 +246,7 @@ class Service(Base):
     expires_at: Mapped[datetime]
     price: Mapped[Decimal]
     currency: Mapped[str] = mapped_column(default="EUR")
+    customer: Mapped[Customer] = relationship(back_populates="services")
 
 
 class User(Base):
@@ -379,6 +417,13 @@ def add_demo_data() -> None:
         ("Carl Castner", carl.email, {"customer": carl}),
     ):
         db.session.add(User(name=name, email=email, password_hash=password_hash, **rights))
+    for partner_id, values, services in CUSTOMERS:
+        one = Customer(partner_id=partner_id, **values | {"balance": Decimal(values["balance"])})
+        for service, days, price, currency in services:
+            expires_at = datetime.now(UTC) + timedelta(days)
+            one.services.append(Service(name=service, expires_at=expires_at,
+                                        price=Decimal(price), currency=currency))  # fmt: skip
+        db.session.add(one)
     db.session.commit()
 
 

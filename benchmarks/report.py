@@ -23,6 +23,7 @@ _TITLES = {
     "distance": "Distance",
     "scale": "Scale",
     "enqueue": "Enqueueing",
+    "renewals": "Renewals",
     "latency": "Latency",
 }
 SECTIONS = tuple(_TITLES)

@@ -11,7 +11,7 @@ from smtp_admin.errors import (
     TooLarge,
 )
 from smtp_admin.extension import SMTPAdmin
-from smtp_admin.host import Actor, Host, Partner
+from smtp_admin.host import Actor, ExpiringService, Host, Partner
 from smtp_admin.mail.message import Attachment, Message
 from smtp_admin.mail.types import EmailType
 
@@ -20,6 +20,7 @@ __all__ = [
     "Attachment",
     "ConfigError",
     "EmailType",
+    "ExpiringService",
     "Host",
     "Message",
     "MessageError",

@@ -33,6 +33,11 @@ class Action(Enum):
     EDIT_PARTNER_SENDER = "edit and test a partner's sender"
     SEE_SYSTEM_STATUS = "see the numbers of all mail"
     SEE_PARTNER_STATUS = "see the numbers of a partner's mail"
+    SEE_RENEWALS = "see whose renewal reminders are on"
+    EDIT_SYSTEM_RENEWALS = "edit the system's renewal reminders and see what they do"
+    EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
+    ASK_FOR_REMINDER = "ask for a reminder of one's own services"
+    UNSUBSCRIBE = "end reminders with the link of a mail"
 
 
 _TABLE: dict[Action, frozenset[Role]] = {
@@ -43,6 +48,12 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.EDIT_PARTNER_SENDER: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_SYSTEM_STATUS: frozenset({Role.PLATFORM_ADMIN}),
     Action.SEE_PARTNER_STATUS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.EDIT_SYSTEM_RENEWALS: frozenset({Role.PLATFORM_ADMIN}),
+    Action.EDIT_PARTNER_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
+    # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
+    Action.UNSUBSCRIBE: frozenset(Role),
 }
 
 

@@ -123,6 +123,13 @@ def _prefix(value: Any) -> str:
     return text
 
 
+def _public_url(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError('must be the address of the app, such as "https://panel.example.com"')
+    return text
+
+
 def _env_prefix(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z0-9_]*", text):
@@ -208,6 +215,8 @@ KEYS: tuple[Key, ...] = (
         "first retry."),
     Key("RETRY_FACTOR", 4.0, _number(1, 100, ""), "Each further retry waits this many times "
         "as long as the one before: 30 s, 2 min, 8 min."),
+    Key("PUBLIC_URL", "", _public_url, "Where the app is reached from outside, such as "
+        '"https://panel.example.com"; the links in renewal reminders begin with it.'),
     Key("KEEP_DAYS", 30, _whole(1, 3650), "Days that the texts of finished mails are kept."),
 )  # fmt: skip
 
@@ -237,6 +246,7 @@ class Config:
     retry_attempts: int
     retry_delay: float
     retry_factor: float
+    public_url: str
     keep_days: int
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from smtp_admin.config import read_config
 from smtp_admin.connection import lookup_views
 from smtp_admin.connection import views as connection_views
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.delivery import actions, adoption, doorbell
+from smtp_admin.delivery import actions, adoption, checks, doorbell
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
@@ -25,6 +25,8 @@ from smtp_admin.mail import views as mail_views
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, EmailType, Registry
 from smtp_admin.monitor.overview import ago
+from smtp_admin.renewals import customer_views, notices, recheck
+from smtp_admin.renewals import views as renewals_views
 from smtp_admin.settings import history_views
 from smtp_admin.settings import views as settings_views
 
@@ -73,12 +75,18 @@ class SMTPAdmin:
             environment=dict(os.environ),
         )
         here.parts["types"] = types
+        checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
         doorbell.listen(db.session, here)
         adoption.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
             blueprint.context_processor(_values_for_pages)
             app.register_blueprint(blueprint)
+        unsubscribe = customer_views.make_unsubscribe_blueprint()
+        unsubscribe.context_processor(_values_for_pages)
+        app.register_blueprint(unsubscribe)
+        web.exempt(app, unsubscribe)
+        customer_views.add_global(app)
         app.cli.add_command(commands)
 
     def register_type(self, type_: EmailType) -> None:
@@ -178,6 +186,8 @@ def _pages(here: Installation) -> Any:
     mail_views.add_to(blueprint)
     history_views.add_to(blueprint)
     explain_views.add_to(blueprint)
+    renewals_views.add_to(blueprint)
+    customer_views.add_to(blueprint)
     return blueprint
 
 

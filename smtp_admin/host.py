@@ -1,7 +1,10 @@
-"""What the host app supplies: who is signed in, and which partners there are."""
+"""What the host app supplies: who is signed in, which partners there are, and what expires."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,46 @@ class Partner:
     site_domain: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiringService:
+    """Something that a customer pays for until it expires; reminders are made from these.
+
+    What cannot be used (a time without a zone, an address that is none) is noticed where it is
+    read: that one record is named in the report of the run, and the others go on.
+
+    Attributes:
+        partner_id: whose customer it is; ``""`` for the platform's own.
+        customer_id: the host's own id, as text of 1 to 100 characters.
+        service_id: the same for the service.
+        customer_email: where the reminder goes.
+        customer_name: how the mail addresses the customer; may be empty.
+        language: a tag such as ``de`` or ``pt-BR``, for dates and amounts; ``""`` for English.
+        time_zone: such as ``Europe/Berlin``; ``""`` for the one of the renewal settings.
+        service_name: what the customer knows it by.
+        expires_at: aware.
+        price: of the renewal, or ``None`` if the mail should not name one.
+        currency: three letters, such as ``EUR``, of price and balance.
+        payment_url: where it is renewed; http or https.
+        balance: of the customer's account, or ``None`` if there is no such thing.
+        extra: further values for the e-mail template.
+    """
+
+    partner_id: str
+    customer_id: str
+    service_id: str
+    customer_email: str
+    customer_name: str
+    language: str
+    time_zone: str
+    service_name: str
+    expires_at: datetime
+    price: Decimal | float | str | None
+    currency: str
+    payment_url: str
+    balance: Decimal | float | str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Host:
     """What the plugin asks of the app that it lives in; subclass it and pass an instance.
 
@@ -62,6 +105,26 @@ class Host:
     def partner(self, partner_id: str) -> Partner | None:
         """One partner, or ``None``. Override it where searching all of them would be slow."""
         return next((one for one in self.partners() if one.id == partner_id), None)
+
+    def expiring_services(self, until: datetime, partner_id: str) -> Iterable[ExpiringService]:
+        """The partner's services that expire up to *until* (aware, UTC); ``""`` for no partner's.
+
+        Needed for renewal reminders only. Order them by customer and yield them as they are
+        read: a run never holds more than a few hundred. A customer whose services come apart
+        still gets one mail, but with the first of them alone.
+        """
+        del until, partner_id
+        return ()
+
+    def customer_services(self, customer_id: str) -> Iterable[ExpiringService]:
+        """All services of one customer, whenever they expire.
+
+        Asked when the customer wants a reminder, and for each reminder just before it is sent:
+        if everything in it has been renewed or cancelled by then, it is not. Without this method
+        reminders are sent as they were written, and nobody can ask for one.
+        """
+        del customer_id
+        return ()
 
     def sign_in_url(self, next_url: str) -> str | None:
         """Where to send a visitor who must sign in first; ``None`` answers a plain 401 page."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import (
     Blueprint,
+    Flask,
     Response,
     current_app,
     jsonify,
@@ -156,11 +157,16 @@ def read_json() -> dict[str, Any]:
     return given
 
 
-def protect(blueprint: Blueprint) -> Blueprint:
-    """Add the guard, the token check and the error pages to *blueprint*."""
+def protect(blueprint: Blueprint, *, with_token: bool = True) -> Blueprint:
+    """Add the guard, the token check and the error pages to *blueprint*.
+
+    Args:
+        with_token: off where the address itself is the secret, and others than our pages post.
+    """
     blueprint.before_request(_limit_size)
     blueprint.before_request(_guard)
-    blueprint.before_request(_check_token)
+    if with_token:
+        blueprint.before_request(_check_token)
     blueprint.before_request(_check_schema)
     blueprint.register_error_handler(SMTPAdminError, _answer_error)
     blueprint.register_error_handler(
@@ -171,6 +177,22 @@ def protect(blueprint: Blueprint) -> Blueprint:
     blueprint.register_error_handler(Exception, _answer_unexpected)
     blueprint.after_request(_harden)
     return blueprint
+
+
+def exempt(app: Flask, blueprint: Blueprint) -> None:
+    """Keep the host's ``CSRFProtect`` from asking *blueprint* for a token, now or once it is there.
+
+    Whatever checks requests was registered with the app before or after us: in the first case it
+    is known already, in the second our own look comes before its.
+    """
+
+    def look() -> None:
+        guard = app.extensions.get("csrf")
+        if guard is not None:
+            guard.exempt(blueprint)
+
+    look()
+    app.before_request(look)
 
 
 def make_blueprint(prefix: str) -> Blueprint:

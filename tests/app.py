@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
-from smtp_admin import Actor, Host, Partner, SMTPAdmin, schema
+from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
 from smtp_admin.settings.sender import ResolvedSender
@@ -36,6 +37,19 @@ class TestHost(Host):
 
     def __init__(self) -> None:
         self.actor: Actor | None = None
+        #: What expires, ordered by customer.
+        self.services: list[Any] = []
+
+    def expiring_services(self, until: datetime, partner_id: str) -> Iterable[ExpiringService]:
+        return (
+            one
+            for one in self.services
+            if getattr(one, "partner_id", partner_id) == partner_id
+            and getattr(one, "expires_at", until) <= until
+        )
+
+    def customer_services(self, customer_id: str) -> Iterable[ExpiringService]:
+        return [one for one in self.services if one.customer_id == customer_id]
 
     def current_actor(self) -> Actor | None:
         return self.actor

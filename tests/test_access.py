@@ -14,11 +14,18 @@ from werkzeug.test import TestResponse
 
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
+from smtp_admin.clock import now
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.renewals import service as renewals_service
+from smtp_admin.renewals import unsubscribe
+from smtp_admin.renewals.models import RenewalCustomer
+from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.settings.models import WorkerTest
+from smtp_admin.settings.sender import load_sender
 from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.opening import Destination
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.renewals.things import a_service
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 
@@ -39,10 +46,12 @@ ACTORS: Mapping[str, Actor | None] = {
 Statuses = tuple[int, int, int, int, int, int]
 PREFIX = "/smtp-admin"
 PARTNER = f"{PREFIX}/partners/<partner_id>"
+RENEWALS = f"{PREFIX}/renewals/partners/<partner_id>"
 
 ADMINS: Statuses = (401, 403, 200, 200, 200, 200)
 PLATFORM: Statuses = (401, 403, 403, 403, 200, 403)
 ACMES: Statuses = (401, 403, 404, 200, 200, 200)
+CUSTOMERS: Statuses = (401, 200, 403, 403, 403, 403)
 
 
 def with_(status: int, who: Statuses) -> Statuses:
@@ -84,6 +93,21 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PARTNER}/test-connection/worker"): with_(202, ACMES),
     ("GET", f"{PARTNER}/test-connection/<public_id>"): with_(202, ACMES),
     ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
+    ("GET", f"{PREFIX}/renewals/"): ADMINS,
+    ("GET", f"{PREFIX}/renewals/system"): PLATFORM,
+    ("POST", f"{PREFIX}/renewals/system"): with_(303, PLATFORM),
+    ("GET", f"{PREFIX}/renewals/system/calendar"): PLATFORM,
+    ("GET", f"{PREFIX}/renewals/system/preview"): PLATFORM,
+    ("GET", f"{PREFIX}/renewals/system/preview/mail"): PLATFORM,
+    ("GET", RENEWALS): ACMES,
+    ("POST", RENEWALS): with_(303, ACMES),
+    ("GET", f"{RENEWALS}/calendar"): ACMES,
+    ("GET", f"{RENEWALS}/preview"): ACMES,
+    ("GET", f"{RENEWALS}/preview/mail"): ACMES,
+    ("GET", f"{PREFIX}/renewals/remind-me"): CUSTOMERS,
+    ("POST", f"{PREFIX}/renewals/remind-me"): with_(202, CUSTOMERS),
+    ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
+    ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     # Without a partner's name: of the one partner one has, of all mail, or refused.
     ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
 }
@@ -114,6 +138,20 @@ def server() -> Iterator[ScriptedServer]:
         yield running
 
 
+TOKEN = "T" * 32
+
+
+def have_renewals(site: HostApp) -> None:
+    """A customer with something that expires at acme and at the platform, and a known link."""
+    session = site.db.session()
+    on = RenewalValues(enabled=True)
+    for partner_id in ("", "acme"):
+        renewals_service.save(session, partner_id, on, own=True, expected_revision=0, actor=ADMIN)
+        site.host.services.append(a_service(3, partner_id=partner_id, now=now()))
+    session.add(RenewalCustomer(partner_id="acme", customer_id="c1", token=TOKEN))
+    session.commit()
+
+
 class Scene:
     """Senders saved for the system and two partners, each with a test mail in the queue.
 
@@ -140,6 +178,7 @@ class Scene:
                 self.tests[partner_id] = row.public_id
                 site.db.session.add(row)
             site.db.session.commit()
+            have_renewals(site)
         for partner_id in ("", "acme", "globex"):
             page = f"partners/{partner_id}" if partner_id else "system"
             answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
@@ -161,17 +200,25 @@ class Scene:
             rule.replace("<partner_id>", partner_id)
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<path:filename>", "css/smtp-admin.css")
+            .replace("<token>", TOKEN)
         )
         data = self._form(rule) if method == "POST" and "test-email" not in rule else None
         query = {"number": "1"} if "rollback" in rule and method != "POST" else None
+        if "/preview" in rule:
+            query = {"customer": "c1"}
         return self.site.client.open(
             address, method=method, headers=headers, data=data, query_string=query, buffered=True
         )
 
     def _form(self, rule: str) -> dict[str, Any]:
         with self.site.app.app_context():
-            from smtp_admin.settings.sender import load_sender
-
+            if "unsubscribe" in rule:  # the other way each time, so that something changes
+                wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
+                return {"reminders": "off" if wanted else "on"}
+            if "/renewals/" in rule:
+                whose = "" if "/system" in rule else "acme"
+                seen = renewals_service.load(self.site.db.session(), whose).revision
+                return {"own": "yes", "revision": seen}
             whose = "" if "/system" in rule else "acme"
             revision = load_sender(self.site.db.session(), whose).revision
         return {
@@ -199,7 +246,7 @@ def routes(site: HostApp) -> set[tuple[str, str]]:
     return {
         (method, rule.rule)
         for rule in site.app.url_map.iter_rules()
-        if rule.endpoint.startswith(("smtp_admin.", "smtp_admin_api."))
+        if rule.endpoint.startswith(("smtp_admin.", "smtp_admin_api.", "smtp_admin_unsubscribe."))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
@@ -414,8 +461,9 @@ def test_actor_is_asked_anew_in_a_shared_app_context(scene: Scene) -> None:
 
 def test_every_action_has_a_row() -> None:
     assert set(_TABLE) == set(Action)
-    for action in set(Action) - {Action.SEE_FILES}:
-        assert not _TABLE[action] & {Role.ANYBODY, Role.CUSTOMER}
+    for action in set(Action) - {Action.SEE_FILES, Action.UNSUBSCRIBE}:
+        assert Role.ANYBODY not in _TABLE[action]
+        assert action is Action.ASK_FOR_REMINDER or Role.CUSTOMER not in _TABLE[action]
 
 
 def test_empty_partner_id_is_nobodys() -> None:

@@ -54,6 +54,9 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("RETRY_ATTEMPTS", 0, 0),
     ("RETRY_DELAY", 0.5, 0.5),
     ("RETRY_FACTOR", "1", 1.0),
+    ("PUBLIC_URL", "", ""),
+    ("PUBLIC_URL", "https://panel.example.com/", "https://panel.example.com"),
+    ("PUBLIC_URL", "http://127.0.0.1:5000/a/b", "http://127.0.0.1:5000/a/b"),
     ("KEEP_DAYS", 3650, 3650),
 ]  # fmt: skip
 
@@ -89,6 +92,8 @@ BAD: dict[str, tuple[Any, ...]] = {
     "RETRY_ATTEMPTS": (*NOT_WHOLE, -1, 101),
     "RETRY_DELAY": (*NOT_NUMBER, 0, 86401),
     "RETRY_FACTOR": (*NOT_NUMBER, 0.5, 101),
+    "PUBLIC_URL": (*NOT_TEXT, "panel.example.com", "ftp://x.example", "https://", "https://a b",
+                   "https://x.example/?a", "javascript:alert(1)", "https://u:p@x.example"),
     "KEEP_DAYS": (*NOT_WHOLE, 0, 3651),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -33,7 +34,12 @@ POSTS: dict[str, tuple[int, int]] = {
     # Only what is saved can be checked.
     f"{PREFIX}/system/deliverability": (200, 200),
     f"{PREFIX}/partners/<partner_id>/deliverability": (200, 200),
+    f"{PREFIX}/renewals/system": (303, 303),
+    f"{PREFIX}/renewals/partners/<partner_id>": (303, 303),
+    f"{PREFIX}/renewals/remind-me": (409, 409),
 }
+#: Mail programs post here by themselves, with nothing but the link.
+WITHOUT_TOKEN = {"/unsubscribe/<token>"}
 
 
 class Site:
@@ -41,7 +47,7 @@ class Site:
 
     def __init__(self, made: HostApp, server: ScriptedServer) -> None:
         made.app.config["WTF_CSRF_ENABLED"] = True
-        made.actor = ADMIN
+        made.actor = replace(ADMIN, customer_id="c1")
         self.made = made
         self.server = server
         self.client: FlaskClient = made.client
@@ -90,7 +96,10 @@ def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Ite
 
 
 def test_every_post_is_here(site: Site) -> None:
-    assert {rule for method, rule in routes(site.made) if method != "GET"} == set(POSTS)
+    assert {rule for method, rule in routes(site.made) if method != "GET"} == {
+        *POSTS,
+        *WITHOUT_TOKEN,
+    }
 
 
 @pytest.mark.parametrize("token", [None, "x", "stranger's"])

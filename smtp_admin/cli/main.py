@@ -106,6 +106,7 @@ from smtp_admin.cli import (  # noqa: E402
     keys,  # noqa: F401
     lookup,  # noqa: F401
     mail,  # noqa: F401
+    renewals,  # noqa: F401
     sending,  # noqa: F401
     wizard,  # noqa: F401
 )

@@ -31,6 +31,7 @@ class Claimed:
     id: int
     message_pk: int
     public_id: str
+    type_name: str
     partner_id: str
     recipient: str
     attempts: int
@@ -92,6 +93,7 @@ _CLAIMED = (
     Delivery.id,
     Delivery.message_id,
     Message.public_id,
+    Message.type_name,
     Delivery.partner_id,
     Delivery.recipient,
     Delivery.attempts,

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.config import Config
 from smtp_admin.delivery.announcements import announce
+from smtp_admin.delivery.checks import still_wanted
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Recorded, Result, give_back, record
@@ -148,12 +149,13 @@ class Clerk:
         return work() if self._beside is None else self._beside.begin(work).result()
 
     def _claim(self, size: int) -> Batch | None:
-        batch = claim(self._database, self._lane, size, self._known)
-        if batch is None:
-            return None
-        self._written.clear()
-        own = stamped(self._database, batch.deliveries, batch.sender, self._config.app_name)
-        return replace(batch, deliveries=own)
+        while (batch := claim(self._database, self._lane, size, self._known)) is not None:
+            self._written.clear()
+            own = stamped(self._database, batch.deliveries, batch.sender, self._config.app_name)
+            wanted = still_wanted(self._database, self._lane, own)
+            if wanted:
+                return replace(batch, deliveries=wanted)
+        return None
 
     def _write(self, results: list[Result], sender: ResolvedSender, moment: datetime) -> None:
         recorded = self._persist(results, sender.revision, moment)

@@ -7,10 +7,11 @@ are checked before, and the finished bytes once more after.
 
 import re
 from datetime import UTC
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Any
 
 from smtp_admin.clock import now
 from smtp_admin.errors import MessageError, TooLarge
@@ -31,7 +32,21 @@ _OURS = frozenset(
         "mime-version", "return-path", "received", "dkim-signature",
     }
 )  # fmt: skip
-_POLICY = SMTP.clone(max_line_length=78, cte_type="7bit")
+
+
+class _OneLine(UnstructuredHeader):
+    """A header whose value is a link: folded, the standard library would encode it beyond use."""
+
+    name: str  # of the class that the registry mixes it with
+
+    def fold(self, *, policy: Any) -> str:
+        """The header as one line."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _OneLine)  # type: ignore[arg-type]  # it is a mixin
+_POLICY = SMTP.clone(max_line_length=78, cte_type="7bit", header_factory=_HEADERS)
 
 
 def recipients_of(message: Message) -> list[str]:

@@ -44,7 +44,7 @@ def send(
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = registry().get(type_name)
-    values = {"app_name": installation().config.app_name} | dict(context or {})
+    values = {"app_name": installation().config.app_name, **type_.defaults, **(context or {})}
     rendered = templates.render(type_, values)
     message = Message(
         subject=rendered.subject,

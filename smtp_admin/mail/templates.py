@@ -13,7 +13,7 @@ from typing import Any
 import css_inline
 from flask import current_app
 from jinja2 import TemplateNotFound
-from liquid import Environment, StrictUndefined
+from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
 from smtp_admin import resources
@@ -90,7 +90,7 @@ def _render(type_: EmailType, part: str, data: Mapping[str, Any], *, escape: boo
             return ""
         raise MessageError(f"There is no template smtp_admin/email/{type_.name}/{part}.")
     try:
-        return str(_environment(escape).from_string(source).render(**data))
+        return str(_parsed(source, escape).render(**data))
     except LiquidError as error:
         raise MessageError(f"The template {type_.name}/{part}: {error}") from error
 
@@ -117,6 +117,12 @@ def is_apps_own(type_: EmailType, part: str) -> bool | None:
     except TemplateNotFound:
         return None
     return file is None or not Path(file).is_relative_to(resources.folder("templates"))
+
+
+@lru_cache(maxsize=256)
+def _parsed(source: str, escape: bool) -> BoundTemplate:
+    """Reading a template takes longer than rendering it, and runs render the same very often."""
+    return _environment(escape).from_string(source)
 
 
 @lru_cache(maxsize=2)

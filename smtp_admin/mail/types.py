@@ -24,6 +24,7 @@ class EmailType:
         label: what people call it.
         variables: name → what it means; what a template may use, and a sender must give.
         sample: a value for each variable, for previews.
+        defaults: for variables that a sender need not give.
         priority: urgent mail overtakes everything, and a tenth of a sender's limit is its own.
         sensitive: its text is erased as soon as a server has taken it.
         notice: may be unsubscribed from; else it must be delivered.
@@ -41,6 +42,7 @@ class EmailType:
     notice: bool = False
     expires_hours: float | None = None
     on_uncertain: Literal["resend", "hold"] = "resend"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.name.isascii():
@@ -132,6 +134,10 @@ SHIPPED = (
             "services": "a list; each with name, expires_on, price, currency and payment_url",
             "balance": "the customer's balance",
             "currency": "of the balance",
+            "more": "how many further services are not in the list",
+            "language": "the customer's, such as de; en if it is not known",
+            "unsubscribe_url": "the link that ends these reminders; empty if there is none",
+            "extra": "further values from the host",
         },
         sample={
             "app_name": "Example",
@@ -147,7 +153,12 @@ SHIPPED = (
             ],
             "balance": "12.00",
             "currency": "EUR",
+            "more": 0,
+            "language": "en",
+            "unsubscribe_url": "https://example.com/unsubscribe/abc",
+            "extra": {},
         },
+        defaults={"more": 0, "language": "en", "unsubscribe_url": "", "extra": {}},
         priority="bulk",
         notice=True,
     ),

@@ -242,6 +242,8 @@ def sender_urls(partner_id: str) -> dict[str, str]:
             "explain": url_for(".explain_system"),
             "discover": url_for(".discover_system"),
             "deliverability": url_for(".deliverability_of_system"),
+            "renewals": url_for(".system_renewals"),
+            "calendar": url_for(".system_calendar"),
         }
     return {
         "save": url_for(".partner", partner_id=partner_id),
@@ -253,4 +255,6 @@ def sender_urls(partner_id: str) -> dict[str, str]:
         "explain": url_for(".explain_partner", partner_id=partner_id),
         "discover": url_for(".discover_partner", partner_id=partner_id),
         "deliverability": url_for(".deliverability_of_partner", partner_id=partner_id),
+        "renewals": url_for(".partner_renewals", partner_id=partner_id),
+        "calendar": url_for(".partner_calendar", partner_id=partner_id),
     }

@@ -30,6 +30,7 @@ from smtp_admin.delivery.rescue import rescue
 from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.settings.sender import overrides_for
 from smtp_admin.settings.service import forget_pauses_of_the_start
 from smtp_admin.smtp.opening import Dialler
@@ -106,6 +107,18 @@ class WorkerProcess:
             ],
             self._stopping,
         )
+        # In a thread of its own: a run over many customers takes long, and the sweep cannot wait.
+        self._renewals = Schedule(
+            app,
+            [
+                Duty(
+                    "renewals",
+                    LOOK_SECONDS,
+                    lambda: run_slot(self._engine, self._here, self._stopping.is_set),
+                )
+            ],
+            self._stopping,
+        )
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -113,6 +126,7 @@ class WorkerProcess:
             signal.signal(number, self._stop)
         self._forget_pauses()
         self._schedule.start()
+        self._renewals.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run)
         try:
@@ -122,6 +136,7 @@ class WorkerProcess:
             self._stopping.set()
             self._threads.stop(GRACE_SECONDS)
             self._schedule.join()
+            self._renewals.join()
             self._close()
         log.info("worker %s has stopped", self._name)
 

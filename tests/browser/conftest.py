@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ADMIN = "admin@northwind.example"
 PARTNER_ADMIN = "mia@acme.example"
+CUSTOMER = "carl@customer.example"
 
 
 @pytest.fixture(scope="package")
@@ -82,9 +83,9 @@ def well_behaved(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def cookies(chromium: Browser, site: Site) -> dict[str, Any]:
-    """The sessions of an administrator and a partner's administrator, and of nobody."""
+    """The sessions of an administrator, a partner's administrator and a customer, and of nobody."""
     kept: dict[str, Any] = {"nobody": None}
-    for name, email in (("admin", ADMIN), ("partner", PARTNER_ADMIN)):
+    for name, email in (("admin", ADMIN), ("partner", PARTNER_ADMIN), ("customer", CUSTOMER)):
         context = new_context(chromium)
         sign_in(context.new_page(), site.url, email)
         kept[name] = context.storage_state()

@@ -5,18 +5,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from werkzeug.serving import make_server
 
 import wsgi
 from smtp_admin import Actor, schema
+from smtp_admin.renewals import scheduler, service
+from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
+from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.settings.sender import load_sender
 from smtp_admin.settings.service import save_settings
 from smtp_admin.settings.values import SenderValues
@@ -74,6 +77,42 @@ class Site:
                     context={"name": "Sam", "reset_url": "https://x.example", "expires_minutes": 5},
                 )
             wsgi.db.session.commit()
+
+    def remind(
+        self, partner_id: str = "acme", *, last: timedelta | None = None, **values: Any
+    ) -> str:
+        """Save renewal settings as somebody else; the link of the partner's first customer.
+
+        Args:
+            last: how long ago that customer had a notice; ``None`` for never.
+        """
+        with self.app.app_context():
+            session = wsgi.db.session()
+            seen = service.load(session, partner_id).revision
+            service.save(
+                session,
+                partner_id,
+                RenewalValues(**values),
+                own=True,
+                expected_revision=seen,
+                actor=Actor(id="99", email="olga@northwind.example", name="Olga Other"),
+            )
+            session.execute(delete(RenewalNotice))
+            session.execute(delete(RenewalCustomer))
+            row = RenewalCustomer(
+                partner_id=partner_id,
+                customer_id="1",
+                token=token_urlsafe(24),
+                last_at=datetime.now(UTC) - last if last is not None else None,
+            )
+            session.add(row)
+            session.commit()
+            return row.token
+
+    def run_renewals(self, partner_id: str = "acme") -> None:
+        """As a worker does every quarter of an hour."""
+        with self.app.app_context():
+            scheduler.run_now(wsgi.db.engine, partner_id)
 
     def work(self) -> None:
         """Send what is due, as a worker does."""

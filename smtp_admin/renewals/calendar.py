@@ -1,0 +1,187 @@
+"""The next thirty days: how many notices on which day, to whom, and why others get none."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from smtp_admin.database import database_now, transaction
+from smtp_admin.installation import installation
+from smtp_admin.renewals import ledger, notices
+from smtp_admin.renewals.records import Customer, customers, usable
+from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
+from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.settings.sender import sender_for_mail
+
+DAYS = 30
+#: A page is made in a moment: of very many customers it shows the first.
+_SECONDS = 3.0
+_SHOWN = 100
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One customer in the calendar.
+
+    Attributes:
+        moments: when notices go out, as far as anybody can tell.
+        now: the decision at this moment, which is ``seen_at``.
+    """
+
+    customer: Customer
+    moments: tuple[datetime, ...]
+    now: Decision
+    seen_at: datetime
+
+    @property
+    def name(self) -> str:
+        """What the customer is called."""
+        return self.customer.services[0].customer_name or self.customer.id
+
+
+@dataclass(slots=True)
+class Calendar:
+    """What is to be expected.
+
+    Attributes:
+        days: each of the thirty days with its number of notices.
+        entries: the first customers, with what happens to each.
+        skipped: reason → customers that get nothing in these days.
+        complete: whether everybody was looked at.
+        problem: what the app did wrong, or ``""``.
+    """
+
+    now: datetime
+    days: dict[date, int]
+    entries: list[Entry] = field(default_factory=list)
+    skipped: Counter[Reason] = field(default_factory=Counter)
+    customers: int = 0
+    broken: int = 0
+    complete: bool = True
+    problem: str = ""
+
+    @property
+    def notices(self) -> int:
+        """All of them together."""
+        return sum(self.days.values())
+
+    @property
+    def most(self) -> int:
+        """On the busiest day."""
+        return max(self.days.values(), default=0)
+
+
+def look_ahead(engine: Engine, partner_id: str, values: RenewalValues) -> Calendar:
+    """The calendar of *partner_id*; where reminders are off, as if they were on."""
+    values = replace(values, enabled=True)
+    with transaction(engine) as session:
+        now = database_now(session)
+    first = now.astimezone(ZoneInfo(values.time_zone)).date()
+    found = Calendar(now, {first + timedelta(days=number): 0 for number in range(DAYS)})
+    ends = time.monotonic() + _SECONDS
+    until = now + timedelta(days=DAYS) + values.window
+    try:
+        records = usable(
+            installation().host.expiring_services(until, partner_id),
+            partner_id,
+            lambda _: _count_broken(found),
+        )
+        for entry in _entries(engine, partner_id, values, now, customers(records)):
+            _add(found, entry, ZoneInfo(values.time_zone))
+            if time.monotonic() > ends:
+                found.complete = False
+                break
+    except Exception as error:  # noqa: BLE001 - the app's own code, and the page is to say so
+        found.complete = False
+        found.problem = f"The app's expiring_services() failed with {type(error).__name__}."
+    return found
+
+
+def look_at(
+    engine: Engine, partner_id: str, values: RenewalValues, customer_id: str
+) -> Entry | None:
+    """One customer's place in the calendar, or ``None`` if the host knows no service of theirs."""
+    services = tuple(
+        usable(installation().host.customer_services(customer_id), partner_id, _nobody)
+    )
+    if not services:
+        return None
+    with transaction(engine) as session:
+        now = database_now(session)
+    return next(_entries(engine, partner_id, values, now, [Customer(customer_id, services)]))
+
+
+def _nobody(_: object) -> None:
+    """Who is told here about records that cannot be used: the next run names them."""
+
+
+def _count_broken(found: Calendar) -> None:
+    found.broken += 1
+
+
+def _add(found: Calendar, entry: Entry, zone: ZoneInfo) -> None:
+    found.customers += 1
+    for moment in entry.moments:
+        day = moment.astimezone(zone).date()
+        if day in found.days:
+            found.days[day] += 1
+    if not entry.moments:
+        found.skipped[entry.now.reason or Reason.EXPIRED] += 1
+    if len(found.entries) < _SHOWN:
+        found.entries.append(entry)
+
+
+def _entries(
+    engine: Engine,
+    partner_id: str,
+    values: RenewalValues,
+    now: datetime,
+    found: Iterable[Customer],
+) -> Iterator[Entry]:
+    batch: list[Customer] = []
+    for one in found:
+        batch.append(one)
+        if len(batch) == _BATCH:
+            yield from _batch(engine, partner_id, values, now, batch)
+            batch = []
+    yield from _batch(engine, partner_id, values, now, batch)
+
+
+def _batch(
+    engine: Engine,
+    partner_id: str,
+    values: RenewalValues,
+    now: datetime,
+    batch: list[Customer],
+) -> Iterator[Entry]:
+    if not batch:
+        return
+    with transaction(engine) as session:
+        places = ledger.known(session, partner_id, [one.id for one in batch])
+        works = notices.can_send(session, sender_for_mail(session, partner_id), now)
+    for one in batch:
+        facts = places[one.id].facts if one.id in places else Facts()
+        # A sender that does not work now will, for a calendar of what is to come.
+        moments = tuple(
+            moment
+            for moment, decision in project(values, one, facts, now, now + timedelta(days=DAYS))
+            if decision.reason is None
+        )
+        decision = decide(values, one, facts, now, sender_works=works)
+        yield Entry(one, moments, decision, now)
+
+
+def as_dict(entry: Entry) -> dict[str, Any]:
+    """For a script."""
+    return {
+        "customer_id": entry.customer.id,
+        "reason": entry.now.reason.value if entry.now.reason else None,
+        "again_at": entry.now.again_at,
+        "notices": list(entry.moments),
+    }

@@ -1,0 +1,168 @@
+"""The pages of those who get reminders: ask for one, and the link that ends them."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Flask, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.database import session
+from smtp_admin.errors import RequestError
+from smtp_admin.host import ExpiringService
+from smtp_admin.installation import installation
+from smtp_admin.renewals import notices, unsubscribe
+from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
+from smtp_admin.renewals.schedule import Reason
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/renewals/remind-me")(reminder_page)
+    blueprint.post("/renewals/remind-me")(remind_me)
+
+
+def make_unsubscribe_blueprint() -> Blueprint:
+    """The blueprint of the link in every reminder; mail programs post to it by themselves."""
+    blueprint = web.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
+    blueprint.get("/unsubscribe/<token>")(ask)
+    blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
+    return blueprint
+
+
+def add_global(app: Flask) -> None:
+    """Let every template of the app embed the reminder button."""
+    app.jinja_env.globals["smtp_admin_reminder"] = reminder
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """What a page shows a customer about reminders.
+
+    Attributes:
+        services: what expires soon, over all partners.
+        offered: whether reminders are on at all.
+        sentence: why there is no reminder now; ``""`` if it can be had.
+        allowed_at: when it can, in the customer's zone, where that is only a matter of time.
+        seconds: until then, rounded up.
+        manage_url: where reminders can be switched off or on again; ``""`` before the first one.
+    """
+
+    services: tuple[ExpiringService, ...]
+    offered: bool
+    sentence: str
+    allowed_at: datetime | None
+    seconds: int
+    last_at: datetime | None
+    unsubscribed: bool
+    manage_url: str
+    url: str
+    csrf_token: str
+    zone: ZoneInfo
+
+
+def reminder() -> Reminder | None:
+    """For the customer who is signed in; ``None`` for anybody else."""
+    actor = web.current_actor()
+    if actor is None or actor.customer_id is None:
+        return None
+    if not allowed(actor, Action.ASK_FOR_REMINDER):
+        return None
+    return _shown(standings(actor.customer_id))
+
+
+@guarded(Action.ASK_FOR_REMINDER)
+def reminder_page() -> ResponseReturnValue:
+    """The customer's own page."""
+    return render_template("smtp_admin/renewals/remind_me.html", error=None)
+
+
+@guarded(Action.ASK_FOR_REMINDER)
+def remind_me() -> ResponseReturnValue:
+    """Send a reminder now, or say when that will be possible."""
+    customer_id = web.signed_in().customer_id or ""
+    try:
+        standing = remind(customer_id)
+    except RequestError as error:
+        if web.wants_json():
+            raise
+        page = render_template("smtp_admin/renewals/remind_me.html", error=error)
+        response = make_response(page, error.status)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    if web.wants_json():
+        body: dict[str, Any] = {
+            "ok": True,
+            "status": "queued",
+            "to": standing.customer.email,
+            "services": [one.service_name for one in standing.decision.services],
+            "next_in_seconds": int(standing.values.gap(on_demand=True).total_seconds()),
+        }
+        return web.answer_json(body, 202)
+    web.notify(f"A reminder is on its way to {standing.customer.email}.")
+    return redirect(url_for("smtp_admin.reminder_page"), code=303)
+
+
+@guarded(Action.UNSUBSCRIBE)
+def ask(token: str) -> ResponseReturnValue:
+    """Ask whether reminders are to end; looking changes nothing, as scanners of mail look too."""
+    return _show(unsubscribe.find(session(), token))
+
+
+@guarded(Action.UNSUBSCRIBE)
+def unsubscribe_now(token: str) -> ResponseReturnValue:
+    """End reminders, or begin again; the same again changes nothing."""
+    wanted = request.form.get("reminders") == "on"
+    found = unsubscribe.choose(session(), token, wanted=wanted)
+    session().commit()
+    return _show(found, changed=True)
+
+
+def _show(found: unsubscribe.Subscription, *, changed: bool = False) -> ResponseReturnValue:
+    partner = installation().host.partner(found.partner_id) if found.partner_id else None
+    name = partner.name if partner else installation().config.app_name
+    page = render_template(
+        "smtp_admin/renewals/unsubscribe.html", found=found, changed=changed, name=name
+    )
+    response = make_response(page)
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address is the secret
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def _shown(found: list[Standing]) -> Reminder:
+    services = tuple(
+        sorted(
+            (one for standing in found for one in standing.decision.services),
+            key=lambda one: one.expires_at,
+        )
+    )
+    ready = next((one for one in found if one.reason is None), None)
+    timed = [one for one in found if one.allowed_at is not None]
+    first = ready or (min(timed, key=lambda one: one.allowed_at or one.now) if timed else None)
+    first = first or (found[0] if found else None)
+    error = None if ready else refusal(first)
+    zone = ZoneInfo((first.customer.time_zone or first.values.time_zone) if first else "UTC")
+    allowed_at = first.allowed_at.astimezone(zone) if first and first.allowed_at else None
+    seconds = 0
+    if first is not None and allowed_at is not None:
+        seconds = math.ceil((allowed_at - first.now).total_seconds())
+    return Reminder(
+        services=services,
+        offered=any(one.reason is not Reason.DISABLED for one in found),
+        sentence=error.message if error else "",
+        allowed_at=allowed_at,
+        seconds=seconds,
+        last_at=first.last_at.astimezone(zone) if first and first.last_at else None,
+        unsubscribed=first is not None and first.reason is Reason.UNSUBSCRIBED,
+        manage_url=notices.unsubscribe_url(first.token) if first and first.token else "",
+        url=url_for("smtp_admin.remind_me"),
+        csrf_token=generate_csrf(),
+        zone=zone,
+    )

@@ -1,0 +1,104 @@
+"""The form of the renewal settings. What a field accepts is decided in :mod:`.values`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from wtforms import BooleanField, Form, HiddenField, StringField
+
+from smtp_admin.errors import InvalidInput
+from smtp_admin.renewals import values as clean
+from smtp_admin.renewals.service import Applied
+from smtp_admin.renewals.values import RECOMMENDED, RenewalValues
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "window_days": clean.clean_window,
+    "steps": clean.clean_steps,
+    "min_hours": clean.clean_hours,
+    "on_demand_min_hours": clean.clean_hours,
+    "quiet_from": clean.clean_clock,
+    "quiet_to": clean.clean_clock,
+    "time_zone": clean.clean_zone,
+}
+#: Without these nothing can be sent; while reminders are off, an empty one keeps what was saved.
+_NEEDED = {
+    "window_days": "Enter how many days before; 7 is usual.",
+    "min_hours": "Enter the hours; 48 is usual.",
+    "on_demand_min_hours": "Enter the hours; 24 is usual.",
+}
+
+
+def _range(name: str) -> str:
+    least, most = RECOMMENDED[name]
+    return f"Recommended: {least} to {most}; at least 1."
+
+
+class RenewalForm(Form):
+    """The renewal settings of the system or of one partner."""
+
+    own = BooleanField("Settings of our own instead of the system's")
+    enabled = BooleanField("Remind customers before their services expire")
+    window_days = StringField(
+        "Days before expiry",
+        description="From then on a notice goes out whenever the frequency allows.",
+    )
+    steps = StringField(
+        "Only at these days before",
+        description="Such as 14, 7, 3, 1. Empty: throughout the days above.",
+    )
+    min_hours = StringField(
+        "Hours between notices", description=f"To one customer. {_range('min_hours')}"
+    )
+    on_demand_min_hours = StringField(
+        "Hours before one on demand",
+        description=f"After any notice. {_range('on_demand_min_hours')}",
+    )
+    quiet_from = StringField("Quiet from", description="In the customer's own time zone.")
+    quiet_to = StringField("Quiet until", description="Equal times: never quiet.")
+    time_zone = StringField(
+        "Time zone", description="Of customers whose own is not known, such as Europe/Berlin."
+    )
+    revision = HiddenField(default="0")
+
+    def fill(self, applied: Applied) -> None:
+        """Show what applies now."""
+        values = applied.values
+        self.own.data = applied.own
+        self.enabled.data = values.enabled
+        self.window_days.data = str(values.window_days)
+        self.steps.data = ", ".join(map(str, values.steps))
+        self.min_hours.data = str(values.min_hours)
+        self.on_demand_min_hours.data = str(values.on_demand_min_hours)
+        self.quiet_from.data = f"{values.quiet_from:%H:%M}"
+        self.quiet_to.data = f"{values.quiet_to:%H:%M}"
+        self.time_zone.data = values.time_zone
+        self.revision.data = str(applied.revision)
+
+    def cleaned(self, before: RenewalValues) -> RenewalValues:
+        """The values that were entered.
+
+        Raises:
+            InvalidInput: with every field that needs another look.
+        """
+        enabled = bool(self.enabled.data)
+        read: dict[str, Any] = {"enabled": enabled}
+        complaints: dict[str, list[str]] = {}
+        for name, clean_one in _READ.items():
+            text = str(self[name].data or "")
+            if name in _NEEDED and not text.strip():
+                if enabled:
+                    complaints[name] = [_NEEDED[name]]
+                continue
+            try:
+                read[name] = clean_one(text)
+            except ValueError as error:
+                complaints[name] = [str(error)]
+        if complaints:
+            raise InvalidInput(fields=complaints)
+        return replace(before, **read)
+
+    @property
+    def seen_revision(self) -> int:
+        """The revision that was on the page."""
+        text = str(self.revision.data or "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else -1  # noqa: PLR2004

@@ -1,0 +1,159 @@
+"""A notice as a mail: in the customer's zone and language, with the link that ends reminders."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_decimal, get_currency_precision
+from flask import current_app, has_request_context, url_for
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import SYSTEM
+from smtp_admin.delivery import outbox
+from smtp_admin.delivery.claim import usable
+from smtp_admin.host import ExpiringService
+from smtp_admin.installation import installation
+from smtp_admin.mail import service, templates
+from smtp_admin.mail.message import Message
+from smtp_admin.mail.types import PRIORITIES
+from smtp_admin.renewals.records import Customer
+from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.settings.sender import ResolvedSender, load_sender
+
+TYPE = "renewal"
+#: The mail lists the first ones and says how many more there are.
+_MOST_LISTED = 50
+_LONGEST_WAIT = timedelta(hours=72)
+_ENGLISH = Locale("en")
+
+
+def compose(
+    customer: Customer, services: Sequence[ExpiringService], values: RenewalValues, token: str
+) -> Message:
+    """The mail to *customer* about *services*.
+
+    Raises:
+        MessageError: a template does not fit, or a name cannot stand in a subject.
+    """
+    link = unsubscribe_url(token)
+    context = {"app_name": installation().config.app_name} | context_of(
+        customer, services, values, link
+    )
+    rendered = templates.render(service.registry().get(TYPE), context)
+    headers = {}
+    if link:  # RFC 8058: one click in the mail program, without a visit
+        headers["List-Unsubscribe"] = f"<{link}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return Message(
+        subject=rendered.subject,
+        recipients=[customer.email],
+        body=rendered.text,
+        html=rendered.html or None,
+        extra_headers=headers,
+    )
+
+
+def outgoing(
+    message: Message,
+    sender: ResolvedSender,
+    partner_id: str,
+    services: Sequence[ExpiringService],
+    *,
+    now: datetime,
+    on_demand: bool,
+) -> outbox.OutgoingMail:
+    """The mail as it goes into the outbox; too old as soon as everything in it has expired.
+
+    Raises:
+        MessageError: it cannot be built.
+        TooLarge: it is larger than a mail may be.
+    """
+    content, message_id = service.render_for(sender, message)
+    last = max(one.expires_at for one in services)
+    return outbox.OutgoingMail(
+        partner_id=partner_id,
+        sender_id=sender.sender_id,
+        type_name=TYPE,
+        subject=message.subject,
+        content=content,
+        message_id=message_id,
+        from_email=sender.values.from_email if sender.configured else None,
+        recipients=list(message.recipients),
+        priority=PRIORITIES["normal" if on_demand else "bulk"],
+        expires_at=min(now + _LONGEST_WAIT, last),
+    )
+
+
+def can_send(session: Session, sender: ResolvedSender, now: datetime) -> bool:
+    """Whether mail of *sender* goes out at *now*, by itself or by the system's stepping in."""
+    if usable(sender, now):
+        return True
+    steps_in = sender.partner_id != SYSTEM and sender.configured and sender.values.fallback
+    return steps_in and usable(load_sender(session, SYSTEM), now)
+
+
+def context_of(
+    customer: Customer, services: Sequence[ExpiringService], values: RenewalValues, link: str
+) -> dict[str, Any]:
+    """What the templates of the type may use."""
+    first = services[0]
+    locale = _locale(first.language)
+    zone = ZoneInfo(customer.time_zone or values.time_zone)
+    return {
+        "name": first.customer_name,
+        "services": [
+            {
+                "name": one.service_name,
+                "expires_on": format_date(one.expires_at.astimezone(zone), "long", locale=locale),
+                "price": _amount(one.price, one.currency, locale),
+                "currency": one.currency,
+                "payment_url": one.payment_url,
+            }
+            for one in services[:_MOST_LISTED]
+        ],
+        "more": max(0, len(services) - _MOST_LISTED),
+        "balance": _amount(first.balance, first.currency, locale),
+        "currency": first.currency,
+        "language": str(locale).replace("_", "-"),
+        "unsubscribe_url": link,
+        "extra": dict(first.extra),
+    }
+
+
+def knows_its_address() -> bool:
+    """Whether mails that a worker writes can carry links; a request knows by what name it came."""
+    return bool(installation().config.public_url or current_app.config.get("SERVER_NAME"))
+
+
+def unsubscribe_url(token: str) -> str:
+    """The public address that ends reminders, or ``""`` where the app does not know its own."""
+    base = installation().config.public_url
+    if base:
+        return f"{base}/unsubscribe/{token}"
+    if has_request_context() or knows_its_address():
+        return url_for("smtp_admin_unsubscribe.ask", token=token, _external=True)
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _locale(language: str) -> Locale:
+    try:
+        return Locale.parse(language.replace("-", "_")) if language else _ENGLISH
+    except (UnknownLocaleError, ValueError):
+        try:
+            return Locale.parse(language.replace("_", "-").partition("-")[0])
+        except (UnknownLocaleError, ValueError):
+            return _ENGLISH
+
+
+def _amount(value: Decimal | float | str | None, currency: str, locale: Locale) -> str:
+    if value is None:
+        return ""
+    digits = get_currency_precision(currency) if currency else 2
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return str(format_decimal(Decimal(str(value)), format=pattern, locale=locale))

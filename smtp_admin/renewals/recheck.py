@@ -1,0 +1,73 @@
+"""Just before a notice is sent: is it still true, still wanted, and still the newest?"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from flask import current_app
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery.claim import Claimed
+from smtp_admin.host import Host
+from smtp_admin.installation import installation
+from smtp_admin.renewals.ledger import known, revive, services_of
+from smtp_admin.renewals.models import RenewalNotice
+from smtp_admin.renewals.records import Customer, usable
+from smtp_admin.renewals.schedule import SENTENCES, Reason, quiet_until
+from smtp_admin.renewals.service import load
+
+
+def _nobody(_: object) -> None:
+    """Who is told here about records that cannot be used: the next run names them."""
+
+
+def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> Mapping[int, str]:
+    """Which of these notices are not to be sent any more, and why."""
+    found: dict[int, str] = {}
+    for one in deliveries:
+        with transaction(database) as session:
+            notice = session.scalar(
+                select(RenewalNotice).where(RenewalNotice.mail_id == one.public_id)
+            )
+            reason = None if notice is None else _of_ledger(session, notice)
+            moment = database_now(session)
+        if notice is not None and reason is None:
+            # Without a transaction of ours: the host takes its time.
+            reason = _of_host(database, notice, moment)
+        if reason is not None:
+            found[one.id] = reason
+    return found
+
+
+def _of_ledger(session: Session, notice: RenewalNotice) -> str | None:
+    place = known(session, notice.partner_id, [notice.customer_id]).get(notice.customer_id)
+    if place is not None and place.facts.unsubscribed:
+        return SENTENCES[Reason.UNSUBSCRIBED]
+    # It ended before, and somebody sends it again; or nothing has happened to it yet.
+    if notice.state != "waiting" and not revive(session, notice):
+        return "A newer notice has taken its place."
+    return None
+
+
+def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime) -> str | None:
+    with transaction(database) as session:
+        values = load(session, notice.partner_id).values
+    if not values.enabled:
+        return SENTENCES[Reason.DISABLED]
+    host = installation().host
+    if type(host).customer_services is Host.customer_services:
+        return None  # it does not tell; what was due when the notice was written is sent
+    # A context of its own: what the host reads must not stay open while mail is sent.
+    with current_app.app_context():
+        records = host.customer_services(notice.customer_id)
+        services = tuple(usable(records, notice.partner_id, _nobody))
+    told = services_of(notice.services)
+    if not any(
+        one.expires_at > now and told.get(one.service_id) == one.expires_at for one in services
+    ):
+        return "Everything in it has been renewed or cancelled."
+    customer = Customer(notice.customer_id, services)
+    if not notice.on_demand and quiet_until(values, customer.time_zone, now) is not None:
+        return "Quiet hours began; it is written anew when they are over."
+    return None

@@ -1,0 +1,246 @@
+"""A run: every customer with something that expires, a decision, and a notice where it is due.
+
+Nothing is held but one batch of customers. Each batch is decided by what the ledger says, its
+mails are rendered outside any transaction, and entered in one together with their notices.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import SYSTEM, database_now, is_contention, transaction
+from smtp_admin.delivery import outbox
+from smtp_admin.delivery.doorbell import listen_once
+from smtp_admin.errors import MessageError, QueueFull, TooLarge
+from smtp_admin.installation import installation
+from smtp_admin.renewals import ledger, notices
+from smtp_admin.renewals.records import Customer, customers, usable
+from smtp_admin.renewals.report import Report
+from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
+from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+_TRIES = 4
+_UNKNOWN = ledger.Known(Facts(), 0, "")
+#: Of the partner's queue; the rest is for mail that somebody waits for.
+_SHARE_OF_QUEUE = 0.5
+
+
+class HostFailedError(Exception):
+    """The host's own code raised while it handed over services."""
+
+
+def _nobody(_: object) -> None:
+    """Whom it concerns: nobody."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over one partner's services.
+
+    Attributes:
+        only_look: decide and count, and write nothing.
+        tell: called after each batch with the report so far.
+        stopped: asked between batches whether to end early.
+    """
+
+    engine: Engine
+    partner_id: str
+    values: RenewalValues
+    only_look: bool = False
+    tell: Callable[[Report], object] = _nobody
+    stopped: Callable[[], bool] = bool
+    report: Report = field(default_factory=Report)
+
+    def go(self) -> Report:
+        """Do it; what the host or a template does wrong is in the report, not raised."""
+        with transaction(self.engine) as session:
+            until = database_now(session) + self.values.window
+        try:
+            for batch in _batches(customers(self._services(until))):
+                if self.stopped():
+                    self.report.ended = "The worker was told to stop; the next run goes on."
+                    break
+                if not self._work(batch):
+                    break
+                self.tell(self.report)
+        except HostFailedError as error:
+            self.report.failed += 1
+            self.report.ended = str(error)
+        return self.report
+
+    def _services(self, until: datetime) -> Iterator[Any]:
+        found = usable(self._records(until), self.partner_id, self.report.note_broken)
+        for one in found:
+            self.report.services += 1
+            yield one
+
+    def _records(self, until: datetime) -> Iterator[Any]:
+        try:
+            yield from installation().host.expiring_services(until, self.partner_id)
+        except Exception as error:
+            log.exception("expiring_services() of the host failed for %r", self.partner_id)
+            raise HostFailedError(
+                f"The app's expiring_services() failed with {type(error).__name__}; its log has "
+                "the details. Customers after that were not looked at."
+            ) from error
+
+    def _work(self, batch: Sequence[Customer]) -> bool:
+        """Decide a batch and enter what is due; whether to go on with the next."""
+        with transaction(self.engine) as session:
+            now = database_now(session)
+            places = ledger.known(session, self.partner_id, [one.id for one in batch])
+            sender = sender_for_mail(session, self.partner_id)
+            works = notices.can_send(session, sender, now)
+            room = self._room(session)
+        due: list[tuple[Customer, Decision]] = []
+        full = False
+        for one in batch:
+            place = places.get(one.id, _UNKNOWN)
+            decision = decide(self.values, one, place.facts, now, sender_works=works)
+            if decision.reason is None and len(due) >= room:
+                decision, full = Decision(decision.services, Reason.QUEUE_FULL), True
+            if decision.reason is None:
+                due.append((one, decision))
+            self.report.note(one.id, decision.reason)
+        if not self.only_look and due:
+            full = self._write(due, places, sender, now) or full
+        if full:
+            self.report.ended = "The mail queue is full; the next run goes on."
+        return not full
+
+    def _room(self, session: Session) -> int:
+        limit = int(installation().config.queue_limit * _SHARE_OF_QUEUE)
+        return max(0, limit - outbox.backlog(session, self.partner_id))
+
+    def _write(
+        self,
+        due: Sequence[tuple[Customer, Decision]],
+        places: dict[str, ledger.Known],
+        sender: ResolvedSender,
+        now: datetime,
+    ) -> bool:
+        """Enter the notices; whether the queue is full."""
+        strangers = [one.id for one, _ in due if one.id not in places]
+        if strangers:
+            with transaction(self.engine) as session:
+                ledger.introduce(session, self.partner_id, strangers)
+                tokens = ledger.known(session, self.partner_id, strangers)
+            # The version is the one that was decided with: none.
+            places |= {name: ledger.Known(Facts(), 0, tokens[name].token) for name in strangers}
+        ready = []
+        for one, decision in due:
+            try:
+                ready.append(self._prepare(one, decision, places[one.id], sender, now))
+            except (MessageError, TooLarge) as error:
+                self.report.note_failed(one.id, error.message)
+            except Exception as error:  # one customer's odd values must not cost the others theirs
+                log.exception("the notice to customer %r of %r failed", one.id, self.partner_id)
+                self.report.note_failed(one.id, f"{type(error).__name__}; the log has the details")
+        for attempt in range(_TRIES):
+            try:
+                outcome = _enter(self.engine, self.partner_id, ready)
+            except DBAPIError as error:
+                if not is_contention(error) or attempt == _TRIES - 1:
+                    raise
+                continue
+            for customer_id, reason in outcome.items():
+                self.report.change(customer_id, reason)
+            return Reason.QUEUE_FULL in outcome.values()
+        raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+    def _prepare(
+        self,
+        customer: Customer,
+        decision: Decision,
+        place: ledger.Known,
+        sender: ResolvedSender,
+        now: datetime,
+    ) -> "Ready":
+        message = notices.compose(customer, decision.services, self.values, place.token)
+        mail = notices.outgoing(
+            message, sender, self.partner_id, decision.services, now=now, on_demand=False
+        )
+        return Ready(customer.id, place.version, decision, mail)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A notice with its mail, ready to be entered by whoever still has the version."""
+
+    customer_id: str
+    version: int
+    decision: Decision
+    mail: outbox.OutgoingMail
+
+
+def write(session: Session, partner_id: str, ready: Ready, *, on_demand: bool) -> dict[str, Any]:
+    """Move the customer and queue the mail; the row to enter, or nothing if another was faster.
+
+    Raises:
+        QueueFull: there is no room; the customer stays without a notice.
+    """
+    key = ledger.move(session, partner_id, ready.customer_id, ready.version)
+    if not key:
+        return {}
+    return ledger.notice_row(
+        key,
+        partner_id,
+        ready.customer_id,
+        mail_id=outbox.add(session, ready.mail),
+        recipient=ready.mail.recipients[0],
+        services=ready.decision.services,
+        on_demand=on_demand,
+    )
+
+
+def _enter(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str, Reason]:
+    """Enter them in one transaction; the customers that got nothing after all, and why."""
+    outcome: dict[str, Reason] = {}
+    with transaction(engine) as session:
+        listen_once(session)
+        rows = []
+        for position, one in enumerate(ready):
+            try:
+                row = write(session, partner_id, one, on_demand=False)
+            except QueueFull:
+                outcome |= {late.customer_id: Reason.QUEUE_FULL for late in ready[position:]}
+                break
+            if row:
+                rows.append(row)
+            else:
+                outcome[one.customer_id] = Reason.RACED
+        ledger.enter(session, rows)
+    return outcome
+
+
+def _batches(found: Iterable[Customer]) -> Iterator[list[Customer]]:
+    batch: list[Customer] = []
+    try:
+        for one in found:
+            batch.append(one)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except HostFailedError:
+        if batch:
+            yield batch  # these were whole
+        raise
+    if batch:
+        yield batch
+
+
+def partner_ids() -> Iterator[str]:
+    """The system, then every partner of the host."""
+    yield SYSTEM
+    for one in installation().host.partners():
+        yield one.id

@@ -1,0 +1,31 @@
+// A customer's page says without this file when the next reminder can be asked for. With it, the
+// time that is left counts down, and the button can be used as soon as it is over.
+
+function inWords(seconds) {
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${hours}:${two(minutes)}:${two(seconds % 60)}`;
+}
+
+function follow(box) {
+  const until = Date.parse(box.dataset.smtpAdminUntil);
+  const timer = box.querySelector("[role=timer]");
+  const button = box.querySelector("button");
+  if (Number.isNaN(until) || !timer) return;
+
+  function tick() {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    if (left > 0) {
+      timer.textContent = `, in ${inWords(left)}`;
+      setTimeout(tick, 1000);
+      return;
+    }
+    for (const words of box.querySelectorAll(".smtp-admin-remind-why, .smtp-admin-remind-when")) words.remove();
+    button?.removeAttribute("disabled");
+    button?.classList.add("smtp-admin-button--main");
+  }
+  tick();
+}
+
+for (const box of document.querySelectorAll("[data-smtp-admin-until]")) follow(box);

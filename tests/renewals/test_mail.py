@@ -1,0 +1,199 @@
+"""The mail: in the customer's language and zone, with a link that ends reminders by one click."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+from flask_wtf.csrf import CSRFProtect
+
+from smtp_admin.mail import mime
+from smtp_admin.mail.service import render_for
+from smtp_admin.renewals.notices import compose
+from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.settings.sender import load_sender
+from tests.app import HostApp
+from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.renewals.office import HOUR, Office
+from tests.renewals.things import a_customer, a_service
+from tests.servers.scripted import ScriptedServer
+
+HTML = {"Accept": "text/html"}
+LATE = datetime(2026, 3, 4, 23, 30, tzinfo=UTC)
+
+
+def parts(mail: EmailMessage) -> tuple[str, str]:
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return tuple(one.get_content().replace("\r\n", "\n") for one in (text, html))
+
+
+def written(host: HostApp, *services: Any, **values: Any) -> EmailMessage:
+    message = compose(a_customer(*services), services, RenewalValues(**values), "T" * 32)
+    content, _ = render_for(load_sender(host.db.session(), "acme"), message)
+    return message_from_bytes(content, policy=default)
+
+
+@pytest.mark.parametrize(
+    ("language", "zone", "date", "price"),
+    [
+        ("", "", "March 4, 2026", "1,234.50 EUR"),
+        ("de", "Europe/Berlin", "5. März 2026", "1.234,50 EUR"),
+        ("pt-BR", "America/Sao_Paulo", "4 de março de 2026", "1.234,50 EUR"),
+        ("fr_CH", "Europe/Zurich", "5 mars 2026", "1 234,50 EUR"),
+        ("ja", "Asia/Tokyo", "2026年3月5日", "1,234.50 EUR"),
+        ("de-XX-unknown", "Mars/Olympus", "4. März 2026", "1.234,50 EUR"),
+        ("tlh", "UTC", "March 4, 2026", "1,234.50 EUR"),
+    ],
+)
+def test_dates_and_amounts_are_the_customers(
+    host: HostApp, language: str, zone: str, date: str, price: str
+) -> None:
+    service = a_service(
+        language=language, time_zone=zone, expires_at=LATE, price="1234.5", balance=None
+    )
+    mail = written(host, service)
+    assert mail["Subject"] == f"Hosting s1 expires on {date}"
+    for body in parts(mail):
+        assert date in body
+        assert price in body.replace("\u202f", " ").replace("\xa0", " ")
+        assert "balance" not in body
+
+
+def test_amounts_have_the_digits_of_their_currency(host: HostApp) -> None:
+    mail = written(host, a_service(price="2400", currency="JPY", balance="0"))
+    assert "renewal 2,400 JPY" in parts(mail)[0]
+    assert "Your balance: 0 JPY" in parts(mail)[0]
+
+
+def test_what_is_not_known_is_left_out(host: HostApp) -> None:
+    mail = written(host, a_service(price=None, payment_url="", customer_name="", currency=""))
+    text, html = parts(mail)
+    assert "Hello,\n" in text
+    assert "renewal" not in text.partition("To renew")[0]
+    assert "<a " not in html.partition("No more")[0]
+
+
+def test_very_many_services_are_counted(host: HostApp) -> None:
+    services = [a_service(service_id=f"s{number}") for number in range(70)]
+    mail = written(host, *services)
+    assert mail["Subject"] == "70 of your services expire soon"
+    assert "and 20 more." in parts(mail)[0]
+
+
+def test_names_cannot_become_markup(host: HostApp) -> None:
+    mail = written(host, a_service(service_name="<script>x</script> {{ name }}"))
+    assert "<script>" not in parts(mail)[1]
+    assert "{{ name }}" in parts(mail)[0]
+
+
+def test_one_click_headers_are_on_one_line(new_app: Any) -> None:
+    host = new_app(PUBLIC_URL="https://a-rather-long-name.customers.panel.example.com/hosting/")
+    with host.app.app_context():
+        message = compose(a_customer(), a_customer().services, RenewalValues(), "T" * 32)
+        raw = mime.build(message, message_id="<a@b.example>", limit=10**6)
+    link = "https://a-rather-long-name.customers.panel.example.com/hosting/unsubscribe/" + "T" * 32
+    assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in raw
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
+    for body in parts(message_from_bytes(raw, policy=default)):
+        assert link in body
+
+
+def test_without_a_public_address_there_is_no_link(host: HostApp) -> None:
+    mail = written(host, a_service())
+    assert mail["List-Unsubscribe"] is None
+    assert "No more" not in parts(mail)[0]
+
+
+# --- The link -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def office(opened: Any, bench_of: Any, server: ScriptedServer) -> Office:
+    """A customer with one reminder, in an app that knows its address."""
+    host: HostApp = opened(PUBLIC_URL="http://localhost")
+    bench: Workbench = bench_of(host)
+    made = Office(host, bench, server)
+    made.have(6)
+    made.run()
+    made.send()
+    host.actor = None
+    host.app.config["WTF_CSRF_ENABLED"] = True
+    return made
+
+
+def link_of(office: Office) -> str:
+    return str(office.mails[0]["List-Unsubscribe"]).strip("<>").removeprefix("http://localhost")
+
+
+def test_looking_changes_nothing(office: Office) -> None:
+    link = link_of(office)
+    for _ in range(2):
+        page = office.host.client.get(link, headers=HTML)
+        assert page.status_code == 200
+        assert "No more reminders" in page.text
+        assert "Acme GmbH" in page.text
+        assert page.headers["Referrer-Policy"] == "no-referrer"
+        assert "c1" not in page.text
+    office.host.client.head(link)
+    assert office.customer().unsubscribed_at is None
+
+
+def test_one_click_without_cookies_ends_reminders_and_nothing_else(office: Office) -> None:
+    done = office.host.client.post(link_of(office), data={"List-Unsubscribe": "One-Click"})
+    assert done.status_code == 200
+    since = office.customer().unsubscribed_at
+    assert since is not None
+    office.host.client.post(link_of(office), data={"List-Unsubscribe": "One-Click"})
+    assert office.customer().unsubscribed_at == since
+    office.later = 50 * HOUR
+    assert office.run().skipped == {"unsubscribed": 1}
+    queue(office.host, "c1@customer.example")  # an invoice, say
+    office.send()
+    assert deliveries(office.host)[-1].state == "sent"
+
+
+def test_it_can_be_taken_back(office: Office) -> None:
+    link = link_of(office)
+    office.host.client.post(link)
+    page = office.host.client.post(link, data={"reminders": "on"})
+    assert "You get reminders of Acme GmbH again." in page.text
+    assert office.customer().unsubscribed_at is None
+    office.later = 50 * HOUR
+    assert office.run().due == 1
+
+
+@pytest.mark.parametrize("token", ["x", "T" * 32, "%00", "a" * 500])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_other_links_are_not_known(office: Office, token: str, method: str) -> None:
+    answer = office.host.client.open(f"/unsubscribe/{token}", method=method, headers=HTML)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_hosts_own_check_does_not_stand_in_the_way(
+    monkeypatch: pytest.MonkeyPatch, opened: Any, bench_of: Any, server: ScriptedServer, when: str
+) -> None:
+    from smtp_admin import extension
+
+    if when == "before":
+        plain = extension.SMTPAdmin.init_app
+
+        def init_app(self: Any, app: Any, db: Any) -> None:
+            CSRFProtect(app)
+            plain(self, app, db)
+
+        monkeypatch.setattr(extension.SMTPAdmin, "init_app", init_app)
+    host: HostApp = opened(PUBLIC_URL="http://localhost")
+    if when == "after":
+        CSRFProtect(host.app)
+    office = Office(host, bench_of(host), server)
+    office.have(6)
+    office.run()
+    office.send()
+    host.app.config["WTF_CSRF_ENABLED"] = True
+    assert host.client.post(link_of(office)).status_code == 200
+    assert host.client.post("/smtp-admin/renewals/system").status_code == 400

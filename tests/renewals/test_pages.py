@@ -1,0 +1,158 @@
+"""What the pages of reminders show, and to whom."""
+
+from datetime import timedelta
+
+import pytest
+from flask import render_template_string
+
+from smtp_admin.renewals import scheduler
+from smtp_admin.renewals.calendar import look_ahead
+from smtp_admin.renewals.values import RenewalValues
+from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.delivery.workbench import Workbench
+from tests.renewals.office import DAY, Office
+from tests.servers.scripted import ScriptedServer
+
+HTML = {"Accept": "text/html"}
+BASE = "/smtp-admin/renewals"
+ACME = f"{BASE}/partners/acme"
+
+
+@pytest.fixture
+def office(host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer) -> Office:
+    """Acme with reminders on."""
+    return Office(*host_with_bench, server)
+
+
+def page(office: Office, path: str, status: int = 200) -> str:
+    answer = office.host.client.get(path, headers=HTML)
+    assert answer.status_code == status
+    return answer.text
+
+
+def test_the_overview_lists_what_one_may_see(office: Office) -> None:
+    assert all(name in page(office, f"{BASE}/") for name in ("System", "Acme GmbH", "Globex"))
+    office.host.actor = ACME_ADMIN
+    mine = page(office, f"{BASE}/")
+    assert "Acme GmbH" in mine
+    assert "Globex" not in mine
+    assert "System" not in mine
+
+
+def test_the_calendar_says_when_and_why_not(office: Office) -> None:
+    office.have(3, customer_id="soon", customer_name="Sue Soon")
+    office.have(20, customer_id="later", customer_name="Lars Later")
+    office.have(3, customer_id="mute", customer_name="Moe Mute", customer_email="nobody")
+    office.host.actor = ACME_ADMIN
+    text = page(office, f"{ACME}/calendar")
+    for words in ("Sue Soon", "Due now", "Lars Later", "Nothing expires within the time",
+                  "Moe Mute", "There is no address", "<svg", "to 3 customers"):  # fmt: skip
+        assert words in text
+    found = look_ahead(office.host.db.engine, "acme", RenewalValues(enabled=True))
+    # Twice within three days, and then from a week before, every other day, until it expires.
+    assert (found.customers, found.notices) == (3, 2 + 4)
+    assert list(found.skipped.values()) == [1]
+    assert len(found.days) == 30
+    assert [entry.customer.id for entry in found.entries] == ["soon", "later", "mute"]
+
+
+def test_what_the_calendar_says_is_what_happens(office: Office) -> None:
+    office.have(3.5, 9.3, customer_id="a")
+    office.have(12.1, customer_id="b")
+    found = look_ahead(office.host.db.engine, "acme", RenewalValues(enabled=True))
+    promised = {entry.customer.id: len(entry.moments) for entry in found.entries}
+    for _ in range(30 * 4):
+        office.run()
+        office.send()
+        office.later += DAY / 4
+    happened = dict.fromkeys(promised, 0)
+    for notice in office.notices():
+        happened[notice.customer_id] += 1
+    assert happened == promised
+
+
+def test_the_calendar_of_reminders_that_are_off_says_so(office: Office) -> None:
+    office.have(3)
+    office.set(enabled=False)
+    text = page(office, f"{ACME}/calendar")
+    assert "Reminders are off" in text
+    assert "to 1 customer" in text
+
+
+def test_the_calendar_of_nothing_says_what_to_do(office: Office) -> None:
+    assert "Host.expiring_services()" in page(office, f"{ACME}/calendar")
+
+
+def test_a_host_that_fails_is_named(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(until: object, partner_id: str) -> None:
+        raise RuntimeError("secret words")
+
+    monkeypatch.setattr(office.host.host, "expiring_services", failing)
+    text = page(office, f"{ACME}/calendar")
+    assert "expiring_services() failed with RuntimeError" in text
+    assert "secret words" not in text
+
+
+def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
+    office.have(3, customer_id="c 1/2", service_name="<b>Web</b>", customer_email="c1@x.example")
+    url = f"{ACME}/preview?customer=c%201/2"
+    text = page(office, url)
+    assert "&lt;b&gt;Web&lt;/b&gt; expires on" in text
+    assert "A notice is due" in text
+    mail = office.host.client.get(f"{ACME}/preview/mail?customer=c%201/2")
+    assert "sandbox" in mail.headers["Content-Security-Policy"]
+    assert "<b>Web</b>" not in mail.text
+    office.host.actor = GLOBEX_ADMIN
+    page(office, url, 404)
+    page(office, f"{BASE}/partners/globex/preview?customer=c%201/2", 404)
+
+
+def test_a_preview_of_nobody_is_not_found(office: Office) -> None:
+    page(office, f"{ACME}/preview?customer=nobody", 404)
+    page(office, f"{ACME}/preview", 404)
+
+
+def test_a_preview_of_something_that_expired(office: Office) -> None:
+    office.have(-1)
+    assert "There is nothing to tell" in page(office, f"{ACME}/preview?customer=c1")
+    assert office.host.client.get(f"{ACME}/preview/mail?customer=c1").status_code == 404
+
+
+def test_reports_are_shown(office: Office) -> None:
+    office.have(3)
+    office.have(3, customer_id="mute", customer_email="nobody")
+    office.host.host.services.append(None)
+    office.run()
+    text = page(office, ACME)
+    for words in ("1 notice of 2 customers", "1 broken record", "There is no address",
+                  "NoneType", 'preview?customer=mute"'):  # fmt: skip
+        assert words in text
+
+
+def test_a_run_under_way_is_told_from_one_that_ended(office: Office) -> None:
+    scheduler._begin(office.bench.engine, "acme")
+    assert "under way, or broken off" in page(office, ACME)
+
+
+def test_a_page_says_that_the_public_address_is_missing(office: Office) -> None:
+    # A request knows the name that it was asked by; a worker does not.
+    assert "SMTP_ADMIN_PUBLIC_URL" in page(office, ACME)
+
+
+def test_a_host_embeds_the_button(office: Office) -> None:
+    template = """
+    {% from "smtp_admin/renewals/macros.html" import remind_me %}<main>{{ remind_me() }}</main>
+    """
+    office.host.app.add_url_rule("/mine", "mine", lambda: render_template_string(template))
+    office.have(3)
+    for actor, there in ((CUSTOMER, True), (ADMIN, False), (None, False)):
+        office.host.actor = actor
+        assert ("Send me a reminder now" in page(office, "/mine")) == there
+    office.host.actor = CUSTOMER
+    office.host.client.post(f"{BASE}/remind-me")
+    later = page(office, "/mine")
+    assert "data-smtp-admin-until" in later
+    assert "disabled" in later
+    office.later = timedelta(days=2)
+    office.set(enabled=False)
+    assert "reminder" not in page(office, "/mine")
