@@ -12,12 +12,30 @@ from hypothesis import settings
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
+from tests.servers.databases import MariaDB, PostgreSQL
 from tests.servers.redis_server import RedisServer
+from tests.servers.skipping import skipped_if_unavailable
 
 # What decides whether a change lands must not depend on luck; elsewhere each run tries others.
 settings.register_profile("steady", derandomize=True)
 if os.environ.get("SMTP_ADMIN_TEST_NOTHING_SKIPPED"):
     settings.load_profile("steady")
+
+_LONG = "SMTP_ADMIN_TEST_LONG"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"long: takes minutes; runs only with {_LONG}=1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long ones out, without a skip: where nothing may be skipped, that would fail."""
+    if os.environ.get(_LONG):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +48,24 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFactory
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One real Redis for the whole run; emptied before each test that asks for :func:`redis`."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """One PostgreSQL for the whole run."""
+    with skipped_if_unavailable():
+        server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """One MariaDB for the whole run."""
+    with skipped_if_unavailable():
+        server = MariaDB(tmp_path_factory.mktemp("mariadb"))
+    with server:
         yield server
 
 

@@ -5,6 +5,7 @@ notices is the ledger, however many run at once.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 #: How often a worker looks whether a run is due, and how often one is.
 LOOK_SECONDS = 60.0
 SLOT_SECONDS = 900
+#: How often a run notes down how far it is.
+_NOTE_SECONDS = 2.0
 #: A run that has not moved for so long has died; the next slot does not wait for it.
 _SILENCE = timedelta(minutes=2)
 #: Notices are kept at least so long, whatever is kept of mail.
@@ -153,8 +156,13 @@ def _run(
     stopped: Callable[[], bool],
     tell: Tell,
 ) -> Report:
+    noted_at = time.monotonic()
+
     def progress(report: Report) -> None:
-        _note(engine, run_id, report)
+        nonlocal noted_at
+        if time.monotonic() - noted_at >= _NOTE_SECONDS:
+            noted_at = time.monotonic()
+            _note(engine, run_id, report)
         tell(partner_id, report)
 
     run = Run(engine, partner_id, values, tell=progress, stopped=stopped)

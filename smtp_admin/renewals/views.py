@@ -170,6 +170,8 @@ def _calendar(partner_id: str) -> ResponseReturnValue:
 
 
 def _preview(partner_id: str) -> ResponseReturnValue:
+    if not request.args.get("customer"):
+        return render_template("smtp_admin/renewals/choose.html", **_common(partner_id, "calendar"))
     entry, mail = _look_at(partner_id)
     return render_template(
         "smtp_admin/renewals/preview.html",

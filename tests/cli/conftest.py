@@ -1,13 +1,10 @@
-"""The other databases, and an app to look at."""
+"""An app to look at."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.app import HostApp
-from tests.settings.conftest import mariadb, postgresql
-
-__all__ = ["host", "mariadb", "postgresql"]
 
 
 @pytest.fixture

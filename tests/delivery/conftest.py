@@ -10,27 +10,8 @@ from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import Workbench
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.scripted import ScriptedServer
-from tests.servers.skipping import skipped_if_unavailable
 
 NewHost = Callable[..., HostApp]
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    """One PostgreSQL for the whole run."""
-    with skipped_if_unavailable():
-        server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
-    with server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """One MariaDB for the whole run."""
-    with skipped_if_unavailable():
-        server = MariaDB(tmp_path_factory.mktemp("mariadb"))
-    with server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.conftest import bench_of, postgresql
+from tests.delivery.conftest import bench_of
 from tests.endurance.points import PASSWORD
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite
 from tests.servers.databases import PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["bench_of", "postgresql"]
+__all__ = ["bench_of"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

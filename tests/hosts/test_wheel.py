@@ -165,6 +165,8 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
         path = rule.replace("<partner_id>", "toys" if "public_id" not in rule else "books")
         if rule.startswith("/settings/mail/system/"):
             continue  # the system's sender has sent nothing that could be followed
+        if rule.endswith(("/preview/mail", "/remind-me")):
+            continue  # no page but a mail of a customer; a page for customers only
         followed = found[1] if "test-connection" in rule else mail_id
         page = boss.get(path.replace("<public_id>", followed))
         assert page.status == 200, rule

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import random
 import signal
 import sys
 import time
@@ -62,12 +61,15 @@ class Scheduler:
     def __init__(self, folder: Path, config: dict[str, Any], later: timedelta) -> None:
         self._process = _forks.Process(target=_live, args=(folder, config, later))
         self._process.start()
+        self._began = time.monotonic()
 
-    def end(self, luck: random.Random, *, killed: bool) -> bool:
-        """Wait for its end, or kill it on its way; whether it was killed."""
-        if killed:
-            # Most of that time it is at work; the rest of it starts and ends.
-            time.sleep(luck.uniform(0.05, 0.5))
+    def end(self, after: float | None = None) -> float | None:
+        """Wait for its end, or kill it *after* some seconds of its life.
+
+        Returns how many seconds it lived, or ``None`` if it was killed on its way.
+        """
+        if after is not None:
+            time.sleep(max(0.0, self._began + after - time.monotonic()))
             assert self._process.pid is not None
             if self._process.exitcode is None:
                 os.kill(self._process.pid, signal.SIGKILL)
@@ -75,7 +77,7 @@ class Scheduler:
         code = self._process.exitcode
         self._process.close()
         assert code in {0, -signal.SIGKILL}, code
-        return code != 0
+        return time.monotonic() - self._began if code == 0 else None
 
 
 def _live(folder: Path, config: dict[str, Any], later: timedelta) -> None:

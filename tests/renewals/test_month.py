@@ -60,6 +60,8 @@ class World:
     #: What expired, and when.
     ended: list[tuple[str, str, datetime]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
+    #: How long a scheduler that nobody kills lived last, in seconds.
+    lifetime: float = 0.3
     _seen: int = 0
 
     @property
@@ -131,7 +133,13 @@ class World:
             restart.start()
             self.tally["database restarted"] += 1
         for one in both:
-            self.tally["killed"] += one.end(self.luck, killed=self.luck.random() < 0.4)
+            # On its way, however fast the machine is just now.
+            doomed = self.luck.random() < 0.4
+            lived = one.end(self.luck.uniform(0.2, 0.9) * self.lifetime if doomed else None)
+            if lived is None:
+                self.tally["killed"] += 1
+            else:
+                self.lifetime = min(self.lifetime, lived) if doomed else lived
         if restart is not None:
             restart.join()
             self.office.bench.engine.dispose()
@@ -245,7 +253,7 @@ def play(
 def test_ten_days(tmp_path: Path, redis: RedisServer, server: ScriptedServer) -> None:
     world = play(tmp_path, sqlite_url(tmp_path), redis, server,
                  customers=16, days=10, hours=12, seed=4)  # fmt: skip
-    assert world.tally["killed"] >= 5, world.tally
+    assert world.tally["killed"] >= 3, world.tally
     assert len(world.ended) > 5
     assert sum(len(mails) for mails in world.arrivals.values()) > 20
 
@@ -267,6 +275,6 @@ def test_thirty_days(
     world = play(tmp_path, uri, redis, server, customers=60, days=30, hours=3, seed=30,
                  restart=restart)  # fmt: skip
     print(world.tally)  # noqa: T201 - what was seen, with -s
-    assert world.tally["killed"] >= 50, world.tally
+    assert world.tally["killed"] >= 40, world.tally
     assert world.tally["asked: 202"] > 5
     assert len(world.ended) > 30

@@ -109,7 +109,8 @@ def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
 
 def test_a_preview_of_nobody_is_not_found(office: Office) -> None:
     page(office, f"{ACME}/preview?customer=nobody", 404)
-    page(office, f"{ACME}/preview", 404)
+    assert "Look at one customer" in page(office, f"{ACME}/preview")
+    assert office.host.client.get(f"{ACME}/preview/mail").status_code == 404
 
 
 def test_a_preview_of_something_that_expired(office: Office) -> None:

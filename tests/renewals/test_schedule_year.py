@@ -10,6 +10,7 @@ from datetime import time as clock
 
 import pytest
 
+from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.schedule import Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
 from tests.renewals.things import a_customer, a_service
@@ -37,6 +38,17 @@ class Life:
     #: Service and expiry → the hours in its window, by reason.
     reasons: dict[tuple[str, datetime], Counter[Reason]] = field(default_factory=dict)
     told: set[tuple[str, datetime]] = field(default_factory=set)
+    _customer: tuple[dict[str, datetime], Customer] | None = None
+
+    def customer(self) -> Customer:
+        """As the host tells of it; made anew only when something has changed."""
+        if self._customer is None or self._customer[0] != self.expiries:
+            services = (
+                a_service(service_id=name, expires_at=end, time_zone=self.zone)
+                for name, end in self.expiries.items()
+            )
+            self._customer = (dict(self.expiries), a_customer(*services))
+        return self._customer[1]
 
 
 def weather(luck: random.Random) -> Iterator[bool]:
@@ -92,8 +104,7 @@ def step(
             if now < end <= now + 7 * DAY:
                 one.reasons.setdefault((name, end), Counter())[Reason.NO_SENDER] += 1
         return
-    customer = a_customer(*(a_service(service_id=name, expires_at=end, time_zone=one.zone)
-                            for name, end in one.expiries.items()))  # fmt: skip
+    customer = one.customer()
     decision = decide(VALUES, customer, one.facts, now, sender_works=sends)
     for service in decision.services:
         about = (service.service_id, service.expires_at)

@@ -10,25 +10,6 @@ from smtp_admin.settings.models import Sender
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
-from tests.servers.skipping import skipped_if_unavailable
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    """One PostgreSQL for the whole run."""
-    with skipped_if_unavailable():
-        server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
-    with server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """One MariaDB for the whole run."""
-    with skipped_if_unavailable():
-        server = MariaDB(tmp_path_factory.mktemp("mariadb"))
-    with server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
