@@ -35,7 +35,7 @@ from smtp_admin.transports.factory import WarmTransports
 
 #: The most that is claimed at once, and the first try. Two batches are held at a time, so a worker
 #: and its Redis that die together leave at most twice as many unknown.
-MOST_AT_ONCE, FIRST_BATCH = 50, 20
+MOST_AT_ONCE, FIRST_BATCH = 100, 20
 SLICE_SECONDS = 10.0
 #: A batch is as large as what goes out in this time. Urgent mail may have to wait for two.
 _BATCH_SECONDS = 0.25
