@@ -158,6 +158,8 @@ def worker_engine(
 def _take_over_transactions(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # else the driver begins a deferred transaction by itself
     connection.execute("PRAGMA synchronous=NORMAL")
+    # A worker has many connections, and the system keeps the pages of the file for all of them.
+    connection.execute("PRAGMA cache_size=-512")
 
 
 #: A machine that freezes inside a transaction must not keep its locks.
