@@ -32,6 +32,7 @@ from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import IPAddress
+from smtp_admin.smtp.mechanisms import choose
 from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.opening import Destination, Dialler, Report, Security, open_session
 
@@ -46,7 +47,6 @@ USUAL_PORTS: tuple[tuple[int, Security], ...] = (
     (465, "ssl"), (587, "tls"), (2525, "tls"), (25, "tls"),
 )  # fmt: skip
 _COMMON_PORTS = 2
-_OUR_LOGINS = {"PLAIN", "LOGIN", "CRAM-MD5"}
 #: Failures that may be this platform's network and say nothing against the settings.
 _NOT_REACHED = {"timeout", "connection_refused", "unreachable", "connection_lost"}
 
@@ -338,7 +338,7 @@ def _about_login(report: Report) -> tuple[Status, str, str]:
     tls = report.tls
     safe = f"Answers and encrypts ({tls.version if tls else 'TLS'}), and its certificate is good"
     listed = ", ".join(report.auth_methods)
-    if _OUR_LOGINS.intersection(report.auth_methods):
+    if choose(report.auth_methods, encrypted=True):
         return "ok", f"{safe}. It offers a login ({listed}).", ""
     if listed:
         hint = "It may want OAuth2 instead of a password."

@@ -6,14 +6,11 @@ wait has an absolute deadline, a reply has a largest size, exactly one login is 
 reply carries the password back into a message or log.
 """
 
-import base64
-import hashlib
-import hmac
 import logging
 import ssl
 from dataclasses import dataclass
 
-from smtp_admin.smtp import explain
+from smtp_admin.smtp import explain, mechanisms
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure, Step
 from smtp_admin.smtp.redaction import Redactor
@@ -23,7 +20,6 @@ from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
 log = logging.getLogger("smtp_admin.smtp")
 
 _READY = 220
-_GO_AHEAD = 334
 _LOGGED_IN = 235
 _START_MAIL = 354
 GOODBYE_SECONDS = 1.0
@@ -177,27 +173,15 @@ class SMTPClient:
         """Log in, once, by the one mechanism that suits; returns its name and the reply.
 
         A second try with another mechanism would count as another failed login and locks
-        accounts. Passwords are sent as UTF-8 (RFC 4616).
+        accounts.
 
         Raises:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
         mechanism = self._choose_mechanism()
         self._transcribe("C", f"AUTH {mechanism} {'*****'}")
-        if mechanism == "PLAIN":
-            token = b"\0" + username.encode("utf-8") + b"\0" + password.encode("utf-8")
-            reply = self._secret(f"AUTH PLAIN {_base64(token)}")
-        elif mechanism == "LOGIN":
-            reply = self._secret("AUTH LOGIN")
-            for answer in (username, password):
-                if reply.code != _GO_AHEAD:
-                    break
-                reply = self._secret(_base64(answer.encode("utf-8")))
-        else:
-            reply = self._secret("AUTH CRAM-MD5")
-            if reply.code == _GO_AHEAD:
-                reply = self._secret(_cram_md5("".join(reply.lines), username, password))
-        reply = self._shown(reply)
+        who = mechanisms.Credentials(username, password)
+        reply = self._shown(mechanisms.MECHANISMS[mechanism](self._secret, who))
         if reply.code != _LOGGED_IN:
             raise explain.of_login(reply)
         return mechanism, reply
@@ -268,11 +252,8 @@ class SMTPClient:
 
     def _choose_mechanism(self) -> str:
         offered = self.auth_methods
-        # On a connection that anybody can read, the one that does not show the password.
-        order = ("PLAIN", "LOGIN", "CRAM-MD5") if self._wire.tls else ("CRAM-MD5", "PLAIN", "LOGIN")
-        for mechanism in order:
-            if mechanism in offered:
-                return mechanism
+        if mechanism := mechanisms.choose(offered, encrypted=self._wire.tls is not None):
+            return mechanism
         if offered:
             raise SMTPFailure(
                 "auth_not_offered",
@@ -315,16 +296,3 @@ class SMTPClient:
     def _transcribe(self, who: str, line: str) -> None:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s", who, self.redact(line))
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
-
-
-def _cram_md5(challenge: str, username: str, password: str) -> str:
-    try:
-        nonce = base64.b64decode(challenge, validate=True)
-    except ValueError:
-        nonce = challenge.encode("utf-8")
-    digest = hmac.new(password.encode("utf-8"), nonce, hashlib.md5).hexdigest()
-    return _base64(f"{username} {digest}".encode())
