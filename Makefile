@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 # Much of the suite waits for servers that are slow on purpose, so more processes than cores.
-JOBS ?= 6
+JOBS ?= 4
 export PORT
 
 .PHONY: run test test-kill test-long lint format bench dist clean

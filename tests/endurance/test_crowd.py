@@ -12,7 +12,7 @@ from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
 from tests.worker.running import until
 
 PROCESSES = 8
-MAILS = {"acme": 100, "globex": 250}
+MAILS = {"acme": 200, "globex": 250}
 CONNECTIONS = {"acme": 2, "globex": 5}
 HOLD = (0.010, 0.020)
 #: Lanes change hands every moment, as they do where many partners send.
