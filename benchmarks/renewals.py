@@ -27,6 +27,7 @@ from tests.servers import Unavailable
 _PARTNER = "acme"
 _CUSTOMERS_SHARE = 0.3
 _GROWTH_MB = 40.0
+_IDLE = "again at once: nobody is due"
 _FILL = """
     INSERT INTO bench_service (id, partner_id, customer_id, expires_at)
     SELECT n, 'acme', lpad((n * 3 / 10)::text, 9, '0'),
@@ -39,6 +40,9 @@ _TOLD = """
         (partner_id, customer_id, version, notice, last_at, announced, refused_address, token)
     SELECT 'acme', lpad(n::text, 9, '0'), 1, '', now(), '{}', '', md5(n::text)
     FROM generate_series(0, :customers) AS n WHERE n % 30 > 0
+"""
+_MOVE = """
+    UPDATE bench_service SET expires_at = now() + (:first + id % :hours) * interval '1 hour'
 """
 _TABLE = (
     """CREATE TABLE bench_service (id bigint PRIMARY KEY, partner_id text NOT NULL,
@@ -93,7 +97,7 @@ class Measured:
 
 
 def run(stage: Stage, rows: int, tell: Tell) -> Section:
-    """Measure on PostgreSQL: some due, nobody due, nothing in the window, switched off."""
+    """Measure on PostgreSQL: some due, nobody due, few or nothing in the window, switched off."""
     try:
         uri = stage.new_database("PostgreSQL")
     except Unavailable as why:
@@ -111,15 +115,17 @@ def run(stage: Stage, rows: int, tell: Tell) -> Section:
         connection.execute(text(_TOLD), {"customers": int(rows * _CUSTOMERS_SHARE)})
     _settle(engine)
     measured: dict[str, Measured] = {}
+    week = RenewalValues(enabled=True, window_days=7)
     for name, values, moved in (
-        ("one in thirty is due", RenewalValues(enabled=True, window_days=7), False),
-        ("again at once: nobody is due", RenewalValues(enabled=True, window_days=7), False),
-        ("nothing within the window", RenewalValues(enabled=True, window_days=7), True),
-        ("switched off", RenewalValues(), True),
+        ("one in thirty is due", week, None),
+        (_IDLE, week, None),
+        ("spread over a year: nobody is due", week, (1, 365 * 24)),
+        ("nothing within the window", week, (365 * 24, 1)),
+        ("switched off", RenewalValues(), None),
     ):
         if moved:
             with engine.begin() as connection:
-                connection.execute(text("UPDATE bench_service SET expires_at = now() + '1 year'"))
+                connection.execute(text(_MOVE), {"first": moved[0], "hours": moved[1]})
             _settle(engine)
         with site.app.app_context():
             session = site.db.session()
@@ -137,7 +143,7 @@ def run(stage: Stage, rows: int, tell: Tell) -> Section:
 def _section(rows: int, measured: dict[str, Measured]) -> Section:
     table = []
     # What it takes to look at everybody; the rest of a run is writing notices.
-    idle = measured["again at once: nobody is due"].seconds
+    idle = measured[_IDLE].seconds
     for name, one in measured.items():
         growth = one.most_mb - one.started_mb
         rate = one.customers / one.seconds if one.customers else 0

@@ -28,7 +28,9 @@ from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
+#: Customers that are looked at together, and notices that are entered in one transaction.
+BATCH = 500
+_MOST_ENTERED = 100
 _TRIES = 4
 _UNKNOWN = ledger.Known(Facts(), 0, "")
 #: Of the partner's queue; the rest is for mail that somebody waits for.
@@ -112,8 +114,9 @@ class Run:
             if decision.reason is None:
                 due.append((one, decision))
             self.report.note(one.id, decision.reason)
-        if not self.only_look and due:
-            full = self._write(due, places, sender, now) or full
+        for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
+            some = due[begin : begin + _MOST_ENTERED]
+            full = self._write(some, places, sender, now) or full
         if full:
             self.report.ended = "The mail queue is full; the next run goes on."
         return not full

@@ -80,14 +80,7 @@ class SenderRevision(Base):
     @property
     def destination(self) -> Destination:
         """What the password was sealed for."""
-        return Destination(
-            host=self.host,
-            port=self.port,
-            security=self.security,
-            username=self.username,
-            verify_tls=self.verify_tls,
-            driver=self.driver,
-        )
+        return Destination.of(self)
 
 
 class Audit(Base):
@@ -164,11 +157,4 @@ class WorkerTest(Base):
     @property
     def destination(self) -> Destination:
         """What the password was sealed for."""
-        return Destination(
-            host=self.host,
-            port=self.port,
-            security=self.security,
-            username=self.username,
-            verify_tls=self.verify_tls,
-            driver=self.driver,
-        )
+        return Destination.of(self)

@@ -52,14 +52,7 @@ class SenderValues:
     @property
     def destination(self) -> Destination:
         """Where the password of these settings may go."""
-        return Destination(
-            host=self.host,
-            port=self.port,
-            security=self.security,
-            username=self.username,
-            verify_tls=self.verify_tls,
-            driver=self.driver,
-        )
+        return Destination.of(self)
 
 
 def clean_port(text: str) -> int:

@@ -6,9 +6,9 @@ connection test shows exactly what sending will do.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from smtp_admin.config import Config
 from smtp_admin.smtp.client import SMTPClient, Timeouts
@@ -41,6 +41,11 @@ class Destination:
     username: str = ""
     verify_tls: bool = True
     driver: str = "smtp"
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """That of anything that has the same attributes: values, a row."""
+        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
 
     def binding(self) -> tuple[str | int | bool, ...]:
         """What a stored password is sealed for."""
