@@ -106,7 +106,12 @@ def _ports(value: Any) -> frozenset[int]:
     parts = _words(value) if isinstance(value, str) else value
     if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
         raise ValueError("must be a list of port numbers")
-    return frozenset(_whole(1, 65535)(part) for part in parts)
+    read = _whole(1, 65535)
+    if isinstance(parts, range) and parts:
+        read(parts[0])
+        read(parts[-1])  # the others lie between
+        return frozenset(parts)
+    return frozenset(read(part) for part in parts)
 
 
 def _networks(value: Any) -> tuple[Network, ...]:

@@ -3,11 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from sqlalchemy import Engine, create_engine
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.encryption import generate_key
@@ -120,6 +126,23 @@ class HostApp:
         self.db.session.expire_all()
 
 
+class CompiledTemplates(BytecodeCache):
+    """What one app of this process has compiled, the next one need not compile."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = CompiledTemplates()
+
+
 def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
     """A host app on the database *uri*, migrated. Loopback and every port may be dialled."""
     key = generate_key()
@@ -137,11 +160,31 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
         SMTP_ADMIN_RETRY_FACTOR=1,
     )
     app.config.update({f"SMTP_ADMIN_{name}": value for name, value in config.items()})
+    app.jinja_options = {"bytecode_cache": _COMPILED}
     db = SQLAlchemy()
     db.init_app(app)
     host = TestHost()
     plugin = SMTPAdmin(host=host)
     plugin.init_app(app, db)
     with app.app_context():
-        schema.upgrade(db.engine)
+        _migrate(db.engine)
     return HostApp(app, db, plugin, host, key)
+
+
+def _migrate(engine: Engine) -> None:
+    """Run the migrations; a new file gets a copy of one that went through them."""
+    file = engine.url.database
+    if engine.dialect.name == "sqlite" and file and not Path(file).exists():
+        Path(file).write_bytes(_migrated_file())
+    else:
+        schema.upgrade(engine)
+
+
+@cache
+def _migrated_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "migrated.db"
+        engine = create_engine(f"sqlite:///{file}")
+        schema.upgrade(engine)
+        engine.dispose()
+        return file.read_bytes()
