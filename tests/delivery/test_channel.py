@@ -244,6 +244,17 @@ def test_three_refused_senders_in_a_row_pause(
     assert sender_row(host).pause_code == "sender_refused"
 
 
+def test_a_server_that_relays_for_nobody_pauses(
+    host_with_bench: HostAndBench, server: ScriptedServer
+) -> None:
+    host, bench = host_with_bench
+    queue(host, *(f"r{number}@example.org" for number in range(10)))
+    server.behave("rcpt", Reply("554 5.7.1 <r@example.org>: Relay access denied"))
+    bench.tick()
+    assert Tally(one.state for one in deliveries(host)) == {"dead": 2, "queued": 8}
+    assert "Relay access denied" in sender_row(host).pause_reason
+
+
 def test_refused_senders_pause_again_after_the_pause(
     host_with_bench: HostAndBench, server: ScriptedServer
 ) -> None:

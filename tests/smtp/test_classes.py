@@ -288,3 +288,20 @@ def test_a_sender_refused_at_rcpt_is_not_the_recipients_fault(why: str) -> None:
     assert not classes.of_recipient(said).bad_address
     other = reply("553 5.7.1 <x@y.example>: Recipient address rejected: Access denied")
     assert classes.of_recipient(other).code == "recipient_refused"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "554 5.7.1 <x@y.example>: Relay access denied",
+        "550 5.7.1 Relaying denied",
+        "550 relay not permitted",
+        "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+        "553 5.7.1 x@y.example: we are not allowed to relay for you",
+    ],
+)
+def test_a_server_that_does_not_relay_refuses_the_sender(said: str) -> None:
+    outcome = classes.of_recipient(reply(said))
+    assert (outcome.verdict, outcome.code) == (Verdict.PERMANENT, "sender_refused")
+    assert not outcome.bad_address
+    assert classes.of_recipient(reply(said.replace("55", "45", 1))).verdict is Verdict.TEMPORARY
