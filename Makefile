@@ -25,7 +25,7 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python wsgi.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # A hundred times kill -9 of a worker with mail in flight, on SQLite and on PostgreSQL.
 KILLS ?= 100

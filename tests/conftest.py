@@ -28,8 +28,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"long: takes minutes; runs only with {_LONG}=1")
 
 
+#: Folders whose tests mostly wait: for other processes, servers, a browser.
+_PATIENT = {"browser", "endurance", "hosts", "outages", "worker"}
+#: How much of the run has gone by when the last file of these is begun.
+_PATIENT_SHARE = 0.8
+
+
+def _mix(items: list[pytest.Item]) -> None:
+    """Put files that mostly wait evenly among those that compute, and none of them last."""
+    files = list(dict.fromkeys(item.path for item in items))
+    places: dict[Path, float] = {}
+    for patient, share in ((True, _PATIENT_SHARE), (False, 1.0)):
+        group = [one for one in files if (one.parent.name in _PATIENT) is patient]
+        places |= {one: share * number / len(group) for number, one in enumerate(group)}
+    items.sort(key=lambda item: places[item.path])
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long ones out, without a skip: where nothing may be skipped, that would fail."""
+    _mix(items)
     if os.environ.get(_LONG):
         return
     long = [item for item in items if item.get_closest_marker("long")]

@@ -139,7 +139,8 @@ def test_redis_that_throws_bells_away(host: HostApp, redis: RedisServer) -> None
     with told(redis, ("maxmemory", "1mb")):
         found = only(host, "redis")
     assert found["status"] in {"warning", "failed"}  # full, or as good as full
-    assert only(host, "redis")["status"] == "ok"
+    # More than once: on a busy machine Redis may be slow to answer, and the doctor says so.
+    assert until(lambda: only(host, "redis")["status"] == "ok")
 
 
 def test_redis_that_takes_no_writes(host: HostApp, redis: RedisServer) -> None:
