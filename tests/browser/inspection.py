@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from tests.servers.chromium import axe_violations
+from tests.servers.chromium import accessibility
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
@@ -99,12 +99,13 @@ def inspect(page: Page, name: str, looks: tuple[Look, ...] = ALL_LOOKS) -> list[
     """Everything that is wrong with the page as it stands; a picture of each look is kept."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found: list[str] = []
-    for size, scheme in looks:
-        width, height = SIZES[size]
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)
-        if wide := page.evaluate(TOO_WIDE):
-            found.append(f"{size}: the page scrolls sideways because of {wide}")
-        found += [f"{size} {scheme}: {each}" for each in axe_violations(page)]
-        page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+    with accessibility(page) as violations:
+        for size, scheme in looks:
+            width, height = SIZES[size]
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=scheme)
+            if wide := page.evaluate(TOO_WIDE):
+                found.append(f"{size}: the page scrolls sideways because of {wide}")
+            found += [f"{size} {scheme}: {each}" for each in violations()]
+            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
     return found

@@ -2,7 +2,7 @@
 
 import importlib.resources
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from . import Unavailable, find_program
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
-__all__ = ["axe_violations", "browser", "find_chromium"]
+__all__ = ["accessibility", "axe_violations", "browser", "find_chromium"]
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 ARGUMENTS = (
@@ -59,7 +59,14 @@ def browser() -> Iterator["Browser"]:
 
 
 def axe_violations(page: "Page") -> list[str]:
-    """Return what axe-core finds wrong with the page, empty if nothing.
+    """Return what axe-core finds wrong with the page, empty if nothing."""
+    with accessibility(page) as violations:
+        return violations()
+
+
+@contextmanager
+def accessibility(page: "Page") -> Iterator[Callable[[], list[str]]]:
+    """What to call for each state of the document that is open: it returns what axe-core finds.
 
     It runs in a JavaScript world of its own, which the page's Content-Security-Policy does not
     reach and which leaves no trace in the page. Frames inside the page are not examined.
@@ -70,10 +77,14 @@ def axe_violations(page: "Page") -> list[str]:
         world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})
         context = world["executionContextId"]
         _evaluate(session, context, _axe_source() + ";undefined")
-        result = json.loads(_evaluate(session, context, RUN_AXE))
+
+        def violations() -> list[str]:
+            result = json.loads(_evaluate(session, context, RUN_AXE))
+            return [_described(violation) for violation in result["violations"]]
+
+        yield violations
     finally:
         session.detach()
-    return [_described(violation) for violation in result["violations"]]
 
 
 def _axe_source() -> str:
