@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["accessibility", "axe_violations", "browser", "find_chromium"]
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PROGRAMS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -35,7 +41,9 @@ def find_chromium() -> Path:
     """
     program = find_program(*PROGRAMS)
     if program is None:
-        raise Unavailable("Chromium is missing: install Debian's chromium.")
+        raise Unavailable(
+            "Chromium is missing: install Debian's chromium-headless-shell (or chromium)."
+        )
     return program
 
 
