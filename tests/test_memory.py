@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from typing import Any
 from weakref import ref
 
 from tests.app import ADMIN, HostApp
@@ -21,7 +22,11 @@ def test_an_app_that_is_gone_is_not_remembered(new_app: Callable[..., HostApp]) 
         )
         host.db.session.commit()
         assert host.client.get("/smtp-admin/partners/acme").status_code == 200
-    remembered = {"app": ref(host.app), "db": ref(host.db), "plugin": ref(host.installation)}
+    remembered: dict[str, ref[Any]] = {
+        "app": ref(host.app),
+        "db": ref(host.db),
+        "plugin": ref(host.installation),
+    }
     del host
     gc.collect()
     assert [name for name, one in remembered.items() if one() is not None] == []
