@@ -35,7 +35,7 @@ from smtp_admin import Partner as MailPartner
 from smtp_admin.embedded.demo import run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
-from smtp_admin.embedded.samples import CUSTOMERS
+from smtp_admin.embedded.samples import CARL, CUSTOMERS
 
 NAME = "Northwind Hosting"
 INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
@@ -395,35 +395,24 @@ def add_demo_data() -> None:
     acme = Partner(id="acme", name="Acme GmbH", domain="acme.example")
     globex = Partner(id="globex", name="Globex Ltd", domain="globex.example")
     initech = Partner(id="initech", name="Initech Inc", domain="initech.example")
-    carl = Customer(
-        partner_id="acme",
-        name="Carl Castner",
-        email="carl@customer.example",
-        services=[
-            Service(name=name, expires_at=datetime.now(UTC) + timedelta(days), price=Decimal(price))
-            for name, days, price in (
-                ("castner.example, domain", 6, "12.90"),
-                ("Web hosting M", 34, "95.40"),
-                ("Mailboxes, 10", 210, "48.00"),
-            )
-        ],
-    )
+    customers = {}
+    for partner_id, values, services in CUSTOMERS:
+        one = Customer(partner_id=partner_id, **values | {"balance": Decimal(values["balance"])})
+        for name, days, price, currency in services:
+            expires_at = datetime.now(UTC) + timedelta(days)
+            one.services.append(Service(name=name, expires_at=expires_at,
+                                        price=Decimal(price), currency=currency))  # fmt: skip
+        customers[one.email] = one
+    db.session.add_all(customers.values())
     password_hash = generate_password_hash(DEMO_PASSWORD)
     for name, email, rights in (
         ("Nora North", "admin@northwind.example", {"is_admin": True}),
         ("Mia Meyer", "mia@acme.example", {"partners": [acme]}),
         ("Tom Taylor", "tom@globex.example", {"partners": [globex]}),
         ("Ana Alves", "ana@initech.example", {"partners": [initech]}),
-        ("Carl Castner", carl.email, {"customer": carl}),
+        ("Carl Castner", CARL, {"customer": customers[CARL]}),
     ):
         db.session.add(User(name=name, email=email, password_hash=password_hash, **rights))
-    for partner_id, values, services in CUSTOMERS:
-        one = Customer(partner_id=partner_id, **values | {"balance": Decimal(values["balance"])})
-        for service, days, price, currency in services:
-            expires_at = datetime.now(UTC) + timedelta(days)
-            one.services.append(Service(name=service, expires_at=expires_at,
-                                        price=Decimal(price), currency=currency))  # fmt: skip
-        db.session.add(one)
     db.session.commit()
 
 

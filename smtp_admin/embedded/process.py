@@ -36,16 +36,6 @@ def spawn(
     )
 
 
-def end(process: subprocess.Popen[bytes], patience: float = 10) -> None:
-    """Ask a process to end, insist after a while, and leave nothing of its group behind."""
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-    kill_group(process)
-    process.wait()
-
-
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End at once whatever is left of the process and of what it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

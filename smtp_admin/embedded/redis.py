@@ -3,20 +3,14 @@
 Nothing is written to disk: SQL is the truth, and the plugin rebuilds from it what Redis held.
 """
 
-import secrets
 import shutil
-import subprocess
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
 from smtp_admin.embedded.files import private_folder, write_private
-from smtp_admin.embedded.ports import LOOPBACK, any_free_port
-from smtp_admin.embedded.process import end, spawn
+from smtp_admin.embedded.ports import LOOPBACK
 
-_START_SECONDS = 20
 _SETTINGS = """\
 bind {address}
 port {port}
@@ -29,18 +23,6 @@ appendonly no
 tcp-backlog 128
 loglevel warning
 """
-
-
-@dataclass(frozen=True)
-class RedisProcess:
-    """A running server and where it is."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def stop(self) -> None:
-        """End it and wait until it has ended."""
-        end(self.process)
 
 
 def redis_url(port: int, password: str) -> str:
@@ -57,25 +39,6 @@ def redis_command(folder: Path, port: int, password: str) -> list[str]:
     )
     write_private(path, settings.encode())
     return [executable(), str(path)]
-
-
-def start_redis(folder: Path, port: int | None = None, password: str | None = None) -> RedisProcess:
-    """Start a server and wait until it answers.
-
-    Raises:
-        RuntimeError: there is no executable, or it did not start; the message says what to do.
-    """
-    port = port or any_free_port()
-    password = password or secrets.token_urlsafe()
-    process = spawn(redis_command(folder, port, password), stdout=subprocess.DEVNULL)
-    server = RedisProcess(redis_url(port, password), process)
-    deadline = time.monotonic() + _START_SECONDS
-    while not is_ready(server.url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            server.stop()
-            raise RuntimeError(f"Redis did not start on port {port}.")
-        time.sleep(0.02)
-    return server
 
 
 def is_ready(url: str) -> bool:

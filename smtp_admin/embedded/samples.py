@@ -2,8 +2,17 @@
 
 from typing import Any
 
+#: The customer who can sign in.
+CARL = "carl@customer.example"
 #: Partner, name, address, language, zone, balance, and services as (name, days, price, currency).
 CUSTOMERS: tuple[tuple[str, dict[str, Any], tuple[tuple[str, float, str, str], ...]], ...] = (
+    (
+        "acme",
+        {"name": "Carl Castner", "email": CARL, "language": "en",
+         "time_zone": "Europe/Berlin", "balance": "0"},
+        (("castner.example, domain", 6, "12.90", "EUR"), ("Web hosting M", 34, "95.40", "EUR"),
+         ("Mailboxes, 10", 210, "48.00", "EUR")),
+    ),
     (
         "acme",
         {"name": "Dana Dietrich", "email": "dana@customer.example", "language": "de",

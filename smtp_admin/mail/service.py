@@ -79,9 +79,7 @@ def send_message(
     )
 
 
-def render_for(
-    sender: ResolvedSender, message: Message, message_id: str | None = None
-) -> tuple[bytes, str]:
+def render_for(sender: ResolvedSender, message: Message) -> tuple[bytes, str]:
     """The finished bytes of *message* from *sender*, and its Message-ID.
 
     Without a configured sender the From header is missing; it is put on before the first send.
@@ -89,7 +87,7 @@ def render_for(
     config = installation().config
     from_email = sender.values.from_email
     domain = domain_of(from_email) if from_email else "localhost.invalid"
-    message_id = message_id or f"<{uuid.uuid4().hex}@{domain}>"
+    message_id = f"<{uuid.uuid4().hex}@{domain}>"
     content = mime.build(message, message_id=message_id, limit=config.message_limit)
     if sender.configured:
         content = from_lines(sender, config.app_name, reply_to=message.reply_to is None) + content

@@ -141,11 +141,6 @@ class Provider:
         """Every port that works, the preset's first."""
         return (Port(self.port, self.security), *self.other_ports)
 
-    @property
-    def wants_oauth2(self) -> bool:
-        """Whether it takes passwords only for now, and wants OAuth2 instead."""
-        return self.authentication[0] == "oauth2"
-
     def host_for(self, *, region: str = "", domain: str = "") -> str:
         """The host to fill in; empty where it depends on a *domain* that is not known yet.
 

@@ -21,7 +21,6 @@ log = logging.getLogger("smtp_admin.smtp")
 
 _READY = 220
 _LOGGED_IN = 235
-_START_MAIL = 354
 GOODBYE_SECONDS = 1.0
 
 
@@ -78,7 +77,7 @@ class SMTPClient:
         Raises:
             SMTPFailure: ``not_smtp``, ``server_refused``, ``timeout`` or ``connection_lost``.
         """
-        reply = self._read("greeting")
+        reply = self.read("greeting")
         if not (reply.code == _READY or reply.temporary or reply.permanent):
             raise explain.of_wire("greeting", WireGarbage())
         if reply.code != _READY:
@@ -194,7 +193,7 @@ class SMTPClient:
         """
         self._transcribe("C", line)
         self.write(step, line.encode("utf-8") + b"\r\n", seconds=seconds)
-        return self._read(step, seconds)
+        return self.read(step, seconds=seconds)
 
     def write(self, step: Step, data: bytes, *, seconds: float | None = None) -> None:
         """Send bytes as they are, within *seconds* (default: those of a command)."""
@@ -204,8 +203,12 @@ class SMTPClient:
             raise explain.of_wire(step, error) from error
 
     def read(self, step: Step, *, seconds: float | None = None) -> Reply:
-        """The next reply, whatever it says."""
-        return self._read(step, seconds)
+        """The next reply, whatever it says.
+
+        Raises:
+            SMTPFailure: as for :meth:`command`.
+        """
+        return self._shown(self._read_raw(step, seconds))
 
     def mail(self, sender: str, *, parameters: str = "") -> Reply:
         """``MAIL FROM``."""
@@ -275,9 +278,6 @@ class SMTPClient:
 
     def _deadline(self, seconds: float | None = None) -> Deadline:
         return Deadline(self._timeouts.command if seconds is None else seconds, self._overall)
-
-    def _read(self, step: Step, seconds: float | None = None) -> Reply:
-        return self._shown(self._read_raw(step, seconds))
 
     def _read_raw(self, step: Step, seconds: float | None = None) -> Reply:
         """A reply as it came: a password such as "AUTH" must not make a riddle of it."""

@@ -9,7 +9,7 @@ did not fit.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar
 
 import dns.exception
 import dns.name
@@ -29,7 +29,6 @@ _LONGEST_NAME = 253
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 Reason = Literal["timeout", "refused", "unusable", "misconfigured"]
-REASONS: tuple[str, ...] = get_args(Reason)
 _SENTENCES: dict[Reason, tuple[str, str]] = {
     "timeout": (
         "The name service did not answer in time when asked for {what} of {name}.",

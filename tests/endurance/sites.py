@@ -1,6 +1,5 @@
 """A site on any database, and what must hold there after whatever happened."""
 
-import json
 from collections import Counter as Tally
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.models import Counter, Delivery, Lane, Message
-from tests.app import HostApp, make_app
+from tests.app import HostApp
 from tests.delivery.workbench import letter
 from tests.endurance.history import broken_rules, remember
 from tests.endurance.sink import Sink
@@ -41,18 +40,8 @@ class AnySite(Site):
     """A host app on the database *uri*, which remembers every change of a state."""
 
     def __init__(self, folder: Path, redis_url: str, uri: str) -> None:
-        super().__init__(folder, redis_url, migrated=False)
-        file = folder / "config.json"
-        keys = json.loads(file.read_text())
-        keys["SQLALCHEMY_DATABASE_URI"] = uri
-        file.write_text(json.dumps(keys))
+        super().__init__(folder, redis_url, uri=uri)
         (folder / "app.py").write_text(APP + HASTE)
-        ours = {
-            name.removeprefix("SMTP_ADMIN_"): value
-            for name, value in keys.items()
-            if name.startswith("SMTP_ADMIN_")
-        }
-        self.host: HostApp = make_app(uri, ours)
         with self.opened() as host:
             remember(host.db.engine)
 

@@ -16,7 +16,7 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import Site, Worker, until
 
-from .surroundings import FailingPostgreSQL, Query, ready, site_on
+from .surroundings import FailingPostgreSQL, Query, ready
 
 __all__ = ["MAILS", "PROMISED_SECONDS", "Ending", "Endings", "Scene", "Stage", "play_all"]
 
@@ -141,7 +141,7 @@ def _play(scene: Scene, folder: Path, *, hurry: bool) -> Ending:
     ):
         uri = database.create_database()
         with _migrating:  # Alembic migrates one database at a time.
-            site = site_on(uri, folder / "site", redis.url)
+            site = Site(folder / "site", redis.url, uri=uri)
         with site.opened() as host:
             host.save_sender(port=sink.port, max_connections=1)
         stage = Stage(database, Query(uri), uri, sink, site)

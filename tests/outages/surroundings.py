@@ -1,19 +1,16 @@
 """What fails in these tests, and the host app that is sent for meanwhile."""
 
 import contextlib
-import json
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tests.app import make_app
 from tests.servers.postgresql import PostgreSQL
-from tests.worker.running import Site, Worker, until
+from tests.worker.running import Worker, until
 
-__all__ = ["FailingPostgreSQL", "Query", "ready", "site_on"]
+__all__ = ["FailingPostgreSQL", "Query", "ready"]
 
 
 class FailingPostgreSQL(PostgreSQL):
@@ -73,20 +70,3 @@ def ready(worker: Worker) -> Worker:
         if not worker.alive:
             break
     return worker.ready()
-
-
-def site_on(uri: str, folder: Path, redis_url: str, **config: Any) -> Site:
-    """A host app on the database *uri*, migrated, that workers can be started for.
-
-    Args:
-        config: ``SMTP_ADMIN_*`` keys without the prefix.
-    """
-    site = Site(folder, redis_url, migrated=False)
-    file = folder / "config.json"
-    own = {f"SMTP_ADMIN_{name}": value for name, value in config.items()}
-    keys = json.loads(file.read_text()) | own | {"SQLALCHEMY_DATABASE_URI": uri}
-    file.write_text(json.dumps(keys))
-    prefix = "SMTP_ADMIN_"
-    shared = {key.removeprefix(prefix): keys[key] for key in keys if key.startswith(prefix)}
-    site.host = make_app(uri, shared)
-    return site

@@ -23,7 +23,7 @@ from tests.delivery.test_rescue import claimed
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, make_site, until
+from tests.worker.running import Site, until
 from tests.worker.test_forged_jobs import EVIL, Explosive, call, forge
 
 from .surroundings import ready
@@ -47,7 +47,7 @@ def test_a_forged_bell_makes_nobody_send_what_the_database_forbids(
     tmp_path: Path, redis: RedisServer, connection: Redis
 ) -> None:
     """A paused sender, one at its limit, mail for tomorrow; and each one's mail is its own."""
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     tomorrow = now() + timedelta(days=1)
     with ScriptedServer() as sink, ScriptedServer() as other, site.opened() as host:
         host.save_sender("acme", port=sink.port)
@@ -90,7 +90,7 @@ MANGLED: tuple[dict[str, bytes], ...] = (
 def test_mangled_bells_do_not_end_the_worker(
     tmp_path: Path, redis: RedisServer, connection: Redis
 ) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as sink, site.opened() as host, site.worker() as worker:
         host.save_sender(port=sink.port)
         ready(worker)
@@ -107,7 +107,7 @@ def test_what_rq_keeps_beside_the_queue_runs_nothing_either(
     tmp_path: Path, redis: RedisServer, connection: Redis
 ) -> None:
     """Its upkeep, at the start and every ten minutes, looks at jobs that nobody rang."""
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     (tmp_path / "evil.py").write_text(EVIL)
     forged = {
         "data": call("evil.boom"),
@@ -188,7 +188,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[tuple[b
     for server in servers:
         server.start()
     # Alembic migrates one database at a time.
-    sites = [make_site(folder, redis.url) for folder, redis in zip(folders, servers, strict=True)]
+    sites = [Site(folder, redis.url) for folder, redis in zip(folders, servers, strict=True)]
     with ThreadPoolExecutor(len(FORGERIES)) as threads:
         return {
             forgery: threads.submit(goes_out, forgery, redis, site)

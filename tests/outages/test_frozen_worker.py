@@ -20,10 +20,10 @@ from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
 from tests.servers.skipping import skipped_if_unavailable
-from tests.worker.running import until
+from tests.worker.running import Site, until
 
 from .scenes import MAILS, Stage
-from .surroundings import FailingPostgreSQL, Query, ready, site_on
+from .surroundings import FailingPostgreSQL, Query, ready
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -123,7 +123,7 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Ending:
         ScriptedServer() as sink,
     ):
         uri = database.create_database()
-        site = site_on(uri, folder / "site", redis.url)
+        site = Site(folder / "site", redis.url, uri=uri)
         with site.opened() as host:
             for partner_id in ("acme", "globex", "initech"):
                 host.save_sender(partner_id, port=sink.port, max_connections=2)

@@ -15,9 +15,9 @@ from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Worker, until
+from tests.worker.running import Site, Worker, until
 
-from .surroundings import Query, ready, site_on
+from .surroundings import Query, ready
 
 PROCESSES, THREADS = 5, 10
 #: A tenth of the limit is kept for urgent mail.
@@ -69,7 +69,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowd(uri: str, folder: Path, redis: RedisServer) -> Iterator[tuple[HostApp, Crowd]]:
-    site = site_on(uri, folder, redis.url)
+    site = Site(folder, redis.url, uri=uri)
     with (
         ScriptedServer() as sink,
         site.opened() as host,

@@ -15,9 +15,9 @@ from smtp_admin.delivery.models import Lane
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
-from tests.worker.running import Site, make_site, move_due_time, until
+from tests.worker.running import Site, move_due_time, until
 
-from .surroundings import Query, ready, site_on
+from .surroundings import Query, ready
 
 MAILS, LIMITED, LIMIT = 1500, 80, 40
 #: A tenth of the limit is kept for urgent mail, and there is none.
@@ -86,7 +86,7 @@ def copies(sink: ScriptedServer) -> Tally[str]:
 def test_losing_redis_loses_no_mail_repeats_none_and_breaks_no_limit(
     tmp_path: Path, redis: RedisServer, fault: Fault, database: str
 ) -> None:
-    site, query = site_on(database, tmp_path / "site", redis.url), Query(database)
+    site, query = Site(tmp_path / "site", redis.url, uri=database), Query(database)
     with ScriptedServer() as sink, site.worker("--concurrency", "3") as worker:
         ready(worker)
         prepare(site, sink)
@@ -112,7 +112,7 @@ def test_losing_redis_loses_no_mail_repeats_none_and_breaks_no_limit(
 def test_redis_and_a_worker_lost_together_repeat_at_most_what_was_under_way(
     tmp_path: Path, redis: RedisServer, database: str
 ) -> None:
-    site, query = site_on(database, tmp_path / "site", redis.url), Query(database)
+    site, query = Site(tmp_path / "site", redis.url, uri=database), Query(database)
     with ScriptedServer() as sink, site.opened() as host:
         with site.worker("--concurrency", "3") as worker:
             ready(worker)
@@ -148,7 +148,7 @@ def test_after_a_long_absence_of_redis_bells_are_heard_again_soon(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     """RQ's own loop waits longer and longer for Redis: after 63 seconds for a whole minute."""
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as sink, site.opened() as host, site.worker() as worker:
         host.save_sender(port=sink.port)
         ready(worker)

@@ -22,7 +22,7 @@ from tests.servers.skipping import skipped_if_unavailable
 from tests.worker.running import APP, Site, Worker, move_due_time, until
 
 from .machines import HUB, NETWORK, Machine, two_machines
-from .surroundings import FailingPostgreSQL, Query, ready, site_on
+from .surroundings import FailingPostgreSQL, Query, ready
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -126,7 +126,7 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with FailingPostgreSQL(folder / "database") as database, RedisServer(folder / "redis") as redis:
         database.listen_on(HUB, NETWORK)
         uri = database.create_database().replace("127.0.0.1", HUB)
-        site = site_on(uri, folder / "site", redis.url, ALLOWED_NETWORKS=[f"{HUB}/32"])
+        site = Site(folder / "site", redis.url, uri=uri, ALLOWED_NETWORKS=[f"{HUB}/32"])
         (site.folder / "app.py").write_text(SHOP)
         with sink:
             with site.opened() as host:

@@ -9,8 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import dns.exception
 import dns.flags
@@ -22,6 +21,7 @@ import dns.rdatatype
 import dns.rrset
 
 from . import free_port
+from .lifetime import ThreadedServer
 
 __all__ = [
     "DNSServer",
@@ -103,7 +103,7 @@ Step = Sequence[str] | Fail | Silence | Garbage | Truncate | Delay | Forge
 Records = Mapping[tuple[str, str], Step | Then]
 
 
-class DNSServer:
+class DNSServer(ThreadedServer):
     """A name server on 127.0.0.1 that knows exactly the *records* it was given.
 
     Keys are name and kind (``("example.com", "MX")``), values the texts of the records as in a
@@ -114,9 +114,9 @@ class DNSServer:
     host = "127.0.0.1"
 
     def __init__(self, records: Records | None = None) -> None:
+        super().__init__()
         self.records: dict[tuple[str, str], Step | Then] = {}
         self.queries: list[Query] = []
-        self.errors: list[Exception] = []
         self.port = 0
         self.stopping = threading.Event()
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -125,20 +125,6 @@ class DNSServer:
         self._threads: list[threading.Thread] = []
         for key, step in (records or {}).items():
             self.records[_key(*key)] = step
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-        if error is None and self.errors:
-            raise self.errors[0]
 
     @property
     def address(self) -> tuple[str, int]:

@@ -5,10 +5,9 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from . import Unavailable, find_program, free_port, stop_process, tail
+from .lifetime import Server
 
 __all__ = ["MariaDB"]
 
@@ -30,7 +29,7 @@ MARIADB_OPTIONS = (
 )
 
 
-class MariaDB:
+class MariaDB(Server):
     """A MariaDB server that starts with the object and ends with `stop` or the `with` block.
 
     It runs as whoever runs the tests, root included, and listens on 127.0.0.1 only: its
@@ -58,17 +57,6 @@ class MariaDB:
         self._port = 0
         self._install()
         self._start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def create_database(self) -> str:
         """Create an empty database and return its address.

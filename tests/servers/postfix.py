@@ -11,10 +11,9 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from . import Unavailable, find_program, free_port, tail
+from .lifetime import Server
 
 __all__ = ["PostfixWithDovecot"]
 
@@ -107,7 +106,7 @@ service stats {{
 """
 
 
-class PostfixWithDovecot:
+class PostfixWithDovecot(Server):
     """One Postfix with several doors, each on a port of its own, and a Dovecot for the logins.
 
     Both begin as root and change to users of their own, so they live in a folder that everybody
@@ -143,17 +142,6 @@ class PostfixWithDovecot:
         except BaseException:
             self.stop()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def log(self) -> str:

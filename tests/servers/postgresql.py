@@ -8,10 +8,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from . import Unavailable, free_port, tail
+from .lifetime import Server
 
 __all__ = ["PostgreSQL"]
 
@@ -32,7 +31,7 @@ max_wal_senders = 0
 """
 
 
-class PostgreSQL:
+class PostgreSQL(Server):
     """A PostgreSQL server that starts with the object and ends with `stop` or the `with` block.
 
     PostgreSQL refuses to run as root. For root it therefore runs as `nobody`, with its data in a
@@ -59,17 +58,6 @@ class PostgreSQL:
         except BaseException:
             self.stop()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def create_database(self) -> str:
         """Create an empty database and return its address.

@@ -10,12 +10,12 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 
 from . import Unavailable, find_program, free_port, stop_process, tail
+from .lifetime import Server
 
 __all__ = ["RedisServer"]
 
@@ -25,7 +25,7 @@ START_ATTEMPTS = 5
 COATS = 3  # how many layers of base64 and compression are taken off a value
 
 
-class RedisServer:
+class RedisServer(Server):
     """A redis-server process that keeps its port when it is stopped and started again.
 
     Stopping loses every key, as a restart of a Redis without persistence does.
@@ -37,18 +37,6 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         folder.mkdir(parents=True, exist_ok=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:

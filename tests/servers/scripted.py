@@ -7,8 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from . import free_port
 from .behaviours import (
@@ -28,6 +26,7 @@ from .behaviours import (
     Then,
 )
 from .dialogue import Dialogue
+from .lifetime import ThreadedServer
 from .session import Received, Session
 
 __all__ = [
@@ -54,7 +53,7 @@ EXTENSIONS = ("SIZE 10485760", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", 
 START_ATTEMPTS = 10
 
 
-class ScriptedServer:
+class ScriptedServer(ThreadedServer):
     """An SMTP server on 127.0.0.1 whose every answer a test can replace.
 
     An error inside a test's own callable ends that connection and is raised again when the
@@ -74,6 +73,7 @@ class ScriptedServer:
         extensions: Sequence[str] = EXTENSIONS,
         behaviours: Script | None = None,
     ) -> None:
+        super().__init__()
         self.implicit_tls = implicit_tls
         self.starttls = starttls
         self.auth = auth
@@ -84,7 +84,6 @@ class ScriptedServer:
         self.connections = 0
         self.sessions: list[Session] = []
         self.messages: list[Received] = []
-        self.errors: list[Exception] = []
         self.stopping = threading.Event()
         self._steps: dict[Stage, tuple[Step, ...]] = {}
         self._counts: Counter[Stage] = Counter()
@@ -94,20 +93,6 @@ class ScriptedServer:
         self._talkers: list[threading.Thread] = []
         for stage, behaviour in (behaviours or {}).items():
             self.behave(stage, behaviour)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-        if error is None and self.errors:
-            raise self.errors[0]
 
     def behave(self, stage: Stage, behaviour: Behaviour) -> None:
         """Change one stage's behaviour from now on; a sequence begins at its first step.

@@ -295,7 +295,7 @@ def test_host_for() -> None:
 
 
 def test_who_wants_oauth2() -> None:
-    assert [one.key for one in providers() if one.wants_oauth2] == ["microsoft365"]
+    assert [one.key for one in providers() if one.authentication[0] == "oauth2"] == ["microsoft365"]
     assert all("password" in one.authentication for one in providers())
 
 

@@ -19,7 +19,7 @@ from tests.app import HostApp, make_app
 from tests.delivery.workbench import deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import make_site, until
+from tests.worker.running import Site, until
 
 OLD, NEW = generate_key(), generate_key()
 
@@ -146,7 +146,7 @@ def test_a_lost_key_pauses_its_senders_until_it_is_back(
 
 
 def test_a_worker_sends_while_keys_are_rotated(tmp_path: Path, redis: RedisServer) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer(auth=("u", "word")) as server, site.opened() as host:
         host.save_sender("acme", username="u", password="word", port=server.port)
         (old,) = host.installation.config.secret_keys

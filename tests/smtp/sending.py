@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from smtp_admin.smtp.classes import Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
@@ -14,6 +16,11 @@ from smtp_admin.transports.smtp import SMTPTransport
 from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
 
 PLAIN_EXTENSIONS = tuple(one for one in EXTENSIONS if one != "PIPELINING")
+ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
+    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
+)  # fmt: skip
+BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+MEGABYTE = 1024 * 1024
 BODY = b"Subject: a mail\r\n\r\nIts text.\r\n"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtp_admin.smtp.classes import Channel, Verdict
+from smtp_admin.smtp.classes import Channel
 from tests.servers.scripted import (
     Reply,
     ScriptedServer,
@@ -16,8 +16,12 @@ from tests.servers.scripted import (
     Step,
 )
 from tests.smtp.sending import (
+    ACCEPTED,
     BODY,
+    BOTH_WAYS,
+    PERMANENT,
     PLAIN_EXTENSIONS,
+    TEMPORARY,
     deliver,
     extensions,
     mail,
@@ -26,12 +30,6 @@ from tests.smtp.sending import (
     transport_to,
     verdicts,
 )
-
-ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
-    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
-)  # fmt: skip
-BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
-MEGABYTE = 1024 * 1024
 
 
 @BOTH_WAYS

@@ -17,7 +17,14 @@ from tests.servers.scripted import (
     Step,
 )
 from tests.smtp.sending import (
+    ACCEPTED,
     BODY,
+    BOTH_WAYS,
+    MEGABYTE,
+    PERMANENT,
+    RELEASED,
+    TEMPORARY,
+    UNCERTAIN,
     deliver,
     extensions,
     mail,
@@ -26,12 +33,6 @@ from tests.smtp.sending import (
     transport_to,
     verdicts,
 )
-
-ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
-    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
-)  # fmt: skip
-BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
-MEGABYTE = 1024 * 1024
 
 
 @BOTH_WAYS

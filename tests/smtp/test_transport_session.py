@@ -19,6 +19,9 @@ from tests.servers.scripted import (
     Step,
 )
 from tests.smtp.sending import (
+    ACCEPTED,
+    RELEASED,
+    UNCERTAIN,
     deliver,
     mail,
     mails,
@@ -26,12 +29,6 @@ from tests.smtp.sending import (
     transport_to,
     verdicts,
 )
-
-ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
-    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
-)  # fmt: skip
-BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
-MEGABYTE = 1024 * 1024
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from smtp_admin.encryption import generate_key
 from tests.app import HostApp, make_app
 from tests.servers.databases import sqlite_url
 
-__all__ = ["Site", "Worker", "make_site", "move_due_time", "until"]
+__all__ = ["Site", "Worker", "move_due_time", "until"]
 
 APP = '''
 """The host app that the worker runs in."""
@@ -42,9 +42,23 @@ SMTPAdmin(host=Host()).init_app(app, db)
 
 
 class Site:
-    """A host app on a database, and the folder from which workers are started for it."""
+    """A host app on a database, and the folder from which workers are started for it.
 
-    def __init__(self, folder: Path, redis_url: str, *, migrated: bool = True) -> None:
+    Args:
+        uri: the database; a new SQLite file in the folder where none is given.
+        migrated: whether it gets our tables, and an app on this side.
+        more: further ``SMTP_ADMIN_*`` keys without the prefix.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        *,
+        uri: str = "",
+        migrated: bool = True,
+        **more: Any,
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         config: dict[str, Any] = {
@@ -54,8 +68,8 @@ class Site:
             "ALLOWED_PORTS": list(range(1, 65536)),
             "ALLOWED_NETWORKS": ["127.0.0.0/8"],
             "APP_NAME": "Northwind",
-        }
-        uri = sqlite_url(folder)
+        } | more
+        uri = uri or sqlite_url(folder)
         (folder / "app.py").write_text(APP)
         keys = {f"SMTP_ADMIN_{name}": value for name, value in config.items()}
         (folder / "config.json").write_text(json.dumps(keys | {"SQLALCHEMY_DATABASE_URI": uri}))
@@ -75,11 +89,6 @@ class Site:
     def worker(self, *options: str) -> "Worker":
         """A worker for it, started."""
         return Worker(self.folder, *options)
-
-
-def make_site(folder: Path, redis_url: str, *, migrated: bool = True) -> Site:
-    """A host app that workers can be started for."""
-    return Site(folder, redis_url, migrated=migrated)
 
 
 class Worker:
@@ -135,7 +144,7 @@ class Worker:
 
     def ready(self) -> Self:
         """Wait until it works."""
-        if not until(lambda: "is ready" in self.output or not self.alive, 15) or not self.alive:
+        if not until(lambda: "is ready" in self.output or not self.alive, 60) or not self.alive:
             raise RuntimeError(f"The worker did not start:\n{self.output}")
         return self
 

@@ -13,7 +13,7 @@ from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stall
-from tests.worker.running import Site, make_site, until
+from tests.worker.running import Site, until
 
 PAGE = "/smtp-admin/partners/acme"
 PASSWORD = "typed, not saved"
@@ -39,7 +39,7 @@ def hears(host: HostApp) -> bool:
 @pytest.fixture
 def site(tmp_path: Path, redis: RedisServer) -> Site:
     """A host app for workers, with the admin signed in."""
-    made = make_site(tmp_path, redis.url)
+    made = Site(tmp_path, redis.url)
     made.host.actor = ADMIN
     return made
 

@@ -16,7 +16,7 @@ from smtp_admin.worker import jobs
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import make_site, until
+from tests.worker.running import Site, until
 
 EVIL = """
 from pathlib import Path
@@ -77,7 +77,7 @@ def forge(connection: Redis, name: str, number: int, fields: dict[str, bytes]) -
 
 
 def test_no_forged_job_runs_and_the_worker_lives_on(tmp_path: Path, redis: RedisServer) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     (tmp_path / "evil.py").write_text(EVIL)
     with (
         ScriptedServer() as server,
@@ -108,7 +108,7 @@ def test_no_forged_job_runs_and_the_worker_lives_on(tmp_path: Path, redis: Redis
 
 
 def test_a_queue_of_the_wrong_type_stops_nothing(tmp_path: Path, redis: RedisServer) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     connection = Redis.from_url(redis.url)
     with ScriptedServer() as server, site.opened() as host, site.worker() as worker:
         connection.set(f"rq:queue:{queue_name(host.db.engine)}", "not a list")

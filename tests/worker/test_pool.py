@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stage, Stall, Step
-from tests.worker.running import make_site, until
+from tests.worker.running import Site, until
 
 
 def test_slow_servers_hold_up_nobody_else(tmp_path: Path, redis: RedisServer) -> None:
     """As many stalled servers as there are threads, and a partner whose server is well."""
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     stalled: dict[Stage, Step] = {"dot": Stall()}
     with (
         ScriptedServer(behaviours=stalled) as acme,

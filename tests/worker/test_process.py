@@ -13,7 +13,7 @@ from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, row_of
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
-from tests.worker.running import make_site, move_due_time, until
+from tests.worker.running import Site, move_due_time, until
 
 
 def states(host: HostApp) -> dict[str, int]:
@@ -23,7 +23,7 @@ def states(host: HostApp) -> dict[str, int]:
 def test_mail_is_sent_at_once_and_again_after_redis_was_away(
     tmp_path: Path, redis: RedisServer
 ) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as server, site.opened() as host, site.worker() as worker:
         host.save_sender(port=server.port)
         worker.ready()
@@ -42,11 +42,12 @@ def test_mail_is_sent_at_once_and_again_after_redis_was_away(
 def test_redis_that_never_was_there_delays_nothing_for_long(
     tmp_path: Path, closed_port: int
 ) -> None:
-    site = make_site(tmp_path, f"redis://127.0.0.1:{closed_port}/0")
+    site = Site(tmp_path, f"redis://127.0.0.1:{closed_port}/0")
     with ScriptedServer() as server, site.opened() as host:
         host.save_sender(port=server.port)
         queue(host, *(f"r{number}@example.org" for number in range(30)))
         with site.worker() as worker:
+            worker.ready()
             assert len(server.wait_for_messages(30, timeout=10)) == 30
             assert until(lambda: states(host) == {"sent": 30})
             assert worker.stop() < 5
@@ -55,7 +56,7 @@ def test_redis_that_never_was_there_delays_nothing_for_long(
 def test_a_killed_worker_repeats_at_most_the_mail_in_flight(
     tmp_path: Path, redis: RedisServer
 ) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
 
     def slowly(_server: ScriptedServer, _session: Session, _line: str) -> None:
         time.sleep(0.02)
@@ -86,7 +87,7 @@ def test_a_killed_worker_repeats_at_most_the_mail_in_flight(
 
 
 def test_burst_sends_what_is_due_and_ends(tmp_path: Path, redis: RedisServer) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as server, site.opened() as host:
         host.save_sender(port=server.port)
         queue(host, *(f"r{number}@example.org" for number in range(25)))
@@ -101,7 +102,7 @@ def test_burst_sends_what_is_due_and_ends(tmp_path: Path, redis: RedisServer) ->
 def test_a_missing_migration_names_the_command(
     tmp_path: Path, redis: RedisServer, options: tuple[str, ...]
 ) -> None:
-    site = make_site(tmp_path, redis.url, migrated=False)
+    site = Site(tmp_path, redis.url, migrated=False)
     with site.worker(*options) as worker:
         assert worker.wait(20) == 1
     assert "flask smtp-admin db upgrade" in worker.output
@@ -109,7 +110,7 @@ def test_a_missing_migration_names_the_command(
 
 
 def test_two_workers_share_the_work(tmp_path: Path, redis: RedisServer) -> None:
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as server, site.opened() as host:
         for number in range(6):
             host.save_sender(f"partner{number}", port=server.port)
@@ -127,7 +128,7 @@ def test_mail_of_the_past_is_found_by_a_worker_that_starts_late(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     """No bell is left in Redis for it."""
-    site = make_site(tmp_path, redis.url)
+    site = Site(tmp_path, redis.url)
     with ScriptedServer() as server, site.opened() as host:
         host.save_sender(port=server.port)
         queue(host)

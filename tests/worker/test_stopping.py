@@ -17,7 +17,7 @@ from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session, Stall
-from tests.worker.running import Site, Worker, make_site, until
+from tests.worker.running import Site, Worker, until
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Endings:
     for server in servers:
         server.start()
     # Alembic migrates one database at a time.
-    sites = [make_site(folder, redis.url) for folder, redis in zip(folders, servers, strict=True)]
+    sites = [Site(folder, redis.url) for folder, redis in zip(folders, servers, strict=True)]
     with ThreadPoolExecutor(len(SCENES)) as threads:
         return dict(zip(SCENES, threads.map(play, SCENES, servers, sites), strict=True))
 
