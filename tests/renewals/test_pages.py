@@ -152,7 +152,7 @@ def test_a_host_embeds_the_button(office: Office) -> None:
     office.host.actor = CUSTOMER
     office.host.client.post(f"{BASE}/remind-me")
     later = page(office, "/mine")
-    assert "data-smtp-admin-until" in later
+    assert "data-smtp-admin-seconds" in later
     assert "disabled" in later
     office.later = timedelta(days=2)
     office.set(enabled=False)
