@@ -72,6 +72,11 @@ class Calendar:
         return sum(self.days.values())
 
     @property
+    def reached(self) -> int:
+        """Customers that get at least one."""
+        return self.customers - self.skipped.total()
+
+    @property
     def most(self) -> int:
         """On the busiest day."""
         return max(self.days.values(), default=0)

@@ -62,7 +62,7 @@ def of_customer(customer_id: str) -> Supplied:
     except Exception as error:
         log.exception("customer_services() of the host failed for %r", customer_id)
         raise HostFailedError("customer_services", error) from error
-    services: dict[str, tuple[ExpiringService, ...]] = {}
+    services: dict[str, list[ExpiringService]] = {}
     problems: list[str] = []
     for record in records:
         problem = own_problem_of(record)
@@ -71,13 +71,13 @@ def of_customer(customer_id: str) -> Supplied:
         if problem:
             problems.append(problem)
         else:
-            services[record.partner_id] = (*services.get(record.partner_id, ()), record)
+            services.setdefault(record.partner_id, []).append(record)
     if problems:
         log.warning(
             "customer_services(%r) of the host handed over %d records that cannot be used: %s",
             customer_id, len(problems), "; ".join(problems[:3]),
         )  # fmt: skip
-    return Supplied(services, len(problems))
+    return Supplied({name: tuple(some) for name, some in services.items()}, len(problems))
 
 
 def tells_of_customers() -> bool:
