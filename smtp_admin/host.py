@@ -110,8 +110,8 @@ class Host:
         """The partner's services that expire up to *until* (aware, UTC); ``""`` for no partner's.
 
         Needed for renewal reminders only. Order them by customer and yield them as they are
-        read: a run never holds more than a few hundred. A customer whose services come apart
-        still gets one mail, but with the first of them alone.
+        read: a run never holds more than five hundred customers. One whose services come further
+        apart than that still gets one mail, but with the first of them alone.
         """
         del until, partner_id
         return ()

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from smtp_admin.cli.connection import OPERATOR
 from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.database import SYSTEM, host_engine, session, worker_engine
-from smtp_admin.errors import InvalidInput, NotFound
+from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
 from smtp_admin.mail import templates
@@ -155,8 +155,6 @@ def _show(reports: dict[str, Report], word: str, as_json: bool) -> None:
 def _show_customer(partner_id: str, customer_id: str, as_json: bool) -> None:
     values = load(session(), partner_id).values
     entry = look_at(host_engine(), partner_id, values, customer_id)
-    if entry is None:
-        raise NotFound(f"The app knows no service of customer {customer_id[:100]!r}.")
     if as_json:
         show_json(as_dict(entry))
         return

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from smtp_admin.database import database_now, transaction
-from smtp_admin.installation import installation
-from smtp_admin.renewals import ledger, notices
-from smtp_admin.renewals.records import Customer, customers, usable
+from smtp_admin.errors import NotFound
+from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.settings.sender import sender_for_mail
@@ -72,6 +72,11 @@ class Calendar:
         return sum(self.days.values())
 
     @property
+    def reached(self) -> int:
+        """Customers that get at least one."""
+        return self.customers - self.skipped.total()
+
+    @property
     def most(self) -> int:
         """On the busiest day."""
         return max(self.days.values(), default=0)
@@ -84,41 +89,46 @@ def look_ahead(engine: Engine, partner_id: str, values: RenewalValues) -> Calend
         now = database_now(session)
     first = now.astimezone(ZoneInfo(values.time_zone)).date()
     found = Calendar(now, {first + timedelta(days=number): 0 for number in range(DAYS)})
-    ends = time.monotonic() + _SECONDS
     until = now + timedelta(days=DAYS) + values.window
     try:
         records = usable(
-            installation().host.expiring_services(until, partner_id),
-            partner_id,
-            lambda _: _count_broken(found),
+            supply.expiring(until, partner_id), partner_id, lambda _: _count_broken(found)
         )
-        for entry in _entries(engine, partner_id, values, now, customers(records)):
-            _add(found, entry, ZoneInfo(values.time_zone))
-            if time.monotonic() > ends:
-                found.complete = False
-                break
-    except Exception as error:  # noqa: BLE001 - the app's own code, and the page is to say so
+        for batch in batches(_in_time(found, customers(records)), _BATCH):
+            for entry in _entries(engine, partner_id, values, now, together(batch)):
+                _add(found, entry, ZoneInfo(values.time_zone))
+    except supply.HostFailedError as error:
         found.complete = False
-        found.problem = f"The app's expiring_services() failed with {type(error).__name__}."
+        found.problem = error.message
     return found
 
 
-def look_at(
-    engine: Engine, partner_id: str, values: RenewalValues, customer_id: str
-) -> Entry | None:
-    """One customer's place in the calendar, or ``None`` if the host knows no service of theirs."""
-    services = tuple(
-        usable(installation().host.customer_services(customer_id), partner_id, _nobody)
-    )
+def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id: str) -> Entry:
+    """One customer's place in the calendar.
+
+    Raises:
+        NotFound: the host knows no service of theirs with this partner.
+        Unavailable: the host's own code failed.
+    """
+    services = supply.of_customer(customer_id).services.get(partner_id)
     if not services:
-        return None
+        raise NotFound(
+            f"The app knows no service of customer {customer_id[:100]!r} here.",
+            hint="" if supply.tells_of_customers() else "It has no customer_services() that tells.",
+        )
     with transaction(engine) as session:
         now = database_now(session)
     return next(_entries(engine, partner_id, values, now, [Customer(customer_id, services)]))
 
 
-def _nobody(_: object) -> None:
-    """Who is told here about records that cannot be used: the next run names them."""
+def _in_time(found: Calendar, coming: Iterable[Customer]) -> Iterator[Customer]:
+    """*coming*, until there was time enough; a host may be slow, or know very many."""
+    ends = time.monotonic() + _SECONDS
+    for one in coming:
+        yield one
+        if time.monotonic() > ends:
+            found.complete = False
+            return
 
 
 def _count_broken(found: Calendar) -> None:
@@ -142,26 +152,8 @@ def _entries(
     partner_id: str,
     values: RenewalValues,
     now: datetime,
-    found: Iterable[Customer],
+    batch: Sequence[Customer],
 ) -> Iterator[Entry]:
-    batch: list[Customer] = []
-    for one in found:
-        batch.append(one)
-        if len(batch) == _BATCH:
-            yield from _batch(engine, partner_id, values, now, batch)
-            batch = []
-    yield from _batch(engine, partner_id, values, now, batch)
-
-
-def _batch(
-    engine: Engine,
-    partner_id: str,
-    values: RenewalValues,
-    now: datetime,
-    batch: list[Customer],
-) -> Iterator[Entry]:
-    if not batch:
-        return
     with transaction(engine) as session:
         places = ledger.known(session, partner_id, [one.id for one in batch])
         works = notices.can_send(session, sender_for_mail(session, partner_id), now)

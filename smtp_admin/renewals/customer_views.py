@@ -13,8 +13,7 @@ from flask_wtf.csrf import generate_csrf
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
-from smtp_admin.errors import RequestError
-from smtp_admin.host import ExpiringService
+from smtp_admin.errors import RequestError, Unavailable
 from smtp_admin.installation import installation
 from smtp_admin.renewals import notices, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
@@ -41,11 +40,23 @@ def add_global(app: Flask) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Soon:
+    """A service of the customer that expires soon; when, in the customer's zone."""
+
+    name: str
+    expires_at: datetime
+    price: str
+    currency: str
+    payment_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reminder:
     """What a page shows a customer about reminders.
 
     Attributes:
         services: what expires soon, over all partners.
+        known: whether the host could say; it may fail.
         offered: whether reminders are on at all.
         sentence: why there is no reminder now; ``""`` if it can be had.
         allowed_at: when it can, in the customer's zone, where that is only a matter of time.
@@ -53,17 +64,17 @@ class Reminder:
         manage_url: where reminders can be switched off or on again; ``""`` before the first one.
     """
 
-    services: tuple[ExpiringService, ...]
-    offered: bool
-    sentence: str
-    allowed_at: datetime | None
-    seconds: int
-    last_at: datetime | None
-    unsubscribed: bool
-    manage_url: str
-    url: str
-    csrf_token: str
-    zone: ZoneInfo
+    services: tuple[Soon, ...] = ()
+    known: bool = True
+    offered: bool = True
+    sentence: str = ""
+    allowed_at: datetime | None = None
+    seconds: int = 0
+    last_at: datetime | None = None
+    unsubscribed: bool = False
+    manage_url: str = ""
+    url: str = ""
+    csrf_token: str = ""
 
 
 def reminder() -> Reminder | None:
@@ -73,7 +84,10 @@ def reminder() -> Reminder | None:
         return None
     if not allowed(actor, Action.ASK_FOR_REMINDER):
         return None
-    return _shown(standings(actor.customer_id))
+    try:
+        return _shown(standings(str(actor.customer_id)))
+    except Unavailable as error:  # it may stand in a page of the host's, which goes on without
+        return Reminder(known=False, sentence=error.message)
 
 
 @guarded(Action.ASK_FOR_REMINDER)
@@ -85,7 +99,7 @@ def reminder_page() -> ResponseReturnValue:
 @guarded(Action.ASK_FOR_REMINDER)
 def remind_me() -> ResponseReturnValue:
     """Send a reminder now, or say when that will be possible."""
-    customer_id = web.signed_in().customer_id or ""
+    customer_id = str(web.signed_in().customer_id)
     try:
         standing = remind(customer_id)
     except RequestError as error:
@@ -137,12 +151,6 @@ def _show(found: unsubscribe.Subscription, *, changed: bool = False) -> Response
 
 
 def _shown(found: list[Standing]) -> Reminder:
-    services = tuple(
-        sorted(
-            (one for standing in found for one in standing.decision.services),
-            key=lambda one: one.expires_at,
-        )
-    )
     ready = next((one for one in found if one.reason is None), None)
     timed = [one for one in found if one.allowed_at is not None]
     first = ready or (min(timed, key=lambda one: one.allowed_at or one.now) if timed else None)
@@ -154,7 +162,19 @@ def _shown(found: list[Standing]) -> Reminder:
     if first is not None and allowed_at is not None:
         seconds = math.ceil((allowed_at - first.now).total_seconds())
     return Reminder(
-        services=services,
+        services=tuple(
+            Soon(
+                notices.shown(one.service_name),
+                one.expires_at.astimezone(zone),
+                notices.amount(one.price, one.currency),
+                one.currency,
+                one.payment_url,
+            )
+            for one in sorted(
+                (one for standing in found for one in standing.decision.services),
+                key=lambda one: one.expires_at,
+            )
+        ),
         offered=any(one.reason is not Reason.DISABLED for one in found),
         sentence=error.message if error else "",
         allowed_at=allowed_at,
@@ -164,5 +184,4 @@ def _shown(found: list[Standing]) -> Reminder:
         manage_url=notices.unsubscribe_url(first.token) if first and first.token else "",
         url=url_for("smtp_admin.remind_me"),
         csrf_token=generate_csrf(),
-        zone=zone,
     )

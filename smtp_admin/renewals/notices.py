@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -30,6 +31,9 @@ TYPE = "renewal"
 _MOST_LISTED = 50
 _LONGEST_WAIT = timedelta(hours=72)
 _ENGLISH = Locale("en")
+_LONGEST_NAME = 200
+#: Unicode's controls, and its line and paragraph separators.
+_UNSEEN = frozenset({"Cc", "Zl", "Zp"})
 
 
 def compose(
@@ -105,19 +109,19 @@ def context_of(
     locale = _locale(first.language)
     zone = ZoneInfo(customer.time_zone or values.time_zone)
     return {
-        "name": first.customer_name,
+        "name": shown(first.customer_name),
         "services": [
             {
-                "name": one.service_name,
+                "name": shown(one.service_name),
                 "expires_on": format_date(one.expires_at.astimezone(zone), "long", locale=locale),
-                "price": _amount(one.price, one.currency, locale),
+                "price": amount(one.price, one.currency, locale),
                 "currency": one.currency,
                 "payment_url": one.payment_url,
             }
             for one in services[:_MOST_LISTED]
         ],
         "more": max(0, len(services) - _MOST_LISTED),
-        "balance": _amount(first.balance, first.currency, locale),
+        "balance": amount(first.balance, first.currency, locale),
         "currency": first.currency,
         "language": str(locale).replace("_", "-"),
         "unsubscribe_url": link,
@@ -151,7 +155,14 @@ def _locale(language: str) -> Locale:
             return _ENGLISH
 
 
-def _amount(value: Decimal | float | str | None, currency: str, locale: Locale) -> str:
+def shown(name: str) -> str:
+    """*name* as one line that a subject can hold: no control characters, and not too long."""
+    line = " ".join("".join(" " if category(one) in _UNSEEN else one for one in name).split())
+    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…"
+
+
+def amount(value: Decimal | float | str | None, currency: str, locale: Locale = _ENGLISH) -> str:
+    """An amount with the decimals of its currency; ``""`` for none."""
     if value is None:
         return ""
     digits = get_currency_precision(currency) if currency else 2

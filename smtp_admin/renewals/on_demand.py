@@ -5,7 +5,7 @@ Asking reads and nothing more, until a reminder is really due; so asking often h
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +26,8 @@ from smtp_admin.errors import (
     TooLarge,
     Unavailable,
 )
-from smtp_admin.installation import installation
-from smtp_admin.renewals import ledger, notices
-from smtp_admin.renewals.records import Customer, usable
+from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.run import Ready, write
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.service import load
@@ -66,8 +65,19 @@ class Standing:
 
 
 def standings(customer_id: str) -> list[Standing]:
-    """Where a customer stands with each partner that it has services of."""
-    return [_standing(host_engine(), one, customer) for one, customer in _mine(customer_id)]
+    """Where a customer stands with each partner that it has services of.
+
+    Raises:
+        Unavailable: the host's own code failed.
+    """
+    try:
+        mine = supply.of_customer(customer_id).services
+    except supply.HostFailedError as error:
+        raise Unavailable(_NOT_NOW) from error  # what it is called is of no use to a customer
+    return [
+        _standing(host_engine(), partner_id, Customer(customer_id, services))
+        for partner_id, services in sorted(mine.items())
+    ]
 
 
 def remind(customer_id: str) -> Standing:
@@ -80,7 +90,7 @@ def remind(customer_id: str) -> Standing:
     Raises:
         RateLimited: it is too soon; it knows when it will not be.
         Conflict: there is nothing to be reminded of, or no way to do it; says which.
-        Unavailable: the sender cannot send now.
+        Unavailable: the sender cannot send now, or the host's own code failed.
     """
     refused: list[Standing] = []
     sent: list[Standing] = []
@@ -111,10 +121,11 @@ def refusal(standing: Standing | None) -> RequestError:
             f"{before} You can ask for the next one in {in_words(seconds)}.", retry_after=seconds
         )
     if reason is Reason.NO_SENDER or reason is Reason.QUEUE_FULL:
-        return Unavailable("Reminders cannot be sent right now. Try again a little later.")
+        return Unavailable(_NOT_NOW)
     return Conflict(_TOLD.get(reason or Reason.EXPIRED, _TOLD[Reason.EXPIRED]))
 
 
+_NOT_NOW = "Reminders cannot be sent right now. Try again a little later."
 _NOTHING = "None of your services expires soon, so there is nothing to remind you of."
 _TOLD = {
     Reason.DISABLED: "Reminders are switched off here.",
@@ -137,18 +148,6 @@ def in_words(seconds: int) -> str:
         if count
     ]
     return " ".join(parts[:2])
-
-
-def _mine(customer_id: str) -> Iterator[tuple[str, Customer]]:
-    records: Sequence[Any] = list(installation().host.customer_services(customer_id))
-    for partner_id in sorted({str(getattr(one, "partner_id", "")) for one in records}):
-        services = tuple(usable(records, partner_id, _nobody))
-        if services:
-            yield partner_id, Customer(customer_id, services)
-
-
-def _nobody(_: object) -> None:
-    """Who is told here about records that cannot be used: the next run names them."""
 
 
 def _standing(engine: Engine, partner_id: str, customer: Customer) -> Standing:

@@ -9,17 +9,12 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.claim import Claimed
-from smtp_admin.host import Host
-from smtp_admin.installation import installation
+from smtp_admin.renewals import supply
 from smtp_admin.renewals.ledger import known, revive, services_of
 from smtp_admin.renewals.models import RenewalNotice
-from smtp_admin.renewals.records import Customer, usable
+from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.schedule import SENTENCES, Reason, quiet_until
 from smtp_admin.renewals.service import load
-
-
-def _nobody(_: object) -> None:
-    """Who is told here about records that cannot be used: the next run names them."""
 
 
 def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> Mapping[int, str]:
@@ -34,7 +29,10 @@ def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> 
             moment = database_now(session)
         if notice is not None and reason is None:
             # Without a transaction of ours: the host takes its time.
-            reason = _of_host(database, notice, moment)
+            try:
+                reason = _of_host(database, notice, moment)
+            except supply.HostFailedError:
+                reason = None  # what is known about others must not be lost with it
         if reason is not None:
             found[one.id] = reason
     return found
@@ -55,15 +53,15 @@ def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime
         values = load(session, notice.partner_id).values
     if not values.enabled:
         return SENTENCES[Reason.DISABLED]
-    host = installation().host
-    if type(host).customer_services is Host.customer_services:
-        return None  # it does not tell; what was due when the notice was written is sent
+    if not supply.tells_of_customers():
+        return None  # what was due when the notice was written is sent
     # A context of its own: what the host reads must not stay open while mail is sent.
     with current_app.app_context():
-        records = host.customer_services(notice.customer_id)
-        services = tuple(usable(records, notice.partner_id, _nobody))
+        supplied = supply.of_customer(notice.customer_id)
+    services = supplied.services.get(notice.partner_id, ())
     told = services_of(notice.services)
-    if not any(
+    # A record that cannot be used may be the one that the notice is about.
+    if not supplied.broken and not any(
         one.expires_at > now and told.get(one.service_id) == one.expires_at for one in services
     ):
         return "Everything in it has been renewed or cancelled."

@@ -61,11 +61,26 @@ class Customer:
 
 
 def problem_of(record: Any, partner_id: str) -> str:
-    """Why *record* cannot be used for *partner_id*, as a sentence; ``""`` if it can.
+    """Why *record* cannot be used for *partner_id*, as a sentence; ``""`` if it can."""
+    problem = own_problem_of(record)
+    if not problem and record.partner_id != partner_id:
+        return f"its partner_id is {record.partner_id[:40]!r}"
+    return problem
+
+
+def own_problem_of(record: Any) -> str:
+    """Why *record* cannot be used for any partner, as a sentence; ``""`` if it can.
 
     An address that mail cannot go to is no problem of the record: the customer is skipped with
     that as the reason.
     """
+    try:
+        return _checked(record)
+    except Exception as error:  # noqa: BLE001 - whatever the app put into it may raise
+        return f"reading it failed with {type(error).__name__}"
+
+
+def _checked(record: Any) -> str:
     if not isinstance(record, ExpiringService):
         return f"it is a {type(record).__name__}, not an ExpiringService"
     for position, value in enumerate(_texts_of(record)):
@@ -78,9 +93,7 @@ def problem_of(record: Any, partner_id: str) -> str:
     extra: Any = record.extra
     if not isinstance(extra, Mapping):
         return "extra is not a dictionary"
-    if record.partner_id != partner_id:
-        return f"its partner_id is {record.partner_id[:40]!r}"
-    if not isinstance(record.expires_at, datetime) or record.expires_at.tzinfo is None:
+    if not isinstance(record.expires_at, datetime) or record.expires_at.utcoffset() is None:
         return "expires_at is not a time with a time zone"
     if not _FIRST_YEAR <= record.expires_at.year <= _LAST_YEAR:
         return f"expires_at is in the year {record.expires_at.year}"
@@ -133,8 +146,9 @@ def usable(
     for number, record in enumerate(records, 1):
         problem = problem_of(record, partner_id)
         if problem:
-            name = getattr(record, "service_id", None)
-            broken(f"Record {number} (service {str(name)[:60]!r}): {problem}.")
+            name = record.service_id if isinstance(record, ExpiringService) else None
+            shown = name[:60] if isinstance(name, str) else type(name).__name__
+            broken(f"Record {number} (service {shown!r}): {problem}.")
             continue
         yield record
 
@@ -151,3 +165,28 @@ def customers(services: Iterable[ExpiringService]) -> Iterator[Customer]:
         mine.append(one)
     if mine:
         yield Customer(of, tuple(mine))
+
+
+def batches(found: Iterable[Customer], size: int) -> Iterator[list[Customer]]:
+    """*size* customers at a time; where *found* raises, those that were whole come first."""
+    batch: list[Customer] = []
+    try:
+        for one in found:
+            batch.append(one)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def together(batch: Iterable[Customer]) -> list[Customer]:
+    """Each customer once, with all services: the host may not have ordered by customer."""
+    found: dict[str, tuple[ExpiringService, ...]] = {}
+    for one in batch:
+        found[one.id] = (*found.get(one.id, ()), *one.services)
+    return [Customer(name, services) for name, services in found.items()]

@@ -39,7 +39,7 @@ class Report:
     @property
     def eventful(self) -> bool:
         """Whether it is worth keeping."""
-        return bool(self.due or self.failed or self.broken or self.ended)
+        return bool(self.due or self.failed or self.problems or self.ended)
 
     def note(self, customer_id: str, reason: Reason | None) -> None:
         """Count one customer."""
@@ -64,6 +64,12 @@ class Report:
         """A record cannot be used."""
         self.broken += 1
         self._add_problem(problem)
+
+    def note_unordered(self) -> None:
+        """The services of a customer came apart, and may do so where it costs a notice."""
+        problem = "expiring_services() does not order by customer: services of one came apart."
+        if problem not in self.problems:
+            self._add_problem(problem)
 
     def as_json(self) -> str:
         """For a column, or a script."""

@@ -5,22 +5,23 @@ mails are rendered outside any transaction, and entered in one together with the
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, database_now, is_contention, transaction
+from smtp_admin.database import database_now, is_contention, transaction
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.doorbell import listen_once
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
-from smtp_admin.renewals import ledger, notices
-from smtp_admin.renewals.records import Customer, customers, usable
+from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
@@ -37,14 +38,6 @@ _UNKNOWN = ledger.Known(Facts(), 0, "")
 _SHARE_OF_QUEUE = 0.5
 
 
-class HostFailedError(Exception):
-    """The host's own code raised while it handed over services."""
-
-
-def _nobody(_: object) -> None:
-    """Whom it concerns: nobody."""
-
-
 @dataclass(slots=True)
 class Run:
     """One run over one partner's services.
@@ -59,7 +52,7 @@ class Run:
     partner_id: str
     values: RenewalValues
     only_look: bool = False
-    tell: Callable[[Report], object] = _nobody
+    tell: Callable[[Report], object] | None = None
     stopped: Callable[[], bool] = bool
     report: Report = field(default_factory=Report)
 
@@ -67,34 +60,35 @@ class Run:
         """Do it; what the host or a template does wrong is in the report, not raised."""
         with transaction(self.engine) as session:
             until = database_now(session) + self.values.window
-        try:
-            for batch in _batches(customers(self._services(until))):
-                if self.stopped():
-                    self.report.ended = "The worker was told to stop; the next run goes on."
-                    break
-                if not self._work(batch):
-                    break
-                self.tell(self.report)
-        except HostFailedError as error:
-            self.report.failed += 1
-            self.report.ended = str(error)
+        # A context of its own: what the host's session went through must not reach the next run.
+        with current_app.app_context():
+            try:
+                for batch in batches(customers(self._services(until)), BATCH):
+                    if self.stopped():
+                        self.report.ended = "The worker was told to stop; the next run goes on."
+                        break
+                    if not self._work(self._once_each(batch)):
+                        break
+                    if self.tell is not None:
+                        self.tell(self.report)
+            except supply.HostFailedError as error:
+                self.report.failed += 1
+                self.report.ended = (
+                    f"{error.message} {error.hint} Customers after that were not looked at."
+                )
         return self.report
 
     def _services(self, until: datetime) -> Iterator[Any]:
-        found = usable(self._records(until), self.partner_id, self.report.note_broken)
-        for one in found:
+        records = supply.expiring(until, self.partner_id)
+        for one in usable(records, self.partner_id, self.report.note_broken):
             self.report.services += 1
             yield one
 
-    def _records(self, until: datetime) -> Iterator[Any]:
-        try:
-            yield from installation().host.expiring_services(until, self.partner_id)
-        except Exception as error:
-            log.exception("expiring_services() of the host failed for %r", self.partner_id)
-            raise HostFailedError(
-                f"The app's expiring_services() failed with {type(error).__name__}; its log has "
-                "the details. Customers after that were not looked at."
-            ) from error
+    def _once_each(self, batch: list[Customer]) -> list[Customer]:
+        found = together(batch)
+        if len(found) < len(batch):
+            self.report.note_unordered()
+        return found
 
     def _work(self, batch: Sequence[Customer]) -> bool:
         """Decide a batch and enter what is due; whether to go on with the next."""
@@ -224,26 +218,3 @@ def _enter(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str,
                 outcome[one.customer_id] = Reason.RACED
         ledger.enter(session, rows)
     return outcome
-
-
-def _batches(found: Iterable[Customer]) -> Iterator[list[Customer]]:
-    batch: list[Customer] = []
-    try:
-        for one in found:
-            batch.append(one)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    except HostFailedError:
-        if batch:
-            yield batch  # these were whole
-        raise
-    if batch:
-        yield batch
-
-
-def partner_ids() -> Iterator[str]:
-    """The system, then every partner of the host."""
-    yield SYSTEM
-    for one in installation().host.partners():
-        yield one.id

@@ -20,8 +20,9 @@ from smtp_admin.installation import Installation
 from smtp_admin.renewals import ledger
 from smtp_admin.renewals.models import RenewalRun
 from smtp_admin.renewals.report import Report
-from smtp_admin.renewals.run import Run, partner_ids
+from smtp_admin.renewals.run import Run
 from smtp_admin.renewals.service import load_all
+from smtp_admin.renewals.supply import partner_ids
 from smtp_admin.renewals.values import RenewalValues
 
 log = logging.getLogger(__name__)

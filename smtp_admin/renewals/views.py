@@ -197,8 +197,6 @@ def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
     """The customer that the address names, and the mail about whatever expires next."""
     values = load(session(), partner_id).values
     entry = look_at(host_engine(), partner_id, values, request.args.get("customer", ""))
-    if entry is None:
-        raise NotFound("The app knows no service of this customer.")
     services = entry.now.services or tuple(
         one for one in entry.customer.services if entry.seen_at < one.expires_at
     )

@@ -9,7 +9,8 @@ function inWords(seconds) {
 }
 
 function follow(box) {
-  const until = Date.parse(box.dataset.smtpAdminUntil);
+  // Counted from now on: the clock here may be wrong, the server's is not.
+  const until = Date.now() + Number(box.dataset.smtpAdminSeconds) * 1000;
   const timer = box.querySelector("[role=timer]");
   const button = box.querySelector("button");
   if (Number.isNaN(until) || !timer) return;
@@ -28,4 +29,4 @@ function follow(box) {
   tick();
 }
 
-for (const box of document.querySelectorAll("[data-smtp-admin-until]")) follow(box);
+for (const box of document.querySelectorAll("[data-smtp-admin-seconds]")) follow(box);

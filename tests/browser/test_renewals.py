@@ -226,3 +226,13 @@ def test_without_scripts_the_page_says_when(page: Page, site: Site) -> None:
     page.reload()
     page.click("text=Send me a reminder now")
     page.wait_for_selector("text=A reminder is on its way")
+
+
+@pytest.mark.parametrize("who", ["customer"])
+def test_a_clock_that_is_wrong_does_not_shorten_the_countdown(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.remind(enabled=True, last=timedelta(minutes=1))
+    page.clock.install(time=datetime.now(UTC) + timedelta(days=2))
+    at(page, site, MINE)
+    page.wait_for_selector("text=/in 23:5[0-9]:[0-9][0-9]/")
+    assert page.is_disabled("text=Send me a reminder now")
