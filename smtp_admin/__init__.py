@@ -7,6 +7,7 @@ from smtp_admin.errors import (
     ConfigError,
     MessageError,
     QueueFull,
+    SetupError,
     SMTPAdminError,
     TooLarge,
 )
@@ -28,5 +29,6 @@ __all__ = [
     "QueueFull",
     "SMTPAdmin",
     "SMTPAdminError",
+    "SetupError",
     "TooLarge",
 ]

@@ -30,6 +30,8 @@ secret.
 
 from collections.abc import Mapping, Sequence
 
+from click import ClickException
+
 
 class SMTPAdminError(Exception):
     """The root of the tree.
@@ -47,16 +49,23 @@ class SMTPAdminError(Exception):
         self.hint = hint
 
 
-class ConfigError(SMTPAdminError):
-    """The host app's configuration cannot be used; raised by ``init_app``."""
+class ConfigError(SMTPAdminError, ClickException):  # type: ignore[misc]  # one message for both
+    """The host app's configuration cannot be used; raised by ``init_app``.
+
+    Click, in which ``flask …`` runs, shows such an error as a sentence instead of a traceback.
+    """
 
     code = "config"
 
 
 class SetupError(SMTPAdminError):
-    """A step of the installation is missing; the message names the command that does it."""
+    """A step of the installation is missing; the hint names the command that does it."""
 
     code = "unavailable"
+
+    def __str__(self) -> str:
+        """With the hint: where nobody catches it, this is all that the host's log shows."""
+        return f"{self.message} {self.hint}".rstrip()
 
 
 class RequestError(SMTPAdminError):

@@ -9,13 +9,13 @@ from weakref import proxy
 from flask import Flask
 from flask_wtf.csrf import generate_csrf
 
-from smtp_admin import web
+from smtp_admin import schema, web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli import commands
 from smtp_admin.config import read_config
 from smtp_admin.connection import lookup_views
 from smtp_admin.connection import views as connection_views
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery import actions, adoption, checks, doorbell
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
@@ -126,6 +126,7 @@ class SMTPAdmin:
         Raises:
             MessageError: an address, value or template cannot be used.
             QueueFull: the partner has too much waiting.
+            SetupError: the tables are missing; it names the command that makes them.
         """
         return service.send(
             session(),
@@ -167,8 +168,10 @@ class SMTPAdmin:
         Raises:
             NotFound: there is no such mail.
             Conflict: nothing of it is queued any more.
+            SetupError: as for :meth:`send`.
         """
-        return actions.cancel(session(), public_id)
+        with schema.explained(host_engine()):
+            return actions.cancel(session(), public_id)
 
     def retry(self, *public_ids: str) -> int:
         """Queue dead letters once more; how many deliveries. The caller commits.
@@ -176,8 +179,10 @@ class SMTPAdmin:
         Raises:
             NotFound: one of the mails does not exist.
             Conflict: none of them is a dead letter.
+            SetupError: as for :meth:`send`.
         """
-        return actions.retry(session(), public_ids)
+        with schema.explained(host_engine()):
+            return actions.retry(session(), public_ids)
 
 
 def _pages(here: Installation) -> Any:

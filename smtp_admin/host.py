@@ -37,7 +37,8 @@ class Partner:
     """One of the host's partners, who sends mail in its own name.
 
     Attributes:
-        id: the host's own id, as text of 1 to 100 characters; appears in addresses of pages.
+        id: the host's own id, as text of 1 to 100 characters without a slash; appears in
+            addresses of pages.
         name: what people call it.
         site_domain: the domain of the partner's web site, which its mail should come from.
     """

@@ -5,6 +5,8 @@ They share no history with the host's: a shared one would have two heads, on whi
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
-from smtp_admin.database import Base
+from smtp_admin.database import Base, names_what_is_missing
 from smtp_admin.delivery import models as delivery_models
 from smtp_admin.errors import SetupError
 from smtp_admin.renewals import models as renewals_models
@@ -68,6 +70,32 @@ def check(engine: Engine) -> None:
     _refuse_newer(found)
     what = "has no tables of smtp_admin yet" if found is None else f"is at {found}, not {wanted}"
     raise SetupError(f"The database {what}.", hint=f"Run `{UPGRADE_COMMAND}`.")
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """A database's error about missing tables says which command makes them.
+
+    Nothing is asked while all is well: only after such an error is the version looked up.
+
+    Raises:
+        SetupError: the tables are missing or not the newest.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if names_what_is_missing(error):
+            _explain(engine, error)
+        raise
+
+
+def _explain(engine: Engine, error: DBAPIError) -> None:
+    try:
+        check(engine)
+    except SetupError as missing:
+        raise missing from error
+    except SQLAlchemyError:
+        return  # it is gone meanwhile; the first error says more
 
 
 def is_current(engine: Engine) -> bool:

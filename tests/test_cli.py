@@ -431,6 +431,41 @@ def test_errors_are_json_where_answers_are(site: HostApp) -> None:
     assert error["hint"] == "Run `flask smtp-admin db upgrade`."
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mail", "list", "--limit", "x"], ["mail", "show"], ["status", "--partnr", "acme"],
+        ["wizard", "--security", "foo"], ["db", "current"], ["nothing"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_bad_usage_is_json_where_answers_are(site: HostApp, words: list[str]) -> None:
+    result = run(site, *words, "--json")
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "invalid_input"
+    assert error["message"]
+    assert "smtp-admin" in error["hint"]
+    assert "--help" in error["hint"]
+    assert not result.stderr
+
+
+def test_times_are_written_alike(site: HostApp, dead: str) -> None:
+    (mail,) = json.loads(run(site, "mail", "list", "--json").stdout)
+    shown = json.loads(run(site, "mail", "show", dead, "--json").stdout)
+    for moment in (mail["created_at"], mail["finished_at"], shown[0]["tries"][0]["at"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
+
+
+def test_keys_say_nothing_about_their_progress_to_a_script(
+    site: HostApp, server: ScriptedServer
+) -> None:
+    save(site, server)
+    result = run(site, "keys", "check", "--json")
+    assert json.loads(result.stdout)["ok"]
+    assert not result.stderr
+
+
 def test_mail_accepted_at_once_shows_when(site: HostApp, server: ScriptedServer) -> None:
     save(site, server)
     public_id = json.loads(run(site, "send-test", "you@else.example", "--json").output)["id"]

@@ -6,12 +6,15 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
+from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import ConfigError, Host, SMTPAdmin
 from smtp_admin.config import KEYS, Config, Rate, read_config
 from smtp_admin.encryption import generate_key
+from tests.app import TestHost
 from tests.servers.certificates import CertificateFactory
 
 KEY = generate_key()
@@ -241,3 +244,19 @@ def test_init_app_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     app = make(monkeypatch)
     with pytest.raises(ConfigError, match="already"):
         SMTPAdmin(host=Host()).init_app(app, SQLAlchemy())
+
+
+def test_a_command_line_shows_the_sentence_and_no_traceback() -> None:
+    def create_app() -> Flask:
+        app = Flask("shop")
+        app.config.update(SECRET_KEY="x", SMTP_ADMIN_KEEP_DAYS=0)
+        SMTPAdmin(host=TestHost()).init_app(app, SQLAlchemy())
+        return app
+
+    result = CliRunner().invoke(FlaskGroup(create_app=create_app), ["smtp-admin", "status"])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr == (
+        "Error: The configuration of smtp_admin is wrong: "
+        "SMTP_ADMIN_KEEP_DAYS must be a whole number from 1 to 3650.\n"
+    )

@@ -53,6 +53,8 @@ def _with_progress(
     act: Callable[[Session, Keyring, Callable[[int], None]], KeyReport],
 ) -> KeyReport:
     total = count_passwords(session())
+    if not sys.stderr.isatty():  # a bar says nothing in a log, and a script would mail it
+        return act(session(), installation().keyring, lambda _done: None)
     with click.progressbar(length=total, label="Passwords", file=sys.stderr) as bar:
         return act(session(), installation().keyring, bar.update)
 

@@ -73,7 +73,7 @@ def deliverability(partner_id: str, as_json: bool) -> None:
     else:
         out = console()
         for one in found.checks:
-            out.print(f"{_MARKS[one.status]} {one.subject:<6}{escape(one.message)}")
+            out.print(f"{_MARKS[one.status]} {one.subject:<10}{escape(one.message)}")
             if one.hint:
                 out.print(f"    {escape(one.hint)}")
         for record in found.records:

@@ -1,6 +1,7 @@
 """The group itself, and how every command fails: a sentence, never a traceback."""
 
 import json
+from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -9,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import schema
 from smtp_admin.database import host_engine
-from smtp_admin.errors import NotFound, SetupError, SMTPAdminError, Unavailable
+from smtp_admin.errors import InvalidInput, NotFound, SetupError, SMTPAdminError, Unavailable
 from smtp_admin.installation import installation
 from smtp_admin.web import envelope
 
@@ -32,6 +33,10 @@ class CommandGroup(AppGroup):
             with ctx.ensure_object(ScriptInfo).load_app().app_context():
                 explained = _explained(error)
             raise Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
+        except click.UsageError as error:
+            if not ctx.meta[_AS_JSON]:
+                raise
+            raise BadUsage(_misused(error), as_json=True) from error
 
 
 _AS_JSON = "smtp_admin.as_json"
@@ -49,6 +54,12 @@ def _explained(error: DBAPIError) -> SMTPAdminError:
         f"The database cannot be used ({type(error.orig).__name__}).",
         hint="Check SQLALCHEMY_DATABASE_URI, and whether the database runs.",
     )
+
+
+def _misused(error: click.UsageError) -> SMTPAdminError:
+    """What Click says about wrong options or arguments, for a script."""
+    path = error.ctx.command_path if error.ctx else "flask smtp-admin"
+    return InvalidInput(error.format_message(), hint=f"See `{path} --help`.")
 
 
 class Failed(click.ClickException):
@@ -92,7 +103,12 @@ def known_partner(partner_id: str | None) -> None:
 
 def show_json(value: Any) -> None:
     """*value* for a script."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    click.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    """Times as everywhere in our JSON: ``2027-01-01T00:00:00Z``."""
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
 
 
 commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")

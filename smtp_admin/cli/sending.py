@@ -67,9 +67,11 @@ def status(partner_id: str | None, as_json: bool) -> None:
     if as_json:
         show_json(numbers)
         return
+    words = {None: "-", True: "yes", False: "no"}
     for name, value in numbers.items():
         if name != "ok":
-            click.echo(f"{name.replace('_', ' '):<24}{'-' if value is None else value}")
+            shown = words[value] if value is None or isinstance(value, bool) else value
+            click.echo(f"{name.replace('_', ' '):<24}{shown}")
 
 
 @commands.command(

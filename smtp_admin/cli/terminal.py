@@ -41,7 +41,8 @@ def show_step(out: Console, step: StepResult) -> None:
     """One step of a connection test, in one line."""
     words = str(step.reply) if step.reply and step.status == "failed" else step.detail
     time = "" if step.status == "skipped" else f"{step.ms:g} ms"
-    out.print(f"{mark(out, step.status)} {step.name:<12}{escape(words)}  [dim]{time}[/]")
+    said = "  ".join(one for one in (escape(words), f"[dim]{time}[/]" if time else "") if one)
+    out.print(f"{mark(out, step.status)} {step.name:<12}{said}")
 
 
 def show_outcome(out: Console, result: TestResult) -> None:

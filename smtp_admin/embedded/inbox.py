@@ -141,7 +141,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         inbox.start()
     except OSError as error:
-        log.error("The inbox cannot listen on port %s: %s", inbox.port, error)  # noqa: TRY400
+        log.error(  # noqa: TRY400 - the sentence says it all
+            "The inbox cannot listen on port %s: %s. Run it again: then it takes a free port.",
+            inbox.port,
+            error.strerror or error,
+        )
         return 1
     log.info("listening on localhost:%s", inbox.port)
     # The listening threads end with the process: a client that stays does not hold it up.

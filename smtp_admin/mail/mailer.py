@@ -32,6 +32,7 @@ class Mailer:
         Raises:
             MessageError: it cannot be built.
             QueueFull: too much is waiting already.
+            SetupError: the tables are missing; it names the command that makes them.
         """
         theirs = session()
         if _holds_the_only_lock(theirs):

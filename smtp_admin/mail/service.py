@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM
+from smtp_admin import schema
+from smtp_admin.database import SYSTEM, host_engine
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.stamp import from_lines
 from smtp_admin.errors import MessageError
@@ -122,29 +123,30 @@ def _queue(
             raise MessageError("A time needs a time zone.")
     if send_at is not None and expires_at is not None and expires_at <= send_at:
         raise MessageError("A mail cannot expire before it is to be sent.")
-    with session.no_autoflush:
+    with schema.explained(host_engine()), session.no_autoflush:
         sender = sender_for_mail(session, partner_id)
         if sender.partner_id != partner_id:
             _check_partner(partner_id)
     recipients = mime.recipients_of(message)
     content, message_id = render_for(sender, message)
     priority = PRIORITIES[type_.priority]
-    return outbox.add(
-        session,
-        outbox.OutgoingMail(
-            partner_id=partner_id,
-            sender_id=sender.sender_id,
-            type_name=type_.name,
-            subject=message.subject,
-            content=content,
-            message_id=message_id,
-            from_email=sender.values.from_email if sender.configured else None,
-            recipients=recipients,
-            priority=priority,
-            sensitive=type_.sensitive,
-            on_uncertain=type_.on_uncertain,
-            idempotency_key=idempotency_key,
-            send_at=send_at,
-            expires_at=expires_at or outbox.expiry(priority, type_.expires_hours, send_at),
-        ),
-    )
+    with schema.explained(host_engine()):
+        return outbox.add(
+            session,
+            outbox.OutgoingMail(
+                partner_id=partner_id,
+                sender_id=sender.sender_id,
+                type_name=type_.name,
+                subject=message.subject,
+                content=content,
+                message_id=message_id,
+                from_email=sender.values.from_email if sender.configured else None,
+                recipients=recipients,
+                priority=priority,
+                sensitive=type_.sensitive,
+                on_uncertain=type_.on_uncertain,
+                idempotency_key=idempotency_key,
+                send_at=send_at,
+                expires_at=expires_at or outbox.expiry(priority, type_.expires_hours, send_at),
+            ),
+        )

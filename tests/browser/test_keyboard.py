@@ -172,6 +172,24 @@ def test_second_press_starts_no_second_test(tab: Page) -> None:
         assert server.connections == 1
 
 
+def test_the_last_result_is_faint_while_the_next_test_runs(tab: Page) -> None:
+    def opacity() -> str:
+        return str(tab.locator("#connection-test > [aria-live]")
+                   .evaluate("one => getComputedStyle(one).opacity"))  # fmt: skip
+
+    tab.click(TEST)
+    tab.wait_for_selector("#connection-test >> text=It works.")
+    assert opacity() == "1"
+    with slow(0.3) as server:
+        tab.fill("#port", str(server.port))
+        tab.select_option("#security", "none")
+        tab.fill("#username", "")
+        tab.click(TEST)
+        assert float(opacity()) < 1
+        tab.wait_for_selector("#connection-test button >> text=Test connection")
+    assert opacity() == "1"
+
+
 def test_result_of_the_connection_test_is_read_out(tab: Page) -> None:
     """Screen readers watch the live region that is there; one that is replaced says nothing."""
     tab.evaluate(KEEP_LISTENING, "#connection-test")

@@ -22,6 +22,7 @@ ACME = "/smtp-admin/partners/acme"
 SAVE = "button >> text=/^Save$/"
 TEST = "text=Test connection"
 SEND = "text=Send test mail"
+FILL_IN = "button >> text=/^Fill in$/"
 LONG = "averyveryverylongname" * 3
 MAIL = f"""\
 From: Northwind <noreply@northwind.example>
@@ -377,6 +378,25 @@ def test_page(page: Page, site: Site, name: str, who: str) -> None:
     _, bring_about, looks = STATES[name]
     bring_about(page, site)
     assert inspect(page, name, looks) == []
+
+
+def test_the_list_of_partners_is_seen_whole_on_a_phone(page: Page, site: Site) -> None:
+    """Columns beyond the edge would be found by nobody."""
+    site.save("acme", from_email=f"{LONG[:60]}@acme.example")
+    page.set_viewport_size({"width": 390, "height": 844})
+    at(page, site, "/smtp-admin/partners")
+    hidden = page.locator(".smtp-admin-scroll").evaluate("one => one.scrollWidth - one.clientWidth")
+    assert hidden == 0
+    row = page.get_by_role("row", name="Acme GmbH")
+    assert row.get_by_role("cell").count() == 5
+
+
+def test_button_beside_a_field_is_level_with_it(page: Page, site: Site) -> None:
+    at(page, site, ACME)
+    field, button = page.locator("#preset").bounding_box(), page.locator(FILL_IN).bounding_box()
+    assert field is not None
+    assert button is not None
+    assert abs(field["y"] - button["y"]) < 1
 
 
 def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
