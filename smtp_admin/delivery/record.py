@@ -235,7 +235,8 @@ def _count(
             one["failed"] += 1
         if decision.state == "dead":
             one["dead"] += 1
-    for partner_id, tally in tallies.items():
+    # In one order everywhere: two connections must not each wait for the other's row.
+    for partner_id, tally in sorted(tallies.items()):
         if tally:
             add_to_counter(session, sender_id, partner_id, minute, tally)
 
@@ -279,15 +280,19 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
     """Forget the text of sensitive mail, once none of its recipients still waits for it."""
     if not message_pks:
         return
+    # First the lock, then the look: of two connections that end together, each with a recipient of
+    # the same mail, the second must see what became of the first's.
+    sensitive = (Message.id.in_(message_pks), Message.sensitive)
+    locked = select(Message.id).where(*sensitive).order_by(Message.id)
+    if not session.scalars(locked.with_for_update(key_share=True)).all():
+        return
     still_needed = exists().where(
         Delivery.message_id == Message.id,
         Delivery.state.in_(("queued", "sending", "uncertain", "dead")),
     )
     changed(
         session,
-        update(Message)
-        .where(Message.id.in_(message_pks), Message.sensitive, ~still_needed)
-        .values(content=b""),
+        update(Message).where(*sensitive, ~still_needed).values(content=b""),
     )
 
 

@@ -85,11 +85,14 @@ def _rescue_lane(
                 ),
             )  # fmt: skip
             minute = moment.replace(second=0, microsecond=0)
+            tallies: dict[str, Tally[str]] = {}
             for row in rows:
                 if row.id in accepted:
                     waited = int((moment - row.created_at) / timedelta(milliseconds=1))
-                    tally = Tally(sent=1, milliseconds=waited)
-                    add_to_counter(session, sender_id, row.partner_id, minute, tally)
+                    tally = tallies.setdefault(row.partner_id, Tally())
+                    tally.update(sent=1, milliseconds=waited)
+            for partner_id, tally in sorted(tallies.items()):
+                add_to_counter(session, sender_id, partner_id, minute, tally)
             erase_sensitive(session, {row.message_id for row in rows if row.id in accepted})
         if untouched:
             changed(
