@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import (
@@ -87,7 +88,9 @@ def record(
                 if decision.state == "sent" and result.delivery.sensitive
             ],
         )
-        paused = _judge_sender(session, lane.sender_id, kept, moment)
+        in_order = {result.delivery.id: result.outcome for result in results}
+        refused = sum(1 for _ in takewhile(_is_refused_sender, reversed(in_order.values())))
+        paused = _judge_sender(session, lane.sender_id, kept, moment, refused)
     return Recorded(kept, paused)
 
 
@@ -297,13 +300,20 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
 
 
 def _judge_sender(
-    session: Session, sender_id: int, kept: list[tuple[Result, Decision]], moment: datetime
+    session: Session,
+    sender_id: int,
+    kept: list[tuple[Result, Decision]],
+    moment: datetime,
+    refused: int,
 ) -> bool:
-    """Pause the sender if its channel failed, or note that it works; whether it is paused."""
+    """Pause the sender if its channel failed, or note that it works; whether it is paused.
+
+    Args:
+        refused: how many at the end, in the order of sending, were refused because of the sender.
+    """
     if any(decision.state == "sent" for _, decision in kept):
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
-    refused = sum(result.outcome.code == "sender_refused" for result, _ in kept)
-    if refused:
+    if refused and kept:
         changed(
             session,
             update(Sender).where(Sender.id == sender_id).values(refusals=Sender.refusals + refused),
@@ -319,6 +329,10 @@ def _judge_sender(
             pause_sender(session, sender_id, moment + pause, last)
             return True
     return False
+
+
+def _is_refused_sender(outcome: Outcome) -> bool:
+    return outcome.code == "sender_refused"
 
 
 def _works(session: Session, sender_id: int, moment: datetime) -> bool:
