@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -45,8 +45,6 @@ _AHEAD = 0.25
 _AHEAD_SECONDS = 0.05
 #: A batch that takes longer than this goes back: urgent mail may have come since it was claimed.
 _LONGEST_BATCH_SECONDS = 5.0
-#: How much of a slow sender's mail suits one batch, by sender, from one time slice to the next.
-_suitable: dict[int, int] = {}
 _REFUSALS_IN_A_ROW = 3
 #: How a conversation ends that we cut ourselves.
 _CUT = {"connection_lost", "timeout"}
@@ -66,6 +64,7 @@ class Bench:
         wanted: whether another lane waits for a thread, so that this one should not go on for long.
         more: told the sender that has more waiting than one connection takes at once, while another
             of its connections is free.
+        suitable: how many mails of a sender suit one batch, kept from one time slice to the next.
     """
 
     app: Flask
@@ -80,6 +79,7 @@ class Bench:
     moved: Callable[[], None] = _nobody
     wanted: Callable[[], bool] = bool
     more: Callable[[int], None] = _nobody
+    suitable: dict[int, int] = field(default_factory=dict)
 
 
 def work_lane(bench: Bench, sender_id: int) -> bool:
@@ -137,7 +137,7 @@ class _LaneWork:
         self._waiting: dict[int, Claimed] = {}
         #: Claimed, and not to be sent in the stream of the batch before it.
         self._kept: Batch | None = None
-        self._size = min(FIRST_BATCH, _suitable.get(lane.sender_id, FIRST_BATCH))
+        self._size = min(FIRST_BATCH, bench.suitable.get(lane.sender_id, FIRST_BATCH))
         #: Whether the last claim left something behind; whether that is for somebody else.
         self._may_be_more, self._left_behind = True, False
         self._called = False
@@ -322,7 +322,7 @@ class _LaneWork:
     def _choose_size(self, present: _UnderWay) -> None:
         """Decide how much to claim next."""
         fitting = min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS))
-        self._size = _suitable[self._lane.sender_id] = max(1, fitting)
+        self._size = self._bench.suitable[self._lane.sender_id] = max(1, fitting)
 
     def _unusable(self, batch: Batch, error: SMTPAdminError) -> None:
         """The stored password cannot be used: pause the sender, harm no mail."""

@@ -85,6 +85,7 @@ class WorkerProcess:
         self._queue = queue_name(host_engine())
         self._stopping = threading.Event()
         self._transports = WarmTransports()
+        self._suitable: dict[int, int] = {}
         #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
@@ -248,6 +249,7 @@ class WorkerProcess:
             moved=moved,
             wanted=lambda: self._threads.wanted,
             more=self._more,
+            suitable=self._suitable,
         )
 
     def _close(self) -> None:

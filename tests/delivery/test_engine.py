@@ -436,20 +436,24 @@ def test_urgent_mail_does_not_wait_for_a_long_batch_of_a_slow_server(
 
 
 def test_mail_that_becomes_too_old_behind_others_is_not_sent(
-    opened: NewHost, server: ScriptedServer, bench_of: MakeBench
+    opened: NewHost,
+    server: ScriptedServer,
+    bench_of: MakeBench,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host = opened()
+    monkeypatch.setattr(engine, "_LONGEST_BATCH_SECONDS", 60)
     host.save_sender(port=server.port)
     for name in ("first", "late", "last"):
         queue(host, f"{name}@example.org")
 
     def slowly(server: ScriptedServer, session: Session, line: str) -> None:
-        time.sleep(2.2)
+        time.sleep(6.2)
 
     server.behave("dot", [slowly, None])
-    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=10))
+    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=30))
     late = update(Delivery).where(Delivery.recipient == "late@example.org")
-    host.db.session.execute(late.values(expires_at=now() + timedelta(seconds=2)))
+    host.db.session.execute(late.values(expires_at=now() + timedelta(seconds=6)))
     host.db.session.commit()
     assert bench.work(), "more is due"
     bench.tick()
