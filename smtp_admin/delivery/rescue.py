@@ -4,6 +4,7 @@ Two rescuers do no harm: every write asks again for the state and lease that it 
 """
 
 import logging
+import time
 from collections import Counter as Tally
 from datetime import datetime, timedelta
 
@@ -13,12 +14,42 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery import journal, states
-from smtp_admin.delivery.lanes import abandoned
+from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, abandoned
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST
 
 log = logging.getLogger(__name__)
+
+
+class SteadyClock:
+    """Whether the database's clock goes as this machine's does.
+
+    One that was set forward makes every lease look over, also where the holder is well. Holders
+    soon beat by the new time, and until then nobody may take their lanes: mail would go out twice.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[datetime, float] | None = None
+        self._settled_at = 0.0
+
+    def is_steady(self, engine: Engine) -> bool:
+        """Look, and compare with the look before."""
+        with transaction(engine) as session:
+            moment = database_now(session)
+        here = time.monotonic()
+        if self._seen is not None:
+            went = (moment - self._seen[0]).total_seconds()
+            if went - (here - self._seen[1]) > _JUMP_SECONDS:
+                log.warning("the database's clock jumped: no lane is rescued for a moment")
+                self._settled_at = here + _SETTLE_SECONDS
+        self._seen = (moment, here)
+        return here >= self._settled_at
+
+
+_JUMP_SECONDS = 5.0
+#: In this time every holder that is well has beaten once.
+_SETTLE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 
 
 def rescue(engine: Engine, redis: Redis) -> int:
