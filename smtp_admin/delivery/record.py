@@ -88,8 +88,7 @@ def record(
                 if decision.state == "sent" and result.delivery.sensitive
             ],
         )
-        in_order = {result.delivery.id: result.outcome for result in results}
-        refused = sum(1 for _ in takewhile(_is_refused_sender, reversed(in_order.values())))
+        refused = _refused_at_the_end(results, kept)
         paused = _judge_sender(session, lane.sender_id, kept, moment, refused)
     return Recorded(kept, paused)
 
@@ -313,7 +312,7 @@ def _judge_sender(
     """
     if any(decision.state == "sent" for _, decision in kept):
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
-    if refused and kept:
+    if refused:
         changed(
             session,
             update(Sender).where(Sender.id == sender_id).values(refusals=Sender.refusals + refused),
@@ -331,8 +330,13 @@ def _judge_sender(
     return False
 
 
-def _is_refused_sender(outcome: Outcome) -> bool:
-    return outcome.code == "sender_refused"
+def _refused_at_the_end(results: Sequence[Result], kept: Sequence[tuple[Result, Decision]]) -> int:
+    """How many were refused because of the sender after all others; written twice counts once."""
+    last = list(takewhile(lambda one: one.outcome.code == "sender_refused", reversed(results)))
+    if not last:
+        return 0
+    written = {result.delivery.id for result, _ in kept}
+    return sum(one.delivery.id in written for one in last)
 
 
 def _works(session: Session, sender_id: int, moment: datetime) -> bool:
