@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, or_, select, update
+from sqlalchemy import ColumnElement, and_, false, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.database import changed, database_now
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.outbox import is_public_id
 from smtp_admin.delivery.record import erase_sensitive
@@ -119,11 +120,17 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     count = 0
     for before in _AGAIN:
         rows = session.execute(
-            select(Delivery.id, Delivery.sender_id, Delivery.created_at, Delivery.expires_at)
+            select(
+                Delivery.id,
+                Delivery.sender_id,
+                Delivery.created_at,
+                Delivery.expires_at,
+                and_(Delivery.uncertains > 0, Delivery.finished_at > moment - DAY),
+            )
             .join(Message, Message.id == Delivery.message_id)
             .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
         ).all()
-        for delivery_id, sender_id, created_at, expires_at in rows:
+        for delivery_id, sender_id, created_at, expires_at, may_have_arrived in rows:
             lifetime = expires_at - created_at if expires_at else None
             count += changed(
                 session,
@@ -133,8 +140,8 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                     state=states.check(before, "queued"),
                     attempts=0,
                     releases=0,
-                    uncertains=0,
-                    finished_at=None,
+                    # What the server may have taken counts against the limit all the same.
+                    **({} if may_have_arrived else {"uncertains": 0, "finished_at": None}),
                     next_attempt_at=moment,
                     expires_at=moment + lifetime if lifetime else None,
                 ),

@@ -4,6 +4,7 @@ The claim itself registers the attempt: whatever happens afterwards, a delivery 
 been sent is never again simply ``queued``.
 """
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ class Claimed:
     from_email: str | None
     sensitive: bool
     on_uncertain: str
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Batch:
     Attributes:
         moment: the database's time of the claim.
         more: whether more may be due than this.
-        began: this machine's monotonic clock at that moment, in seconds.
+        began: this machine's monotonic clock when the claim asked for the time, in seconds. The
+            answer may have had to wait for a lock.
     """
 
     sender: ResolvedSender
@@ -60,6 +63,12 @@ class Batch:
     moment: datetime
     more: bool
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def too_old_at(self) -> float:
+        """When the first of them is too old to be sent, by this machine's monotonic clock."""
+        ends = min((one.expires_at for one in self.deliveries if one.expires_at), default=None)
+        return math.inf if ends is None else self.began + (ends - self.moment).total_seconds()
 
     def now(self) -> datetime:
         """The database's time by now, without asking it again."""
@@ -105,6 +114,7 @@ _CLAIMED = (
     Message.from_email,
     Message.sensitive,
     Message.on_uncertain,
+    Delivery.expires_at,
 )
 
 
@@ -205,6 +215,8 @@ def _claim_once(
     database: Engine | Connection, lane: HeldLane, size: int, known: dict[int, ResolvedSender]
 ) -> Batch | None:
     with transaction(database) as session:
+        session.connection()  # on SQLite this waits for the lock, and the next line does not
+        began = time.monotonic()
         row = session.execute(_SENDER, {"lane": lane.lane_id, "our_lease": lane.lease}).first()
         if row is None:
             return None
@@ -220,7 +232,7 @@ def _claim_once(
         ids = _no_larger(session, claimed)
         # Partners who take turns may be more than had one.
         more = len(claimed) >= size or len(ids) < len(claimed) or sender.partner_id == SYSTEM
-        return Batch(sender, _load(session, ids), moment, more)
+        return Batch(sender, _load(session, ids), moment, more, began)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -43,6 +43,8 @@ _BATCH_SECONDS = 0.25
 _AHEAD = 0.25
 #: How long the last mail of a batch may be held back, so that the next batch follows at once.
 _AHEAD_SECONDS = 0.05
+#: A batch that takes longer than this goes back: urgent mail may have come since it was claimed.
+_LONGEST_BATCH_SECONDS = 5.0
 _REFUSALS_IN_A_ROW = 3
 #: How a conversation ends that we cut ourselves.
 _CUT = {"connection_lost", "timeout"}
@@ -62,6 +64,7 @@ class Bench:
         wanted: whether another lane waits for a thread, so that this one should not go on for long.
         more: told the sender that has more waiting than one connection takes at once, while another
             of its connections is free.
+        suitable: how many mails of a sender suit one batch, kept from one time slice to the next.
     """
 
     app: Flask
@@ -76,6 +79,7 @@ class Bench:
     moved: Callable[[], None] = _nobody
     wanted: Callable[[], bool] = bool
     more: Callable[[int], None] = _nobody
+    suitable: dict[int, int] = field(default_factory=dict)
 
 
 def work_lane(bench: Bench, sender_id: int) -> bool:
@@ -107,6 +111,7 @@ class _UnderWay:
     count: int
     left: int
     since: float
+    until: float
 
     @property
     def rate(self) -> float:
@@ -132,7 +137,7 @@ class _LaneWork:
         self._waiting: dict[int, Claimed] = {}
         #: Claimed, and not to be sent in the stream of the batch before it.
         self._kept: Batch | None = None
-        self._size = FIRST_BATCH
+        self._size = min(FIRST_BATCH, bench.suitable.get(lane.sender_id, FIRST_BATCH))
         #: Whether the last claim left something behind; whether that is for somebody else.
         self._may_be_more, self._left_behind = True, False
         self._called = False
@@ -223,7 +228,9 @@ class _LaneWork:
             self._called = True
             if self._lane.others:
                 self._bench.more(self._lane.sender_id)
-        self._under_way.append(_UnderWay(batch, count, count, time.monotonic()))
+        since = time.monotonic()
+        until = min(since + _LONGEST_BATCH_SECONDS, batch.too_old_at)
+        self._under_way.append(_UnderWay(batch, count, count, since, until))
         self._waiting |= {one.id: one for one in batch.deliveries}
         return [
             Outgoing(one.id, one.from_email or "", one.recipient, one.content)
@@ -265,9 +272,20 @@ class _LaneWork:
                 return False
             if self._bench.stopping.is_set() or self._lease.ran_out:
                 break  # after its lease another may be sending the rest by now
+            if self._takes_too_long():
+                break
             self._claim_ahead()
         self._write()
+        # What goes back unsent was rung for already.
+        self._left_behind |= bool(self._waiting)
         return not self._waiting and not self._bench.stopping.is_set()
+
+    def _takes_too_long(self) -> bool:
+        """Whether the rest of the present batch is to be claimed anew, if that is still wanted."""
+        if not self._under_way or time.monotonic() < self._under_way[0].until:
+            return False
+        self._choose_size(self._under_way[0])
+        return True
 
     def _note(self, key: int, outcome: Outcome) -> None:
         """Journal one outcome, and have it committed when it is time."""
@@ -283,7 +301,7 @@ class _LaneWork:
         if present.left == 0:
             self._under_way.popleft()
             if not self._clerk.asked:
-                self._size = self._suitable(present)
+                self._choose_size(present)
         if not self._journal.works:
             self._clerk.settle()
 
@@ -298,12 +316,13 @@ class _LaneWork:
             return
         present = self._under_way[0]
         if present.count - present.left >= present.count * _AHEAD and self._goes_on():
-            self._size = self._suitable(present)
+            self._choose_size(present)
             self._clerk.claim_ahead(self._size)
 
-    def _suitable(self, present: _UnderWay) -> int:
-        """How much to claim next."""
-        return max(1, min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS)))
+    def _choose_size(self, present: _UnderWay) -> None:
+        """Decide how much to claim next."""
+        fitting = min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS))
+        self._size = self._bench.suitable[self._lane.sender_id] = max(1, fitting)
 
     def _unusable(self, batch: Batch, error: SMTPAdminError) -> None:
         """The stored password cannot be used: pause the sender, harm no mail."""

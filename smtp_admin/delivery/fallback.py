@@ -7,14 +7,15 @@ stays on the delivery, for people to see.
 
 import logging
 import re
+from datetime import datetime
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
 from smtp_admin.database import SYSTEM, changed, database_now, transaction
 from smtp_admin.delivery.claim import usable
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import IS_QUEUED, Delivery, Message
 from smtp_admin.delivery.outbox import new_public_id
 from smtp_admin.delivery.stamp import from_lines
 from smtp_admin.settings.models import Sender
@@ -43,35 +44,48 @@ def fall_back(engine: Engine, config: Config) -> int:
         for row in paused:
             sender = resolve(session, row, row.partner_id)
             if sender.values.fallback and sender.configured:
-                moved += _move(session, sender, system, config)
+                moved += _move(session, sender, system, config, moment)
     if moved:
         log.warning("%d mails go out by the system's sender instead", moved)
     return moved
 
 
-def _move(session: Session, sender: ResolvedSender, system: ResolvedSender, config: Config) -> int:
-    waiting = session.execute(
-        select(Delivery.id, Delivery.message_id)
-        .where(
-            Delivery.sender_id == sender.sender_id,
-            Delivery.state == "queued",
-            # An unknown outcome may have arrived: other bytes would be a second mail.
-            Delivery.uncertains == 0,
-        )
-        .limit(_AT_ONCE)
-    ).all()
-    copies: dict[int, int] = {}
+def _move(
+    session: Session,
+    sender: ResolvedSender,
+    system: ResolvedSender,
+    config: Config,
+    moment: datetime,
+) -> int:
+    waiting = (
+        Delivery.sender_id == sender.sender_id,
+        IS_QUEUED,
+        # What is for later may find its own sender well again.
+        Delivery.next_attempt_at <= moment,
+        # An unknown outcome may have arrived: other bytes would be a second mail.
+        Delivery.uncertains == 0,
+    )
+    due = select(Delivery.message_id).where(*waiting).order_by(Delivery.id).limit(_AT_ONCE)
     moved = 0
-    for delivery_id, message_pk in waiting:
-        if message_pk not in copies:
-            copies[message_pk] = _copy(session, message_pk, sender, system, config)
+    for message_pk in dict.fromkeys(session.scalars(due).all()):
+        # All recipients of a mail at once, and locked: the pause may end just now, and a worker
+        # that claims one of them must not find its bytes changed.
+        mine = select(Delivery.id).where(*waiting, Delivery.message_id == message_pk)
+        ids = session.scalars(mine.with_for_update(skip_locked=True)).all()
+        if not ids:
+            continue
+        everybody = session.scalar(
+            select(func.count()).select_from(Delivery).where(Delivery.message_id == message_pk)
+        )
+        shared = everybody != len(ids)
+        copy = _copy(session, message_pk, sender, system, config, shared=shared)
         moved += changed(
             session,
             update(Delivery)
-            .where(Delivery.id == delivery_id, Delivery.state == "queued")
+            .where(Delivery.id.in_(ids), Delivery.state == "queued")
             .values(
                 sender_id=system.sender_id,
-                message_id=copies[message_pk],
+                message_id=copy,
                 fallback_of=sender.sender_id,
                 fallback_reason=sender.pause_reason[:500],
             ),
@@ -85,18 +99,21 @@ def _copy(
     sender: ResolvedSender,
     system: ResolvedSender,
     config: Config,
+    *,
+    shared: bool,
 ) -> int:
-    """The same mail, from the system's address and answered to the partner's."""
+    """The same mail, from the system's address and answered to the partner's.
+
+    Args:
+        shared: whether other recipients need the first bytes: those stay with them.
+    """
     before = session.get_one(Message, message_pk)
-    others = session.scalar(
-        select(Delivery.id).where(Delivery.message_id == message_pk, Delivery.state != "queued")
-    )
     head, blank, body = before.content.partition(b"\r\n\r\n")
     head += b"\r\n"
     content = from_lines(system, config.app_name, reply_to=False)
     content += _answers(head, sender)
     content += _FROM.sub(b"", head)[:-2] + blank + body
-    if others is None:
+    if not shared:
         changed(
             session,
             update(Message)
@@ -104,7 +121,6 @@ def _copy(
             .values(content=content, size=len(content), from_email=system.values.from_email),
         )
         return message_pk
-    # Some of its recipients have the first bytes already: those stay with them.
     values = {name: getattr(before, name) for name in _KEPT}
     result = session.execute(
         insert(Message).values(

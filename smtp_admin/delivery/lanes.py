@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
@@ -160,8 +160,9 @@ class KeptLease:
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
             began = time.monotonic()
-            # A beat that fails is made up for by the next; the lease outlives three of them.
-            with suppress(DBAPIError):
+            # A beat that fails, also for want of a free connection, is made up for by the next; the
+            # lease outlives three of them.
+            with suppress(SQLAlchemyError):
                 with transaction(self._engine) as session:
                     ours = beat(session, self._lane)
                 self._until = began + LEASE_SECONDS if ours else began

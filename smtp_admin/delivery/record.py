@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import (
@@ -87,7 +88,8 @@ def record(
                 if decision.state == "sent" and result.delivery.sensitive
             ],
         )
-        paused = _judge_sender(session, lane.sender_id, kept, moment)
+        refused = _refused_at_the_end(results, kept)
+        paused = _judge_sender(session, lane.sender_id, kept, moment, refused)
     return Recorded(kept, paused)
 
 
@@ -235,7 +237,8 @@ def _count(
             one["failed"] += 1
         if decision.state == "dead":
             one["dead"] += 1
-    for partner_id, tally in tallies.items():
+    # In one order everywhere: two connections must not each wait for the other's row.
+    for partner_id, tally in sorted(tallies.items()):
         if tally:
             add_to_counter(session, sender_id, partner_id, minute, tally)
 
@@ -279,25 +282,36 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
     """Forget the text of sensitive mail, once none of its recipients still waits for it."""
     if not message_pks:
         return
+    # First the lock, then the look: of two connections that end together, each with a recipient of
+    # the same mail, the second must see what became of the first's.
+    sensitive = (Message.id.in_(message_pks), Message.sensitive)
+    locked = select(Message.id).where(*sensitive).order_by(Message.id)
+    if not session.scalars(locked.with_for_update(key_share=True)).all():
+        return
     still_needed = exists().where(
         Delivery.message_id == Message.id,
         Delivery.state.in_(("queued", "sending", "uncertain", "dead")),
     )
     changed(
         session,
-        update(Message)
-        .where(Message.id.in_(message_pks), Message.sensitive, ~still_needed)
-        .values(content=b""),
+        update(Message).where(*sensitive, ~still_needed).values(content=b""),
     )
 
 
 def _judge_sender(
-    session: Session, sender_id: int, kept: list[tuple[Result, Decision]], moment: datetime
+    session: Session,
+    sender_id: int,
+    kept: list[tuple[Result, Decision]],
+    moment: datetime,
+    refused: int,
 ) -> bool:
-    """Pause the sender if its channel failed, or note that it works; whether it is paused."""
+    """Pause the sender if its channel failed, or note that it works; whether it is paused.
+
+    Args:
+        refused: how many at the end, in the order of sending, were refused because of the sender.
+    """
     if any(decision.state == "sent" for _, decision in kept):
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
-    refused = sum(result.outcome.code == "sender_refused" for result, _ in kept)
     if refused:
         changed(
             session,
@@ -314,6 +328,15 @@ def _judge_sender(
             pause_sender(session, sender_id, moment + pause, last)
             return True
     return False
+
+
+def _refused_at_the_end(results: Sequence[Result], kept: Sequence[tuple[Result, Decision]]) -> int:
+    """How many were refused because of the sender after all others; written twice counts once."""
+    last = list(takewhile(lambda one: one.outcome.code == "sender_refused", reversed(results)))
+    if not last:
+        return 0
+    written = {result.delivery.id for result, _ in kept}
+    return sum(one.delivery.id in written for one in last)
 
 
 def _works(session: Session, sender_id: int, moment: datetime) -> bool:

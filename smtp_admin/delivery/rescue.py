@@ -4,6 +4,7 @@ Two rescuers do no harm: every write asks again for the state and lease that it 
 """
 
 import logging
+import time
 from collections import Counter as Tally
 from datetime import datetime, timedelta
 
@@ -13,12 +14,42 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery import journal, states
-from smtp_admin.delivery.lanes import abandoned
+from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, abandoned
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST
 
 log = logging.getLogger(__name__)
+
+
+class SteadyClock:
+    """Whether the database's clock goes as this machine's does.
+
+    One that was set forward makes every lease look over, also where the holder is well. Holders
+    soon beat by the new time, and until then nobody may take their lanes: mail would go out twice.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[datetime, float] | None = None
+        self._settled_at = 0.0
+
+    def is_steady(self, engine: Engine) -> bool:
+        """Look, and compare with the look before."""
+        with transaction(engine) as session:
+            moment = database_now(session)
+        here = time.monotonic()
+        if self._seen is not None:
+            went = (moment - self._seen[0]).total_seconds()
+            if went - (here - self._seen[1]) > _JUMP_SECONDS:
+                log.warning("the database's clock jumped: no lane is rescued for a moment")
+                self._settled_at = here + _SETTLE_SECONDS
+        self._seen = (moment, here)
+        return here >= self._settled_at
+
+
+_JUMP_SECONDS = 5.0
+#: In this time every holder that is well has beaten once.
+_SETTLE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 
 
 def rescue(engine: Engine, redis: Redis) -> int:
@@ -85,11 +116,14 @@ def _rescue_lane(
                 ),
             )  # fmt: skip
             minute = moment.replace(second=0, microsecond=0)
+            tallies: dict[str, Tally[str]] = {}
             for row in rows:
                 if row.id in accepted:
                     waited = int((moment - row.created_at) / timedelta(milliseconds=1))
-                    tally = Tally(sent=1, milliseconds=waited)
-                    add_to_counter(session, sender_id, row.partner_id, minute, tally)
+                    tally = tallies.setdefault(row.partner_id, Tally())
+                    tally.update(sent=1, milliseconds=waited)
+            for partner_id, tally in sorted(tallies.items()):
+                add_to_counter(session, sender_id, partner_id, minute, tally)
             erase_sensitive(session, {row.message_id for row in rows if row.id in accepted})
         if untouched:
             changed(

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -20,6 +20,8 @@ from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
 from smtp_admin.smtp.address import domain_of
 
 _LONGEST_KEY = 200
+#: What every database can store, also with a time to live added.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 #: What a ready message is, as far as sending is concerned.
 READY = EmailType(name="message", label="Ready message", variables={}, sample={})
@@ -121,6 +123,8 @@ def _queue(
     for moment in (send_at, expires_at):
         if moment is not None and moment.tzinfo is None:
             raise MessageError("A time needs a time zone.")
+        if moment is not None and not _FIRST < moment < _LAST:
+            raise MessageError("A time lies between the years 1970 and 9000.")
     if send_at is not None and expires_at is not None and expires_at <= send_at:
         raise MessageError("A mail cannot expire before it is to be sent.")
     with schema.explained(host_engine()), session.no_autoflush:

@@ -114,6 +114,7 @@ class SMTPTransport:
                 continue
             try:
                 if not begun:
+                    self._stop_if_worn(unasked=client.wire.pending)
                     client.write("sender", self._envelope(client, mail))
                 outcome = self._read_envelope(client)
             except SMTPFailure as failure:
@@ -153,7 +154,7 @@ class SMTPTransport:
         replies: list[Reply] = []
         try:
             if self._reset_travels:
-                client.read("sender")
+                self._stop_if_stale(client.read("sender"))
             replies.append(client.read("sender"))
             replies.append(client.read("recipient"))
             replies.append(client.read("data"))
@@ -169,8 +170,9 @@ class SMTPTransport:
             self._in_step = False
             return outcome
         outcome = _refusal(replies)
-        if outcome is None and client.wire.pending:
-            outcome = classes.out_of_turn()  # one reply too many: which belongs to what?
+        # One reply too many, or a 2xx to DATA, which is somebody else's: which belongs to what?
+        if replies[-1].positive or (outcome is None and client.wire.pending):
+            outcome = classes.out_of_turn()
         self._dirty = outcome is not None
         return outcome
 
@@ -199,8 +201,9 @@ class SMTPTransport:
             _stop_if_broken(outcome)
 
     def _envelope_step_by_step(self, client: SMTPClient, mail: Outgoing) -> Outcome | None:
+        self._stop_if_worn(unasked=client.wire.pending)
         if self._dirty:
-            client.reset()
+            self._stop_if_stale(client.reset())
         self._dirty = True
         reply = client.mail(mail.mail_from, parameters=_parameters(client, mail))
         if not reply.positive:
@@ -238,19 +241,34 @@ class SMTPTransport:
         return outcome
 
     def _stop_if_worn(
-        self, *, reply: Reply | None = None, failure: SMTPFailure | None = None
+        self,
+        *,
+        reply: Reply | None = None,
+        failure: SMTPFailure | None = None,
+        unasked: bool = False,
     ) -> None:
         """Go on over a new connection where the server has had enough of this one.
 
         Many take a number of mails per connection and then say 421, or hang up. Nothing of the
         present mail has been sent yet, and a new connection that takes nothing is not worn.
+
+        Args:
+            unasked: whether it said something that answers nothing.
         """
         if failure is not None:
             worn = failure.code == "connection_lost"
         else:
-            worn = reply is not None and classes.is_end_of_connection(reply)
+            worn = unasked or (reply is not None and classes.is_end_of_connection(reply))
         if worn and self._accepted and not self._aborted:
             raise _Broken(worn=True)
+
+    def _stop_if_stale(self, reply: Reply) -> None:
+        """Go on over a new connection where the server did not forget the envelope before.
+
+        It would refuse every further mail because of that one. A new connection asks for no reset.
+        """
+        if not reply.positive:
+            raise _Broken(worn=not self._aborted)
 
 
 class _Broken(Exception):

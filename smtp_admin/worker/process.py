@@ -26,7 +26,7 @@ from smtp_admin.delivery.engine import Bench
 from smtp_admin.delivery.fallback import fall_back
 from smtp_admin.delivery.journal import Lines
 from smtp_admin.delivery.prune import prune
-from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.rescue import SteadyClock, rescue
 from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
 from smtp_admin.installation import Installation, installation
@@ -84,7 +84,9 @@ class WorkerProcess:
         self._lines = Lines(self._redis)
         self._queue = queue_name(host_engine())
         self._stopping = threading.Event()
+        self._clock = SteadyClock()
         self._transports = WarmTransports()
+        self._suitable: dict[int, int] = {}
         #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
@@ -94,7 +96,7 @@ class WorkerProcess:
         self._schedule = Schedule(
             app,
             [
-                Duty("rescue", SWEEP_SECONDS, lambda: rescue(self._engine, self._redis)),
+                Duty("rescue", SWEEP_SECONDS, self._rescue),
                 Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
                 Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
@@ -221,6 +223,10 @@ class WorkerProcess:
         # Nobody's connection is kept busy by us for longer than mail servers like.
         self._transports.close_idle(4 * _IDLE_SECONDS)
 
+    def _rescue(self) -> None:
+        if self._clock.is_steady(self._engine):
+            rescue(self._engine, self._redis)
+
     def _sweep(self) -> None:
         for sender_id in due_senders(self._engine):
             if self._stopping.is_set():
@@ -248,6 +254,7 @@ class WorkerProcess:
             moved=moved,
             wanted=lambda: self._threads.wanted,
             more=self._more,
+            suitable=self._suitable,
         )
 
     def _close(self) -> None:

@@ -279,6 +279,20 @@ def test_refused_senders_are_counted_over_claims(
     assert Tally(one.state for one in deliveries(host)) == {"dead": 2, "queued": 4}
 
 
+def test_refused_senders_before_an_accepted_mail_are_not_in_a_row(
+    host_with_bench: HostAndBench, server: ScriptedServer
+) -> None:
+    host, bench = host_with_bench
+    refused = Reply("550 5.7.1 Sender address rejected: not owned by user")
+    server.behave("mail", [refused, refused, None, refused, None])
+    queue(host, *(f"r{number}@example.org" for number in range(3)))
+    bench.tick()
+    assert sender_row(host).refusals == 0
+    queue(host, "d@example.org", "e@example.org")
+    bench.tick()
+    assert Tally(one.state for one in deliveries(host)) == {"dead": 3, "sent": 2}
+
+
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 def test_one_poisonous_mail_does_not_stop_the_others(
     host_with_bench: HostAndBench, server: ScriptedServer, stage: Stage

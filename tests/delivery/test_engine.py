@@ -1,24 +1,29 @@
 """Claiming, sending and recording: what every reply of a mail server leads to."""
 
+import threading
 import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from smtp_admin import signals
 from smtp_admin.clock import now
+from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery import engine, lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.engine import work_lane
-from smtp_admin.delivery.models import Counter
+from smtp_admin.delivery.models import Counter, Delivery
 from smtp_admin.delivery.queries import summary
-from smtp_admin.delivery.record import Result, give_back, record
+from smtp_admin.delivery.record import Result, _count, erase_sensitive, give_back, record
 from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.retry import Decision
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import (
@@ -31,7 +36,8 @@ from tests.delivery.workbench import (
     sender_row,
 )
 from tests.servers.redis_server import RedisServer
-from tests.servers.scripted import Reply, ScriptedServer, Session
+from tests.servers.scripted import Close, Reply, ScriptedServer, Session
+from tests.worker.running import until
 
 MakeBench = Callable[..., Workbench]
 
@@ -386,3 +392,152 @@ def test_a_batch_that_redis_does_not_know_is_sent_under_another_lease(
     bench.work()
     assert {one.state for one in deliveries(host)} == {"sent"}
     assert len(server.messages) == 6
+
+
+def test_a_server_that_hangs_up_after_a_refusal_delays_nobody_else(
+    host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer
+) -> None:
+    """The others go back to the queue, and no bell would ring for them."""
+    host, bench = host_with_bench
+    queue(host, *(f"r{number}@example.org" for number in range(4)))
+
+    server.behave("rcpt", [Reply("550 5.1.1 no such user"), None])
+    server.behave("data", [Close(), None])
+    assert bench.work(), "more is due"
+    bench.work()
+    assert Tally(one.state for one in deliveries(host)) == {"dead": 1, "sent": 3}
+
+
+def test_urgent_mail_does_not_wait_for_a_long_batch_of_a_slow_server(
+    host_with_bench: tuple[HostApp, Workbench],
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, bench = host_with_bench
+    monkeypatch.setattr(engine, "_LONGEST_BATCH_SECONDS", 0.5)
+    queue(host, *(f"r{number}@example.org" for number in range(12)))
+
+    def slowly(server: ScriptedServer, session: Session, line: str) -> None:
+        time.sleep(0.2)
+
+    server.behave("dot", slowly)
+    assert bench.work()
+    assert 2 <= len(server.messages) <= 4
+    reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+    host.plugin.send("password_reset", to="u@example.org", partner_id="acme", context=reset)
+    host.db.session.commit()
+    before = len(server.messages)
+    bench.work()
+    assert server.messages[before].recipients == ["u@example.org"]
+    while bench.work():
+        pass
+    assert {one.state for one in deliveries(host)} == {"sent"}
+    assert server.connections <= 2, "only the first batch is cut; the next is not so large"
+
+
+def test_mail_that_becomes_too_old_behind_others_is_not_sent(
+    opened: NewHost,
+    server: ScriptedServer,
+    bench_of: MakeBench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = opened()
+    monkeypatch.setattr(engine, "_LONGEST_BATCH_SECONDS", 60)
+    host.save_sender(port=server.port)
+    for name in ("first", "late", "last"):
+        queue(host, f"{name}@example.org")
+
+    def slowly(server: ScriptedServer, session: Session, line: str) -> None:
+        time.sleep(6.2)
+
+    server.behave("dot", [slowly, None])
+    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=30))
+    late = update(Delivery).where(Delivery.recipient == "late@example.org")
+    host.db.session.execute(late.values(expires_at=now() + timedelta(seconds=6)))
+    host.db.session.commit()
+    assert bench.work(), "more is due"
+    bench.tick()
+    assert [one.state for one in deliveries(host)] == ["sent", "expired", "sent"]
+    assert len(server.messages) == 2
+
+
+def test_a_sensitive_text_is_erased_also_when_two_connections_end_together(
+    opened: NewHost, shared_database: str, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """Each saw the other's recipient as one who still waits."""
+    host = opened(uri=shared_database)
+    host.save_sender(port=server.port)
+    reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+    public_id = host.plugin.send(
+        "password_reset", to=["a@example.org", "b@example.org"], partner_id="acme", context=reset
+    )
+    host.db.session.commit()
+    first, second = ((one.id, one.message_id) for one in deliveries(host))
+    host.db.session.rollback()
+    bench = bench_of(host)
+    both = threading.Barrier(2)
+
+    def end(delivery_id: int, message_pk: int) -> None:
+        with transaction(bench.engine) as session:
+            sent = update(Delivery).where(Delivery.id == delivery_id).values(state="sent")
+            session.execute(sent)
+            both.wait(10)
+            erase_sensitive(session, [message_pk])
+            time.sleep(0.3)
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(end, *one) for one in (first, second)]:
+            done.result()
+    assert row_of(host, public_id).content == b""
+
+
+def test_connections_that_count_for_the_same_partners_do_not_lock_each_other_out(
+    opened: NewHost, shared_database: str, bench_of: MakeBench
+) -> None:
+    host = opened(uri=shared_database)
+    host.save_sender()
+    queue(host)
+    bench = bench_of(host)
+    lane = lanes.acquire(bench.engine, sender_row(host).id, "test")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 1)
+    assert batch is not None
+    (one,) = batch.deliveries
+    accepted = Outcome(Verdict.ACCEPTED)
+    names = [f"p{number}" for number in range(30)]
+    pairs = [
+        (Result(replace(one, partner_id=name), accepted), Decision("sent", 0, 0, 0))
+        for name in names
+    ]
+    both = threading.Barrier(2)
+
+    def count(pairs: list[tuple[Result, Decision]]) -> None:
+        for _ in range(10):
+            both.wait(10)
+            with transaction(bench.engine) as session:
+                _count(session, lane.sender_id, pairs, batch.moment)
+
+    host.db.session.rollback()
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(count, each) for each in (pairs, pairs[::-1])]:
+            done.result()
+
+
+def test_a_heart_beats_on_when_it_had_to_wait_too_long_for_a_connection(
+    each: HostApp, bench_of: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each.save_sender()
+    bench = bench_of(each)
+    monkeypatch.setattr(lanes, "HEARTBEAT_SECONDS", 0.1)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "test")
+    assert lane is not None
+    each.db.session.rollback()
+    small = worker_engine(host_engine(), pool_size=1, max_overflow=0)
+    small.pool._timeout = 0.1  # type: ignore[attr-defined]
+    with lanes.KeptLease(small, lane, time.monotonic()) as lease:
+        held = small.connect()
+        time.sleep(0.6)
+        held.close()
+        before = lease._until
+        assert until(lambda: lease._until > before)
+    small.dispose()

@@ -1,14 +1,21 @@
 """No more mails in an hour than the sender may send, however many workers there are."""
 
+import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from smtp_admin.database import database_now, transaction
+from smtp_admin.delivery import lanes
+from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.engine import work_lane
+from smtp_admin.settings.models import Sender
 from tests.app import HostApp
+from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -119,3 +126,26 @@ def test_losing_redis_breaks_no_limit(
     bench.redis.flushall()
     bench.tick()
     assert len(server.messages) == 9
+
+
+def test_a_claim_that_waited_for_the_lock_still_knows_the_time(
+    opened: NewHost, shared_database: str, bench_of: MakeBench
+) -> None:
+    """Else results would be dated back, and leave the limit's window before their time."""
+    host = opened(uri=shared_database)
+    host.save_sender()
+    queue(host, "a@example.org")
+    bench = bench_of(host)
+    lane = lanes.acquire(bench.engine, sender_row(host).id, "test")
+    assert lane is not None
+    host.db.session.rollback()
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(bench.engine) as session:
+            session.execute(select(Sender.id).with_for_update()).all()
+            claiming = threads.submit(claim, bench.engine, lane, 1)
+            time.sleep(1.0)
+        batch = claiming.result()
+    assert batch is not None
+    with transaction(bench.engine) as session:
+        late = database_now(session) - batch.now()
+    assert late < timedelta(seconds=0.5)

@@ -197,6 +197,17 @@ def test_a_time_without_a_zone_is_refused(opened: NewHost) -> None:
         host.plugin.send_message(letter(), send_at=datetime(2030, 1, 1))  # noqa: DTZ001 - meant
 
 
+@pytest.mark.parametrize(
+    "moment", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
+)
+def test_a_time_that_no_database_has_is_refused(opened: NewHost, moment: datetime) -> None:
+    host = opened()
+    with pytest.raises(MessageError, match="9000"):
+        host.plugin.send_message(letter(), send_at=moment)
+    with pytest.raises(MessageError, match="9000"):
+        host.plugin.send_message(letter(), expires_at=moment)
+
+
 def test_mail_without_a_sender_waits_for_one(each: HostApp, server: ScriptedServer) -> None:
     """It gets its From when the partner's settings are saved, and goes out through them."""
     public_id = queue(each)

@@ -20,10 +20,12 @@ from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Lane
 from smtp_admin.delivery.queries import summary
 from smtp_admin.delivery.rescue import rescue
+from smtp_admin.worker.process import WorkerProcess
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries, queue, row_of, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
+from tests.worker.running import until
 
 MakeBench = Callable[..., Workbench]
 LATER = timedelta(minutes=3)
@@ -215,3 +217,37 @@ def test_a_bell_while_the_lane_is_just_finishing_is_not_lost(
     more = work_lane(bench.bench(), sender_id)
     assert len(server.messages) == 1
     assert more or heard == [True], "somebody must look again before the next sweep"
+
+
+def test_a_clock_that_is_set_forward_takes_no_lane_from_who_holds_it(
+    each: HostApp, bench_of: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mail would go out twice; a holder that is really gone is rescued a moment later."""
+    monkeypatch.setattr("smtp_admin.delivery.rescue._SETTLE_SECONDS", 0.5)
+    each.save_sender(max_connections=2)
+    bench = bench_of(each)
+    sender_id = sender_row(each).id
+    each.db.session.rollback()
+    alive = lanes.acquire(bench.engine, sender_id, "alive")
+    gone = lanes.acquire(bench.engine, sender_id, "gone")
+    assert alive is not None
+    assert gone is not None
+    process = WorkerProcess(each.app)
+
+    def held() -> set[str | None]:
+        with transaction(bench.engine) as session:
+            return set(session.scalars(select(Lane.lease).where(Lane.lease.is_not(None))))
+
+    process._rescue()
+    with shifted(timedelta(hours=1)):
+        process._rescue()
+        assert held() == {alive.lease, gone.lease}
+        with transaction(bench.engine) as session:
+            assert lanes.beat(session, alive)
+
+        def rescued() -> bool:
+            process._rescue()
+            return held() == {alive.lease}
+
+        assert until(rescued)
+    process._close()

@@ -105,3 +105,27 @@ def test_an_unknown_outcome_pauses_the_sender_for_a_moment(
     bench.tick(LATER)
     bench.tick(LATER)
     assert [one.state for one in deliveries(host)] == ["sent", "sent"]
+
+
+def test_a_person_who_tries_again_frees_no_place_under_the_limit(
+    each: HostApp, server: ScriptedServer, bench_of: Callable[..., Workbench]
+) -> None:
+    """What the server may have taken this hour still counts, whoever sends it again."""
+    each.save_sender(port=server.port, max_per_hour=10)
+    public_ids = [queue(each, f"r{number}@example.org") for number in range(12)]
+    each.db.session.execute(update(Message).values(on_uncertain="hold"))
+    each.db.session.commit()
+    server.behave("dot", [Close(), Close(), Close(), None])
+    bench = bench_of(each)
+    for minutes in (0, 2, 8, 20):
+        bench.tick(timedelta(minutes=minutes))
+    unknown = [one for one in deliveries(each) if one.state == "uncertain"]
+    assert len(unknown) == 3
+    for public_id in public_ids[:3]:
+        assert each.plugin.retry(public_id) == 1
+    each.db.session.commit()
+    for minutes in (21, 25, 30):
+        bench.tick(timedelta(minutes=minutes))
+    assert server.occurrences("dot") == 9, "a tenth is kept for urgent mail"
+    bench.tick(timedelta(days=2))
+    assert {one.state for one in deliveries(each)} == {"sent"}

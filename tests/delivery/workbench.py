@@ -48,6 +48,7 @@ class Workbench:
             timeouts=timeouts,
         )
         self._transports = WarmTransports()
+        self._suitable: dict[int, int] = {}
 
     def bench(self) -> Bench:
         """What one thread works with."""
@@ -60,6 +61,7 @@ class Workbench:
             transports=self._transports,
             worker="bench",
             stopping=self.stopping,
+            suitable=self._suitable,
         )
 
     def work(self, partner_id: str = "acme") -> bool:

@@ -26,7 +26,13 @@ WRITE = "smtp_admin.smtp.wire:Wire.write"
 UNTOUCHED = {"queued": MAILS}
 ALL_SENT = {"sent": MAILS}
 #: Four, and nothing is claimed ahead: that has a file of its own.
-BATCH_OF_FOUR: dict[str, float] = {f"{ENGINE}:FIRST_BATCH": 4, f"{ENGINE}:_AHEAD": 1.0}
+BATCH_OF_FOUR: dict[str, float] = {
+    f"{ENGINE}:FIRST_BATCH": 4,
+    f"{ENGINE}:_AHEAD": 1.0,
+    # Else a slow machine writes results down, or gives the rest back, in the middle of a batch.
+    f"{CLERK}:_GROUP_SECONDS": 60.0,
+    f"{ENGINE}:_LONGEST_BATCH_SECONDS": 60.0,
+}
 
 IN_THE_DATABASE = [
     Point("lane acquired", UNTOUCHED, fate=Fate(f"{LANES}:acquire", "after")),

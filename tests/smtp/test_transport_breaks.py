@@ -7,6 +7,7 @@ import pytest
 from smtp_admin.smtp.classes import Channel, Verdict
 from smtp_admin.smtp.client import Timeouts
 from tests.servers.scripted import (
+    Behaviour,
     Close,
     Raw,
     Reply,
@@ -288,3 +289,39 @@ def test_extra_reply_during_a_mail(pipelining: bool, stage: Stage, answer: bytes
         assert set(verdicts(found)) == {0}
         assert found[0].verdict in {RELEASED, UNCERTAIN}
         assert not server.messages
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("answer", ["502 5.5.1 no such command", "421 4.3.2 bye", "451 4.3.0 busy"])
+def test_a_refused_reset_is_nobodys_refusal(pipelining: bool, answer: str) -> None:
+    """The server still holds the envelope before, and would refuse all mail that follows."""
+    behaviours: dict[Stage, Behaviour] = {
+        "rcpt": [Reply("550 5.1.1 no such user"), None],
+        "rset": Reply(answer),
+    }
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = verdicts(deliver(transport, mails(4)))
+        assert found == {0: PERMANENT, 1: ACCEPTED, 2: ACCEPTED, 3: ACCEPTED}
+        assert [one.recipients for one in server.messages] == [
+            [f"r{key}@example.com"] for key in (1, 2, 3)
+        ]
+        assert server.connections == 2
+
+
+@BOTH_WAYS
+def test_an_unasked_refusal_after_a_mail_kills_no_other(pipelining: bool) -> None:
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining),
+            behaviours={"dot": [Raw(b"250 2.0.0 ok\r\n554 5.5.0 and this\r\n"), None]},
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = verdicts(deliver(transport, mails(3)))
+        assert PERMANENT not in found.values()
+        assert found[0] is ACCEPTED

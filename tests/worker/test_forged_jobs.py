@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq.serializers import JSONSerializer
 
 from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION, queue_name
 from smtp_admin.worker import jobs
+from smtp_admin.worker.process import _is_bell
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
@@ -67,6 +69,32 @@ def forgeries(listener_port: int) -> Iterator[dict[str, bytes]]:
     yield {"data": b"not json at all"}
     yield {"data": b"[]"}
     yield {"created_at": b"2026-01-01T00:00:00Z"}
+
+
+def safe_job(data: bytes) -> jobs.SafeJob:
+    job = jobs.SafeJob("x", connection=Redis(), serializer=JSONSerializer)
+    job.data = data
+    return job
+
+
+@pytest.mark.parametrize("function", [RING_FUNCTION, TEST_FUNCTION])
+def test_a_bell_is_one_of_two_functions_with_one_number(function: str) -> None:
+    """Nothing else takes the short way, where RQ does not watch."""
+    assert _is_bell(safe_job(call(function, 1)))
+    others = [
+        call("os.system", 1),
+        call(function, 1, instance="evil"),
+        call(function, 1, more=1),
+        call(function, sender_id=1),
+        b"no json",
+        b"[]",
+        pickle.dumps(Explosive()),
+        *(
+            call(function, *arguments)
+            for arguments in ((), ("1",), (True,), (None,), (1.5,), ([1],), (1, 2))
+        ),
+    ]
+    assert [one for one in others if _is_bell(safe_job(one))] == []
 
 
 def forge(connection: Redis, name: str, number: int, fields: dict[str, bytes]) -> None:

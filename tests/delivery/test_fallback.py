@@ -1,0 +1,105 @@
+"""The system's sender steps in for a paused one, and harms no other recipient of the same mail."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from smtp_admin.clock import now, shifted
+from smtp_admin.database import host_engine
+from smtp_admin.delivery import fallback, lanes
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.fallback import fall_back
+from smtp_admin.delivery.models import Delivery
+from smtp_admin.settings.models import Sender
+from tests.app import HostApp
+from tests.delivery.conftest import NewHost
+from tests.delivery.workbench import Workbench, deliveries, queue, row_of, sender_row
+
+PAUSE = timedelta(minutes=15)
+
+
+def two_senders(host: HostApp) -> None:
+    host.save_sender("", from_email="mail@platform.example")
+    host.save_sender("acme", fallback=True)
+
+
+def pause(host: HostApp) -> None:
+    session = host.db.session()
+    paused = {"paused_until": now() + PAUSE, "pause_reason": "The server is away."}
+    session.execute(update(Sender).where(Sender.partner_id == "acme").values(**paused))
+    session.commit()
+
+
+def step_in(host: HostApp) -> int:
+    return fall_back(host_engine(), host.installation.config)
+
+
+def test_all_recipients_of_a_mail_are_handed_over_together(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stayed behind would go out by the partner's server, in the system's name."""
+    monkeypatch.setattr(fallback, "_AT_ONCE", 2)
+    two_senders(each)
+    queue(each, "a@example.org", "b@example.org", "c@example.org")
+    pause(each)
+    assert step_in(each) == 3
+    assert {one.sender_id for one in deliveries(each)} == {sender_row(each, "").id}
+
+
+def test_a_recipient_who_may_have_it_keeps_its_bytes(each: HostApp) -> None:
+    """It is sent again with the same ones."""
+    two_senders(each)
+    public_id = queue(each, "a@example.org", "b@example.org")
+    before = row_of(each, public_id)
+    first, from_email, number = before.content, before.from_email, before.id
+    session = each.db.session()
+    maybe = update(Delivery).where(Delivery.recipient == "b@example.org")
+    session.execute(maybe.values(uncertains=1))
+    session.commit()
+    pause(each)
+    assert step_in(each) == 1
+    after = row_of(each, public_id)
+    assert (after.content, after.from_email) == (first, from_email)
+    moved, kept = deliveries(each)
+    assert (kept.message_id, moved.message_id != number) == (number, True)
+
+
+def test_mail_for_later_waits_for_its_own_sender(each: HostApp) -> None:
+    two_senders(each)
+    queue(each, send_at=now() + timedelta(days=10))
+    pause(each)
+    assert step_in(each) == 0
+    with shifted(timedelta(days=10, minutes=1)):
+        pause(each)
+        assert step_in(each) == 1
+
+
+def test_a_pause_that_ends_meanwhile_changes_no_bytes_that_are_being_sent(
+    opened: NewHost, shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = opened(uri=shared_database)
+    two_senders(host)
+    public_id = queue(host)
+    first = row_of(host, public_id).content
+    pause(host)
+    bench = Workbench(host)
+    sender_id = sender_row(host).id
+    host.db.session.rollback()
+    make = fallback._copy
+    got = []
+
+    def end_the_pause(*arguments: object, **keywords: object) -> int:
+        with shifted(2 * PAUSE):
+            lane = lanes.acquire(bench.engine, sender_id, "test")
+            assert lane is not None
+            batch = claim(bench.engine, lane, 10)
+        got.extend(batch.deliveries if batch else [])
+        return make(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fallback, "_copy", end_the_pause)
+    moved = step_in(host)
+    assert len(got) + moved == 1
+    if got:
+        assert row_of(host, public_id).content == first
+    bench.close()
