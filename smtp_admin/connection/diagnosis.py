@@ -131,7 +131,8 @@ def code_of_delivery(state: str, last_code: str, uncertains: int = 0) -> str:
     """
     if state == "uncertain":
         return "worker_lost" if last_code == "worker_lost" else state
-    if state == "dead" and uncertains > 1:
+    refused = last_code.endswith("_refused") or last_code == "too_large"
+    if state == "dead" and uncertains > 1 and not refused:
         return "uncertain"
     if state in {"bounced", "complained", "suppressed"}:
         return state
