@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from weakref import proxy
 
 from flask import Flask
 from flask_wtf.csrf import generate_csrf
@@ -78,8 +77,7 @@ class SMTPAdmin:
         here.parts["types"] = types
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        # SQLAlchemy keeps listeners for good: one that held the app's things would keep them too.
-        doorbell.listen(db.session, proxy(here))
+        doorbell.listen(db.session)
         adoption.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
             blueprint.context_processor(_values_for_pages)

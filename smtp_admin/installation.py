@@ -13,7 +13,7 @@ from smtp_admin.host import Host
 NAME = "smtp_admin"
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class Installation:
     """Everything that ``init_app`` found out; two apps in one process have one each.
 

@@ -1,11 +1,21 @@
-"""Apps that are gone: nothing in the process remembers them."""
+"""Apps that are gone: nothing in the process remembers them, and nothing misses them."""
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
-from tests.app import ADMIN, HostApp
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from smtp_admin import SMTPAdmin, schema
+from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.encryption import generate_key
+from tests.app import ADMIN, HostApp, TestHost
+from tests.delivery.workbench import queue
+from tests.servers.databases import sqlite_url
+from tests.servers.redis_server import RedisServer
 
 
 def test_an_app_that_is_gone_is_not_remembered(new_app: Callable[..., HostApp]) -> None:
@@ -22,11 +32,35 @@ def test_an_app_that_is_gone_is_not_remembered(new_app: Callable[..., HostApp]) 
         )
         host.db.session.commit()
         assert host.client.get("/smtp-admin/partners/acme").status_code == 200
-    remembered: dict[str, ref[Any]] = {
-        "app": ref(host.app),
-        "db": ref(host.db),
-        "plugin": ref(host.installation),
-    }
+    remembered: dict[str, ref[Any]] = {"app": ref(host.app), "db": ref(host.db)}
     del host
     gc.collect()
     assert [name for name, one in remembered.items() if one() is not None] == []
+
+
+def test_apps_that_share_a_database_object_ring_their_own_bells(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    """One ``db`` of a module, and an app for each test: the usual way to test a Flask app."""
+    db = SQLAlchemy()
+    for count in (1, 2):
+        app = Flask("shared")
+        app.config.update(
+            SECRET_KEY="a test's secret",
+            SQLALCHEMY_DATABASE_URI=sqlite_url(tmp_path),
+            SMTP_ADMIN_SECRET_KEYS=[generate_key()],
+            SMTP_ADMIN_REDIS_URL=redis.url,
+        )
+        db.init_app(app)
+        plugin = SMTPAdmin(host=TestHost())
+        plugin.init_app(app, db)
+        host = HostApp(app, db, plugin, TestHost(), "")
+        with app.app_context():
+            schema.upgrade(db.engine)
+            host.save_sender("acme")
+            queue(host)
+        client = redis_client(redis.url)
+        assert len(list(client.scan_iter("smtp_admin:*:bell:*"))) == count
+        client.close()
+        del app, plugin, host
+        gc.collect()

@@ -13,7 +13,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import is_public_id
+from smtp_admin.delivery.outbox import default_lifetime, is_public_id
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
@@ -108,8 +108,8 @@ def cancel(session: Session, public_id: str) -> int:
 def retry(session: Session, public_ids: Sequence[str]) -> int:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
-    They start again with all their attempts and a new time to live, with the same bytes. The
-    caller commits.
+    They start again with all their attempts and a new time to live, with the same bytes: as long
+    as at first, but no longer than mail of their priority usually has. The caller commits.
 
     Raises:
         NotFound: one of the mails does not exist; then none is touched.
@@ -125,13 +125,15 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                 Delivery.sender_id,
                 Delivery.created_at,
                 Delivery.expires_at,
+                Delivery.priority,
                 and_(Delivery.uncertains > 0, Delivery.finished_at > moment - DAY),
             )
             .join(Message, Message.id == Delivery.message_id)
             .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
         ).all()
-        for delivery_id, sender_id, created_at, expires_at, may_have_arrived in rows:
-            lifetime = expires_at - created_at if expires_at else None
+        for delivery_id, sender_id, created_at, expires_at, priority, may_have_arrived in rows:
+            # Its first life counts from when it was queued, a later one would be ever longer.
+            life = min(expires_at - created_at, default_lifetime(priority)) if expires_at else None
             count += changed(
                 session,
                 update(Delivery)
@@ -143,7 +145,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                     # What the server may have taken counts against the limit all the same.
                     **({} if may_have_arrived else {"uncertains": 0, "finished_at": None}),
                     next_attempt_at=moment,
-                    expires_at=moment + lifetime if lifetime else None,
+                    expires_at=moment + life if life else None,
                 ),
             )
             ring_after_commit(session, sender_id)

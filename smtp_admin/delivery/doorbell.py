@@ -158,25 +158,24 @@ def doorbell(of: Installation | None = None) -> Doorbell:
 
 
 def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:
-    """Ring once the outermost transaction of *session* is over."""
-    bells = session.info.setdefault(_PENDING, {})
-    bells[sender_id] = bells.get(sender_id, False) or urgent
+    """Ring once the outermost transaction of *session* is over; needs an app context."""
+    _, senders = session.info.setdefault(_PENDING, (doorbell(), {}))
+    senders[sender_id] = senders.get(sender_id, False) or urgent
 
 
-def listen(session_factory: Any, here: Installation) -> None:
-    """Make the sessions of *session_factory* ring; called once per app."""
+def listen(sessions: Any) -> None:
+    """Make a session ring, or all sessions of a factory; once is enough, more do no harm.
 
-    def ended(session: Session, transaction: SessionTransaction) -> None:
-        # A savepoint is not yet a commit. After a rollback the bell is stale, which harms nobody.
-        if transaction.parent is not None or transaction.nested:
-            return
-        bells: dict[int, bool] = session.info.pop(_PENDING, {})
-        for sender_id, urgent in bells.items():
-            doorbell(here).ring(sender_id, urgent=urgent)
-
-    event.listen(session_factory, "after_transaction_end", ended)
+    The listener knows no app: SQLAlchemy keeps it for good, and apps that share a factory, one
+    after the other or at once, ring their own bells.
+    """
+    event.listen(sessions, "after_transaction_end", _ring)
 
 
-def listen_once(session: Session) -> None:
-    """Make one session of our own ring."""
-    listen(session, installation())
+def _ring(session: Session, transaction: SessionTransaction) -> None:
+    # A savepoint is not yet a commit. After a rollback the bell is stale, which harms nobody.
+    if transaction.parent is not None or transaction.nested or _PENDING not in session.info:
+        return
+    bell, senders = session.info.pop(_PENDING)
+    for sender_id, urgent in senders.items():
+        bell.ring(sender_id, urgent=urgent)

@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, host_engine, session, transaction
-from smtp_admin.delivery.doorbell import listen_once
+from smtp_admin.delivery.doorbell import listen
 from smtp_admin.mail.message import Message, attachment
 from smtp_admin.mail.service import send_message as queue_message
 
@@ -39,7 +39,7 @@ class Mailer:
             public_id = queue_message(theirs, message, partner_id=partner_id)
         else:
             with transaction(host_engine()) as own:
-                listen_once(own)
+                listen(own)
                 public_id = queue_message(own, message, partner_id=partner_id)
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # werkzeug's LocalProxy
         email_queued.send(app, message=message)

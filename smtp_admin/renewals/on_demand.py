@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, host_engine, is_contention, transaction
-from smtp_admin.delivery.doorbell import listen_once
+from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import (
     Conflict,
     MessageError,
@@ -207,7 +207,7 @@ def _send(standing: Standing) -> Reason | None:
     try:
         message = notices.compose(customer, services, standing.values, token)
         with _writing(engine) as session:
-            listen_once(session)
+            listen(session)
             sender = sender_for_mail(session, partner_id)
             mail = notices.outgoing(
                 message, sender, partner_id, services, now=standing.now, on_demand=True

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_contention, transaction
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.doorbell import listen_once
+from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply
@@ -204,7 +204,7 @@ def _enter(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str,
     """Enter them in one transaction; the customers that got nothing after all, and why."""
     outcome: dict[str, Reason] = {}
     with transaction(engine) as session:
-        listen_once(session)
+        listen(session)
         rows = []
         for position, one in enumerate(ready):
             try:

@@ -63,6 +63,28 @@ def test_a_dead_letter_goes_out_again_with_the_same_bytes(host: HostApp) -> None
         host.plugin.retry(public_id)
 
 
+def test_no_retry_lives_longer_than_mail_of_its_priority(host: HostApp) -> None:
+    """It was written days ago; counted from then, each retry would live longer than the last."""
+    host.save_sender(port=1)
+    public_id = queue(host)
+    session = host.db.session()
+    long_ago = now() - timedelta(days=20)
+    session.execute(
+        update(Delivery).values(
+            state="dead",
+            created_at=long_ago,
+            expires_at=now() - timedelta(days=1),
+            finished_at=now(),
+        )
+    )
+    session.commit()
+    host.plugin.retry(public_id)
+    session.commit()
+    (one,) = deliveries(host)
+    assert one.expires_at is not None
+    assert timedelta(hours=71) < one.expires_at - now() <= timedelta(hours=72)
+
+
 def pause(host: HostApp, partner_id: str = "acme") -> None:
     """As after a refused login."""
     session = host.db.session()
