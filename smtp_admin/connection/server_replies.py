@@ -4,14 +4,12 @@ Looked at after the known providers. A reply is matched as one line: code, enhan
 """
 
 from smtp_admin.connection.causes import Row
+from smtp_admin.smtp.classes import NO_RELAY
 
 _LOGIN = (
     r"^530\b|turn on SMTP Authentication|relay through this server without authentication|"
     r"authentication (is )?(required|needed)(?!; Delivery)|Unauthenticated senders not allowed|"
     r"(must|need to|please) (log ?in|authenticate)\b"
-)
-_RELAY = (
-    r"relay(ing)? (access )?(is )?(denied|not permitted)|unable to relay|not permitted to relay"
 )
 
 LOGIN_AND_ENCRYPTION = (
@@ -42,7 +40,7 @@ LOGIN_AND_ENCRYPTION = (
         "login_missing",
         "The server wants a login before it takes mail, and none is entered.",
         "Enter the login and password that your provider gave you for sending.",
-        says=rf"{_LOGIN}|{_RELAY}",
+        says=rf"{_LOGIN}|{NO_RELAY.pattern}",
         users=r"^$",
         sure=True,
     ),
@@ -218,7 +216,7 @@ RECIPIENT = (
         "The server does not send to other domains for this sender: it takes the login for none, "
         "or does not know {domain}.",
         "Check that {sender} belongs to the login, and use port 587 or 465 instead of 25.",
-        says=_RELAY,
+        says=NO_RELAY.pattern,
         sure=True,
     ),
     Row(

@@ -88,7 +88,7 @@ _SENDER_WORDS = re.compile(
 # Postfix keeps a refusal of MAIL back until RCPT, where it looks like the recipient's fault.
 _SENDER_AT_RCPT = re.compile(r"sender address rejected", re.IGNORECASE)
 # Nor is it the recipient's fault that the server passes nothing on for us: mostly it wants a login.
-_NO_RELAY = re.compile(
+NO_RELAY = re.compile(
     r"relay(?:ing)? (?:access )?(?:is )?(?:denied|disallowed|prohibited|not (?:permitted|allowed))"
     r"|(?:unable|not (?:permitted|allowed|authori[sz]ed)) to relay",
     re.IGNORECASE,
@@ -142,7 +142,7 @@ def of_recipient(reply: Reply) -> Outcome:
         return general
     if reply.permanent and _SENDER_AT_RCPT.search(reply.text):
         return of_mail(reply)
-    if reply.permanent and _NO_RELAY.search(reply.text):
+    if reply.permanent and NO_RELAY.search(reply.text):
         return Outcome(
             Verdict.PERMANENT,
             reason="The server does not pass mail on for this sender.",

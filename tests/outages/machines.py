@@ -14,10 +14,13 @@ from tests.servers import Unavailable, find_program
 
 __all__ = ["HUB", "NETWORK", "Machine", "two_machines"]
 
-#: Where the servers listen; an address that belongs to no cable, so that none takes it down.
-HUB = "10.213.78.1"
+# Another for each run: one that was killed leaves its cables behind, and the way to an address that
+# two cables claim leads nowhere.
+_PREFIX = f"10.{128 + secrets.randbelow(128)}.{secrets.randbelow(256)}"
 #: All addresses of the machines, and the hub's.
-NETWORK = "10.213.76.0/22"
+NETWORK = f"{_PREFIX}.0/24"
+#: Where the servers listen; an address that belongs to no cable, so that none takes it down.
+HUB = f"{_PREFIX}.1"
 _NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
 
 Result = TypeVar("Result")
@@ -33,8 +36,8 @@ class Machine:
     def __init__(self, name: str, number: int) -> None:
         self._name = name
         self._cable = f"{name}h"  # the hub's end; a name has at most fifteen letters
-        self._gateway = f"10.213.77.{4 * number + 1}"
-        self.address = f"10.213.77.{4 * number + 2}"
+        self._gateway = f"{_PREFIX}.{4 * number + 1}"
+        self.address = f"{_PREFIX}.{4 * number + 2}"
         self._thread = ThreadPoolExecutor(1, initializer=self._enter)
 
     def run(self, act: Callable[[], Result]) -> Result:
