@@ -5,14 +5,16 @@ autogenerate never sees our tables, and two apps in one process share the same c
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BigInteger,
     ColumnElement,
     Connection,
@@ -26,6 +28,7 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    func,
     select,
     type_coerce,
 )
@@ -39,6 +42,10 @@ from smtp_admin.installation import installation
 
 #: None of our transactions waits for anything but the database itself.
 _IDLE_SECONDS = 15
+_SQLITE_WAITS_SECONDS = 30
+#: SQLite looks for its lock ever less often, at last every 100 ms: among several who write all the
+#: time, one could be unlucky for seconds. Of so short a wait it looks every one or two.
+_LOOK_MILLISECONDS = 5
 #: The partner id of the system's own sender and mail.
 SYSTEM = ""
 
@@ -140,7 +147,7 @@ def worker_engine(
         "max_overflow": max_overflow,
     }
     if engine.dialect.name == "sqlite":
-        own_args |= {"timeout": 30, "check_same_thread": False}
+        own_args |= {"timeout": _SQLITE_WAITS_SECONDS, "check_same_thread": False}
     else:
         options["pool_recycle"] = 1800
         if engine.dialect.name in {"mysql", "mariadb"}:
@@ -177,19 +184,37 @@ def _limit_idle_transactions(statement: str, connection: Any, _record: Any) -> N
 
 
 def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.info.get(_READS):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: sqlite3.Connection = connection.connection.driver_connection
+    ends = time.monotonic() + _SQLITE_WAITS_SECONDS
+    driver.execute(f"PRAGMA busy_timeout = {_LOOK_MILLISECONDS}")
+    try:
+        while time.monotonic() < ends:
+            with suppress(sqlite3.OperationalError):
+                driver.execute("BEGIN IMMEDIATE")
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {_SQLITE_WAITS_SECONDS * 1000}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # it fails as every statement does
 
 
 def is_one_of(column: Any, parameter: str, dialect: str) -> ColumnElement[bool]:
     """Whether *column* is among the ids of the list that is bound to *parameter*.
 
-    One array on PostgreSQL: a statement with a hundred parameters would be taken apart and
-    planned anew each time.
+    One value, an array or JSON, where the database can take it apart: a statement with a hundred
+    parameters would be put together, and on PostgreSQL planned, anew each time.
     """
     if dialect == "postgresql":
         listed: ColumnElement[bool] = column == any_(bindparam(parameter, type_=ARRAY(BigInteger)))
         return listed
-    among: ColumnElement[bool] = column.in_(bindparam(parameter, expanding=True))
+    among: ColumnElement[bool]
+    if dialect == "sqlite":
+        ids = func.json_each(bindparam(parameter, type_=JSON)).table_valued("value")
+        among = column.in_(select(ids.c.value))
+    else:
+        among = column.in_(bindparam(parameter, expanding=True))
     return among
 
 
@@ -239,3 +264,21 @@ def transaction(database: Engine | Connection) -> Iterator[Session]:
     """A short transaction of our own, committed at the end, rolled back on any error."""
     with Session(database, expire_on_commit=False) as own, own.begin():
         yield own
+
+
+@contextmanager
+def reading(database: Engine | Connection) -> Iterator[Session]:
+    """A short transaction that only reads: on SQLite it takes no lock from those who write."""
+    # A connection of our own outside of any transaction may be passed on, an engine may not.
+    opened = nullcontext(database) if isinstance(database, Connection) else database.connect()
+    with opened as connection:
+        connection.info[_READS] = True
+        try:
+            with Session(connection, expire_on_commit=False) as own, own.begin():
+                yield own
+        finally:
+            connection.info.pop(_READS, None)
+
+
+#: Marks a connection whose next transaction only reads.
+_READS = "smtp_admin_reads"

@@ -6,16 +6,14 @@ from typing import Any, NoReturn
 import click
 from rich.markup import escape
 
-from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.main import commands, saved_sender, show_json
 from smtp_admin.cli.terminal import console, show_outcome, show_step
 from smtp_admin.connection.from_worker import from_both_places
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.views import as_dict, both_as_json
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
-from smtp_admin.settings.sender import load_sender
 
 #: Whoever may run commands on the machine is recorded as this.
 OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
@@ -38,14 +36,7 @@ _BOTH_WORK = 200
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def test_connection_command(partner_id: str, from_worker: bool, as_json: bool) -> None:
     """Test the saved settings."""
-    known_partner(partner_id)
-    sender = load_sender(session(), partner_id)
-    if not sender.configured:
-        raise InvalidInput(
-            "No settings are saved for this sender.",
-            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
-        )
-    values = sender.values
+    values = saved_sender(partner_id).values
     given: dict[str, Any] = {
         "host": values.host,
         "port": values.port,

@@ -5,12 +5,11 @@ import sys
 import click
 from rich.markup import escape
 
-from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.main import commands, saved_sender, show_json
 from smtp_admin.cli.terminal import console
 from smtp_admin.connection.lookup import check_dns, find_settings
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import SYSTEM
 from smtp_admin.errors import InvalidInput
-from smtp_admin.settings.sender import load_sender
 
 _MARKS = {
     "ok": "[green]✓[/]",
@@ -59,14 +58,7 @@ def discover(address: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def deliverability(partner_id: str, as_json: bool) -> None:
     """Check DNS."""
-    known_partner(partner_id)
-    sender = load_sender(session(), partner_id)
-    if not sender.configured:
-        raise InvalidInput(
-            "No settings are saved for this sender.",
-            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
-        )
-    found = check_dns(sender)
+    found = check_dns(saved_sender(partner_id))
     fine = found.status in {"ok", "unknown"}
     if as_json:
         show_json({"ok": fine, **found.as_json()})

@@ -9,9 +9,10 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import schema
-from smtp_admin.database import host_engine
+from smtp_admin.database import host_engine, session
 from smtp_admin.errors import InvalidInput, NotFound, SetupError, SMTPAdminError, Unavailable
 from smtp_admin.installation import installation
+from smtp_admin.settings.sender import ResolvedSender, load_sender
 from smtp_admin.web import envelope
 
 
@@ -99,6 +100,23 @@ def known_partner(partner_id: str | None) -> None:
     """
     if partner_id and installation().host.partner(partner_id) is None:
         raise NotFound(f"There is no partner {partner_id[:100]!r}.")
+
+
+def saved_sender(partner_id: str) -> ResolvedSender:
+    """What is saved for this partner, or for the system.
+
+    Raises:
+        NotFound: there is no such partner.
+        InvalidInput: nothing is saved for it.
+    """
+    known_partner(partner_id)
+    sender = load_sender(session(), partner_id)
+    if not sender.configured:
+        raise InvalidInput(
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
+        )
+    return sender
 
 
 def show_json(value: Any) -> None:

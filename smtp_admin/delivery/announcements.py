@@ -1,6 +1,7 @@
 """Tell the log and the host what became of mail, after it was committed."""
 
 import logging
+from dataclasses import dataclass
 
 from flask import Flask
 
@@ -10,6 +11,22 @@ from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.smtp.classes import Outcome
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A mail to one recipient that will not be tried again by itself.
+
+    Attributes:
+        code: what went wrong, as everywhere.
+        reason: a sentence.
+    """
+
+    public_id: str
+    recipient: str
+    partner_id: str
+    code: str
+    reason: str
 
 
 def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
@@ -24,17 +41,29 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
                 partner_id=one.partner_id,
             )
             continue
-        log.info("mail %s: %s, %s", one.public_id, decision.state, outcome.code)
         if decision.state == "dead":
-            signals.delivery_dead.send(
+            announce_dead(
                 app,
-                message_id=one.public_id,
-                recipient=one.recipient,
-                partner_id=one.partner_id,
-                reason=outcome.reason,
+                DeadLetter(
+                    one.public_id, one.recipient, one.partner_id, outcome.code, outcome.reason
+                ),
             )
+            continue
+        log.info("mail %s: %s, %s", one.public_id, decision.state, outcome.code)
     if recorded.paused:
         announce_pause(app, sender, recorded.entries[-1][0].outcome)
+
+
+def announce_dead(app: Flask, letter: DeadLetter) -> None:
+    """A mail ended as a dead letter."""
+    log.info("mail %s: dead, %s", letter.public_id, letter.code)
+    signals.delivery_dead.send(
+        app,
+        message_id=letter.public_id,
+        recipient=letter.recipient,
+        partner_id=letter.partner_id,
+        reason=letter.reason,
+    )
 
 
 def announce_pause(app: Flask, sender: ResolvedSender, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ The claim itself registers the attempt: whatever happens afterwards, a delivery 
 been sent is never again simply ``queued``.
 """
 
+import json
 import math
 import time
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import sql_now
-from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, is_one_of, transaction
+from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, is_one_of, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
@@ -118,22 +119,27 @@ _CLAIMED = (
 )
 
 
-@lru_cache
-def _messages(dialect: str) -> Any:
+def _about_claimed(dialect: str, *columns: Any) -> Any:
     return (
-        select(*_CLAIMED)
-        .join(Message, Message.id == Delivery.message_id)
+        select(*columns)
+        .join_from(Delivery, Message, Message.id == Delivery.message_id)
         .where(is_one_of(Delivery.id, "ids", dialect))
     )
+
+
+@lru_cache
+def _messages(dialect: str) -> Any:
+    return _about_claimed(dialect, *_CLAIMED)
 
 
 @lru_cache
 def _sizes(dialect: str) -> Any:
-    return (
-        select(Delivery.id, Message.size)
-        .join(Message, Message.id == Delivery.message_id)
-        .where(is_one_of(Delivery.id, "ids", dialect))
-    )
+    return _about_claimed(dialect, Delivery.id, Message.size)
+
+
+@lru_cache
+def _total_size(dialect: str) -> Any:
+    return _about_claimed(dialect, func.sum(Message.size))
 
 
 def _take(*conditions: Any) -> Any:
@@ -148,23 +154,42 @@ def _take(*conditions: Any) -> Any:
 _TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
 
 
-def _takes(due: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """How the first that are due are taken.
+
+    PostgreSQL takes them with one statement. MariaDB cannot update through a limited subquery: the
+    rows are locked first. SQLite has its one lock by then, and answers with one value: for each row
+    of a result the driver lets go of the interpreter, and the lock is held until it has it again.
+    """
+
+    at_once: Any
+    locked: Any
+    listed: Any
+
+
+def _statements(due: Any) -> _Statements:
     # Materialized, because a subquery with a lock may be run again for every row, and then takes
     # more than its limit. As an array, because a planner without fresh statistics would compare
     # every waiting row with every locked one.
     locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
     ids: Any = func.array(select(locked.c.id).scalar_subquery())
-    return {
-        "sqlite": _take(IS_QUEUED, Delivery.id.in_(due.scalar_subquery())).returning(*_TAKEN),
-        "postgresql": _take(Delivery.id == any_(ids)).returning(*_TAKEN),
-    }
+    first = due.add_columns(Delivery.priority, Delivery.next_attempt_at).subquery()
+    row = func.json_array(first.c.priority, first.c.next_attempt_at, first.c.id)
+    return _Statements(
+        at_once=_take(Delivery.id == any_(ids)).returning(*_TAKEN),
+        locked=due.with_for_update(skip_locked=True),
+        listed=select(func.json_group_array(row)),
+    )
 
 
-_DUE_OF_PARTNER = _DUE.where(Delivery.partner_id == bindparam("only_partner"))
-_TAKE, _TAKE_OF_PARTNER = _takes(_DUE), _takes(_DUE_OF_PARTNER)
-# MariaDB cannot update through a limited subquery: the rows are locked first, then taken.
-_LOCK_DUE = _DUE.with_for_update(skip_locked=True)
-_LOCK_DUE_OF_PARTNER = _DUE_OF_PARTNER.with_for_update(skip_locked=True)
+@lru_cache
+def _take_these(dialect: str) -> Any:
+    return _take(IS_QUEUED, is_one_of(Delivery.id, "ids", dialect))
+
+
+_OF_ALL = _statements(_DUE)
+_OF_PARTNER = _statements(_DUE.where(Delivery.partner_id == bindparam("only_partner")))
 #: A batch holds so many bytes of mail; a single larger one is held all the same.
 _MOST_BYTES = 4 * 1024 * 1024
 _RETURN_THESE = (
@@ -184,7 +209,6 @@ _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
 _turn: dict[int, str] = {}
-_TAKE_THESE = _take(IS_QUEUED, Delivery.id.in_(bindparam("ids", expanding=True)))
 
 
 def claim(
@@ -232,7 +256,13 @@ def _claim_once(
         ids = _no_larger(session, claimed)
         # Partners who take turns may be more than had one.
         more = len(claimed) >= size or len(ids) < len(claimed) or sender.partner_id == SYSTEM
-        return Batch(sender, _load(session, ids), moment, more, began)
+        locks_all = session.connection().dialect.name == "sqlite"
+        deliveries = [] if locks_all else _load(session, ids)
+    if locks_all:
+        # They are ours by now, and meanwhile others may write.
+        with reading(database) as session:
+            deliveries = _load(session, ids)
+    return Batch(sender, deliveries, moment, more, began)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:
@@ -329,25 +359,30 @@ def _claim(
         "to_priority": last,
         "most": size,
     }
-    take, lock = _TAKE, _LOCK_DUE
+    statements = _OF_ALL
     if partner_id is not None:
         due["only_partner"] = partner_id
-        take, lock = _TAKE_OF_PARTNER, _LOCK_DUE_OF_PARTNER
-    statement = take.get(session.connection().dialect.name)
-    if statement is None:
-        ids = list(session.scalars(lock, due))
-        if not ids:
-            return []
-        session.execute(_TAKE_THESE, {"ids": ids, "new_lease": lane.lease})
-        return ids
-    rows = session.execute(statement, due | {"new_lease": lane.lease}).all()
-    return [row[0] for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
+        statements = _OF_PARTNER
+    dialect = session.connection().dialect.name
+    ids: list[int]
+    if dialect == "postgresql":
+        rows = session.execute(statements.at_once, due | {"new_lease": lane.lease}).all()
+        return [row[0] for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
+    if dialect == "sqlite":
+        ids = [row[-1] for row in sorted(json.loads(session.scalar(statements.listed, due)))]
+    else:
+        ids = list(session.scalars(statements.locked, due))
+    if ids:
+        session.execute(_take_these(dialect), {"ids": ids, "new_lease": lane.lease})
+    return ids
 
 
 def _no_larger(session: Session, claimed: list[int]) -> list[int]:
     """The first of *claimed* whose mails may be held in memory together; the others go back."""
-    statement = _sizes(session.connection().dialect.name)
-    sizes = {row[0]: row[1] for row in session.execute(statement, {"ids": claimed})}
+    dialect = session.connection().dialect.name
+    if session.scalar(_total_size(dialect), {"ids": claimed}) <= _MOST_BYTES:
+        return claimed
+    sizes = {row[0]: row[1] for row in session.execute(_sizes(dialect), {"ids": claimed})}
     total, count = 0, 0
     for one in claimed:
         total += sizes[one]

@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import Engine, exists, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, abandoned
 from smtp_admin.delivery.models import Delivery, Lane
@@ -35,7 +35,7 @@ class SteadyClock:
 
     def is_steady(self, engine: Engine) -> bool:
         """Look, and compare with the look before."""
-        with transaction(engine) as session:
+        with reading(engine) as session:
             moment = database_now(session)
         here = time.monotonic()
         if self._seen is not None:
@@ -54,7 +54,7 @@ _SETTLE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 
 def rescue(engine: Engine, redis: Redis) -> int:
     """Settle the deliveries of every lane whose lease ran out; how many there were."""
-    with transaction(engine) as session:
+    with reading(engine) as session:
         dead: list[tuple[int | None, int, str]] = [
             (lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session)
         ]

@@ -5,8 +5,10 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import lru_cache
+from typing import TypedDict
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
@@ -49,22 +51,35 @@ def stamped(
     missing = [one for one in deliveries if one.from_email is None]
     if not missing:
         return deliveries
-    from_email = sender.values.from_email
-    done: dict[int, bytes] = {}
+    done: dict[int, _Stamped] = {}
     with transaction(database) as session:
-        for one in missing:
-            own_reply_to = b"\r\nreply-to:" in one.content.partition(b"\r\n\r\n")[0].lower()
-            content = from_lines(sender, app_name, reply_to=not own_reply_to) + one.content
-            changed(
-                session,
-                update(Message)
-                .where(Message.id == one.message_pk, Message.from_email.is_(None))
-                .values(content=content, from_email=from_email),
-            )
-            done[one.message_pk] = content
-    return [
-        replace(one, content=done[one.message_pk], from_email=from_email)
-        if one.message_pk in done
-        else one
-        for one in deliveries
-    ]
+        for message_pk in sorted({one.message_pk for one in missing}):
+            content = next(one.content for one in missing if one.message_pk == message_pk)
+            done[message_pk] = _stamp(session, message_pk, content, sender, app_name)
+    return [replace(one, **done.get(one.message_pk, {})) for one in deliveries]
+
+
+class _Stamped(TypedDict, total=False):
+    content: bytes
+    from_email: str | None
+
+
+def _stamp(
+    session: Session, message_pk: int, content: bytes, sender: ResolvedSender, app_name: str
+) -> _Stamped:
+    own_reply_to = b"\r\nreply-to:" in content.partition(b"\r\n\r\n")[0].lower()
+    stamped_now = _Stamped(
+        content=from_lines(sender, app_name, reply_to=not own_reply_to) + content,
+        from_email=sender.values.from_email,
+    )
+    mine = (Message.id == message_pk, Message.from_email.is_(None))
+    if changed(session, update(Message).where(*mine).values(**stamped_now)):
+        return stamped_now
+    # Another lane was first, perhaps with other settings: one mail has the same bytes everywhere.
+    # With a lock, for MariaDB shows its newest state only to who asks for one.
+    theirs = session.execute(
+        select(Message.content, Message.from_email)
+        .where(Message.id == message_pk)
+        .with_for_update(read=True)
+    ).one()
+    return _Stamped(content=theirs.content, from_email=theirs.from_email)

@@ -7,7 +7,7 @@ from flask import current_app
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import database_now, reading, transaction
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.renewals import supply
 from smtp_admin.renewals.ledger import known, revive, services_of
@@ -49,7 +49,7 @@ def _of_ledger(session: Session, notice: RenewalNotice) -> str | None:
 
 
 def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime) -> str | None:
-    with transaction(database) as session:
+    with reading(database) as session:
         values = load(session, notice.partner_id).values
     if not values.enabled:
         return SENTENCES[Reason.DISABLED]

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, is_contention, transaction
+from smtp_admin.database import database_now, is_contention, reading, transaction
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
@@ -58,7 +58,7 @@ class Run:
 
     def go(self) -> Report:
         """Do it; what the host or a template does wrong is in the report, not raised."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             until = database_now(session) + self.values.window
         # A context of its own: what the host's session went through must not reach the next run.
         with current_app.app_context():
@@ -92,7 +92,7 @@ class Run:
 
     def _work(self, batch: Sequence[Customer]) -> bool:
         """Decide a batch and enter what is due; whether to go on with the next."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             now = database_now(session)
             places = ledger.known(session, self.partner_id, [one.id for one in batch])
             sender = sender_for_mail(session, self.partner_id)

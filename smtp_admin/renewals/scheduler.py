@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, changed, database_now, transaction
+from smtp_admin.database import SYSTEM, changed, database_now, reading, transaction
 from smtp_admin.installation import Installation
 from smtp_admin.renewals import ledger
 from smtp_admin.renewals.models import RenewalRun
@@ -111,7 +111,7 @@ def _settle(engine: Engine) -> datetime:
 
 
 def _switched_on(engine: Engine, only: str | None = None) -> Iterator[tuple[str, RenewalValues]]:
-    with transaction(engine) as session:
+    with reading(engine) as session:
         saved = load_all(session)
     if not any(values.enabled for values in saved.values()):
         return

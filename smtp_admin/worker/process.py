@@ -98,7 +98,11 @@ class WorkerProcess:
             [
                 Duty("rescue", SWEEP_SECONDS, self._rescue),
                 Duty("expiry", SWEEP_SECONDS, lambda: expire(self._engine)),
-                Duty("unknown outcomes", SWEEP_SECONDS, lambda: settle_unknown(self._engine)),
+                Duty(
+                    "unknown outcomes",
+                    SWEEP_SECONDS,
+                    lambda: settle_unknown(self._app, self._engine),
+                ),
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
                 Duty("strays", SWEEP_SECONDS, lambda: adopt_strays(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),

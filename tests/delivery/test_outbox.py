@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,11 +10,15 @@ import pytest
 from sqlalchemy import event, func, select, text
 
 from smtp_admin.clock import now, shifted
+from smtp_admin.delivery.adoption import adopt_strays
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.lanes import acquire
 from smtp_admin.delivery.models import Message as Row
+from smtp_admin.delivery.stamp import stamped
 from smtp_admin.errors import MessageError, QueueFull
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
-from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
+from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of, sender_row
 from tests.servers.scripted import ScriptedServer
 
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
@@ -227,6 +232,26 @@ def test_mail_without_a_sender_waits_for_one(each: HostApp, server: ScriptedServ
     sent = [received.data for received in server.messages]
     assert sorted(sent) == sorted([row.content] + [row_of(each, both).content] * 2)
     assert all(data.count(b"From:") == 1 for data in sent)
+
+
+def test_two_lanes_that_add_the_from_header_send_the_same_bytes(
+    each: HostApp, bench_of: Callable[..., Workbench]
+) -> None:
+    """Each has claimed one of two recipients, and the settings were saved in between."""
+    queue(each, "a@example.org", "b@example.org")
+    each.save_sender(from_name="Acme Ltd")
+    bench = bench_of(each)
+    adopt_strays(bench.engine)
+    lanes = [acquire(bench.engine, sender_row(each).id, name) for name in ("one", "two")]
+    first, second = (claim(bench.engine, lane, 1) for lane in lanes if lane is not None)
+    assert first is not None
+    assert second is not None
+    renamed = replace(second.sender, values=replace(second.sender.values, from_name="Acme Inc"))
+    (one,) = stamped(bench.engine, first.deliveries, first.sender, "Shop")
+    (two,) = stamped(bench.engine, second.deliveries, renamed, "Shop")
+    assert one.content.startswith(b"From: Acme Ltd <")
+    assert (one.content, one.from_email) == (two.content, two.from_email)
+    assert row_of(each, one.public_id).content == one.content
 
 
 def test_mail_that_was_queued_while_the_sender_was_saved_goes_out(

@@ -16,7 +16,7 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "claim": lambda bench, lane: claim(bench.engine, lane, 10),
     "due senders": lambda bench, _: sweep.due_senders(bench.engine),
     "expiry": lambda bench, _: sweep.expire(bench.engine),
-    "unknown outcomes": lambda bench, _: sweep.settle_unknown(bench.engine),
+    "unknown outcomes": lambda bench, _: sweep.settle_unknown(bench.host.app, bench.engine),
     "backlog": lambda bench, _: outbox.backlog(bench.host.db.session(), "acme"),
     "summary": lambda bench, _: queries.summary(bench.host.db.session(), "acme"),
 }

@@ -4,9 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
-from smtp_admin.delivery.models import Message
+from smtp_admin import signals
+from smtp_admin.clock import shifted
+from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.lanes import acquire
+from smtp_admin.delivery.models import Counter, Message
+from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.sweep import settle_unknown
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, attempts, deliveries, queue, row_of, sender_row
 from tests.servers.scripted import Close, Raw, Reset, ScriptedServer, Stage, Stall, Step
@@ -58,6 +64,35 @@ def test_what_stays_unknown_twice_is_left_to_a_person(
     assert (one.state, one.uncertains) == ("dead", 2)
     bodies = [body.data for session in server.sessions for body in session.bodies]
     assert bodies == [row_of(each, public_id).content] * 2
+
+
+def test_a_dead_letter_that_no_worker_lived_to_see_is_announced_and_counted(
+    each: HostApp, server: ScriptedServer, bench_of: Callable[..., Workbench]
+) -> None:
+    each.save_sender(port=server.port)
+    public_ids = {queue(each, f"{name}@example.org") for name in "ab"}
+    bench = bench_of(each)
+    for round_ in range(2):
+        with shifted(LATER * round_):
+            settle_unknown(each.app, bench.engine)
+            lane = acquire(bench.engine, sender_row(each).id, "doomed")
+            assert lane is not None
+            assert claim(bench.engine, lane, 10) is not None
+            bench.lose_lease()
+            assert rescue(bench.engine, bench.redis) == 2
+    heard: list[dict[str, object]] = []
+
+    def hear(_app: object, **arguments: object) -> None:
+        heard.append(arguments)
+
+    with signals.delivery_dead.connected_to(hear):
+        bench.tick(LATER * 2)
+        bench.tick(LATER * 3)
+    assert {one.state for one in deliveries(each)} == {"dead"}
+    assert {one["message_id"] for one in heard} == public_ids
+    assert len(heard) == 2
+    assert {one["reason"] for one in heard} == {deliveries(each)[0].last_error}
+    assert each.db.session.scalars(select(func.sum(Counter.dead))).one() == 2
 
 
 def test_what_is_to_be_held_is_not_sent_again(

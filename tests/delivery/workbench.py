@@ -75,7 +75,7 @@ class Workbench:
         with shifted(later):
             rescue(self.engine, self.redis)
             expire(self.engine)
-            settle_unknown(self.engine)
+            settle_unknown(self.host.app, self.engine)
             for sender_id in due_senders(self.engine):
                 work_lane(self.bench(), sender_id)
         self.host.db.session.rollback()

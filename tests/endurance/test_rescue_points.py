@@ -34,7 +34,7 @@ RESCUERS = {
     "journal forgotten": Fate(f"{JOURNAL}:forget", "after"),
 }
 SETTLERS = {
-    "settled, not committed": Fate(f"{SWEEP}:changed", "after", call=2),
+    "settled, not committed": Fate(f"{SWEEP}:changed", "after", call=1),
     "settled": Fate("smtp_admin.worker.process:settle_unknown", "after"),
 }
 

@@ -156,7 +156,7 @@ class Storm:
 
     def _clock(self, dice: random.Random) -> None:
         expire(self._bench.engine)
-        settle_unknown(self._bench.engine)
+        settle_unknown(self._bench.host.app, self._bench.engine)
         with transaction(self._bench.engine) as session:
             session.execute(
                 update(Delivery)
