@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -71,8 +72,10 @@ class Scheduler:
         if after is not None:
             time.sleep(max(0.0, self._began + after - time.monotonic()))
             assert self._process.pid is not None
-            if self._process.exitcode is None:
-                os.kill(self._process.pid, signal.SIGKILL)
+            # It may end by itself in this very moment.
+            with suppress(ProcessLookupError):
+                if self._process.exitcode is None:
+                    os.kill(self._process.pid, signal.SIGKILL)
         self._process.join(60)
         code = self._process.exitcode
         self._process.close()
