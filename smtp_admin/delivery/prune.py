@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, delete, exists, or_, select
 
 from smtp_admin.config import Config
-from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.settings.models import Audit
 
@@ -30,7 +30,9 @@ def prune(engine: Engine, config: Config) -> int:
 
 
 def _prune_step(engine: Engine, keep: timedelta) -> int:
-    with transaction(engine) as session:
+    # The whole table may have to be looked through, and on SQLite others must write meanwhile. What
+    # is over stays so.
+    with reading(engine) as session:
         moment = database_now(session)
         needed = exists().where(
             Delivery.message_id == Message.id,
@@ -45,8 +47,9 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
                 select(Message.id).where(Message.created_at < moment - keep, ~needed).limit(_STEP)
             )
         )
-        if not old:
-            return 0
+    if not old:
+        return 0
+    with transaction(engine) as session:
         gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
         changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
         changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))

@@ -1,9 +1,10 @@
 """What is over is forgotten after a while, and nothing else."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.models import Attempt, Delivery, Message
@@ -129,3 +130,29 @@ def test_what_was_sent_just_now_stays_however_long_it_waited(
     assert [one.state for one in deliveries(each)] == ["sent"]
     assert prune(bench.engine, each.installation.config) == 0
     assert len(deliveries(each)) == 1
+
+
+def test_others_may_write_while_it_looks(host: HostApp, bench_of: MakeBench) -> None:
+    """On SQLite, where it reads through the texts of all mail."""
+    put_into(host, "sent", "queued")
+    age(host, 31)
+    host.db.session.rollback()
+    engine = bench_of(host).engine
+    other = sqlite3.connect(str(engine.url.database), timeout=0.1)
+    looks = 0
+
+    def write(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal looks
+        if statement.startswith("SELECT smtp_admin_message"):
+            looks += 1
+            other.execute("UPDATE smtp_admin_sender SET refusals = 0")
+            other.commit()
+
+    event.listen(engine, "before_cursor_execute", write)
+    try:
+        assert prune(engine, host.installation.config) == 1
+    finally:
+        event.remove(engine, "before_cursor_execute", write)
+        other.close()
+    assert looks == 2
+    assert [one.state for one in deliveries(host)] == ["queued"]
