@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from sqlalchemy import Engine, delete, exists, or_, select
+from sqlalchemy.orm import aliased
 
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
@@ -42,11 +43,14 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
                 Delivery.finished_at >= moment - keep,
             ),
         )
-        old = list(
-            session.scalars(
-                select(Message.id).where(Message.created_at < moment - keep, ~needed).limit(_STEP)
-            )
-        )
+        # Callers know a copy by the first one's id.
+        copy = aliased(Message)
+        copied = exists().where(copy.copy_of == Message.id)
+        old = session.scalars(
+            select(Message.id)
+            .where(Message.created_at < moment - keep, ~needed, ~copied)
+            .limit(_STEP)
+        ).all()
     if not old:
         return 0
     with transaction(engine) as session:
