@@ -374,6 +374,35 @@ def test_what_a_person_has_begun_to_change_holds_up_no_other_mail(
     }
 
 
+def test_a_host_that_cancels_the_rest_of_a_mail_holds_up_no_result(
+    opened: NewHost, shared_database: str, bench_of: MakeBench
+) -> None:
+    """It commits when it likes; what is under way is none of its business."""
+    host = opened(uri=shared_database)
+    host.save_sender()
+    public_id = queue(host, "a@example.org", "b@example.org")
+    bench = bench_of(host)
+    lane = lanes.acquire(bench.engine, sender_row(host).id, "bench")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 1)
+    assert batch is not None
+    host.db.session.rollback()
+    assert host.plugin.cancel(public_id) == 1
+    results = [Result(batch.deliveries[0], Outcome(Verdict.ACCEPTED))]
+    config = host.installation.config
+    with ThreadPoolExecutor(1) as threads:
+        recording = threads.submit(
+            record, bench.engine, lane, results, config=config, revision=1, worker="bench"
+        )
+        try:
+            recording.result(timeout=3)
+        except TimeoutError:
+            pytest.fail("The result waits for the host's transaction.")
+        finally:
+            host.db.session.commit()
+    assert [one.state for one in deliveries(host)] == ["sent", "cancelled"]
+
+
 def test_a_receiver_that_fails_holds_up_no_mail(
     each: HostApp, server: ScriptedServer, bench_of: MakeBench
 ) -> None:
