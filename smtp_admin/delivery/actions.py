@@ -87,10 +87,14 @@ def cancel(session: Session, public_id: str) -> int:
         Conflict: nothing of it is queued any more.
     """
     ids = _deliveries(session, public_id)
+    # Looked for first: MariaDB keeps the lock of every row that an UPDATE asks about, and results
+    # of what is under way would wait for the caller's commit.
+    queued = Delivery.state == "queued"
+    waiting = session.scalars(select(Delivery.id).where(Delivery.id.in_(ids), queued)).all()
     count = changed(
         session,
         update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.state == "queued")
+        .where(Delivery.id.in_(waiting), queued)
         .values(
             state=states.check("queued", "cancelled"),
             finished_at=database_now(session),

@@ -2,7 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
+from blinker import NamedSignal
 from flask import Flask
 
 from smtp_admin import signals
@@ -34,8 +36,9 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
     for result, decision in recorded.entries:
         one, outcome = result.delivery, result.outcome
         if decision.state == "sent":
-            signals.delivery_sent.send(
+            _tell(
                 app,
+                signals.delivery_sent,
                 message_id=one.public_id,
                 recipient=one.recipient,
                 partner_id=one.partner_id,
@@ -57,8 +60,9 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
 def announce_dead(app: Flask, letter: DeadLetter) -> None:
     """A mail ended as a dead letter."""
     log.info("mail %s: dead, %s", letter.public_id, letter.code)
-    signals.delivery_dead.send(
+    _tell(
         app,
+        signals.delivery_dead,
         message_id=letter.public_id,
         recipient=letter.recipient,
         partner_id=letter.partner_id,
@@ -75,10 +79,23 @@ def announce_pause(app: Flask, sender: ResolvedSender, outcome: Outcome) -> None
         outcome.reply or "",
         outcome.code,
     )
-    signals.sender_paused.send(
+    _tell(
         app,
+        signals.sender_paused,
         sender_id=sender.sender_id,
         partner_id=sender.partner_id,
         code=outcome.code,
         reason=outcome.reason,
     )
+
+
+def _tell(app: Flask, signal: NamedSignal, **about: Any) -> None:
+    """Send *signal*; no mail waits for the mistakes of whoever hears it."""
+    if not signal.receivers:
+        return
+    try:
+        # A context of its own: a transaction that is left open in it ends with it.
+        with app.app_context():
+            signal.send(app, **about)
+    except Exception:
+        log.exception("a receiver of the signal %s failed", signal.name)

@@ -86,15 +86,15 @@ _SENDER = (
     .with_for_update(of=(Sender, Lane), key_share=True)
 )
 _ORDER = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
+_WAITS = (
+    Delivery.sender_id == bindparam("lane_sender"),
+    IS_QUEUED,
+    Delivery.next_attempt_at <= bindparam("moment"),
+    or_(Delivery.expires_at.is_(None), Delivery.expires_at > bindparam("moment")),
+)
 _DUE = (
     select(Delivery.id)
-    .where(
-        Delivery.sender_id == bindparam("lane_sender"),
-        IS_QUEUED,
-        Delivery.next_attempt_at <= bindparam("moment"),
-        or_(Delivery.expires_at.is_(None), Delivery.expires_at > bindparam("moment")),
-        Delivery.priority.between(bindparam("from_priority"), bindparam("to_priority")),
-    )
+    .where(*_WAITS, Delivery.priority.between(bindparam("from_priority"), bindparam("to_priority")))
     .order_by(*_ORDER)
     .limit(bindparam("most"))
 )
@@ -198,12 +198,7 @@ _RETURN_THESE = (
     .values(state=states.check("sending", "queued"), lease=None)
     .execution_options(synchronize_session=False)
 )
-_FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(
-    Delivery.sender_id == bindparam("lane_sender"),
-    IS_QUEUED,
-    Delivery.next_attempt_at <= bindparam("moment"),
-    Delivery.priority > URGENT,
-)
+_FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(*_WAITS, Delivery.priority > URGENT)
 _NEXT_PARTNER = _FIRST_PARTNER.where(Delivery.partner_id > bindparam("after"))
 _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.

@@ -330,8 +330,11 @@ class _LaneWork:
         self._clerk.give_back([one.id for one in batch.deliveries])
         with transaction(self._bench.engine) as session:
             until = database_now(session) + UNTIL_CHANGED
-            pause_sender(session, self._lane.sender_id, until, outcome)
-        announce_pause(self._bench.app, batch.sender, outcome)
+            paused = pause_sender(
+                session, self._lane.sender_id, batch.sender.revision, until, outcome
+            )
+        if paused:
+            announce_pause(self._bench.app, batch.sender, outcome)
 
 
 def _sender_refused_again(outcome: Outcome) -> Outcome:

@@ -6,14 +6,17 @@ stays on the delivery, for people to see.
 """
 
 import logging
+import random
 import re
+import time
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
-from smtp_admin.database import SYSTEM, changed, database_now, transaction
+from smtp_admin.database import SYSTEM, changed, database_now, reading, transaction
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.models import IS_QUEUED, Delivery, Message
 from smtp_admin.delivery.outbox import new_public_id
@@ -24,6 +27,9 @@ from smtp_admin.settings.sender import ResolvedSender, load_sender, resolve
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
+#: Mails in one transaction, and how long it may go on: on SQLite others hardly write meanwhile, and
+#: the worker's other duties wait. What is left has its turn ten seconds later.
+_STEP, _LONGEST_SECONDS = 20, 2.0
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _FROM = re.compile(rb"^(?:From|Reply-To):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
 _REPLY_TO = re.compile(rb"^Reply-To:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
@@ -32,30 +38,35 @@ _KEPT = ("partner_id", "type_name", "subject", "message_id", "sensitive", "on_un
 
 def fall_back(engine: Engine, config: Config) -> int:
     """Hand over the waiting mail of paused senders that asked for it; how many deliveries."""
-    with transaction(engine) as session:
+    with reading(engine) as session:
         moment = database_now(session)
         system = load_sender(session, SYSTEM)
         if not system.sender_id or not usable(system, moment):
             return 0
-        paused = session.scalars(
+        rows = session.scalars(
             select(Sender).where(Sender.partner_id != SYSTEM, Sender.paused_until > moment)
         ).all()
-        moved = 0
-        for row in paused:
-            sender = resolve(session, row, row.partner_id)
-            if sender.values.fallback and sender.configured:
-                moved += _move(session, sender, system, config, moment)
+        paused = [resolve(session, row, row.partner_id) for row in rows]
+    ends = time.monotonic() + _LONGEST_SECONDS
+    moved = 0
+    # In any order: time may be up before all had their turn.
+    for sender in random.sample(paused, len(paused)):
+        if sender.values.fallback and sender.configured:
+            moved += _move(engine, sender, system, config, moment, ends)
+        if time.monotonic() >= ends:
+            break
     if moved:
         log.warning("%d mails go out by the system's sender instead", moved)
     return moved
 
 
 def _move(
-    session: Session,
+    engine: Engine,
     sender: ResolvedSender,
     system: ResolvedSender,
     config: Config,
     moment: datetime,
+    ends: float,
 ) -> int:
     waiting = (
         Delivery.sender_id == sender.sender_id,
@@ -66,31 +77,48 @@ def _move(
         Delivery.uncertains == 0,
     )
     due = select(Delivery.message_id).where(*waiting).order_by(Delivery.id).limit(_AT_ONCE)
+    with reading(engine) as session:
+        mails = list(dict.fromkeys(session.scalars(due)))
     moved = 0
-    for message_pk in dict.fromkeys(session.scalars(due).all()):
-        # All recipients of a mail at once, and locked: the pause may end just now, and a worker
-        # that claims one of them must not find its bytes changed.
-        mine = select(Delivery.id).where(*waiting, Delivery.message_id == message_pk)
-        ids = session.scalars(mine.with_for_update(skip_locked=True)).all()
-        if not ids:
-            continue
-        everybody = session.scalar(
-            select(func.count()).select_from(Delivery).where(Delivery.message_id == message_pk)
-        )
-        shared = everybody != len(ids)
-        copy = _copy(session, message_pk, sender, system, config, shared=shared)
-        moved += changed(
-            session,
-            update(Delivery)
-            .where(Delivery.id.in_(ids), Delivery.state == "queued")
-            .values(
-                sender_id=system.sender_id,
-                message_id=copy,
-                fallback_of=sender.sender_id,
-                fallback_reason=sender.pause_reason[:500],
-            ),
-        )
+    while mails:
+        with transaction(engine) as session:
+            for message_pk in mails[:_STEP]:
+                moved += _move_mail(session, message_pk, waiting, sender, system, config)
+        del mails[:_STEP]
+        if time.monotonic() >= ends:
+            break
     return moved
+
+
+def _move_mail(
+    session: Session,
+    message_pk: int,
+    waiting: Sequence[ColumnElement[bool]],
+    sender: ResolvedSender,
+    system: ResolvedSender,
+    config: Config,
+) -> int:
+    # All recipients of a mail at once, and locked: the pause may end just now, and a worker
+    # that claims one of them must not find its bytes changed.
+    mine = select(Delivery.id).where(*waiting, Delivery.message_id == message_pk)
+    ids = session.scalars(mine.with_for_update(skip_locked=True)).all()
+    if not ids:
+        return 0
+    everybody = session.scalar(
+        select(func.count()).select_from(Delivery).where(Delivery.message_id == message_pk)
+    )
+    copy = _copy(session, message_pk, sender, system, config, shared=everybody != len(ids))
+    return changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state == "queued")
+        .values(
+            sender_id=system.sender_id,
+            message_id=copy,
+            fallback_of=sender.sender_id,
+            fallback_reason=sender.pause_reason[:500],
+        ),
+    )
 
 
 def _copy(

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from sqlalchemy import Engine, delete, exists, or_, select
+from sqlalchemy.orm import aliased
 
 from smtp_admin.config import Config
-from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.settings.models import Audit
 
@@ -30,7 +31,9 @@ def prune(engine: Engine, config: Config) -> int:
 
 
 def _prune_step(engine: Engine, keep: timedelta) -> int:
-    with transaction(engine) as session:
+    # The whole table may have to be looked through, and on SQLite others must write meanwhile. What
+    # is over stays so.
+    with reading(engine) as session:
         moment = database_now(session)
         needed = exists().where(
             Delivery.message_id == Message.id,
@@ -40,13 +43,17 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
                 Delivery.finished_at >= moment - keep,
             ),
         )
-        old = list(
-            session.scalars(
-                select(Message.id).where(Message.created_at < moment - keep, ~needed).limit(_STEP)
-            )
-        )
-        if not old:
-            return 0
+        # Callers know a copy by the first one's id.
+        copy = aliased(Message)
+        copied = exists().where(copy.copy_of == Message.id)
+        old = session.scalars(
+            select(Message.id)
+            .where(Message.created_at < moment - keep, ~needed, ~copied)
+            .limit(_STEP)
+        ).all()
+    if not old:
+        return 0
+    with transaction(engine) as session:
         gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
         changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
         changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))

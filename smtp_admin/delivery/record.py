@@ -67,6 +67,7 @@ def record(
     """Write *results* down in one transaction.
 
     Args:
+        revision: of the settings that they were sent with.
         moment: the database's time, if it is known already.
     """
     with transaction(database) as session:
@@ -90,7 +91,7 @@ def record(
             ],
         )
         refused = _refused_at_the_end(results, kept)
-        paused = _judge_sender(session, lane.sender_id, kept, moment, refused)
+        paused = _judge_sender(session, lane.sender_id, revision, kept, moment, refused)
     return Recorded(kept, paused)
 
 
@@ -310,6 +311,7 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
 def _judge_sender(
     session: Session,
     sender_id: int,
+    revision: int,
     kept: list[tuple[Result, Decision]],
     moment: datetime,
     refused: int,
@@ -322,10 +324,8 @@ def _judge_sender(
     if any(decision.state == "sent" for _, decision in kept):
         session.execute(_WORKS, {"which": sender_id, "moment": moment})
     if refused:
-        changed(
-            session,
-            update(Sender).where(Sender.id == sender_id).values(refusals=Sender.refusals + refused),
-        )
+        same = update(Sender).where(*_still(sender_id, revision))
+        changed(session, same.values(refusals=Sender.refusals + refused))
     last = kept[-1][0].outcome if kept else None
     if last is not None and last.channel is not Channel.FINE:
         crowded = last.opening and last.reply is not None and last.channel in _FULL
@@ -334,8 +334,7 @@ def _judge_sender(
         pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
         pause = pause_for(last, pauses)
         if pause is not None:
-            pause_sender(session, sender_id, moment + pause, last)
-            return True
+            return pause_sender(session, sender_id, revision, moment + pause, last)
     return False
 
 
@@ -374,20 +373,27 @@ _WORKS = (
 )
 
 
-def pause_sender(session: Session, sender_id: int, until: datetime, outcome: Outcome) -> None:
-    """Nothing is sent for this sender before *until*; the reason is shown to people."""
+def pause_sender(
+    session: Session, sender_id: int, revision: int, until: datetime, outcome: Outcome
+) -> bool:
+    """Nothing is sent before *until*, and people see why; whether it is so.
+
+    Not if the settings changed after *revision*: what was wrong may be right by now.
+    """
     reason = f"{outcome.reason} ({outcome.reply})" if outcome.reply else outcome.reason
-    changed(
-        session,
-        update(Sender)
-        .where(Sender.id == sender_id)
-        .values(
-            paused_until=until,
-            pause_code=outcome.code[:40],
-            pause_reason=reason[:500],
-            pauses=Sender.pauses + 1,
-        ),
-    )
+    pausing = update(Sender).where(*_still(sender_id, revision))
+    values = {
+        "paused_until": until,
+        "pause_code": outcome.code[:40],
+        "pause_reason": reason[:500],
+        "pauses": Sender.pauses + 1,
+    }
+    return bool(changed(session, pausing.values(values)))
+
+
+def _still(sender_id: int, revision: int) -> tuple[ColumnElement[bool], ...]:
+    """The sender, unless somebody has changed its settings after *revision*."""
+    return (Sender.id == sender_id, Sender.current_revision == revision)
 
 
 _MILLISECOND = timedelta(milliseconds=1)

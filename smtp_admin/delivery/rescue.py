@@ -63,12 +63,19 @@ def rescue(engine: Engine, redis: Redis) -> int:
     return sum(_rescue_lane(engine, redis, *lane) for lane in dead)
 
 
-def _take(session: Session, lane_id: int, lease: str, moment: datetime) -> bool:
+#: A Redis that is busy, or starts again, has the journal soon; what it tells need not be repeated.
+_REDIS_WAIT = timedelta(seconds=30)
+
+
+def _take(session: Session, lane_id: int, lease: str, ended: datetime) -> bool:
     """Take the lane's row: that decides between two rescuers, and against its holder.
 
     Nobody waits for it: who has it locked may be frozen, and the other lanes come behind.
+
+    Args:
+        ended: before which the lease must have run out.
     """
-    over = (Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < moment)
+    over = (Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < ended)
     if session.scalar(select(Lane.id).where(*over).with_for_update(skip_locked=True)) is None:
         return False
     freed = update(Lane).where(*over)
@@ -92,9 +99,11 @@ def _rescue_lane(
     found = journal.read(redis, lease)
     with transaction(engine) as session:
         moment = database_now(session)
-        if lane_id is not None and not _take(session, lane_id, lease, moment):
-            return 0
         ours = (Delivery.lease == lease, Delivery.state == "sending")
+        waits = not found and session.scalar(select(Delivery.id).where(*ours).limit(1))
+        ended = moment - _REDIS_WAIT if waits else moment
+        if lane_id is not None and not _take(session, lane_id, lease, ended):
+            return 0
         rows = session.execute(
             select(Delivery.id, Delivery.message_id, Delivery.partner_id, Delivery.created_at)
             .where(*ours)

@@ -5,10 +5,11 @@ else may forget about them.
 """
 
 from collections import Counter as Tally
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Engine, exists, func, or_, select, update
+from sqlalchemy import Engine, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, reading, transaction
@@ -25,19 +26,23 @@ _UNKNOWN_TWICE = "The outcome stayed unknown twice; the recipient may have it."
 
 def expire(engine: Engine) -> int:
     """End what is too old to be sent; how many."""
-    with transaction(engine) as session:
+    with reading(engine) as session:
         moment = database_now(session)
+        too_old = (IS_QUEUED, Delivery.expires_at <= moment)
+        found = session.scalars(select(Delivery.id).where(*too_old).limit(_AT_ONCE)).all()
+    if not found:
+        return 0
+    with transaction(engine) as session:
         old = session.execute(
             select(Delivery.id, Delivery.message_id)
-            .where(IS_QUEUED, Delivery.expires_at <= moment)
-            .limit(_AT_ONCE)
+            .where(Delivery.id.in_(found), *too_old)
+            # What somebody has begun to cancel is left to them: nobody waits for their commit.
+            .with_for_update(skip_locked=True)
         ).all()
-        if not old:
-            return 0
         count = changed(
             session,
             update(Delivery)
-            .where(Delivery.id.in_([row.id for row in old]), Delivery.state == "queued")
+            .where(Delivery.id.in_([row.id for row in old]))
             .values(
                 state=states.check("queued", "expired"),
                 finished_at=moment,
@@ -55,50 +60,38 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
     It goes with the same bytes and Message-ID, once. What stays unknown after that is a dead
     letter, and what is to be held waits for a person.
     """
-    with transaction(engine) as session:
+    with reading(engine) as session:
         moment = database_now(session)
-        resend = (
-            exists()
-            .where(Message.id == Delivery.message_id, Message.on_uncertain == "resend")
-            .correlate(Delivery)
-        )
-        waiting = (
-            IS_OPEN,
-            Delivery.state == "uncertain",
-            Delivery.next_attempt_at <= moment,
-            resend,
-        )
-        dead = _give_up(session, waiting, moment)
+        due = (Delivery.state == "uncertain", Delivery.next_attempt_at <= moment)
+        found = session.scalars(
+            select(Delivery.id)
+            .join(Message, Message.id == Delivery.message_id)
+            .where(IS_OPEN, *due, Message.on_uncertain == "resend")
+            .limit(_AT_ONCE)
+        ).all()
+    if not found:
+        return 0
+    with transaction(engine) as session:
+        rows = session.scalars(
+            select(Delivery)
+            .where(Delivery.id.in_(found), *due)
+            # What another clock settles, or a person, is left to them: nobody waits for anybody.
+            .with_for_update(skip_locked=True)
+        ).all()
         again = changed(
             session,
             update(Delivery)
-            .where(*waiting, Delivery.uncertains <= 1)
+            .where(Delivery.id.in_([row.id for row in rows if row.uncertains <= 1]))
             # When it was sent stays: it counts against the limit.
             .values(state=states.check("uncertain", "queued")),
         )
+        dead = _give_up(session, [row for row in rows if row.uncertains > 1], moment)
     for letter in dead:
         announce_dead(app, letter)
     return again
 
 
-def _give_up(
-    session: Session, waiting: tuple[ColumnElement[bool], ...], moment: datetime
-) -> list[DeadLetter]:
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.sender_id,
-            Delivery.partner_id,
-            Delivery.recipient,
-            Message.public_id,
-            Delivery.last_code,
-        )
-        .join(Message, Message.id == Delivery.message_id)
-        .where(*waiting, Delivery.uncertains > 1)
-        .limit(_AT_ONCE)
-        # Each is announced by who ends it: another clock leaves them alone.
-        .with_for_update(of=Delivery, skip_locked=True)
-    ).all()
+def _give_up(session: Session, rows: Sequence[Delivery], moment: datetime) -> list[DeadLetter]:
     if not rows:
         return []
     changed(
@@ -111,8 +104,18 @@ def _give_up(
     tallies = Tally((row.sender_id, row.partner_id) for row in rows)
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
+    messages = select(Message.id, Message.public_id).where(
+        Message.id.in_([row.message_id for row in rows])
+    )
+    public_ids = {row.id: row.public_id for row in session.execute(messages)}
     return [
-        DeadLetter(row.public_id, row.recipient, row.partner_id, row.last_code, _UNKNOWN_TWICE)
+        DeadLetter(
+            public_ids[row.message_id],
+            row.recipient,
+            row.partner_id,
+            row.last_code,
+            _UNKNOWN_TWICE,
+        )
         for row in rows
     ]
 

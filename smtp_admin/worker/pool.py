@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin.delivery.engine import Bench, work_lane
 from smtp_admin.transports.base import Transport
@@ -162,7 +162,10 @@ class SenderThreads:
                     self._free.release()
                 self._quiet.notify_all()
             if more and not self._stopping.is_set():
-                self._again(sender_id)
+                try:
+                    self._again(sender_id)
+                except SQLAlchemyError as error:  # a thread that dies is missed
+                    log.warning("nobody was called again (%s)", type(error).__name__)
 
     @staticmethod
     def _work(bench: Bench, sender_id: int) -> bool:

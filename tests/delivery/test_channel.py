@@ -233,6 +233,56 @@ def test_a_late_success_does_not_end_the_pause(each: HostApp, bench_of: MakeBenc
     assert sender.last_accepted_at is not None
 
 
+@pytest.mark.parametrize("code", ["auth_failed", "timeout"])
+def test_what_failed_with_the_settings_before_pauses_nobody(
+    each: HostApp, bench_of: MakeBench, code: str
+) -> None:
+    """A slow server may fail just after somebody has corrected what was wrong."""
+    each.save_sender()
+    queue(each)
+    bench = bench_of(each)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 1)
+    assert batch is not None
+    each.save_sender(host="127.0.0.2")
+    channel = Channel.MISCONFIGURED if code == "auth_failed" else Channel.DOWN
+    outcome = Outcome(Verdict.RELEASED, channel, "no", code=code, opening=True)
+    recorded = record(
+        bench.engine,
+        lane,
+        [Result(batch.deliveries[0], outcome)],
+        config=each.installation.config,
+        revision=batch.sender.revision,
+        worker="bench",
+    )
+    sender = sender_row(each)
+    assert (sender.paused_until, sender.pause_code, sender.pauses) == (None, "", 0)
+    assert not recorded.paused
+    assert [(one.state, one.attempts) for one in deliveries(each)] == [("queued", 0)]
+
+
+def test_refusals_of_the_settings_before_do_not_count(each: HostApp, bench_of: MakeBench) -> None:
+    each.save_sender()
+    queue(each)
+    bench = bench_of(each)
+    lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 1)
+    assert batch is not None
+    each.save_sender(from_email="other@acme.example")
+    refused = Outcome(Verdict.PERMANENT, reason="no", code="sender_refused")
+    record(
+        bench.engine,
+        lane,
+        [Result(batch.deliveries[0], refused)],
+        config=each.installation.config,
+        revision=batch.sender.revision,
+        worker="bench",
+    )
+    assert sender_row(each).refusals == 0
+
+
 def test_three_refused_senders_in_a_row_pause(
     host_with_bench: HostAndBench, server: ScriptedServer
 ) -> None:

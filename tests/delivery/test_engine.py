@@ -17,11 +17,12 @@ from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery import engine, lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.engine import work_lane
-from smtp_admin.delivery.models import Counter, Delivery
+from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.queries import summary
 from smtp_admin.delivery.record import Result, _count, erase_sensitive, give_back, record
 from smtp_admin.delivery.rescue import rescue
 from smtp_admin.delivery.retry import Decision
+from smtp_admin.delivery.sweep import expire, settle_unknown
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
@@ -325,6 +326,123 @@ def test_an_open_transaction_of_the_host_holds_nobody_up(
         finally:
             host.db.session.rollback()
     assert [message.recipients for message in server.messages] == [["waiting@example.org"]]
+
+
+def test_what_a_person_has_begun_to_change_holds_up_no_other_mail(
+    opened: NewHost, shared_database: str, bench_of: MakeBench
+) -> None:
+    """A host that cancels or tries again commits when it likes; the clock goes on."""
+    host = opened(uri=shared_database)
+    host.save_sender()
+    old = [queue(host, f"old{number}@example.org") for number in range(2)]
+    unknown = [queue(host, f"unknown{number}@example.org") for number in range(2)]
+    session = host.db.session()
+    for ids, values in (
+        (old, {"expires_at": now() - timedelta(minutes=1)}),
+        (unknown, {"state": "uncertain", "uncertains": 1, "finished_at": now()}),
+    ):
+        mine = select(Message.id).where(Message.public_id.in_(ids)).scalar_subquery()
+        session.execute(
+            update(Delivery)
+            .where(Delivery.message_id.in_(mine))
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+    session.commit()
+    bench = bench_of(host)
+    host.plugin.cancel(old[0])
+    host.plugin.retry(unknown[0])
+
+    def tick() -> tuple[int, int]:
+        with host.app.app_context():
+            return expire(bench.engine), settle_unknown(host.app, bench.engine)
+
+    with ThreadPoolExecutor(1) as threads:
+        ticking = threads.submit(tick)
+        try:
+            assert ticking.result(timeout=3) == (1, 1)
+        except TimeoutError:
+            pytest.fail("The clock waits for the host's transaction.")
+        finally:
+            session.commit()
+    states = {one.recipient.partition("@")[0]: one.state for one in deliveries(host)}
+    assert states == {
+        "old0": "cancelled",
+        "old1": "expired",
+        "unknown0": "queued",
+        "unknown1": "queued",
+    }
+
+
+def test_a_host_that_cancels_the_rest_of_a_mail_holds_up_no_result(
+    opened: NewHost, shared_database: str, bench_of: MakeBench
+) -> None:
+    """It commits when it likes; what is under way is none of its business."""
+    host = opened(uri=shared_database)
+    host.save_sender()
+    public_id = queue(host, "a@example.org", "b@example.org")
+    bench = bench_of(host)
+    lane = lanes.acquire(bench.engine, sender_row(host).id, "bench")
+    assert lane is not None
+    batch = claim(bench.engine, lane, 1)
+    assert batch is not None
+    host.db.session.rollback()
+    assert host.plugin.cancel(public_id) == 1
+    results = [Result(batch.deliveries[0], Outcome(Verdict.ACCEPTED))]
+    config = host.installation.config
+    with ThreadPoolExecutor(1) as threads:
+        recording = threads.submit(
+            record, bench.engine, lane, results, config=config, revision=1, worker="bench"
+        )
+        try:
+            recording.result(timeout=3)
+        except TimeoutError:
+            pytest.fail("The result waits for the host's transaction.")
+        finally:
+            host.db.session.commit()
+    assert [one.state for one in deliveries(host)] == ["sent", "cancelled"]
+
+
+def test_a_receiver_that_fails_holds_up_no_mail(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    each.save_sender(port=server.port)
+    queue(each, "a@example.org")
+    bench = bench_of(each)
+
+    def fail(_app: object, **_about: object) -> None:
+        raise RuntimeError("the host's mistake")
+
+    server.behave("rcpt", [None, Reply("550 5.1.1 no"), None])
+    with signals.delivery_sent.connected_to(fail), signals.delivery_dead.connected_to(fail):
+        bench.work()
+        queue(each, "b@example.org")
+        bench.work()
+        queue(each, "c@example.org")
+        bench.work()
+    assert [one.state for one in deliveries(each)] == ["sent", "dead", "sent"]
+
+
+def test_what_a_receiver_leaves_open_holds_up_no_mail(
+    each: HostApp, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """Like a request's, the host's session ends with the signal."""
+    each.save_sender(port=server.port)
+    queue(each, "a@example.org")
+    bench = bench_of(each)
+    sessions = []
+
+    def leave_open(_app: object, **_about: object) -> None:
+        session = each.db.session()
+        session.execute(update(Counter).values(dead=7))
+        sessions.append(session)
+
+    began = time.monotonic()
+    with signals.delivery_sent.connected_to(leave_open):
+        bench.work()
+    assert time.monotonic() - began < 10
+    assert [one.in_transaction() for one in sessions] == [False]
+    assert [one.state for one in deliveries(each)] == ["sent"]
 
 
 def test_only_so_many_bytes_are_held_at_once(

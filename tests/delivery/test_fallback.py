@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.database import host_engine
+from smtp_admin.database import host_engine, reading
 from smtp_admin.delivery import fallback, lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.fallback import fall_back
@@ -103,3 +103,40 @@ def test_a_pause_that_ends_meanwhile_changes_no_bytes_that_are_being_sent(
     if got:
         assert row_of(host, public_id).content == first
     bench.close()
+
+
+def test_others_may_write_while_mail_is_handed_over(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that is down pauses many senders at once, with all that waits for them."""
+    monkeypatch.setattr(fallback, "_STEP", 1, raising=False)
+    two_senders(each)
+    for _ in range(3):
+        queue(each)
+    pause(each)
+    each.db.session.rollback()
+    make = fallback._copy
+    committed = []
+
+    def look(*arguments: object, **keywords: object) -> int:
+        with reading(host_engine()) as session:
+            moved = select(func.count()).where(Delivery.fallback_of.is_not(None))
+            committed.append(session.scalar(moved))
+        return make(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fallback, "_copy", look)
+    assert step_in(each) == 3
+    assert committed == [0, 1, 2]
+
+
+def test_a_large_backlog_is_handed_over_in_rounds(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock that does it has other duties, and others write too."""
+    monkeypatch.setattr(fallback, "_STEP", 2, raising=False)
+    monkeypatch.setattr(fallback, "_LONGEST_SECONDS", 0.0, raising=False)
+    two_senders(each)
+    for _ in range(5):
+        queue(each)
+    pause(each)
+    assert [step_in(each) for _ in range(4)] == [2, 2, 1, 0]

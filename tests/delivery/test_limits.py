@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import lanes
-from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.claim import Batch, _turn, claim
 from smtp_admin.delivery.engine import work_lane
+from smtp_admin.delivery.models import Delivery
 from smtp_admin.settings.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -149,3 +150,46 @@ def test_a_claim_that_waited_for_the_lock_still_knows_the_time(
     with transaction(bench.engine) as session:
         late = database_now(session) - batch.now()
     assert late < timedelta(seconds=0.5)
+
+
+def test_a_claim_that_waited_for_another_counts_what_that_one_took(
+    opened: NewHost,
+    shared_database: str,
+    bench_of: MakeBench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the database's own default is that a transaction sees what was when it began."""
+    host = opened(uri=shared_database)
+    stricter = {
+        "postgresql": "ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'",
+        "mysql": "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    }[host.db.engine.dialect.name]
+    host.db.session.execute(text(stricter.format(host.db.engine.url.database)))
+    host.db.session.commit()
+    host.save_sender("", max_per_hour=1, max_connections=2)
+    queue(host, "a@example.org", partner_id="acme")
+    queue(host, "g@example.org", partner_id="globex")
+    bench = bench_of(host)
+    sender_id = sender_row(host, "").id
+    first, second = (lanes.acquire(bench.engine, sender_id, "test") for _ in range(2))
+    assert first is not None
+    assert second is not None
+    # Another worker, in which it is another partner's turn.
+    monkeypatch.setitem(_turn, sender_id, "acme")
+    host.db.session.rollback()
+
+    def take() -> Batch | None:
+        with host.app.app_context():
+            return claim(bench.engine, second, 1)
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(bench.engine) as session:
+            session.execute(select(Sender.id).with_for_update()).all()
+            claiming = threads.submit(take)
+            time.sleep(1.0)
+            session.execute(
+                update(Delivery)
+                .where(Delivery.partner_id == "acme")
+                .values(state="sending", lease=first.lease)
+            )
+        assert claiming.result() is None

@@ -1,12 +1,14 @@
 """What is over is forgotten after a while, and nothing else."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.outbox import new_public_id
 from smtp_admin.delivery.prune import prune
 from smtp_admin.delivery.states import State
 from smtp_admin.settings.models import Audit
@@ -129,3 +131,56 @@ def test_what_was_sent_just_now_stays_however_long_it_waited(
     assert [one.state for one in deliveries(each)] == ["sent"]
     assert prune(bench.engine, each.installation.config) == 0
     assert len(deliveries(each)) == 1
+
+
+def test_others_may_write_while_it_looks(host: HostApp, bench_of: MakeBench) -> None:
+    """On SQLite, where it reads through the texts of all mail."""
+    put_into(host, "sent", "queued")
+    age(host, 31)
+    host.db.session.rollback()
+    engine = bench_of(host).engine
+    other = sqlite3.connect(str(engine.url.database), timeout=0.1)
+    looks = 0
+
+    def write(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal looks
+        if statement.startswith("SELECT smtp_admin_message"):
+            looks += 1
+            other.execute("UPDATE smtp_admin_sender SET refusals = 0")
+            other.commit()
+
+    event.listen(engine, "before_cursor_execute", write)
+    try:
+        assert prune(engine, host.installation.config) == 1
+    finally:
+        event.remove(engine, "before_cursor_execute", write)
+        other.close()
+    assert looks == 2
+    assert [one.state for one in deliveries(host)] == ["queued"]
+
+
+def test_the_id_that_a_caller_has_stays_while_a_copy_is_open(
+    each: HostApp, bench_of: MakeBench
+) -> None:
+    """One recipient got it from the partner's sender, the other's was handed to the system's."""
+    public_id = queue(each, "a@example.org", "b@example.org")
+    session = each.db.session()
+    first = session.scalars(select(Message)).one()
+    columns = {one.name: getattr(first, one.name) for one in Message.__table__.columns}
+    columns |= {"id": None, "public_id": new_public_id(), "copy_of": first.id}
+    copy = Message(**columns)
+    session.add(copy)
+    session.flush()
+    sent, dead = session.scalars(select(Delivery).order_by(Delivery.id))
+    sent.state, dead.state, dead.message_id = "sent", "dead", copy.id
+    session.commit()
+    age(each, 31)
+    engine, config = bench_of(each).engine, each.installation.config
+    assert prune(engine, config) == 0
+    assert each.plugin.retry(public_id) == 1
+    session = each.db.session()
+    session.execute(update(Delivery).values(state="sent"))
+    session.commit()
+    age(each, 31)
+    assert prune(engine, config) == 2
+    assert deliveries(each) == []

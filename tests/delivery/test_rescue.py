@@ -14,6 +14,7 @@ from smtp_admin.clock import shifted
 from smtp_admin.database import transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
+from smtp_admin.delivery.doorbell import redis_client
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Journal, read
 from smtp_admin.delivery.lanes import HeldLane
@@ -138,6 +139,39 @@ def test_without_the_journal_everything_is_unknown_and_nothing_is_lost(
     bench.tick(LATER)
     assert set(states(each).values()) == {"sent"}
     assert sorted(message.recipients[0][0] for message in server.messages) == ["a", "b", "c"]
+
+
+def test_redis_that_does_not_answer_for_a_moment_has_nothing_sent_twice(
+    each: HostApp, bench_of: MakeBench, closed_port: int
+) -> None:
+    """It still knows what was accepted, and can tell at the next look."""
+    each.save_sender()
+    queue(each, *(f"{name}@example.org" for name in "abc"))
+    bench = bench_of(each)
+    lane, batch = claimed(bench)
+    journal_of(bench, lane, batch, accepted=1)
+    silent = redis_client(f"redis://127.0.0.1:{closed_port}/0")
+    with shifted(timedelta(seconds=50)):
+        assert rescue(bench.engine, silent) == 0
+        assert rescue(bench.engine, bench.redis) == 3
+    assert states(each) == {"a": "sent", "b": "uncertain", "c": "queued"}
+
+
+def test_redis_that_stays_away_holds_up_no_rescue(
+    each: HostApp, bench_of: MakeBench, closed_port: int
+) -> None:
+    each.save_sender(max_connections=1)
+    queue(each, "a@example.org")
+    bench = bench_of(each)
+    claimed(bench)
+    silent = redis_client(f"redis://127.0.0.1:{closed_port}/0")
+    with shifted(timedelta(seconds=80)):
+        assert rescue(bench.engine, silent) == 1
+    assert states(each) == {"a": "uncertain"}
+    assert lanes.acquire(bench.engine, sender_row(each).id, "idle") is not None
+    with shifted(timedelta(seconds=50)):
+        assert rescue(bench.engine, silent) == 0
+        assert lanes.acquire(bench.engine, sender_row(each).id, "next") is not None
 
 
 def test_eight_rescuers_settle_everything_once(

@@ -3,7 +3,13 @@
 import time
 from pathlib import Path
 
-from tests.delivery.workbench import deliveries, queue
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from smtp_admin.delivery import engine
+from smtp_admin.worker.pool import SenderThreads
+from tests.app import HostApp
+from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stage, Stall, Step
 from tests.worker.running import Site, until
@@ -33,3 +39,28 @@ def test_slow_servers_hold_up_nobody_else(tmp_path: Path, redis: RedisServer) ->
             assert time.monotonic() - began < 15
             assert until(lambda: [one.state for one in deliveries(host)][2] == "sent")
             assert [one.state for one in deliveries(host)][:2] == ["sending"] * 2
+
+
+def test_a_thread_outlives_a_database_that_goes_away_between_two_lanes(
+    host: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis is away too, who has more to do asks the database whose turn it is."""
+    monkeypatch.setattr(engine, "SLICE_SECONDS", 0.0)
+    host.save_sender()
+    sender_id = sender_row(host).id
+    host.db.session.rollback()
+    asked: list[int] = []
+
+    def again(sender_id: int) -> None:
+        asked.append(sender_id)
+        raise OperationalError("SELECT", None, OSError("it is away"))
+
+    bench = Workbench(host)
+    threads = SenderThreads(1, lambda _watch, _moved: bench.bench(), again, bench.stopping)
+    threads.submit(sender_id)
+    assert until(lambda: len(asked) == 1, 10)
+    threads.submit(sender_id)
+    assert until(lambda: len(asked) == 2, 10)
+    bench.stopping.set()
+    threads.stop(1)
+    bench.close()
