@@ -6,6 +6,7 @@ import pytest
 
 from smtp_admin.smtp.classes import Channel, Verdict
 from smtp_admin.smtp.client import Timeouts
+from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
     Behaviour,
     Close,
@@ -13,10 +14,12 @@ from tests.servers.scripted import (
     Reply,
     Reset,
     ScriptedServer,
+    Session,
     Stage,
     Stall,
     Step,
 )
+from tests.servers.session import ConversationError
 from tests.smtp.sending import (
     ACCEPTED,
     BODY,
@@ -144,6 +147,32 @@ def test_a_new_connection_that_takes_nothing_is_not_worn(pipelining: bool) -> No
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize(
+    "ending",
+    [Reply("421 4.7.0 mail.acme.example Error: too many errors"), Reply("421 4.3.2 bye"), Close()],
+    ids=["errors", "421", "close"],
+)
+def test_a_server_that_has_refused_enough_is_not_down(pipelining: bool, ending: Step) -> None:
+    """Postfix ends a connection after 20 refusals in a row (smtpd_hard_error_limit).
+
+    It has answered for each mail, and does so on the next connection too.
+    """
+    refused = Reply("550 5.1.1 no such user")
+    behaviours: dict[Stage, tuple[Step, ...]] = {
+        "mail": (None, None, ending) * 2 + (None,),
+        "rcpt": (refused,),
+    }
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(6))) == dict.fromkeys(range(6), PERMANENT)
+        assert server.connections == 3
+
+
+@BOTH_WAYS
 def test_an_aborted_transport_dials_no_more(pipelining: bool) -> None:
     with ScriptedServer(extensions=extensions(pipelining=pipelining)) as server:
         with transport_to(server) as transport:
@@ -254,6 +283,48 @@ def test_breaks_in_the_middle_of_a_large_body(
     ):
         assert verdicts(deliver(transport, [large, mail(1)])) == {0: RELEASED}
         assert not server.sessions[0].bodies
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("552 5.3.4 Message size exceeds fixed limit", PERMANENT),
+        ("451 4.3.0 Out of space", TEMPORARY),
+        ("421 4.3.2 Shutting down", RELEASED),
+        ("250 2.0.0 Thank you", RELEASED),
+    ],
+)
+def test_a_refusal_in_the_middle_of_the_body_is_heard(
+    certificates: CertificateFactory, pipelining: bool, encrypted: bool, text: str, verdict: Verdict
+) -> None:
+    """Some servers say it as soon as they know, and hang up on what is still being sent.
+
+    Unheard, one mail that is too large would pause its sender again and again.
+    """
+
+    def refuse(_server: ScriptedServer, session: Session, _line: str) -> bytes:
+        session.write(text.encode() + b"\r\n")
+        session.hang_up()
+        raise ConversationError("The server has heard enough.")
+
+    context = certificates.server_context(certificates.valid()) if encrypted else None
+    large = mail(0, BODY + b"0123456789abcdef\r\n" * (MEGABYTE // 2))
+    with (
+        ScriptedServer(
+            extensions=("PIPELINING",) if pipelining else (),
+            behaviours={"body": refuse},
+            starttls=context,
+        ) as server,
+        transport_to(
+            server, security="tls" if encrypted else "none", verify_tls=False
+        ) as transport,
+    ):
+        found = deliver(transport, [large])
+        assert verdicts(found) == {0: verdict}
+        if verdict is not RELEASED:
+            assert text.endswith(found[0].reply.text if found[0].reply else "?")
 
 
 def test_unasked_words_between_mails() -> None:
