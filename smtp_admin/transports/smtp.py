@@ -177,8 +177,9 @@ class SMTPTransport:
             return outcome
         outcome = _refusal(replies)
         # One reply too many, or a 2xx to DATA, which is somebody else's: which belongs to what?
-        if replies[-1].positive or (outcome is None and client.wire.pending):
+        if replies[-1].positive:
             outcome = classes.out_of_turn()
+        outcome = outcome or self._said_too_early(client)
         self._dirty = outcome is not None
         return outcome
 
@@ -221,10 +222,19 @@ class SMTPTransport:
         reply = client.command("data", "DATA")
         if reply.code != _START_MAIL:
             return classes.of_data(reply)
-        if client.wire.pending:
-            return classes.out_of_turn()
-        self._dirty = False
-        return None
+        outcome = self._said_too_early(client)
+        self._dirty = outcome is not None
+        return outcome
+
+    def _said_too_early(self, client: SMTPClient) -> Outcome | None:
+        """What it means that more came with the go-ahead, or ``None`` if nothing did.
+
+        A refusal is one, although the body was not waited for; nothing of it is sent then.
+        """
+        if not client.wire.pending:
+            return None
+        self._in_step = False
+        return classes.of_data(client.read("data"))
 
     def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
         """Send the body, and in the same write the next envelope; what becomes of the mail."""
@@ -255,9 +265,8 @@ class SMTPTransport:
             reply = client.read("data", seconds=_LAST_WORDS_SECONDS)
         except SMTPFailure:
             return None
-        if reply.positive and not after_dot:
-            return None
-        return classes.of_message(reply)
+        told = reply.temporary or reply.permanent or (reply.positive and after_dot)
+        return classes.of_message(reply) if told else None
 
     def _stop_if_worn(
         self,

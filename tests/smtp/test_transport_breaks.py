@@ -294,6 +294,7 @@ def test_breaks_in_the_middle_of_a_large_body(
         ("451 4.3.0 Out of space", TEMPORARY),
         ("421 4.3.2 Shutting down", RELEASED),
         ("250 2.0.0 Thank you", RELEASED),
+        ("354 2.0.0 Go on", RELEASED),
     ],
 )
 def test_a_refusal_in_the_middle_of_the_body_is_heard(
@@ -325,6 +326,29 @@ def test_a_refusal_in_the_middle_of_the_body_is_heard(
         assert verdicts(found) == {0: verdict}
         if verdict is not RELEASED:
             assert text.endswith(found[0].reply.text if found[0].reply else "?")
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("early", "verdict"),
+    [("554 5.7.1 This violates SMTP", PERMANENT), ("451 4.3.0 Not now", TEMPORARY)],
+)
+def test_a_refusal_right_after_the_go_ahead_is_a_refusal(
+    pipelining: bool, early: str, verdict: Verdict
+) -> None:
+    """As ``smtp-sink -A 0`` does it. Taken for nonsense, it would pause the sender each time."""
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining),
+            behaviours={"data": [Raw(b"354 go on\r\n%s\r\n" % early.encode()), None]},
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(2))
+        assert verdicts(found) == {0: verdict}
+        assert found[0].channel is Channel.FINE
+        assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
+        assert server.connections == 2, "its half of this one is lost"
 
 
 def test_unasked_words_between_mails() -> None:
