@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +227,21 @@ def test_servers_that_are_slow_to_say_goodbye_do_not_hold_up_the_end() -> None:
         warm.close_all()
         assert time.monotonic() - began < 3
         assert until(lambda: server.occurrences("quit") == 6), "they are told all the same"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate"], ids=["gone", "empty", "no"])
+def test_a_file_of_authorities_that_cannot_be_read_pauses(
+    certificates: CertificateFactory, tmp_path: Path, content: bytes | None
+) -> None:
+    """It was there when the app started. What replaces it may be there in a moment."""
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_bytes(content)
+    context = certificates.server_context(certificates.valid())
+    with ScriptedServer(starttls=context) as server:
+        policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
+        dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5), ca_file=file)
+        transport = SMTPTransport(Destination("127.0.0.1", server.port, "tls"), "", dialler)
+        ((_, outcome),) = transport.deliver(mails(2))
+    assert (outcome.verdict, outcome.channel) == (RELEASED, Channel.DOWN)
+    assert outcome.code == "tls_failed"
