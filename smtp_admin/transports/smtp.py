@@ -16,7 +16,7 @@ from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 
-_START_MAIL = 354
+_START_MAIL, _BAD_SEQUENCE = 354, 503
 _SETTLED = {Verdict.ACCEPTED, Verdict.PERMANENT, Verdict.TEMPORARY}
 #: Servers close a silent connection after some time; asking first is cheaper than finding out.
 _IDLE_SECONDS = 60.0
@@ -162,9 +162,15 @@ class SMTPTransport:
             if self._reset_travels:
                 self._stop_if_stale(client.read("sender"))
             replies.append(client.read("sender"))
+            if self._dirty and not self._reset_travels and replies[0].code == _BAD_SEQUENCE:
+                self._stop_if_stale(replies[0])
             replies.append(client.read("recipient"))
             replies.append(client.read("data"))
             if replies[-1].code == _START_MAIL and (outcome := _refusal(replies)) is not None:
+                if not replies[0].positive:
+                    # Whom does it mean to write to, then? They would get an empty mail.
+                    self._in_step = False
+                    return outcome
                 # Some servers want a body all the same; an empty one ends it (RFC 2920, 3.1).
                 client.write("data", b".\r\n")
                 client.read("data")
@@ -254,6 +260,8 @@ class SMTPTransport:
             outcome = classes.of_broken_conversation(failure, after_dot=True)
         if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
             self._in_step = False
+        # Postfix keeps an envelope that its smtpd_end_of_data_restrictions refused.
+        self._dirty = outcome.verdict is not Verdict.ACCEPTED
         return outcome
 
     def _last_words(self, client: SMTPClient, *, after_dot: bool) -> Outcome | None:
@@ -294,6 +302,9 @@ class SMTPTransport:
         """Go on over a new connection where the server did not forget the envelope before.
 
         It would refuse every further mail because of that one. A new connection asks for no reset.
+
+        Args:
+            reply: to RSET; or to a MAIL that followed a refused body too closely to bring one.
         """
         if not reply.positive:
             raise _Broken(worn=not self._aborted)

@@ -409,6 +409,64 @@ def test_a_refused_reset_is_nobodys_refusal(pipelining: bool, answer: str) -> No
 
 
 @BOTH_WAYS
+def test_an_envelope_that_outlives_its_refused_mail_harms_no_other(pipelining: bool) -> None:
+    """Postfix keeps it after a refusal by ``smtpd_end_of_data_restrictions``.
+
+    The next recipient is added to it then: an empty body in answer to the go-ahead would reach
+    both.
+    """
+
+    def end(_server: ScriptedServer, session: Session, _line: str) -> bytes:
+        open_envelopes[session] = True
+        return b"554 5.7.1 <END-OF-MESSAGE>: Access denied\r\n"
+
+    def begin(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"503 5.5.1 Error: nested MAIL command\r\n" if open_envelopes.get(session) else None
+
+    def add(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"250 2.1.5 Ok\r\n" if open_envelopes.get(session) else None
+
+    def go(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"354 Go on\r\n" if open_envelopes.get(session) else None
+
+    def forget(_server: ScriptedServer, session: Session, _line: str) -> None:
+        open_envelopes.pop(session, None)
+
+    open_envelopes: dict[Session, bool] = {}
+    behaviours: dict[Stage, Behaviour] = {
+        "dot": [end, None], "mail": begin, "rcpt": add, "data": go, "rset": forget,
+    }  # fmt: skip
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(4))
+        assert verdicts(found) == {0: PERMANENT, 1: ACCEPTED, 2: ACCEPTED, 3: ACCEPTED}
+        assert found[0].code == "message_refused"
+        assert [one.data for one in server.messages] == [mail(key).content for key in (1, 2, 3)]
+
+
+@BOTH_WAYS
+def test_a_refused_sender_gets_no_empty_mail_sent(pipelining: bool) -> None:
+    """Whatever the server says to the commands after it."""
+    behaviours: dict[Stage, Behaviour] = {
+        "mail": [Reply("550 5.7.1 no"), None],
+        "rcpt": [Reply("250 2.1.5 Ok"), None],
+        "data": [Raw(b"354 Go on\r\n"), None],
+    }
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(1))) == {0: PERMANENT}
+        assert not server.messages
+
+
+@BOTH_WAYS
 def test_an_unasked_refusal_after_a_mail_kills_no_other(pipelining: bool) -> None:
     with (
         ScriptedServer(
