@@ -129,7 +129,7 @@ class SMTPTransport:
             begun = False
             if outcome is not None:
                 self._stop_if_worn(reply=outcome.reply)
-                self._useful |= outcome.verdict in _SETTLED
+                self._useful = self._useful or outcome.verdict in _SETTLED
                 sequel.done()
                 yield mail.key, outcome
                 if not self._in_step:
@@ -140,7 +140,7 @@ class SMTPTransport:
             begun = following is not None and _unsendable(client, following) is None
             envelope = self._envelope(client, following) if following and begun else b""
             outcome = self._send_body(client, mail, envelope)
-            self._useful |= outcome.verdict in _SETTLED
+            self._useful = self._useful or outcome.verdict in _SETTLED
             sequel.done()
             yield mail.key, outcome
             if not self._in_step:
@@ -207,7 +207,7 @@ class SMTPTransport:
                 outcome = self._send_body(client, mail, b"")
             else:
                 self._stop_if_worn(reply=outcome.reply)
-            self._useful |= outcome.verdict in _SETTLED
+            self._useful = self._useful or outcome.verdict in _SETTLED
             sequel.done()
             yield mail.key, outcome
             if not self._in_step:
