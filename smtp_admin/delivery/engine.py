@@ -20,11 +20,12 @@ from sqlalchemy.exc import DBAPIError
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.announcements import announce_pause
+from smtp_admin.delivery.breaker import pause_sender
 from smtp_admin.delivery.claim import Batch, Claimed
 from smtp_admin.delivery.clerk import Clerk
 from smtp_admin.delivery.journal import Journal, Lines
 from smtp_admin.delivery.lanes import HeldLane, KeptLease
-from smtp_admin.delivery.record import Result, pause_sender
+from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation

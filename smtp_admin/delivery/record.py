@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     bindparam,
-    case,
     exists,
     func,
     insert,
@@ -30,12 +29,12 @@ from sqlalchemy.orm import Session
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, is_one_of, transaction
 from smtp_admin.delivery import states
+from smtp_admin.delivery.breaker import judge_sender
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
-from smtp_admin.delivery.retry import Decision, decide, pause_for
-from smtp_admin.settings.models import Sender
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.delivery.retry import Decision, decide
+from smtp_admin.smtp.classes import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,15 @@ def record(
                 if decision.state == "sent" and result.delivery.sensitive
             ],
         )
-        refused = _refused_at_the_end(results, kept)
-        paused = _judge_sender(session, lane.sender_id, revision, kept, moment, refused)
+        paused = judge_sender(
+            session,
+            lane,
+            revision,
+            moment,
+            works=any(decision.state == "sent" for _, decision in kept),
+            refused=_refused_at_the_end(results, kept),
+            last=kept[-1][0].outcome if kept else None,
+        )
     return Recorded(kept, paused)
 
 
@@ -308,36 +314,6 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
     )
 
 
-def _judge_sender(
-    session: Session,
-    sender_id: int,
-    revision: int,
-    kept: list[tuple[Result, Decision]],
-    moment: datetime,
-    refused: int,
-) -> bool:
-    """Pause the sender if its channel failed, or note that it works; whether it is paused.
-
-    Args:
-        refused: how many at the end, in the order of sending, were refused because of the sender.
-    """
-    if any(decision.state == "sent" for _, decision in kept):
-        session.execute(_WORKS, {"which": sender_id, "moment": moment})
-    if refused:
-        same = update(Sender).where(*_still(sender_id, revision))
-        changed(session, same.values(refusals=Sender.refusals + refused))
-    last = kept[-1][0].outcome if kept else None
-    if last is not None and last.channel is not Channel.FINE:
-        crowded = last.opening and last.reply is not None and last.channel in _FULL
-        if crowded and _works(session, sender_id, moment):
-            return False  # one connection more than the server wants; the others go on
-        pauses = session.scalar(select(Sender.pauses).where(Sender.id == sender_id)) or 0
-        pause = pause_for(last, pauses)
-        if pause is not None:
-            return pause_sender(session, sender_id, revision, moment + pause, last)
-    return False
-
-
 def _refused_at_the_end(results: Sequence[Result], kept: Sequence[tuple[Result, Decision]]) -> int:
     """How many were refused because of the sender after all others; written twice counts once."""
     last = list(takewhile(lambda one: one.outcome.code == "sender_refused", reversed(results)))
@@ -345,55 +321,6 @@ def _refused_at_the_end(results: Sequence[Result], kept: Sequence[tuple[Result, 
         return 0
     written = {result.delivery.id for result, _ in kept}
     return sum(one.delivery.id in written for one in last)
-
-
-def _works(session: Session, sender_id: int, moment: datetime) -> bool:
-    """Whether the server took something from this sender just now."""
-    accepted = session.scalar(select(Sender.last_accepted_at).where(Sender.id == sender_id))
-    return accepted is not None and moment - accepted < _JUST_NOW
-
-
-_JUST_NOW = timedelta(seconds=30)
-_FULL = {Channel.DOWN, Channel.LIMITED}
-# A pause that began after this batch was claimed stays: it knows more.
-_OVER = Sender.paused_until <= bindparam("moment")
-_WORKS = (
-    update(Sender)
-    .where(Sender.id == bindparam("which"))
-    .ordered_values(
-        (Sender.last_accepted_at, bindparam("moment")),
-        (Sender.refusals, 0),
-        (Sender.pauses, case((_OVER, 0), else_=Sender.pauses)),
-        (Sender.pause_code, case((_OVER, ""), else_=Sender.pause_code)),
-        (Sender.pause_reason, case((_OVER, ""), else_=Sender.pause_reason)),
-        # Last: MariaDB sets one after the other, and the others ask for this one.
-        (Sender.paused_until, case((_OVER, None), else_=Sender.paused_until)),
-    )
-    .execution_options(synchronize_session=False)
-)
-
-
-def pause_sender(
-    session: Session, sender_id: int, revision: int, until: datetime, outcome: Outcome
-) -> bool:
-    """Nothing is sent before *until*, and people see why; whether it is so.
-
-    Not if the settings changed after *revision*: what was wrong may be right by now.
-    """
-    reason = f"{outcome.reason} ({outcome.reply})" if outcome.reply else outcome.reason
-    pausing = update(Sender).where(*_still(sender_id, revision))
-    values = {
-        "paused_until": until,
-        "pause_code": outcome.code[:40],
-        "pause_reason": reason[:500],
-        "pauses": Sender.pauses + 1,
-    }
-    return bool(changed(session, pausing.values(values)))
-
-
-def _still(sender_id: int, revision: int) -> tuple[ColumnElement[bool], ...]:
-    """The sender, unless somebody has changed its settings after *revision*."""
-    return (Sender.id == sender_id, Sender.current_revision == revision)
 
 
 _MILLISECOND = timedelta(milliseconds=1)

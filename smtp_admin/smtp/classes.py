@@ -67,11 +67,11 @@ _RATE_WORDS = re.compile(
     r"rate limit|rate-limit|too many (?:messages|mails|emails)|sending limit|quota exceeded for"
     r"|exceeded (?:the|your|its)? ?(?:max|hourly|daily|sending)|throttl|max emails per hour"
     r"|maximum credits exceeded|messages? limit reached"
-    r"|too many connections",
+    r"|too many connections|too much mail from|too many recipients from",
     re.IGNORECASE,
 )
 _OTHERS = re.compile(r"[45]\.(?:1\.|2\.|3\.4)")
-_RATE_CODES = {(421, "4.7.0"), (432, "4.3.2"), (450, "4.2.1"), (550, "5.4.5")}
+_RATE_CODES = {(421, "4.7.0"), (432, "4.3.2"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
 _SENDER_POLICY = {"5.7.26", "5.7.27", "5.7.509", "5.7.515"}
 # Refusals of the account or its address as a whole, also where they come after the dot: the next
@@ -93,8 +93,10 @@ NO_RELAY = re.compile(
     r"|(?:unable|not (?:permitted|allowed|authori[sz]ed)) to relay",
     re.IGNORECASE,
 )
-_CLOSING = 421
-_THIS_CONNECTION = re.compile(r"\b(?:per|this|one|single) (?:session|connection)", re.IGNORECASE)
+_CLOSING, _TOO_MUCH = 421, 552
+_THIS_CONNECTION = re.compile(
+    r"\b(?:per|this|one|single) (?:session|connection)|too many errors", re.IGNORECASE
+)
 _AUTH_REQUIRED = {530, 534, 535}
 
 
@@ -125,6 +127,8 @@ def of_mail(reply: Reply) -> Outcome:
     general = _general(reply)
     if general is not None:
         return general
+    if reply.permanent and _is_about_size(reply):
+        return _message_refused(reply)
     if reply.permanent:
         return Outcome(
             Verdict.PERMANENT,
@@ -201,6 +205,13 @@ def _message_refused(reply: Reply) -> Outcome:
         reply=reply,
         code="message_refused",
     )
+
+
+def _is_about_size(reply: Reply) -> bool:
+    """Whether *reply* says that the mail is too large (RFC 1870 section 6)."""
+    if reply.enhanced is not None:
+        return reply.enhanced in {"5.2.3", "5.3.4"}
+    return reply.code == _TOO_MUCH and "size" in reply.text.lower()
 
 
 def is_rate(reply: Reply) -> bool:

@@ -79,6 +79,16 @@ def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailur
     return SMTPFailure("certificate_error", "certificate", message, hint=hint)
 
 
+def of_authorities() -> SMTPFailure:
+    """The file of certificates that was there when the app started is gone, or broken."""
+    return SMTPFailure(
+        "tls_failed",
+        "tls",
+        "The certificates that this platform trusts cannot be read.",
+        hint="The platform's operator can mend that: it is the file that SMTP_ADMIN_CA_FILE names.",
+    )
+
+
 def of_handshake(error: ssl.SSLError) -> SMTPFailure:
     """No encryption came about."""
     if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from smtp_admin.config import Config
+from smtp_admin.smtp import explain
 from smtp_admin.smtp.client import SMTPClient, Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
@@ -217,7 +218,10 @@ def _introduce(
     name = dialler.ehlo_name or _address_literal(client.wire.local_address)
 
     def encrypt() -> tuple[str, None]:
-        context = client_context(verify=destination.verify_tls, ca_file=dialler.ca_file)
+        try:
+            context = client_context(verify=destination.verify_tls, ca_file=dialler.ca_file)
+        except OSError as error:
+            raise explain.of_authorities() from error
         client.encrypt(context, destination.host)
         sock = client.wire.tls
         if sock is not None:

@@ -18,6 +18,8 @@ _MAX_REPLY_BYTES = 64 * 1024
 _MAX_REPLY_LINES = 100
 _CHUNK = 64 * 1024
 _MOST_AT_ONCE = 1024 * 1024
+#: Under encryption, so many bytes of what counts as unsent may have left all the same.
+TLS_RECORD = 16 * 1024
 _LOOK_AGAIN_SECONDS = 1.0
 _BEGINNING = re.compile(rb"\Z|[2-5](\Z|[0-9](\Z|[0-9](\Z|[ \r\n-])))")
 _SHORTEST_REPLY, _SPACE = len(b"250 "), ord(" ")
@@ -114,7 +116,15 @@ class Wire:
         try:
             # Wrapping a connection that was reset already would leak it (Python 3.11).
             plain.getpeername()
-            self._sock = context.wrap_socket(plain, server_hostname=server_hostname)
+            # Ours before the handshake, so that another thread can end that as well.
+            self._sock = encrypted = context.wrap_socket(
+                plain, server_hostname=server_hostname, do_handshake_on_connect=False
+            )
+            try:
+                encrypted.do_handshake()
+            except BaseException:
+                encrypted.close()
+                raise
         except TimeoutError as error:
             raise WireTimeout from error
         # Which of the two a hang-up becomes depends on the version of Python.
@@ -134,10 +144,12 @@ class Wire:
         """
         view = memoryview(data)
         self.unsent = len(view)
+        # Of what fails, nobody knows how many of its records have left: one at a time.
+        most = TLS_RECORD if self.tls else _MOST_AT_ONCE
         while view:
             self._prepare(deadline)
             try:
-                sent = self._sock.send(view[:_MOST_AT_ONCE])
+                sent = self._sock.send(view[:most])
             except TimeoutError:
                 continue
             except OSError as error:

@@ -13,14 +13,15 @@ from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.opening import Destination, Dialler, open_session
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.smtp.wire import Wire
+from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 
-_START_MAIL = 354
-#: Under encryption, so many bytes of what counts as unsent may have left all the same.
-_TLS_RECORD = 16 * 1024
+_START_MAIL, _BAD_SEQUENCE = 354, 503
+_SETTLED = {Verdict.ACCEPTED, Verdict.PERMANENT, Verdict.TEMPORARY}
 #: Servers close a silent connection after some time; asking first is cheaper than finding out.
 _IDLE_SECONDS = 60.0
+#: For what a server said before it hung up, which is here already or does not come.
+_LAST_WORDS_SECONDS = 0.5
 
 
 class SMTPTransport:
@@ -38,8 +39,8 @@ class SMTPTransport:
         self._reset_travels = False
         #: Whether every command had its reply, so that the connection can be used again.
         self._in_step = True
-        #: Mails that were accepted on this connection.
-        self._accepted = 0
+        #: Whether a mail was accepted or refused on this connection.
+        self._useful = False
         self._aborted = False
 
     def __repr__(self) -> str:
@@ -49,6 +50,7 @@ class SMTPTransport:
         self, mails: Iterable[Outgoing], more: More = no_more
     ) -> Iterator[tuple[int, Outcome]]:
         """See :class:`smtp_admin.transports.base.Transport`."""
+        self._aborted = False
         sequel = Sequel(mails, more)
         while (first := sequel.first()) is not None:
             try:
@@ -71,10 +73,10 @@ class SMTPTransport:
                     self._drop()
 
     def close(self) -> None:
-        """Say goodbye and let go of the connection."""
+        """Say goodbye and let go of the connection; nobody waits for the server's answer."""
         client, self._client = self._client, None
         if client is not None:
-            client.quit()
+            client.quit(wait=False)
 
     def abort(self) -> None:
         """Cut the connection, from any thread."""
@@ -93,11 +95,13 @@ class SMTPTransport:
         self._client = client = open_session(
             self._destination, self._password, self._dialler, dialled=self._note
         )
-        self._dirty, self._in_step, self._accepted = False, True, 0
+        self._dirty, self._in_step, self._useful = False, True, False
         return client
 
     def _note(self, wire: Wire) -> None:
         self._wire = wire
+        if self._aborted:  # while the name was looked up, or the server answered slowly
+            wire.shut_down()
 
     def _drop(self) -> None:
         client, self._client = self._client, None
@@ -125,6 +129,7 @@ class SMTPTransport:
             begun = False
             if outcome is not None:
                 self._stop_if_worn(reply=outcome.reply)
+                self._useful = self._useful or outcome.verdict in _SETTLED
                 sequel.done()
                 yield mail.key, outcome
                 if not self._in_step:
@@ -135,6 +140,7 @@ class SMTPTransport:
             begun = following is not None and _unsendable(client, following) is None
             envelope = self._envelope(client, following) if following and begun else b""
             outcome = self._send_body(client, mail, envelope)
+            self._useful = self._useful or outcome.verdict in _SETTLED
             sequel.done()
             yield mail.key, outcome
             if not self._in_step:
@@ -156,9 +162,15 @@ class SMTPTransport:
             if self._reset_travels:
                 self._stop_if_stale(client.read("sender"))
             replies.append(client.read("sender"))
+            if self._dirty and not self._reset_travels and replies[0].code == _BAD_SEQUENCE:
+                self._stop_if_stale(replies[0])
             replies.append(client.read("recipient"))
             replies.append(client.read("data"))
             if replies[-1].code == _START_MAIL and (outcome := _refusal(replies)) is not None:
+                if not replies[0].positive:
+                    # Whom does it mean to write to, then? They would get an empty mail.
+                    self._in_step = False
+                    return outcome
                 # Some servers want a body all the same; an empty one ends it (RFC 2920, 3.1).
                 client.write("data", b".\r\n")
                 client.read("data")
@@ -171,8 +183,9 @@ class SMTPTransport:
             return outcome
         outcome = _refusal(replies)
         # One reply too many, or a 2xx to DATA, which is somebody else's: which belongs to what?
-        if replies[-1].positive or (outcome is None and client.wire.pending):
+        if replies[-1].positive:
             outcome = classes.out_of_turn()
+        outcome = outcome or self._said_too_early(client)
         self._dirty = outcome is not None
         return outcome
 
@@ -194,6 +207,7 @@ class SMTPTransport:
                 outcome = self._send_body(client, mail, b"")
             else:
                 self._stop_if_worn(reply=outcome.reply)
+            self._useful = self._useful or outcome.verdict in _SETTLED
             sequel.done()
             yield mail.key, outcome
             if not self._in_step:
@@ -214,10 +228,19 @@ class SMTPTransport:
         reply = client.command("data", "DATA")
         if reply.code != _START_MAIL:
             return classes.of_data(reply)
-        if client.wire.pending:
-            return classes.out_of_turn()
-        self._dirty = False
-        return None
+        outcome = self._said_too_early(client)
+        self._dirty = outcome is not None
+        return outcome
+
+    def _said_too_early(self, client: SMTPClient) -> Outcome | None:
+        """What it means that more came with the go-ahead, or ``None`` if nothing did.
+
+        A refusal is one, although the body was not waited for; nothing of it is sent then.
+        """
+        if not client.wire.pending:
+            return None
+        self._in_step = False
+        return classes.of_data(client.read("data"))
 
     def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
         """Send the body, and in the same write the next envelope; what becomes of the mail."""
@@ -227,18 +250,31 @@ class SMTPTransport:
         except SMTPFailure as failure:
             self._in_step = False
             # Without its last byte the server has nothing; with it, nobody knows.
-            margin = _TLS_RECORD if client.wire.tls else 0
-            return classes.of_broken_conversation(
-                failure, after_dot=client.wire.unsent <= len(envelope) + margin
-            )
+            margin = TLS_RECORD if client.wire.tls else 0
+            after_dot = client.wire.unsent <= len(envelope) + margin
+            last_words = self._last_words(client, after_dot=after_dot)
+            return last_words or classes.of_broken_conversation(failure, after_dot=after_dot)
         try:
             outcome = classes.of_message(client.read("data", seconds=client.final_dot_seconds))
         except SMTPFailure as failure:
             outcome = classes.of_broken_conversation(failure, after_dot=True)
         if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
             self._in_step = False
-        self._accepted += outcome.verdict is Verdict.ACCEPTED
+        # Postfix keeps an envelope that its smtpd_end_of_data_restrictions refused.
+        self._dirty = outcome.verdict is not Verdict.ACCEPTED
         return outcome
+
+    def _last_words(self, client: SMTPClient, *, after_dot: bool) -> Outcome | None:
+        """What a server said that took no more of a body, or ``None``.
+
+        Some say that a mail is too large as soon as they know, and hang up.
+        """
+        try:
+            reply = client.read("data", seconds=_LAST_WORDS_SECONDS)
+        except SMTPFailure:
+            return None
+        told = reply.temporary or reply.permanent or (reply.positive and after_dot)
+        return classes.of_message(reply) if told else None
 
     def _stop_if_worn(
         self,
@@ -250,7 +286,7 @@ class SMTPTransport:
         """Go on over a new connection where the server has had enough of this one.
 
         Many take a number of mails per connection and then say 421, or hang up. Nothing of the
-        present mail has been sent yet, and a new connection that takes nothing is not worn.
+        present mail has been sent yet, and a new connection that settles nothing is not worn.
 
         Args:
             unasked: whether it said something that answers nothing.
@@ -259,13 +295,16 @@ class SMTPTransport:
             worn = failure.code == "connection_lost"
         else:
             worn = unasked or (reply is not None and classes.is_end_of_connection(reply))
-        if worn and self._accepted and not self._aborted:
+        if worn and self._useful and not self._aborted:
             raise _Broken(worn=True)
 
     def _stop_if_stale(self, reply: Reply) -> None:
         """Go on over a new connection where the server did not forget the envelope before.
 
         It would refuse every further mail because of that one. A new connection asks for no reset.
+
+        Args:
+            reply: to RSET; or to a MAIL that followed a refused body too closely to bring one.
         """
         if not reply.positive:
             raise _Broken(worn=not self._aborted)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from smtp_admin import signals
-from smtp_admin.clock import shifted
+from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import lanes
-from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.claim import Claimed, claim
+from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Result, record
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from tests.app import HostApp
@@ -48,6 +49,25 @@ BROKEN: list[tuple[Stage, Behaviour, str]] = [
     ("data", Reset(), "connection_lost"),
     ("dot", Reply("421 4.3.2 Shutting down"), "server_refused"),
 ]
+
+
+def hold_lanes(host: HostApp, bench: Workbench, count: int) -> list[tuple[HeldLane, Claimed]]:
+    """So many connections at work, each with one mail."""
+    held = []
+    for _ in range(count):
+        lane = lanes.acquire(bench.engine, sender_row(host).id, "bench")
+        assert lane is not None
+        batch = claim(bench.engine, lane, 1)
+        assert batch is not None
+        held.append((lane, batch.deliveries[0]))
+    return held
+
+
+def note(host: HostApp, bench: Workbench, lane: HeldLane, mail: Claimed, outcome: Outcome) -> None:
+    """Write down what came of it, as the connection's thread does."""
+    config = host.installation.config
+    record(bench.engine, lane, [Result(mail, outcome)], config=config, revision=1, worker="bench")
+    lanes.release(bench.engine, lane)
 
 
 @pytest.mark.parametrize(("stage", "behaviour", "code"), BROKEN)
@@ -186,7 +206,7 @@ def test_bad_encryption_says_nothing_secret_and_pauses(
     [
         ("mail", "421 4.7.0 Slow down"),
         ("mail", "550 5.4.5 Daily user sending quota exceeded"),
-        ("rcpt", "450 4.2.1 Receiving at too high a rate"),
+        ("rcpt", "450 4.7.1 Error: too many recipients from 192.0.2.1"),
         ("rcpt", "550 5.7.1 Your message was refused: rate limit exceeded"),
         ("dot", "452 4.3.1 Too many messages, slow down"),
         ("dot", "554 5.7.0 Too many emails per second"),
@@ -215,18 +235,10 @@ def test_a_late_success_does_not_end_the_pause(each: HostApp, bench_of: MakeBenc
     each.save_sender()
     queue(each, "a@example.org", "b@example.org")
     bench = bench_of(each)
-    config = each.installation.config
-    held = []
-    for _ in range(2):
-        lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
-        assert lane is not None
-        batch = claim(bench.engine, lane, 1)
-        assert batch is not None
-        held.append((lane, batch.deliveries[0]))
+    held = hold_lanes(each, bench, 2)
     refused = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, "no", code="auth_failed")
     for (lane, one), outcome in zip(held, (refused, Outcome(Verdict.ACCEPTED)), strict=True):
-        result = [Result(one, outcome)]
-        record(bench.engine, lane, result, config=config, revision=1, worker="bench")
+        note(each, bench, lane, one, outcome)
     sender = sender_row(each)
     assert sender.pause_code == "auth_failed"
     assert sender.paused_until is not None
@@ -281,6 +293,40 @@ def test_refusals_of_the_settings_before_do_not_count(each: HostApp, bench_of: M
         worker="bench",
     )
     assert sender_row(each).refusals == 0
+
+
+def test_connections_that_fail_together_are_one_failure(each: HostApp, bench_of: MakeBench) -> None:
+    """A server that restarts breaks all of them off; that is no reason to wait for 15 minutes."""
+    each.save_sender(max_connections=5)
+    queue(each, *(f"r{number}@example.org" for number in range(5)))
+    bench = bench_of(each)
+    held = hold_lanes(each, bench, 5)
+    broken = Outcome(Verdict.RELEASED, Channel.DOWN, "gone", code="connection_lost")
+    for lane, one in held:
+        note(each, bench, lane, one, broken)
+    sender = sender_row(each)
+    assert sender.pauses == 1
+    assert sender.paused_until is not None
+    assert sender.paused_until < now() + MINUTE * 1.1
+    bench.tick(MINUTE * 0.5)
+    assert sender_row(each).pauses == 1
+
+
+def test_of_failures_at_the_same_time_the_gravest_counts(
+    each: HostApp, bench_of: MakeBench
+) -> None:
+    each.save_sender(max_connections=3)
+    queue(each, *(f"r{number}@example.org" for number in range(3)))
+    bench = bench_of(each)
+    held = hold_lanes(each, bench, 3)
+    broken = Outcome(Verdict.RELEASED, Channel.DOWN, "gone", code="connection_lost")
+    refused = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, "no", code="auth_failed")
+    for (lane, one), outcome in zip(held, (broken, refused, broken), strict=True):
+        note(each, bench, lane, one, outcome)
+    sender = sender_row(each)
+    assert (sender.pause_code, sender.pauses) == ("auth_failed", 1)
+    assert sender.paused_until is not None
+    assert sender.paused_until > now() + timedelta(days=365)
 
 
 def test_three_refused_senders_in_a_row_pause(
@@ -375,6 +421,22 @@ def test_one_poisonous_mail_does_not_stop_the_others(
     assert {one.state for one in deliveries(host)} == {"sent", "dead"}
 
 
+def test_a_recipient_that_gets_too_much_mail_pauses_no_sender(
+    host_with_bench: HostAndBench, server: ScriptedServer
+) -> None:
+    """Gmail says so of one mailbox; 4.2.1 is about the recipient (RFC 3463 section 3.3)."""
+    host, bench = host_with_bench
+    queue(host, "busy@example.org", "another@example.org")
+    busy = "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents"
+    server.behave(
+        "rcpt",
+        lambda _server, _session, line: busy.encode() + b"\r\n" if "busy" in line else None,
+    )
+    bench.tick()
+    assert [(one.state, one.attempts) for one in deliveries(host)] == [("queued", 1), ("sent", 0)]
+    assert sender_row(host).paused_until is None
+
+
 def test_every_failure_is_written_down(
     host_with_bench: HostAndBench, server: ScriptedServer
 ) -> None:
@@ -419,6 +481,46 @@ def test_a_server_that_wants_fewer_connections_is_not_down(
     assert sender_row(host).paused_until is None
     (late,) = [one for one in deliveries(host) if one.state != "sent"]
     assert (late.state, late.attempts, late.lease) == ("queued", 0, None)
-    with shifted(timedelta(seconds=40)):
+    with shifted(timedelta(seconds=100)):
         bench.work()
     assert sender_row(host).paused_until is not None, "nothing was taken for a while"
+
+
+def test_another_workers_idle_connection_may_be_the_one_too_many(
+    host_with_bench: HostAndBench, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    """It stays open for a minute after its last mail; the server is well, and sends no faster."""
+    host, bench = host_with_bench
+    server.behave("greeting", [None, Reply("421 4.7.0 Error: too many connections from ::1")])
+    queue(host)
+    bench.work()
+    queue(host)
+    with shifted(timedelta(seconds=55)):
+        bench_of(host).work()
+    assert server.connections == 2
+    assert sender_row(host).paused_until is None
+    with shifted(timedelta(seconds=60)):
+        bench.work()
+    assert [one.state for one in deliveries(host)] == ["sent", "sent"]
+
+
+@pytest.mark.parametrize("behaviour", [Stall(), Close()], ids=["stall", "close"])
+def test_a_server_that_is_full_may_say_nothing(
+    host_with_bench: HostAndBench, server: ScriptedServer, behaviour: Behaviour
+) -> None:
+    """Postfix lets the connection after its last process wait; firewalls cut it off."""
+    host, bench = host_with_bench
+    host.save_sender(port=server.port, max_connections=2)
+    queue(host)
+    bench.work()
+    bench.close_connections()
+    queue(host)
+    first = lanes.acquire(bench.engine, sender_row(host).id, "another")
+    assert first is not None
+    server.behave("greeting", behaviour)
+    bench.work()
+    assert server.connections == 2
+    assert sender_row(host).paused_until is None, "the first connection goes on"
+    lanes.release(bench.engine, first)
+    bench.work()
+    assert sender_row(host).pause_code in {"timeout", "connection_lost"}, "nobody goes on"

@@ -50,7 +50,7 @@ IN_FLIGHT = {
     "stamping the second batch": (2, Fate(f"{CLERK}:stamped", call=2)),
     "the third batch claimed": (6, Fate(f"{CLERK}:claim", "after", call=3)),
     "before the first record": (5, Fate(f"{CLERK}:record")),
-    "the first record not committed": (5, Fate(f"{RECORD}:_judge_sender", "after")),
+    "the first record not committed": (5, Fate(f"{RECORD}:judge_sender", "after")),
     "the first record committed": (5, Fate(f"{CLERK}:record", "after")),
     "before the second record": (9, Fate(f"{CLERK}:record", call=2)),
     "the second record committed": (9, Fate(f"{CLERK}:record", "after", call=2)),

@@ -41,7 +41,7 @@ IN_THE_DATABASE = [
     Point("250 read, not journalled", after(2), repeats=1, fate=Fate(ACCEPTED, call=3)),
     Point("250 journalled", after(3), fate=Fate(ACCEPTED, "after", call=3)),
     Point("before the record", ALL_SENT, fate=Fate(f"{CLERK}:record")),
-    Point("record not committed", ALL_SENT, fate=Fate(f"{RECORD}:_judge_sender", "after")),
+    Point("record not committed", ALL_SENT, fate=Fate(f"{RECORD}:judge_sender", "after")),
     Point("record committed", ALL_SENT, fate=Fate(f"{CLERK}:record", "after")),
     Point(
         "first of three records not committed",
@@ -58,7 +58,7 @@ IN_THE_DATABASE = [
     Point(
         "second of three records not committed",
         after(8, unknown=0),
-        fate=Fate(f"{RECORD}:_judge_sender", call=2),
+        fate=Fate(f"{RECORD}:judge_sender", call=2),
         constants=BATCH_OF_FOUR | {f"{ENGINE}:MOST_AT_ONCE": 4},
     ),
     Point(
@@ -71,7 +71,7 @@ IN_THE_DATABASE = [
         "the sender paused, before the rest is given back",
         after(2),
         fate=Fate(f"{CLERK}:give_back"),
-        script={"rcpt": [None, None, Reply("450 4.2.1 rate limit"), None]},
+        script={"rcpt": [None, None, Reply("450 4.7.1 rate limit"), None]},
     ),
     Point(
         "second claim committed",

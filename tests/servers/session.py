@@ -173,6 +173,13 @@ class Session:
                     break
         self._release()
 
+    def hang_up(self) -> None:
+        """Close with unread data, as a program does that is not polite: the client may be reset.
+
+        What was written before arrives first.
+        """
+        self._release()
+
     def reset(self) -> None:
         """Close so that the client gets a TCP reset."""
         with contextlib.suppress(OSError):

@@ -98,6 +98,7 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
     ("rcpt", "451 4.7.1 greylisting in action", Verdict.TEMPORARY, FINE),
     ("rcpt", "450 greylisted for 5 minutes", Verdict.TEMPORARY, FINE),
     ("rcpt", "452 4.2.2 mailbox full", Verdict.TEMPORARY, FINE),
+    ("rcpt", "450 4.2.1 receiving mail at a rate", Verdict.TEMPORARY, FINE),
     ("rcpt", "452 4.5.3 too many recipients", Verdict.TEMPORARY, FINE),
     ("rcpt", "451 4.4.4 no route", Verdict.TEMPORARY, FINE),
     # 5xx at MAIL: the sender address is refused
@@ -169,11 +170,13 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
     # the sender's rate
     ("mail", "421 4.7.0 try again later", Verdict.RELEASED, LIMITED),
     ("dot", "421 4.7.0 unusual rate", Verdict.RELEASED, LIMITED),
-    ("rcpt", "450 4.2.1 receiving mail at a rate", Verdict.RELEASED, LIMITED),
     ("mail", "550 rate limit exceeded", Verdict.RELEASED, LIMITED),
     ("rcpt", "550 5.4.5 daily user sending quota exceeded", Verdict.RELEASED, LIMITED),
     ("rcpt", "451 4.7.1 Too many messages from this sender", Verdict.RELEASED, LIMITED),
     ("dot", "454 Throttling failure: maximum sending rate exceeded", Verdict.RELEASED, LIMITED),
+    # Postfix's limits per client (anvil)
+    ("mail", "450 4.7.1 Error: too much mail from 192.0.2.1", Verdict.RELEASED, LIMITED),
+    ("rcpt", "450 4.7.1 Error: too many recipients from 192.0.2.1", Verdict.RELEASED, LIMITED),
     ("rcpt", "550 Domain example.com has exceeded the max emails per hour (150/100 (150%)) allowed",
      Verdict.RELEASED, LIMITED),
 ]  # fmt: skip
@@ -273,6 +276,22 @@ def test_any_reply_has_a_meaning(stage: str, code: int, words: str) -> None:
             assert 300 <= code <= 399
     if outcome.channel is not FINE:
         assert outcome.verdict in {Verdict.RELEASED, Verdict.UNCERTAIN}, "no attempt is burnt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "552 5.3.4 Message size exceeds fixed maximum message size",
+        "552 5.2.3 Message too large",
+        "552 Message size exceeds fixed maximum message size",
+    ],
+)
+def test_a_mail_that_is_announced_too_large_is_not_the_senders_fault(text: str) -> None:
+    """Servers refuse it at MAIL, by its SIZE (RFC 1870); three such mails must pause nobody."""
+    outcome = of("mail", text)
+    assert (outcome.verdict, outcome.channel) == (Verdict.PERMANENT, FINE)
+    assert outcome.code == "message_refused"
+    assert of("mail", "552 5.2.2 over quota").code == "sender_refused"
 
 
 def test_success_is_never_a_rate() -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.tls import client_context
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+from tests.servers.certificates import CertificateFactory
 
 
 @contextmanager
@@ -191,6 +193,38 @@ def test_deadline_holds_for_writing() -> None:
         theirs.close()
         with pytest.raises(WireClosed):
             wire.write(b"x", Deadline(0.3))
+    finally:
+        wire.close()
+        theirs.close()
+
+
+def test_what_has_left_under_encryption_is_not_counted_as_unsent(
+    certificates: CertificateFactory,
+) -> None:
+    """Else a mail that the server has in full would be taken for one that it cannot have.
+
+    Of one record it is never known: 16 KB at most.
+    """
+    ours, theirs = socket.socketpair()
+    for one in (ours, theirs):
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    server = certificates.server_context(certificates.valid())
+    received = bytearray()
+
+    def read_some() -> None:
+        with server.wrap_socket(theirs, server_side=True) as encrypted:
+            while len(received) < 200_000:
+                received.extend(encrypted.recv(65536))
+
+    reader = threading.Thread(target=read_some)
+    reader.start()
+    wire = Wire(ours)
+    try:
+        wire.start_tls(client_context(verify=False, ca_file=None), "localhost", Deadline(5))
+        with pytest.raises((WireClosed, WireTimeout)):
+            wire.write(b"x" * 500_000, Deadline(5))
+        reader.join()
+        assert len(received) <= 500_000 - wire.unsent + 16 * 1024
     finally:
         wire.close()
         theirs.close()

@@ -30,6 +30,7 @@ from tests.smtp.sending import (
     transport_to,
     verdicts,
 )
+from tests.worker.running import until
 
 
 @BOTH_WAYS
@@ -52,6 +53,7 @@ def test_order_of_commands() -> None:
     with ScriptedServer() as server, transport_to(server) as transport:
         deliver(transport, mails(2))
         transport.close()
+        assert until(lambda: server.occurrences("quit") == 1)
         assert said(server.sessions[0]) == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2, "QUIT"]
 
 
@@ -121,7 +123,7 @@ def test_mixed_replies(pipelining: bool) -> None:
 
 
 @BOTH_WAYS
-def test_reset_only_after_a_refused_envelope(pipelining: bool) -> None:
+def test_reset_only_after_a_refusal(pipelining: bool) -> None:
     behaviours: dict[Stage, tuple[Step, ...]] = {
         "rcpt": (None, Reply("550 5.1.1 unknown"), None),
         "dot": (None, Reply("554 5.7.1 spam"), None),
@@ -136,7 +138,8 @@ def test_reset_only_after_a_refused_envelope(pipelining: bool) -> None:
         assert "RSET" not in said(server.sessions[0]), "not before it is needed"
         deliver(transport, mails(3))
         commands = said(server.sessions[0])
-        assert commands.count("RSET") == 1
+        # What travelled with a refused body could not wait for that refusal.
+        assert commands.count("RSET") == (1 if pipelining else 2)
         after = commands.index("RSET")
         assert commands[after + 1] == "MAIL"
         assert commands[after - (2 if pipelining else 1)] == "RCPT"

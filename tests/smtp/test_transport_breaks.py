@@ -6,6 +6,7 @@ import pytest
 
 from smtp_admin.smtp.classes import Channel, Verdict
 from smtp_admin.smtp.client import Timeouts
+from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
     Behaviour,
     Close,
@@ -13,10 +14,12 @@ from tests.servers.scripted import (
     Reply,
     Reset,
     ScriptedServer,
+    Session,
     Stage,
     Stall,
     Step,
 )
+from tests.servers.session import ConversationError
 from tests.smtp.sending import (
     ACCEPTED,
     BODY,
@@ -144,6 +147,32 @@ def test_a_new_connection_that_takes_nothing_is_not_worn(pipelining: bool) -> No
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize(
+    "ending",
+    [Reply("421 4.7.0 mail.acme.example Error: too many errors"), Reply("421 4.3.2 bye"), Close()],
+    ids=["errors", "421", "close"],
+)
+def test_a_server_that_has_refused_enough_is_not_down(pipelining: bool, ending: Step) -> None:
+    """Postfix ends a connection after 20 refusals in a row (smtpd_hard_error_limit).
+
+    It has answered for each mail, and does so on the next connection too.
+    """
+    refused = Reply("550 5.1.1 no such user")
+    behaviours: dict[Stage, tuple[Step, ...]] = {
+        "mail": (None, None, ending) * 2 + (None,),
+        "rcpt": (refused,),
+    }
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(6))) == dict.fromkeys(range(6), PERMANENT)
+        assert server.connections == 3
+
+
+@BOTH_WAYS
 def test_an_aborted_transport_dials_no_more(pipelining: bool) -> None:
     with ScriptedServer(extensions=extensions(pipelining=pipelining)) as server:
         with transport_to(server) as transport:
@@ -256,6 +285,72 @@ def test_breaks_in_the_middle_of_a_large_body(
         assert not server.sessions[0].bodies
 
 
+@BOTH_WAYS
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("552 5.3.4 Message size exceeds fixed limit", PERMANENT),
+        ("451 4.3.0 Out of space", TEMPORARY),
+        ("421 4.3.2 Shutting down", RELEASED),
+        ("250 2.0.0 Thank you", RELEASED),
+        ("354 2.0.0 Go on", RELEASED),
+    ],
+)
+def test_a_refusal_in_the_middle_of_the_body_is_heard(
+    certificates: CertificateFactory, pipelining: bool, encrypted: bool, text: str, verdict: Verdict
+) -> None:
+    """Some servers say it as soon as they know, and hang up on what is still being sent.
+
+    Unheard, one mail that is too large would pause its sender again and again.
+    """
+
+    def refuse(_server: ScriptedServer, session: Session, _line: str) -> bytes:
+        session.write(text.encode() + b"\r\n")
+        session.hang_up()
+        raise ConversationError("The server has heard enough.")
+
+    context = certificates.server_context(certificates.valid()) if encrypted else None
+    large = mail(0, BODY + b"0123456789abcdef\r\n" * (MEGABYTE // 2))
+    with (
+        ScriptedServer(
+            extensions=("PIPELINING",) if pipelining else (),
+            behaviours={"body": refuse},
+            starttls=context,
+        ) as server,
+        transport_to(
+            server, security="tls" if encrypted else "none", verify_tls=False
+        ) as transport,
+    ):
+        found = deliver(transport, [large])
+        assert verdicts(found) == {0: verdict}
+        if verdict is not RELEASED:
+            assert text.endswith(found[0].reply.text if found[0].reply else "?")
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("early", "verdict"),
+    [("554 5.7.1 This violates SMTP", PERMANENT), ("451 4.3.0 Not now", TEMPORARY)],
+)
+def test_a_refusal_right_after_the_go_ahead_is_a_refusal(
+    pipelining: bool, early: str, verdict: Verdict
+) -> None:
+    """As ``smtp-sink -A 0`` does it. Taken for nonsense, it would pause the sender each time."""
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining),
+            behaviours={"data": [Raw(b"354 go on\r\n%s\r\n" % early.encode()), None]},
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(2))
+        assert verdicts(found) == {0: verdict}
+        assert found[0].channel is Channel.FINE
+        assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
+        assert server.connections == 2, "its half of this one is lost"
+
+
 def test_unasked_words_between_mails() -> None:
     """A reply that nobody asked for must not be taken for the next one's."""
     with ScriptedServer() as server, transport_to(server) as transport:
@@ -311,6 +406,64 @@ def test_a_refused_reset_is_nobodys_refusal(pipelining: bool, answer: str) -> No
             [f"r{key}@example.com"] for key in (1, 2, 3)
         ]
         assert server.connections == 2
+
+
+@BOTH_WAYS
+def test_an_envelope_that_outlives_its_refused_mail_harms_no_other(pipelining: bool) -> None:
+    """Postfix keeps it after a refusal by ``smtpd_end_of_data_restrictions``.
+
+    The next recipient is added to it then: an empty body in answer to the go-ahead would reach
+    both.
+    """
+
+    def end(_server: ScriptedServer, session: Session, _line: str) -> bytes:
+        open_envelopes[session] = True
+        return b"554 5.7.1 <END-OF-MESSAGE>: Access denied\r\n"
+
+    def begin(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"503 5.5.1 Error: nested MAIL command\r\n" if open_envelopes.get(session) else None
+
+    def add(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"250 2.1.5 Ok\r\n" if open_envelopes.get(session) else None
+
+    def go(_server: ScriptedServer, session: Session, _line: str) -> bytes | None:
+        return b"354 Go on\r\n" if open_envelopes.get(session) else None
+
+    def forget(_server: ScriptedServer, session: Session, _line: str) -> None:
+        open_envelopes.pop(session, None)
+
+    open_envelopes: dict[Session, bool] = {}
+    behaviours: dict[Stage, Behaviour] = {
+        "dot": [end, None], "mail": begin, "rcpt": add, "data": go, "rset": forget,
+    }  # fmt: skip
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        found = deliver(transport, mails(4))
+        assert verdicts(found) == {0: PERMANENT, 1: ACCEPTED, 2: ACCEPTED, 3: ACCEPTED}
+        assert found[0].code == "message_refused"
+        assert [one.data for one in server.messages] == [mail(key).content for key in (1, 2, 3)]
+
+
+@BOTH_WAYS
+def test_a_refused_sender_gets_no_empty_mail_sent(pipelining: bool) -> None:
+    """Whatever the server says to the commands after it."""
+    behaviours: dict[Stage, Behaviour] = {
+        "mail": [Reply("550 5.7.1 no"), None],
+        "rcpt": [Reply("250 2.1.5 Ok"), None],
+        "data": [Raw(b"354 Go on\r\n"), None],
+    }
+    with (
+        ScriptedServer(
+            extensions=extensions(pipelining=pipelining), behaviours=behaviours
+        ) as server,
+        transport_to(server) as transport,
+    ):
+        assert verdicts(deliver(transport, mails(1))) == {0: PERMANENT}
+        assert not server.messages
 
 
 @BOTH_WAYS

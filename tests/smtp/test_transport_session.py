@@ -2,11 +2,16 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.smtp.opening import Destination, Dialler
+from smtp_admin.transports.factory import WarmTransports
+from smtp_admin.transports.smtp import SMTPTransport
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
     Close,
@@ -20,6 +25,7 @@ from tests.servers.scripted import (
 )
 from tests.smtp.sending import (
     ACCEPTED,
+    LOOPBACK,
     RELEASED,
     UNCERTAIN,
     deliver,
@@ -29,6 +35,7 @@ from tests.smtp.sending import (
     transport_to,
     verdicts,
 )
+from tests.worker.running import until
 
 
 @pytest.mark.parametrize(
@@ -131,16 +138,18 @@ def test_left_in_the_middle() -> None:
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
 @pytest.mark.parametrize(
-    ("stage", "verdict"),
-    [("greeting", RELEASED), ("mail", RELEASED), ("data", RELEASED), ("dot", UNCERTAIN)],
-)
+    ("stage", "verdict", "encrypted"),
+    [
+        (stage, verdict, encrypted)
+        for stage, verdict in (
+            ("greeting", RELEASED), ("mail", RELEASED), ("data", RELEASED), ("dot", UNCERTAIN),
+        )
+        for encrypted in (False, True)
+    ] + [("handshake", RELEASED, True)],
+)  # fmt: skip
 def test_abort(
-    certificates: CertificateFactory,
-    encrypted: bool,
-    stage: Stage,
-    verdict: Verdict,
+    certificates: CertificateFactory, stage: Stage, verdict: Verdict, encrypted: bool
 ) -> None:
     """From another thread, whatever is being waited for: the waiting ends at once."""
     context = certificates.server_context(certificates.valid()) if encrypted else None
@@ -174,3 +183,65 @@ def test_abort_without_a_connection() -> None:
         transport.abort()
         assert verdicts(deliver(transport, mails(1))) == {0: ACCEPTED}
         assert server.connections == 2
+
+
+def test_abort_while_the_name_is_looked_up() -> None:
+    """What is connected afterwards is cut as well."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slowly(_host: str, _port: int) -> list[str]:
+        asked.set()
+        answer.wait(5)
+        return ["127.0.0.1"]
+
+    found: dict[int, Outcome] = {}
+    with ScriptedServer(behaviours={"greeting": Stall()}) as server:
+        policy = DiallingPolicy(frozenset({server.port}), LOOPBACK, slowly)
+        dialler = Dialler(policy, Timeouts(connect=8, command=8, final_dot=8))
+        transport = SMTPTransport(
+            Destination("mail.acme.example", server.port, "none"), "", dialler
+        )
+        worker = threading.Thread(target=lambda: found.update(deliver(transport, mails(2))))
+        worker.start()
+        assert asked.wait(5)
+        began = time.monotonic()
+        transport.abort()
+        answer.set()
+        worker.join(10)
+        assert time.monotonic() - began < 4
+        assert verdicts(found) == {0: RELEASED}
+
+
+def test_servers_that_are_slow_to_say_goodbye_do_not_hold_up_the_end() -> None:
+    """A worker may have 64 connections open, and ten seconds to end."""
+    warm = WarmTransports()
+    with ScriptedServer(behaviours={"quit": Stall()}) as server:
+        policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
+        dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5))
+        to = Destination("127.0.0.1", server.port, "none")
+        for sender_id in range(6):
+            transport = warm.take(sender_id, to, "", dialler)
+            assert verdicts(dict(transport.deliver(mails(1)))) == {0: ACCEPTED}
+            warm.give_back(sender_id, to, "", transport)
+        began = time.monotonic()
+        warm.close_all()
+        assert time.monotonic() - began < 3
+        assert until(lambda: server.occurrences("quit") == 6), "they are told all the same"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate"], ids=["gone", "empty", "no"])
+def test_a_file_of_authorities_that_cannot_be_read_pauses(
+    certificates: CertificateFactory, tmp_path: Path, content: bytes | None
+) -> None:
+    """It was there when the app started. What replaces it may be there in a moment."""
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_bytes(content)
+    context = certificates.server_context(certificates.valid())
+    with ScriptedServer(starttls=context) as server:
+        policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
+        dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5), ca_file=file)
+        transport = SMTPTransport(Destination("127.0.0.1", server.port, "tls"), "", dialler)
+        ((_, outcome),) = transport.deliver(mails(2))
+    assert (outcome.verdict, outcome.channel) == (RELEASED, Channel.DOWN)
+    assert outcome.code == "tls_failed"

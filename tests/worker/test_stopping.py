@@ -55,6 +55,15 @@ def stalled_greeting(
     assert until(lambda: server.occurrences("greeting") == 1)
 
 
+def stalled_handshake(
+    host: HostApp, server: ScriptedServer, redis: RedisServer, worker: Worker
+) -> None:
+    server.behave("greeting", Stall())
+    host.save_sender(port=server.port, security="ssl", max_connections=1)
+    queue(host, "a@example.org", "b@example.org")
+    assert until(lambda: server.occurrences("greeting") == 1)
+
+
 def stalled_recipient(
     host: HostApp, server: ScriptedServer, redis: RedisServer, worker: Worker
 ) -> None:
@@ -89,6 +98,7 @@ SCENES: tuple[Scene, ...] = (
     idle,
     slow_dot,
     stalled_greeting,
+    stalled_handshake,
     stalled_recipient,
     middle_of_a_batch,
     silent_redis,
@@ -146,13 +156,15 @@ def test_an_unanswered_dot_is_uncertain_and_the_rest_goes_back(endings: Endings)
     assert ending.held_lanes == 0
 
 
-@pytest.mark.parametrize("scene", [stalled_greeting, stalled_recipient])
+@pytest.mark.parametrize("scene", [stalled_greeting, stalled_handshake, stalled_recipient])
 def test_what_was_not_begun_goes_back(endings: Endings, scene: Scene) -> None:
     assert endings[scene].states == {"queued": 2}
     assert endings[scene].held_lanes == 0
 
 
-@pytest.mark.parametrize("scene", [slow_dot, stalled_greeting, stalled_recipient])
+@pytest.mark.parametrize(
+    "scene", [slow_dot, stalled_greeting, stalled_handshake, stalled_recipient]
+)
 def test_our_own_end_is_not_the_servers_fault(endings: Endings, scene: Scene) -> None:
     """The next worker, a second after a deployment, must not find the sender paused."""
     assert endings[scene].pause_code == ""
