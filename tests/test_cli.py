@@ -127,7 +127,7 @@ def test_groups_explain_themselves(site: HostApp) -> None:
 def test_bad_usage(site: HostApp) -> None:
     for path, words in CALLS.items():
         assert run(site, *path, "--no-such-option").exit_code == 2, path
-        if path != ("mail", "retry"):  # which takes as many as one likes
+        if path not in {("mail", "retry"), ("mail", "cancel")}:  # they take as many as one likes
             assert run(site, *path, *words, "too", "many").exit_code == 2, path
 
 
@@ -405,6 +405,43 @@ def test_mail_cancel(site: HostApp, server: ScriptedServer) -> None:
     again = run(site, "mail", "cancel", public_id)
     assert again.exit_code == 1
     assert "nothing was cancelled" in again.output
+
+
+def test_mail_cancel_of_several_is_all_or_nothing(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server, "acme")
+    ids = [
+        json.loads(run(site, "send-test", to, "--partner", "acme", "--json").output)["id"]
+        for to in ("a@else.example", "b@else.example")
+    ]
+    wrong = run(site, "mail", "cancel", *ids, "0" * 32)
+    assert (wrong.exit_code, "0" * 32 in wrong.output) == (1, True)
+    assert states(site) == {"queued"}
+    # A list names a mail once for each recipient.
+    result = run(site, "mail", "cancel", *ids, ids[0])
+    assert (result.exit_code, result.output) == (0, "2 cancelled.\n")
+    assert states(site) == {"cancelled"}
+
+
+def states(site: HostApp) -> set[str]:
+    """The states that mail is in."""
+    return {one["state"] for one in json.loads(run(site, "mail", "list", "--json").output)}
+
+
+def test_mail_show_tells_the_end_after_a_failure(
+    site: HostApp, server: ScriptedServer, dead: str
+) -> None:
+    """The sender failed first, which costs the mail no attempt: its success is none either."""
+    server.behave("rcpt", None)
+    server.behave("greeting", Reply("421 4.3.2 not now"))
+    run(site, "mail", "retry", dead)
+    run(site, "worker", "--burst")
+    save(site, server, "acme")
+    server.behave("greeting", None)
+    run(site, "worker", "--burst")
+    shown = run(site, "mail", "show", dead).output
+    assert "else.example: sent" in shown
+    last = shown.rstrip().splitlines()[-1]
+    assert ("sent" in last, "250" in last) == (True, True), shown
 
 
 @pytest.mark.parametrize("action", ["show", "retry", "cancel"])

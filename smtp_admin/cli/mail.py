@@ -1,5 +1,6 @@
 """``mail list|show|retry|cancel``."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from smtp_admin.cli.main import commands, known_partner, show_json
 from smtp_admin.connection.explanation import Explanation, explain_delivery
 from smtp_admin.database import session
 from smtp_admin.delivery import actions
+from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
 from smtp_admin.settings.sender import load_sender_by_id
 
@@ -99,7 +101,7 @@ def show(public_id: str, as_json: bool) -> None:
         for attempt in attempts:
             words = f"{attempt.error} {attempt.reply}".strip()
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
-        if one.finished_at is not None and not attempts:
+        if one.finished_at is not None and _ended_otherwise(one, attempts):
             click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
         explained = _explained(one)
         if explained is None:
@@ -108,6 +110,16 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
         for note in explained.notes:
             click.echo(f"  Mind: {note}")
+
+
+def _ended_otherwise(one: actions.Listed, attempts: Sequence[Attempt]) -> bool:
+    """Whether the last of *attempts* is not how it ended: a first success has none of its own."""
+    if not attempts:
+        return True
+    return one.state in _ENDS and attempts[-1].verdict != "accepted"
+
+
+_ENDS = {"sent", "expired", "cancelled"}
 
 
 @mail.command(help="Queue dead letters once more.\n\nExample: flask smtp-admin mail retry ID ID")
@@ -119,10 +131,14 @@ def retry(public_ids: tuple[str, ...]) -> None:
     click.echo(f"{count} queued again.")
 
 
-@mail.command(help="Do not send a queued mail.\n\nExample: flask smtp-admin mail cancel ID")
-@click.argument("public_id", metavar="ID")
-def cancel(public_id: str) -> None:
+@mail.command(
+    help="Do not send queued mail. If one of several cannot be cancelled, none is.\n\n"
+    "Example: flask smtp-admin mail cancel ID ID"
+)
+@click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
+def cancel(public_ids: tuple[str, ...]) -> None:
     """Cancel."""
-    count = actions.cancel(session(), public_id)
+    # A list names a mail once for each recipient.
+    count = sum(actions.cancel(session(), one) for one in dict.fromkeys(public_ids))
     session().commit()
     click.echo(f"{count} cancelled.")

@@ -25,6 +25,7 @@ from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.errors import Conflict
 from smtp_admin.installation import installation
 from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.settings.service import end_pause
 from smtp_admin.settings.values import SenderValues
 from smtp_admin.smtp.opening import SECURITIES
 
@@ -35,7 +36,8 @@ unless the test succeeded, or you insist.
 Example: flask smtp-admin wizard --partner acme
 
 With --no-input it asks nothing and takes everything from options, for provisioning scripts; what is
-saved already need not be given again, and the same settings again change nothing.
+saved already need not be given again, and the same settings again change nothing, but end a pause
+if they work.
 
 \b
   flask smtp-admin wizard --no-input --preset sendgrid --username apikey \\
@@ -165,9 +167,14 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
             _leave(out, "Nothing was saved.")
         sys.exit(1)
     changed = not draft.changes_nothing(values)
+    resumed = False
     if changed:
         saved = _save(session(), draft, values)
         answer |= {"saved": True, "revision": saved.revision}
+    elif tested:
+        resumed = end_pause(session(), draft.sender, OPERATOR)
+        session().commit()
+    answer["resumed"] = resumed
     if as_json:
         tests = None if result is None else as_dict(result)
         show_json({"ok": True, **answer, "test": tests})
@@ -175,6 +182,8 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
     number = answer["revision"]
     out.print(f"Saved as revision {number}." if changed
               else f"Revision {number} says the same already; nothing was changed.")  # fmt: skip
+    if resumed:
+        out.print("The sender was paused, and goes on now that the test succeeded.")
 
 
 def _save(session_: Session, draft: Draft, values: SenderValues) -> ResolvedSender:

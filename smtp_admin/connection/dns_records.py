@@ -4,6 +4,7 @@ A domain has one SPF record. So the one to copy holds everything that is valid n
 missing: a record to add beside it would make receivers ignore both.
 """
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,17 @@ from smtp_admin.smtp.hostname import ip_literal
 
 Subject = Literal["spf", "dkim", "dmarc", "alignment", "mx"]
 Status = Literal["ok", "warning", "missing", "unknown"]
+_INSIDE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+_INSIDE_NOTE = (
+    "“v=spf1 ip4:ADDRESS ~all”, with the public address that your server's mail comes from. Its "
+    "own is a private one, which nobody outside ever sees."
+)
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 1000
 
@@ -95,7 +107,7 @@ class Record:
     """A record to copy into the DNS of the domain.
 
     Attributes:
-        value: empty where only the provider knows it.
+        value: empty where only the provider, or whoever runs the server, knows it.
         note: what to know about it.
         replaces: what it takes the place of; empty if it is new.
     """
@@ -150,6 +162,8 @@ def _needed(record: Record, now: Check | None) -> bool:
 
 def _spf(sending: Sending, now: Sequence[str]) -> Record | None:
     value = merged_spf(sending, now)
+    if not value and not now and _stands_inside(sending):
+        return Record("spf", sending.envelope, "TXT", "", _INSIDE_NOTE)
     if not value or list(now) == [value]:
         return None
     note = (
@@ -199,8 +213,21 @@ def _wanted(sending: Sending, now: Sequence[str]) -> str:
         return f"include:{sending.include}"
     if not sending.host or now:
         return ""
+    if _stands_inside(sending):
+        return ""
     address = ip_literal(sending.host)
     return f"ip{address.version}:{address}" if address else f"a:{sending.host}"
+
+
+def _stands_inside(sending: Sending) -> bool:
+    """Whether nobody outside sees the server's address: its mail comes from another one."""
+    if sending.include or not sending.own_envelope:
+        return False
+    address = ip_literal(sending.host) if sending.host else None
+    inside = address is not None and any(
+        address.version == one.version and address in one for one in _INSIDE
+    )
+    return inside or sending.host == "localhost"
 
 
 def _dkim(sending: Sending) -> Record:

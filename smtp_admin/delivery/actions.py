@@ -103,7 +103,7 @@ def cancel(session: Session, public_id: str) -> int:
         ),
     )
     if not count:
-        raise Conflict("Nothing of this mail is queued any more, so nothing was cancelled.")
+        raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
     messages = select(Delivery.message_id).where(Delivery.id.in_(ids))
     erase_sensitive(session, session.scalars(messages).all())
     return count

@@ -49,6 +49,7 @@ _LONGEST_BATCH_SECONDS = 5.0
 _REFUSALS_IN_A_ROW = 3
 #: How a conversation ends that we cut ourselves.
 _CUT = {"connection_lost", "timeout"}
+_STOPPED = "The worker was stopped before the server had answered."
 
 
 def _nobody(*_: object) -> None:
@@ -266,7 +267,7 @@ class _LaneWork:
             outcome = _sender_refused_again(first) if again else first
             if self._bench.stopping.is_set() and outcome.code in _CUT:
                 # Our own end cut the connection; the server is not to blame.
-                outcome = replace(outcome, channel=Channel.FINE)
+                outcome = replace(outcome, channel=Channel.FINE, reason=_STOPPED)
             self._note(key, outcome)
             if outcome.channel is not Channel.FINE:
                 self._write()

@@ -44,7 +44,7 @@ def tables() -> Iterator[Check]:
     try:
         schema.check(host_engine())
     except SetupError as error:
-        hint = f"{error.hint} Until then no page works, no worker starts and no mail is lost."
+        hint = f"{error.hint} Until then no page works, no worker starts and no mail can be queued."
         yield Check("tables", "failed", error.message, hint)
     else:
         yield Check("tables", "ok", f"At {schema.head()}, which is the newest.")
@@ -133,8 +133,8 @@ def _unreadable(report: KeyReport) -> Iterator[Check]:
                     "Put the missing key back behind the others in SMTP_ADMIN_SECRET_KEYS and "
                     "restart the workers, or enter the passwords again.")  # fmt: skip
     if old:
-        yield Check("keys", "warning", f"{len(old)} passwords of old revisions do not open "
-                    f"({_named(old)}); rolling back to them needs the password again.",
+        yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) do not open: "
+                    f"{_named(old)}. Rolling back to them needs the password again.",
                     "If the key they were saved with still exists, put it back behind the "
                     "others.")  # fmt: skip
 

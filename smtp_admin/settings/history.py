@@ -174,7 +174,7 @@ def revision_json(revision: SenderRevision) -> dict[str, Any]:
     """Who saved a revision, and when."""
     return {
         "number": revision.number,
-        "saved_at": revision.created_at.isoformat(),
+        "saved_at": f"{revision.created_at:%Y-%m-%dT%H:%M:%SZ}",
         "saved_by": revision.created_by,
         "restores": revision.restores,
     }
@@ -186,6 +186,6 @@ def _test_json(test: RevisionTest) -> dict[str, Any]:
         "code": test.code or None,
         "message": test.message,
         "reply": test.reply or None,
-        "at": test.at.isoformat(),
+        "at": f"{test.at:%Y-%m-%dT%H:%M:%SZ}",
         "by": test.tested_by,
     }

@@ -20,6 +20,16 @@ from smtp_admin.settings.sender import ResolvedSender, load_sender, overrides_fo
 from smtp_admin.settings.values import SenderValues
 from smtp_admin.signals import settings_changed
 
+_NO_PAUSE = {
+    "paused_until": None,
+    "pause_code": "",
+    "pause_reason": "",
+    "pauses": 0,
+    "refusals": 0,
+}
+#: Why senders pause although a connection test of them succeeds.
+_NOT_TESTED = ("rate_limited", "sender_refused")
+
 
 def save_settings(
     session: Session,
@@ -84,11 +94,7 @@ def add_revision(
         .values(
             current_revision=number,
             # What was wrong may be right now: the next mail finds out.
-            paused_until=None,
-            pause_code="",
-            pause_reason="",
-            pauses=0,
-            refusals=0,
+            **_NO_PAUSE,
         ),
     )
     if moved != 1:
@@ -148,8 +154,28 @@ def forget_pauses_of_the_start(session: Session) -> None:
             session,
             update(Sender)
             .where(Sender.partner_id.in_(again), Sender.pause_code != "")
-            .values(paused_until=None, pause_code="", pause_reason="", pauses=0, refusals=0),
+            .values(**_NO_PAUSE),
         )
+
+
+def end_pause(session: Session, sender: ResolvedSender, actor: Actor) -> bool:
+    """Let *sender* try again now, after a connection test of it succeeded; whether it was paused.
+
+    A pause that such a test says nothing about stays. The caller commits.
+    """
+    ended = changed(
+        session,
+        update(Sender)
+        .where(
+            Sender.id == sender.sender_id,
+            Sender.paused_until > database_now(session),
+            Sender.pause_code.not_in(_NOT_TESTED),
+        )
+        .values(**_NO_PAUSE),
+    )
+    if ended:
+        record(session, actor, sender.partner_id, "sender.resumed")
+    return bool(ended)
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> None:

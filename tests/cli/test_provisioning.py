@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from sqlalchemy import update
 
+from smtp_admin.clock import now
+from smtp_admin.settings.models import Sender
 from tests.app import HostApp
 from tests.cli.site import audited, saved, sender_of
+from tests.servers.behaviours import Reply
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import ScriptedServer
 
@@ -112,6 +117,47 @@ def test_tested_saved_and_the_second_time_nothing(
     assert [one.from_name for one in saved(site)] == ["", "Acme"]
     assert {one.username for one in saved(site)} == {LOGIN}
     assert audited(site)[-1] == ("operator", "settings.saved", "acme")
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "resumed"),
+    [
+        ("auth_failed", (), True),
+        ("connection_lost", (), True),
+        # The test proves nothing where nothing was tested, or the test does not see it.
+        ("auth_failed", ("--no-test",), False),
+        ("rate_limited", (), False),
+        ("sender_refused", (), False),
+    ],
+)
+def test_the_same_settings_end_a_pause_if_they_work(
+    site: HostApp, server: ScriptedServer, secret: Path, code: str, options: Any, resumed: bool
+) -> None:
+    words = (*place(server), "--partner", "acme", "--username", LOGIN, "--password-file",
+             str(secret))  # fmt: skip
+    assert run(site, *words).exit_code == 0
+    session = site.db.session()
+    paused = {"paused_until": now() + timedelta(days=1), "pause_code": code, "pauses": 3}
+    session.execute(update(Sender).values(**paused))
+    session.commit()
+    answer = json.loads(run(site, *words, *options, "--json").stdout)
+    assert (answer["saved"], answer["resumed"]) == (False, resumed)
+    assert (sender_of(site, "acme").paused_until is None) == resumed
+    assert (("operator", "sender.resumed", "acme") in audited(site)) == resumed
+
+
+def test_a_pause_stays_while_the_test_fails(
+    site: HostApp, server: ScriptedServer, secret: Path
+) -> None:
+    words = (*place(server), "--username", LOGIN, "--password-file", str(secret))
+    assert run(site, *words).exit_code == 0
+    session = site.db.session()
+    paused = {"paused_until": now() + timedelta(days=1), "pause_code": "auth_failed"}
+    session.execute(update(Sender).values(**paused))
+    session.commit()
+    server.behave("greeting", Reply("421 4.3.2 not now"))
+    assert run(site, *words).exit_code == 1
+    assert sender_of(site).paused_until is not None
 
 
 def test_a_wrong_password_is_not_saved(site: HostApp, server: ScriptedServer) -> None:

@@ -215,6 +215,16 @@ def test_server_of_ones_own(host: str, value: str) -> None:
     assert (records[0].subject, records[0].value) == ("spf", value)
 
 
+@pytest.mark.parametrize("host", ["10.1.2.3", "127.0.0.1", "fd00::25", "localhost"])
+def test_a_private_address_is_nothing_to_publish(host: str) -> None:
+    first = records_to_copy(Sending(f"a@{DOMAIN}", host=host))[0]
+    assert (first.subject, first.value) == ("spf", "")
+    assert "public address" in first.note
+    # A provider's include is the same wherever the mail is handed over.
+    first = records_to_copy(Sending(f"a@{DOMAIN}", host=host, spf_include=PROVIDER))[0]
+    assert first.value == f"v=spf1 include:{PROVIDER} ~all"
+
+
 def test_provider_with_an_envelope_sender_of_its_own() -> None:
     found = examine({(DOMAIN, "TXT"): ["v=spf1 -all"]}, own_envelope=False, spf_include=PROVIDER)
     assert (about(found, "spf").status, about(found, "spf").code) == ("ok", "spf_elsewhere")

@@ -28,6 +28,7 @@ class Ending:
     states: dict[str, int]
     held_lanes: int
     pause_code: str
+    errors: set[str]
     copies: int
     output: str
 
@@ -117,6 +118,7 @@ def play(scene: Scene, redis: RedisServer, site: Site) -> Ending:
             dict(Tally(one.state for one in deliveries(host))),
             len(host.db.session.scalars(select(Lane.id).where(Lane.lease.is_not(None))).all()),
             sender_row(host).pause_code,
+            {one.last_error for one in deliveries(host)} - {""},
             len(server.messages),
             worker.output,
         )
@@ -168,6 +170,7 @@ def test_what_was_not_begun_goes_back(endings: Endings, scene: Scene) -> None:
 def test_our_own_end_is_not_the_servers_fault(endings: Endings, scene: Scene) -> None:
     """The next worker, a second after a deployment, must not find the sender paused."""
     assert endings[scene].pause_code == ""
+    assert endings[scene].errors == {"The worker was stopped before the server had answered."}
 
 
 def test_a_batch_is_finished_where_it_stands(endings: Endings) -> None:
