@@ -71,7 +71,7 @@ _RATE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _OTHERS = re.compile(r"[45]\.(?:1\.|2\.|3\.4)")
-_RATE_CODES = {(421, "4.7.0"), (432, "4.3.2"), (550, "5.4.5")}
+_RATE_CODES = {(421, "4.7.0"), (432, "4.3.2"), (450, "4.2.1"), (550, "5.4.5")}
 # Refusals of the From domain as a whole: authentication records are missing.
 _SENDER_POLICY = {"5.7.26", "5.7.27", "5.7.509", "5.7.515"}
 # Refusals of the account or its address as a whole, also where they come after the dot: the next

@@ -98,7 +98,6 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
     ("rcpt", "451 4.7.1 greylisting in action", Verdict.TEMPORARY, FINE),
     ("rcpt", "450 greylisted for 5 minutes", Verdict.TEMPORARY, FINE),
     ("rcpt", "452 4.2.2 mailbox full", Verdict.TEMPORARY, FINE),
-    ("rcpt", "450 4.2.1 receiving mail at a rate", Verdict.TEMPORARY, FINE),
     ("rcpt", "452 4.5.3 too many recipients", Verdict.TEMPORARY, FINE),
     ("rcpt", "451 4.4.4 no route", Verdict.TEMPORARY, FINE),
     # 5xx at MAIL: the sender address is refused
@@ -170,6 +169,7 @@ ROWS: list[tuple[str, str, Verdict, Channel]] = [
     # the sender's rate
     ("mail", "421 4.7.0 try again later", Verdict.RELEASED, LIMITED),
     ("dot", "421 4.7.0 unusual rate", Verdict.RELEASED, LIMITED),
+    ("rcpt", "450 4.2.1 receiving mail at a rate", Verdict.RELEASED, LIMITED),
     ("mail", "550 rate limit exceeded", Verdict.RELEASED, LIMITED),
     ("rcpt", "550 5.4.5 daily user sending quota exceeded", Verdict.RELEASED, LIMITED),
     ("rcpt", "451 4.7.1 Too many messages from this sender", Verdict.RELEASED, LIMITED),
