@@ -53,7 +53,11 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str:
     # Flask reads what an environment variable says as JSON: a name of digits arrives as a number.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    # It stands in the From header of every mail whose sender has no name of its own.
+    if "=?" in text or re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text):
+        raise ValueError('must be one line of text, without "=?"')
+    return text
 
 
 def _words(value: Any) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ NOT_A_RATE: tuple[Any, ...] = (
 BAD: dict[str, tuple[Any, ...]] = {
     "SECRET_KEYS": (None, 1, [1], {}, b"key", ["short"], [KEY, KEY[:-2]], "ключ", [KEY + KEY]),
     "REDIS_URL": (*NOT_TEXT, "nonsense", "http://redis.example", "127.0.0.1:6379"),
-    "APP_NAME": (None, True, 1.5, b"text", [], {}, object()),
+    "APP_NAME": (None, True, 1.5, b"text", [], {}, object(), "two\nlines", "=?utf-8?q?x?=", "\x00"),
     "LAYOUT": NOT_TEXT,
     "URL_PREFIX": (*NOT_TEXT, "", "/", "mail", "/mail/", "/<partner>"),
     "ENV_PREFIX": (*NOT_TEXT, "SET-GET", "SET GET", "Ü_", "X_\n"),
