@@ -53,8 +53,7 @@ def stamped(
         return deliveries
     done: dict[int, _Stamped] = {}
     with transaction(database) as session:
-        for message_pk in sorted({one.message_pk for one in missing}):
-            content = next(one.content for one in missing if one.message_pk == message_pk)
+        for message_pk, content in sorted({one.message_pk: one.content for one in missing}.items()):
             done[message_pk] = _stamp(session, message_pk, content, sender, app_name)
     return [replace(one, **done.get(one.message_pk, {})) for one in deliveries]
 

@@ -12,7 +12,7 @@ from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Claimed, claim
 from smtp_admin.delivery.lanes import HeldLane
-from smtp_admin.delivery.record import Result, record
+from smtp_admin.delivery.record import Recorded, Result, record
 from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -63,11 +63,16 @@ def hold_lanes(host: HostApp, bench: Workbench, count: int) -> list[tuple[HeldLa
     return held
 
 
-def note(host: HostApp, bench: Workbench, lane: HeldLane, mail: Claimed, outcome: Outcome) -> None:
+def note(
+    host: HostApp, bench: Workbench, lane: HeldLane, mail: Claimed, outcome: Outcome
+) -> Recorded:
     """Write down what came of it, as the connection's thread does."""
     config = host.installation.config
-    record(bench.engine, lane, [Result(mail, outcome)], config=config, revision=1, worker="bench")
+    recorded = record(
+        bench.engine, lane, [Result(mail, outcome)], config=config, revision=1, worker="bench"
+    )
     lanes.release(bench.engine, lane)
+    return recorded
 
 
 @pytest.mark.parametrize(("stage", "behaviour", "code"), BROKEN)
@@ -254,21 +259,11 @@ def test_what_failed_with_the_settings_before_pauses_nobody(
     each.save_sender()
     queue(each)
     bench = bench_of(each)
-    lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
-    assert lane is not None
-    batch = claim(bench.engine, lane, 1)
-    assert batch is not None
+    ((lane, one),) = hold_lanes(each, bench, 1)
     each.save_sender(host="127.0.0.2")
     channel = Channel.MISCONFIGURED if code == "auth_failed" else Channel.DOWN
-    outcome = Outcome(Verdict.RELEASED, channel, "no", code=code, opening=True)
-    recorded = record(
-        bench.engine,
-        lane,
-        [Result(batch.deliveries[0], outcome)],
-        config=each.installation.config,
-        revision=batch.sender.revision,
-        worker="bench",
-    )
+    failed = Outcome(Verdict.RELEASED, channel, "no", code=code, opening=True)
+    recorded = note(each, bench, lane, one, failed)
     sender = sender_row(each)
     assert (sender.paused_until, sender.pause_code, sender.pauses) == (None, "", 0)
     assert not recorded.paused
@@ -279,20 +274,9 @@ def test_refusals_of_the_settings_before_do_not_count(each: HostApp, bench_of: M
     each.save_sender()
     queue(each)
     bench = bench_of(each)
-    lane = lanes.acquire(bench.engine, sender_row(each).id, "bench")
-    assert lane is not None
-    batch = claim(bench.engine, lane, 1)
-    assert batch is not None
+    ((lane, one),) = hold_lanes(each, bench, 1)
     each.save_sender(from_email="other@acme.example")
-    refused = Outcome(Verdict.PERMANENT, reason="no", code="sender_refused")
-    record(
-        bench.engine,
-        lane,
-        [Result(batch.deliveries[0], refused)],
-        config=each.installation.config,
-        revision=batch.sender.revision,
-        worker="bench",
-    )
+    note(each, bench, lane, one, Outcome(Verdict.PERMANENT, reason="no", code="sender_refused"))
     assert sender_row(each).refusals == 0
 
 
