@@ -21,7 +21,7 @@ from benchmarks.mail import RAW, RECIPIENT, SENDER
 from smtp_admin.clock import now
 from smtp_admin.database import UTCDateTime
 from smtp_admin.delivery.models import NORMAL, Delivery, Message
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 
 _STEP = 10_000
 _DIGITS = 31

@@ -56,7 +56,7 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
 
 def _ways(site: Site) -> dict[str, Callable[[int], Any]]:
     plugin = site.host.plugin
-    types: Any = site.host.installation.parts["types"]
+    types: Any = site.host.installation.types
     sample = types.get(_TYPE).sample
     return {
         "send()": lambda _: plugin.send(_TYPE, to=RECIPIENT, partner_id="acme", context=sample),

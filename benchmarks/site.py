@@ -19,7 +19,7 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import generate_key
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp, make_app
 from tests.worker.running import APP, Worker
 

@@ -29,6 +29,7 @@ secret.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from click import ClickException
 
@@ -199,3 +200,21 @@ class MessageError(SMTPAdminError, ValueError):
     """A mail cannot be built from what was given: a bad address, header or template value."""
 
     code = "invalid_input"
+
+
+def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
+    """The one form of every JSON error of the product."""
+    return {
+        "ok": False,
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "step": more.pop("step", None),
+            "hint": error.hint,
+            "reply": more.pop("reply", getattr(error, "reply", None)),
+            "fields": getattr(error, "fields", {}),
+        },
+        "connection": more.pop("connection", {}),
+        "steps": more.pop("steps", []),
+        **more,
+    }

@@ -10,25 +10,29 @@ from flask_wtf.csrf import generate_csrf
 
 from smtp_admin import schema, web
 from smtp_admin.api.views import make_api_blueprint
-from smtp_admin.cli import commands
+from smtp_admin.cli.commands import commands
 from smtp_admin.config import read_config
-from smtp_admin.connection import lookup_views
-from smtp_admin.connection import views as connection_views
 from smtp_admin.database import SYSTEM, host_engine, session
-from smtp_admin.delivery import actions, adoption, checks, doorbell
+from smtp_admin.delivery import actions, checks, doorbell
+from smtp_admin.delivery.maintenance import reassign as adoption
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
-from smtp_admin.mail import explain_views, service
-from smtp_admin.mail import views as mail_views
+from smtp_admin.mail import service
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, EmailType, Registry
 from smtp_admin.monitor.overview import ago
-from smtp_admin.renewals import customer_views, notices, recheck
-from smtp_admin.renewals import views as renewals_views
-from smtp_admin.settings import history_views
-from smtp_admin.settings import views as settings_views
+from smtp_admin.pages import connection as connection_views
+from smtp_admin.pages import discovery as lookup_views
+from smtp_admin.pages import explain as explain_views
+from smtp_admin.pages import history as history_views
+from smtp_admin.pages import reminders as customer_views
+from smtp_admin.pages import renewals as renewals_views
+from smtp_admin.pages import senders as settings_views
+from smtp_admin.pages import test_email as mail_views
+from smtp_admin.renewals import notices, recheck
+from smtp_admin.smtp.nameserver import NameService
 
 
 class SMTPAdmin:
@@ -73,8 +77,9 @@ class SMTPAdmin:
             db=db,
             keyring=Keyring(config.secret_keys),
             environment=dict(os.environ),
+            types=types,
+            names=NameService(),
         )
-        here.parts["types"] = types
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
         doorbell.listen(db.session)

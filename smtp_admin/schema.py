@@ -20,18 +20,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
 from smtp_admin.database import Base, names_what_is_missing
-from smtp_admin.delivery import models as delivery_models
 from smtp_admin.errors import SetupError
-from smtp_admin.renewals import models as renewals_models
-from smtp_admin.settings import models as settings_models
 
 log = logging.getLogger(__name__)
 
 VERSION_TABLE = "smtp_admin_alembic_version"
 UPGRADE_COMMAND = "flask smtp-admin db upgrade"
-
-#: Every module whose tables the migrations make; naming them here loads them all.
-MODELS = (settings_models, delivery_models, renewals_models)
 
 
 def include_object(

@@ -36,6 +36,7 @@ from smtp_admin.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    envelope,
 )
 from smtp_admin.host import Actor, Partner
 from smtp_admin.installation import installation
@@ -95,12 +96,12 @@ def layout() -> str:
     """
     here = installation()
     name = here.config.layout
-    if "layout_is_there" not in here.parts:
+    if not here.layout_exists:
         missing = _missing_template(name)
         if missing:
             log.error("SMTP_ADMIN_LAYOUT is %r, but there is no template %r", name, missing)
             return _OWN_LAYOUT
-        here.parts["layout_is_there"] = True
+        here.layout_exists = True
     return name
 
 
@@ -247,31 +248,13 @@ def _check_schema() -> None:
     from smtp_admin import schema  # above this floor; loads Alembic
 
     here = installation()
-    if here.parts.get("schema_is_current") or (request.endpoint or "").endswith(".static"):
+    if here.schema_checked or (request.endpoint or "").endswith(".static"):
         return
     try:
         schema.check(here.db.engine)
     except SetupError as error:
         raise Unavailable(error.message, hint=error.hint) from error
-    here.parts["schema_is_current"] = True
-
-
-def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
-    """The one form of every JSON error of the product."""
-    return {
-        "ok": False,
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "step": more.pop("step", None),
-            "hint": error.hint,
-            "reply": more.pop("reply", getattr(error, "reply", None)),
-            "fields": getattr(error, "fields", {}),
-        },
-        "connection": more.pop("connection", {}),
-        "steps": more.pop("steps", []),
-        **more,
-    }
+    here.schema_checked = True
 
 
 def answer_json(
@@ -331,7 +314,7 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
     _roll_back()
-    installation().parts.pop("schema_is_current", None)
+    installation().schema_checked = False
     log.error("the database failed: %s", type(error.orig).__name__)
     return _answer_error(
         Unavailable(

@@ -18,9 +18,9 @@ from sqlalchemy import Engine, create_engine
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
-from smtp_admin.settings.sender import ResolvedSender
-from smtp_admin.settings.service import save_settings
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
 
 ADMIN = Actor(id="1", email="admin@platform.example", name="Ada", is_admin=True)
@@ -98,7 +98,7 @@ class HostApp:
         self, partner_id: str = "acme", *, password: str = "", **values: Any
     ) -> ResolvedSender:
         """Save settings for a partner as the next revision, and commit; needs an app context."""
-        from smtp_admin.settings.sender import load_sender
+        from smtp_admin.senders.resolve import load_sender
 
         defaults: dict[str, Any] = {
             "host": "127.0.0.1",

@@ -15,15 +15,15 @@ from werkzeug.test import TestResponse
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.clock import now
+from smtp_admin.connection.models import WorkerTest
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.settings.models import WorkerTest
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
-from smtp_admin.smtp.opening import Destination
+from smtp_admin.smtp.session import Destination
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.renewals.things import a_service
 from tests.servers.dns import DNSServer
@@ -237,7 +237,7 @@ def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Iterator[S
     """The app that is asked; its name server knows no domain."""
     site = new_app()
     with DNSServer() as dns:
-        site.installation.parts["names"] = NameService((dns.address,))
+        site.installation.names = NameService((dns.address,))
         yield Scene(site, server)
 
 

@@ -70,9 +70,7 @@ def test_the_banner_names_five_and_counts_the_others(
 
 
 def test_the_banner_names_the_hosts_own_kinds(site: HostApp) -> None:
-    site.installation.parts["types"].add(
-        EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent")
-    )
+    site.installation.types.add(EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent"))
     for path in ("/", "/partners", "/partners/acme"):
         page = get(site, path).text
         assert "Password reset, Invoice &lt;b&gt;, Renewal reminder" in page

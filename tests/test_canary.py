@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
-from smtp_admin.transports.factory import make_transport
+from smtp_admin.transports.warm import make_transport
 from tests.app import ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.servers.redis_server import RedisServer
@@ -334,7 +334,7 @@ def test_found_in_no_traceback(
             except Exception:
                 log.exception("the transport %r to %r failed", transport, destination)
         try:
-            from smtp_admin.smtp.opening import open_session
+            from smtp_admin.smtp.session import open_session
 
             open_session(destination, places.password, dialler)
         except SMTPFailure as failure:

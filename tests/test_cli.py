@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
 from smtp_admin import SMTPAdmin, schema
-from smtp_admin.cli import commands
+from smtp_admin.cli.commands import commands
 from smtp_admin.encryption import key_bytes
 from tests.app import HostApp, TestHost
 from tests.servers.scripted import Reply, ScriptedServer

@@ -91,7 +91,7 @@ def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Ite
     if request.param != "alone":
         CSRFProtect(made.app)
     with ScriptedServer() as server, DNSServer() as dns:
-        made.installation.parts["names"] = NameService((dns.address,))
+        made.installation.names = NameService((dns.address,))
         yield Site(made, server)
 
 

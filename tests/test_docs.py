@@ -13,12 +13,12 @@ from wtforms import HiddenField
 
 import smtp_admin
 from smtp_admin import access, signals
-from smtp_admin.cli import commands
+from smtp_admin.cli.commands import commands
 from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail.types import SHIPPED
-from smtp_admin.settings.environment import VARIABLES
-from smtp_admin.settings.forms import SenderForm
+from smtp_admin.senders.environment import VARIABLES
+from smtp_admin.senders.forms import SenderForm
 from smtp_admin.smtp.failure import CODES
 from tests.app import HostApp
 

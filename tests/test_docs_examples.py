@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from smtp_admin import Message, schema
 from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.senders.resolve import load_sender
 from tests.app import HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.servers.redis_server import RedisServer

@@ -39,7 +39,7 @@ def site(new_app: Callable[..., HostApp], names: NameService) -> HostApp:
     """A host app without any settings, signed in as the platform's admin."""
     made = new_app()
     made.actor = ADMIN
-    made.installation.parts["names"] = names
+    made.installation.names = names
     return made
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from smtp_admin import Host, SMTPAdmin, schema
 from smtp_admin.database import Base
 from smtp_admin.errors import SetupError
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url

@@ -6,17 +6,13 @@ from typing import Any, NoReturn
 import click
 from rich.markup import escape
 
-from smtp_admin.cli.main import commands, saved_sender, show_json
+from smtp_admin.cli.group import OPERATOR, commands, saved_sender, show_json
 from smtp_admin.cli.terminal import console, show_outcome, show_step
+from smtp_admin.connection.answers import as_dict, both_as_json
 from smtp_admin.connection.from_worker import from_both_places
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
-from smtp_admin.connection.views import as_dict, both_as_json
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.host import Actor
-
-#: Whoever may run commands on the machine is recorded as this.
-OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
 
 #: In a terminal somebody waits for a test that begins late and takes as long as one may.
 _WORKER_WAITS_SECONDS = 25.0

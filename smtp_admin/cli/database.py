@@ -3,7 +3,7 @@
 import click
 
 from smtp_admin import schema
-from smtp_admin.cli.main import commands
+from smtp_admin.cli.group import commands
 from smtp_admin.database import host_engine
 
 

@@ -9,15 +9,15 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from smtp_admin.cli.connection import OPERATOR
-from smtp_admin.cli.draft import Draft
+from smtp_admin.cli.group import OPERATOR
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import choose, mark, show_outcome, show_step
+from smtp_admin.cli.unsaved_settings import UnsavedSettings
 from smtp_admin.connection.service import test_connection
 from smtp_admin.database import session
 from smtp_admin.errors import SMTPAdminError
-from smtp_admin.settings.sender import ResolvedSender
-from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
 
 Next = Literal["save", "login", "server", "from", "test", "stop"]
 #: What to look at again, by the code of the failure; else the server.
@@ -33,9 +33,9 @@ class Dialogue:
     """
 
     def __init__(
-        self, draft: Draft, out: Console, questions: Questions, *, tested: bool = True
+        self, unsaved: UnsavedSettings, out: Console, questions: Questions, *, tested: bool = True
     ) -> None:
-        self._draft = draft
+        self._unsaved = unsaved
         self._out = out
         self._questions = questions
         self._tested = tested
@@ -70,7 +70,7 @@ class Dialogue:
                 self._questions.ask_login(keep_typed=step == "server")
 
     def _introduce(self) -> None:
-        sender = self._draft.sender
+        sender = self._unsaved.sender
         whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
         self._out.print(f"[bold]Mail settings of {escape(whose)}[/]")
         if sender.revision:
@@ -80,17 +80,17 @@ class Dialogue:
             )
         self._out.print("Nothing is saved before the last question; Ctrl-C leaves at any time.")
         for name in _SHOWN:
-            if variable := self._draft.locked_by(name):
+            if variable := self._unsaved.locked_by(name):
                 value = escape(str(getattr(sender.values, name)))
                 self._out.print(
                     f"{self._questions.label(name)}: {value}  [dim](held by {variable})[/]"
                 )
-        if variable := self._draft.locked_by("password"):
+        if variable := self._unsaved.locked_by("password"):
             self._out.print(f"Password: [dim](held by {variable})[/]")
 
     def _try(self, values: SenderValues, *, test: bool) -> str:
         """Advise and test; what does not work, as a sentence, or ``""``."""
-        advice = self._draft.advice(values)
+        advice = self._unsaved.advice(values)
         if advice:
             self._questions.heading("Advice, which blocks nothing")
         for one in advice:
@@ -104,8 +104,8 @@ class Dialogue:
         try:
             result = test_connection(
                 session(),
-                self._draft.sender.partner_id,
-                self._draft.as_request(values),
+                self._unsaved.sender.partner_id,
+                self._unsaved.as_request(values),
                 OPERATOR,
                 watch=lambda step: show_step(self._out, step),
             )
@@ -146,7 +146,7 @@ class Dialogue:
 
     def _save(self, values: SenderValues) -> ResolvedSender:
         try:
-            saved = self._draft.save(session(), values, OPERATOR)
+            saved = self._unsaved.save(session(), values, OPERATOR)
             session().commit()
         except BaseException:
             session().rollback()

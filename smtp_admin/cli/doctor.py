@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from smtp_admin.cli.main import commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.terminal import console, mark
 from smtp_admin.monitor.health import Health, examine
 from smtp_admin.monitor.parts import PARTS

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.group import commands, known_partner, show_json
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.mail.explain import explain, gather, known_types
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 import click
 from sqlalchemy.orm import Session
 
-from smtp_admin.cli.main import commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.database import session
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
-from smtp_admin.settings.keys import KeyReport, check_keys, count_passwords, rotate_keys
+from smtp_admin.senders.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
 
 @commands.group("keys", help="The keys that encrypt stored passwords.")

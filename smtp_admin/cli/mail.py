@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from smtp_admin.cli.main import commands, known_partner, show_json
-from smtp_admin.connection.explanation import Explanation, explain_delivery
+from smtp_admin.cli.group import commands, known_partner, show_json
 from smtp_admin.database import session
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
-from smtp_admin.settings.sender import load_sender_by_id
+from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
+from smtp_admin.senders.resolve import load_sender_by_id
 
 
 @commands.group("mail", help="Look at queued and sent mail, and act on it.")

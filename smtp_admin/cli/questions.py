@@ -1,4 +1,4 @@
-"""The questions about a sender, in a plain terminal; the answers go into a draft."""
+"""The questions about a sender, in a plain terminal; the answers go into a unsaved."""
 
 from collections.abc import Collection
 
@@ -6,14 +6,14 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from smtp_admin.cli.draft import Draft
 from smtp_admin.cli.terminal import ask, ask_secret, choose, mark
-from smtp_admin.connection.lookup import find_settings
+from smtp_admin.cli.unsaved_settings import UnsavedSettings
+from smtp_admin.discovery.service import find_settings
 from smtp_admin.errors import InvalidInput, KeyMissing
 from smtp_admin.installation import installation
-from smtp_admin.settings.forms import SenderForm
-from smtp_admin.settings.presets import Provider, check_shape, providers
-from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
+from smtp_admin.providers.catalogue import Provider, check_shape, providers
+from smtp_admin.senders.forms import SenderForm
+from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
 
 _PLACE = ("host", "port", "security")
 
@@ -27,8 +27,8 @@ class Questions:
         given: fields that were given as options, and are not asked for unless they prove wrong.
     """
 
-    def __init__(self, draft: Draft, out: Console, given: Collection[str] = ()) -> None:
-        self._draft = draft
+    def __init__(self, unsaved: UnsavedSettings, out: Console, given: Collection[str] = ()) -> None:
+        self._unsaved = unsaved
         self._out = out
         self._given = set(given)
         self._form = SenderForm()
@@ -64,23 +64,23 @@ class Questions:
 
     def _ask_place(self) -> None:
         for name in _PLACE:
-            before = self._draft.fields["port"]
+            before = self._unsaved.fields["port"]
             if name == "security":
                 self._ask_security()
             else:
                 self._ask(name)
-            port = self._draft.fields["port"]
+            port = self._unsaved.fields["port"]
             if port != before:
-                self._draft.fill_in("", port, self._draft.security_of(port))
+                self._unsaved.fill_in("", port, self._unsaved.security_of(port))
 
     def _choose_server(self) -> bool:
         """Fill in a provider's server, or one that is looked for; whether there is one."""
-        now = self._draft.fields
+        now = self._unsaved.fields
         options = [(one.key, one.label) for one in providers()]
         options.append(("find", f"Find it from the address {now['from_email']}"))
         kept = f"{now['host']} as it is now, or another" if now["host"] else "Another server"
         options.append(("other", f"{kept}: enter it by hand"))
-        known = self._draft.provider
+        known = self._unsaved.provider
         default = known.key if known else "other" if now["host"] else "find"
         chosen = choose("Mail goes out through", options, default)
         self._picked = None
@@ -94,7 +94,7 @@ class Questions:
 
     def _ask_limits(self) -> None:
         """Offer what the provider documents as the sender's own limits: the rest waits."""
-        known = self._picked or self._draft.provider
+        known = self._picked or self._unsaved.provider
         limits = known.limits if known else ()
         for one in limits:
             each = ((one.per_hour, "an hour"), (one.per_day, "a day"))
@@ -107,7 +107,7 @@ class Questions:
             self._ask("max_per_day", hint=False)
 
     def _agrees(self) -> bool:
-        now = self._draft.fields
+        now = self._unsaved.fields
         security = next(label for one, label in SECURITY_LABELS.items() if one == now["security"])
         place = f"{now['host']}, port {now['port']}, {security}"
         return bool(click.confirm(f"Use {place}?", default=True))
@@ -116,16 +116,16 @@ class Questions:
         region = ""
         if chosen.regions:
             regions = [(one.key, f"{one.label} ({one.host})") for one in chosen.regions]
-            here = [one.key for one in chosen.regions if one.host == self._draft.fields["host"]]
+            here = [one.key for one in chosen.regions if one.host == self._unsaved.fields["host"]]
             region = choose("Region", regions, (here or [regions[0][0]])[0])
-        self._draft.use(chosen, region)
+        self._unsaved.use(chosen, region)
         self._picked = chosen
         for step in chosen.steps:
             self._out.print(f"• {escape(step)}")
         self._out.print(f"[dim]{escape(chosen.page)}[/]", soft_wrap=True)
 
     def _find(self) -> bool:
-        address = self._draft.fields["from_email"]
+        address = self._unsaved.fields["from_email"]
         self._out.print("Looking; this takes up to 15 seconds. Nothing is logged in to or sent …")
         try:
             found = find_settings(address)
@@ -139,34 +139,34 @@ class Questions:
             return False
         if best.caution:
             self._out.print(f"[yellow]Note:[/] {escape(best.caution)}")
-        self._draft.fill_in(best.host, best.port, best.security, best.username)
+        self._unsaved.fill_in(best.host, best.port, best.security, best.username)
         return True
 
     def _ask_security(self) -> None:
         if not self._asked("security"):
             return
         options = [(word, label) for word, label in SECURITY_LABELS.items()]
-        chosen = choose(self.label("security"), options, self._draft.fields["security"])
-        self._draft.fields["security"] = chosen
+        chosen = choose(self.label("security"), options, self._unsaved.fields["security"])
+        self._unsaved.fields["security"] = chosen
 
     def ask_login(self, *, keep_typed: bool = False) -> None:
         """Ask for login and password; *keep_typed*: what was typed before is not in doubt."""
-        username = self._draft.fields["username"].strip()
+        username = self._unsaved.fields["username"].strip()
         if self._asked("username") or (username and self._asked("password")):
             self.heading("The login")
-        known = self._draft.provider
+        known = self._unsaved.provider
         if known is not None and self._asked("username"):
             self._hint("Login", known.login)
         while True:
             self._ask("username")
-            username = self._draft.fields["username"].strip()
-            wrong = check_shape(known, username, "", self._draft.fields["from_email"])
-            if not wrong.get("username") or self._draft.locked_by("username"):
+            username = self._unsaved.fields["username"].strip()
+            wrong = check_shape(known, username, "", self._unsaved.fields["from_email"])
+            if not wrong.get("username") or self._unsaved.locked_by("username"):
                 break
             self._complain(wrong)
             self._given.discard("username")
-        if not username or self._draft.locked_by("password"):
-            self._draft.password = ""
+        if not username or self._unsaved.locked_by("password"):
+            self._unsaved.password = ""
             return
         if not installation().keyring:
             raise KeyMissing(
@@ -175,19 +175,19 @@ class Questions:
             )
         if known is not None and self._asked("password"):
             self._hint("Password", known.password)
-        self._ask_password(before=self._draft.password if keep_typed else "")
+        self._ask_password(before=self._unsaved.password if keep_typed else "")
 
     def _ask_password(self, before: str) -> None:
         if "password" in self._given:
             return
-        missing = "" if before else self._draft.keeps_password(self._draft.values())
+        missing = "" if before else self._unsaved.keeps_password(self._unsaved.values())
 
         def complaint(text: str) -> str:
-            return self._draft.complaint("password", text) if text else missing
+            return self._unsaved.complaint("password", text) if text else missing
 
         kept = "the one typed before" if before else "" if missing else "the saved one"
         label = "Password, not shown" + (f"; Enter keeps {kept}" if kept else "")
-        self._draft.password = ask_secret(label, complaint) or before
+        self._unsaved.password = ask_secret(label, complaint) or before
 
     def shaped(self) -> SenderValues:
         """The values, once login and password have a shape that the provider can accept.
@@ -196,12 +196,12 @@ class Questions:
             InvalidInput: what is wrong comes from the environment, and cannot be asked for.
         """
         while True:
-            values = self._draft.values()
-            self._draft.refuse_missing_variable(values)
+            values = self._unsaved.values()
+            self._unsaved.refuse_missing_variable(values)
             try:
-                self._draft.typed_password(values)
+                self._unsaved.typed_password(values)
             except InvalidInput as error:
-                if all(self._draft.locked_by(name) for name in error.fields):
+                if all(self._unsaved.locked_by(name) for name in error.fields):
                     raise
                 self._complain(error.fields)
                 self._given -= error.fields.keys()
@@ -217,18 +217,18 @@ class Questions:
         if not self._asked(name):
             return
         field = self._form[name]
-        now = self._draft.fields[name]
+        now = self._unsaved.fields[name]
         optional = not field.flags.required
         if hint and not now and field.description:
             self._hint("", str(field.description))
-        self._draft.fields[name] = ask(
-            self.label(name), now, lambda text: self._draft.complaint(name, text),
+        self._unsaved.fields[name] = ask(
+            self.label(name), now, lambda text: self._unsaved.complaint(name, text),
             optional=optional,
         )  # fmt: skip
 
     def _asked(self, *names: str) -> bool:
         """Whether one of these fields is asked for."""
-        return any(not self._draft.locked_by(name) and name not in self._given for name in names)
+        return any(not self._unsaved.locked_by(name) and name not in self._given for name in names)
 
     def label(self, name: str) -> str:
         """What the page calls a field; empty where it has none."""

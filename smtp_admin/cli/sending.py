@@ -5,10 +5,9 @@ import logging
 import click
 from flask import current_app
 
-from smtp_admin.cli.connection import OPERATOR
-from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.group import OPERATOR, commands, known_partner, show_json
 from smtp_admin.database import SYSTEM, host_engine, session
-from smtp_admin.delivery.prune import prune as prune_now
+from smtp_admin.delivery.maintenance.prune import prune as prune_now
 from smtp_admin.installation import installation
 from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.monitor.overview import status_json

@@ -11,23 +11,22 @@ from rich.markup import escape
 from sqlalchemy.orm import Session
 
 from smtp_admin import schema
-from smtp_admin.cli.connection import OPERATOR
 from smtp_admin.cli.dialogue import Dialogue
-from smtp_admin.cli.draft import Draft
-from smtp_admin.cli.given import Given
-from smtp_admin.cli.main import commands, known_partner, show_json
+from smtp_admin.cli.group import OPERATOR, commands, known_partner, show_json
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import console, mark, show_outcome, show_step
+from smtp_admin.cli.unsaved_settings import UnsavedSettings
+from smtp_admin.cli.wizard_options import WizardOptions
+from smtp_admin.connection.answers import as_dict
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
-from smtp_admin.connection.views import as_dict
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.errors import Conflict
 from smtp_admin.installation import installation
-from smtp_admin.settings.sender import ResolvedSender, load_sender
-from smtp_admin.settings.service import end_pause
-from smtp_admin.settings.values import SenderValues
-from smtp_admin.smtp.opening import SECURITIES
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.revisions import end_pause
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.smtp.session import SECURITIES
 
 _HELP = """\
 Set up a sender: questions and answers, then the connection test, then saving. Nothing is saved
@@ -98,25 +97,25 @@ def wizard(
     sender.refuse_problems()
     session().rollback()  # a person may think for long, and no transaction waits for that
     partner = installation().host.partner(partner_id) if partner_id else None
-    draft = Draft(sender, site_domain=partner.site_domain if partner else "")
+    unsaved = UnsavedSettings(sender, site_domain=partner.site_domain if partner else "")
     asks = not (no_input or as_json or password_stdin)
-    given = Given(draft, as_json=as_json)
-    given.take(preset, options)
-    given.read_password(password_file, from_stdin=password_stdin)
-    given.refuse_problems(complete=not asks)
+    options_given = WizardOptions(unsaved, as_json=as_json)
+    options_given.take(preset, options)
+    options_given.read_password(password_file, from_stdin=password_stdin)
+    options_given.refuse_problems(complete=not asks)
     if not asks:
-        _provision(draft, tested=not no_test, as_json=as_json)
+        _provision(unsaved, tested=not no_test, as_json=as_json)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("This is not a terminal, so nothing can be asked. Give the "
                                "settings as options, with --no-input.")  # fmt: skip
-    _ask(draft, given.names, tested=not no_test)
+    _ask(unsaved, options_given.names, tested=not no_test)
 
 
-def _ask(draft: Draft, given: set[str], *, tested: bool) -> None:
+def _ask(unsaved: UnsavedSettings, given: set[str], *, tested: bool) -> None:
     out = console()
     try:
-        saved = Dialogue(draft, out, Questions(draft, out, given), tested=tested).run()
+        saved = Dialogue(unsaved, out, Questions(unsaved, out, given), tested=tested).run()
     except (click.Abort, KeyboardInterrupt):
         _leave(out, "\nStopped: nothing was saved.")
     except Conflict as error:
@@ -135,19 +134,19 @@ def _leave(out: Any, words: str) -> NoReturn:
     sys.exit(1)
 
 
-def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
+def _provision(unsaved: UnsavedSettings, *, tested: bool, as_json: bool) -> None:
     """Test and save without a question."""
-    values = draft.values()
+    values = unsaved.values()
     out = console()
-    advice = draft.advice(values)
+    advice = unsaved.advice(values)
     result: TestResult | None = None
     for one in () if as_json else advice:
         out.print(f"{mark(out, 'warning')} {one.field}: {escape(one.message)}")
     if tested:
         result = test_connection(
             session(),
-            draft.sender.partner_id,
-            draft.as_request(values),
+            unsaved.sender.partner_id,
+            unsaved.as_request(values),
             OPERATOR,
             watch=lambda step: None if as_json else show_step(out, step),
         )
@@ -155,8 +154,8 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
             show_outcome(out, result)
     answer: dict[str, Any] = {
         "saved": False,
-        "partner_id": draft.sender.partner_id,
-        "revision": draft.sender.revision,
+        "partner_id": unsaved.sender.partner_id,
+        "revision": unsaved.sender.revision,
         "settings": asdict(values),
         "advice": [asdict(one) for one in advice],
     }
@@ -166,13 +165,13 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
         else:
             _leave(out, "Nothing was saved.")
         sys.exit(1)
-    changed = not draft.changes_nothing(values)
+    changed = not unsaved.changes_nothing(values)
     resumed = False
     if changed:
-        saved = _save(session(), draft, values)
+        saved = _save(session(), unsaved, values)
         answer |= {"saved": True, "revision": saved.revision}
     elif tested:
-        resumed = end_pause(session(), draft.sender, OPERATOR)
+        resumed = end_pause(session(), unsaved.sender, OPERATOR)
         session().commit()
     answer["resumed"] = resumed
     if as_json:
@@ -186,7 +185,7 @@ def _provision(draft: Draft, *, tested: bool, as_json: bool) -> None:
         out.print("The sender was paused, and goes on now that the test succeeded.")
 
 
-def _save(session_: Session, draft: Draft, values: SenderValues) -> ResolvedSender:
-    saved = draft.save(session_, values, OPERATOR)
+def _save(session_: Session, unsaved: UnsavedSettings, values: SenderValues) -> ResolvedSender:
+    saved = unsaved.save(session_, values, OPERATOR)
     session_.commit()
     return saved

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
+from smtp_admin.connection.models import WorkerTest
 from smtp_admin.connection.probe import ORDER, TestResult, probe
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.connection.results import from_text, keep_with_revision, to_text
@@ -27,8 +28,7 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.settings.models import WorkerTest
-from smtp_admin.smtp.opening import Dialler, StepResult
+from smtp_admin.smtp.session import Dialler, StepResult
 
 log = logging.getLogger("smtp_admin.connection")
 

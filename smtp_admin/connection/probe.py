@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from smtp_admin.connection.diagnosis import Diagnosis, of_failure
 from smtp_admin.connection.request import TestRequest
+from smtp_admin.diagnosis.diagnose import Diagnosis, of_failure
 from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.explain import TECHNICAL
 from smtp_admin.smtp.failure import SMTPFailure, Step
-from smtp_admin.smtp.opening import Dialler, Report, Security, StepResult, open_session
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.session import Dialler, Report, Security, StepResult, open_session
 
 OVERALL_SECONDS = 20.0
 _LOGIN_WANTED, _CLOSING = 530, 421

@@ -6,9 +6,9 @@ from typing import Any
 
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput
-from smtp_admin.settings.guidance import usable_password
-from smtp_admin.settings.sender import ResolvedSender
-from smtp_admin.settings.values import (
+from smtp_admin.senders.guidance import usable_password
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.values import (
     UNNAMED_PORT,
     clean_from_email,
     clean_password,
@@ -16,7 +16,7 @@ from smtp_admin.settings.values import (
     clean_username,
 )
 from smtp_admin.smtp.hostname import clean_host
-from smtp_admin.smtp.opening import SECURITIES, Destination
+from smtp_admin.smtp.session import SECURITIES, Destination
 
 #: Python refuses to write larger numbers out, and no field takes one.
 _MOST_BITS = 4000

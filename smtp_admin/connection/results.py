@@ -12,14 +12,14 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from smtp_admin.connection.diagnosis import of_failure
 from smtp_admin.connection.probe import Caution, TestResult
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.database import changed, database_now
-from smtp_admin.settings.models import RevisionTest
+from smtp_admin.diagnosis.diagnose import of_failure
+from smtp_admin.senders.models import RevisionTest
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.opening import Destination, Report, StepResult
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.session import Destination, Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription
 
 Place = Literal["web", "worker"]

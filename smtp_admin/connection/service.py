@@ -8,16 +8,16 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.service import check_rate, record
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
 from smtp_admin.connection.results import Place, keep_with_revision
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.settings.history import find_revision
-from smtp_admin.settings.sender import ResolvedSender, load_sender
-from smtp_admin.settings.service import check_rate, record
-from smtp_admin.smtp.opening import Dialler, StepResult
+from smtp_admin.senders.history import find_revision
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.smtp.session import Dialler, StepResult
 
 log = logging.getLogger("smtp_admin.connection")
 

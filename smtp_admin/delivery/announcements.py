@@ -9,8 +9,8 @@ from flask import Flask
 
 from smtp_admin import signals
 from smtp_admin.delivery.record import Recorded
-from smtp_admin.settings.sender import ResolvedSender
-from smtp_admin.smtp.classes import Outcome
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.transports.outcome import Outcome
 
 log = logging.getLogger(__name__)
 

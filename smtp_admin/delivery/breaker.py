@@ -9,8 +9,8 @@ from smtp_admin.database import changed
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Lane
 from smtp_admin.delivery.retry import pause_for
-from smtp_admin.settings.models import Sender
-from smtp_admin.smtp.classes import Channel, Outcome
+from smtp_admin.senders.models import Sender
+from smtp_admin.transports.outcome import Outcome, SenderHealth
 
 
 def judge_sender(
@@ -23,7 +23,7 @@ def judge_sender(
     refused: int,
     last: Outcome | None,
 ) -> bool:
-    """Pause the sender if its channel failed, or note that it works; whether it was paused now.
+    """Pause the sender if it failed, or note that it works; whether it was paused now.
 
     Args:
         revision: of the settings that were used; what failed with others pauses nobody.
@@ -37,7 +37,7 @@ def judge_sender(
     if refused:
         same = update(Sender).where(*_still(sender_id, revision))
         changed(session, same.values(refusals=Sender.refusals + refused))
-    if last is not None and last.channel is not Channel.FINE:
+    if last is not None and last.health is not SenderHealth.FINE:
         if _is_full(session, lane, last, moment):
             return False  # one connection more than the server wants; the others go on
         before = session.execute(_PAUSES, {"which": sender_id}).one()
@@ -52,7 +52,7 @@ def judge_sender(
 
 def _is_full(session: Session, lane: HeldLane, outcome: Outcome, moment: datetime) -> bool:
     """Whether the server is well, and only took no further connection."""
-    if not outcome.opening or outcome.channel not in {Channel.DOWN, Channel.LIMITED}:
+    if not outcome.opening or outcome.health not in {SenderHealth.DOWN, SenderHealth.LIMITED}:
         return False
     accepted = session.scalar(select(Sender.last_accepted_at).where(Sender.id == lane.sender_id))
     if accepted is None or moment - accepted >= _JUST_NOW:

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 #: The code of a delivery that was cancelled here.
 NOT_NEEDED = "not_needed"
-_CHECKS = "checks"
 
 #: From deliveries of one type to the id of each that is not to be sent, with the reason.
 Check = Callable[[Engine | Connection, Sequence[Claimed]], Mapping[int, str]]
@@ -30,8 +29,7 @@ Check = Callable[[Engine | Connection, Sequence[Claimed]], Mapping[int, str]]
 
 def register(here: Installation, type_name: str, check: Check) -> None:
     """Ask *check* about every mail of this type just before it is sent."""
-    checks: dict[str, Check] = here.parts.setdefault(_CHECKS, {})
-    checks[type_name] = check
+    here.checks[type_name] = check
 
 
 def still_wanted(
@@ -41,7 +39,7 @@ def still_wanted(
 
     Called between claim and send, inside an app context. A check that fails holds nothing up.
     """
-    checks: Mapping[str, Check] = installation().parts.get(_CHECKS, {})
+    checks = installation().checks
     refused: dict[int, str] = {}
     for type_name, check in checks.items() if deliveries else ():
         mine = [one for one in deliveries if one.type_name == type_name]

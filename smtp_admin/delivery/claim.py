@@ -22,8 +22,8 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
 from smtp_admin.delivery.models import BULK, IS_QUEUED, URGENT, Delivery, Lane, Message
-from smtp_admin.settings.models import Sender
-from smtp_admin.settings.sender import ResolvedSender, resolve
+from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import ResolvedSender, resolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,9 @@ def queue_name(engine: Engine) -> str:
 def doorbell(of: Installation | None = None) -> Doorbell:
     """This app's doorbell; the first time, inside an app context."""
     here = of or installation()
-    bell: Doorbell | None = here.parts.get("doorbell")
-    if bell is None:
-        bell = Doorbell(here.config.redis_url, queue_name(here.db.engine))
-        here.parts["doorbell"] = bell
-    return bell
+    if here.doorbell is None:
+        here.doorbell = Doorbell(here.config.redis_url, queue_name(here.db.engine))
+    return here.doorbell
 
 
 def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:

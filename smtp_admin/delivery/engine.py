@@ -22,17 +22,17 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.announcements import announce_pause
 from smtp_admin.delivery.breaker import pause_sender
 from smtp_admin.delivery.claim import Batch, Claimed
-from smtp_admin.delivery.clerk import Clerk
 from smtp_admin.delivery.journal import Journal, Lines
+from smtp_admin.delivery.lane_database import LaneDatabase
 from smtp_admin.delivery.lanes import HeldLane, KeptLease
 from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing, Transport
-from smtp_admin.transports.factory import WarmTransports
+from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
+from smtp_admin.transports.warm import WarmTransports
 
 #: The most that is claimed at once, and the first try. Two batches are held at a time, so a worker
 #: and its Redis that die together leave at most twice as many unknown.
@@ -57,7 +57,7 @@ def _nobody(*_: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class WorkerContext:
     """What a sender thread works with.
 
     Attributes:
@@ -84,23 +84,25 @@ class Bench:
     suitable: dict[int, int] = field(default_factory=dict)
 
 
-def work_lane(bench: Bench, sender_id: int) -> bool:
+def work_lane(context: WorkerContext, sender_id: int) -> bool:
     """Send what is due for *sender_id* for one time slice; whether more may be due."""
     began = time.monotonic()
-    lane = lanes.acquire(bench.engine, sender_id, bench.worker)
+    lane = lanes.acquire(context.engine, sender_id, context.worker)
     if lane is None:
         return False
-    with bench.engine.connect() as database, KeptLease(bench.engine, lane, began) as lease:
-        journal = Journal(bench.lines, lane.lease)
-        clerk = Clerk(bench.app, bench.here.config, database, lane, bench.worker, bench.stopping)
+    with context.engine.connect() as database, KeptLease(context.engine, lane, began) as lease:
+        journal = Journal(context.lines, lane.lease)
+        lane_database = LaneDatabase(
+            context.app, context.here.config, database, lane, context.worker, context.stopping
+        )
         try:
-            more = _LaneWork(bench, lane, lease, journal, clerk).run()
-            clerk.close()
+            more = _LaneWork(context, lane, lease, journal, lane_database).run()
+            lane_database.close()
             # Not after an error: the lane stays taken until rescue has read the journal.
             rung = lanes.release(database, lane)
             journal.finish()
         finally:
-            clerk.close()
+            lane_database.close()
             journal.close()
     return more or rung
 
@@ -125,13 +127,18 @@ class _LaneWork:
     """One time slice on one lane."""
 
     def __init__(
-        self, bench: Bench, lane: HeldLane, lease: KeptLease, journal: Journal, clerk: Clerk
+        self,
+        context: WorkerContext,
+        lane: HeldLane,
+        lease: KeptLease,
+        journal: Journal,
+        lane_database: LaneDatabase,
     ) -> None:
-        self._bench = bench
+        self._context = context
         self._lane = lane
         self._lease = lease
         self._journal = journal
-        self._clerk = clerk
+        self._lane_database = lane_database
         self._ends = time.monotonic() + SLICE_SECONDS
         self._journaled = False
         #: The batches that were begun, and their mails that have no outcome yet.
@@ -139,7 +146,7 @@ class _LaneWork:
         self._waiting: dict[int, Claimed] = {}
         #: Claimed, and not to be sent in the stream of the batch before it.
         self._kept: Batch | None = None
-        self._size = min(FIRST_BATCH, bench.suitable.get(lane.sender_id, FIRST_BATCH))
+        self._size = min(FIRST_BATCH, context.suitable.get(lane.sender_id, FIRST_BATCH))
         #: Whether the last claim left something behind; whether that is for somebody else.
         self._may_be_more, self._left_behind = True, False
         self._called = False
@@ -152,19 +159,19 @@ class _LaneWork:
             while (batch := self._next()) is not None:
                 if not self._send(batch):
                     break
-            self._clerk.settle()
+            self._lane_database.settle()
             untouched = [*self._waiting]
-            for claimed in (self._kept, self._clerk.claimed()):
+            for claimed in (self._kept, self._lane_database.claimed()):
                 untouched += [one.id for one in claimed.deliveries] if claimed else []
             if untouched:
-                self._clerk.give_back(untouched)
+                self._lane_database.give_back(untouched)
         except Exception:
             # What was achieved is in the journal; the rescuer must know that no more was begun.
             for key in self._waiting:
                 self._journal.settled(key)
             with suppress(DBAPIError):
                 self._write()
-                self._clerk.settle()
+                self._lane_database.settle()
             raise
         return self._left_behind
 
@@ -172,17 +179,17 @@ class _LaneWork:
         """What to send next, waiting for it."""
         batch, self._kept = self._kept, None
         if batch is None:
-            if self._clerk.asked:
-                batch = self._clerk.claimed()
+            if self._lane_database.asked:
+                batch = self._lane_database.claimed()
             elif self._goes_on():
-                batch = self._clerk.claim(self._size)
+                batch = self._lane_database.claim(self._size)
         return batch
 
     def _goes_on(self) -> bool:
         """Whether to claim once more."""
-        if self._bench.stopping.is_set() or not self._may_be_more or self._clerk.failed:
+        if self._context.stopping.is_set() or not self._may_be_more or self._lane_database.failed:
             return False  # what is queued from now on rings, and the lane's release hears it
-        over = time.monotonic() >= self._ends or (self._called and self._bench.wanted())
+        over = time.monotonic() >= self._ends or (self._called and self._context.wanted())
         if over or self._lease.ran_out:
             self._left_behind = True
             return False
@@ -190,18 +197,20 @@ class _LaneWork:
 
     def _send(self, batch: Batch) -> bool:
         """Send a batch and those that follow it in one stream; whether to go on with another."""
-        bench, sender = self._bench, batch.sender
+        context, sender = self._context, batch.sender
         destination = sender.values.destination
         try:
-            password = sender.password_for(destination, bench.here.keyring)
+            password = sender.password_for(destination, context.here.keyring)
         except SMTPAdminError as error:
             self._unusable(batch, error)
             return False
         mails = self._begin(batch)
         if not mails:
             return False
-        transport = bench.transports.take(sender.sender_id, destination, password, bench.dialler)
-        bench.watch(transport)
+        transport = context.transports.take(
+            sender.sender_id, destination, password, context.dialler
+        )
+        context.watch(transport)
         try:
             outcomes = transport.deliver(
                 mails, lambda ahead: self._following(sender.revision, ahead)
@@ -212,8 +221,8 @@ class _LaneWork:
                 # Only now may the transport write again, or not at all.
                 _close(outcomes)
         finally:
-            bench.watch(None)
-            bench.transports.give_back(sender.sender_id, destination, password, transport)
+            context.watch(None)
+            context.transports.give_back(sender.sender_id, destination, password, transport)
 
     def _begin(self, batch: Batch) -> list[Outgoing]:
         """Note in the journal that *batch* comes next; its mails, or none if it goes back."""
@@ -229,7 +238,7 @@ class _LaneWork:
         if full and not self._called:
             self._called = True
             if self._lane.others:
-                self._bench.more(self._lane.sender_id)
+                self._context.more(self._lane.sender_id)
         since = time.monotonic()
         until = min(since + _LONGEST_BATCH_SECONDS, batch.too_old_at)
         self._under_way.append(_UnderWay(batch, count, count, since, until))
@@ -246,12 +255,12 @@ class _LaneWork:
             revision: of the settings that the connection was made with.
             ahead: whether a mail waits for this answer.
         """
-        over = self._bench.stopping.is_set() or self._clerk.failed
-        if not self._clerk.asked or over:
+        over = self._context.stopping.is_set() or self._lane_database.failed
+        if not self._lane_database.asked or over:
             return []
-        batch = self._clerk.claimed(_AHEAD_SECONDS if ahead else None)
+        batch = self._lane_database.claimed(_AHEAD_SECONDS if ahead else None)
         if batch is None:
-            self._may_be_more = self._clerk.asked
+            self._may_be_more = self._lane_database.asked
             return []
         if batch.sender.revision != revision:
             self._kept = batch
@@ -261,18 +270,18 @@ class _LaneWork:
     def _follow(self, outcomes: Iterable[tuple[int, Outcome]], refusals: int) -> bool:
         """Note each outcome until it is time to stop; whether all were sent and all is fine."""
         for key, first in outcomes:
-            self._bench.moved()
+            self._context.moved()
             refusals = refusals + 1 if first.code == "sender_refused" else 0
             again = refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
-            if self._bench.stopping.is_set() and outcome.code in _CUT:
+            if self._context.stopping.is_set() and outcome.code in _CUT:
                 # Our own end cut the connection; the server is not to blame.
-                outcome = replace(outcome, channel=Channel.FINE, reason=_STOPPED)
+                outcome = replace(outcome, health=SenderHealth.FINE, reason=_STOPPED)
             self._note(key, outcome)
-            if outcome.channel is not Channel.FINE:
+            if outcome.health is not SenderHealth.FINE:
                 self._write()
                 return False
-            if self._bench.stopping.is_set() or self._lease.ran_out:
+            if self._context.stopping.is_set() or self._lease.ran_out:
                 break  # after its lease another may be sending the rest by now
             if self._takes_too_long():
                 break
@@ -280,7 +289,7 @@ class _LaneWork:
         self._write()
         # What goes back unsent was rung for already.
         self._left_behind |= bool(self._waiting)
-        return not self._waiting and not self._bench.stopping.is_set()
+        return not self._waiting and not self._context.stopping.is_set()
 
     def _takes_too_long(self) -> bool:
         """Whether the rest of the present batch is to be claimed anew, if that is still wanted."""
@@ -295,54 +304,56 @@ class _LaneWork:
             self._journal.accepted(key)
         elif outcome.verdict is not Verdict.UNCERTAIN:
             self._journal.settled(key)
-        self._clerk.enter(Result(self._waiting.pop(key), outcome))
+        self._lane_database.enter(Result(self._waiting.pop(key), outcome))
         present = self._under_way[0]
         present.left -= 1
-        if present.left == 0 or self._clerk.due or not self._journal.works:
+        if present.left == 0 or self._lane_database.due or not self._journal.works:
             self._write()
         if present.left == 0:
             self._under_way.popleft()
-            if not self._clerk.asked:
+            if not self._lane_database.asked:
                 self._choose_size(present)
         if not self._journal.works:
-            self._clerk.settle()
+            self._lane_database.settle()
 
     def _write(self) -> None:
         if self._under_way:
             batch = self._under_way[0].batch
-            self._clerk.write(batch.sender, batch.now())
+            self._lane_database.write(batch.sender, batch.now())
 
     def _claim_ahead(self) -> None:
         """Have the next batch claimed if enough of the present one is done."""
-        if self._clerk.asked or not self._under_way or not self._journal.works:
+        if self._lane_database.asked or not self._under_way or not self._journal.works:
             return
         present = self._under_way[0]
         if present.count - present.left >= present.count * _AHEAD and self._goes_on():
             self._choose_size(present)
-            self._clerk.claim_ahead(self._size)
+            self._lane_database.claim_ahead(self._size)
 
     def _choose_size(self, present: _UnderWay) -> None:
         """Decide how much to claim next."""
         fitting = min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS))
-        self._size = self._bench.suitable[self._lane.sender_id] = max(1, fitting)
+        self._size = self._context.suitable[self._lane.sender_id] = max(1, fitting)
 
     def _unusable(self, batch: Batch, error: SMTPAdminError) -> None:
         """The stored password cannot be used: pause the sender, harm no mail."""
-        outcome = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, error.message, code=error.code)
-        self._clerk.give_back([one.id for one in batch.deliveries])
-        with transaction(self._bench.engine) as session:
+        outcome = Outcome(
+            Verdict.RELEASED, SenderHealth.MISCONFIGURED, error.message, code=error.code
+        )
+        self._lane_database.give_back([one.id for one in batch.deliveries])
+        with transaction(self._context.engine) as session:
             until = database_now(session) + UNTIL_CHANGED
             paused = pause_sender(
                 session, self._lane.sender_id, batch.sender.revision, until, outcome
             )
         if paused:
-            announce_pause(self._bench.app, batch.sender, outcome)
+            announce_pause(self._context.app, batch.sender, outcome)
 
 
 def _sender_refused_again(outcome: Outcome) -> Outcome:
     # Three in a row: it is the sender's settings, and a queue full of dead letters helps nobody.
     return Outcome(
-        Verdict.RELEASED, Channel.MISCONFIGURED, outcome.reason, outcome.reply, outcome.code
+        Verdict.RELEASED, SenderHealth.MISCONFIGURED, outcome.reason, outcome.reply, outcome.code
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.models import Lane
-from smtp_admin.settings.models import Sender, SenderRevision
+from smtp_admin.senders.models import Sender, SenderRevision
 
 #: Without a heartbeat for so long, a lane is up for rescue.
 LEASE_SECONDS = 45.0

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.values import SenderValues
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 #: What the server may have taken. A mail whose outcome is unknown counts, because it may have

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
 from smtp_admin.delivery.states import State
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 
 URGENT, NORMAL, BULK = 0, 1, 2
 

@@ -164,7 +164,7 @@ def _check_backlog(session: Session, mail: OutgoingMail) -> None:
     # Soft: the number is counted at most every two seconds per process, and in between only
     # what this process adds is known. Counting at every insert would make each one slower.
     here = installation()
-    cache: dict[str, tuple[float, int]] = here.parts.setdefault("backlog", {})
+    cache = here.backlog
     at, count = cache.get(mail.partner_id, (0.0, 0))
     if time.monotonic() - at > _COUNT_IS_FRESH_SECONDS:
         at, count = time.monotonic(), backlog(session, mail.partner_id)

@@ -34,7 +34,7 @@ from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
 from smtp_admin.delivery.retry import Decision, decide
-from smtp_admin.smtp.classes import Outcome, Verdict
+from smtp_admin.transports.outcome import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from smtp_admin.config import Config
 from smtp_admin.delivery.states import State
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 #: A conversation that breaks off again and again over one message is that message's fault.
 MOST_RELEASES = 5
@@ -50,7 +50,7 @@ def decide(
         return Decision("sent", attempts, releases, uncertains)
     if verdict is Verdict.RELEASED:
         # Only what broke off during this very message can be its fault.
-        blamed = outcome.channel is Channel.DOWN and not outcome.opening
+        blamed = outcome.health is SenderHealth.DOWN and not outcome.opening
         if not (blamed and releases + 1 > MOST_RELEASES):
             return Decision("queued", attempts, releases + int(blamed), uncertains)
         verdict = Verdict.TEMPORARY
@@ -74,10 +74,10 @@ def backoff(attempts: int, config: Config) -> timedelta:
 
 def pause_for(outcome: Outcome, pauses: int) -> timedelta | None:
     """How long the sender rests after *outcome*, having paused *pauses* times in a row before."""
-    if outcome.channel is Channel.FINE:
+    if outcome.health is SenderHealth.FINE:
         return None
-    if outcome.channel is Channel.LIMITED:
+    if outcome.health is SenderHealth.LIMITED:
         return _LIMITED_PAUSE
-    if outcome.channel is Channel.MISCONFIGURED:
+    if outcome.health is SenderHealth.MISCONFIGURED:
         return UNTIL_CHANGED if outcome.code == "auth_failed" else _MISCONFIGURED_PAUSE
     return _DOWN_PAUSES[pauses] if pauses < len(_DOWN_PAUSES) else _DOWN_LONGEST

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from smtp_admin.embedded.leash import die_with
 from smtp_admin.embedded.local import LocalServices
+from smtp_admin.embedded.parent_watch import die_with
 from smtp_admin.embedded.ports import LOOPBACK, answers, is_free
 from smtp_admin.embedded.redis import is_ready, redis_command
 from smtp_admin.embedded.supervisor import Stop, Supervisor

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-_LEASH = Path(__file__).with_name("leash.py")
+_PARENT_WATCH = Path(__file__).with_name("parent_watch.py")
 
 
 def spawn(
@@ -24,9 +24,9 @@ def spawn(
     A group of its own, because Ctrl-C in a terminal goes to the whole foreground group: the
     child is to hear of it from us, in order.
     """
-    leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
+    watched = [sys.executable, "-I", "-S", str(_PARENT_WATCH), str(os.getpid())]
     return subprocess.Popen(  # noqa: S603 - our own commands, no shell
-        [*leash, *command],
+        [*watched, *command],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.STDOUT,

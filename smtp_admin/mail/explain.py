@@ -14,8 +14,8 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import templates
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.mail.types import PRIORITIES, EmailType
-from smtp_admin.settings.sender import ResolvedSender, load_sender, sender_for_mail
-from smtp_admin.settings.values import SECURITY_LABELS
+from smtp_admin.senders.resolve import ResolvedSender, load_sender, sender_for_mail
+from smtp_admin.senders.values import SECURITY_LABELS
 from smtp_admin.smtp.hostname import display_host
 
 Source = Literal["environment", "partner", "system", "type", "app", "default"]

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.stamp import from_lines
+from smtp_admin.delivery.sender_headers import from_lines
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.types import PRIORITIES, EmailType, Registry
-from smtp_admin.settings.sender import ResolvedSender, sender_for_mail
+from smtp_admin.senders.resolve import ResolvedSender, sender_for_mail
 from smtp_admin.smtp.address import domain_of
 
 _LONGEST_KEY = 200
@@ -29,8 +29,7 @@ READY = EmailType(name="message", label="Ready message", variables={}, sample={}
 
 def registry() -> Registry:
     """The e-mail types of this app."""
-    found: Registry = installation().parts["types"]
-    return found
+    return installation().types
 
 
 def send(

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.service import check_rate, record
 from smtp_admin.clock import now
 from smtp_admin.config import Config
 from smtp_admin.errors import InvalidInput
@@ -14,16 +15,15 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.mail import service, templates
 from smtp_admin.mail.message import Message
-from smtp_admin.settings.sender import ResolvedSender, load_sender
-from smtp_admin.settings.service import check_rate, record
-from smtp_admin.settings.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
 from smtp_admin.smtp.address import clean_address
-from smtp_admin.smtp.classes import Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
-from smtp_admin.transports.factory import make_transport
+from smtp_admin.transports.outcome import Outcome, Verdict
+from smtp_admin.transports.warm import make_transport
 
 log = logging.getLogger("smtp_admin.testmail")
 

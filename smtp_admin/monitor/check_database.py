@@ -14,7 +14,7 @@ from smtp_admin.database import database_now, host_engine, session
 from smtp_admin.errors import SetupError
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check
-from smtp_admin.settings.keys import KeyReport, Unreadable, check_keys
+from smtp_admin.senders.keys import KeyReport, Unreadable, check_keys
 
 _SLOW_SECONDS = 1.0
 _LITTLE_SPACE, _NO_SPACE = 500 * 1024**2, 50 * 1024**2

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.connection.diagnosis import diagnose
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.limits import allowance
 from smtp_admin.delivery.models import IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.queries import summary
+from smtp_admin.diagnosis.diagnose import diagnose
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
 from smtp_admin.monitor.overview import ago
-from smtp_admin.settings.environment import VARIABLES
-from smtp_admin.settings.models import Sender
-from smtp_admin.settings.sender import (
+from smtp_admin.senders.environment import VARIABLES
+from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import (
     ResolvedSender,
     load_sender,
     overrides_for,
@@ -25,7 +25,7 @@ from smtp_admin.settings.sender import (
 )
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.smtp.session import Dialler
 
 #: How long mail may be due without anybody sending it.
 LATE, TOO_LATE = timedelta(seconds=60), timedelta(minutes=10)

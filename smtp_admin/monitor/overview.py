@@ -8,13 +8,13 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
-from smtp_admin.connection.explanation import Explanation, explain_pause
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.queries import Summary, summary
+from smtp_admin.diagnosis.explanation import Explanation, explain_pause
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
-from smtp_admin.settings.sender import ResolvedSender, password_trouble, sender_for_mail
+from smtp_admin.senders.resolve import ResolvedSender, password_trouble, sender_for_mail
 
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
 

@@ -24,7 +24,7 @@ from smtp_admin.mail.message import Message
 from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
 
 TYPE = "renewal"
 #: The mail lists the first ones and says how many more there are.

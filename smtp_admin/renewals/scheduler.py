@@ -37,7 +37,6 @@ _SILENCE = timedelta(minutes=2)
 #: Notices are kept at least so long, whatever is kept of mail.
 _LEAST_DAYS = 30
 _RUNS: Any = RenewalRun.__table__
-_SEEN = "renewal_slot"
 
 Tell = Callable[[str, Report], object]
 
@@ -49,7 +48,7 @@ def run_slot(engine: Engine, here: Installation, stopped: Callable[[], bool] = b
     """
     moment = _settle(engine)
     slot = int(moment.timestamp()) // SLOT_SECONDS
-    if here.parts.get(_SEEN) == slot:
+    if here.renewals_seen == slot:
         return 0
     count = 0
     for partner_id, values in _switched_on(engine):
@@ -60,7 +59,7 @@ def run_slot(engine: Engine, here: Installation, stopped: Callable[[], bool] = b
             _run(engine, partner_id, values, run_id, stopped, _nobody)
             count += 1
     _prune(engine, moment, here.config.keep_days)
-    here.parts[_SEEN] = slot
+    here.renewals_seen = slot
     return count
 
 

@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.service import record
 from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
 from smtp_admin.renewals.models import RenewalSettings
 from smtp_admin.renewals.values import RenewalValues, clean_clock, clean_steps
-from smtp_admin.settings.service import record
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from smtp_admin.smtp.classes import Outcome
+from smtp_admin.transports.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Transport(Protocol):
         """Send *mails* in order and yield each key with its outcome, as soon as it is known.
 
         Before the next mail's last byte is written, the outcome of the one before has been
-        yielded. After a failure of the channel the iteration ends: mails without an outcome were
+        yielded. After a failure of the sender the iteration ends: mails without an outcome were
         not touched.
 
         Args:

@@ -7,14 +7,14 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from smtp_admin.smtp import classes
-from smtp_admin.smtp.classes import Outcome, Verdict
 from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.opening import Destination, Dialler, open_session
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.session import Destination, Dialler, open_session
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
+from smtp_admin.transports import verdicts as classes
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
+from smtp_admin.transports.outcome import Outcome, Verdict
 
 _START_MAIL, _BAD_SEQUENCE = 354, 503
 _SETTLED = {Verdict.ACCEPTED, Verdict.PERMANENT, Verdict.TEMPORARY}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from smtp_admin.delivery.engine import Bench, work_lane
+from smtp_admin.delivery.engine import WorkerContext, work_lane
 from smtp_admin.transports.base import Transport
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,10 @@ class _Running:
         self.moved()
 
 
+#: Given what is told which transport is in use, and what is told of each outcome.
+MakeContext = Callable[[Callable[[Transport | None], None], Callable[[], None]], WorkerContext]
+
+
 class SenderThreads:
     """*count* lanes at a time, each worked by a thread.
 
@@ -46,7 +50,7 @@ class SenderThreads:
     four times as many threads.
 
     Args:
-        make_bench: makes what one thread works with, given who is told which transport is in use,
+        make_context: makes what one thread works with, given who is told which transport is in use,
             and who is told of progress.
         again: told the sender whose time slice ended with more to do, after the thread is free.
         stopping: set when no new lane should be begun.
@@ -55,12 +59,14 @@ class SenderThreads:
     def __init__(
         self,
         count: int,
-        make_bench: Callable[[Callable[[Transport | None], None], Callable[[], None]], Bench],
+        make_context: Callable[
+            [Callable[[Transport | None], None], Callable[[], None]], WorkerContext
+        ],
         again: Callable[[int], None],
         stopping: threading.Event,
     ) -> None:
         self._most = count * MOST_THREADS
-        self._make_bench = make_bench
+        self._make_context = make_context
         self._again = again
         self._stopping = stopping
         self._lanes: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -154,7 +160,7 @@ class SenderThreads:
             running = _Running()
             with self._quiet:
                 self._running.add(running)
-            more = self._work(self._make_bench(running.watch, running.moved), sender_id)
+            more = self._work(self._make_context(running.watch, running.moved), sender_id)
             with self._quiet:
                 self._running.remove(running)
                 self._busy -= 1
@@ -168,10 +174,10 @@ class SenderThreads:
                     log.warning("nobody was called again (%s)", type(error).__name__)
 
     @staticmethod
-    def _work(bench: Bench, sender_id: int) -> bool:
+    def _work(context: WorkerContext, sender_id: int) -> bool:
         try:
-            with bench.app.app_context():
-                return work_lane(bench, sender_id)
+            with context.app.app_context():
+                return work_lane(context, sender_id)
         except DBAPIError as error:
             log.warning("the database is away (%s); the sweeper tries again", type(error).__name__)
         except Exception:  # a thread that dies would silently halve the worker

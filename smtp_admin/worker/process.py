@@ -20,22 +20,24 @@ from sqlalchemy import Engine
 
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine, transaction, worker_engine
-from smtp_admin.delivery.adoption import adopt_strays
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
-from smtp_admin.delivery.engine import Bench
-from smtp_admin.delivery.fallback import fall_back
+from smtp_admin.delivery.engine import WorkerContext
 from smtp_admin.delivery.journal import Lines
-from smtp_admin.delivery.prune import prune
-from smtp_admin.delivery.rescue import SteadyClock, rescue
-from smtp_admin.delivery.rollup import roll_up
-from smtp_admin.delivery.sweep import SWEEP_SECONDS, due_counts, due_senders, expire, settle_unknown
+from smtp_admin.delivery.maintenance.due import SWEEP_SECONDS, due_counts, due_senders
+from smtp_admin.delivery.maintenance.expire import expire
+from smtp_admin.delivery.maintenance.fallback import fall_back
+from smtp_admin.delivery.maintenance.prune import prune
+from smtp_admin.delivery.maintenance.reassign import reassign_strays
+from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
+from smtp_admin.delivery.maintenance.rollup import roll_up
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
-from smtp_admin.settings.sender import overrides_for
-from smtp_admin.settings.service import forget_pauses_of_the_start
-from smtp_admin.smtp.opening import Dialler
+from smtp_admin.senders.resolve import overrides_for
+from smtp_admin.senders.revisions import forget_pauses_of_the_start
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Transport
-from smtp_admin.transports.factory import WarmTransports
+from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
@@ -91,7 +93,7 @@ class WorkerProcess:
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
         self._deaf = False
-        self._threads = SenderThreads(concurrency, self._bench, self._again, self._stopping)
+        self._threads = SenderThreads(concurrency, self._context, self._again, self._stopping)
         self._tests = ConnectionTests(app, self._here, self._engine, self._name)
         self._schedule = Schedule(
             app,
@@ -104,7 +106,7 @@ class WorkerProcess:
                     lambda: settle_unknown(self._app, self._engine),
                 ),
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
-                Duty("strays", SWEEP_SECONDS, lambda: adopt_strays(self._engine)),
+                Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
@@ -244,8 +246,10 @@ class WorkerProcess:
             else:
                 self._threads.want()
 
-    def _bench(self, watch: Callable[[Transport | None], None], moved: Callable[[], None]) -> Bench:
-        return Bench(
+    def _context(
+        self, watch: Callable[[Transport | None], None], moved: Callable[[], None]
+    ) -> WorkerContext:
+        return WorkerContext(
             app=self._app,
             here=self._here,
             engine=self._engine,

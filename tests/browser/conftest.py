@@ -53,7 +53,7 @@ def site(
         DNSServer(records(smtp.port)) as dns,
         running_site(instance, smtp, config) as running,
     ):
-        running.app.extensions["smtp_admin"].parts["names"] = NameService((dns.address,))
+        running.app.extensions["smtp_admin"].names = NameService((dns.address,))
         yield running
 
 

@@ -20,9 +20,9 @@ from smtp_admin import Actor, schema
 from smtp_admin.renewals import scheduler, service
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.settings.sender import load_sender
-from smtp_admin.settings.service import save_settings
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
 from tests.servers.scripted import ScriptedServer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smtp_admin.settings.presets import Provider, providers
+from smtp_admin.providers.catalogue import Provider, providers
 
 from .site import Site
 

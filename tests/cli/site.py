@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from smtp_admin.settings.models import Audit, SenderRevision
-from smtp_admin.settings.sender import ResolvedSender, load_sender
+from smtp_admin.audit.models import Audit
+from smtp_admin.senders.models import SenderRevision
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from tests.app import HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.worker.running import Site

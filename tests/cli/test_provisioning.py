@@ -11,7 +11,7 @@ from click.testing import Result
 from sqlalchemy import update
 
 from smtp_admin.clock import now
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.cli.site import audited, saved, sender_of
 from tests.servers.behaviours import Reply

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from smtp_admin.connection.deliverability import Check, Deliverability, Record, Sending, check
+from smtp_admin.deliverability.check import Check, Deliverability, Record, Sending, check
 from smtp_admin.smtp.nameserver import NameService
 from tests.servers.dns import DNSServer, Step, Then
 

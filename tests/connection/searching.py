@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import pytest
 
-from smtp_admin.connection.discovery import Discovery, Finding, KnownServer, discover
+from smtp_admin.discovery.search import Discovery, Finding, KnownServer, discover
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.nameserver import NameService
-from smtp_admin.smtp.opening import Dialler, Security
+from smtp_admin.smtp.session import Dialler, Security
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory, CertificatePair
 from tests.servers.dns import DNSServer, Step, Then

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtp_admin.connection.diagnosis import code_of_delivery
+from smtp_admin.diagnosis.diagnose import code_of_delivery
 
 
 @pytest.mark.parametrize(

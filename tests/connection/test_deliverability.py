@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from smtp_admin.connection.deliverability import Sending, check, records_to_copy
+from smtp_admin.deliverability.check import Sending, check, records_to_copy
 from smtp_admin.smtp.nameserver import NameService
 from tests.connection.examining import DOMAIN, PROVIDER, Records, about, copied, examine
 from tests.servers.dns import DNSServer, Fail, Silence, Step, Then

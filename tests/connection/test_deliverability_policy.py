@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtp_admin.connection import dmarc
+from smtp_admin.deliverability import dmarc
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.nameserver import LookupFailed, NameService
 from tests.connection.examining import DOMAIN, Records, about, copied, examine

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.connection.deliverability import Deliverability, Sending, records_to_copy
+from smtp_admin.deliverability.check import Deliverability, Sending, records_to_copy
 from tests.connection.examining import DOMAIN, PROVIDER, Records, about, copied, examine
 from tests.servers.dns import Step, Then
 

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_admin.connection.causes import Row
-from smtp_admin.connection.diagnosis import (
+from smtp_admin.connection.probe import ORDER
+from smtp_admin.diagnosis.causes import Row
+from smtp_admin.diagnosis.diagnose import (
     ALL_CODES,
     TABLE,
     code_of_delivery,
     diagnose,
     provider_of,
 )
-from smtp_admin.connection.probe import ORDER
-from smtp_admin.connection.provider_replies import PROVIDER_REPLIES
-from smtp_admin.connection.refusals import REFUSALS
-from smtp_admin.connection.server_replies import SERVER_REPLIES
-from smtp_admin.connection.situations import SITUATIONS
+from smtp_admin.diagnosis.provider_replies import PROVIDER_REPLIES
+from smtp_admin.diagnosis.refusals import REFUSALS
+from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
+from smtp_admin.diagnosis.situations import SITUATIONS
 from smtp_admin.smtp import explain
 from tests.connection.recorded import Recorded, read_replies
 from tests.connection.troubleshooting_page import FILE, page

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from smtp_admin.settings.models import Audit, SenderRevision
-from smtp_admin.settings.presets import providers
+from smtp_admin.audit.models import Audit
+from smtp_admin.providers.catalogue import providers
+from smtp_admin.senders.models import SenderRevision
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
@@ -39,7 +40,7 @@ def site(
     made.actor = ACME_ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns, made.app.app_context():
-        made.installation.parts["names"] = NameService((dns.address,))
+        made.installation.names = NameService((dns.address,))
         yield made
 
 
@@ -150,7 +151,7 @@ def test_it_dials_only_what_the_policy_allows(
     made.actor = ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns:
-        made.installation.parts["names"] = NameService((dns.address,))
+        made.installation.names = NameService((dns.address,))
         page = find(made)
     assert "leads to an address that this platform does not connect to" in page
     assert value(page, "host") == ""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from smtp_admin.connection.discovery import KnownServer
+from smtp_admin.discovery.search import KnownServer
 from tests.connection.searching import ADDRESS, Scene, dialled, findings, scene, the
 from tests.servers.certificates import CertificateFactory
 from tests.servers.dns import Fail

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from smtp_admin.connection.discovery import KnownServer
+from smtp_admin.discovery.search import KnownServer
 from tests.connection.searching import Scene, dialled, findings, scene, the
 from tests.servers.dns import Delay, Fail, Garbage, Silence, Step, Then, Truncate
 from tests.servers.scripted import Behaviour, Drip, Flood, ScriptedServer, Stage, Stall

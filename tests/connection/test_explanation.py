@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.cli import commands
-from smtp_admin.connection.explanation import (
+from smtp_admin.cli.commands import commands
+from smtp_admin.delivery.states import STATES
+from smtp_admin.diagnosis.explanation import (
     explain_delivery,
     explain_pause,
     explain_refusal,
     provider_notes,
 )
-from smtp_admin.delivery.states import STATES
-from smtp_admin.settings.sender import load_sender
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.reply import Reply as ServerReply
 from tests.app import ADMIN, HostApp
 from tests.servers.scripted import Close, Reply, ScriptedServer

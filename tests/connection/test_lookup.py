@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from smtp_admin.connection.lookup import check_dns, find_settings
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.deliverability.service import check_dns
+from smtp_admin.discovery.service import find_settings
+from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import HostApp
 from tests.servers.dns import DNSServer

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smtp_admin.connection import provider_replies, server_replies
-from smtp_admin.connection.causes import Facts, Row
-from smtp_admin.connection.diagnosis import ALL_CODES
-from smtp_admin.connection.refusals import REFUSALS
-from smtp_admin.connection.situations import SITUATIONS
+from smtp_admin.diagnosis import provider_replies, server_replies
+from smtp_admin.diagnosis.causes import Facts, Row
+from smtp_admin.diagnosis.diagnose import ALL_CODES
+from smtp_admin.diagnosis.refusals import REFUSALS
+from smtp_admin.diagnosis.situations import SITUATIONS
 from tests.connection.recorded import read_replies
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "troubleshooting.md"

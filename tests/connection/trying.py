@@ -4,12 +4,12 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
-from smtp_admin.connection.diagnosis import of_failure
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest
+from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.opening import Destination, Dialler, Security
+from smtp_admin.smtp.session import Destination, Dialler, Security
 
 __all__ = ["FROM", "LOGIN", "PASSWORD", "try_settings"]
 

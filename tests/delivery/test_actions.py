@@ -8,12 +8,12 @@ from sqlalchemy import func, select, update
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import actions
-from smtp_admin.delivery.fallback import fall_back
+from smtp_admin.delivery.maintenance.fallback import fall_back
+from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.models import Counter, Delivery
-from smtp_admin.delivery.rollup import roll_up
 from smtp_admin.errors import Conflict, NotFound
 from smtp_admin.monitor.overview import status_json
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, row_of
 from tests.servers.scripted import Reply, ScriptedServer

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from smtp_admin.delivery import engine, lanes
-from smtp_admin.delivery.engine import Bench, work_lane
+from smtp_admin.delivery.engine import WorkerContext, work_lane
 from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -32,14 +32,14 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def working(host: HostApp, bench: Bench) -> Iterator[Future[bool]]:
+def working(host: HostApp, context: WorkerContext) -> Iterator[Future[bool]]:
     """A lane that is worked in a thread of its own."""
     sender_id = sender_row(host).id
     host.db.session.rollback()
 
     def send() -> bool:
         with host.app.app_context():
-            return work_lane(bench, sender_id)
+            return work_lane(context, sender_id)
 
     with ThreadPoolExecutor(1) as threads:
         yield threads.submit(send)
@@ -55,7 +55,7 @@ def test_the_next_batch_is_claimed_and_the_last_committed_while_one_is_sent(
 ) -> None:
     each.save_sender(port=server.port)
     queue(each, *RECIPIENTS)
-    bench = bench_of(each, timeouts=PATIENT)
+    context = bench_of(each, timeouts=PATIENT)
     reached, go_on = threading.Event(), threading.Event()
 
     def hold(server: ScriptedServer, session: Session, line: str) -> None:
@@ -64,7 +64,7 @@ def test_the_next_batch_is_claimed_and_the_last_committed_while_one_is_sent(
 
     # The second of the second batch: its first is the sign to claim the third.
     server.behave("dot", [*[None] * 5, hold, None])
-    with working(each, bench.bench()) as done:
+    with working(each, context.context()) as done:
         try:
             assert reached.wait(30)
             assert until(lambda: states(each) == {"sent": 4, "sending": 8}, 20), states(each)
@@ -81,7 +81,7 @@ def test_batches_follow_each_other_in_one_stream(
     host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer
 ) -> None:
     """Else every batch would cost another round trip."""
-    host, bench = host_with_bench
+    host, context = host_with_bench
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
     together: list[int] = []
@@ -90,7 +90,7 @@ def test_batches_follow_each_other_in_one_stream(
         together.append(session.ahead)
 
     server.behave("dot", look)
-    bench.work()
+    context.work()
     assert len(together) == 12
     assert together[-1] == 0
     assert all(together[:-1]), "an envelope came with each body but the last"
@@ -99,10 +99,10 @@ def test_batches_follow_each_other_in_one_stream(
 def test_a_lane_gives_way_to_a_sender_that_waits(
     host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer
 ) -> None:
-    host, bench = host_with_bench
+    host, context = host_with_bench
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
-    with working(host, replace(bench.bench(), wanted=lambda: True)) as done:
+    with working(host, replace(context.context(), wanted=lambda: True)) as done:
         assert done.result(30) is True, "the rest is for later"
     assert len(server.messages) == 4
     assert states(host) == {"sent": 4, "queued": 8}
@@ -112,25 +112,25 @@ def test_a_further_connection_is_called_for_only_while_one_is_free(
     host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer
 ) -> None:
     """Else the bells of one busy sender would interrupt its own lanes."""
-    host, bench = host_with_bench
+    host, context = host_with_bench
     host.save_sender(port=server.port, max_connections=2)
     sender_id = sender_row(host).id
     rung: list[int] = []
     for expected in ([sender_id], []):
         queue(host, *RECIPIENTS)
-        with working(host, replace(bench.bench(), more=rung.append)) as done:
+        with working(host, replace(context.context(), more=rung.append)) as done:
             done.result(30)
         assert rung == expected
         rung.clear()
         if expected:
-            assert lanes.acquire(bench.engine, sender_id, "another") is not None
+            assert lanes.acquire(context.engine, sender_id, "another") is not None
     assert states(host) == {"sent": 24}
 
 
 def test_settings_that_change_meanwhile_hold_for_the_next_batch(
     host_with_bench: tuple[HostApp, Workbench], server: ScriptedServer
 ) -> None:
-    host, bench = host_with_bench
+    host, context = host_with_bench
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
     with ScriptedServer() as other:
@@ -140,7 +140,7 @@ def test_settings_that_change_meanwhile_hold_for_the_next_batch(
                 host.save_sender(port=other.port)
 
         server.behave("dot", [change, None])
-        bench.work()
+        context.work()
         first = [one.recipients for one in server.messages]
         second = [one.recipients for one in other.messages]
     assert first + second == [[one] for one in RECIPIENTS]
@@ -151,16 +151,16 @@ def test_what_was_claimed_ahead_goes_back_when_it_is_time_to_stop(
     opened: NewHost, server: ScriptedServer, bench_of: MakeBench
 ) -> None:
     host = opened(RETRY_DELAY=30)
-    bench = bench_of(host, timeouts=PATIENT)
+    context = bench_of(host, timeouts=PATIENT)
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
 
     def stop(server: ScriptedServer, session: Session, line: str) -> None:
         assert until(lambda: sending(host) > 2, 20), "the next batch is claimed"
-        bench.stopping.set()
+        context.stopping.set()
 
     server.behave("dot", [None, stop, None])
-    bench.work()
+    context.work()
     assert states(host) == {"sent": 2, "queued": 10}
     assert all(one.lease is None for one in deliveries(host))
 
@@ -176,7 +176,7 @@ def test_without_redis_each_result_is_committed_before_the_next_body_is_sent(
 ) -> None:
     """Nobody could tell otherwise what a worker that dies has achieved."""
     host = opened(RETRY_DELAY=30)
-    bench = bench_of(host, timeouts=PATIENT)
+    context = bench_of(host, timeouts=PATIENT)
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
     redis.stop()
@@ -187,5 +187,5 @@ def test_without_redis_each_result_is_committed_before_the_next_body_is_sent(
             seen.append(states(host))
 
     server.behave("body", look)
-    bench.work()
+    context.work()
     assert [one.get("sent", 0) for one in seen] == list(range(12))

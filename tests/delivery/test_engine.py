@@ -17,14 +17,15 @@ from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery import engine, lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.engine import work_lane
+from smtp_admin.delivery.maintenance.expire import expire
+from smtp_admin.delivery.maintenance.rescue import rescue
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.queries import summary
 from smtp_admin.delivery.record import Result, _count, erase_sensitive, give_back, record
-from smtp_admin.delivery.rescue import rescue
 from smtp_admin.delivery.retry import Decision
-from smtp_admin.delivery.sweep import expire, settle_unknown
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.client import Timeouts
+from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import (
@@ -56,7 +57,7 @@ def test_eight_threads_send_each_of_five_hundred_once(
 
     def send() -> None:
         with each.app.app_context():
-            work_lane(bench.bench(), sender_id)
+            work_lane(bench.context(), sender_id)
 
     with ThreadPoolExecutor(8) as threads:
         for done in [threads.submit(send) for _ in range(8)]:
@@ -236,7 +237,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
     assert [one.id for one in taken.deliveries] == [second.id]
     before = [(one.state, one.attempts, one.next_attempt_at) for one in deliveries(each)]
     late = [
-        Result(first, Outcome(Verdict.RELEASED, Channel.DOWN, "x", code="timeout")),
+        Result(first, Outcome(Verdict.RELEASED, SenderHealth.DOWN, "x", code="timeout")),
         Result(second, Outcome(Verdict.ACCEPTED)),
     ]
     config = each.installation.config
@@ -315,7 +316,7 @@ def test_an_open_transaction_of_the_host_holds_nobody_up(
 
     def send() -> None:
         with host.app.app_context():
-            work_lane(bench.bench(), sender_id)
+            work_lane(bench.context(), sender_id)
 
     with ThreadPoolExecutor(1) as threads:
         working = threads.submit(send)

@@ -14,7 +14,7 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, _turn, claim
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
@@ -30,7 +30,7 @@ def work_with_eight_threads(host: HostApp, bench: Workbench) -> None:
     def send() -> None:
         with host.app.app_context():
             for _ in range(3):
-                work_lane(bench.bench(), sender_id)
+                work_lane(bench.context(), sender_id)
 
     with ThreadPoolExecutor(8) as threads:
         for done in [threads.submit(send) for _ in range(8)]:

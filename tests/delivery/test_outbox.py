@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event, func, select, text
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.delivery.adoption import adopt_strays
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import acquire
+from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.models import Message as Row
-from smtp_admin.delivery.stamp import stamped
+from smtp_admin.delivery.sender_headers import with_sender_headers
 from smtp_admin.errors import MessageError, QueueFull
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -241,14 +241,14 @@ def test_two_lanes_that_add_the_from_header_send_the_same_bytes(
     queue(each, "a@example.org", "b@example.org")
     each.save_sender(from_name="Acme Ltd")
     bench = bench_of(each)
-    adopt_strays(bench.engine)
+    reassign_strays(bench.engine)
     lanes = [acquire(bench.engine, sender_row(each).id, name) for name in ("one", "two")]
     first, second = (claim(bench.engine, lane, 1) for lane in lanes if lane is not None)
     assert first is not None
     assert second is not None
     renamed = replace(second.sender, values=replace(second.sender.values, from_name="Acme Inc"))
-    (one,) = stamped(bench.engine, first.deliveries, first.sender, "Shop")
-    (two,) = stamped(bench.engine, second.deliveries, renamed, "Shop")
+    (one,) = with_sender_headers(bench.engine, first.deliveries, first.sender, "Shop")
+    (two,) = with_sender_headers(bench.engine, second.deliveries, renamed, "Shop")
     assert one.content.startswith(b"From: Acme Ltd <")
     assert (one.content, one.from_email) == (two.content, two.from_email)
     assert row_of(each, one.public_id).content == one.content

@@ -6,17 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from smtp_admin.delivery import outbox, queries, sweep
+from smtp_admin.delivery import outbox, queries
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import HeldLane, acquire
+from smtp_admin.delivery.maintenance import due, expire, settle_unknown
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, queue, sender_row
 
 ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "claim": lambda bench, lane: claim(bench.engine, lane, 10),
-    "due senders": lambda bench, _: sweep.due_senders(bench.engine),
-    "expiry": lambda bench, _: sweep.expire(bench.engine),
-    "unknown outcomes": lambda bench, _: sweep.settle_unknown(bench.host.app, bench.engine),
+    "due senders": lambda bench, _: due.due_senders(bench.engine),
+    "expiry": lambda bench, _: expire.expire(bench.engine),
+    "unknown outcomes": lambda bench, _: settle_unknown.settle_unknown(
+        bench.host.app, bench.engine
+    ),
     "backlog": lambda bench, _: outbox.backlog(bench.host.db.session(), "acme"),
     "summary": lambda bench, _: queries.summary(bench.host.db.session(), "acme"),
 }

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from smtp_admin.config import Config, read_config
 from smtp_admin.delivery.retry import MOST_RELEASES, UNCERTAIN_REST, backoff, decide, pause_for
 from smtp_admin.delivery.states import may
-from smtp_admin.smtp import classes
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.transports import verdicts as classes
+from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 
 def config(**keys: object) -> Config:
@@ -69,7 +69,7 @@ def test_permanent_is_dead_at_once() -> None:
 
 
 def test_unknown_rests_once_then_a_person_decides() -> None:
-    unknown = Outcome(Verdict.UNCERTAIN, Channel.DOWN)
+    unknown = Outcome(Verdict.UNCERTAIN, SenderHealth.DOWN)
     assert fate(unknown) == ("uncertain", 0, 0, 1, UNCERTAIN_REST)
     assert fate(unknown, uncertains=1)[0] == "dead"
     assert fate(unknown, uncertains=1, hold=True)[0] == "uncertain"
@@ -107,7 +107,7 @@ def test_what_fails_before_the_message_is_never_its_fault(failure: SMTPFailure) 
 
 @given(
     st.sampled_from(Verdict),
-    st.sampled_from(Channel),
+    st.sampled_from(SenderHealth),
     st.sampled_from(["", "timeout", "rate_limited", "auth_failed", "sender_refused"]),
     st.integers(0, 10),
     st.integers(0, 10),
@@ -116,7 +116,7 @@ def test_what_fails_before_the_message_is_never_its_fault(failure: SMTPFailure) 
 )
 def test_every_decision_is_a_possible_step_and_counts_only_upwards(
     verdict: Verdict,
-    channel: Channel,
+    health: SenderHealth,
     code: str,
     attempts: int,
     releases: int,
@@ -124,7 +124,7 @@ def test_every_decision_is_a_possible_step_and_counts_only_upwards(
     hold: bool,
 ) -> None:
     state, *counts, delay = fate(
-        Outcome(verdict, channel, code=code), attempts, releases, uncertains, hold=hold
+        Outcome(verdict, health, code=code), attempts, releases, uncertains, hold=hold
     )
     assert may("sending", state)  # type: ignore[arg-type]  # which the assertion is about
     assert counts >= [attempts, releases, uncertains]
@@ -137,19 +137,19 @@ def test_backoff_has_an_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "code", "pauses", "minutes"),
+    ("health", "code", "pauses", "minutes"),
     [
-        (Channel.DOWN, "timeout", 0, 1),
-        (Channel.DOWN, "timeout", 1, 2),
-        (Channel.DOWN, "timeout", 2, 5),
-        (Channel.DOWN, "timeout", 3, 15),
-        (Channel.DOWN, "timeout", 99, 15),
-        (Channel.LIMITED, "rate_limited", 0, 5),
-        (Channel.MISCONFIGURED, "certificate_error", 0, 60),
+        (SenderHealth.DOWN, "timeout", 0, 1),
+        (SenderHealth.DOWN, "timeout", 1, 2),
+        (SenderHealth.DOWN, "timeout", 2, 5),
+        (SenderHealth.DOWN, "timeout", 3, 15),
+        (SenderHealth.DOWN, "timeout", 99, 15),
+        (SenderHealth.LIMITED, "rate_limited", 0, 5),
+        (SenderHealth.MISCONFIGURED, "certificate_error", 0, 60),
     ],
 )
-def test_pauses(channel: Channel, code: str, pauses: int, minutes: int) -> None:
-    assert pause_for(Outcome(Verdict.RELEASED, channel, code=code), pauses) == timedelta(
+def test_pauses(health: SenderHealth, code: str, pauses: int, minutes: int) -> None:
+    assert pause_for(Outcome(Verdict.RELEASED, health, code=code), pauses) == timedelta(
         minutes=minutes
     )
 
@@ -159,7 +159,7 @@ def test_no_pause_without_a_reason() -> None:
 
 
 def test_a_wrong_password_waits_for_new_settings() -> None:
-    refused = Outcome(Verdict.RELEASED, Channel.MISCONFIGURED, code="auth_failed")
+    refused = Outcome(Verdict.RELEASED, SenderHealth.MISCONFIGURED, code="auth_failed")
     pause = pause_for(refused, 0)
     assert pause is not None
     assert pause > timedelta(days=365)

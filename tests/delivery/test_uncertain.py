@@ -10,9 +10,9 @@ from smtp_admin import signals
 from smtp_admin.clock import shifted
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import acquire
+from smtp_admin.delivery.maintenance.rescue import rescue
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Message
-from smtp_admin.delivery.rescue import rescue
-from smtp_admin.delivery.sweep import settle_unknown
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, attempts, deliveries, queue, row_of, sender_row
 from tests.servers.scripted import Close, Raw, Reset, ScriptedServer, Stage, Stall, Step

@@ -9,18 +9,20 @@ from sqlalchemy import Engine, select, update
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine, transaction, worker_engine
 from smtp_admin.delivery.doorbell import redis_client
-from smtp_admin.delivery.engine import Bench, work_lane
+from smtp_admin.delivery.engine import WorkerContext, work_lane
 from smtp_admin.delivery.journal import Lines
+from smtp_admin.delivery.maintenance.due import due_senders
+from smtp_admin.delivery.maintenance.expire import expire
+from smtp_admin.delivery.maintenance.rescue import rescue
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Attempt, Delivery, Lane
 from smtp_admin.delivery.models import Message as Row
-from smtp_admin.delivery.rescue import rescue
-from smtp_admin.delivery.sweep import due_senders, expire, settle_unknown
 from smtp_admin.mail.message import Message
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.opening import Dialler
-from smtp_admin.transports.factory import WarmTransports
+from smtp_admin.smtp.session import Dialler
+from smtp_admin.transports.warm import WarmTransports
 from tests.app import HostApp
 
 __all__ = ["Workbench", "attempts", "deliveries", "letter", "queue", "row_of", "sender_row"]
@@ -50,16 +52,16 @@ class Workbench:
         self._transports = WarmTransports()
         self._suitable: dict[int, int] = {}
 
-    def bench(self) -> Bench:
+    def context(self) -> WorkerContext:
         """What one thread works with."""
-        return Bench(
+        return WorkerContext(
             app=self.host.app,
             here=self.host.installation,
             engine=self.engine,
             lines=self.lines,
             dialler=self._dialler,
             transports=self._transports,
-            worker="bench",
+            worker="context",
             stopping=self.stopping,
             suitable=self._suitable,
         )
@@ -67,7 +69,7 @@ class Workbench:
     def work(self, partner_id: str = "acme") -> bool:
         """Send for one partner's sender until nothing is due; whether more may be."""
         self.host.db.session.rollback()
-        return work_lane(self.bench(), sender_row(self.host, partner_id).id)
+        return work_lane(self.context(), sender_row(self.host, partner_id).id)
 
     def tick(self, later: timedelta = timedelta()) -> None:
         """Everything that a worker does when its clock strikes, *later* than now."""
@@ -77,7 +79,7 @@ class Workbench:
             expire(self.engine)
             settle_unknown(self.host.app, self.engine)
             for sender_id in due_senders(self.engine):
-                work_lane(self.bench(), sender_id)
+                work_lane(self.context(), sender_id)
         self.host.db.session.rollback()
 
     def lose_lease(self) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 from functools import partial
 
-from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.maintenance.rescue import rescue
 from tests.app import HostApp
 from tests.endurance.mortal import Mortal
 from tests.endurance.points import MakeBench

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.maintenance.rescue import rescue
 from tests.endurance.mortal import Fate
 from tests.endurance.points import LATER, MakeBench, Point, after, die, ten_mails
 from tests.endurance.sink import Sink
@@ -16,7 +16,7 @@ from tests.endurance.sites import AnySite, check_all_sent, check_nothing_invente
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import until
 
-CLERK = "smtp_admin.delivery.clerk"
+CLERK = "smtp_admin.delivery.lane_database"
 ENGINE = "smtp_admin.delivery.engine"
 JOURNAL = "smtp_admin.delivery.journal:Journal"
 RECORD = "smtp_admin.delivery.record"
@@ -47,7 +47,7 @@ EXACT = [
 IN_FLIGHT = {
     "claiming the second batch": (2, Fate("smtp_admin.delivery.claim:_load", call=2)),
     "the second batch claimed": (2, Fate(f"{CLERK}:claim", "after", call=2)),
-    "stamping the second batch": (2, Fate(f"{CLERK}:stamped", call=2)),
+    "stamping the second batch": (2, Fate(f"{CLERK}:with_sender_headers", call=2)),
     "the third batch claimed": (6, Fate(f"{CLERK}:claim", "after", call=3)),
     "before the first record": (5, Fate(f"{CLERK}:record")),
     "the first record not committed": (5, Fate(f"{RECORD}:judge_sender", "after")),

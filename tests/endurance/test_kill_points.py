@@ -6,14 +6,14 @@ one right result.
 
 import pytest
 
-from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.maintenance.rescue import rescue
 from tests.endurance.mortal import Fate
 from tests.endurance.points import LATER, MAILS, MakeBench, Point, after, die, ten_mails
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite, check_all_sent, check_nothing_invented, states
 from tests.servers.scripted import Reply
 
-CLERK = "smtp_admin.delivery.clerk"
+CLERK = "smtp_admin.delivery.lane_database"
 ENGINE = "smtp_admin.delivery.engine"
 JOURNAL = "smtp_admin.delivery.journal:Journal"
 LANES = "smtp_admin.delivery.lanes"
@@ -90,7 +90,7 @@ IN_THE_DATABASE = [
 ]
 
 ON_THE_WAY = [
-    Point("stamped", UNTOUCHED, fate=Fate(f"{CLERK}:stamped", "after")),
+    Point("with_sender_headers", UNTOUCHED, fate=Fate(f"{CLERK}:with_sender_headers", "after")),
     Point("journal opened", UNTOUCHED, fate=Fate(f"{JOURNAL}.begin", "after")),
     Point("journal begun", after(0), fate=Fate(f"{JOURNAL}.begin", "after", call=2)),
     Point("logged in", after(0), fate=Fate(f"{TRANSPORT}._ready", "after")),

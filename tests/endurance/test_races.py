@@ -15,10 +15,10 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.journal import Journal, read
 from smtp_admin.delivery.lanes import HeldLane
+from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.record import Result, record
-from smtp_admin.delivery.rescue import rescue
-from smtp_admin.smtp.classes import Outcome, Verdict
+from smtp_admin.transports.outcome import Outcome, Verdict
 from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import broken_rules
 from tests.endurance.points import MakeBench

@@ -5,7 +5,7 @@ from signal import SIGKILL
 import pytest
 
 from smtp_admin.delivery import doorbell
-from smtp_admin.delivery.rescue import rescue
+from smtp_admin.delivery.maintenance.rescue import rescue
 from tests.endurance.mortal import Fate, Mortal
 from tests.endurance.points import LATER, MAILS, MakeBench, Point, after, die, ten_mails
 from tests.endurance.sink import Sink
@@ -19,8 +19,8 @@ from tests.servers.redis_server import RedisServer
 from tests.worker.running import move_due_time, until
 
 JOURNAL = "smtp_admin.delivery.journal"
-RESCUE = "smtp_admin.delivery.rescue"
-SWEEP = "smtp_admin.delivery.sweep"
+RESCUE = "smtp_admin.delivery.maintenance.rescue"
+SWEEP = "smtp_admin.delivery.maintenance.due"
 
 #: Two taken, one that nobody knows of although it was, seven untouched.
 FIRST = Point("250 read, not journalled", after(2), 1, Fate(f"{JOURNAL}:Journal.accepted", call=3))

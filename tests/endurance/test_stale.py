@@ -12,8 +12,8 @@ from smtp_admin.database import transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import HeldLane, abandoned
+from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.models import Lane
-from smtp_admin.delivery.rescue import rescue
 from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import changes
 from tests.endurance.mortal import Fate, Mortal
@@ -23,7 +23,7 @@ from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import move_due_time, until
 
-CLERK = "smtp_admin.delivery.clerk"
+CLERK = "smtp_admin.delivery.lane_database"
 ENGINE = "smtp_admin.delivery.engine"
 LANES = "smtp_admin.delivery.lanes"
 #: Only the one that stands still has a short lease: a busy machine takes nothing from the others.
@@ -34,7 +34,7 @@ BURST = ("--burst", "--concurrency", "1")
 NAPS = {
     "before its first claim": Fate(f"{LANES}:acquire", "after", signal=SIGSTOP),
     "with a claim in its hands": Fate(f"{CLERK}:claim", "after", signal=SIGSTOP),
-    "before its first mail": Fate(f"{CLERK}:stamped", "after", signal=SIGSTOP),
+    "before its first mail": Fate(f"{CLERK}:with_sender_headers", "after", signal=SIGSTOP),
     "with results in its hands": Fate(f"{CLERK}:record", signal=SIGSTOP),
     "with a second claim in its hands": Fate(f"{CLERK}:claim", "after", call=2, signal=SIGSTOP),
     "with results in its hands while sending": Fate(f"{CLERK}:record", call=2, signal=SIGSTOP),

@@ -17,12 +17,13 @@ from smtp_admin.delivery.actions import cancel, retry
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.journal import Journal
 from smtp_admin.delivery.lanes import HeldLane
+from smtp_admin.delivery.maintenance.expire import expire
+from smtp_admin.delivery.maintenance.rescue import rescue
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Lane, Message
 from smtp_admin.delivery.record import Result, give_back, record
-from smtp_admin.delivery.rescue import rescue
-from smtp_admin.delivery.sweep import expire, settle_unknown
 from smtp_admin.errors import Conflict
-from smtp_admin.smtp.classes import Channel, Outcome, Verdict
+from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import broken_rules
@@ -31,9 +32,9 @@ from tests.endurance.sites import AnySite, counted, queue_each, states
 
 EACH = ["sqlite", "postgresql"]
 ACCEPTED = Outcome(Verdict.ACCEPTED)
-LOST = Outcome(Verdict.UNCERTAIN, Channel.FINE, "lost", code="connection_lost")
+LOST = Outcome(Verdict.UNCERTAIN, SenderHealth.FINE, "lost", code="connection_lost")
 REFUSED = Outcome(Verdict.PERMANENT, reason="no", code="recipient_refused")
-BROKEN_OFF = Outcome(Verdict.RELEASED, Channel.FINE, "broken off", code="connection_lost")
+BROKEN_OFF = Outcome(Verdict.RELEASED, SenderHealth.FINE, "broken off", code="connection_lost")
 OUTCOMES, WEIGHTS = (ACCEPTED, LOST, REFUSED, BROKEN_OFF), (80, 5, 5, 10)
 
 STORM_SECONDS = 1.5

@@ -14,8 +14,8 @@ from smtp_admin.clock import now
 from smtp_admin.mail.explain import Facts, Row, explain, gather
 from smtp_admin.mail.service import READY
 from smtp_admin.mail.types import SHIPPED, EmailType
-from smtp_admin.settings.sender import ResolvedSender
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.values import SenderValues
 from tests.app import ADMIN, HostApp
 
 MOMENT = datetime(2026, 11, 21, 12, tzinfo=UTC)

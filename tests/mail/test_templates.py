@@ -13,8 +13,8 @@ from smtp_admin.errors import ConfigError, MessageError
 from smtp_admin.mail.templates import plain, render
 from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.mail.types import SHIPPED, EmailType, Registry
-from smtp_admin.settings.service import save_settings
-from smtp_admin.settings.values import SenderValues
+from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.values import SenderValues
 from tests.mail.conftest import OWN_TYPES, own_type
 from tests.mail.reading import parsed, queued, recipients
 

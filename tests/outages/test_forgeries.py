@@ -16,10 +16,10 @@ from sqlalchemy import update
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.doorbell import RING_FUNCTION, queue_name
-from smtp_admin.delivery.rescue import rescue
-from smtp_admin.settings.models import Sender
+from smtp_admin.delivery.maintenance.rescue import rescue
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
-from tests.delivery.test_rescue import claimed
+from tests.delivery.maintenance.test_rescue import claimed
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer

@@ -13,7 +13,7 @@ from smtp_admin.mail import mime
 from smtp_admin.mail.service import render_for
 from smtp_admin.renewals.notices import compose
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.settings.sender import load_sender
+from smtp_admin.senders.resolve import load_sender
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries, queue
 from tests.renewals.office import HOUR, Office

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from smtp_admin.clock import now
 from smtp_admin.database import transaction
 from smtp_admin.renewals.on_demand import in_words
-from smtp_admin.settings.models import Sender
+from smtp_admin.senders.models import Sender
 from tests.app import ADMIN, CUSTOMER, HostApp
 from tests.delivery.workbench import Workbench, deliveries
 from tests.renewals.office import HOUR, Office

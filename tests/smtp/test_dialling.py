@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_admin.smtp import opening
-from smtp_admin.smtp.classes import Channel, Verdict, of_opening
+from smtp_admin.smtp import session as opening
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import IPAddress, clean_host
+from smtp_admin.transports.outcome import SenderHealth, Verdict
+from smtp_admin.transports.verdicts import of_opening
 from tests.servers import free_port
 
 PORTS = frozenset({25, 465, 587, 2525})
@@ -256,7 +257,7 @@ def test_name_service_is_away() -> None:
     assert caught.value.message == "The name a.example could not be looked up just now."
     assert "no server" not in caught.value.message
     outcome = of_opening(caught.value)
-    assert (outcome.verdict, outcome.channel) == (Verdict.RELEASED, Channel.DOWN)
+    assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, SenderHealth.DOWN)
 
 
 @pytest.mark.parametrize("answers", [(), ("nonsense", "8.8.8.8.8")])

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from smtp_admin.smtp.classes import Channel
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.opening import Destination, Dialler
+from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.transports.outcome import SenderHealth
 from smtp_admin.transports.smtp import SMTPTransport
 from tests.servers.certificates import CertificateFactory
 from tests.servers.postfix import PostfixWithDovecot
 from tests.servers.skipping import skipped_if_unavailable
-from tests.smtp.sending import (
+from tests.transports.sending import (
     ACCEPTED,
     BODY,
     LOOPBACK,
@@ -72,7 +72,7 @@ def test_its_limits_a_minute_hold_the_rest_back(postfix: PostfixWithDovecot, doo
     with through(postfix, door) as transport:
         found = deliver(transport, mails(6))
     assert verdicts(found) == {0: ACCEPTED, 1: ACCEPTED, 2: ACCEPTED, 3: RELEASED}
-    assert found[3].channel is Channel.LIMITED
+    assert found[3].health is SenderHealth.LIMITED
 
 
 def test_one_connection_too_many_harms_no_mail(postfix: PostfixWithDovecot) -> None:

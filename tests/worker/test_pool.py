@@ -56,7 +56,7 @@ def test_a_thread_outlives_a_database_that_goes_away_between_two_lanes(
         raise OperationalError("SELECT", None, OSError("it is away"))
 
     bench = Workbench(host)
-    threads = SenderThreads(1, lambda _watch, _moved: bench.bench(), again, bench.stopping)
+    threads = SenderThreads(1, lambda _watch, _moved: bench.context(), again, bench.stopping)
     threads.submit(sender_id)
     assert until(lambda: len(asked) == 1, 10)
     threads.submit(sender_id)

@@ -1,0 +1,1 @@
+"""Who did what, and the limits that are counted from it."""

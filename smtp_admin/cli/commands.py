@@ -1,0 +1,18 @@
+"""All commands: each module adds its own to the group when it is imported."""
+
+from smtp_admin.cli import (  # noqa: F401 - imported for what they add
+    connection,
+    database,
+    deliverability,
+    discovery,
+    doctor,
+    explain,
+    keys,
+    mail,
+    renewals,
+    sending,
+    wizard,
+)
+from smtp_admin.cli.group import commands
+
+__all__ = ["commands"]

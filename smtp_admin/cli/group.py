@@ -1,0 +1,142 @@
+"""The group itself, and how every command fails: a sentence, never a traceback."""
+
+import json
+from datetime import datetime
+from typing import IO, Any
+
+import click
+from flask.cli import AppGroup, ScriptInfo
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from smtp_admin import schema
+from smtp_admin.database import host_engine, session
+from smtp_admin.errors import (
+    InvalidInput,
+    NotFound,
+    SetupError,
+    SMTPAdminError,
+    Unavailable,
+    envelope,
+)
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+
+
+class CommandGroup(AppGroup):
+    """Turns the errors of a person or an installation into a message and exit status 1."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether the answer is for a script, which then gets its errors as JSON too."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SMTPAdminError as error:
+            raise Failed(error, as_json=ctx.meta[_AS_JSON]) from error
+        except DBAPIError as error:
+            with ctx.ensure_object(ScriptInfo).load_app().app_context():
+                explained = _explained(error)
+            raise Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
+        except click.UsageError as error:
+            if not ctx.meta[_AS_JSON]:
+                raise
+            raise BadUsage(_misused(error), as_json=True) from error
+
+
+_AS_JSON = "smtp_admin.as_json"
+
+
+def _explained(error: DBAPIError) -> SMTPAdminError:
+    """What a failing database means: most often that the tables are not there yet."""
+    try:
+        schema.check(host_engine())
+    except SetupError as missing:
+        return missing
+    except SQLAlchemyError:
+        pass  # it is away altogether
+    return Unavailable(
+        f"The database cannot be used ({type(error.orig).__name__}).",
+        hint="Check SQLALCHEMY_DATABASE_URI, and whether the database runs.",
+    )
+
+
+def _misused(error: click.UsageError) -> SMTPAdminError:
+    """What Click says about wrong options or arguments, for a script."""
+    path = error.ctx.command_path if error.ctx else "flask smtp-admin"
+    return InvalidInput(error.format_message(), hint=f"See `{path} --help`.")
+
+
+class Failed(click.ClickException):
+    """An error as a command tells it."""
+
+    exit_code = 1
+
+    def __init__(self, error: SMTPAdminError, *, as_json: bool) -> None:
+        fields = getattr(error, "fields", {})
+        lines = [
+            error.message,
+            *(f"  {name}: {' '.join(texts)}" for name, texts in fields.items()),
+            *([error.hint] if error.hint else []),
+        ]
+        super().__init__("\n".join(lines))
+        self._json = envelope(error) if as_json else None
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Tell the person on standard error, or the script on standard output."""
+        if self._json is None:
+            super().show(file)
+        else:
+            show_json(self._json)
+
+
+class BadUsage(Failed):
+    """The options cannot be used; nothing was begun."""
+
+    exit_code = 2
+
+
+def known_partner(partner_id: str | None) -> None:
+    """Return if there is such a partner: a mistyped one would look like one without mail.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if partner_id and installation().host.partner(partner_id) is None:
+        raise NotFound(f"There is no partner {partner_id[:100]!r}.")
+
+
+def saved_sender(partner_id: str) -> ResolvedSender:
+    """What is saved for this partner, or for the system.
+
+    Raises:
+        NotFound: there is no such partner.
+        InvalidInput: nothing is saved for it.
+    """
+    known_partner(partner_id)
+    sender = load_sender(session(), partner_id)
+    if not sender.configured:
+        raise InvalidInput(
+            "No settings are saved for this sender.",
+            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
+        )
+    return sender
+
+
+def show_json(value: Any) -> None:
+    """*value* for a script."""
+    click.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    """Times as everywhere in our JSON: ``2027-01-01T00:00:00Z``."""
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
+
+
+commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")
+
+#: Whoever may run commands on the machine is recorded as this.
+OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)

@@ -1,0 +1,52 @@
+"""A connection test as JSON, as the interface documents it."""
+
+from typing import Any
+
+from smtp_admin.connection.from_worker import BothTests
+from smtp_admin.connection.probe import TestResult
+from smtp_admin.errors import Unavailable, envelope
+
+
+def both_as_json(both: BothTests, follow: str | None) -> tuple[dict[str, Any], int]:
+    """The answer of a test from both places, and its status.
+
+    202 while the worker has not answered, 200 if mail could be sent from both places, 400 if not
+    from one of them, 503 if no worker could test.
+    """
+    more = {
+        "id": both.public_id,
+        "status": both.status,
+        "follow": follow,
+        "web": as_dict(both.web) if both.web else None,
+        "worker": as_dict(both.remote) if both.remote else None,
+        "differs_at": both.differs_at,
+    }
+    failed = next((one for one in (both.web, both.remote) if one and not one.ok), None)
+    if both.pending:
+        return {"ok": True, "message": both.message, "hint": both.hint} | more, 202
+    if both.status != "done":
+        return envelope(Unavailable(both.message, hint=both.hint), **more), 503
+    if failed is not None:
+        return as_dict(failed) | more, 400
+    return {"ok": True, "message": "", "hint": ""} | more, 200
+
+
+def as_dict(result: TestResult) -> dict[str, Any]:
+    """The answer as the interface documents it."""
+    failure = result.failure
+    if failure is None:
+        return {
+            "ok": True,
+            "duration_ms": result.duration_ms,
+            "connection": result.connection_json(),
+            "steps": result.steps_json(),
+            "warnings": [{"code": one.code, "message": one.message} for one in result.warnings],
+        }
+    return envelope(
+        failure,
+        step=failure.step,
+        reply=failure.reply.as_json() if failure.reply else None,
+        connection=result.connection_json(),
+        steps=result.steps_json(),
+        duration_ms=result.duration_ms,
+    )

@@ -1,0 +1,1 @@
+"""Whether receivers will believe mail from a domain: SPF, DKIM, DMARC, MX."""

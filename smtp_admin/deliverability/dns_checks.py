@@ -1,0 +1,259 @@
+"""What DNS says now of one domain: a status and a sentence for each of SPF, DKIM, DMARC and MX.
+
+What could not be looked up is ``unknown``, never ``missing``: nobody should publish a second
+record because a name server was slow.
+"""
+
+from smtp_admin.deliverability import dmarc, spf
+from smtp_admin.deliverability.dkim import key_problem
+from smtp_admin.deliverability.dns_records import Check, Sending, Status, Subject
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.hostname import clean_host, ip_literal
+from smtp_admin.smtp.nameserver import LookupFailed, NameService
+
+_MOST_MX_LOOKED_UP = 3
+_MOST_SELECTORS = 6
+_LOOK_FOR = "Send a test mail and look for “{}=pass” in its Authentication-Results."
+_ALL_OTHERS = "End it with “~all” or “-all”."
+
+
+def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
+    """Whether the record of the envelope's domain can be used, and lets the provider send."""
+    domain = sending.envelope
+    try:
+        report = spf.follow(domain, names, limit)
+    except LookupFailed as failure:
+        return _unknown("spf", failure)
+    if not sending.own_envelope and not sending.envelope_domain:
+        message = (
+            f"{sending.provider or 'The provider'} puts an envelope sender of its own, so the SPF "
+            f"record of {domain} does not count for its mail."
+        )
+        return Check("spf", "ok", "spf_elsewhere", message, "", report.texts)
+    broken = _broken_spf(domain, report)
+    status, code, message, hint = broken or _judge_spf(sending, report)
+    return Check("spf", status, code, message, hint, report.texts)
+
+
+def _broken_spf(domain: str, report: spf.Report) -> tuple[Status, str, str, str] | None:
+    """Why receivers cannot use the record at all, or ``None``."""
+    if not report.texts:
+        message = f"{domain} has no SPF record: nobody is named who may send."
+        return "missing", "spf_missing", message, "Publish the record below."
+    if len(report.texts) > 1:
+        message = f"{domain} has {len(report.texts)} SPF records. Receivers then use none of them."
+        return "warning", "spf_several", message, "Put them together into one, as below."
+    if report.problems:
+        more = f" There are {len(report.problems) - 1} more." if len(report.problems) > 1 else ""
+        hint = "Receivers treat the whole record as broken until that is mended."
+        return "warning", "spf_invalid", f"{report.problems[0]}{more}", hint
+    if report.lookups > spf.MOST_LOOKUPS:
+        message = (
+            f"The record needs {report.lookups} lookups; receivers give up after "
+            f"{spf.MOST_LOOKUPS}, and treat it as broken."
+        )
+        hint = "Take out includes of services that no longer send for you."
+        return "warning", "spf_too_many_lookups", message, hint
+    return None
+
+
+def _judge_spf(sending: Sending, report: spf.Report) -> tuple[Status, str, str, str]:
+    valid = f"The record is valid ({report.lookups} of {spf.MOST_LOOKUPS} lookups)"
+    provider = sending.provider or sending.include
+    if report.everybody:
+        message = "The record allows everybody to send for this domain."
+        return "warning", "spf_everybody", message, _ALL_OTHERS
+    if sending.include and sending.include not in report.senders:
+        if report.depends:
+            message = f"{valid}. Whether {provider} may send depends on each mail ({{}})."
+            shown = ", ".join(report.depends)[:200]
+            return "unknown", "spf_depends", message.format(shown), _LOOK_FOR.format("spf")
+        message = f"{valid}, but “include:{sending.include}” is not in it: {provider} may not send."
+        return "warning", "spf_provider_missing", message, "Replace it by the record below."
+    if report.ending in {"", "?"}:
+        message = f"{valid}, but does not say what to do with mail from anybody else."
+        return "warning", "spf_neutral", message, _ALL_OTHERS
+    if sending.include:
+        return "ok", "spf_ok", f"{valid} and lets {provider} send.", ""
+    message = f"{valid}. Whether your mail server is in it was not checked."
+    return "ok", "spf_valid", message, _LOOK_FOR.format("spf")
+
+
+def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
+    """Whether there is a usable key under the names that the provider uses."""
+    if not sending.selectors:
+        message = "The name of the DKIM key is known to the provider alone, so it is not looked up."
+        return Check("dkim", "unknown", "dkim_selector_unknown", message, _LOOK_FOR.format("dkim"))
+    places = [f"{one}._domainkey.{sending.domain}" for one in sending.selectors[:_MOST_SELECTORS]]
+    found: list[str] = []
+    good: list[str] = []
+    problems: list[str] = []
+    for place in places:
+        try:
+            texts = names.txt(place, limit).records
+        except LookupFailed as failure:
+            return _unknown("dkim", failure)
+        found += texts
+        for problem in map(key_problem, texts):
+            if problem:
+                problems.append(f"{place}: {problem}")
+            else:
+                good.append(place)
+    hint = sending.dkim_hint or "Switch DKIM on at your provider and copy the record that it shows."
+    if problems:
+        return Check("dkim", "warning", "dkim_invalid", problems[0], hint, tuple(found))
+    if not good:
+        message = f"There is no DKIM key at {', '.join(places)}."
+        return Check("dkim", "missing", "dkim_missing", message, hint)
+    message = f"There is a DKIM key at {', '.join(good)}."
+    return Check("dkim", "ok", "dkim_ok", message, "", tuple(found))
+
+
+_ASKS: dict[dmarc.Policy, str] = {
+    "none": "does not yet ask receivers to do anything about forged mail",
+    "quarantine": "asks receivers to put forged mail into the spam folder",
+    "reject": "asks receivers to refuse forged mail",
+}
+
+
+def check_dmarc(
+    domain: str, names: NameService, limit: Deadline
+) -> tuple[Check, dmarc.Standing | None]:
+    """What receivers are asked to do with mail that neither SPF nor DKIM vouches for."""
+    try:
+        standing = dmarc.find(domain, names, limit)
+    except LookupFailed as failure:
+        return _unknown("dmarc", failure), None
+    record = standing.record
+    if standing.several and (record is None or standing.several == domain):
+        message = f"{standing.several} has several DMARC records. Receivers then use none of them."
+        return Check("dmarc", "warning", "dmarc_several", message, "Keep one of them."), standing
+    if record is None:
+        message = (
+            f"{domain} has no DMARC record. Gmail, Yahoo and Microsoft demand one of everybody "
+            "who sends much."
+        )
+        return Check(
+            "dmarc", "missing", "dmarc_missing", message, "Publish the record below."
+        ), standing
+    return _judge_dmarc(domain, record), standing
+
+
+def _judge_dmarc(domain: str, record: dmarc.Record) -> Check:
+    own = record.domain == domain
+    policy = (record.policy if own else record.subdomains) or "none"
+    where = "" if own else f"The record of {record.domain} applies. "
+    found = (record.text,)
+    if record.problems:
+        message = f"{where}The DMARC record has a mistake: {record.problems[0]}"
+        return Check("dmarc", "warning", "dmarc_invalid", message, "Correct it.", found)
+    says = f"{where}The policy “{policy}” {_ASKS[policy]}"
+    if record.testing:
+        message = f"{says}, but is marked as a test."
+        hint = "Take “t=y” or “pct=0” out when the reports show that your own mail passes."
+        return Check("dmarc", "warning", "dmarc_testing", message, hint, found)
+    if policy == "none" and not record.reports:
+        hint = "Add “rua=mailto:…” to learn who sends in your name."
+        return Check(
+            "dmarc", "warning", "dmarc_blind", f"{says}, and nobody gets reports.", hint, found
+        )
+    hint = ""
+    if policy == "none":
+        hint = "Once the reports show that your own mail passes, change it to quarantine."
+    return Check("dmarc", "ok", f"dmarc_{policy}", f"{says}.", hint, found)
+
+
+def related(domain: str, envelope: str, names: NameService, limit: Deadline) -> bool | None:
+    """Whether two domains belong to one organization (RFC 9989); ``None`` if DNS does not say."""
+    if domain == envelope:
+        return True
+    try:
+        first = dmarc.find(domain, names, limit).organization
+        return first == dmarc.find(envelope, names, limit).organization
+    except LookupFailed:
+        return None
+
+
+def check_alignment(
+    sending: Sending, about_spf: Check, about_dkim: Check, *, aligned: bool | None
+) -> Check:
+    """Whether SPF or DKIM will pass for the very domain that people see, as DMARC wants.
+
+    Args:
+        aligned: whether the envelope's domain counts for the From address; ``None`` if unknown.
+    """
+    domain, envelope = sending.domain, sending.envelope
+    if about_spf.code == "spf_elsewhere":
+        aligned = False
+        how = f"{sending.provider or 'The provider'} puts an envelope sender of its own"
+    elif envelope == domain:
+        how = f"The envelope sender has the domain of the From address, {domain}"
+    else:
+        how = f"The envelope sender is of {envelope}, the From address of {domain}"
+    if about_dkim.status == "ok":
+        message = f"There is a DKIM key for {domain}, by which DMARC passes."
+        return Check("alignment", "ok", "alignment_dkim", message)
+    if aligned and about_spf.code == "spf_ok":
+        hint = "Switch DKIM on as well: mail that is forwarded fails SPF."
+        return Check("alignment", "ok", "alignment_spf", f"{how}, and SPF passes for it.", hint)
+    by_spf = aligned is not False and (
+        aligned is None or about_spf.status == "unknown" or about_spf.code == "spf_valid"
+    )
+    if by_spf or about_dkim.status == "unknown":
+        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be told from here."
+        hint = _LOOK_FOR.format("dmarc")
+        return Check("alignment", "unknown", "alignment_unknown", message, hint)
+    message = f"{how}, but neither SPF nor DKIM passes for {domain}, so DMARC fails."
+    hint = "Set SPF or DKIM right; one of them is enough for DMARC."
+    return Check("alignment", "warning", "alignment_fails", message, hint)
+
+
+def check_mx(domain: str, names: NameService, limit: Deadline) -> Check:
+    """Whether answers and bounces can come back."""
+    try:
+        answer = names.mx(domain, limit)
+        hosts = [one.host for one in answer.records]
+        found = tuple(f"{one.preference} {one.host or '.'}" for one in answer.records)
+        if not answer.exists:
+            message = f"There is no domain {domain} in DNS."
+            hint = "Check its spelling, and whether it was paid for."
+            return Check("mx", "missing", "domain_missing", message, hint)
+        if not hosts:
+            return _without_mx(domain, names, limit)
+        if not any(hosts):
+            message = f"{domain} says that it takes no mail: answers and bounces are lost."
+            hint = "Use a From address that can be answered."
+            return Check("mx", "warning", "mx_null", message, hint, found)
+        for host in hosts[:_MOST_MX_LOOKED_UP]:
+            if _has_address(host, names, limit):
+                message = f"Answers and bounces go to {host}."
+                return Check("mx", "ok", "mx_ok", message, "", found)
+    except LookupFailed as failure:
+        return _unknown("mx", failure)
+    message = f"The MX records of {domain} lead nowhere: answers and bounces are lost."
+    hint = "An MX record names a host that has an address; it cannot be an address itself."
+    return Check("mx", "warning", "mx_dead", message, hint, found)
+
+
+def _without_mx(domain: str, names: NameService, limit: Deadline) -> Check:
+    hint = "Publish an MX record."
+    if names.addresses(domain, limit).records:
+        message = f"{domain} has no MX record; answers go to its own address, if it takes mail."
+        return Check("mx", "warning", "mx_implicit", message, hint)
+    message = (
+        f"{domain} has no MX record: answers and bounces cannot come back, and many receivers "
+        "refuse mail from such a domain."
+    )
+    return Check("mx", "missing", "mx_missing", message, hint)
+
+
+def _has_address(host: str, names: NameService, limit: Deadline) -> bool:
+    try:
+        name = clean_host(host)
+    except ValueError:
+        return False
+    return ip_literal(name) is None and bool(names.addresses(name, limit).records)
+
+
+def _unknown(subject: Subject, failure: LookupFailed) -> Check:
+    return Check(subject, "unknown", failure.code, failure.message, failure.hint)

@@ -1,0 +1,60 @@
+"""The DNS check of a sender, remembered for some minutes."""
+
+from datetime import timedelta
+
+from smtp_admin import clock
+from smtp_admin.deliverability.check import Deliverability, check
+from smtp_admin.deliverability.dns_records import Sending
+from smtp_admin.installation import installation
+from smtp_admin.providers.catalogue import provider_of_host
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.smtp.nameserver import NameService
+
+#: How long a page shows what DNS said before it asks again by itself.
+FRESH = timedelta(minutes=10)
+_MOST_REMEMBERED = 500
+
+
+def check_dns(sender: ResolvedSender, names: NameService | None = None) -> Deliverability:
+    """What DNS says about the From domain of *sender*, and what it should say.
+
+    Raises:
+        ValueError: its From address is none.
+    """
+    return check(sending_of(sender), names or installation().names, now=clock.now)
+
+
+def dns_lately(sender: ResolvedSender, *, anew: bool = False) -> Deliverability:
+    """The same, but not asked again within :data:`FRESH`; each process remembers for itself.
+
+    Args:
+        anew: ask now, whatever is remembered.
+
+    Raises:
+        ValueError: its From address is none.
+    """
+    remembered = installation().dns_lately
+    sending = sending_of(sender)
+    found = remembered.get(sending)
+    if anew or found is None or clock.now() - found.checked_at > FRESH:
+        found = check_dns(sender)
+        remembered.pop(sending, None)
+        remembered[sending] = found
+        for oldest in [*remembered][:-_MOST_REMEMBERED]:
+            remembered.pop(oldest, None)
+    return found
+
+
+def sending_of(sender: ResolvedSender) -> Sending:
+    """The way that mail of *sender* takes, as far as DNS has to know it."""
+    values = sender.values
+    provider = provider_of_host(values.host)
+    return Sending(
+        values.from_email,
+        provider=provider.label if provider else "",
+        spf_include=provider.spf_include if provider else "",
+        host=values.host,
+        selectors=provider.dkim_selectors if provider else (),
+        dkim_hint=provider.dns if provider else "",
+        own_envelope=provider is None or provider.spf_at == "from_domain" or provider.kind == "own",
+    )

@@ -1,0 +1,227 @@
+"""The database's side of a lane: claim the next batch and write results down while it is sending.
+
+Everything happens on the lane's one connection, one thing after the other. A claim that succeeds
+therefore proves that the results before it are on the disk, which would not be so if the database
+had crashed in between.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from flask import Flask
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from smtp_admin.config import Config
+from smtp_admin.delivery.announcements import announce
+from smtp_admin.delivery.checks import still_wanted
+from smtp_admin.delivery.claim import Batch, claim
+from smtp_admin.delivery.lanes import HeldLane
+from smtp_admin.delivery.record import Recorded, Result, give_back, record
+from smtp_admin.delivery.sender_headers import with_sender_headers
+from smtp_admin.senders.resolve import ResolvedSender
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+#: Results of a slow server are not kept until its batch is done.
+_GROUP_SECONDS = 0.5
+_DATABASE_WAITS = (0.2, 1.0, 3.0)
+
+
+class LaneDatabase:
+    """Claims and records for one time slice on one lane; called by one thread.
+
+    Args:
+        stopping: cuts the waits between tries short.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        config: Config,
+        database: Connection,
+        lane: HeldLane,
+        worker: str,
+        stopping: threading.Event,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._database = database
+        self._lane = lane
+        self._worker = worker
+        self._stopping = stopping
+        self._known: dict[int, ResolvedSender] = {}
+        self._beside: _Background | None = None
+        self._asked: Future[Batch | None] | None = None
+        self._writing: list[Future[None]] = []
+        self._results: list[Result] = []
+        self._since = time.monotonic()
+        #: Committed, but perhaps not yet on the disk; a database that crashed has forgotten them.
+        self._written: list[Result] = []
+
+    def claim(self, size: int) -> Batch | None:
+        """Up to *size* mails, each with its From header; ``None`` when nothing is to be done."""
+        return self._do(lambda: self._claim(size))
+
+    def claim_ahead(self, size: int) -> None:
+        """Begin to claim while the caller goes on; :meth:`claimed` has the answer."""
+        if self._beside is None:
+            self._beside = _Background(self._app)
+        self._asked = self._beside.begin(lambda: self._claim(size))
+
+    @property
+    def asked(self) -> bool:
+        """Whether an answer is to be had from :meth:`claimed`."""
+        return self._asked is not None
+
+    def claimed(self, seconds: float | None = None) -> Batch | None:
+        """What :meth:`claim_ahead` got, once; ``None`` also if it takes longer than *seconds*."""
+        if self._asked is None:
+            return None
+        with suppress(TimeoutError):
+            batch = self._asked.result(seconds)
+            self._asked = None
+            return batch
+        return None
+
+    def enter(self, result: Result) -> None:
+        """Add a result to those that are to be written."""
+        if not self._results:
+            self._since = time.monotonic()
+        self._results.append(result)
+
+    @property
+    def due(self) -> bool:
+        """Whether the oldest result has waited long enough."""
+        return bool(self._results) and time.monotonic() - self._since >= _GROUP_SECONDS
+
+    def write(self, sender: ResolvedSender, moment: datetime) -> None:
+        """Commit what was entered, beside the caller if it has begun to claim ahead.
+
+        Args:
+            sender: what it was sent with.
+            moment: the database's time.
+        """
+        results, self._results = self._results, []
+        if not results:
+            return
+        if self._beside is None:
+            self._write(results, sender, moment)
+            return
+        self._writing = [one for one in self._writing if not one.done() or one.exception()]
+        self._writing.append(self._beside.begin(lambda: self._write(results, sender, moment)))
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be written; :meth:`settle` says why."""
+        return any(one.done() and one.exception() for one in self._writing)
+
+    def settle(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            DBAPIError: some of it could not be.
+        """
+        for one in self._writing:
+            one.result()
+        self._writing.clear()
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """Return mails that were not touched to the queue."""
+        self._do(lambda: give_back(self._database, self._lane, ids))
+
+    def close(self) -> None:
+        """Finish what was begun; afterwards the connection is the caller's alone."""
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
+
+    def _do(self, work: Callable[[], _T]) -> _T:
+        return work() if self._beside is None else self._beside.begin(work).result()
+
+    def _claim(self, size: int) -> Batch | None:
+        while (batch := claim(self._database, self._lane, size, self._known)) is not None:
+            self._written.clear()
+            own = with_sender_headers(
+                self._database, batch.deliveries, batch.sender, self._config.app_name
+            )
+            wanted = still_wanted(self._database, self._lane, own)
+            if wanted:
+                return replace(batch, deliveries=wanted)
+        return None
+
+    def _write(self, results: list[Result], sender: ResolvedSender, moment: datetime) -> None:
+        recorded = self._persist(results, sender.revision, moment)
+        self._written += results
+        announce(self._app, sender, recorded)
+
+    def _persist(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
+        try:
+            return self._record(results, revision, moment)
+        except DBAPIError:
+            log.warning("the database did not take %d results; trying again", len(results))
+        # What it took before may be lost as well. Whatever is not finds its guard gone and
+        # changes nothing, also where a commit succeeded and only its answer was lost.
+        everything = [*self._written, *results]
+        for wait in _DATABASE_WAITS:
+            self._stopping.wait(wait)
+            with suppress(DBAPIError):
+                return self._record(everything, revision, moment)
+        return self._record(everything, revision, moment)
+
+    def _record(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
+        return record(
+            self._database,
+            self._lane,
+            results,
+            config=self._config,
+            revision=revision,
+            worker=self._worker,
+            moment=moment,
+        )
+
+
+class _Background:
+    """A thread that does one thing after the other.
+
+    Not an executor of the library: its threads hold up the end of the process, and a database
+    that does not answer would hold up theirs.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="lane_database", daemon=True)
+        self._thread.start()
+
+    def begin(self, work: Callable[[], _T]) -> Future[_T]:
+        """Do *work* after all that was begun before."""
+        future: Future[_T] = Future()
+
+        def task() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  # who asks for the result gets it
+                future.set_exception(error)
+
+        self._tasks.put(task)
+        return future
+
+    def close(self) -> None:
+        """Wait until all of it is done."""
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            with self._app.app_context():
+                task()

@@ -1,0 +1,1 @@
+"""What is done every few seconds for mail that no bell rings for."""

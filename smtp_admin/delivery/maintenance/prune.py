@@ -1,0 +1,61 @@
+"""Forget what is over: the texts of finished mails after a while, and old audits."""
+
+from datetime import timedelta
+
+from sqlalchemy import Engine, delete, exists, or_, select
+from sqlalchemy.orm import aliased
+
+from smtp_admin.audit.models import Audit
+from smtp_admin.config import Config
+from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+
+#: Small steps, so that nobody waits for a lock.
+_STEP = 500
+_OVER = ("sent", "delivered", "bounced", "complained", "suppressed", "cancelled", "expired")
+
+
+def prune(engine: Engine, config: Config) -> int:
+    """Delete finished mail older than ``SMTP_ADMIN_KEEP_DAYS``; how many messages.
+
+    Dead letters and unknown outcomes stay until somebody has looked at them.
+    """
+    keep = timedelta(days=config.keep_days)
+    with transaction(engine) as session:
+        moment = database_now(session)
+        changed(session, delete(Audit).where(Audit.at < moment - keep))
+    total = 0
+    while step := _prune_step(engine, keep):
+        total += step
+    return total
+
+
+def _prune_step(engine: Engine, keep: timedelta) -> int:
+    # The whole table may have to be looked through, and on SQLite others must write meanwhile. What
+    # is over stays so.
+    with reading(engine) as session:
+        moment = database_now(session)
+        needed = exists().where(
+            Delivery.message_id == Message.id,
+            or_(
+                Delivery.state.not_in(_OVER),
+                Delivery.finished_at.is_(None),
+                Delivery.finished_at >= moment - keep,
+            ),
+        )
+        # Callers know a copy by the first one's id.
+        copy = aliased(Message)
+        copied = exists().where(copy.copy_of == Message.id)
+        old = session.scalars(
+            select(Message.id)
+            .where(Message.created_at < moment - keep, ~needed, ~copied)
+            .limit(_STEP)
+        ).all()
+    if not old:
+        return 0
+    with transaction(engine) as session:
+        gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
+        changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
+        changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))
+        changed(session, delete(Message).where(Message.id.in_(old)))
+        return len(old)

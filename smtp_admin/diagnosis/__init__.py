@@ -1,0 +1,1 @@
+"""What a failure comes from, and what to do about it."""

@@ -1,0 +1,1 @@
+"""Every page: views and forms, above all services."""

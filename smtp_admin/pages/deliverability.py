@@ -1,0 +1,75 @@
+"""``…/deliverability``: what DNS says about a sender; JSON for scripts, a page for people."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded
+from smtp_admin.audit.service import check_rate, record
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.deliverability.check import Deliverability
+from smtp_admin.deliverability.service import dns_lately
+from smtp_admin.errors import InvalidInput, RequestError
+from smtp_admin.installation import installation
+from smtp_admin.pages.senders import sender_urls
+from smtp_admin.senders.resolve import load_sender, sender_for_mail
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    for rule, view in (
+        ("/system/deliverability", deliverability_of_system),
+        ("/partners/<partner_id>/deliverability", deliverability_of_partner),
+    ):
+        blueprint.route(rule, methods=["GET", "POST"])(view)
+
+
+@guarded(Action.EDIT_SYSTEM_SENDER)
+def deliverability_of_system() -> ResponseReturnValue:
+    """What DNS says about the system's sender; POST asks again."""
+    return _deliverability(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_SENDER)
+def deliverability_of_partner(partner_id: str) -> ResponseReturnValue:
+    """What DNS says about a partner's sender; POST asks again."""
+    return _deliverability(partner_id)
+
+
+def _deliverability(partner_id: str) -> ResponseReturnValue:
+    sender = load_sender(session(), partner_id)
+    found: Deliverability | None = None
+    error: RequestError | None = None
+    anew = request.method == "POST"
+    try:
+        if not sender.configured:
+            if anew or web.wants_json():
+                raise InvalidInput(
+                    "No settings are saved for this sender.", hint="Fill in its SMTP tab first."
+                )
+        else:
+            if anew:
+                actor = web.signed_in()
+                check_rate(session(), actor, "dns.checked", installation().config.test_limit)
+                record(session(), actor, partner_id, "dns.checked", sender.values.from_email)
+            # No transaction is open while name servers are asked.
+            session().commit()
+            found = dns_lately(sender, anew=anew)
+    except RequestError as refused:
+        session().rollback()
+        if web.wants_json():
+            raise
+        error = refused
+        found = dns_lately(sender) if sender.configured else None
+    if web.wants_json() and found is not None:
+        return web.answer_json({"ok": True, **found.as_json()})
+    page = render_template(
+        "smtp_admin/deliverability.html",
+        partner=web.current_partner() if partner_id != SYSTEM else None,
+        sender=sender,
+        through=None if sender.configured else sender_for_mail(session(), partner_id),
+        found=found,
+        error=error,
+        urls=sender_urls(partner_id),
+    )
+    return page, error.status if error else 200

@@ -1,0 +1,220 @@
+"""The pages of those who send reminders: settings with reports, calendar, preview of one mail."""
+
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.database import SYSTEM, host_engine, session
+from smtp_admin.errors import Conflict, NotFound, RequestError
+from smtp_admin.installation import installation
+from smtp_admin.mail import service as mail_service
+from smtp_admin.mail import templates
+from smtp_admin.mail.templates import Rendered
+from smtp_admin.pages.renewal_forms import RenewalForm
+from smtp_admin.pages.senders import sender_urls
+from smtp_admin.renewals import notices, queries
+from smtp_admin.renewals import values as clean
+from smtp_admin.renewals.calendar import Entry, look_ahead, look_at
+from smtp_admin.renewals.schedule import SENTENCES, Reason
+from smtp_admin.renewals.service import load, save
+
+#: A mail's HTML brings styles of its own, and must not run anything or reach our pages.
+_MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+#: Instead of a customer's own link, which would work.
+_NOBODYS_LINK = "preview"
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/renewals/")(renewals)
+    blueprint.route("/renewals/system", methods=["GET", "POST"])(system_renewals)
+    blueprint.get("/renewals/system/calendar")(system_calendar)
+    blueprint.get("/renewals/system/preview")(system_preview)
+    blueprint.get("/renewals/system/preview/mail")(system_preview_mail)
+    one = "/renewals/partners/<partner_id>"
+    blueprint.route(one, methods=["GET", "POST"])(partner_renewals)
+    blueprint.get(f"{one}/calendar")(partner_calendar)
+    blueprint.get(f"{one}/preview")(partner_preview)
+    blueprint.get(f"{one}/preview/mail")(partner_preview_mail)
+
+
+@guarded(Action.SEE_RENEWALS)
+def renewals() -> ResponseReturnValue:
+    """Whose reminders are on, and what the last run did."""
+    shown: list[Any] = [*web.visible_partners()]
+    if allowed(web.current_actor(), Action.EDIT_SYSTEM_RENEWALS):
+        shown.insert(0, None)
+    listed = queries.overview(session(), shown)
+    return render_template("smtp_admin/renewals/overview.html", listed=listed, url=url)
+
+
+@guarded(Action.EDIT_SYSTEM_RENEWALS)
+def system_renewals() -> ResponseReturnValue:
+    """The settings of the system, which apply to every partner without its own."""
+    return _settings(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_RENEWALS)
+def partner_renewals(partner_id: str) -> ResponseReturnValue:
+    """A partner's settings."""
+    return _settings(partner_id)
+
+
+@guarded(Action.EDIT_SYSTEM_RENEWALS)
+def system_calendar() -> ResponseReturnValue:
+    """The next thirty days of customers without a partner."""
+    return _calendar(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_RENEWALS)
+def partner_calendar(partner_id: str) -> ResponseReturnValue:
+    """The next thirty days of a partner's customers."""
+    return _calendar(partner_id)
+
+
+@guarded(Action.EDIT_SYSTEM_RENEWALS)
+def system_preview() -> ResponseReturnValue:
+    """What one customer would get."""
+    return _preview(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_RENEWALS)
+def partner_preview(partner_id: str) -> ResponseReturnValue:
+    """What one of a partner's customers would get."""
+    return _preview(partner_id)
+
+
+@guarded(Action.EDIT_SYSTEM_RENEWALS)
+def system_preview_mail() -> ResponseReturnValue:
+    """The HTML of that mail."""
+    return _preview_mail(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_RENEWALS)
+def partner_preview_mail(partner_id: str) -> ResponseReturnValue:
+    """The HTML of that mail."""
+    return _preview_mail(partner_id)
+
+
+def url(partner_id: str, page: str = "renewals", **query: Any) -> str:
+    """The address of a page of ours."""
+    if partner_id == SYSTEM:
+        return url_for(f"smtp_admin.system_{page}", **query)
+    return url_for(f"smtp_admin.partner_{page}", partner_id=partner_id, **query)
+
+
+def _settings(partner_id: str) -> ResponseReturnValue:
+    applied = load(session(), partner_id)
+    if request.method != "POST":
+        form = RenewalForm()
+        form.fill(applied)
+        return _show_settings(partner_id, form)
+    form = RenewalForm(request.form)
+    try:
+        own = partner_id == SYSTEM or bool(form.own.data)
+        # Who goes back to the system's settings may leave anything in the fields.
+        values = form.cleaned(applied.values) if own else applied.values
+        saved = save(
+            session(),
+            partner_id,
+            values,
+            own=own,
+            expected_revision=form.seen_revision,
+            actor=web.signed_in(),
+        )
+        session().commit()
+    except RequestError as error:
+        session().rollback()
+        return _show_settings(partner_id, form, error)
+    state = "on" if saved.values.enabled else "off"
+    web.notify(f"Saved. Reminders are {state}; the next run is within a quarter of an hour."
+               if saved.values.enabled else "Saved. Reminders are off.")  # fmt: skip
+    return redirect(url(partner_id), code=303)
+
+
+def _show_settings(
+    partner_id: str, form: RenewalForm, error: RequestError | None = None
+) -> ResponseReturnValue:
+    applied = load(session(), partner_id)
+    for name, texts in (error.fields if error else {}).items():
+        form[name].errors = texts
+    if isinstance(error, Conflict):
+        # The next try must be made knowing what was saved meanwhile.
+        form.revision.data = str(applied.revision)
+    return render_template(
+        "smtp_admin/renewals/settings.html",
+        form=form,
+        error=error,
+        applied=applied,
+        advice=clean.warnings(applied.values),
+        runs=queries.runs(session(), partner_id),
+        has_link=notices.knows_its_address(),
+        **_common(partner_id, "renewals"),
+    ), (error.status if error else 200)
+
+
+def _calendar(partner_id: str) -> ResponseReturnValue:
+    applied = load(session(), partner_id)
+    return render_template(
+        "smtp_admin/renewals/calendar.html",
+        applied=applied,
+        calendar=look_ahead(host_engine(), partner_id, applied.values),
+        **_common(partner_id, "calendar"),
+    )
+
+
+def _preview(partner_id: str) -> ResponseReturnValue:
+    if not request.args.get("customer"):
+        return render_template("smtp_admin/renewals/choose.html", **_common(partner_id, "calendar"))
+    entry, mail = _look_at(partner_id)
+    return render_template(
+        "smtp_admin/renewals/preview.html",
+        applied=load(session(), partner_id),
+        entry=entry,
+        mail=mail,
+        **_common(partner_id, "calendar"),
+    )
+
+
+def _preview_mail(partner_id: str) -> ResponseReturnValue:
+    _, mail = _look_at(partner_id)
+    if mail is None or not mail.html:
+        raise NotFound
+    return Response(
+        mail.html,
+        mimetype="text/html",
+        headers={"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
+    """The customer that the address names, and the mail about whatever expires next."""
+    values = load(session(), partner_id).values
+    entry = look_at(host_engine(), partner_id, values, request.args.get("customer", ""))
+    services = entry.now.services or tuple(
+        one for one in entry.customer.services if entry.seen_at < one.expires_at
+    )
+    if not services:
+        return entry, None
+    link = notices.unsubscribe_url(_NOBODYS_LINK)
+    context = {"app_name": installation().config.app_name} | notices.context_of(
+        entry.customer, services, values, link
+    )
+    return entry, templates.render(mail_service.registry().get(notices.TYPE), context)
+
+
+def _common(partner_id: str, tab: str) -> dict[str, Any]:
+    return {
+        "tab": tab,
+        "partner": web.current_partner() if partner_id != SYSTEM else None,
+        "partner_id": partner_id,
+        "url": url,
+        "urls": sender_urls(partner_id),
+        "sentences": {reason.value: SENTENCES[reason] for reason in Reason},
+    }

@@ -1,0 +1,307 @@
+"""Advice about settings: warnings that never block.
+
+Each has one code, stands beside one field, and says what is meant and what to do. What cannot work
+at all is an error and stands elsewhere: in :mod:`.values` and :func:`.presets.check_shape`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from smtp_admin.providers.catalogue import (
+    Provider,
+    broken_rules,
+    is_free_mail,
+    knowledge,
+    provider_of_address,
+    provider_of_host,
+    providers,
+)
+from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.smtp.address import domain_of
+from smtp_admin.smtp.hostname import clean_host, ip_literal
+from smtp_admin.smtp.session import Security
+
+PASSWORD_AGE = timedelta(days=90)
+_SERVER_PORT = 25
+_GENERAL = (
+    "port_25",
+    "no_encryption",
+    "certificate_not_checked",
+    "port_wants_ssl",
+    "port_wants_starttls",
+    "port_not_of_provider",
+    "ip_address_as_host",
+    "too_many_connections",
+    "free_mail_sender",
+    "from_domain_differs",
+    "name_in_capitals",
+    "generic_name",
+    "misleading_name",
+    "old_password",
+)
+# What the ports mean everywhere, unless a provider documents something else.
+_USUAL: dict[int, Security] = {
+    25: "tls",
+    465: "ssl",
+    587: "tls",
+    2465: "ssl",
+    2525: "tls",
+    2587: "tls",
+}
+_GENERIC = {
+    "account", "accounts", "admin", "administrator", "app", "application", "auto", "autoreply",
+    "bot", "company", "contact", "default", "demo", "donotreply", "email", "example", "flask",
+    "hello", "info", "mail", "mailer", "mailerdaemon", "me", "myapp", "mycompany", "none",
+    "noreply", "notification", "notifications", "null", "office", "postmaster", "root", "sales",
+    "sender", "server", "service", "smtp", "support", "system", "team", "test", "tester", "testing",
+    "unknown", "user", "username", "webmaster", "website", "yourcompany", "yourname",
+}  # fmt: skip
+# What pretends to be somebody, or an answer to something.
+_PRETENDING = re.compile(
+    r"\b(?:your (?:friend|bank|boss|colleague)|click here)\b|^(?:re|fwd?|aw|wg):", re.IGNORECASE
+)
+_ADDRESS = re.compile(r"[^\s<>()\",;]+@[^\s<>()\",;]+")
+_DOMAIN = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|net|org|info|io|eu|de|fr|uk|us)\b", re.IGNORECASE)
+# Second-level names under which domains are registered: acme.co.uk, acme.com.au.
+_REGISTRIES = {"ac", "co", "com", "edu", "gov", "net", "or", "org"}
+_COUNTRY = 2
+_SHOUTED_WORD, _SHOUTED_NAME = 6, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A warning beside a field of the form."""
+
+    field: str
+    code: str
+    message: str
+
+
+def _codes() -> tuple[str, ...]:
+    doubts = [rule.code for one in providers() for rule in one.rules if not rule.certain]
+    notes = [note.code for one in providers() for note in one.notes]
+    return tuple(dict.fromkeys([*_GENERAL, *doubts, *notes]))
+
+
+#: Every code that there is: those above, and those of the providers' rules and notes.
+CODES: tuple[str, ...] = _codes()
+
+
+def advice(
+    values: SenderValues,
+    *,
+    site_domain: str = "",
+    password_set_at: datetime | None = None,
+    now: datetime,
+    password: str = "",
+) -> list[Advice]:
+    """What a friend who knows mail would say about *values*.
+
+    Args:
+        values: entered or saved; what is empty gets no advice.
+        site_domain: where the partner's site is, as a host name.
+        password_set_at: when the stored password was saved.
+        password: what was entered just now, if anything; only its shape is looked at.
+    """
+    known = provider_of_host(values.host)
+    found = [
+        *_on_connection(values, known),
+        *_on_address(values, known, site_domain),
+        *_on_name(values, site_domain),
+    ]
+    found += [
+        Advice(rule.field, rule.code, rule.message)
+        for rule in broken_rules(known, values.username, password, values.from_email)
+        if not rule.certain
+    ]
+    if known is not None:
+        found += [Advice(note.field, note.code, note.text) for note in known.notes_at(now.date())]
+    if password_set_at is not None and not password and now - password_set_at > PASSWORD_AGE:
+        days = (now - password_set_at).days
+        found.append(
+            Advice(
+                "password",
+                "old_password",
+                f"This password was saved {days} days ago. Make a new one with your provider and "
+                f"enter it here; {PASSWORD_AGE.days} days are a good rhythm.",
+            )
+        )
+    return found
+
+
+def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
+    if values.host and ip_literal(values.host) is not None:
+        yield Advice(
+            "host",
+            "ip_address_as_host",
+            "Certificates are made for names, not for addresses, and an address changes when the "
+            "server moves. Enter the host name that your provider documents.",
+        )
+    if values.port == _SERVER_PORT:
+        yield Advice(
+            "port",
+            "port_25",
+            "Port 25 is for mail between servers and blocked in many networks. Use 587 with "
+            "STARTTLS or 465 with SSL/TLS, if the server offers one of them.",
+        )
+    yield from _on_port(values, known)
+    if values.security == "none":
+        what = "mail and password" if values.username else "the mail"
+        yield Advice(
+            "security",
+            "no_encryption",
+            f"Without encryption anybody on the way can read {what}. Choose STARTTLS or SSL/TLS.",
+        )
+    elif not values.verify_tls:
+        yield Advice(
+            "verify_tls",
+            "certificate_not_checked",
+            "The server's certificate is not checked: somebody in between could read mail and "
+            "password. Turn the check on; if it fails, the connection test says why.",
+        )
+    most = [limit.connections for limit in known.limits if limit.connections] if known else []
+    if known and most and values.max_connections > max(most):
+        yield Advice(
+            "max_connections",
+            "too_many_connections",
+            f"{known.label} takes {max(most)} connections at a time from a login and refuses more.",
+        )
+
+
+def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
+    """Port and security that do not belong together, which no server can answer."""
+    if known and known.kind != "own":
+        if (values.port, values.security) in {(one.port, one.security) for one in known.ports}:
+            return
+        if values.port not in {one.port for one in known.ports}:
+            offered = ", ".join(
+                f"{one.port} with {SECURITY_LABELS[one.security]}" for one in known.ports
+            )
+            yield Advice(
+                "port",
+                "port_not_of_provider",
+                f"{known.label} does not offer port {values.port}. It offers {offered}.",
+            )
+            return
+    usual = _USUAL.get(values.port)
+    if known:
+        usual = next((one.security for one in known.ports if one.port == values.port), usual)
+    if usual == "ssl" and values.security != "ssl":
+        yield Advice(
+            "security",
+            "port_wants_ssl",
+            f"Port {values.port} is encrypted from the first byte. Choose SSL/TLS, or port 587 "
+            "with STARTTLS.",
+        )
+    elif usual == "tls" and values.security == "ssl":
+        yield Advice(
+            "security",
+            "port_wants_starttls",
+            f"On port {values.port} the conversation begins in plain text and then changes to "
+            "encryption. Choose STARTTLS, or port 465 with SSL/TLS.",
+        )
+
+
+def _on_address(values: SenderValues, known: Provider | None, site_domain: str) -> Iterator[Advice]:
+    domain = domain_of(values.from_email)
+    if not domain:
+        return
+    if is_free_mail(domain):
+        owner = provider_of_address(values.from_email)
+        if known is not None and known is owner:
+            message = (
+                f"Anybody can have an address at {domain}, and it allows few mails a day. "
+                "Customers trust one of your own domain more."
+            )
+        else:
+            message = (
+                f"Only the servers of {domain} may send mail from there; from other servers it "
+                "ends as spam or is refused. Use an address of your own domain."
+            )
+        yield Advice("from_email", "free_mail_sender", message)
+        return
+    site = _site(site_domain)
+    if site and _organisation(domain) != _organisation(site):
+        yield Advice(
+            "from_email",
+            "from_domain_differs",
+            f"Mail comes from {domain}, but the site is {site}. Customers and spam filters trust "
+            "mail more that comes from the domain they know.",
+        )
+
+
+def _on_name(values: SenderValues, site_domain: str) -> Iterator[Advice]:
+    name = values.from_name
+    letters = [letter for letter in name if letter.isalpha()]
+    if (
+        name.isupper()
+        and len(letters) >= _SHOUTED_NAME
+        and any(len(word) >= _SHOUTED_WORD for word in name.split())
+    ):
+        yield Advice(
+            "from_name",
+            "name_in_capitals",
+            "A name in capital letters only looks like spam. Write it as people write it.",
+        )
+    if re.sub(r"[\W\d_]+", "", name).casefold() in _GENERIC:
+        yield Advice(
+            "from_name",
+            "generic_name",
+            f"“{name}” does not say who writes. Use the name of the company or the product, such "
+            "as “Acme Support”.",
+        )
+    pretended = _pretended(values, site_domain)
+    if pretended:
+        yield Advice("from_name", "misleading_name", pretended)
+
+
+def _pretended(values: SenderValues, site_domain: str) -> str:
+    """How the name lets somebody take the sender for another one, as a sentence."""
+    name, domain = values.from_name, domain_of(values.from_email)
+    own = {_organisation(one) for one in (domain, _site(site_domain)) if one}
+    if any(unicodedata.category(one) == "Cf" and one not in "\u200c\u200d" for one in name):
+        return "The name contains invisible characters. Type it anew."
+    addresses = _ADDRESS.findall(name)
+    if any(one.casefold() != values.from_email.casefold() for one in addresses):
+        return (
+            "The name contains another e-mail address than the one that mails come from. Spam "
+            "filters take this for deceit; write a name only."
+        )
+    elsewhere = [] if addresses else _DOMAIN.findall(name)
+    if any(_organisation(one) not in own for one in elsewhere):
+        return (
+            "The name contains another domain than the one that mails come from. Spam filters take "
+            "this for deceit; write a name only."
+        )
+    words = set(re.findall(r"\w+", name.casefold()))
+    for brand in knowledge().brands:
+        if brand in words and not any(brand in one for one in own):
+            return (
+                f"The name contains “{brand}”, but mail comes from {domain or 'another domain'}. "
+                "Customers and spam filters may take this for deceit."
+            )
+    if _PRETENDING.search(name):
+        return (
+            f"“{name}” pretends to be something else than a sender. Use the name of the company or "
+            "the product."
+        )
+    return ""
+
+
+def _site(text: str) -> str:
+    """The partner's site as a host name; empty if it says nothing, as ``localhost`` does."""
+    try:
+        host = clean_host(text)
+    except ValueError:
+        return ""
+    return host if "." in host and ip_literal(host) is None else ""
+
+
+def _organisation(domain: str) -> str:
+    """The part of a domain that somebody registered, as well as one can tell without a list."""
+    labels = domain.lower().removesuffix(".").split(".")
+    under_registry = len(labels) > 2 and len(labels[-1]) == _COUNTRY and labels[-2] in _REGISTRIES  # noqa: PLR2004
+    return ".".join(labels[-3:] if under_registry else labels[-2:])

@@ -1,0 +1,205 @@
+"""What the page says beside the fields: the provider's hints, and advice on what is there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from smtp_admin.clock import now
+from smtp_admin.errors import InvalidInput
+from smtp_admin.providers.catalogue import (
+    Limit,
+    Note,
+    Provider,
+    check_shape,
+    provider,
+    provider_of_address,
+    provider_of_host,
+    providers,
+    tidy_password,
+)
+from smtp_admin.senders.advice import advice
+from smtp_admin.senders.forms import SenderForm
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.smtp.address import domain_of
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One entry of the list of providers; a provider with regions has one for each."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A documented limit of the provider, to be taken over with one button.
+
+    Attributes:
+        value: what the button sends, ``gmail:0``.
+        words: the numbers, for people.
+        fields: field of the form → what is filled in.
+        taken: whether it was chosen just now, and stands in the form.
+    """
+
+    value: str
+    who: str
+    words: str
+    source: str
+    fields: Mapping[str, str]
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What to show around the form.
+
+    Attributes:
+        provider: the one that was chosen or found, or that the host belongs to.
+        filled_in: whether it was chosen or found just now, and its values stand in the form.
+        chosen: then, its entry in the list; else empty.
+        limits: what the provider documents as its limits.
+        warnings: field → sentences; they block nothing.
+    """
+
+    provider: Provider | None
+    filled_in: bool
+    chosen: str
+    choices: tuple[Choice, ...]
+    notes: tuple[Note, ...]
+    limits: tuple[Offer, ...]
+    warnings: dict[str, list[str]]
+
+
+def guide(
+    form: SenderForm,
+    sender: ResolvedSender,
+    values: SenderValues,
+    *,
+    chosen: str = "",
+    limit: str = "",
+    found: Mapping[str, str] | None = None,
+    site_domain: str = "",
+) -> Guidance:
+    """The guidance for *values*, and fill in what was chosen or found, if anything.
+
+    Args:
+        values: what stands in the form, if that can be used, else what is saved.
+        chosen: a provider, with its region if it has several (``ses:eu-central-1``).
+        limit: the number of one of a provider's limits (``gmail:0``).
+        found: field → value, found by a search; ``provider`` is the key of the preset.
+        site_domain: where the partner's site is.
+    """
+    if found is not None:
+        chosen = found["provider"]
+    key, _, region = chosen.partition(":")
+    picked = provider(key)
+    if picked is not None and region and region not in {one.key for one in picked.regions}:
+        picked = None
+    if found is not None:
+        _fill(form, sender, {name: found[name] for name in _FOUND})
+        if not form.from_email.data:
+            _fill(form, sender, {"from_email": found["address"]})
+    elif picked is not None:
+        _fill(form, sender, _of_preset(sender, picked, region, site_domain))
+    host = str(form.host.data or "")
+    known = picked or provider_of_host(host) or provider_of_address(str(form.from_email.data or ""))
+    limits = tuple(_offers(known, limit))
+    for one in limits:
+        if one.taken:
+            _fill(form, sender, one.fields)
+    warnings: dict[str, list[str]] = {}
+    if picked is None and found is None and values.host:
+        for hint in advice(
+            values,
+            site_domain=site_domain,
+            password_set_at=sender.password_set_at,
+            now=now(),
+            password=form.typed_password,
+        ):
+            warnings.setdefault(hint.field, []).append(hint.message)
+    return Guidance(
+        provider=known,
+        filled_in=picked is not None,
+        chosen=chosen if picked else "",
+        choices=tuple(_choices(chosen if picked else "", host)),
+        notes=picked.notes_at(now().date()) if picked else (),
+        limits=limits,
+        warnings=warnings,
+    )
+
+
+def usable_password(host: str, username: str, password: str, from_email: str) -> str:
+    """*password* as the provider of *host* means it, if its shape and the login's can be right.
+
+    Raises:
+        InvalidInput: they cannot; nothing needs to be dialled to know.
+    """
+    known = provider_of_host(host)
+    tidy = tidy_password(known, password)
+    wrong = check_shape(known, username, tidy, from_email)
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    return tidy
+
+
+#: What a search fills in.
+_FOUND = ("host", "port", "security", "username")
+
+
+def _of_preset(
+    sender: ResolvedSender, picked: Provider, region: str, site_domain: str
+) -> dict[str, str]:
+    domain = domain_of(sender.values.from_email) if sender.values.from_email else site_domain
+    return {
+        "host": picked.host_for(region=region, domain=domain),
+        "port": str(picked.port),
+        "security": picked.security,
+    }
+
+
+def _fill(form: SenderForm, sender: ResolvedSender, new: Mapping[str, str]) -> None:
+    """Put *new* into the form, but not where the environment decides."""
+    for name, value in new.items():
+        if name not in sender.locked:
+            form[name].data = value
+
+
+def _offers(known: Provider | None, limit: str) -> Iterator[Offer]:
+    for number, one in enumerate(known.limits if known else ()):
+        value = f"{known.key if known else ''}:{number}"
+        numbers = {
+            "max_per_hour": one.per_hour,
+            "max_per_day": one.per_day,
+            "max_connections": one.connections,
+        }
+        fields = {name: str(number) for name, number in numbers.items() if number is not None}
+        yield Offer(value, one.who, _words(one), one.source, fields, taken=value == limit)
+
+
+def _words(limit: Limit) -> str:
+    """The numbers of a limit, as a person reads them."""
+    parts = [
+        f"{number:,} {what}"
+        for number, what in (
+            (limit.per_hour, "an hour"),
+            (limit.per_day, "a day"),
+            (limit.connections, "connections at a time"),
+        )
+        if number is not None
+    ]
+    return ", ".join(parts)
+
+
+def _choices(chosen: str, host: str) -> Iterator[Choice]:
+    known = provider_of_host(host)
+    for one in providers():
+        if not one.regions:
+            is_it = chosen == one.key or (not chosen and known is one)
+            yield Choice(one.key, one.label, is_it)
+            continue
+        for region in one.regions:
+            value = f"{one.key}:{region.key}"
+            is_it = chosen == value or (not chosen and region.host == host)
+            yield Choice(value, f"{one.label}, {region.label}", is_it)

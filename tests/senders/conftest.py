@@ -1,0 +1,58 @@
+"""Fixtures for settings: the three databases, and a host app on one of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import ColumnElement, Table, delete, select, true
+
+from smtp_admin.database import Base
+from smtp_admin.senders.models import Sender
+from tests.app import ADMIN, HostApp, make_app
+from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
+from tests.servers.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def kept(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    redis_server: RedisServer,
+) -> Iterator[HostApp]:
+    """A host app on each kind of database, for all tests of a module."""
+    if request.param == "sqlite":
+        uri = sqlite_url(tmp_path_factory.mktemp("settings"))
+    else:
+        server: PostgreSQL | MariaDB = request.getfixturevalue(request.param)
+        uri = server.create_database()
+    redis_server.start()
+    made = make_app(uri, {"REDIS_URL": redis_server.url})
+    yield made
+    with made.app.app_context():
+        made.db.engine.dispose()
+
+
+@pytest.fixture
+def site(kept: HostApp, redis: RedisServer) -> Iterator[HostApp]:
+    """That app with empty tables, signed in as the platform's admin; no context is open."""
+    before = kept.installation
+    kept.actor = ADMIN
+    with kept.app.app_context(), kept.db.engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            # The system's own sender and what belongs to it come with the tables.
+            connection.execute(delete(table).where(_not_of_the_system(table)))
+    yield kept
+    kept.app.extensions["smtp_admin"] = before
+
+
+@pytest.fixture
+def inside(site: HostApp) -> Iterator[HostApp]:
+    """The app with its context open."""
+    with site.app.app_context():
+        yield site
+
+
+def _not_of_the_system(table: Table) -> ColumnElement[bool]:
+    system = select(Sender.id).where(Sender.partner_id == "").scalar_subquery()
+    if table.name == Sender.__tablename__:
+        return table.c.partner_id != ""
+    return table.c.sender_id != system if "sender_id" in table.c else true()

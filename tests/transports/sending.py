@@ -1,0 +1,87 @@
+"""A transport on a scripted server, and mails to put through it."""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.outcome import Outcome, Verdict
+from smtp_admin.transports.smtp import SMTPTransport
+from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
+
+PLAIN_EXTENSIONS = tuple(one for one in EXTENSIONS if one != "PIPELINING")
+ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
+    Verdict.ACCEPTED, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.UNCERTAIN, Verdict.RELEASED,
+)  # fmt: skip
+BOTH_WAYS = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+MEGABYTE = 1024 * 1024
+BODY = b"Subject: a mail\r\n\r\nIts text.\r\n"
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+def extensions(*, pipelining: bool) -> tuple[str, ...]:
+    """What a server with or without pipelining offers."""
+    return EXTENSIONS if pipelining else PLAIN_EXTENSIONS
+
+
+def patience(fault: object) -> Timeouts:
+    """Short where a server will not answer, ample on a busy machine where it will."""
+    seconds = 0.4 if isinstance(fault, Stall) else 5.0
+    return Timeouts(connect=5, command=seconds, final_dot=seconds)
+
+
+@contextmanager
+def transport_to(
+    server: ScriptedServer, *, timeouts: Timeouts | None = None, **destination: Any
+) -> Iterator[SMTPTransport]:
+    """A transport to *server*, closed in the end."""
+    dialler = Dialler(
+        DiallingPolicy(frozenset({server.port}), LOOPBACK), timeouts or patience(None)
+    )
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
+    to = Destination(**(given | destination))
+    transport = SMTPTransport(to, "secret", dialler)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def mail(key: int, content: bytes = BODY, *, recipient: str = "") -> Outgoing:
+    """The mail with this key; its recipient and content tell it from the others."""
+    return Outgoing(
+        key,
+        "sender@acme.example",
+        recipient or f"r{key}@example.com",
+        content.replace(b"a mail", b"mail %d" % key),
+    )
+
+
+def mails(count: int) -> list[Outgoing]:
+    """As many different mails."""
+    return [mail(number) for number in range(count)]
+
+
+def deliver(transport: SMTPTransport, batch: Sequence[Outgoing]) -> dict[int, Outcome]:
+    """The outcomes by key; each key has at most one."""
+    found: dict[int, Outcome] = {}
+    for key, outcome in transport.deliver(batch):
+        assert key not in found
+        found[key] = outcome
+    return found
+
+
+def verdicts(found: dict[int, Outcome]) -> dict[int, Verdict]:
+    """Only what becomes of each."""
+    return {key: outcome.verdict for key, outcome in found.items()}
+
+
+def said(session: Session) -> list[str]:
+    """The commands of a session, without their arguments."""
+    return [command.partition(" ")[0].upper() for command in session.commands]
