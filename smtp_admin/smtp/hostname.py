@@ -78,3 +78,8 @@ def display_host(host: str) -> str:
         return idna.decode(host) if "xn--" in host else host
     except idna.IDNAError:
         return host
+
+
+def is_host_name(text: str) -> bool:
+    """Whether *text* can be a name in EHLO: letters, digits, hyphens and dots."""
+    return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", text))

@@ -11,7 +11,7 @@ from smtp_admin.delivery.retry import MOST_RELEASES, UNCERTAIN_REST, backoff, de
 from smtp_admin.delivery.states import may
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.transports import verdicts as classes
+from smtp_admin.transports import verdicts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 
@@ -21,7 +21,7 @@ def config(**keys: object) -> Config:
 
 PLAIN = config()
 TEMPORARY = Outcome(Verdict.TEMPORARY, code="server_refused")
-BROKEN_OFF = classes.of_broken_conversation(
+BROKEN_OFF = verdicts.of_broken_conversation(
     SMTPFailure("connection_lost", "recipient", "gone"), after_dot=False
 )
 
@@ -100,7 +100,7 @@ def test_a_conversation_that_breaks_off_is_the_messages_fault_in_the_end() -> No
     ids=lambda failure: f"{failure.code}-{failure.step}",
 )
 def test_what_fails_before_the_message_is_never_its_fault(failure: SMTPFailure) -> None:
-    outcome = classes.of_opening(failure)
+    outcome = verdicts.of_opening(failure)
     for releases in (0, MOST_RELEASES, 1000):
         assert fate(outcome, attempts=3, releases=releases)[:2] == ("queued", 3)
 

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from smtp_admin.smtp.failure import CODES, Code, SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.transports import verdicts as classes
+from smtp_admin.transports import verdicts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 FINE, DOWN = SenderHealth.FINE, SenderHealth.DOWN
 MISCONFIGURED, LIMITED = SenderHealth.MISCONFIGURED, SenderHealth.LIMITED
 STAGES = {
-    "mail": classes.of_mail,
-    "rcpt": classes.of_recipient,
-    "data": classes.of_data,
-    "dot": classes.of_message,
+    "mail": verdicts.of_mail,
+    "rcpt": verdicts.of_recipient,
+    "data": verdicts.of_data,
+    "dot": verdicts.of_message,
 }
 
 
@@ -56,7 +56,7 @@ def of(stage: str, text: str) -> Outcome:
 def test_before_the_mail(code: Code, text: str | None, health: SenderHealth) -> None:
     """Always the sender's affair: the mail goes back and no attempt is counted."""
     failure = SMTPFailure(code, "auth", "It failed.", reply=reply(text) if text else None)
-    outcome = classes.of_opening(failure)
+    outcome = verdicts.of_opening(failure)
     assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, health)
     assert outcome.code == code
     assert outcome.reason == "It failed."
@@ -64,7 +64,7 @@ def test_before_the_mail(code: Code, text: str | None, health: SenderHealth) -> 
 
 @given(st.sampled_from(CODES))
 def test_every_opening_failure_releases(code: Code) -> None:
-    outcome = classes.of_opening(SMTPFailure(code, "connect", "It failed."))
+    outcome = verdicts.of_opening(SMTPFailure(code, "connect", "It failed."))
     assert outcome.verdict is Verdict.RELEASED
     assert outcome.health is not FINE
 
@@ -74,7 +74,7 @@ def test_every_opening_failure_releases(code: Code) -> None:
 def test_conversation_that_breaks(code: Code, after_dot: bool) -> None:
     """Before the dot the server has nothing; after it nobody knows."""
     failure = SMTPFailure(code, "data", "It broke.")
-    outcome = classes.of_broken_conversation(failure, after_dot=after_dot)
+    outcome = verdicts.of_broken_conversation(failure, after_dot=after_dot)
     assert outcome.verdict is (Verdict.UNCERTAIN if after_dot else Verdict.RELEASED)
     assert outcome.health is DOWN
 
@@ -295,18 +295,18 @@ def test_a_mail_that_is_announced_too_large_is_not_the_senders_fault(text: str) 
 
 
 def test_success_is_never_a_rate() -> None:
-    assert not classes.is_rate(reply("250 2.0.0 Ok, rate limit exceeded soon"))
+    assert not verdicts.is_rate(reply("250 2.0.0 Ok, rate limit exceeded soon"))
 
 
 @pytest.mark.parametrize("why", ["not owned by user c@b.example", "not logged in", "Access denied"])
 def test_a_sender_refused_at_rcpt_is_not_the_recipients_fault(why: str) -> None:
     """Postfix keeps its refusal of MAIL back until then."""
     said = reply(f"553 5.7.1 <a@b.example>: Sender address rejected: {why}")
-    assert classes.of_recipient(said) == classes.of_mail(said)
-    assert classes.of_recipient(said).code == "sender_refused"
-    assert not classes.of_recipient(said).bad_address
+    assert verdicts.of_recipient(said) == verdicts.of_mail(said)
+    assert verdicts.of_recipient(said).code == "sender_refused"
+    assert not verdicts.of_recipient(said).bad_address
     other = reply("553 5.7.1 <x@y.example>: Recipient address rejected: Access denied")
-    assert classes.of_recipient(other).code == "recipient_refused"
+    assert verdicts.of_recipient(other).code == "recipient_refused"
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_sender_refused_at_rcpt_is_not_the_recipients_fault(why: str) -> None:
     ],
 )
 def test_a_server_that_does_not_relay_refuses_the_sender(said: str) -> None:
-    outcome = classes.of_recipient(reply(said))
+    outcome = verdicts.of_recipient(reply(said))
     assert (outcome.verdict, outcome.code) == (Verdict.PERMANENT, "sender_refused")
     assert not outcome.bad_address
-    assert classes.of_recipient(reply(said.replace("55", "45", 1))).verdict is Verdict.TEMPORARY
+    assert verdicts.of_recipient(reply(said.replace("55", "45", 1))).verdict is Verdict.TEMPORARY

@@ -12,7 +12,7 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.session import Destination, Dialler, open_session
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
-from smtp_admin.transports import verdicts as classes
+from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, Verdict
 
@@ -56,7 +56,7 @@ class SMTPTransport:
             try:
                 client = self._ready()
             except SMTPFailure as failure:
-                yield first.key, classes.of_opening(failure)
+                yield first.key, verdicts.of_opening(failure)
                 return
             pipelining = "PIPELINING" in client.extensions
             converse = self._pipelined if pipelining else self._one_by_one
@@ -124,7 +124,7 @@ class SMTPTransport:
             except SMTPFailure as failure:
                 self._stop_if_worn(failure=failure)
                 sequel.done()
-                yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
+                yield mail.key, verdicts.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             begun = False
             if outcome is not None:
@@ -184,7 +184,7 @@ class SMTPTransport:
         outcome = _refusal(replies)
         # One reply too many, or a 2xx to DATA, which is somebody else's: which belongs to what?
         if replies[-1].positive:
-            outcome = classes.out_of_turn()
+            outcome = verdicts.out_of_turn()
         outcome = outcome or self._said_too_early(client)
         self._dirty = outcome is not None
         return outcome
@@ -201,7 +201,7 @@ class SMTPTransport:
             except SMTPFailure as failure:
                 self._stop_if_worn(failure=failure)
                 sequel.done()
-                yield mail.key, classes.of_broken_conversation(failure, after_dot=False)
+                yield mail.key, verdicts.of_broken_conversation(failure, after_dot=False)
                 raise _Broken from failure
             if outcome is None:
                 outcome = self._send_body(client, mail, b"")
@@ -221,13 +221,13 @@ class SMTPTransport:
         self._dirty = True
         reply = client.mail(mail.mail_from, parameters=_parameters(client, mail))
         if not reply.positive:
-            return classes.of_mail(reply)
+            return verdicts.of_mail(reply)
         reply = client.recipient(mail.recipient)
         if not reply.positive:
-            return classes.of_recipient(reply)
+            return verdicts.of_recipient(reply)
         reply = client.command("data", "DATA")
         if reply.code != _START_MAIL:
-            return classes.of_data(reply)
+            return verdicts.of_data(reply)
         outcome = self._said_too_early(client)
         self._dirty = outcome is not None
         return outcome
@@ -240,7 +240,7 @@ class SMTPTransport:
         if not client.wire.pending:
             return None
         self._in_step = False
-        return classes.of_data(client.read("data"))
+        return verdicts.of_data(client.read("data"))
 
     def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
         """Send the body, and in the same write the next envelope; what becomes of the mail."""
@@ -253,11 +253,11 @@ class SMTPTransport:
             margin = TLS_RECORD if client.wire.tls else 0
             after_dot = client.wire.unsent <= len(envelope) + margin
             last_words = self._last_words(client, after_dot=after_dot)
-            return last_words or classes.of_broken_conversation(failure, after_dot=after_dot)
+            return last_words or verdicts.of_broken_conversation(failure, after_dot=after_dot)
         try:
-            outcome = classes.of_message(client.read("data", seconds=client.final_dot_seconds))
+            outcome = verdicts.of_message(client.read("data", seconds=client.final_dot_seconds))
         except SMTPFailure as failure:
-            outcome = classes.of_broken_conversation(failure, after_dot=True)
+            outcome = verdicts.of_broken_conversation(failure, after_dot=True)
         if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
             self._in_step = False
         # Postfix keeps an envelope that its smtpd_end_of_data_restrictions refused.
@@ -274,7 +274,7 @@ class SMTPTransport:
         except SMTPFailure:
             return None
         told = reply.temporary or reply.permanent or (reply.positive and after_dot)
-        return classes.of_message(reply) if told else None
+        return verdicts.of_message(reply) if told else None
 
     def _stop_if_worn(
         self,
@@ -294,7 +294,7 @@ class SMTPTransport:
         if failure is not None:
             worn = failure.code == "connection_lost"
         else:
-            worn = unasked or (reply is not None and classes.is_end_of_connection(reply))
+            worn = unasked or (reply is not None and verdicts.is_end_of_connection(reply))
         if worn and self._useful and not self._aborted:
             raise _Broken(worn=True)
 
@@ -332,12 +332,12 @@ def _refusal(replies: Sequence[Reply]) -> Outcome | None:
 
     The first refusal is the one that counts; the others only follow from it.
     """
-    judges = (classes.of_mail, classes.of_recipient)
+    judges = (verdicts.of_mail, verdicts.of_recipient)
     for reply, judge in zip(replies, judges, strict=False):
         if not reply.positive:
             return judge(reply)
     if len(replies) > len(judges) and replies[-1].code != _START_MAIL:
-        return classes.of_data(replies[-1])
+        return verdicts.of_data(replies[-1])
     return None
 
 

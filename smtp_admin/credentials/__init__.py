@@ -1,0 +1,1 @@
+"""What a login is made of."""

@@ -1,0 +1,111 @@
+"""What a driver is: a way of sending, with its fields, its test and its transport."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smtp_admin.smtp.login import Credential
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.report import Report
+from smtp_admin.smtp.session import Dialler
+from smtp_admin.transports.base import Transport
+from smtp_admin.transports.fields import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a transport is made from: one sender's settings and credential, ready for its driver.
+
+    Two that are equal lead to the same place with the same rights, so that an open connection of
+    one serves the other.
+
+    Attributes:
+        driver: its name.
+        settings: the driver's own, frozen and hashable; never shown, for a key may be in them.
+        credential: compared by its identity, never by a token.
+        place: where mail goes, for people and logs: ``smtp.example.com:587``.
+    """
+
+    driver: str
+    settings: Hashable = field(repr=False)
+    credential: Credential = field(repr=False, compare=False)
+    place: str = ""
+    identity: Hashable = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", self.credential.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What this installation lends to drivers; nothing of it ever comes from a form.
+
+    Attributes:
+        dialler: the way to mail servers, with its policy and patience.
+        sendmail: the program that hands mail to this machine's mail server, and its arguments.
+    """
+
+    dialler: Dialler
+    sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something to know although a test succeeded."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Trial:
+    """One run of a driver's test.
+
+    Attributes:
+        sender_address: the envelope sender to try; empty for none.
+        report: where each step is written down as it happens.
+        overall: when everything ends.
+        cautions: what to know although it succeeded; the driver adds to them.
+    """
+
+    setup: Setup
+    sender_address: str
+    surroundings: Surroundings
+    report: Report
+    overall: Deadline
+    cautions: list[Caution] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A way of sending.
+
+    Attributes:
+        name: stored with each revision; ``[a-z0-9-]{1,20}``.
+        label: what people choose.
+        comparison: one sentence to choose by.
+        fields: its own; what all drivers share is added by the table.
+        steps: name of a step of its test → its label, in the order of the test.
+        read: the setup for cleaned values and opened secrets.
+        open: a transport; nothing is dialled or started yet.
+        test: everything that sending does, but no mail; raises
+            :class:`~smtp_admin.smtp.failure.SMTPFailure` where it fails.
+        check: what does not fit together in cleaned values: field → sentences.
+        most_connections: how many make sense at a time.
+        borrows_rights: whether mail goes out by rights of this machine instead of the sender's own
+            credentials. Then only the platform's admins may choose it.
+        keeps_mail: whether it keeps mail instead of sending it, which every page must say.
+    """
+
+    name: str
+    label: str
+    comparison: str
+    fields: tuple[Field, ...]
+    steps: Mapping[str, str]
+    read: Callable[[Mapping[str, Any], Mapping[str, str]], Setup]
+    open: Callable[[Setup, Surroundings], Transport]
+    test: Callable[[Trial], None]
+    check: Callable[[Mapping[str, Any]], Mapping[str, list[str]]] = field(default=lambda _: {})
+    most_connections: int = 20
+    borrows_rights: bool = False
+    keeps_mail: bool = False

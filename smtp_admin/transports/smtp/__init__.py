@@ -1,0 +1,1 @@
+"""The SMTP driver: its fields, its test, its transport."""

@@ -1,0 +1,247 @@
+"""The fields of a sender that sends over SMTP."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from smtp_admin.smtp.hostname import clean_host, display_host, is_host_name
+from smtp_admin.transports.fields import Field, Variable, clean_flag, one_of, whole_number
+
+DEFAULT_PORT = 587
+_HIGHEST_PORT = 65535
+_LONGEST_USERNAME = 320
+_LONGEST_PASSWORD = 1000
+_LONGEST_PEM = 64 * 1024
+SECURITY_LABELS: Mapping[str, str] = {
+    "tls": "STARTTLS",
+    "ssl": "SSL/TLS",
+    "none": "No encryption",
+}
+#: What the page shows instead of a password; it must never become one.
+PASSWORD_MASK = "*****"  # noqa: S105 - the mask, not a password
+
+clean_port = whole_number(
+    1, _HIGHEST_PORT, empty=DEFAULT_PORT, sentence="A port is a whole number from 1 to 65535."
+)
+_words_of_security = one_of(SECURITY_LABELS, "tls")
+
+
+def clean_security(text: str) -> str:
+    """``tls``, ``ssl`` or ``none``; ``starttls`` is what others call ``tls``."""
+    return _words_of_security("tls" if text.strip().lower() == "starttls" else text)
+
+
+def clean_username(text: str) -> str:
+    """A login. Spaces around it are never meant."""
+    username = text.strip()
+    if len(username) > _LONGEST_USERNAME:
+        raise ValueError("A login has at most 320 characters.")
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in username):  # noqa: PLR2004
+        raise ValueError("A login has no line breaks or control characters.")
+    return _encodable(username)
+
+
+def clean_password(text: str) -> str:
+    """A password, exactly as typed: spaces around it may belong to it."""
+    if text == PASSWORD_MASK:
+        raise ValueError("These are the asterisks that stand for the saved password. Enter the "
+                         "password itself, or leave the field empty to keep it.")  # fmt: skip
+    if len(text) > _LONGEST_PASSWORD:
+        raise ValueError("A password has at most 1000 characters.")
+    if any(letter in text for letter in "\0\r\n"):
+        raise ValueError("A password has no line breaks.")
+    return _encodable(text)
+
+
+def clean_certificates(text: str) -> str:
+    """One or several certificates as PEM, with Unix line ends; empty for none."""
+    pem = _clean_pem(text)
+    if not pem:
+        return ""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+    except ValueError as error:
+        raise ValueError(
+            "This is not a certificate in PEM form. It begins with "
+            "“-----BEGIN CERTIFICATE-----”."
+        ) from error
+    if not found:  # pragma: no cover - the library raises instead
+        raise ValueError("There is no certificate in this text.")
+    return pem
+
+
+def clean_key(text: str) -> str:
+    """A private key as PEM without a passphrase; empty for none."""
+    pem = _clean_pem(text)
+    if not pem:
+        return ""
+    try:
+        load_pem_private_key(pem.encode("ascii"), password=None)
+    except TypeError as error:
+        raise ValueError("This key has a passphrase. Remove it first: openssl pkey does that.") from error
+    except (ValueError, ssl.SSLError) as error:
+        raise ValueError("This is not a private key in PEM form.") from error
+    return pem
+
+
+def _clean_pem(text: str) -> str:
+    if len(text) > _LONGEST_PEM:
+        raise ValueError("This is longer than 64 KiB.")
+    lines = [line.strip() for line in text.strip().splitlines()]
+    pem = "\n".join(line for line in lines if line)
+    if not pem.isascii():
+        raise ValueError("A PEM text has only plain letters and digits.")
+    return f"{pem}\n" if pem else ""
+
+
+def clean_ehlo_name(text: str) -> str:
+    """The name that a server is told; empty for the platform's own."""
+    name = text.strip()
+    if name and not is_host_name(name):
+        raise ValueError('Enter a full host name, such as "app.example.com".')
+    return name
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("This contains a broken character.") from error
+    return text
+
+
+def _clean_secure(text: str) -> str:
+    try:
+        return "ssl" if clean_flag(text) else "tls"
+    except ValueError as error:
+        raise ValueError("Use true (SSL) or false (STARTTLS).") from error
+
+
+def _words_of_pem(value: Any) -> str:
+    if not value:
+        return "none"
+    found = x509.load_pem_x509_certificates(str(value).encode("ascii"))
+    first = found[0]
+    names = first.subject.rfc4514_string()[:100] or "unnamed"
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{names}{more}, valid until {first.not_valid_after_utc:%Y-%m-%d}"
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "host",
+        "Host",
+        lambda text: clean_host(text) if text.strip() else "",
+        help="The outgoing mail server, without http:// and without a port.",
+        required="Enter the host name of the mail server.",
+        destination=True,
+        variables=(Variable("SMTP_HOST"),),
+        option="--host",
+        text=display_host,
+        words=lambda value: display_host(value) or "empty",
+        placeholder="smtp.example.com",
+    ),
+    Field(
+        "port",
+        "Port",
+        clean_port,
+        help="587 for STARTTLS, 465 for SSL; 2525 where those are blocked.",
+        default=DEFAULT_PORT,
+        kind="number",
+        required="Enter the port; 587 is usual.",
+        # The protocol's own, as the interface promises.
+        untold="25",
+        destination=True,
+        variables=(Variable("SMTP_PORT"),),
+        option="--port",
+    ),
+    Field(
+        "security",
+        "Security",
+        clean_security,
+        help="STARTTLS goes with port 587, SSL/TLS with port 465.",
+        default="tls",
+        kind="choice",
+        choices=SECURITY_LABELS,
+        destination=True,
+        variables=(Variable("SMTP_SECURITY"), Variable("SMTP_SECURE", _clean_secure)),
+        option="--security",
+        words=lambda value: SECURITY_LABELS.get(value, str(value)),
+    ),
+    Field(
+        "username",
+        "Login",
+        clean_username,
+        help="Often the full e-mail address. Empty if the server wants none.",
+        destination=True,
+        variables=(Variable("SMTP_USERNAME"), Variable("SMTP_USER")),
+        option="--username",
+    ),
+    Field(
+        "password",
+        "Password",
+        clean_password,
+        help="Stored encrypted, never shown again.",
+        kind="secret",
+        needed=lambda values: bool(values["username"]),
+        variables=(Variable("SMTP_PASSWORD"), Variable("SMTP_PASS")),
+    ),
+    Field(
+        "verify_tls",
+        "Check the server's certificate",
+        clean_flag,
+        help="Keep this on. Without it somebody on the way could read mail and password.",
+        default=True,
+        kind="flag",
+        place="more",
+        destination=True,
+        option="--verify-tls",
+        short="Certificate is checked",
+    ),
+    Field(
+        "ca_certificate",
+        "Certificate authority",
+        clean_certificates,
+        help="A private authority (PEM) that vouches for this server, so that nobody has to "
+        "turn the check off.",
+        kind="lines",
+        place="more",
+        destination=True,
+        option="--ca-certificate",
+        words=_words_of_pem,
+        placeholder="-----BEGIN CERTIFICATE-----",
+    ),
+    Field(
+        "client_certificate",
+        "Client certificate",
+        clean_certificates,
+        help="What this sender shows to the server (PEM), where the server asks for one.",
+        kind="lines",
+        place="more",
+        option="--client-certificate",
+        words=_words_of_pem,
+        placeholder="-----BEGIN CERTIFICATE-----",
+    ),
+    Field(
+        "client_key",
+        "Key of the client certificate",
+        clean_key,
+        help="The private key (PEM) that belongs to it. Stored encrypted, never shown again.",
+        kind="secret",
+        place="more",
+        bound="sender",
+        needed=lambda values: bool(values["client_certificate"]),
+    ),
+    Field(
+        "ehlo_name",
+        "Name in EHLO",
+        clean_ehlo_name,
+        help="How the server is greeted; the platform's own name if empty.",
+        place="more",
+        option="--ehlo-name",
+        placeholder="app.example.com",
+    ),
+)
