@@ -89,9 +89,7 @@ def read_request(
     return TestRequest(values, values.kind.read(values, secrets))
 
 
-def _driver(
-    texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender
-) -> str:
+def _driver(texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender) -> str:
     if "driver" in sender.locked:
         return sender.values.driver
     try:
@@ -140,4 +138,3 @@ def _refuse_missing(values: SenderValues, wrong: Mapping[str, list[str]]) -> Non
         )
     if missing and not wrong:
         raise InvalidInput(fields=missing)
-

@@ -16,8 +16,8 @@ from smtp_admin.errors import Conflict, RequestError, SecretError
 from smtp_admin.host import Partner
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, blocked_kinds, card
-from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.pages.guidance import guide, usable_password
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.queries import senders_of
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings

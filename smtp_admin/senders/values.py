@@ -59,9 +59,7 @@ class SenderValues(Mapping[str, Any]):
     def __init__(self, **given: Any) -> None:
         fields = fields_of(given.get("driver", "smtp"))
         self._values: dict[str, Any] = {
-            field.name: given.get(field.name, field.default)
-            for field in fields
-            if not field.secret
+            field.name: given.get(field.name, field.default) for field in fields if not field.secret
         }
 
     def __getitem__(self, name: str) -> Any:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Transport
