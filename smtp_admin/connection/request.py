@@ -1,7 +1,7 @@
 """Read what is to be tested, from JSON or a form, saved or not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from smtp_admin.encryption import Keyring
@@ -26,6 +26,7 @@ class TestRequest:
 
     values: SenderValues
     setup: Setup
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def sender_address(self) -> str:
@@ -86,7 +87,7 @@ def read_request(
     unfit = values.kind.check({**values, **secrets})
     if unfit:
         raise InvalidInput(fields=unfit)
-    return TestRequest(values, values.kind.read(values, secrets))
+    return TestRequest(values, values.kind.read(values, secrets), secrets)
 
 
 def _driver(texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender) -> str:

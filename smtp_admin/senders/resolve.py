@@ -298,8 +298,7 @@ def values_of(saved: SenderRevision) -> SenderValues:
     Raises:
         LookupError: its driver is a host's that is not there any more.
     """
-    document = {name: _frozen(value) for name, value in saved.fields.items()}
-    return SenderValues(driver=saved.driver, **_columns(saved), **document)
+    return SenderValues.from_json({"driver": saved.driver, **_columns(saved), **saved.fields})
 
 
 _COLUMNS = (
@@ -310,11 +309,6 @@ _COLUMNS = (
 
 def _columns(saved: SenderRevision) -> dict[str, Any]:
     return {name: getattr(saved, name) for name in _COLUMNS}
-
-
-def _frozen(value: Any) -> Any:
-    """What JSON made of a value, as values are: nothing in them can be changed."""
-    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
 
 
 def bound_to(row: Sender | None, saved: SenderRevision | None) -> Bound | None:
