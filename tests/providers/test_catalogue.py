@@ -34,7 +34,7 @@ from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from tests.test_docs import rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILE = ROOT / "smtp_admin/settings/providers.toml"
+FILE = ROOT / "smtp_admin/providers/providers.toml"
 TEXT = FILE.read_text("utf-8")
 PROMISED = [
     "gmail", "microsoft365", "yahoo", "sendgrid", "mailgun", "ses", "postmark", "sparkpost",
