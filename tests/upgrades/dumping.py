@@ -48,7 +48,8 @@ def _of_postgresql(connection: Connection) -> Iterator[str]:
     reflected = MetaData()
     reflected.reflect(connection, only=_tables(connection))
     for table in reflected.sorted_tables:
-        yield str(CreateTable(table).compile(connection))
+        # What is said there in plain words is the default, and unknown before PostgreSQL 15.
+        yield str(CreateTable(table).compile(connection)).replace(" NULLS DISTINCT", "")
         if table.name not in Base.metadata.tables:
             continue  # the one that says which version this is
         # As they were made: PostgreSQL tells a condition in other words each time it reads one.

@@ -40,8 +40,8 @@ CREATE TABLE smtp_admin_message (
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	copy_of BIGINT, 
 	CONSTRAINT pk_smtp_admin_message PRIMARY KEY (id), 
-	CONSTRAINT uq_smtp_admin_message_partner_id_idempotency_key UNIQUE NULLS DISTINCT (partner_id, idempotency_key), 
-	CONSTRAINT uq_smtp_admin_message_public_id UNIQUE NULLS DISTINCT (public_id)
+	CONSTRAINT uq_smtp_admin_message_partner_id_idempotency_key UNIQUE (partner_id, idempotency_key), 
+	CONSTRAINT uq_smtp_admin_message_public_id UNIQUE (public_id)
 );
 CREATE INDEX ix_smtp_admin_message_copy_of ON smtp_admin_message (copy_of);
 CREATE TABLE smtp_admin_renewal_customer (
@@ -55,7 +55,7 @@ CREATE TABLE smtp_admin_renewal_customer (
 	token VARCHAR(40) NOT NULL, 
 	unsubscribed_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_smtp_admin_renewal_customer PRIMARY KEY (partner_id, customer_id), 
-	CONSTRAINT uq_smtp_admin_renewal_customer_token UNIQUE NULLS DISTINCT (token)
+	CONSTRAINT uq_smtp_admin_renewal_customer_token UNIQUE (token)
 );
 CREATE TABLE smtp_admin_renewal_notice (
 	id BIGSERIAL NOT NULL, 
@@ -70,8 +70,8 @@ CREATE TABLE smtp_admin_renewal_notice (
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	settled_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_smtp_admin_renewal_notice PRIMARY KEY (id), 
-	CONSTRAINT uq_smtp_admin_renewal_notice_key UNIQUE NULLS DISTINCT (key), 
-	CONSTRAINT uq_smtp_admin_renewal_notice_mail_id UNIQUE NULLS DISTINCT (mail_id)
+	CONSTRAINT uq_smtp_admin_renewal_notice_key UNIQUE (key), 
+	CONSTRAINT uq_smtp_admin_renewal_notice_mail_id UNIQUE (mail_id)
 );
 CREATE INDEX ix_smtp_admin_renewal_notice_customer ON smtp_admin_renewal_notice (partner_id, customer_id);
 CREATE INDEX ix_smtp_admin_renewal_notice_waiting ON smtp_admin_renewal_notice (state) WHERE state = 'waiting';
@@ -85,7 +85,7 @@ CREATE TABLE smtp_admin_renewal_run (
 	eventful BOOLEAN NOT NULL, 
 	report TEXT NOT NULL, 
 	CONSTRAINT pk_smtp_admin_renewal_run PRIMARY KEY (id), 
-	CONSTRAINT uq_smtp_admin_renewal_run_partner_id_slot UNIQUE NULLS DISTINCT (partner_id, slot)
+	CONSTRAINT uq_smtp_admin_renewal_run_partner_id_slot UNIQUE (partner_id, slot)
 );
 CREATE TABLE smtp_admin_renewal_settings (
 	partner_id VARCHAR(100) NOT NULL, 
@@ -114,7 +114,7 @@ CREATE TABLE smtp_admin_sender (
 	refusals INTEGER NOT NULL, 
 	last_accepted_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_smtp_admin_sender PRIMARY KEY (id), 
-	CONSTRAINT uq_smtp_admin_sender_partner_id UNIQUE NULLS DISTINCT (partner_id)
+	CONSTRAINT uq_smtp_admin_sender_partner_id UNIQUE (partner_id)
 );
 CREATE TABLE smtp_admin_delivery (
 	id BIGSERIAL NOT NULL, 
@@ -156,7 +156,7 @@ CREATE TABLE smtp_admin_lane (
 	rung BOOLEAN NOT NULL, 
 	CONSTRAINT pk_smtp_admin_lane PRIMARY KEY (id), 
 	CONSTRAINT fk_smtp_admin_lane_sender_id FOREIGN KEY(sender_id) REFERENCES smtp_admin_sender (id), 
-	CONSTRAINT uq_smtp_admin_lane_sender_id_slot UNIQUE NULLS DISTINCT (sender_id, slot)
+	CONSTRAINT uq_smtp_admin_lane_sender_id_slot UNIQUE (sender_id, slot)
 );
 CREATE TABLE smtp_admin_sender_revision (
 	id BIGSERIAL NOT NULL, 
@@ -182,7 +182,7 @@ CREATE TABLE smtp_admin_sender_revision (
 	restores INTEGER, 
 	CONSTRAINT pk_smtp_admin_sender_revision PRIMARY KEY (id), 
 	CONSTRAINT fk_smtp_admin_sender_revision_sender_id FOREIGN KEY(sender_id) REFERENCES smtp_admin_sender (id), 
-	CONSTRAINT uq_smtp_admin_sender_revision_sender_id_number UNIQUE NULLS DISTINCT (sender_id, number)
+	CONSTRAINT uq_smtp_admin_sender_revision_sender_id_number UNIQUE (sender_id, number)
 );
 CREATE TABLE smtp_admin_attempt (
 	id BIGSERIAL NOT NULL, 
@@ -233,7 +233,7 @@ CREATE TABLE smtp_admin_worker_test (
 	worker_result TEXT, 
 	CONSTRAINT pk_smtp_admin_worker_test PRIMARY KEY (id), 
 	CONSTRAINT fk_smtp_admin_worker_test_revision_id FOREIGN KEY(revision_id) REFERENCES smtp_admin_sender_revision (id), 
-	CONSTRAINT uq_smtp_admin_worker_test_public_id UNIQUE NULLS DISTINCT (public_id)
+	CONSTRAINT uq_smtp_admin_worker_test_public_id UNIQUE (public_id)
 );
 INSERT INTO smtp_admin_alembic_version (version_num) VALUES
 ('0004_renewals');
