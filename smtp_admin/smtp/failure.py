@@ -19,6 +19,9 @@ Step = Literal[
     "recipient",
     "data",
     "quit",
+    "program",
+    "verify",
+    "keep",
 ]
 Code = Literal[
     "missing_host",
@@ -39,6 +42,9 @@ Code = Literal[
     "server_refused",
     "connection_lost",
     "rate_limited",
+    "program_missing",
+    "program_refused",
+    "program_failed",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smtp_admin.credentials.none import NO_LOGIN
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
-from smtp_admin.transports.driver import Driver, Setup, Surroundings, Trial
-from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
+from smtp_admin.transports.driver import Caution, Driver, Setup, Surroundings, Trial
+from smtp_admin.transports.outcome import Outcome, Verdict
 
 MOST_MAILS = 200
 MOST_BYTES = 8 * 1024 * 1024
@@ -118,3 +119,31 @@ class MemoryTransport:
     def abort(self) -> None:
         """Begin no further mail."""
         self._aborted = True
+
+
+def _test(trial: Trial) -> None:
+    trial.report.run("validate", lambda: ("there is nothing to set", None))
+    trial.report.run("keep", lambda: (KEPT_NOT_SENT, None))
+    trial.cautions.append(Caution("kept_not_sent", KEPT_NOT_SENT))
+
+
+def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
+    return Setup("memory", (), NO_LOGIN, "memory: nothing is sent")
+
+
+def _open(_setup: Setup, _surroundings: Surroundings) -> MemoryTransport:
+    return MemoryTransport()
+
+
+DRIVER = Driver(
+    name="memory",
+    label="Memory (nothing is sent)",
+    comparison="Keeps mail in this process instead of sending it, for development and tests.",
+    fields=(),
+    steps={"validate": "Settings", "keep": "Kept, not sent"},
+    read=_read,
+    open=_open,
+    test=_test,
+    most_connections=1,
+    keeps_mail=True,
+)

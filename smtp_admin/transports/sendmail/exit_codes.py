@@ -52,6 +52,7 @@ class Row:
 #: These alone say too little: where the program passes on what a server replied, that decides.
 _CATCH_ALL = {1, 69}
 _SETUP = "The mail program of this machine is not set up properly."
+_REFUSED = "The mail program does not let this app send."
 _TROUBLE = "The mail system of this machine has a problem of its own."
 
 TABLE: tuple[Row, ...] = (
@@ -62,14 +63,24 @@ TABLE: tuple[Row, ...] = (
     Row(
         (), "", _PERMANENT, _FINE, "too_large",
         "The mail is too large for the mail system of this machine.",
-        "Postfix says so with 69, Exim with 1, others with 65: the words are clear, the number is "
-        "not. It stays too large.",
+        "Postfix says so with 75 or 69, Exim with 1, others with 65: the words are clear, the "
+        "number is not. It stays too large.",
         says=r"message (?:file )?too (?:big|large)|message (?:size )?exceeds",
     ),
     Row(
         (68,), "EX_NOHOST", _RELEASED, _DOWN, "program_failed", _TROUBLE,
         "msmtp means the server it relays to, not the recipient's.",
         says=r"cannot locate host",
+    ),
+    Row(
+        (75, 77), "", _RELEASED, _MISCONFIGURED, "program_refused", _REFUSED,
+        "Postfix's authorized_submit_users; it ends with 75 whatever the failure is.",
+        says=r"not allowed to submit mail",
+    ),
+    Row(
+        (75,), "", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
+        "Postfix again: an argument that it does not know, or settings that it cannot read.",
+        says=r"fatal: (?:usage|unsupported|open [^ ]*/main\.cf)",
     ),
     Row(
         (64,), "EX_USAGE", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
@@ -131,8 +142,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (77,), "EX_NOPERM", _RELEASED, _MISCONFIGURED, "program_refused",
-        "The mail program does not let this app send.",
-        "Postfix's authorized_submit_users, or msmtp's refused login: true for every mail.",
+        _REFUSED,
+        "No right to send: msmtp's refused login, a wrapper's own rule. True for every mail.",
     ),
     Row(
         (78,), "EX_CONFIG", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,

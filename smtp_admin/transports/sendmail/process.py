@@ -1,7 +1,8 @@
 """Run a program on some bytes, bounded in time and in what it may say; never through a shell.
 
-The bytes are a file, not a pipe. A pipe ends when the writer dies, which the program would take for
-the end of the mail: a killed worker would send half of it. And how far a file was read can be asked.
+The bytes are a file, not a pipe. A pipe ends when the writer dies, which the program would take
+for the end of the mail: a killed worker would send half of it. And how far a file was read can be
+asked.
 """
 
 import os
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.redaction import printable
@@ -88,7 +89,7 @@ def run(
         OSError: it cannot be started.
     """
     with _file_of(content) as source:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the host's own program, and no shell
             [one.encode("utf-8") for one in arguments],
             stdin=source,
             stdout=subprocess.PIPE,
@@ -118,8 +119,7 @@ class _Running:
         self._process = process
         self._source, self._size = source, size
         self._aborted = aborted
-        assert process.stdout is not None
-        self._output: IO[bytes] = process.stdout
+        self._output = cast(IO[bytes], process.stdout)
         os.set_blocking(self._output.fileno(), False)
         self._open = True
         self._kept = bytearray()
@@ -137,10 +137,7 @@ class _Running:
             if cut:
                 self._end()
                 break
-            if self._listen(look):
-                look = _SHORTEST_LOOK
-            else:
-                look = min(look * 2, _LONGEST_LOOK)
+            look = _SHORTEST_LOOK if self._listen(look) else min(look * 2, _LONGEST_LOOK)
         # What it said last; a child of its own may hold the other end for long.
         while self._open and self._said < _MOST_SAID and self._listen(0):
             pass
@@ -222,7 +219,7 @@ def _file_of(content: bytes) -> Iterator[int]:
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("mail"), "w+b", buffering=0)
     else:
-        file = tempfile.TemporaryFile(buffering=0)
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed below
     with file:
         view = memoryview(content)
         while view:

@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
@@ -56,10 +57,10 @@ def problem_with(program: Sequence[str]) -> str:
     if not program or not program[0]:
         return f"No mail program is configured. {_OPERATOR}"
     path = program[0]
-    if not os.path.isabs(path):
+    if not Path(path).is_absolute():
         return f"The mail program needs its whole path, not {path[:100]!r}. {_OPERATOR}"
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except FileNotFoundError:
         return f"There is no program {path}. {_OPERATOR}"
     except OSError as error:
@@ -88,18 +89,18 @@ def of_start(program: Sequence[str], error: OSError) -> Outcome:
 
 def without_path(program: Sequence[str]) -> Outcome | None:
     """The outcome where no whole path is configured, for nothing is looked for; else ``None``."""
-    if program and os.path.isabs(program[0]):
+    if program and Path(program[0]).is_absolute():
         return None
     return _released(SenderHealth.MISCONFIGURED, "program_missing", problem_with(program))
 
 
 def kind_of(path: str) -> Kind:
     """Whose program is behind *path*, by where that leads."""
-    real = os.path.realpath(path)
+    real = Path(path).resolve()
     for pattern, kind in _KINDS:
-        if pattern.search(real):
+        if pattern.search(str(real)):
             return kind
-    if os.path.exists(os.path.join(os.path.dirname(real), "postfix")):
+    if (real.parent / "postfix").exists():
         return _POSTFIX
     return Kind("")
 

@@ -9,8 +9,8 @@ from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.sendmail import exit_codes
-from smtp_admin.transports.sendmail.program import of_start, without_path
 from smtp_admin.transports.sendmail.process import run
+from smtp_admin.transports.sendmail.program import of_start, without_path
 
 #: One that asks to try later has this mail in mind; so many in a row have the whole sender.
 _DEFERRALS_IN_A_ROW = 3
