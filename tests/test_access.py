@@ -21,9 +21,9 @@ from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
 from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
-from smtp_admin.smtp.session import Destination
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.renewals.things import a_service
 from tests.servers.dns import DNSServer

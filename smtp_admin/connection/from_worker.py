@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
 from smtp_admin.connection.models import WorkerTest
-from smtp_admin.connection.probe import ORDER, TestResult, probe
-from smtp_admin.connection.request import TestRequest
+from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.results import from_text, keep_with_revision, to_text
 from smtp_admin.connection.service import Prepared, log_failure, prepare, run_here
 from smtp_admin.database import changed, database_now, transaction
@@ -28,7 +27,9 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.smtp.session import Dialler, StepResult
+from smtp_admin.smtp.report import StepResult
+from smtp_admin.transports.driver import Surroundings
+from smtp_admin.transports.registry import driver
 
 log = logging.getLogger("smtp_admin.connection")
 
@@ -73,7 +74,9 @@ class BothTests:
             {step.name: step for step in one.report.steps} if one else {}
             for one in (self.web, self.remote)
         )
-        return [(name, here.get(name), there.get(name)) for name in ORDER if name in here | there]
+        tested = self.web or self.remote
+        names = driver(tested.setup.driver).steps if tested else ()
+        return [(name, here.get(name), there.get(name)) for name in names if name in here | there]
 
     @property
     def differs_at(self) -> str | None:
@@ -256,7 +259,7 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
                 "same keys as the web processes."
             )
     try:
-        result = probe(TestRequest(to, password, row.from_email), Dialler.from_config(config))
+        result = probe(to.setup(password), row.from_email, Surroundings.from_config(config))
     except Exception:  # the person must hear of it, and the worker lives on
         log.exception("a connection test failed in an unexpected way")
         return None, "Something went wrong in the worker; its log says what."
@@ -300,4 +303,4 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
 
 
 def _result(row: WorkerTest, text: str | None) -> TestResult | None:
-    return None if text is None else from_text(text, row.destination, row.from_email)
+    return None if text is None else from_text(text, row.destination.setup(""), row.from_email)

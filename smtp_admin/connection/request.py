@@ -6,6 +6,7 @@ from typing import Any
 
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput
+from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.guidance import usable_password
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import (
@@ -16,7 +17,8 @@ from smtp_admin.senders.values import (
     clean_username,
 )
 from smtp_admin.smtp.hostname import clean_host
-from smtp_admin.smtp.session import SECURITIES, Destination
+from smtp_admin.smtp.session import SECURITIES
+from smtp_admin.transports.driver import Setup
 
 #: Python refuses to write larger numbers out, and no field takes one.
 _MOST_BITS = 4000
@@ -33,6 +35,11 @@ class TestRequest:
     destination: Destination
     password: str
     from_email: str
+
+    @property
+    def setup(self) -> Setup:
+        """What is tested, ready for its driver."""
+        return self.destination.setup(self.password)
 
     def __repr__(self) -> str:
         return f"TestRequest({self.destination})"

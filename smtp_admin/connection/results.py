@@ -12,15 +12,15 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from smtp_admin.connection.probe import Caution, TestResult
-from smtp_admin.connection.request import TestRequest
+from smtp_admin.connection.probe import TestResult
 from smtp_admin.database import changed, database_now
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.senders.models import RevisionTest
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.smtp.session import Destination, Report, StepResult
+from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription
+from smtp_admin.transports.driver import Caution, Setup
 
 Place = Literal["web", "worker"]
 # What a hostile server may add to a row; MariaDB's TEXT has 64 KiB.
@@ -80,8 +80,8 @@ def to_text(result: TestResult) -> str:
     )
 
 
-def from_text(text: str, destination: Destination, from_email: str) -> TestResult:
-    """The result that :func:`to_text` wrote, of a test of *destination*."""
+def from_text(text: str, setup: Setup, sender_address: str) -> TestResult:
+    """The result that :func:`to_text` wrote, of a test of *setup*."""
     kept = json.loads(text)
     connection = kept["connection"]
     report = Report(
@@ -96,7 +96,7 @@ def from_text(text: str, destination: Destination, from_email: str) -> TestResul
         extensions=connection["extensions"],
         auth_methods=connection["auth_methods"],
     )
-    result = TestResult(TestRequest(destination, "", from_email), report, kept["duration_ms"])
+    result = TestResult(setup, sender_address, report, kept["duration_ms"])
     result.warnings = [Caution(code, message) for code, message in kept["warnings"]]
     failed = kept["failure"]
     if failed:
@@ -107,7 +107,7 @@ def from_text(text: str, destination: Destination, from_email: str) -> TestResul
             hint=failed["hint"],
             reply=_reply_of(failed["reply"]),
         )
-        result.diagnosis = of_failure(result.failure, destination, from_email)
+        result.diagnosis = of_failure(result.failure, setup, sender_address)
     return result
 
 

@@ -17,7 +17,8 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.smtp.session import Dialler, StepResult
+from smtp_admin.smtp.report import StepResult
+from smtp_admin.transports.driver import Surroundings
 
 log = logging.getLogger("smtp_admin.connection")
 
@@ -105,7 +106,9 @@ def run_here(
     watch: Watch = _nobody,
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    result = probe(prepared.request, Dialler.from_config(installation().config), watch=watch)
+    request = prepared.request
+    surroundings = Surroundings.from_config(installation().config)
+    result = probe(request.setup, request.from_email, surroundings, watch=watch)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:
@@ -122,15 +125,12 @@ def run_here(
 
 def log_failure(partner_id: str, result: TestResult) -> None:
     """Write down that a test failed, if it did."""
-    to, failure = result.request.destination, result.failure
-    if failure is not None:
+    if result.failure is not None:
         log.error(
-            "connection test of partner %r to %s:%s (%s) failed: %s",
+            "connection test of partner %r to %s failed: %s",
             partner_id,
-            to.host,
-            to.port,
-            to.security,
-            failure,
+            result.setup.place,
+            result.failure,
         )
 
 

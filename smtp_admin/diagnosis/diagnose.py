@@ -14,7 +14,7 @@ from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
 from smtp_admin.diagnosis.situations import SITUATIONS
 from smtp_admin.smtp.failure import CODES, SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.smtp.session import Destination
+from smtp_admin.transports.driver import Setup
 
 #: The server's own words first: they know more than a code and our settings.
 TABLE: tuple[Row, ...] = (*PROVIDER_REPLIES, *SERVER_REPLIES, *SITUATIONS, *REFUSALS)
@@ -109,17 +109,18 @@ def diagnose(
     return Diagnosis(tuple(causes) or (_UNKNOWN.cause(facts),))
 
 
-def of_failure(failure: SMTPFailure, destination: Destination, from_email: str = "") -> Diagnosis:
-    """What a failure on the way to *destination* is likely to come from."""
+def of_failure(failure: SMTPFailure, setup: Setup, from_email: str = "") -> Diagnosis:
+    """What a failure on the way of *setup* is likely to come from."""
+    server = setup.settings
     return diagnose(
         failure.code,
         step=failure.step,
         reply=failure.reply,
         message=f"{failure.message} {failure.hint}",
-        host=destination.host,
-        port=destination.port,
-        security=destination.security,
-        username=destination.username,
+        host=getattr(server, "host", ""),
+        port=getattr(server, "port", None),
+        security=getattr(server, "security", None),
+        username=setup.credential.username,
         from_email=from_email,
     )
 

@@ -22,6 +22,7 @@ from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.warm import make_transport
 
@@ -132,7 +133,7 @@ def _deliver(config: Config, values: SenderValues, password: str, mail: Outgoing
         ca_file=dialler.ca_file,
         ehlo_name=dialler.ehlo_name,
     )
-    transport = make_transport(values.destination, password, impatient)
+    transport = make_transport(values.destination.setup(password), Surroundings(impatient))
     try:
         (_, outcome), *_rest = transport.deliver([mail])
     finally:

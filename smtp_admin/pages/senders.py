@@ -217,7 +217,7 @@ def _notes_on(test: Any) -> tuple[str, ...]:
     """What the provider has announced that explains the failure of a test."""
     if test is None or test.failure is None or test.failure.reply is None:
         return ()
-    return provider_notes(test.request.destination.host, str(test.failure.reply))
+    return provider_notes(test.setup.settings.host, str(test.failure.reply))
 
 
 def _own_address() -> str:

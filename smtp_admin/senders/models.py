@@ -16,7 +16,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
-from smtp_admin.smtp.session import Destination, Security
+from smtp_admin.senders.destination import Destination
+from smtp_admin.smtp.session import Security
 
 
 class Sender(Base):

@@ -12,10 +12,10 @@ from smtp_admin.database import SYSTEM
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.installation import installation
+from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.environment import Overrides, read_overrides
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.values import DEFAULT_PORT, SenderValues
-from smtp_admin.smtp.session import Destination
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
+from smtp_admin.senders.destination import Destination
 from smtp_admin.smtp.address import check_header_text, clean_address
-from smtp_admin.smtp.session import Destination, Security
+from smtp_admin.smtp.session import Security
 
 _LONGEST_NAME = 64
 _LONGEST_USERNAME = 320

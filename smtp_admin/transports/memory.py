@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smtp_admin.credentials.none import NO_LOGIN
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.driver import Caution, Driver, Setup, Surroundings, Trial
 from smtp_admin.transports.outcome import Outcome, Verdict
@@ -128,7 +128,7 @@ def _test(trial: Trial) -> None:
 
 
 def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
-    return Setup("memory", (), NO_LOGIN, "memory: nothing is sent")
+    return Setup("memory", (), NoLogin(), "memory: nothing is sent")
 
 
 def _open(_setup: Setup, _surroundings: Surroundings) -> MemoryTransport:

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.models import Audit
 from smtp_admin.errors import Conflict, InvalidInput, KeyMissing, SecretUnreadable
 from smtp_admin.host import Actor
+from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, load_sender_by_id
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.session import Destination
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 
 VALUES = SenderValues(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from smtp_admin.credentials.none import NO_LOGIN
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
@@ -88,7 +88,7 @@ class FolderTransport:
 
 def read(values: Mapping[str, Any], secrets: Mapping[str, str]) -> Setup:
     settings = FolderSettings(values["folder"], secrets.get("stamp_key", ""))
-    return Setup("folder", settings, NO_LOGIN, place=settings.folder)
+    return Setup("folder", settings, NoLogin(), place=settings.folder)
 
 
 def test(trial: Trial) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from smtp_admin.credentials.none import NO_LOGIN
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.sendmail import probe
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -11,7 +11,7 @@ from smtp_admin.transports.sendmail.transport import SendmailTransport
 
 def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
     """Nothing of it comes from a form: the program is the installation's."""
-    return Setup("sendmail", (), NO_LOGIN, "this machine's mail program")
+    return Setup("sendmail", (), NoLogin(), "this machine's mail program")
 
 
 def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
