@@ -1,4 +1,4 @@
-"""A real Postfix that takes mail from its sendmail command and relays it to a server of the test."""
+"""A real Postfix that takes mail from its command and relays it to a server of the test."""
 
 import os
 import shutil

@@ -46,11 +46,15 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class FolderSettings:
+    """Where to, and with what."""
+
     folder: str
     stamp_key: str = field(repr=False)
 
 
 class FolderTransport:
+    """Writes each mail into a file, named by its key: a second attempt replaces the first."""
+
     def __init__(self, settings: FolderSettings) -> None:
         self._settings = settings
         self._aborted = False

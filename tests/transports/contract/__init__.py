@@ -1,1 +1,1 @@
-"""What every driver keeps to; each brings a sink, where its mail arrives and can be made to fail."""
+"""What every driver keeps to; each brings a sink, where its mail arrives."""

@@ -3,7 +3,7 @@
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,7 @@ def test_every_shipped_driver_is_here() -> None:
     assert {one.name for one in registry.drivers() if registry.is_shipped(one.name)} <= names
 
 
-# --- Order, and bytes ------------------------------------------------------------------------------
+# --- Order, and bytes -----------------------------------------------------------------------------
 
 
 @running()
@@ -148,7 +148,7 @@ def test_envelope(sink: Sink) -> None:
     ]
 
 
-# --- Refusals --------------------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------------------
 
 
 @running("refuse")
@@ -164,7 +164,7 @@ def test_a_refused_mail_stops_no_other(sink: Sink) -> None:
     assert [one for one in arrived(sink) if one not in addresses(1, 3)] == addresses(0, 2, 4)
 
 
-# --- Failures --------------------------------------------------------------------------------------
+# --- Failures -------------------------------------------------------------------------------------
 
 
 @running()
@@ -207,7 +207,7 @@ def test_it_works_again_after_a_failure(sink: Sink) -> None:
     assert arrived(sink) == addresses(0, 1, 2)
 
 
-# --- Warm ------------------------------------------------------------------------------------------
+# --- Warm -----------------------------------------------------------------------------------------
 
 
 @running()
@@ -243,7 +243,7 @@ def test_whoever_stops_listening_stops_the_stream(sink: Sink) -> None:
     assert arrived(sink) == addresses(*range(4))
 
 
-# --- Abort -----------------------------------------------------------------------------------------
+# --- Abort ----------------------------------------------------------------------------------------
 
 
 @running("hang")
@@ -298,12 +298,10 @@ def test_abort_of_an_idle_one_does_no_harm(sink: Sink) -> None:
         transport.abort()
         assert verdicts([*transport.deliver(mails(1))]) == accepted(0)
         transport.abort()
-        with suppress(IndexError):  # a connection that was cut may be noticed with the next mail
-            assert [*transport.deliver(some(1))][0][1].verdict in {ACCEPTED, RELEASED}
-        assert verdicts([*transport.deliver(some(2))]) == accepted(2)
+        assert verdicts([*transport.deliver(some(1))]) == accepted(1)
 
 
-# --- Memory ----------------------------------------------------------------------------------------
+# --- Memory ---------------------------------------------------------------------------------------
 
 
 @running()
