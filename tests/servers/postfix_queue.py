@@ -68,6 +68,10 @@ class PostfixQueue(Server):
         with (self._base / "config/main.cf").open("a") as main:
             main.writelines(f"{name} = {value}\n" for name, value in changed.items())
 
+    def break_queue(self) -> None:
+        """Take away the folder that new mail is written to."""
+        (self._base / "queue/maildrop").rename(self._base / "queue/elsewhere")
+
     def start(self) -> None:
         """Run it, and wait until it takes mail in."""
         self._process = subprocess.Popen(

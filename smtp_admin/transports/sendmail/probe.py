@@ -33,7 +33,7 @@ def test(trial: Trial) -> None:
     elif not kind.verifies:
         trial.report.skip("verify", kind.why_not)
     else:
-        trial.report.run("verify", lambda: _ask(trial, program[0], kind))
+        trial.report.run("verify", lambda: _ask(trial, kind))
 
 
 def _envelope_sender(address: str) -> str:
@@ -53,16 +53,17 @@ def _look_at(program: tuple[str, ...]) -> str:
     return f"{program[0]}{f', {name}' if name else ''}"
 
 
-def _ask(trial: Trial, program: str, kind: Kind) -> tuple[str, Reply | None]:
+def _ask(trial: Trial, kind: Kind) -> tuple[str, Reply | None]:
     """Whether the mail system would take mail for the envelope sender, as bounces are."""
     seconds = Deadline(_ANSWER_SECONDS, trial.overall).remaining()
+    program = trial.surroundings.sendmail
     try:
         ending = run(
-            (program, *kind.verifies, trial.sender_address), b"", reading=seconds, ending=seconds
+            (*program, *kind.verifies, trial.sender_address), b"", reading=seconds, ending=seconds
         )
     except OSError as error:
         raise SMTPFailure(
-            "program_missing", "program", f"{program} cannot be started: {error.strerror}.",
+            "program_missing", "program", f"{program[0]} cannot be started: {error.strerror}.",
             hint=HINT,
         ) from error  # fmt: skip
     if ending.cut:
