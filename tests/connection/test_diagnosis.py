@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_admin.connection.probe import ORDER
 from smtp_admin.diagnosis.causes import Row
 from smtp_admin.diagnosis.diagnose import (
     ALL_CODES,
@@ -25,6 +24,7 @@ from smtp_admin.diagnosis.refusals import REFUSALS
 from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
 from smtp_admin.diagnosis.situations import SITUATIONS
 from smtp_admin.smtp import explain
+from smtp_admin.transports.smtp.probe import STEPS
 from tests.connection.recorded import Recorded, read_replies
 from tests.connection.troubleshooting_page import FILE, page
 from tests.servers.certificates import Fault
@@ -154,7 +154,7 @@ def test_rows_are_well_formed() -> None:
     for row in TABLE:
         assert row.codes or row.says, f"{row.key} would fit everything"
         assert set(row.codes.split()) <= set(ALL_CODES), row.key
-        assert set(row.steps.split()) <= {*ORDER, "-"}, row.key
+        assert set(row.steps.split()) <= {*STEPS, "-"}, row.key
         assert set(row.providers.split()) <= {*HOSTS, "-"} - {""}, row.key
         assert set(row.security.split()) <= {"ssl", "tls", "none"}, row.key
         for text in (row.what, row.do):
@@ -167,7 +167,7 @@ def test_rows_are_well_formed() -> None:
 
 
 @given(
-    st.sampled_from([*ALL_CODES, "else"]), st.sampled_from([None, *ORDER]), st.text(max_size=40),
+    st.sampled_from([*ALL_CODES, "else"]), st.sampled_from([None, *STEPS]), st.text(max_size=40),
     st.sampled_from(ANY_HOST), st.sampled_from([None, 25, 465, 587, 993]),
     st.sampled_from([None, "ssl", "tls", "none"]), st.integers(200, 599),
 )  # fmt: skip

@@ -163,19 +163,9 @@ class PostfixWithDovecot(Server):
         shutil.rmtree(self._base, ignore_errors=True)
 
     def _lay_out(self) -> None:
-        postfix = pwd.getpwnam("postfix")
-        for name in ("config", "data", "queue", "dovecot", "dovecot-state"):
+        for name in ("dovecot", "dovecot-state"):
             (self._base / name).mkdir(mode=0o755)
-        os.chown(self._base / "data", postfix.pw_uid, -1)
-        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
-                     "incoming", "private", "saved", "trace"):  # fmt: skip
-            (self._base / "queue" / name).mkdir(mode=0o700)
-            os.chown(self._base / "queue" / name, postfix.pw_uid, -1)
-        (self._base / "queue/pid").mkdir(mode=0o755)
-        for name, mode in (("public", 0o710), ("maildrop", 0o730)):
-            (self._base / "queue" / name).mkdir()
-            os.chown(self._base / "queue" / name, postfix.pw_uid, grp.getgrnam("postdrop").gr_gid)
-            (self._base / "queue" / name).chmod(mode)
+        make_folders(self._base)
         owners = ", ".join(f"{{ {address} = {login} }}" for address, login in self._owners.items())
         (self._base / "config/main.cf").write_text(
             MAIN.format(
@@ -235,6 +225,23 @@ class PostfixWithDovecot(Server):
         postfix.kill()
         postfix.wait()
         return False
+
+
+def make_folders(base: Path) -> None:
+    """The folders of a Postfix under *base*, with the owners that it insists on."""
+    postfix = pwd.getpwnam("postfix")
+    for name in ("config", "data", "queue"):
+        (base / name).mkdir(mode=0o755)
+    os.chown(base / "data", postfix.pw_uid, -1)
+    for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
+                 "incoming", "private", "saved", "trace"):  # fmt: skip
+        (base / "queue" / name).mkdir(mode=0o700)
+        os.chown(base / "queue" / name, postfix.pw_uid, -1)
+    (base / "queue/pid").mkdir(mode=0o755)
+    for name, mode in (("public", 0o710), ("maildrop", 0o730)):
+        (base / "queue" / name).mkdir()
+        os.chown(base / "queue" / name, postfix.pw_uid, grp.getgrnam("postdrop").gr_gid)
+        (base / "queue" / name).chmod(mode)
 
 
 def _opens(port: int) -> bool:
