@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.connection.answers import as_dict

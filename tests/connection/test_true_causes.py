@@ -6,7 +6,6 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from smtp_admin.senders.destination import Destination
 
 from smtp_admin.connection.probe import probe
 from smtp_admin.diagnosis.diagnose import of_failure
