@@ -228,7 +228,9 @@ def _boxes(
     one: Field, text: str, sender: ResolvedSender, others: Sequence[ResolvedSender]
 ) -> tuple[Box, ...]:
     """A list for each sender that may step in, the first choice first."""
-    names = {other.key or DEFAULT: other.label or other.key or "the default one" for other in others}
+    names = {
+        other.key or DEFAULT: other.label or other.key or "the default one" for other in others
+    }
     if sender.partner_id:
         names[SYSTEMS] = "the system's sender"
     chosen = [word for word in re.split(r"[\s,]+", text) if word][:_MOST_FALLBACKS]
@@ -237,8 +239,9 @@ def _boxes(
     found = []
     for number in range(count):
         now_chosen = chosen[number] if number < len(chosen) else ""
-        options = (Option("", "nobody", not now_chosen),) + tuple(
-            Option(value, label, value == now_chosen) for value, label in names.items()
+        entries = {"": "nobody"} | names
+        options = tuple(
+            Option(value, label, value == now_chosen) for value, label in entries.items()
         )
         place = "" if number == 0 else f"-{number + 1}"
         found.append(Box(f"{one.name}{place}", _ORDER[number], options))
@@ -283,11 +286,12 @@ def _chunks(fields: Sequence[ShownField], most: int) -> Iterator[Row]:
 def _summary(fields: list[Field]) -> str:
     """What is in there: the first few by name, the others counted."""
     names = [one.title for one in fields]
-    first = [names[0], *(_in_a_sentence(one) for one in names[1:_NAMED_IN_SUMMARY])] if names else []
+    first = (
+        [names[0], *(_in_a_sentence(one) for one in names[1:_NAMED_IN_SUMMARY])] if names else []
+    )
     left = len(names) - len(first)
     return ", ".join(first) + (f" and {left} more" if left > 0 else "")
 
 
 def _in_a_sentence(name: str) -> str:
     return name[0].lower() + name[1:] if name[1:2].islower() else name
-

@@ -99,12 +99,12 @@ def guide(
         picked = None
     if found is not None:
         _fill(form, sender, {name: found[name] for name in _FOUND})
-        if not form.from_email.data:
+        if not form["from_email"].data:
             _fill(form, sender, {"from_email": found["address"]})
     elif picked is not None:
         _fill(form, sender, _of_preset(sender, picked, region, site_domain))
-    host = str(form.host.data or "") if has_host else ""
-    address = str(form.from_email.data or "") if has_host else ""
+    host = str(form["host"].data or "") if has_host else ""
+    address = str(form["from_email"].data or "") if has_host else ""
     known = picked or provider_of_host(host) or provider_of_address(address)
     limits = tuple(_offers(known, limit))
     for one in limits:

@@ -42,6 +42,7 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
     own = senders_of(session(), partner_id)
     mine = next((one for one in own if one.key == key), None)
     several = len(own) > 1 or key != DEFAULT_KEY
+    new = is_new() and mine is None
     owner = partner.name if partner else _OWNER_OF_SYSTEM
     name = sender_name(mine.key, mine.label) if mine else sender_name(key)
     return {
@@ -51,7 +52,9 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
         "owner": owner,
         "heading": f"{owner} · {name}" if several else owner,
         "neighbours": _neighbours(partner_id, key, own) if several else (),
-        "urls": sender_urls(partner_id, key, new=is_new() and mine is None),
+        "new": new,
+        "urls": sender_urls(partner_id, key, new=new),
+        "tab_name": "Settings" if mine and mine.values.driver != "smtp" else "SMTP",
         "step_names": {step: label for one in drivers() for step, label in one.steps.items()},
     }
 
@@ -59,6 +62,11 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
 def sender_name(key: str, label: str = "") -> str:
     """What people read: the label, else the key, else that it is the default one."""
     return label or key or "Default"
+
+
+def is_last_resort(sender: ResolvedSender) -> bool:
+    """Whether mail without another sender ends at this one, so that it cannot be deleted."""
+    return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
 
 
 def health_of(sender: ResolvedSender) -> Health:
