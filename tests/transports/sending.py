@@ -10,7 +10,7 @@ import pytest
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
-from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.smtp.transport import SMTPTransport
 from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
@@ -69,7 +69,7 @@ def mails(count: int) -> list[Outgoing]:
     return [mail(number) for number in range(count)]
 
 
-def deliver(transport: SMTPTransport, batch: Sequence[Outgoing]) -> dict[int, Outcome]:
+def deliver(transport: Transport, batch: Sequence[Outgoing]) -> dict[int, Outcome]:
     """The outcomes by key; each key has at most one."""
     found: dict[int, Outcome] = {}
     for key, outcome in transport.deliver(batch):

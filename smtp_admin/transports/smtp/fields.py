@@ -213,6 +213,7 @@ FIELDS: tuple[Field, ...] = (
         option="--ca-certificate",
         words=_words_of_pem,
         placeholder="-----BEGIN CERTIFICATE-----",
+        rows=4,
     ),
     Field(
         "client_certificate",
@@ -224,6 +225,7 @@ FIELDS: tuple[Field, ...] = (
         option="--client-certificate",
         words=_words_of_pem,
         placeholder="-----BEGIN CERTIFICATE-----",
+        rows=4,
     ),
     Field(
         "client_key",
@@ -234,6 +236,7 @@ FIELDS: tuple[Field, ...] = (
         place="more",
         bound="sender",
         needed=lambda values: bool(values["client_certificate"]),
+        rows=4,
     ),
     Field(
         "ehlo_name",
