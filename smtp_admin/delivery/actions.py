@@ -104,7 +104,7 @@ def cancel(session: Session, public_id: str) -> int:
     )
     if not count:
         raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
-    messages = select(Delivery.message_id).where(Delivery.id.in_(ids))
+    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids))
     erase_sensitive(session, session.scalars(messages).all())
     return count
 
@@ -132,7 +132,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                 Delivery.priority,
                 and_(Delivery.uncertains > 0, Delivery.finished_at > moment - DAY),
             )
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
             .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
         ).all()
         for delivery_id, sender_id, created_at, expires_at, priority, may_have_arrived in rows:
@@ -179,7 +179,7 @@ def _listed() -> Any:
         Delivery.last_code,
         Delivery.uncertains,
         Delivery.sender_id,
-    ).join(Message, Message.id == Delivery.message_id)
+    ).join(Message, Message.id == Delivery.message_pk)
 
 
 def _is(public_id: str) -> ColumnElement[bool]:
@@ -197,7 +197,7 @@ def _deliveries(session: Session, public_id: str) -> list[int]:
     found = list(
         session.scalars(
             select(Delivery.id)
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
             .where(_is(public_id))
         )
     )

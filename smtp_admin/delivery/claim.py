@@ -101,7 +101,7 @@ _DUE = (
 #: In the order of the fields of :class:`Claimed`.
 _CLAIMED = (
     Delivery.id,
-    Delivery.message_id,
+    Delivery.message_pk,
     Message.public_id,
     Message.type_name,
     Delivery.partner_id,
@@ -122,7 +122,7 @@ _CLAIMED = (
 def _about_claimed(dialect: str, *columns: Any) -> Any:
     return (
         select(*columns)
-        .join_from(Delivery, Message, Message.id == Delivery.message_id)
+        .join_from(Delivery, Message, Message.id == Delivery.message_pk)
         .where(is_one_of(Delivery.id, "ids", dialect))
     )
 

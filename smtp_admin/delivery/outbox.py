@@ -119,7 +119,7 @@ def _deliveries(mail: OutgoingMail, message_pk: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for recipient in mail.recipients:
         row: dict[str, Any] = {
-            "message_id": message_pk,
+            "message_pk": message_pk,
             "sender_id": mail.sender_id,
             "partner_id": mail.partner_id,
             "recipient": recipient,

@@ -101,7 +101,7 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
             Delivery.uncertains,
             Delivery.sender_id,
         )
-        .join(Delivery, Delivery.message_id == Message.id)
+        .join(Delivery, Delivery.message_pk == Message.id)
         .where(Message.public_id == public_id, Message.partner_id == partner_id)
         .limit(1)
     ).first()

@@ -165,7 +165,7 @@ def settle(session: Session, partner_id: str | None = None, customer_id: str | N
             Delivery.last_reply,
         )
         .outerjoin(Message, Message.public_id == RenewalNotice.mail_id)
-        .outerjoin(Delivery, Delivery.message_id == Message.id)
+        .outerjoin(Delivery, Delivery.message_pk == Message.id)
         .where(
             IS_WAITING,
             Delivery.state.is_(None) | Delivery.state.not_in(_OPEN),

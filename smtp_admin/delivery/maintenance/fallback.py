@@ -76,7 +76,7 @@ def _move(
         # An unknown outcome may have arrived: other bytes would be a second mail.
         Delivery.uncertains == 0,
     )
-    due = select(Delivery.message_id).where(*waiting).order_by(Delivery.id).limit(_AT_ONCE)
+    due = select(Delivery.message_pk).where(*waiting).order_by(Delivery.id).limit(_AT_ONCE)
     with reading(engine) as session:
         mails = list(dict.fromkeys(session.scalars(due)))
     moved = 0
@@ -100,12 +100,12 @@ def _move_mail(
 ) -> int:
     # All recipients of a mail at once, and locked: the pause may end just now, and a worker
     # that claims one of them must not find its bytes changed.
-    mine = select(Delivery.id).where(*waiting, Delivery.message_id == message_pk)
+    mine = select(Delivery.id).where(*waiting, Delivery.message_pk == message_pk)
     ids = session.scalars(mine.with_for_update(skip_locked=True)).all()
     if not ids:
         return 0
     everybody = session.scalar(
-        select(func.count()).select_from(Delivery).where(Delivery.message_id == message_pk)
+        select(func.count()).select_from(Delivery).where(Delivery.message_pk == message_pk)
     )
     copy = _copy(session, message_pk, sender, system, config, shared=everybody != len(ids))
     return changed(

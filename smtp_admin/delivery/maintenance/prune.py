@@ -36,7 +36,7 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
     with reading(engine) as session:
         moment = database_now(session)
         needed = exists().where(
-            Delivery.message_id == Message.id,
+            Delivery.message_pk == Message.id,
             or_(
                 Delivery.state.not_in(_OVER),
                 Delivery.finished_at.is_(None),
@@ -54,8 +54,8 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
     if not old:
         return 0
     with transaction(engine) as session:
-        gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
+        gone = select(Delivery.id).where(Delivery.message_pk.in_(old)).scalar_subquery()
         changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
-        changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))
+        changed(session, delete(Delivery).where(Delivery.message_pk.in_(old)))
         changed(session, delete(Message).where(Message.id.in_(old)))
         return len(old)

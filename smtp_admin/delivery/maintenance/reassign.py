@@ -29,7 +29,7 @@ def reassign_strays(engine: Engine) -> int:
         lost = session.execute(
             select(Sender.partner_id, Sender.id)
             .join(Delivery, Delivery.partner_id == Sender.partner_id)
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
             .where(
                 Sender.partner_id != SYSTEM,
                 Sender.current_revision > 0,
@@ -43,7 +43,7 @@ def reassign_strays(engine: Engine) -> int:
 
 
 def _take_over(session: Session, partner_id: str, sender_id: int) -> int:
-    unstamped = exists().where(Message.id == Delivery.message_id, Message.from_email.is_(None))
+    unstamped = exists().where(Message.id == Delivery.message_pk, Message.from_email.is_(None))
     # What an open transaction has just queued is skipped: saving waits for nobody.
     waiting = (
         select(Delivery.id)

@@ -29,7 +29,7 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
         due = (Delivery.state == "uncertain", Delivery.next_attempt_at <= moment)
         found = session.scalars(
             select(Delivery.id)
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
             .where(IS_OPEN, *due, Message.on_uncertain == "resend")
             .limit(_AT_ONCE)
         ).all()
@@ -69,12 +69,12 @@ def _give_up(session: Session, rows: Sequence[Delivery], moment: datetime) -> li
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
     messages = select(Message.id, Message.public_id).where(
-        Message.id.in_([row.message_id for row in rows])
+        Message.id.in_([row.message_pk for row in rows])
     )
     public_ids = {row.id: row.public_id for row in session.execute(messages)}
     return [
         DeadLetter(
-            public_ids[row.message_id],
+            public_ids[row.message_pk],
             row.recipient,
             row.partner_id,
             row.last_code,
