@@ -29,7 +29,7 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    # Back to uncertain: it was to go out once more with the same bytes, and their sender is deleted.
+    # Back to uncertain where it was to go out once more, and the sender of its bytes was deleted.
     "queued": frozenset({"sending", "suppressed", "cancelled", "expired", "uncertain"}),
     "sending": frozenset({"sent", "queued", "dead", "uncertain"}),
     # Providers report these afterwards. A complaint or a late bounce may follow a delivery.

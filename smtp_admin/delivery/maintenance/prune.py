@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
-from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
@@ -43,7 +43,7 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
                 Delivery.finished_at >= moment - keep,
             ),
         )
-        # Callers know a copy by the first one's id.
+        # The first one has the idempotency key that copies have not.
         copy = aliased(Message)
         copied = exists().where(copy.copy_of == Message.id)
         old = session.scalars(
@@ -56,6 +56,7 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
     with transaction(engine) as session:
         gone = select(Delivery.id).where(Delivery.message_pk.in_(old)).scalar_subquery()
         changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
+        changed(session, delete(Hop).where(Hop.delivery_id.in_(gone)))
         changed(session, delete(Delivery).where(Delivery.message_pk.in_(old)))
         changed(session, delete(Message).where(Message.id.in_(old)))
         return len(old)

@@ -13,6 +13,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import DeadLetter, announce_dead
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.senders.models import Sender
 
 _AT_ONCE = 1000
 _UNKNOWN_TWICE = "The outcome stayed unknown twice; the recipient may have it."
@@ -22,7 +23,8 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
     """Queue mail again whose outcome stayed unknown, where its type wants that; how many.
 
     It goes with the same bytes and Message-ID, once. What stays unknown after that is a dead
-    letter, and what is to be held waits for a person.
+    letter. What is to be held waits for a person, and so does what a deleted sender sent: nobody
+    else may send its bytes.
     """
     with reading(engine) as session:
         moment = database_now(session)
@@ -30,7 +32,8 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
         found = session.scalars(
             select(Delivery.id)
             .join(Message, Message.id == Delivery.message_pk)
-            .where(IS_OPEN, *due, Message.on_uncertain == "resend")
+            .join(Sender, Sender.id == Delivery.sender_id)
+            .where(IS_OPEN, *due, Message.on_uncertain == "resend", Sender.deleted_at.is_(None))
             .limit(_AT_ONCE)
         ).all()
     if not found:
