@@ -79,6 +79,34 @@ def ask(label: str, default: str, complaint: Callable[[str], str], *, optional: 
         click.echo(f"  {sentence}")
 
 
+def ask_lines(
+    label: str, now: str, read: Callable[[str], str], complaint: Callable[[str], str]
+) -> str:
+    """Ask for a text of several lines: one line, or a file; Enter alone gives *now*.
+
+    Args:
+        read: what an answer stands for; raises :class:`ValueError` with a sentence.
+        complaint: why that cannot be used, or ``""``.
+
+    Raises:
+        click.Abort: as :func:`ask` does.
+    """
+    count = len(now.splitlines())
+    kept = f" (Enter keeps {count} line{'' if count == 1 else 's'}, {NOTHING} for none)"
+    while True:
+        text = str(click.prompt(label + (kept if now else ""), default="", show_default=False))
+        if text.strip() == NOTHING:
+            return ""
+        try:
+            lines = read(text.strip()) if text.strip() else now
+            sentence = complaint(lines)
+        except ValueError as error:
+            sentence = str(error)
+        if not sentence:
+            return lines
+        click.echo(f"  {sentence}")
+
+
 def ask_secret(label: str, complaint: Callable[[str], str]) -> str:
     """Ask for something that is not shown while it is typed; Enter alone gives ``""``.
 
