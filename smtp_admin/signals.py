@@ -8,8 +8,8 @@ _signals = Namespace()
 #: ``partner_id``, ``revision`` (int). Sent inside the transaction that changes them.
 settings_changed = _signals.signal("settings-changed")
 
-#: Which mail of a partner goes by which sender changed. Arguments: ``session``, ``partner_id``. Sent
-#: inside the transaction that changes it.
+#: Which mail of a partner goes by which sender changed. Arguments: ``session``, ``partner_id``.
+#: Sent inside the transaction that changes it.
 routes_changed = _signals.signal("routes-changed")
 
 #: A delivery was accepted by a mail server. Arguments: ``public_id`` (of the mail, as ``send``

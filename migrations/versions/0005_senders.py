@@ -28,7 +28,10 @@ _AT_ONCE = 500
 #: What had a column of its own, and is in the document now; the password was bound to these as
 #: they were written, so their values go over unchanged.
 _MOVED = ("host", "port", "security", "verify_tls", "username")
-_UNIQUE_BEFORE, _UNIQUE_NOW = "uq_smtp_admin_sender_partner_id", "uq_smtp_admin_sender_partner_id_key"
+_UNIQUE_BEFORE, _UNIQUE_NOW = (
+    "uq_smtp_admin_sender_partner_id",
+    "uq_smtp_admin_sender_partner_id_key",
+)
 
 
 def _table() -> dict[str, Any]:
@@ -124,9 +127,7 @@ def _move_into_documents(connection: Connection) -> None:
                 set_at = row.password_set_at.isoformat() if row.password_set_at else None
                 secrets["password"] = {"sealed": row.password_sealed, "set_at": set_at}
             connection.execute(
-                table.update()
-                .where(table.c.id == row.id)
-                .values(fields=fields, secrets=secrets)
+                table.update().where(table.c.id == row.id).values(fields=fields, secrets=secrets)
             )
 
 

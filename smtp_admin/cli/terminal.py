@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from smtp_admin.connection.probe import TestResult
-from smtp_admin.smtp.session import StepResult
+from smtp_admin.smtp.report import StepResult
 
 _MARKS = {
     "ok": ("green", "✓", "ok"),

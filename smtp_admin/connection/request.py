@@ -1,7 +1,7 @@
 """Read what is to be tested, from JSON or a form, saved or not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from smtp_admin.encryption import Keyring
@@ -26,6 +26,7 @@ class TestRequest:
 
     values: SenderValues
     setup: Setup
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def sender_address(self) -> str:
@@ -86,12 +87,10 @@ def read_request(
     unfit = values.kind.check({**values, **secrets})
     if unfit:
         raise InvalidInput(fields=unfit)
-    return TestRequest(values, values.kind.read(values, secrets))
+    return TestRequest(values, values.kind.read(values, secrets), secrets)
 
 
-def _driver(
-    texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender
-) -> str:
+def _driver(texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender) -> str:
     if "driver" in sender.locked:
         return sender.values.driver
     try:
@@ -140,4 +139,3 @@ def _refuse_missing(values: SenderValues, wrong: Mapping[str, list[str]]) -> Non
         )
     if missing and not wrong:
         raise InvalidInput(fields=missing)
-

@@ -31,6 +31,7 @@ from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing, Transport
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.warm import WarmTransports
 
@@ -200,16 +201,14 @@ class _LaneWork:
         context, sender = self._context, batch.sender
         destination = sender.values.destination
         try:
-            password = sender.password_for(destination, context.here.keyring)
+            setup = destination.setup(sender.password_for(destination, context.here.keyring))
         except SMTPAdminError as error:
             self._unusable(batch, error)
             return False
         mails = self._begin(batch)
         if not mails:
             return False
-        transport = context.transports.take(
-            sender.sender_id, destination, password, context.dialler
-        )
+        transport = context.transports.take(sender.sender_id, setup, Surroundings(context.dialler))
         context.watch(transport)
         try:
             outcomes = transport.deliver(
@@ -222,7 +221,7 @@ class _LaneWork:
                 _close(outcomes)
         finally:
             context.watch(None)
-            context.transports.give_back(sender.sender_id, destination, password, transport)
+            context.transports.give_back(sender.sender_id, setup, transport)
 
     def _begin(self, batch: Batch) -> list[Outgoing]:
         """Note in the journal that *batch* comes next; its mails, or none if it goes back."""

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.credentials.password import Password
 from smtp_admin.diagnosis.clues import (
     DNS_SECONDS,
     WORDS,
@@ -32,9 +34,9 @@ from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import IPAddress
-from smtp_admin.smtp.mechanisms import choose
 from smtp_admin.smtp.nameserver import NameService
-from smtp_admin.smtp.session import Destination, Dialler, Report, Security, open_session
+from smtp_admin.smtp.report import Report
+from smtp_admin.smtp.session import Dialler, Security, Server, open_session
 
 __all__ = ["USUAL_PORTS", "Discovery", "Finding", "KnownServer", "Suggestion", "discover"]
 
@@ -276,13 +278,13 @@ class _Trial:
         if self._overall.passed:
             return Finding("probe", subject, "skipped", "There was no time left to try it."), None
         policy = replace(self._dialler.policy, resolve=lambda *_: map(str, checked))
-        destination = Destination(candidate.host, candidate.port, candidate.security)
+        server = Server(candidate.host, candidate.port, candidate.security)
         report = Report()
         failure = None
         try:
             open_session(
-                destination,
-                "",
+                server,
+                NoLogin(),
                 replace(self._dialler, policy=policy),
                 overall=Deadline(_ATTEMPT_SECONDS, self._overall),
                 report=report,
@@ -338,7 +340,7 @@ def _about_login(report: Report) -> tuple[Status, str, str]:
     tls = report.tls
     safe = f"Answers and encrypts ({tls.version if tls else 'TLS'}), and its certificate is good"
     listed = ", ".join(report.auth_methods)
-    if choose(report.auth_methods, encrypted=True):
+    if any(one in report.auth_methods for one in Password("", "").mechanisms(encrypted=True)):
         return "ok", f"{safe}. It offers a login ({listed}).", ""
     if listed:
         hint = "It may want OAuth2 instead of a password."

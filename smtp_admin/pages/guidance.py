@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smtp_admin.clock import now
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import (
     Limit,
     Note,
@@ -14,7 +15,6 @@ from smtp_admin.providers.catalogue import (
     providers,
 )
 from smtp_admin.senders.advice import advice
-from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of

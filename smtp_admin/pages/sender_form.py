@@ -100,7 +100,7 @@ class SenderForm(Form):
         return SenderValues(**(entered | {"driver": self.driver_name} | locked))
 
     def secrets(self, sender: ResolvedSender) -> dict[str, str]:
-        """The secrets that were entered, after :meth:`cleaned`; those of the environment are not."""
+        """The secrets that were entered, after :meth:`cleaned`; none that the environment holds."""
         return {
             one.name: self.read[one.name]
             for one in self.table
@@ -164,7 +164,7 @@ def _form_class(driver_name: str, fields: tuple[Field, ...]) -> type[SenderForm]
     )
 
 
-def _same_driver(form: Any, entered: FormField) -> None:
+def _same_driver(form: Any, _entered: FormField) -> None:
     form.read["driver"] = form.driver_name
 
 

@@ -16,12 +16,14 @@ from smtp_admin.errors import Conflict, RequestError, SecretError
 from smtp_admin.host import Partner
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, blocked_kinds, card
+from smtp_admin.pages.guidance import guide
 from smtp_admin.pages.sender_form import SenderForm
-from smtp_admin.pages.guidance import guide, usable_password
+from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.queries import senders_of
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -217,7 +219,7 @@ def _notes_on(test: Any) -> tuple[str, ...]:
     """What the provider has announced that explains the failure of a test."""
     if test is None or test.failure is None or test.failure.reply is None:
         return ()
-    return provider_notes(test.request.destination.host, str(test.failure.reply))
+    return provider_notes(test.setup.settings.host, str(test.failure.reply))
 
 
 def _own_address() -> str:

@@ -98,9 +98,7 @@ def find_revision(
     return session.scalar(
         select(SenderRevision)
         .join(Sender, Sender.id == SenderRevision.sender_id)
-        .where(
-            Sender.partner_id == partner_id, Sender.key == key, SenderRevision.number == number
-        )
+        .where(Sender.partner_id == partner_id, Sender.key == key, SenderRevision.number == number)
     )
 
 

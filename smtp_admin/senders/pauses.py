@@ -87,7 +87,7 @@ def forget_pauses_of_the_start(session: Session) -> None:
     default sender if the environment holds some of it, and those whose secrets did not open and
     now do, because their key is back.
     """
-    again = []
+    again: list[int] = []
     if overrides_for(SYSTEM).variables:
         default = (Sender.partner_id == SYSTEM, Sender.key == "", Sender.pause_code != BY_HAND)
         again += session.scalars(select(Sender.id).where(*default)).all()

@@ -16,7 +16,7 @@ from smtp_admin.senders.environment import Overrides, read_overrides
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
-from smtp_admin.senders.values import SenderValues
+from smtp_admin.senders.values import Destination, SenderValues
 from smtp_admin.transports.driver import Setup
 from smtp_admin.transports.fields import Field
 
@@ -106,13 +106,15 @@ class ResolvedSender:
             return typed
         if not one.needed(values):
             return ""
-        anywhere = one.bound == "sender"
         if one.name in self._given:
-            if anywhere or values.destination == self.values.destination:
+            if _fits(one, values, self.values.destination):
                 return self._given[one.name]
-        elif one.name in self.secrets and self._stored is not None:
-            if anywhere or values.destination == self._stored.destination:
-                return self._stored.open(keyring, one, self.secrets[one.name].sealed)
+        elif (
+            one.name in self.secrets
+            and self._stored is not None
+            and _fits(one, values, self._stored.destination)
+        ):
+            return self._stored.open(keyring, one, self.secrets[one.name].sealed)
         what = _the(one)
         if self.has_secret(one.name):
             raise InvalidInput(
@@ -163,6 +165,11 @@ class ResolvedSender:
         return replace(self, values=values)
 
 
+def _fits(one: Field, values: SenderValues, saved_for: Destination) -> bool:
+    """Whether the secret *one*, saved for one destination, may go where *values* lead."""
+    return one.bound == "sender" or values.destination == saved_for
+
+
 def _the(one: Field) -> str:
     return f"the {one.label[0].lower()}{one.label[1:]}"
 
@@ -181,7 +188,10 @@ def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
         variable = sender.locked.get(names[0]) if names else None
         hint = f"Set {variable} where the app is started." if variable else error.hint
         if names == ["password"]:
-            return "There is a login, but no password for it.", hint or "Enter it with the settings."
+            return (
+                "There is a login, but no password for it.",
+                hint or "Enter it with the settings.",
+            )
         return error.message, hint or "Enter it with the settings."
     return "", ""
 
@@ -204,9 +214,7 @@ def load_sender(session: Session, partner_id: str, key: str = DEFAULT_KEY) -> Re
 
     One that was never saved, or was deleted, has ``configured`` false; the first has no id either.
     """
-    row = session.scalar(
-        select(Sender).where(Sender.partner_id == partner_id, Sender.key == key)
-    )
+    row = session.scalar(select(Sender).where(Sender.partner_id == partner_id, Sender.key == key))
     return resolve(session, row, partner_id, key)
 
 
@@ -290,8 +298,7 @@ def values_of(saved: SenderRevision) -> SenderValues:
     Raises:
         LookupError: its driver is a host's that is not there any more.
     """
-    document = {name: _frozen(value) for name, value in saved.fields.items()}
-    return SenderValues(driver=saved.driver, **_columns(saved), **document)
+    return SenderValues.from_json({"driver": saved.driver, **_columns(saved), **saved.fields})
 
 
 _COLUMNS = (
@@ -304,11 +311,6 @@ def _columns(saved: SenderRevision) -> dict[str, Any]:
     return {name: getattr(saved, name) for name in _COLUMNS}
 
 
-def _frozen(value: Any) -> Any:
-    """What JSON made of a value, as values are: nothing in them can be changed."""
-    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
-
-
 def bound_to(row: Sender | None, saved: SenderRevision | None) -> Bound | None:
     """What the secrets of a revision are bound to; ``None`` if that cannot be told any more."""
     if row is None or saved is None:
@@ -317,9 +319,7 @@ def bound_to(row: Sender | None, saved: SenderRevision | None) -> Bound | None:
         destination = values_of(saved).destination
     except LookupError:
         return None
-    return Bound(
-        row.partner_id, row.id, destination, {"driver": saved.driver, **saved.fields}
-    )
+    return Bound(row.partner_id, row.id, destination, {"driver": saved.driver, **saved.fields})
 
 
 def as_saved(current: ResolvedSender, saved: SenderRevision) -> ResolvedSender:

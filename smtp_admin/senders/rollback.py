@@ -204,9 +204,9 @@ def _refuse_locked(current: ResolvedSender, values: SenderValues, number: int) -
         variable = current.locked.get(one.name)
         if variable is None or one.secret or values[one.name] == current.values.get(one.name):
             continue
+        before = one.words(values[one.name])
         held[one.name] = [
-            f"{one.label} is set by {variable} in the environment; revision {number} has "
-            f"{one.words(values[one.name])}."
+            f"{one.label} is set by {variable} in the environment; revision {number} has {before}."
         ]
     if held:
         raise InvalidInput(

@@ -68,6 +68,13 @@ def choose_sender(
     return Choice(load_sender(session, SYSTEM), "system")
 
 
+def sender_for_mail(
+    session: Session, partner_id: str, type_name: str = "", priority: str = "normal"
+) -> ResolvedSender:
+    """Who sends a mail of *partner_id* where nobody names a sender."""
+    return choose_sender(session, partner_id, type_name, priority).sender
+
+
 def _by_route(
     session: Session,
     owner: str,

@@ -59,10 +59,17 @@ class SenderValues(Mapping[str, Any]):
     def __init__(self, **given: Any) -> None:
         fields = fields_of(given.get("driver", "smtp"))
         self._values: dict[str, Any] = {
-            field.name: given.get(field.name, field.default)
-            for field in fields
-            if not field.secret
+            field.name: given.get(field.name, field.default) for field in fields if not field.secret
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "SenderValues":
+        """The values that were stored as JSON: lists were tuples.
+
+        Raises:
+            LookupError: there is no such driver.
+        """
+        return cls(**{name: _frozen(value) for name, value in document.items()})
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -123,6 +130,10 @@ class SenderValues(Mapping[str, Any]):
     def place(self) -> str:
         """Where mail goes, in words: the host, or the driver's label where there is none."""
         return self.host or self.kind.label
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
 
 
 _ABSENT: dict[str, Any] = {"port": 0, "verify_tls": True}

@@ -6,14 +6,17 @@ wait has an absolute deadline, a reply has a largest size, exactly one login is 
 reply carries the password back into a message or log.
 """
 
+import base64
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from smtp_admin.smtp import explain, mechanisms
+from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.failure import SMTPFailure, Step
-from smtp_admin.smtp.redaction import Redactor
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.login import Credential
+from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
 
@@ -21,6 +24,10 @@ log = logging.getLogger("smtp_admin.smtp")
 
 _READY = 220
 _LOGGED_IN = 235
+_GO_AHEAD = 334
+#: With its line end (RFC 5321 section 4.5.3.1.4).
+_LONGEST_COMMAND = 512
+_MOST_CHALLENGES = 8
 GOODBYE_SECONDS = 1.0
 
 
@@ -48,16 +55,24 @@ class SMTPClient:
         wire: the connection.
         timeouts: how long to wait for each answer.
         overall: when to stop altogether, if the whole conversation has a limit.
-        redact: takes the password out of what the server says.
+        redact: takes the secrets out of what the server says.
+        note: told each line that is said, without secrets; mails are not.
     """
 
     def __init__(
-        self, wire: Wire, *, timeouts: Timeouts, overall: Deadline | None, redact: Redactor
+        self,
+        wire: Wire,
+        *,
+        timeouts: Timeouts,
+        overall: Deadline | None,
+        redact: Redactor,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self._wire = wire
         self._timeouts = timeouts
         self._overall = overall
-        #: Takes the password out of text that is shown; what a server offers is read before.
+        self._note = note
+        #: Takes the secrets out of text that is shown; what a server offers is read before.
         self.redact = redact
         self.extensions: dict[str, str] = {}
 
@@ -168,7 +183,7 @@ class SMTPClient:
             raise explain.of_handshake(error) from error
         self.extensions = {}
 
-    def login(self, username: str, password: str) -> tuple[str, Reply]:
+    def login(self, credential: Credential) -> tuple[str, Reply]:
         """Log in, once, by the one mechanism that suits; returns its name and the reply.
 
         A second try with another mechanism would count as another failed login and locks
@@ -177,15 +192,35 @@ class SMTPClient:
         Raises:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
-        mechanism = self._choose_mechanism()
-        self._transcribe("C", f"AUTH {mechanism} {'*****'}")
-        who = mechanisms.Credentials(username, password)
-        reply = self._shown(mechanisms.MECHANISMS[mechanism](self._secret, who))
+        mechanism = self._choose_mechanism(credential)
+        exchange = credential.exchange(mechanism)
+        initial = exchange.initial
+        line = shown = f"AUTH {mechanism}"
+        if initial is not None:
+            # An empty one would look like none at all (RFC 4954 section 4).
+            encoded = self._encoded(initial) or "="
+            if len(f"{line} {encoded}\r\n") <= _LONGEST_COMMAND:
+                line, shown, initial = f"{line} {encoded}", f"{line} {MASK}", None
+        self._transcribe("C", shown)
+        reply = self._say(line)
+        for _ in range(_MOST_CHALLENGES):
+            if reply.code != _GO_AHEAD:
+                break
+            answer = exchange.answer(_challenge(reply)) if initial is None else initial
+            initial = None
+            if answer is None:
+                reply = self._give_up()
+                break
+            self._transcribe("C", MASK if answer else "")
+            reply = self._say(self._encoded(answer))
+        else:
+            if reply.code == _GO_AHEAD:
+                reply = self._give_up()
         if reply.code != _LOGGED_IN:
-            raise explain.of_login(reply)
-        return mechanism, reply
+            raise explain.of_login(self._shown(reply))
+        return mechanism, self._shown(reply)
 
-    def command(self, step: Step, line: str, *, seconds: float | None = None) -> Reply:
+    def command(self, step: str, line: str, *, seconds: float | None = None) -> Reply:
         """Send one command and return its reply, whatever it says.
 
         Raises:
@@ -195,14 +230,14 @@ class SMTPClient:
         self.write(step, line.encode("utf-8") + b"\r\n", seconds=seconds)
         return self.read(step, seconds=seconds)
 
-    def write(self, step: Step, data: bytes, *, seconds: float | None = None) -> None:
+    def write(self, step: str, data: bytes, *, seconds: float | None = None) -> None:
         """Send bytes as they are, within *seconds* (default: those of a command)."""
         try:
             self._wire.write(data, self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
             raise explain.of_wire(step, error) from error
 
-    def read(self, step: Step, *, seconds: float | None = None) -> Reply:
+    def read(self, step: str, *, seconds: float | None = None) -> Reply:
         """The next reply, whatever it says.
 
         Raises:
@@ -214,7 +249,7 @@ class SMTPClient:
         """``MAIL FROM``."""
         return self.command("sender", f"MAIL FROM:<{sender}>{parameters}")
 
-    def recipient(self, address: str, *, step: Step = "recipient") -> Reply:
+    def recipient(self, address: str, *, step: str = "recipient") -> Reply:
         """``RCPT TO``."""
         return self.command(step, f"RCPT TO:<{address}>")
 
@@ -236,7 +271,7 @@ class SMTPClient:
             if not wait:
                 return None
             reply = self._shown(self._wire.read_reply(deadline))
-            self._transcribe("S", str(reply))
+            self._transcribe("S", *_as_said(reply))
         except (WireClosed, WireTimeout, WireGarbage, ssl.SSLError):
             return None
         else:
@@ -253,10 +288,11 @@ class SMTPClient:
         """How long to wait for the reply after the message."""
         return self._timeouts.final_dot
 
-    def _choose_mechanism(self) -> str:
+    def _choose_mechanism(self, credential: Credential) -> str:
         offered = self.auth_methods
-        if mechanism := mechanisms.choose(offered, encrypted=self._wire.tls is not None):
-            return mechanism
+        for mechanism in credential.mechanisms(encrypted=self._wire.tls is not None):
+            if mechanism in offered:
+                return mechanism
         if offered:
             raise SMTPFailure(
                 "auth_not_offered",
@@ -272,27 +308,61 @@ class SMTPClient:
         )
         raise SMTPFailure("auth_not_offered", "auth", "The server offers no login here.", hint=hint)
 
-    def _secret(self, line: str) -> Reply:
+    def _say(self, line: str) -> Reply:
+        """One line of a login, and the answer as it came."""
         self.write("auth", line.encode("ascii") + b"\r\n")
         return self._read_raw("auth")
+
+    def _give_up(self) -> Reply:
+        """End a login that asks for what nobody has (RFC 4954 section 4)."""
+        self._transcribe("C", "*")
+        return self._say("*")
+
+    def _encoded(self, raw: bytes) -> str:
+        encoded = base64.b64encode(raw).decode("ascii")
+        self.redact.hide(encoded)
+        return encoded
 
     def _deadline(self, seconds: float | None = None) -> Deadline:
         return Deadline(self._timeouts.command if seconds is None else seconds, self._overall)
 
-    def _read_raw(self, step: Step, seconds: float | None = None) -> Reply:
+    def _read_raw(self, step: str, seconds: float | None = None) -> Reply:
         """A reply as it came: a password such as "AUTH" must not make a riddle of it."""
         try:
             # Pipelined replies come together: most need no waiting, and so no deadline.
             reply = self._wire.reply_at_hand() or self._wire.read_reply(self._deadline(seconds))
         except (WireTimeout, WireClosed, WireGarbage) as error:
             raise explain.of_wire(step, error) from error
-        if log.isEnabledFor(logging.DEBUG):
-            self._transcribe("S", str(reply))
+        if self._listens:
+            self._transcribe("S", *_as_said(self._shown(reply)))
         return reply
 
     def _shown(self, reply: Reply) -> Reply:
-        return Reply(reply.code, tuple(map(self.redact, reply.lines))) if self.redact else reply
+        return Reply(reply.code, self.redact.lines(reply.lines)) if self.redact else reply
 
-    def _transcribe(self, who: str, line: str) -> None:
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s: %s", who, self.redact(line))
+    @property
+    def _listens(self) -> bool:
+        return self._note is not None or log.isEnabledFor(logging.DEBUG)
+
+    def _transcribe(self, who: str, *lines: str) -> None:
+        if not self._listens:
+            return
+        for line in lines:
+            said = f"{who}: {self.redact(line)}"
+            log.debug("%s", said)
+            if self._note is not None:
+                self._note(said)
+
+
+def _as_said(reply: Reply) -> list[str]:
+    *first, last = reply.lines
+    return [*(f"{reply.code}-{line}" for line in first), f"{reply.code} {last}"]
+
+
+def _challenge(reply: Reply) -> bytes:
+    """What a server asks in a login, without base64; as it stands where it is none."""
+    text = "".join(reply.lines)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return text.encode("utf-8")

@@ -134,8 +134,16 @@ class DiallingPolicy:
         return answers
 
 
-def dial(addresses: Sequence[IPAddress], port: int, deadline: Deadline) -> socket.socket:
+def dial(
+    addresses: Sequence[IPAddress],
+    port: int,
+    deadline: Deadline,
+    tried: Callable[[IPAddress, str], None] = lambda _address, _outcome: None,
+) -> socket.socket:
     """A TCP connection to the first of *addresses* that answers.
+
+    Args:
+        tried: told each address with what came of it.
 
     Raises:
         SMTPFailure: ``connection_refused``, ``unreachable`` or ``timeout``.
@@ -149,6 +157,7 @@ def dial(addresses: Sequence[IPAddress], port: int, deadline: Deadline) -> socke
             made = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # no descriptor left, or no such kind of address here
             problem = error
+            tried(address, _outcome(error))
             continue
         try:
             made.settimeout(max(share, 0.01))
@@ -157,9 +166,22 @@ def dial(addresses: Sequence[IPAddress], port: int, deadline: Deadline) -> socke
         except OSError as error:
             made.close()
             problem = error
+            tried(address, _outcome(error))
         else:
+            tried(address, "connected")
             return made
     raise _connect_failure(problem, port)
+
+
+def _outcome(problem: OSError) -> str:
+    """What came of one address, in a few words."""
+    if isinstance(problem, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(problem, TimeoutError):
+        return "no answer"
+    if isinstance(problem, ConnectionError):
+        return "broken off at once"
+    return "unreachable"
 
 
 def _connect_failure(problem: OSError | None, port: int) -> SMTPFailure:

@@ -2,12 +2,12 @@
 
 import ssl
 
-from smtp_admin.smtp.failure import SMTPFailure, Step
+from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import WireGarbage, WireTimeout
 
 
-def of_wire(step: Step, error: Exception) -> SMTPFailure:
+def of_wire(step: str, error: Exception) -> SMTPFailure:
     """What a failure of the wire means to a person."""
     if isinstance(error, WireTimeout):
         return SMTPFailure(
@@ -31,12 +31,12 @@ def of_wire(step: Step, error: Exception) -> SMTPFailure:
     )
 
 
-_SILENCE: dict[Step, str] = {
+_SILENCE: dict[str, str] = {
     "greeting": "Connected, but not a word. If this is port 465, choose SSL: there the server "
     "waits for encryption first. Otherwise a firewall may stand in between.",
     "tls": "The server did not finish the encryption handshake. Check port and security.",
 }
-_HANG_UP: dict[Step, str] = {
+_HANG_UP: dict[str, str] = {
     "greeting": "It hung up before its first word. It may refuse this platform's address, or "
     "expect encryption at once: if this is port 465, choose SSL.",
     "tls": "It hung up during the encryption handshake. Check that port and security fit: "
@@ -86,6 +86,31 @@ def of_authorities() -> SMTPFailure:
         "tls",
         "The certificates that this platform trusts cannot be read.",
         hint="The platform's operator can mend that: it is the file that SMTP_ADMIN_CA_FILE names.",
+    )
+
+
+def of_own_authority() -> SMTPFailure:
+    """The authority that a person entered for one sender is no certificate."""
+    return SMTPFailure(
+        "tls_failed",
+        "tls",
+        "The certificate authority of this sender cannot be read.",
+        hint="Enter it again: PEM text that begins with “-----BEGIN CERTIFICATE-----”.",
+    )
+
+
+def of_client_certificate(error: ssl.SSLError) -> SMTPFailure:
+    """The certificate that we are to show to a server, or its key, does not work."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        message = "The key does not belong to the client certificate."
+    else:
+        message = "The client certificate or its key cannot be used."
+    return SMTPFailure(
+        "tls_failed",
+        "tls",
+        message,
+        hint="Enter both again. The key begins with “-----BEGIN PRIVATE KEY-----” and has no "
+        "passphrase.",
     )
 
 

@@ -5,21 +5,6 @@ from typing import Literal, get_args
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.smtp.reply import Reply
 
-Step = Literal[
-    "validate",
-    "dns",
-    "connect",
-    "greeting",
-    "ehlo",
-    "starttls",
-    "tls",
-    "certificate",
-    "auth",
-    "sender",
-    "recipient",
-    "data",
-    "quit",
-]
 Code = Literal[
     "missing_host",
     "invalid_input",
@@ -48,7 +33,7 @@ class SMTPFailure(SMTPAdminError):
 
     Args:
         code: what went wrong, stable over versions.
-        step: where in the conversation.
+        step: where in the conversation, by a name of the driver's test.
         message: one sentence for a person.
         hint: what to do about it.
         reply: the server's reply, if one caused it. Secrets in it are already redacted.
@@ -57,7 +42,7 @@ class SMTPFailure(SMTPAdminError):
     def __init__(
         self,
         code: Code,
-        step: Step,
+        step: str,
         message: str,
         *,
         hint: str = "",
@@ -65,7 +50,7 @@ class SMTPFailure(SMTPAdminError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.code: Code = code
-        self.step: Step = step
+        self.step = step
         self.reply = reply
 
     def __str__(self) -> str:

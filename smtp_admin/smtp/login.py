@@ -19,8 +19,8 @@ class Exchange(Protocol):
         """
         ...
 
-    def answer(self, challenge: bytes) -> bytes:
-        """What to say to a challenge of the server; both without base64."""
+    def answer(self, challenge: bytes) -> bytes | None:
+        """What to say to a challenge of the server, or ``None`` to give up; without base64."""
         ...
 
 

@@ -6,69 +6,48 @@ connection test shows exactly what sending will do.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, get_args
 
 from smtp_admin.config import Config
-from smtp_admin.smtp import explain
 from smtp_admin.smtp.client import SMTPClient, Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
-from smtp_admin.smtp.failure import SMTPFailure, Step
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.hostname import IPAddress
+from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.redaction import Redactor
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription, client_context, describe
 from smtp_admin.smtp.wire import Wire
 
 Security = Literal["none", "ssl", "tls"]
 SECURITIES: tuple[Security, ...] = get_args(Security)
-Status = Literal["ok", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a password may go: all that, if changed, makes it another destination.
+class Server:
+    """One mail server, and how it is talked to.
 
     Attributes:
         host: as :func:`~smtp_admin.smtp.hostname.clean_host` returns it.
         security: ``tls`` requires STARTTLS, ``ssl`` is encrypted from the first byte, ``none``
             is plain.
+        ca_certificate: an authority (PEM) that is trusted beside the others, for this server.
+        client_certificate: what is shown to a server that asks who calls (PEM).
+        ehlo_name: the name in EHLO; the installation's own if empty.
     """
 
     host: str
     port: int
     security: Security
-    username: str = ""
     verify_tls: bool = True
-    driver: str = "smtp"
-
-    @classmethod
-    def of(cls, settings: Any) -> Self:
-        """That of anything that has the same attributes: values, a row."""
-        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
-
-    def binding(self) -> tuple[str | int | bool, ...]:
-        """What a stored password is sealed for."""
-        return (
-            self.driver,
-            self.host,
-            self.port,
-            self.security,
-            self.verify_tls,
-            self.username,
-        )
-
-
-@dataclass(slots=True)
-class StepResult:
-    """How one step went; *ms* is its duration in milliseconds."""
-
-    name: Step
-    status: Status
-    ms: float
-    detail: str = ""
-    reply: Reply | None = None
+    ca_certificate: str = ""
+    client_certificate: str = ""
+    client_key: str = field(default="", repr=False)
+    ehlo_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,63 +70,13 @@ class Dialler:
         )
 
 
-@dataclass(slots=True)
-class Report:
-    """What was learnt on the way, as far as it got.
-
-    Attributes:
-        watch: told each step as it ends, for whoever looks on; one that is done again, as EHLO
-            is after STARTTLS, only if it fails then.
-    """
-
-    steps: list[StepResult] = field(default_factory=list)
-    address: str | None = None
-    tls: TLSDescription | None = None
-    extensions: list[str] = field(default_factory=list)
-    auth_methods: list[str] = field(default_factory=list)
-    watch: Callable[[StepResult], None] = field(default=lambda _: None, repr=False)
-
-    def add(self, step: StepResult) -> None:
-        """Write down how a step went."""
-        again = any(one.name == step.name for one in self.steps)
-        self.steps.append(step)
-        if not again or step.status == "failed":
-            self.watch(step)
-
-    def run(self, name: Step, act: Callable[[], tuple[str, Reply | None]]) -> None:
-        """Do one step and write down how it went; *act* returns a detail and a reply."""
-        started = time.monotonic()
-        try:
-            detail, reply = act()
-        except SMTPFailure as failure:
-            failed_at = failure.step
-            if failed_at != name:  # a handshake that ends at the certificate
-                self.add(StepResult(name, "ok", _ms(started), "agreed on encryption"))
-                started = time.monotonic()
-            self.add(StepResult(failed_at, "failed", _ms(started), failure.message, failure.reply))
-            raise
-        self.add(StepResult(name, "ok", _ms(started), detail, reply))
-
-    def again(self, name: Step, act: Callable[[], tuple[str, Reply | None]]) -> None:
-        """Do a step once more; what came of it takes the place of the first time."""
-        first = next(at for at, step in enumerate(self.steps) if step.name == name)
-        try:
-            self.run(name, act)
-        finally:
-            self.steps[first] = self.steps.pop()
-
-    def skip(self, name: Step, why: str) -> None:
-        """Write down that a step was not needed, and why."""
-        self.add(StepResult(name, "skipped", 0.0, why))
-
-
 #: Where we end a conversation that goes well, so the server answers a QUIT.
 _OUR_OWN_REFUSALS = {"tls_not_offered", "auth_not_offered"}
 
 
 def open_session(
-    destination: Destination,
-    password: str,
+    server: Server,
+    credential: Credential,
     dialler: Dialler,
     *,
     overall: Deadline | None = None,
@@ -159,19 +88,22 @@ def open_session(
     The caller closes it with :meth:`SMTPClient.quit`; if this raises, it is closed already.
 
     Args:
+        report: where everything is written down, what was said too; for tests, not for sending.
         dialled: told the connection as soon as there is one, for whoever may have to cut it.
 
     Raises:
         SMTPFailure: with the code and the step; *report* holds what happened until then.
     """
-    report = report if report is not None else Report()
-    redact = Redactor(password, destination.username)
-    dialler.policy.check_port(destination.port)
-    client = _connect(destination, dialler, overall, report, redact)
-    dialled(client.wire)
+    redact = Redactor(credential.secrets, credential.username)
+    note = None if report is None else report.note
+    report = Report() if report is None else report
+    dialler.policy.check_port(server.port)
+    wire = _connect(server, dialler, overall, report)
+    client = SMTPClient(wire, timeouts=dialler.timeouts, overall=overall, redact=redact, note=note)
+    dialled(wire)
     try:
-        _introduce(client, destination, dialler, report)
-        _log_in(client, destination, password, report)
+        _introduce(client, server, dialler, report)
+        _log_in(client, credential, report)
     except BaseException as error:
         # Always QUIT, also after a failure: some servers count sessions that just vanish.
         started = time.monotonic()
@@ -185,44 +117,43 @@ def open_session(
     return client
 
 
-def _connect(
-    destination: Destination,
-    dialler: Dialler,
-    overall: Deadline | None,
-    report: Report,
-    redact: Redactor,
-) -> SMTPClient:
+def _connect(server: Server, dialler: Dialler, overall: Deadline | None, report: Report) -> Wire:
     deadline = Deadline(dialler.timeouts.connect, overall)
     found = []
 
     def resolve() -> tuple[str, None]:
-        found.extend(dialler.policy.addresses(destination.host, destination.port, deadline))
+        found.extend(dialler.policy.addresses(server.host, server.port, deadline))
+        report.answers = [str(address) for address in found]
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return f"{found[0]}{more}", None
 
     wires: list[Wire] = []
 
+    def tried(address: IPAddress, outcome: str) -> None:
+        report.tried.append((str(address), outcome))
+
     def connect() -> tuple[str, None]:
-        wires.append(Wire(dial(found, destination.port, deadline)))
+        wires.append(Wire(dial(found, server.port, deadline, tried)))
         report.address = wires[0].peer_address
-        return f"port {destination.port}", None
+        return f"port {server.port}", None
 
     report.run("dns", resolve)
     report.run("connect", connect)
-    return SMTPClient(wires[0], timeouts=dialler.timeouts, overall=overall, redact=redact)
+    return wires[0]
 
 
-def _introduce(
-    client: SMTPClient, destination: Destination, dialler: Dialler, report: Report
-) -> None:
-    name = dialler.ehlo_name or _address_literal(client.wire.local_address)
+def _introduce(client: SMTPClient, server: Server, dialler: Dialler, report: Report) -> None:
+    name = server.ehlo_name or dialler.ehlo_name or _address_literal(client.wire.local_address)
 
     def encrypt() -> tuple[str, None]:
-        try:
-            context = client_context(verify=destination.verify_tls, ca_file=dialler.ca_file)
-        except OSError as error:
-            raise explain.of_authorities() from error
-        client.encrypt(context, destination.host)
+        context = client_context(
+            verify=server.verify_tls,
+            ca_file=dialler.ca_file,
+            ca_certificate=server.ca_certificate,
+            client_certificate=server.client_certificate,
+            client_key=server.client_key,
+        )
+        client.encrypt(context, server.host)
         sock = client.wire.tls
         if sock is not None:
             report.tls = describe(sock)
@@ -244,26 +175,26 @@ def _introduce(
         reply = client.starttls()
         return reply.text, reply
 
-    if destination.security == "ssl":
+    if server.security == "ssl":
         report.run("tls", encrypt)
-        _certificate_step(report, destination)
+        _certificate_step(report, server)
     report.run("greeting", greeting)
     report.run("ehlo", ehlo)
-    if destination.security == "tls":
+    if server.security == "tls":
         report.run("starttls", starttls)
         report.run("tls", encrypt)
-        _certificate_step(report, destination)
+        _certificate_step(report, server)
         # What was said in plain text does not count any more (RFC 3207 section 4.2).
         report.again("ehlo", ehlo)
-    elif destination.security == "none":
+    elif server.security == "none":
         report.skip("starttls", "no encryption was chosen")
 
 
-def _certificate_step(report: Report, destination: Destination) -> None:
+def _certificate_step(report: Report, server: Server) -> None:
     tls = report.tls
     if tls is None:
         return
-    if not destination.verify_tls:
+    if not server.verify_tls:
         report.skip("certificate", "not checked, as chosen for this sender")
         return
     until = f", valid until {tls.expires:%Y-%m-%d}" if tls.expires else ""
@@ -272,13 +203,13 @@ def _certificate_step(report: Report, destination: Destination) -> None:
     )
 
 
-def _log_in(client: SMTPClient, destination: Destination, password: str, report: Report) -> None:
-    if not destination.username:
+def _log_in(client: SMTPClient, credential: Credential, report: Report) -> None:
+    if not credential.username:
         report.skip("auth", "no login was given")
         return
 
     def login() -> tuple[str, Reply]:
-        mechanism, reply = client.login(destination.username, password)
+        mechanism, reply = client.login(credential)
         return f"{mechanism}: {reply.text}", reply
 
     report.run("auth", login)

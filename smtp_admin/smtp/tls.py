@@ -1,12 +1,24 @@
 """Encryption of a connection: strict by default, described for people afterwards."""
 
+import os
 import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
+
+from smtp_admin.smtp import explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +44,79 @@ class TLSDescription:
         }
 
 
-def client_context(*, verify: bool, ca_file: Path | None) -> ssl.SSLContext:
+def client_context(
+    *,
+    verify: bool = True,
+    ca_file: Path | None = None,
+    ca_certificate: str = "",
+    client_certificate: str = "",
+    client_key: str = "",
+) -> ssl.SSLContext:
     """A context of TLS 1.2 or newer that checks chain and host name unless told otherwise.
 
     Args:
         verify: off only where a person turned it off for one sender, and sees that marked.
-        ca_file: a private CA, trusted beside the system's.
+        ca_file: a private authority of the installation, trusted beside the system's.
+        ca_certificate: one of this sender (PEM), trusted beside both.
+        client_certificate: shown to a server that asks for one (PEM), with its key.
+
+    Raises:
+        SMTPFailure: ``tls_failed``: one of them cannot be used.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # A name in the subject alone stopped counting with RFC 6125; Python still accepts it.
     context.hostname_checks_common_name = False
     if ca_file is not None:
-        context.load_verify_locations(cafile=str(ca_file))
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except OSError as error:
+            raise explain.of_authorities() from error
+    if ca_certificate:
+        try:
+            context.load_verify_locations(cadata=ca_certificate)
+        except (OSError, ValueError) as error:
+            raise explain.of_own_authority() from error
+    if client_certificate:
+        _load_client_certificate(context, client_certificate, client_key)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def is_key_of(certificate: str, key: str) -> bool:
+    """Whether *key* is the private one of the first certificate in *certificate*; both are PEM."""
+    shown = x509.load_pem_x509_certificate(certificate.encode("ascii")).public_key()
+    own = load_pem_private_key(key.encode("ascii"), password=None).public_key()
+    return _bytes_of(shown) == _bytes_of(own)
+
+
+def _bytes_of(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    # OpenSSL takes them from a file only.
+    with _file_of(f"{certificate}\n{key}".encode()) as path:
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(path, password="")
+        except ssl.SSLError as error:
+            raise explain.of_client_certificate(error) from error
+
+
+@contextmanager
+def _file_of(content: bytes) -> Iterator[str]:
+    """A file that only this user can read, for as long as it is needed; in memory if possible."""
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        with os.fdopen(os.memfd_create("client certificate"), "wb", buffering=0) as file:
+            file.write(content)
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(buffering=0) as named:
+            named.write(content)
+            yield named.name
 
 
 def describe(sock: ssl.SSLSocket) -> TLSDescription:

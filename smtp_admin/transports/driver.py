@@ -4,8 +4,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smtp_admin.smtp.login import Credential
+from smtp_admin.config import Config
 from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Transport
@@ -47,6 +48,11 @@ class Surroundings:
 
     dialler: Dialler
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Surroundings":
+        """As the host app configured it."""
+        return cls(Dialler.from_config(config), config.sendmail)
 
 
 @dataclass(frozen=True, slots=True)

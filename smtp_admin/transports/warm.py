@@ -4,23 +4,21 @@ import threading
 import time
 from collections import OrderedDict
 
-from smtp_admin.smtp.session import Destination, Dialler
 from smtp_admin.transports.base import Transport
-from smtp_admin.transports.smtp import SMTPTransport
+from smtp_admin.transports.driver import Setup, Surroundings
+from smtp_admin.transports.registry import driver
 
 _MOST_OPEN = 64
 _IDLE_SECONDS = 60.0
 
 
-def make_transport(destination: Destination, password: str, dialler: Dialler) -> Transport:
-    """A transport for *destination*; nothing is dialled yet.
+def make_transport(setup: Setup, surroundings: Surroundings) -> Transport:
+    """A transport for *setup*; nothing is dialled yet.
 
     Raises:
-        ValueError: there is no such driver.
+        LookupError: there is no such driver.
     """
-    if destination.driver == "smtp":
-        return SMTPTransport(destination, password, dialler)
-    raise ValueError(f"there is no driver called {destination.driver}")
+    return driver(setup.driver).open(setup, surroundings)
 
 
 class WarmTransports:
@@ -31,13 +29,11 @@ class WarmTransports:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: OrderedDict[int, tuple[_Key, Transport, float]] = OrderedDict()
+        self._idle: OrderedDict[int, tuple[tuple[int, Setup], Transport, float]] = OrderedDict()
 
-    def take(
-        self, sender_id: int, destination: Destination, password: str, dialler: Dialler
-    ) -> Transport:
+    def take(self, sender_id: int, setup: Setup, surroundings: Surroundings) -> Transport:
         """An open transport for exactly these settings, or a new one that is not connected yet."""
-        key = (sender_id, destination, password)
+        key = (sender_id, setup)
         stale = []
         found = None
         with self._lock:
@@ -49,15 +45,12 @@ class WarmTransports:
                     found = self._idle.pop(handle)[1]
         for transport in stale:
             transport.close()
-        return found or make_transport(destination, password, dialler)
+        return found or make_transport(setup, surroundings)
 
-    def give_back(
-        self, sender_id: int, destination: Destination, password: str, transport: Transport
-    ) -> None:
+    def give_back(self, sender_id: int, setup: Setup, transport: Transport) -> None:
         """Keep *transport* for the next who needs one like it."""
         with self._lock:
-            entry = ((sender_id, destination, password), transport, time.monotonic())
-            self._idle[id(transport)] = entry
+            self._idle[id(transport)] = ((sender_id, setup), transport, time.monotonic())
         self.close_idle(_IDLE_SECONDS)
 
     def close_idle(self, seconds: float) -> None:
@@ -76,6 +69,3 @@ class WarmTransports:
     def close_all(self) -> None:
         """Say goodbye on all of them."""
         self.close_idle(-1)
-
-
-_Key = tuple[int, Destination, str]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.connection.answers import as_dict
@@ -11,7 +12,7 @@ from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.connection.results import from_text, to_text
 from smtp_admin.senders.models import RevisionTest
-from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.smtp.session import Dialler
 from tests.app import ACME_ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import Reply, ScriptedServer

@@ -6,13 +6,14 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from smtp_admin.senders.destination import Destination
 
 from smtp_admin.connection.probe import probe
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy, Network
-from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.smtp.session import Dialler
 from tests.connection.answers import PASSWORD, USERNAME
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (

@@ -5,11 +5,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from smtp_admin.connection.probe import TestResult, probe
-from smtp_admin.connection.request import TestRequest
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.credentials.password import Password
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Destination, Dialler, Security
+from smtp_admin.smtp.session import Dialler, Security, Server
+from smtp_admin.transports.driver import Setup, Surroundings
 
 __all__ = ["FROM", "LOGIN", "PASSWORD", "try_settings"]
 
@@ -36,14 +38,15 @@ def try_settings(
         ca_file: the authority that is trusted beside the system's.
         explained_for: the port that the server would listen on in the field.
     """
-    destination = Destination(host, port, security, username)
+    server = Server(host, port, security)
+    setup = Setup("smtp", server, Password(username, password) if username else NoLogin())
     dialler = Dialler(
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), ca_file, "app.example"
     )
-    request = TestRequest(destination, password if username else "", from_email)
-    result = probe(request, dialler, seconds)
+    result = probe(setup, from_email, Surroundings(dialler), seconds)
     if result.failure is None:
         return result, ""
-    found = of_failure(result.failure, replace(destination, port=explained_for or port), from_email)
+    explained = replace(setup, settings=replace(server, port=explained_for or port))
+    found = of_failure(result.failure, explained, from_email)
     assert PASSWORD not in f"{found!r} {result.failure} {result.failure.hint}"
     return result, found.causes[0].key

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,6 @@ from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, load_sender_by_id
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.session import Destination
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 
 VALUES = SenderValues(

@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.errors import Conflict, InvalidInput
@@ -21,7 +22,6 @@ from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.session import Destination
 from tests.app import ADMIN, HostApp
 
 VALUES = st.builds(

@@ -1,7 +1,6 @@
 """Which way to log in is chosen of those that a server offers."""
 
 import pytest
-
 from smtp_admin.smtp.mechanisms import choose
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from smtp_admin.senders.destination import Destination
 
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.outcome import SenderHealth
-from smtp_admin.transports.smtp import SMTPTransport
+from smtp_admin.transports.smtp.transport import SMTPTransport
 from tests.servers.certificates import CertificateFactory
 from tests.servers.postfix import PostfixWithDovecot
 from tests.servers.skipping import skipped_if_unavailable

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, Verdict
-from smtp_admin.transports.smtp import SMTPTransport
+from smtp_admin.transports.smtp.transport import SMTPTransport
 from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
 
 PLAIN_EXTENSIONS = tuple(one for one in EXTENSIONS if one != "PIPELINING")
@@ -38,15 +40,16 @@ def patience(fault: object) -> Timeouts:
 
 @contextmanager
 def transport_to(
-    server: ScriptedServer, *, timeouts: Timeouts | None = None, **destination: Any
+    server: ScriptedServer, *, timeouts: Timeouts | None = None, **settings: Any
 ) -> Iterator[SMTPTransport]:
     """A transport to *server*, closed in the end."""
     dialler = Dialler(
         DiallingPolicy(frozenset({server.port}), LOOPBACK), timeouts or patience(None)
     )
     given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
-    to = Destination(**(given | destination))
-    transport = SMTPTransport(to, "secret", dialler)
+    username = settings.pop("username", "")
+    credential = Password(username, "secret") if username else NoLogin()
+    transport = SMTPTransport(Server(**(given | settings)), credential, dialler)
     try:
         yield transport
     finally:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.session import Destination, Dialler, Report, open_session
+from smtp_admin.smtp.report import Report
+from smtp_admin.smtp.session import Dialler, Server, open_session
 
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -48,6 +50,6 @@ def test_reset_at_any_instant(resetting: int) -> None:
     for _ in range(300):
         report = Report()
         with pytest.raises(SMTPFailure) as caught:
-            open_session(Destination("127.0.0.1", resetting, "none"), "", dialler, report=report)
+            open_session(Server("127.0.0.1", resetting, "none"), NoLogin(), dialler, report=report)
         assert caught.value.code == "connection_lost", str(caught.value)
         assert [step.status for step in report.steps][-1] == "failed"

@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+from smtp_admin.senders.destination import Destination
 
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Destination, Dialler
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
-from smtp_admin.transports.smtp import SMTPTransport
+from smtp_admin.transports.smtp.transport import SMTPTransport
 from smtp_admin.transports.warm import WarmTransports
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (

@@ -65,8 +65,7 @@ def clean_certificates(text: str) -> str:
         found = x509.load_pem_x509_certificates(pem.encode("ascii"))
     except ValueError as error:
         raise ValueError(
-            "This is not a certificate in PEM form. It begins with "
-            "“-----BEGIN CERTIFICATE-----”."
+            "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
         ) from error
     if not found:  # pragma: no cover - the library raises instead
         raise ValueError("There is no certificate in this text.")
@@ -81,7 +80,9 @@ def clean_key(text: str) -> str:
     try:
         load_pem_private_key(pem.encode("ascii"), password=None)
     except TypeError as error:
-        raise ValueError("This key has a passphrase. Remove it first: openssl pkey does that.") from error
+        raise ValueError(
+            "This key has a passphrase. Remove it first: openssl pkey does that."
+        ) from error
     except (ValueError, ssl.SSLError) as error:
         raise ValueError("This is not a private key in PEM form.") from error
     return pem

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.smtp.session import Destination, Dialler, open_session
+from smtp_admin.smtp.session import Dialler, Server, open_session
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
@@ -25,11 +26,11 @@ _LAST_WORDS_SECONDS = 0.5
 
 
 class SMTPTransport:
-    """One connection to one destination, opened when it is first needed."""
+    """One connection to one server, opened when it is first needed."""
 
-    def __init__(self, destination: Destination, password: str, dialler: Dialler) -> None:
-        self._destination = destination
-        self._password = password
+    def __init__(self, server: Server, credential: Credential, dialler: Dialler) -> None:
+        self._server = server
+        self._credential = credential
         self._dialler = dialler
         self._client: SMTPClient | None = None
         self._wire: Wire | None = None
@@ -44,7 +45,7 @@ class SMTPTransport:
         self._aborted = False
 
     def __repr__(self) -> str:
-        return f"<SMTPTransport to {self._destination.host}:{self._destination.port}>"
+        return f"<SMTPTransport to {self._server.host}:{self._server.port}>"
 
     def deliver(
         self, mails: Iterable[Outgoing], more: More = no_more
@@ -93,7 +94,7 @@ class SMTPTransport:
                 return client
             self.close()
         self._client = client = open_session(
-            self._destination, self._password, self._dialler, dialled=self._note
+            self._server, self._credential, self._dialler, dialled=self._note
         )
         self._dirty, self._in_step, self._useful = False, True, False
         return client

@@ -1,0 +1,58 @@
+"""The SMTP driver: any mail server, with a login or without one."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.credentials.password import Password
+from smtp_admin.smtp.session import Server
+from smtp_admin.smtp.tls import is_key_of
+from smtp_admin.transports.driver import Driver, Setup, Surroundings
+from smtp_admin.transports.smtp.fields import FIELDS
+from smtp_admin.transports.smtp.probe import STEPS, test
+from smtp_admin.transports.smtp.transport import SMTPTransport
+
+
+def _read(values: Mapping[str, Any], secrets: Mapping[str, str]) -> Setup:
+    server = Server(
+        host=values["host"],
+        port=values["port"],
+        security=values["security"],
+        verify_tls=values["verify_tls"],
+        ca_certificate=values["ca_certificate"],
+        client_certificate=values["client_certificate"],
+        client_key=secrets.get("client_key", ""),
+        ehlo_name=values["ehlo_name"],
+    )
+    username = values["username"]
+    credential = Password(username, secrets.get("password", "")) if username else NoLogin()
+    return Setup("smtp", server, credential, place=f"{server.host}:{server.port}")
+
+
+def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
+    return SMTPTransport(cast(Server, setup.settings), setup.credential, surroundings.dialler)
+
+
+def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    """Whether certificate and key belong together, where the key is known."""
+    certificate, key = values["client_certificate"], values.get("client_key")
+    if not certificate or key is None:
+        return {}
+    if not key:
+        return {"client_key": ["Enter the key of the client certificate."]}
+    if not is_key_of(certificate, key):
+        return {"client_key": ["This key does not belong to the client certificate."]}
+    return {}
+
+
+DRIVER = Driver(
+    name="smtp",
+    label="SMTP",
+    comparison="Works with every mail provider; you need the name of its server and a login.",
+    fields=FIELDS,
+    steps=STEPS,
+    read=_read,
+    open=_open,
+    test=test,
+    check=_check,
+)

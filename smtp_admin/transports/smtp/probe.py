@@ -1,0 +1,182 @@
+"""The test of the SMTP driver: everything that sending does, but no mail.
+
+After the session is open, the sender address is tried: MAIL FROM, then RCPT TO the same address
+(Postfix and others refuse a sender only there), then RSET.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import cast
+
+from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.login import Credential
+from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.report import Report, StepResult
+from smtp_admin.smtp.session import Dialler, Security, Server, open_session
+from smtp_admin.transports.driver import Caution, Trial
+
+#: In the order of the conversation, for what was not reached.
+STEPS: Mapping[str, str] = {
+    "validate": "Settings",
+    "dns": "DNS",
+    "connect": "Connect",
+    "greeting": "Greeting",
+    "ehlo": "EHLO",
+    "starttls": "STARTTLS",
+    "tls": "Encryption",
+    "certificate": "Certificate",
+    "auth": "Login",
+    "sender": "Sender",
+    "quit": "Quit",
+}
+_NOT_NEEDED: Mapping[Security, frozenset[str]] = {
+    "none": frozenset({"starttls", "tls", "certificate"}),
+    "ssl": frozenset({"starttls"}),
+    "tls": frozenset(),
+}
+_LOGIN_WANTED, _CLOSING = 530, 421
+_ABOUT_SENDER = re.compile(
+    r"sender|not owned|send as|mail from|from address|not allowed to send|relay", re.IGNORECASE
+)
+
+
+def test(trial: Trial) -> None:
+    """Go through the whole conversation.
+
+    Raises:
+        SMTPFailure: where it fails; ``trial.report`` has all steps, those not reached too.
+    """
+    server = cast(Server, trial.setup.settings)
+    dialler, credential = trial.surroundings.dialler, trial.setup.credential
+    try:
+        trial.report.run("validate", lambda: (_validate(server, dialler), None))
+        client = open_session(
+            server, credential, dialler, overall=trial.overall, report=trial.report
+        )
+        talking = False
+        try:
+            _try_sender(client, trial)
+            talking = True
+        except SMTPFailure as failure:
+            talking = failure.reply is not None and failure.reply.code != _CLOSING
+            raise
+        finally:
+            _say_goodbye(client, trial.report, talking=talking)
+    finally:
+        _mark_unreached(trial.report, server.security)
+    trial.cautions.extend(_about_encryption(server, credential))
+
+
+def _validate(server: Server, dialler: Dialler) -> str:
+    dialler.policy.check_port(server.port)
+    return f"{server.host}, port {server.port}"
+
+
+def _try_sender(client: SMTPClient, trial: Trial) -> None:
+    address = trial.sender_address
+    if not address:
+        trial.report.skip("sender", "no from address was given")
+        return
+
+    def try_it() -> tuple[str, Reply]:
+        reply = client.mail(address)
+        if not reply.positive:
+            return _judge(reply, trial, at_recipient=False)
+        reply = client.recipient(address, step="sender")
+        if not reply.positive:
+            return _judge(reply, trial, at_recipient=True)
+        return f"{address} is accepted", reply
+
+    trial.report.run("sender", try_it)
+
+
+def _judge(reply: Reply, trial: Trial, *, at_recipient: bool) -> tuple[str, Reply]:
+    """A refusal of the sender address: a failure if it is one for good, else a warning."""
+    if not (reply.temporary or reply.permanent):
+        raise SMTPFailure(
+            "not_smtp",
+            "sender",
+            "The server answered out of turn.",
+            hint="It is broken, or no mail server. Check host and port.",
+            reply=reply,
+        )
+    if reply.code == _LOGIN_WANTED:
+        raise SMTPFailure(
+            "auth_failed",
+            "sender",
+            "The server wants a login before it takes mail.",
+            hint="Enter the login and password that your provider gave you for sending.",
+            reply=reply,
+        )
+    enhanced = reply.enhanced or ""
+    about_sender = (
+        not at_recipient
+        or enhanced.startswith("5.7.")
+        or enhanced in {"5.1.7", "5.1.8"}
+        or (not enhanced and bool(_ABOUT_SENDER.search(reply.text)))
+    )
+    if reply.permanent and about_sender:
+        raise SMTPFailure(
+            "sender_refused",
+            "sender",
+            f"The server does not accept mail from {trial.sender_address}.",
+            hint="Use an address that belongs to this login, or verify the address or its domain "
+            "with your provider.",
+            reply=reply,
+        )
+    if reply.temporary:
+        code, message = "sender_not_now", "The server would not take the sender address just now."
+    else:
+        code = "sender_not_a_mailbox"
+        message = "The server accepts the sender address, but says that no mail can go to it."
+    trial.cautions.append(Caution(code, f"{message} It said: {reply}"))
+    return message, reply
+
+
+def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
+    """Forget the envelope, and QUIT. What the server says to that changes nothing any more."""
+    replies: list[Reply | None] = []
+
+    def say() -> tuple[str, Reply | None]:
+        still_talking = talking
+        if talking:
+            try:
+                client.reset(seconds=GOODBYE_SECONDS)
+            except SMTPFailure:
+                still_talking = False
+        replies.append(client.quit(wait=still_talking))
+        return ("" if replies[0] else "the server just hung up"), replies[0]
+
+    report.run("quit", say)
+
+
+def _mark_unreached(report: Report, security: Security) -> None:
+    """Add the steps that belong to this kind of connection and were not reached."""
+    have = {step.name for step in report.steps}
+    unreached = [
+        StepResult(name, "skipped", 0.0, "not reached")
+        for name in STEPS
+        if name not in have | _NOT_NEEDED[security] and name != "quit"
+    ]
+    goodbye = [step for step in report.steps if step.name == "quit"]
+    happened = [step for step in report.steps if step.name != "quit"]
+    report.steps[:] = [*happened, *unreached, *goodbye]
+
+
+def _about_encryption(server: Server, credential: Credential) -> list[Caution]:
+    found = []
+    if server.security == "none":
+        what = "Mail and password travel" if credential.username else "Mail travels"
+        found.append(
+            Caution("no_encryption", f"{what} without encryption; anybody on the way can read it.")
+        )
+    elif not server.verify_tls:
+        found.append(
+            Caution(
+                "certificate_not_checked",
+                "The server's certificate is not checked: somebody in between could read mail "
+                "and password.",
+            )
+        )
+    return found
