@@ -113,8 +113,7 @@ class Questions:
                 values = self._unsaved.values()
                 self._unsaved.check(values)
             except InvalidInput as error:
-                again = {name for name in error.fields
-                         if self._unsaved.field(name) and not self._unsaved.locked_by(name)}  # fmt: skip
+                again = {name for name in error.fields if self._can_ask(name)}
                 if not again:
                     raise
                 self._asking.complain(error.fields)
@@ -122,6 +121,9 @@ class Questions:
                 self._ask_again(again)
             else:
                 return values
+
+    def _can_ask(self, name: str) -> bool:
+        return self._unsaved.field(name) is not None and not self._unsaved.locked_by(name)
 
     def _ask_again(self, names: set[str]) -> None:
         if "from_email" in names:

@@ -16,6 +16,8 @@ _MARKS = {
     "ok": ("green", "✓", "ok"),
     "warning": ("yellow", "!", "! "),
     "failed": ("red", "✕", "X "),
+    "missing": ("red", "✕", "X "),
+    "unknown": ("dim", "?", "? "),
     "skipped": ("dim", "–", "- "),
 }
 #: What empties a field that has a value: Enter alone keeps it.
@@ -33,8 +35,15 @@ def console() -> Console:
 
 def mark(out: Console, status: str) -> str:
     """The sign of a status, told apart without colour, and in letters where nothing else is."""
-    colour, sign, letters = _MARKS[status]
+    colour, sign, letters = _MARKS.get(status, _MARKS["skipped"])
     return f"[{colour}]{sign if out.encoding.startswith('utf') else letters}[/]"
+
+
+def show_finding(out: Console, status: str, subject: str, words: str, hint: str) -> None:
+    """Something that was looked at: what it is about, what was found, and what to do."""
+    out.print(f"{mark(out, status)} {escape(subject):<10}{escape(words)}")
+    if hint:
+        out.print(f"    {escape(hint)}")
 
 
 def show_step(out: Console, step: StepResult) -> None:

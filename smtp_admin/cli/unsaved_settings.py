@@ -19,7 +19,6 @@ from smtp_admin.senders.revisions import check_values, save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.transports.fields import Field
-from smtp_admin.transports.registry import driver
 
 _USUAL = [("587", "tls"), ("465", "ssl")]
 #: The driver whose servers, presets and searches the wizard knows.

@@ -17,26 +17,26 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def sender_options(command: _Command) -> _Command:
     """``--partner`` and ``--sender`` for a command that concerns one sender."""
-    command = click.option("--sender", "sender_word", default=None, metavar="KEY",
-                           help="One of its senders; the default one without it.")(command)  # fmt: skip
-    return partner_option(command)
+    return partner_option(
+        _sender_option("One of its senders; the default one without it.")(command)
+    )
 
 
 def partner_option(command: _Command) -> _Command:
     """``--partner`` for a command that concerns one partner or the system."""
-    return click.option(
-        "--partner", "partner_id", default=SYSTEM, help="The partner's id; the system without it."
-    )(command)
+    words = "The partner's id; the system without it."
+    return click.option("--partner", "partner_id", default=SYSTEM, help=words)(command)
 
 
 def filter_options(command: _Command) -> _Command:
     """``--partner`` and ``--sender`` for a command that shows all mail without them."""
-    command = click.option("--sender", "sender_word", default=None, metavar="KEY",
-                           help="One sender's mail only; the system's sender without "
-                           "--partner.")(command)  # fmt: skip
-    return click.option(
-        "--partner", "partner_id", default=None, help="One partner's mail only."
-    )(command)
+    command = _sender_option("One sender's mail only; the system's without --partner.")(command)
+    words = "One partner's mail only."
+    return click.option("--partner", "partner_id", default=None, help=words)(command)
+
+
+def _sender_option(words: str) -> Callable[[_Command], _Command]:
+    return click.option("--sender", "sender_word", default=None, metavar="KEY", help=words)
 
 
 def known_partner(partner_id: str | None) -> None:

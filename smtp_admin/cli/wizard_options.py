@@ -155,9 +155,9 @@ class WizardOptions:
         for one in unsaved.fields():
             if one.secret and one.needed(unsaved.texts) and not self._has(one.name):
                 found[one.name] = [_how_to_give(one)]
-        if "username" in unsaved.texts and unsaved.secrets.get("password"):
-            if not unsaved.texts["username"].strip():
-                found["username"] = ["Enter the login that belongs to this password."]
+        login = unsaved.field("username")
+        if login and unsaved.secrets.get("password") and not unsaved.texts["username"].strip():
+            found["username"] = ["Enter the login that belongs to this password."]
         return found
 
     def _has(self, secret: str) -> bool:
