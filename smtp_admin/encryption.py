@@ -66,6 +66,15 @@ class Keyring:
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._ciphers) or 'empty'}>"
 
+    def require(self) -> None:
+        """Return if there is a key to seal with.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        if self._first is None:
+            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+
     def seal(self, secret: str, binding: Sequence[object]) -> str:
         """*secret* sealed for *binding*, as text for a database column.
 
@@ -75,10 +84,9 @@ class Keyring:
         Raises:
             KeyMissing: there is no key at all.
         """
-        if self._first is None:
-            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+        self.require()
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self._first].encrypt(
+        sealed = self._ciphers[str(self._first)].encrypt(
             nonce, secret.encode("utf-8"), _associated(_FORMAT, binding)
         )
         body = base64.urlsafe_b64encode(nonce + sealed).decode("ascii")

@@ -141,6 +141,8 @@ def add_revision(
     Raises:
         Conflict: somebody else was faster; nothing was changed.
     """
+    if any(opened.values()):
+        installation().keyring.require()  # before anything is written
     partner_id, key, number = current.partner_id, current.key, current.revision + 1
     sender_id = current.sender_id or _create_sender(session, partner_id, key)
     relabelled = {} if label is None else {"label": label}

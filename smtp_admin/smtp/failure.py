@@ -24,6 +24,9 @@ Code = Literal[
     "server_refused",
     "connection_lost",
     "rate_limited",
+    "program_missing",
+    "program_refused",
+    "program_failed",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

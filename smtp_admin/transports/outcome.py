@@ -44,3 +44,8 @@ class Outcome:
     bad_address: bool = False
     #: Whether it failed before there was any mail to speak of.
     opening: bool = False
+
+    @property
+    def ends_stream(self) -> bool:
+        """Whether no mail after this one may be touched: the sender failed, or nobody knows."""
+        return self.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}

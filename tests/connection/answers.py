@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smtp_admin.connection.probe import ORDER
 from smtp_admin.smtp.failure import CODES
+from smtp_admin.transports.smtp.probe import STEPS
 from tests.servers.scripted import ScriptedServer
 
 USERNAME = "robot@acme.example"
@@ -90,10 +90,10 @@ def check_steps(steps: Sequence[dict[str, Any]]) -> None:
     """Every step is documented, described, and shown once, in the order of the conversation."""
     names = [step["name"] for step in steps]
     if "starttls" in names:
-        assert names == sorted(set(names), key=ORDER.index)
+        assert names == sorted(set(names), key=list(STEPS).index)
     else:  # with immediate encryption the handshake comes before the first word
         assert len(names) == len(set(names))
-        assert set(names) <= set(ORDER)
+        assert set(names) <= set(STEPS)
     for step in steps:
         assert set(step) == STEP_KEYS
         assert step["status"] in {"ok", "failed", "skipped"}

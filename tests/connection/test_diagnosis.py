@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_admin.connection.probe import ORDER
 from smtp_admin.diagnosis.causes import Row
 from smtp_admin.diagnosis.diagnose import (
     ALL_CODES,
@@ -25,8 +24,10 @@ from smtp_admin.diagnosis.refusals import REFUSALS
 from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
 from smtp_admin.diagnosis.situations import SITUATIONS
 from smtp_admin.smtp import explain
+from smtp_admin.transports.smtp.probe import STEPS
 from tests.connection.recorded import Recorded, read_replies
 from tests.connection.troubleshooting_page import FILE, page
+from tests.servers.certificates import Fault
 
 RECORDED = read_replies()
 FROM = "news@acme.example"
@@ -99,15 +100,9 @@ def test_unknown_code(code: str) -> None:
 
 def our_words() -> Iterator[str]:
     """What our own failures say of certificates and encryption."""
-    for reason in (
-        "certificate has expired",
-        "certificate is not yet valid",
-        "Hostname mismatch, certificate is not valid for 'x'.",
-        "self-signed certificate",
-        "unable to get local issuer certificate",
-    ):
+    for fault in Fault:
         error = ssl.SSLCertVerificationError()
-        error.verify_message = reason
+        error.verify_code, error.verify_message = fault, "what OpenSSL says of it"
         yield explain.of_certificate(error, "mail.example.com").message
     for name in ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "DH_KEY_TOO_SMALL",
                  "TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE"):  # fmt: skip
@@ -159,7 +154,7 @@ def test_rows_are_well_formed() -> None:
     for row in TABLE:
         assert row.codes or row.says, f"{row.key} would fit everything"
         assert set(row.codes.split()) <= set(ALL_CODES), row.key
-        assert set(row.steps.split()) <= {*ORDER, "-"}, row.key
+        assert set(row.steps.split()) <= {*STEPS, "-"}, row.key
         assert set(row.providers.split()) <= {*HOSTS, "-"} - {""}, row.key
         assert set(row.security.split()) <= {"ssl", "tls", "none"}, row.key
         for text in (row.what, row.do):
@@ -172,7 +167,7 @@ def test_rows_are_well_formed() -> None:
 
 
 @given(
-    st.sampled_from([*ALL_CODES, "else"]), st.sampled_from([None, *ORDER]), st.text(max_size=40),
+    st.sampled_from([*ALL_CODES, "else"]), st.sampled_from([None, *STEPS]), st.text(max_size=40),
     st.sampled_from(ANY_HOST), st.sampled_from([None, 25, 465, 587, 993]),
     st.sampled_from([None, "ssl", "tls", "none"]), st.integers(200, 599),
 )  # fmt: skip

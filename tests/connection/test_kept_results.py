@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.connection.answers import as_dict
 from smtp_admin.connection.probe import TestResult, probe
-from smtp_admin.connection.request import TestRequest
 from smtp_admin.connection.results import from_text, to_text
 from smtp_admin.senders.models import RevisionTest
-from smtp_admin.smtp.session import Dialler
+from smtp_admin.transports.driver import Surroundings
 from tests.app import ACME_ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import Reply, ScriptedServer
+from tests.setups import smtp_setup
 
 PAGE = "/smtp-admin/partners/acme"
 LOGIN = ("u", "right word")
@@ -123,14 +122,13 @@ def test_the_command_tests_what_is_saved(host: HostApp, saved: dict[str, Any]) -
     assert kept(host)[0]["web"]["by"] == "operator"
 
 
-def dialler(host: HostApp) -> Dialler:
-    return Dialler.from_config(host.installation.config)
+def surroundings(host: HostApp) -> Surroundings:
+    return Surroundings.from_config(host.installation.config)
 
 
 def same(result: TestResult) -> None:
     """A result that was stored and read says the same to people and scripts."""
-    request = result.request
-    again = from_text(to_text(result), request.destination, request.from_email)
+    again = from_text(to_text(result), result.setup, result.sender_address)
     assert as_dict(again) == as_dict(result)
     assert again.diagnosis == result.diagnosis
     assert [one.reply and one.reply.enhanced for one in again.report.steps] == [
@@ -146,8 +144,8 @@ def test_a_stored_result_says_the_same(
     host: HostApp, server: ScriptedServer, stage: Any, reply: str
 ) -> None:
     server.behave(stage, Reply(reply))
-    to = Destination("127.0.0.1", server.port, "none", "u")
-    same(probe(TestRequest(to, LOGIN[1], "a@acme.example"), dialler(host)))
+    setup = smtp_setup("127.0.0.1", server.port, "none", "u", LOGIN[1])
+    same(probe(setup, "a@acme.example", surroundings(host)))
 
 
 def test_a_stored_result_with_a_certificate(
@@ -156,17 +154,17 @@ def test_a_stored_result_with_a_certificate(
     context = certificates.server_context(certificates.valid("localhost"))
     with ScriptedServer(starttls=context) as server:
         for verify in (True, False):
-            to = Destination("localhost", server.port, "tls", verify_tls=verify)
-            same(probe(TestRequest(to, "", "a@acme.example"), dialler(host)))
+            setup = smtp_setup("localhost", server.port, "tls", verify_tls=verify)
+            same(probe(setup, "a@acme.example", surroundings(host)))
 
 
 def test_what_a_talkative_server_says_fits(host: HostApp) -> None:
     """MariaDB's columns take 65,535 bytes."""
     words = [f"X-{number}-" + "é" * 200 for number in range(60)]
     with ScriptedServer(extensions=words) as server:
-        to = Destination("127.0.0.1", server.port, "none")
-        result = probe(TestRequest(to, "", ""), dialler(host))
+        setup = smtp_setup("127.0.0.1", server.port, "none")
+        result = probe(setup, "", surroundings(host))
     assert result.ok, result.failure
     stored = to_text(result)
     assert len(stored.encode()) < 65_535
-    assert from_text(stored, to, "").report.steps
+    assert from_text(stored, setup, "").report.steps

@@ -6,14 +6,13 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from smtp_admin.senders.destination import Destination
 
 from smtp_admin.connection.probe import probe
-from smtp_admin.connection.request import TestRequest
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy, Network
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.transports.driver import Surroundings
 from tests.connection.answers import PASSWORD, USERNAME
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import (
@@ -26,6 +25,7 @@ from tests.servers.scripted import (
     Stall,
     Step,
 )
+from tests.setups import smtp_setup
 
 ACCOUNT = (USERNAME, PASSWORD)
 FROM = "news@acme.example"
@@ -46,22 +46,22 @@ def first_cause(certificates: CertificateFactory) -> Callable[..., str]:
     ) -> str:
         port = server if isinstance(server, int) else server.port
         plain = settings.get("security", "none") == "none"
-        values = {
+        values: dict[str, Any] = {
             "host": "127.0.0.1" if plain else "localhost",
             "port": port,
             "security": "none",
             "username": USERNAME,
+            "password": PASSWORD,
         }
-        destination = Destination(**values | settings)
+        setup = smtp_setup(**values | settings)
         dialler = Dialler(
             DiallingPolicy(frozenset({allowed or port}), networks),
             Timeouts(),
             certificates.ca_file,
         )
-        password = PASSWORD if destination.username else ""
-        result = probe(TestRequest(destination, password, FROM), dialler, seconds)
+        result = probe(setup, FROM, Surroundings(dialler), seconds)
         assert result.failure is not None, "the test succeeded"
-        found = of_failure(result.failure, destination, FROM)
+        found = of_failure(result.failure, setup, FROM)
         assert PASSWORD not in repr(found)
         return found.causes[0].key
 

@@ -1,17 +1,15 @@
 """Settings tried against a real server, and the first cause that is named for what comes of it."""
 
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
 from smtp_admin.connection.probe import TestResult, probe
-from smtp_admin.credentials.none import NoLogin
-from smtp_admin.credentials.password import Password
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Dialler, Security, Server
-from smtp_admin.transports.driver import Setup, Surroundings
+from smtp_admin.smtp.session import Dialler, Security
+from smtp_admin.transports.driver import Surroundings
+from tests.setups import smtp_setup
 
 __all__ = ["FROM", "LOGIN", "PASSWORD", "try_settings"]
 
@@ -38,15 +36,14 @@ def try_settings(
         ca_file: the authority that is trusted beside the system's.
         explained_for: the port that the server would listen on in the field.
     """
-    server = Server(host, port, security)
-    setup = Setup("smtp", server, Password(username, password) if username else NoLogin())
+    setup = smtp_setup(host, port, security, username, password)
     dialler = Dialler(
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), ca_file, "app.example"
     )
     result = probe(setup, from_email, Surroundings(dialler), seconds)
     if result.failure is None:
         return result, ""
-    explained = replace(setup, settings=replace(server, port=explained_for or port))
+    explained = smtp_setup(host, explained_for or port, security, username, password)
     found = of_failure(result.failure, explained, from_email)
     assert PASSWORD not in f"{found!r} {result.failure} {result.failure.hint}"
     return result, found.causes[0].key

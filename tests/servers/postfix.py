@@ -127,7 +127,7 @@ class PostfixWithDovecot(Server):
         owners: Mapping[str, str],
         doors: Mapping[str, Mapping[str, str]],
     ) -> None:
-        self._dovecot_program = _check_available()
+        self._dovecot_program = find_dovecot_and_postfix()
         self._base = Path(tempfile.mkdtemp(prefix="smtp_admin-postfix-"))
         self._base.chmod(0o755)
         self._certificate, self._key = certificate
@@ -163,19 +163,9 @@ class PostfixWithDovecot(Server):
         shutil.rmtree(self._base, ignore_errors=True)
 
     def _lay_out(self) -> None:
-        postfix = pwd.getpwnam("postfix")
-        for name in ("config", "data", "queue", "dovecot", "dovecot-state"):
+        for name in ("dovecot", "dovecot-state"):
             (self._base / name).mkdir(mode=0o755)
-        os.chown(self._base / "data", postfix.pw_uid, -1)
-        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
-                     "incoming", "private", "saved", "trace"):  # fmt: skip
-            (self._base / "queue" / name).mkdir(mode=0o700)
-            os.chown(self._base / "queue" / name, postfix.pw_uid, -1)
-        (self._base / "queue/pid").mkdir(mode=0o755)
-        for name, mode in (("public", 0o710), ("maildrop", 0o730)):
-            (self._base / "queue" / name).mkdir()
-            os.chown(self._base / "queue" / name, postfix.pw_uid, grp.getgrnam("postdrop").gr_gid)
-            (self._base / "queue" / name).chmod(mode)
+        make_folders(self._base)
         owners = ", ".join(f"{{ {address} = {login} }}" for address, login in self._owners.items())
         (self._base / "config/main.cf").write_text(
             MAIN.format(
@@ -237,6 +227,23 @@ class PostfixWithDovecot(Server):
         return False
 
 
+def make_folders(base: Path) -> None:
+    """The folders of a Postfix under *base*, with the owners that it insists on."""
+    postfix = pwd.getpwnam("postfix")
+    for name in ("config", "data", "queue"):
+        (base / name).mkdir(mode=0o755)
+    os.chown(base / "data", postfix.pw_uid, -1)
+    for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
+                 "incoming", "private", "saved", "trace"):  # fmt: skip
+        (base / "queue" / name).mkdir(mode=0o700)
+        os.chown(base / "queue" / name, postfix.pw_uid, -1)
+    (base / "queue/pid").mkdir(mode=0o755)
+    for name, mode in (("public", 0o710), ("maildrop", 0o730)):
+        (base / "queue" / name).mkdir()
+        os.chown(base / "queue" / name, postfix.pw_uid, grp.getgrnam("postdrop").gr_gid)
+        (base / "queue" / name).chmod(mode)
+
+
 def _opens(port: int) -> bool:
     try:
         with socket.create_connection((HOST, port), timeout=1):
@@ -245,12 +252,17 @@ def _opens(port: int) -> bool:
         return False
 
 
-def _check_available() -> Path:
-    if os.geteuid() != 0:
-        raise Unavailable(f"{INSTALL}, and run the tests as root: Postfix starts as root only.")
+def find_dovecot_and_postfix() -> Path:
+    """Return Dovecot's program, once it is sure that a Postfix beside it can be started."""
     dovecot = find_program("dovecot")
-    if dovecot is None or not (DAEMONS / "master").exists():
-        raise Unavailable(f"{INSTALL}.")
+    missing = [] if (DAEMONS / "master").exists() else ["postfix"]
+    if dovecot is None:
+        missing.append("dovecot-core")
+    if os.geteuid() != 0:
+        reason = "run the tests as root: Postfix starts as root only"
+        raise Unavailable(f"{INSTALL}, and {reason}.", *missing)
+    if dovecot is None or missing:
+        raise Unavailable(f"{INSTALL}.", *missing)
     for user in ("postfix", "dovecot", "dovenull"):
         try:
             pwd.getpwnam(user)

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.smtp import session as opening
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import IPAddress, clean_host
+from smtp_admin.smtp.report import Report
 from smtp_admin.transports.outcome import SenderHealth, Verdict
 from smtp_admin.transports.verdicts import of_opening
 from tests.servers import free_port
@@ -208,12 +210,12 @@ def test_dialled_is_what_was_checked(listener: socket.socket) -> None:
     dialler = opening.Dialler(
         DiallingPolicy(frozenset({port}), loopback, rebinding), Timeouts(connect=2, command=0.2)
     )
-    report = opening.Report()
+    report = Report()
     fails(
         "timeout",
         "greeting",
         lambda: opening.open_session(
-            opening.Destination("rebinding.example", port, "none"), "", dialler, report=report
+            opening.Server("rebinding.example", port, "none"), NoLogin(), dialler, report=report
         ),
     )
     assert asked == ["rebinding.example"]
@@ -389,8 +391,10 @@ def test_reset_before_the_first_look(
     The real ``dial`` is slowed down until the reset is there; busy machines do so by themselves.
     """
 
-    def slow_dial(found: Sequence[IPAddress], port: int, deadline: Deadline) -> socket.socket:
-        made = dial(found, port, deadline)
+    def slow_dial(
+        found: Sequence[IPAddress], port: int, deadline: Deadline, tried: Callable[..., None]
+    ) -> socket.socket:
+        made = dial(found, port, deadline, tried)
         accepted, _ = listener.accept()
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         accepted.close()
@@ -403,11 +407,11 @@ def test_reset_before_the_first_look(
     port = listener.getsockname()[1]
     loopback = [ipaddress.ip_network("127.0.0.0/8")]
     dialler = opening.Dialler(DiallingPolicy(frozenset({port}), loopback))
-    report = opening.Report()
-    destination = opening.Destination("127.0.0.1", port, "none")
+    report = Report()
+    server = opening.Server("127.0.0.1", port, "none")
     try:
         with pytest.raises((SMTPFailure, OSError)) as caught:
-            opening.open_session(destination, "", dialler, report=report)
+            opening.open_session(server, NoLogin(), dialler, report=report)
         assert isinstance(caught.value, SMTPFailure), repr(caught.value)
         assert caught.value.code == "connection_lost"
         assert opened[0].fileno() == -1, "it is closed"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from smtp_admin.senders.destination import Destination
 
+from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.transports.outcome import SenderHealth
 from smtp_admin.transports.smtp.transport import SMTPTransport
 from tests.servers.certificates import CertificateFactory
@@ -60,8 +60,8 @@ def through(postfix: PostfixWithDovecot, door: str) -> Iterator[SMTPTransport]:
     dialler = Dialler(
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(connect=10, command=30, final_dot=30)
     )
-    to = Destination("127.0.0.1", port, "tls", LOGIN, verify_tls=False)
-    transport = SMTPTransport(to, PASSWORD, dialler)
+    server = Server("127.0.0.1", port, "tls", verify_tls=False)
+    transport = SMTPTransport(server, Password(LOGIN, PASSWORD), dialler)
     try:
         yield transport
     finally:

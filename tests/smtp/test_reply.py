@@ -310,7 +310,7 @@ def test_redactor_leaves_no_form_of_the_secret(
     password, username, before, after = raws
     if len(password) < 3 or password in MASK * 2:
         return
-    redact = Redactor(password, username)
+    redact = Redactor([password], username)
     secrets = (password, f"\0{username}\0{password}")
     for form in (password, *(base64.b64encode(one.encode()).decode() for one in secrets)):
         hidden = redact(f"{before}|{form}|{after}")

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.credentials.none import NoLogin
-from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
-from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.smtp.transport import SMTPTransport
 from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
+from tests.setups import credential
 
 PLAIN_EXTENSIONS = tuple(one for one in EXTENSIONS if one != "PIPELINING")
 ACCEPTED, TEMPORARY, PERMANENT, UNCERTAIN, RELEASED = (
@@ -47,9 +46,8 @@ def transport_to(
         DiallingPolicy(frozenset({server.port}), LOOPBACK), timeouts or patience(None)
     )
     given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
-    username = settings.pop("username", "")
-    credential = Password(username, "secret") if username else NoLogin()
-    transport = SMTPTransport(Server(**(given | settings)), credential, dialler)
+    who = credential(settings.pop("username", ""), "secret")
+    transport = SMTPTransport(Server(**(given | settings)), who, dialler)
     try:
         yield transport
     finally:
@@ -71,7 +69,7 @@ def mails(count: int) -> list[Outgoing]:
     return [mail(number) for number in range(count)]
 
 
-def deliver(transport: SMTPTransport, batch: Sequence[Outgoing]) -> dict[int, Outcome]:
+def deliver(transport: Transport, batch: Sequence[Outgoing]) -> dict[int, Outcome]:
     """The outcomes by key; each key has at most one."""
     found: dict[int, Outcome] = {}
     for key, outcome in transport.deliver(batch):

@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from smtp_admin.senders.destination import Destination
 
+from smtp_admin.credentials.none import NoLogin
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.session import Dialler, Server
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.smtp.transport import SMTPTransport
 from smtp_admin.transports.warm import WarmTransports
@@ -24,6 +25,7 @@ from tests.servers.scripted import (
     Stall,
     Step,
 )
+from tests.setups import smtp_setup
 from tests.transports.sending import (
     ACCEPTED,
     LOOPBACK,
@@ -200,7 +202,7 @@ def test_abort_while_the_name_is_looked_up() -> None:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK, slowly)
         dialler = Dialler(policy, Timeouts(connect=8, command=8, final_dot=8))
         transport = SMTPTransport(
-            Destination("mail.acme.example", server.port, "none"), "", dialler
+            Server("mail.acme.example", server.port, "none"), NoLogin(), dialler
         )
         worker = threading.Thread(target=lambda: found.update(deliver(transport, mails(2))))
         worker.start()
@@ -219,11 +221,11 @@ def test_servers_that_are_slow_to_say_goodbye_do_not_hold_up_the_end() -> None:
     with ScriptedServer(behaviours={"quit": Stall()}) as server:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
         dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5))
-        to = Destination("127.0.0.1", server.port, "none")
+        setup = smtp_setup("127.0.0.1", server.port, "none")
         for sender_id in range(6):
-            transport = warm.take(sender_id, to, "", dialler)
+            transport = warm.take(sender_id, setup, Surroundings(dialler))
             assert verdicts(dict(transport.deliver(mails(1)))) == {0: ACCEPTED}
-            warm.give_back(sender_id, to, "", transport)
+            warm.give_back(sender_id, setup, transport)
         began = time.monotonic()
         warm.close_all()
         assert time.monotonic() - began < 3
@@ -242,7 +244,7 @@ def test_a_file_of_authorities_that_cannot_be_read_pauses(
     with ScriptedServer(starttls=context) as server:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
         dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5), ca_file=file)
-        transport = SMTPTransport(Destination("127.0.0.1", server.port, "tls"), "", dialler)
+        transport = SMTPTransport(Server("127.0.0.1", server.port, "tls"), NoLogin(), dialler)
         ((_, outcome),) = transport.deliver(mails(2))
     assert (outcome.verdict, outcome.health) == (RELEASED, SenderHealth.DOWN)
     assert outcome.code == "tls_failed"

@@ -24,13 +24,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+from smtp_admin.delivery.fallback import fall_back
+from smtp_admin.settings.history import changes, find_revision, history
+from smtp_admin.settings.models import Sender, SenderRevision, WorkerTest
+from smtp_admin.settings.rollback import roll_back
+from smtp_admin.settings.sender import load_sender
+from smtp_admin.settings.service import save_settings
+from smtp_admin.settings.values import SenderValues, clean_from_email
 from sqlalchemy import Engine, create_engine, select
 
 from smtp_admin import Actor, Partner, schema
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import Base, host_engine, worker_engine
 from smtp_admin.delivery.claim import claim
-from smtp_admin.delivery.fallback import fall_back
 from smtp_admin.delivery.lanes import acquire
 from smtp_admin.encryption import Keyring
 from smtp_admin.mail.service import READY
@@ -39,12 +45,6 @@ from smtp_admin.renewals import scheduler, service, unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.renewals.on_demand import remind
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.settings.history import changes, find_revision, history
-from smtp_admin.settings.models import Sender, SenderRevision, WorkerTest
-from smtp_admin.settings.rollback import roll_back
-from smtp_admin.settings.sender import load_sender
-from smtp_admin.settings.service import save_settings
-from smtp_admin.settings.values import SenderValues, clean_from_email
 from smtp_admin.smtp.hostname import clean_host
 from tests.app import ACME_ADMIN, ADMIN, HostApp, make_app
 from tests.delivery.workbench import letter

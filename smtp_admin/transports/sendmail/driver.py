@@ -1,0 +1,34 @@
+"""The sendmail driver as the registry knows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.transports.driver import Driver, Setup, Surroundings
+from smtp_admin.transports.sendmail import probe
+from smtp_admin.transports.sendmail.transport import SendmailTransport
+
+
+def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
+    """Nothing of it comes from a form: the program is the installation's."""
+    return Setup("sendmail", (), NoLogin(), "this machine's mail program")
+
+
+def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
+    return SendmailTransport(surroundings.sendmail, surroundings.dialler.timeouts)
+
+
+DRIVER = Driver(
+    name="sendmail",
+    label="Sendmail",
+    comparison="Hands mail to the mail server of this machine; only the platform's admins may "
+    "choose it, for it sends by the machine's rights.",
+    fields=(),
+    steps=probe.STEPS,
+    read=_read,
+    open=_open,
+    test=probe.test,
+    # Each is a process while it lasts.
+    most_connections=4,
+    borrows_rights=True,
+)

@@ -1,0 +1,94 @@
+"""The test of a sender that sends by a mail program: all that sending does, but no mail.
+
+The program is looked at, and asked about an address only where it is known to answer and to send
+nothing: Postfix's would mail a report, and some others send whatever their standard input holds.
+"""
+
+from smtp_admin.smtp.address import clean_address
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.reply import Reply
+from smtp_admin.transports.driver import Caution, Trial
+from smtp_admin.transports.outcome import SenderHealth
+from smtp_admin.transports.sendmail import exit_codes
+from smtp_admin.transports.sendmail.process import Ending, run
+from smtp_admin.transports.sendmail.program import HINT, Kind, kind_of, problem_with
+
+STEPS = {"validate": "Settings", "program": "Program", "verify": "Address check"}
+_ANSWER_SECONDS = 5.0
+
+
+def test(trial: Trial) -> None:
+    """Run the steps.
+
+    Raises:
+        SMTPFailure: at the first that fails.
+    """
+    program = trial.surroundings.sendmail
+    trial.report.run("validate", lambda: (_envelope_sender(trial.sender_address), None))
+    trial.report.run("program", lambda: (_look_at(program), None))
+    kind = kind_of(program[0])
+    if not trial.sender_address:
+        trial.report.skip("verify", "there is no address to ask about")
+    elif not kind.verifies:
+        trial.report.skip("verify", kind.why_not)
+    else:
+        trial.report.run("verify", lambda: _ask(trial, kind))
+
+
+def _envelope_sender(address: str) -> str:
+    if not address:
+        return "envelope sender: none, so nobody hears of bounces"
+    try:
+        return f"envelope sender {clean_address(address)}"
+    except ValueError as error:
+        raise SMTPFailure("invalid_input", "validate", str(error)) from error
+
+
+def _look_at(program: tuple[str, ...]) -> str:
+    problem = problem_with(program)
+    if problem:
+        raise SMTPFailure("program_missing", "program", problem, hint=HINT)
+    name = kind_of(program[0]).name
+    return f"{program[0]}{f', {name}' if name else ''}"
+
+
+def _ask(trial: Trial, kind: Kind) -> tuple[str, Reply | None]:
+    """Whether the mail system would take mail for the envelope sender, as bounces are."""
+    seconds = Deadline(_ANSWER_SECONDS, trial.overall).remaining()
+    program = trial.surroundings.sendmail
+    try:
+        ending = run(
+            (*program, *kind.verifies, trial.sender_address), b"", reading=seconds, ending=seconds
+        )
+    except OSError as error:
+        raise SMTPFailure(
+            "program_missing", "program", f"{program[0]} cannot be started: {error.strerror}.",
+            hint=HINT,
+        ) from error  # fmt: skip
+    if ending.cut:
+        return (
+            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can go all the same",
+            None,
+        )
+    if ending.status == 0:
+        return ending.first_line or "it knows a way for this address", None
+    return _no_way(trial, kind, ending), None
+
+
+def _no_way(trial: Trial, kind: Kind, ending: Ending) -> str:
+    """What else it may mean: its own trouble fails the test, a bad address does not."""
+    status = ending.status
+    # Exim has numbers of its own here: 1 for "not now", 2 for "never".
+    row = None if status is None or kind.name == "Exim" else exit_codes.meaning(status)
+    if row is not None and row.health is SenderHealth.MISCONFIGURED:
+        raise SMTPFailure(
+            "program_failed", "verify", row.sentence, hint=f"It said: “{ending.first_line}”"
+        )
+    trial.cautions.append(
+        Caution(
+            "sender_undeliverable",
+            f"{kind.name} knows no way to {trial.sender_address}, so bounces may get lost.",
+        )
+    )
+    return ending.first_line or f"it ended with {status}"

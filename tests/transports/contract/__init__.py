@@ -1,0 +1,1 @@
+"""What every driver keeps to; each brings a sink, where its mail arrives."""
