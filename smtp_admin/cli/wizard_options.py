@@ -50,6 +50,8 @@ class WizardOptions:
         #: The fields that need not be asked for.
         self.names: set[str] = set()
         self._wrong: dict[str, list[str]] = {}
+        #: Field → the option that people know it by.
+        self._options = _GIVEN_ALONE | option_names()
 
     def take(self, given: Given) -> None:
         """Put the options into the settings, the preset before what is more exact."""
@@ -104,6 +106,7 @@ class WizardOptions:
             self._wrong["password"] = [f"Give one of --password-file and {_STDIN}."]
             return
         if given.password_stdin:
+            self._options["password"] = _STDIN
             try:
                 secrets["password"] = _standard_input()
             except ValueError as error:
@@ -222,8 +225,7 @@ class WizardOptions:
         return one
 
     def _refuse(self, error: InvalidInput) -> NoReturn:
-        options = _GIVEN_ALONE | option_names()
-        raise BadUsage(error, as_json=self._as_json, options=options) from error
+        raise BadUsage(error, as_json=self._as_json, options=self._options) from error
 
 
 def _how_to_give(one: Field) -> str:
