@@ -1,31 +1,73 @@
 # Everything a person needs, on a machine with Python 3.11 or newer, venv and make.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+# Old releases have wheels for old Pythons.
+OLDEST_PYTHON ?= python3.11
 BIN := $(VENV)/bin
 PORT ?= 5000
 # Much of the suite waits for servers that are slow on purpose, so more processes than cores.
 JOBS ?= 4
 export PORT
 
-.PHONY: run test test-kill test-long lint format bench dist clean
+.PHONY: run test test-oldest test-newest lock test-kill test-long lint format bench dist clean
 .DEFAULT_GOAL := run
 
-# One stamp per set of dependencies: a changed setup.cfg installs again.
-$(VENV)/run.stamp: setup.cfg pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[embedded]"
+# One stamp per set of pins: a changed file of them installs again.
+#
+# $(call installed,VENV,PYTHON,PINS) installs what the file pins and nothing else, then this package
+# as it lies here. Setuptools is among the pins: a build of its own would fetch today's.
+define installed
+	@test -x $(1)/bin/python || $(2) -m venv $(1)
+	$(1)/bin/python -m pip install $(QUIET) --no-deps --requirement $(3)
+	$(1)/bin/python -m pip install $(QUIET) --no-deps --no-build-isolation --editable .
 	@touch $@
+endef
+QUIET := --quiet --disable-pip-version-check
 
-$(VENV)/dev.stamp: setup.cfg pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@touch $@ $(VENV)/run.stamp
+$(VENV)/run.stamp: requirements/run.txt setup.cfg pyproject.toml
+	$(call installed,$(VENV),$(PYTHON),requirements/run.txt)
+
+$(VENV)/dev.stamp: requirements/dev.txt setup.cfg pyproject.toml
+	$(call installed,$(VENV),$(PYTHON),requirements/dev.txt)
+	@touch $(VENV)/run.stamp
+
+$(OLDEST)/dev.stamp: requirements/oldest.txt setup.cfg pyproject.toml
+	$(call installed,$(OLDEST),$(OLDEST_PYTHON),requirements/oldest.txt)
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python wsgi.py
 
+PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
+
+# The lower end of the ranges in setup.cfg, with the oldest Python.
+test-oldest: $(OLDEST)/dev.stamp
+	$(OLDEST)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+# The upper end: whatever is released by now, so it is installed anew each time.
+test-newest:
+	@test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install $(QUIET) --upgrade --upgrade-strategy eager --editable ".[dev]"
+	$(NEWEST)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+# All pins anew from the ranges in setup.cfg; with UPGRADE= only what no longer fits them changes.
+# They hold for every Python from 3.11 on. In oldest.txt only what the package needs is at its lower
+# bound: what makes and runs the tests is as in dev.txt, as far as it goes with these.
+UPGRADE ?= --upgrade
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(UPGRADE) \
+	--custom-compile-command "make lock" setup.cfg
+lock: $(VENV)/dev.stamp
+	$(LOCK) --extra dev --output-file requirements/dev.txt
+	$(LOCK) --extra embedded --no-annotate --constraint requirements/dev.txt \
+		--output-file requirements/run.txt
+	$(LOCK) --extra embedded --extra mysql --extra postgresql --resolution lowest-direct \
+		--output-file $(VENV)/lowest.txt
+	$(LOCK) --extra dev --no-annotate --constraint $(VENV)/lowest.txt \
+		--output-file requirements/oldest.txt
 
 # A hundred times kill -9 of a worker with mail in flight, on SQLite and on PostgreSQL.
 KILLS ?= 100
@@ -42,6 +84,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config .importlinter
 	$(BIN)/djlint --quiet --lint templates
+	$(BIN)/python -m pip --disable-pip-version-check check
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

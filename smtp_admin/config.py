@@ -10,6 +10,7 @@ import ipaddress
 import math
 import os
 import re
+import shlex
 import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
@@ -37,12 +38,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: its name without the prefix, its default, what it is read with, what it means."""
+    """One key: its name without the prefix, its default, what it is read with, what it means.
+
+    Attributes:
+        secret: whether it is never shown, and may be given as a file: ``<name>_FILE``.
+    """
 
     name: str
     default: Any
     read: Callable[[Any], Any]
     help: str
+    secret: bool = False
 
 
 def _text(value: Any) -> str:
@@ -181,6 +187,22 @@ def _ehlo_name(value: Any) -> str:
     return text
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    parts = tuple(shlex.split(value)) if isinstance(value, str) else _words(value)
+    if not parts or not parts[0].startswith("/"):
+        raise ValueError('must be the full path of a program, such as "/usr/sbin/sendmail"')
+    return parts
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, str) and value.strip().lower() in _FLAGS:
+        return _FLAGS[value.strip().lower()]
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -196,8 +218,9 @@ def _rate(value: Any) -> Rate:
 
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
-        "all of them decrypt. `flask smtp-admin keys generate` makes one."),
-    Key("REDIS_URL", "redis://127.0.0.1:6379/0", _redis_url, "The Redis that wakes the workers."),
+        "all of them decrypt. `flask smtp-admin keys generate` makes one.", secret=True),
+    Key("REDIS_URL", "redis://127.0.0.1:6379/0", _redis_url, "The Redis that wakes the "
+        "workers.", secret=True),
     Key("APP_NAME", "", _name, "What mails and pages call the app. Default: the Flask app's name."),
     Key("LAYOUT", "smtp_admin/layout.html", _text, "The template that the pages extend; it needs "
         "the blocks `title`, `head`, `content` and `scripts`."),
@@ -226,11 +249,19 @@ KEYS: tuple[Key, ...] = (
         "as long as the one before: 30 s, 2 min, 8 min."),
     Key("PUBLIC_URL", "", _public_url, "Where the app is reached from outside, such as "
         '"https://panel.example.com"; the links in renewal reminders begin with it.'),
+    Key("PARTNER_DRIVERS", ("smtp",), _words, "The ways of sending that a partner's own admins may "
+        "choose; the platform's admins may choose any."),
+    Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that hands mail to this "
+        "machine's mail server, and its arguments."),
+    Key("MEMORY_DRIVER", False, _flag, "Whether the way of sending that only keeps mail may be "
+        "chosen outside of TESTING and DEBUG."),
     Key("KEEP_DAYS", 30, _whole(1, 3650), "Days that the texts of finished mails are kept."),
 )  # fmt: skip
 
 
 _NAMES = [key.name for key in KEYS]
+_SECRET = {key.name.lower() for key in KEYS if key.secret}
+_FILE = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +287,16 @@ class Config:
     retry_delay: float
     retry_factor: float
     public_url: str
+    partner_drivers: tuple[str, ...]
+    sendmail: tuple[str, ...]
+    memory_driver: bool
     keep_days: int
 
     def __repr__(self) -> str:
         shown = (
             f"{one.name}={getattr(self, one.name)!r}"
             for one in fields(self)
-            if one.name not in {"secret_keys", "redis_url"}
+            if one.name not in _SECRET
         )
         return f"Config({', '.join(shown)})"
 
@@ -274,19 +308,34 @@ def read_config(mapping: Mapping[str, Any], *, app_name: str) -> Config:
         ConfigError: a key is unknown or its value unusable; all of them are named at once.
     """
     known = {PREFIX + key.name: key for key in KEYS}
+    files = {name + _FILE for name, key in known.items() if key.secret}
     complaints = []
     for name in sorted(mapping):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in files:
             # Without what all of them share, which would make any two look alike.
             near = difflib.get_close_matches(name[len(PREFIX) :], _NAMES, n=1)
             complaints.append(f"{name} is not known" + (f"; {PREFIX}{near[0]}?" if near else "."))
     values: dict[str, Any] = {}
     for name, key in known.items():
         try:
-            values[key.name.lower()] = key.read(mapping.get(name, key.default))
+            values[key.name.lower()] = key.read(_given(mapping, name, key))
         except ValueError as error:
             complaints.append(f"{name} {error}.")
     if complaints:
         raise ConfigError("The configuration of smtp_admin is wrong: " + " ".join(complaints))
     values["app_name"] = values["app_name"] or app_name
     return Config(**values)
+
+
+def _given(mapping: Mapping[str, Any], name: str, key: Key) -> Any:
+    """What the configuration says for *key*, itself or by the file that it names."""
+    path = mapping.get(name + _FILE) if key.secret else None
+    if not path:
+        return mapping.get(name, key.default)
+    if mapping.get(name):
+        raise ValueError(f"and {name}_FILE are both set; leave one out")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f"_FILE names a file that cannot be read: {path!r}") from error
+    return text.strip()

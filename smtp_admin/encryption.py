@@ -1,8 +1,8 @@
-"""Seal and open secrets, bound to their owner and to the destination that they were saved for.
+"""Seal and open secrets, bound to whose they are and to the destination they were saved for.
 
-AES-256-GCM with owner and destination as associated data (NIST SP 800-38D): a ciphertext copied
-to another row, or a row whose host was changed, does not open. A plain encrypted token, such as
-Fernet's, would still open anywhere.
+AES-256-GCM with that binding as associated data (NIST SP 800-38D): a ciphertext copied to another
+row, or a row whose host was changed, does not open. A plain encrypted token, such as Fernet's,
+would still open anywhere.
 """
 
 import base64
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from smtp_admin.errors import KeyMissing, SecretUnreadable
 
-_FORMAT = "v1"
+#: What is sealed today; the first version was bound to less, and still opens.
+_FORMAT, _FIRST_FORMAT = "v2", "v1"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -65,23 +66,39 @@ class Keyring:
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._ciphers) or 'empty'}>"
 
-    def seal(self, secret: str, *, owner: str, destination: Sequence[str | int | bool]) -> str:
-        """*secret* sealed for *owner* and *destination*, as text for a database column.
+    def require(self) -> None:
+        """Return if there is a key to seal with.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        if self._first is None:
+            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+
+    def seal(self, secret: str, binding: Sequence[object]) -> str:
+        """*secret* sealed for *binding*, as text for a database column.
+
+        Args:
+            binding: what JSON can write; the same must be given to open it.
 
         Raises:
             KeyMissing: there is no key at all.
         """
-        if self._first is None:
-            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+        self.require()
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self._first].encrypt(
-            nonce, secret.encode("utf-8"), _binding(owner, destination)
+        sealed = self._ciphers[str(self._first)].encrypt(
+            nonce, secret.encode("utf-8"), _associated(_FORMAT, binding)
         )
         body = base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
         return f"{_FORMAT}.{self._first}.{body}"
 
-    def open(self, token: str, *, owner: str, destination: Sequence[str | int | bool]) -> str:
-        """The secret that *token* holds, if it was sealed for this owner and destination.
+    def open(
+        self, token: str, binding: Sequence[object], first_binding: Sequence[object] = ()
+    ) -> str:
+        """The secret that *token* holds, if it was sealed for this binding.
+
+        Args:
+            first_binding: the same in the words of the first version.
 
         Raises:
             KeyMissing: its key is not in the ring.
@@ -89,7 +106,8 @@ class Keyring:
         """
         kind, _, rest = token.partition(".")
         fingerprint, _, body = rest.partition(".")
-        if kind != _FORMAT:
+        bound = {_FORMAT: binding, _FIRST_FORMAT: first_binding}.get(kind)
+        if bound is None:
             raise SecretUnreadable("A stored password has a format that this version cannot read.")
         cipher = self._ciphers.get(fingerprint)
         if cipher is None:
@@ -102,7 +120,7 @@ class Keyring:
         try:
             raw = base64.urlsafe_b64decode(body.encode("ascii"))
             opened = cipher.decrypt(
-                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _binding(owner, destination)
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _associated(kind, bound)
             )
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable(
@@ -112,13 +130,13 @@ class Keyring:
         return opened.decode("utf-8")
 
     def is_current(self, token: str) -> bool:
-        """Whether *token* was sealed with the first key."""
-        return token.split(".")[1:2] == [self._first]
+        """Whether *token* was sealed with the first key, and in today's format."""
+        return token.split(".")[:2] == [_FORMAT, self._first]
 
 
 def _fingerprint(raw: bytes) -> str:
     return hashlib.sha256(b"smtp_admin key " + raw).hexdigest()[:8]
 
 
-def _binding(owner: str, destination: Sequence[str | int | bool]) -> bytes:
-    return json.dumps(["smtp_admin secret", _FORMAT, owner, list(destination)]).encode("utf-8")
+def _associated(version: str, binding: Sequence[object]) -> bytes:
+    return json.dumps(["smtp_admin secret", version, *binding]).encode("utf-8")

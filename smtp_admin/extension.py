@@ -14,7 +14,7 @@ from smtp_admin.cli.commands import commands
 from smtp_admin.config import read_config
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
-from smtp_admin.delivery.maintenance import reassign as adoption
+from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
@@ -23,14 +23,17 @@ from smtp_admin.mail import service
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, EmailType, Registry
 from smtp_admin.monitor.overview import ago
-from smtp_admin.pages import connection as connection_views
-from smtp_admin.pages import discovery as lookup_views
-from smtp_admin.pages import explain as explain_views
-from smtp_admin.pages import history as history_views
-from smtp_admin.pages import reminders as customer_views
-from smtp_admin.pages import renewals as renewals_views
-from smtp_admin.pages import senders as settings_views
-from smtp_admin.pages import test_email as mail_views
+from smtp_admin.pages import (
+    connection,
+    deliverability,
+    discovery,
+    explain,
+    history,
+    reminders,
+    renewals,
+    senders,
+    test_email,
+)
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.smtp.nameserver import NameService
 
@@ -83,15 +86,15 @@ class SMTPAdmin:
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
         doorbell.listen(db.session)
-        adoption.listen()
+        reassign.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
             blueprint.context_processor(_values_for_pages)
             app.register_blueprint(blueprint)
-        unsubscribe = customer_views.make_unsubscribe_blueprint()
+        unsubscribe = reminders.make_unsubscribe_blueprint()
         unsubscribe.context_processor(_values_for_pages)
         app.register_blueprint(unsubscribe)
         web.exempt(app, unsubscribe)
-        customer_views.add_global(app)
+        reminders.add_global(app)
         app.cli.add_command(commands)
 
     def register_type(self, type_: EmailType) -> None:
@@ -190,14 +193,18 @@ class SMTPAdmin:
 
 def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
-    settings_views.add_to(blueprint)
-    connection_views.add_to(blueprint)
-    lookup_views.add_to(blueprint)
-    mail_views.add_to(blueprint)
-    history_views.add_to(blueprint)
-    explain_views.add_to(blueprint)
-    renewals_views.add_to(blueprint)
-    customer_views.add_to(blueprint)
+    for page in (
+        senders,
+        connection,
+        discovery,
+        deliverability,
+        test_email,
+        history,
+        explain,
+        renewals,
+        reminders,
+    ):
+        page.add_to(blueprint)
     return blueprint
 
 

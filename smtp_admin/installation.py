@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what rooms above keep here; nothing of them is imported
     from smtp_admin.delivery.checks import Check
     from smtp_admin.delivery.doorbell import Doorbell
     from smtp_admin.mail.types import Registry
+    from smtp_admin.senders.environment import Overrides
     from smtp_admin.smtp.nameserver import NameService
 
 NAME = "smtp_admin"
@@ -37,6 +38,7 @@ class Installation:
         dns_lately: what DNS said about a sender a short while ago.
         layout_exists: whether the host's layout was found.
         schema_checked: whether the tables were found to be there.
+        overrides: what the environment says over the system's sender, once somebody asked.
         renewals_seen: the slot of the schedule that this process has looked at.
     """
 
@@ -54,6 +56,7 @@ class Installation:
     layout_exists: bool = False
     schema_checked: bool = False
     renewals_seen: object = None
+    overrides: "Overrides | None" = field(default=None, init=False, repr=False)
 
 
 def installation() -> Installation:

@@ -8,8 +8,12 @@ _signals = Namespace()
 #: ``partner_id``, ``revision`` (int). Sent inside the transaction that changes them.
 settings_changed = _signals.signal("settings-changed")
 
-#: A delivery was accepted by a mail server. Arguments: ``message_id``, ``recipient``,
-#: ``partner_id``. Sent by the worker after the result is committed.
+#: Which mail of a partner goes by which sender changed. Arguments: ``session``, ``partner_id``.
+#: Sent inside the transaction that changes it.
+routes_changed = _signals.signal("routes-changed")
+
+#: A delivery was accepted by a mail server. Arguments: ``public_id`` (of the mail, as ``send``
+#: returned it), ``recipient``, ``partner_id``. Sent by the worker after the result is committed.
 delivery_sent = _signals.signal("delivery-sent")
 
 #: A delivery became a dead letter. Arguments as :data:`delivery_sent`, and ``reason`` (a sentence).

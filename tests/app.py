@@ -18,7 +18,7 @@ from sqlalchemy import Engine, create_engine
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
-from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
@@ -95,11 +95,15 @@ class HostApp:
         return found
 
     def save_sender(
-        self, partner_id: str = "acme", *, password: str = "", **values: Any
+        self,
+        partner_id: str = "acme",
+        *,
+        key: str = "",
+        password: str = "",
+        secrets: dict[str, str] | None = None,
+        **values: Any,
     ) -> ResolvedSender:
         """Save settings for a partner as the next revision, and commit; needs an app context."""
-        from smtp_admin.senders.resolve import load_sender
-
         defaults: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": 25,
@@ -108,14 +112,15 @@ class HostApp:
             "from_email": f"noreply@{partner_id or 'platform'}.example",
         }
         session = self.db.session()
-        seen = load_sender(session, partner_id).revision
+        seen = load_sender(session, partner_id, key).revision
         saved = save_settings(
             session,
             partner_id,
             SenderValues(**(defaults | values)),
-            password=password,
+            secrets={"password": password, **(secrets or {})},
             expected_revision=seen,
             actor=ADMIN,
+            key=key,
         )
         session.commit()
         return saved

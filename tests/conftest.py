@@ -13,6 +13,7 @@ from tests.app import ADMIN, HostApp, make_app
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL
+from tests.servers.needs import notice
 from tests.servers.redis_server import RedisServer
 from tests.servers.skipping import skipped_if_unavailable
 
@@ -26,6 +27,16 @@ _LONG = "SMTP_ADMIN_TEST_LONG"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"long: takes minutes; runs only with {_LONG}=1")
+
+
+def pytest_report_header() -> list[str]:
+    return notice()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it again at the end: the beginning is out of sight by then."""
+    for line in notice():
+        terminalreporter.write_line(line)
 
 
 #: Folders whose tests mostly wait: for other processes, servers, a browser.

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Blueprint
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import inspect, text
 from werkzeug.test import TestResponse
 
@@ -21,7 +22,6 @@ from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp

@@ -22,7 +22,7 @@ def make_api_blueprint() -> Blueprint:
 
 @guarded(Action.SEE_PARTNER_STATUS)
 def status() -> ResponseReturnValue:
-    """The numbers of a partner's mail (``?partner_id=``), or of all mail."""
+    """The numbers of a partner's mail (``?partner_id=``), of one sender, or of all mail."""
     actor = web.signed_in()
     partner_id = request.args.get("partner_id")
     if partner_id is None:
@@ -36,4 +36,5 @@ def status() -> ResponseReturnValue:
         require(actor, Action.SEE_PARTNER_STATUS, partner_id)
         if installation().host.partner(partner_id) is None:
             raise NotFound
-    return web.answer_json(status_json(session(), partner_id))
+    key = request.args.get("sender")
+    return web.answer_json(status_json(session(), partner_id, None if key is None else key[:40]))

@@ -17,7 +17,8 @@ from smtp_admin.connection.service import test_connection
 from smtp_admin.database import session
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 Next = Literal["save", "login", "server", "from", "test", "stop"]
 #: What to look at again, by the code of the failure; else the server.

@@ -11,9 +11,10 @@ from smtp_admin.cli.unsaved_settings import UnsavedSettings
 from smtp_admin.discovery.service import find_settings
 from smtp_admin.errors import InvalidInput, KeyMissing
 from smtp_admin.installation import installation
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import Provider, check_shape, providers
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 _PLACE = ("host", "port", "security")
 

@@ -10,10 +10,10 @@ from smtp_admin import clock
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import Provider, provider, provider_of_host, providers
+from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.advice import Advice, advice
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.guidance import usable_password
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues

@@ -23,8 +23,8 @@ from smtp_admin.connection.service import test_connection
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.errors import Conflict
 from smtp_admin.installation import installation
+from smtp_admin.senders.pauses import end_pause
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.senders.revisions import end_pause
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.session import SECURITIES
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.config import Config
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.connection.probe import TestResult, probe
+from smtp_admin.connection.request import TestRequest
 from smtp_admin.connection.results import from_text, keep_with_revision, to_text
 from smtp_admin.connection.service import Prepared, log_failure, prepare, run_here
 from smtp_admin.database import changed, database_now, transaction
@@ -27,6 +28,8 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.senders.resolve import DEFAULT_KEY
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.registry import driver
@@ -75,7 +78,7 @@ class BothTests:
             for one in (self.web, self.remote)
         )
         tested = self.web or self.remote
-        names = driver(tested.setup.driver).steps if tested else ()
+        names = driver(tested.request.setup.driver).steps if tested else ()
         return [(name, here.get(name), there.get(name)) for name in names if name in here | there]
 
     @property
@@ -100,6 +103,7 @@ def from_both_places(
     actor: Actor,
     *,
     wait_seconds: float = PAGE_WAITS_SECONDS,
+    key: str = DEFAULT_KEY,
 ) -> BothTests:
     """Test here, let a worker test the same, and wait for it a little.
 
@@ -112,8 +116,8 @@ def from_both_places(
     Raises:
         InvalidInput, RateLimited, SecretError: as for the test from here; nothing was dialled.
     """
-    prepared = prepare(session, partner_id, given, actor, ("web", "worker"))
-    test_id, public_id = ask_worker(session, partner_id, prepared, actor)
+    prepared = prepare(session, partner_id, given, actor, ("web", "worker"), key=key)
+    test_id, public_id = ask_worker(session, partner_id, prepared, actor, key)
     session.commit()
     called = doorbell().call_for_test(test_id)
     result = run_here(session, partner_id, prepared, actor)
@@ -124,7 +128,7 @@ def from_both_places(
     session.commit()
     ends = time.monotonic() + (wait_seconds if called and doorbell().workers() else 0.0)
     while True:
-        found = look(session, partner_id, public_id)
+        found = look(session, partner_id, public_id, key)
         if found is None:  # forgotten while it was waited for
             return BothTests(public_id, "unanswered", web=result)
         if not found.pending or time.monotonic() > ends:
@@ -133,11 +137,15 @@ def from_both_places(
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
-def look(session: Session, partner_id: str, public_id: str) -> BothTests | None:
-    """How far the test has come; ``None`` if this partner has no such test (any more)."""
+def look(
+    session: Session, partner_id: str, public_id: str, key: str = DEFAULT_KEY
+) -> BothTests | None:
+    """How far the test has come; ``None`` if this sender has no such test (any more)."""
     row = session.scalar(
         select(WorkerTest).where(
-            WorkerTest.public_id == public_id, WorkerTest.partner_id == partner_id
+            WorkerTest.public_id == public_id,
+            WorkerTest.partner_id == partner_id,
+            WorkerTest.sender_key == key,
         )
     )
     moment = database_now(session)
@@ -167,11 +175,10 @@ def waiting_tests(engine: Engine) -> list[int]:
 
 
 def _forget(session: Session, moment: datetime) -> None:
-    """Delete old tests, and the passwords of those that nobody will run any more."""
+    """Delete old tests, and the secrets of those that nobody will run any more."""
     changed(session, delete(WorkerTest).where(WorkerTest.created_at < moment - _FORGET_AFTER))
     late = WorkerTest.created_at < moment - TAKE_WITHIN
-    sealed = WorkerTest.password_sealed.is_not(None)
-    changed(session, update(WorkerTest).where(late, sealed).values(password_sealed=None))
+    changed(session, update(WorkerTest).where(late).values(secrets={}))
 
 
 def run_waiting_test(
@@ -189,8 +196,8 @@ def run_waiting_test(
                 WorkerTest.state == "waiting",
                 WorkerTest.created_at > moment - TAKE_WITHIN,
             )
-            # From here on the password is in this process alone.
-            .values(state="running", worker=worker[:200], taken_at=moment, password_sealed=None),
+            # From here on the secrets are in this process alone.
+            .values(state="running", worker=worker[:200], taken_at=moment, secrets={}),
         )
     if row is None or not taken:
         return False
@@ -212,59 +219,63 @@ def run_waiting_test(
 
 
 def ask_worker(
-    session: Session, partner_id: str, prepared: Prepared, actor: Actor
+    session: Session, partner_id: str, prepared: Prepared, actor: Actor, key: str = DEFAULT_KEY
 ) -> tuple[int, str]:
     """Leave *prepared* for a worker: its number for the job, and its public id; not committed.
 
     Raises:
-        KeyMissing: there is a password, and no key to seal it with.
+        KeyMissing: there is a secret, and no key to seal it with.
     """
     _forget(session, database_now(session))  # a worker does it too, where one runs
-    request = prepared.request
-    to = request.destination
-    sealed = None
-    if request.password:
-        keyring = installation().keyring
-        sealed = keyring.seal(request.password, owner=partner_id, destination=to.binding())
+    public_id, keyring = uuid.uuid4().hex, installation().keyring
     row = WorkerTest(
-        public_id=uuid.uuid4().hex,
+        public_id=public_id,
         partner_id=partner_id,
+        sender_key=key,
         revision_id=prepared.revision_id,
         asked_by=actor.name or actor.email,
-        driver=to.driver,
-        host=to.host,
-        port=to.port,
-        security=to.security,
-        verify_tls=to.verify_tls,
-        username=to.username,
-        from_email=request.from_email,
-        password_sealed=sealed,
+        settings=dict(prepared.request.values),
+        secrets={
+            name: keyring.seal(secret, _binding(public_id, name))
+            for name, secret in prepared.request.secrets.items()
+            if secret
+        },
     )
     session.add(row)
     session.flush()
     return row.id, row.public_id
 
 
+def _binding(public_id: str, name: str) -> list[object]:
+    """A secret of a test serves that test alone."""
+    return ["worker test", public_id, name]
+
+
 def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult | None, str]:
-    to = row.destination
-    password = ""
-    if row.password_sealed is not None:
-        try:
-            password = keyring.open(
-                row.password_sealed, owner=row.partner_id, destination=to.binding()
-            )
-        except SecretError as error:
-            return None, (
-                f"The worker cannot open the password. {error.message} Start the workers with the "
-                "same keys as the web processes."
-            )
     try:
-        result = probe(to.setup(password), row.from_email, Surroundings.from_config(config))
+        secrets = {
+            name: keyring.open(sealed, _binding(row.public_id, name))
+            for name, sealed in row.secrets.items()
+        }
+    except SecretError as error:
+        return None, (
+            f"The worker cannot open the password. {error.message} Start the workers with the "
+            "same keys as the web processes."
+        )
+    try:
+        result = probe(_request(row, secrets), Surroundings.from_config(config))
+    except LookupError as error:
+        return None, f"The worker does not have this way of sending. {error}"
     except Exception:  # the person must hear of it, and the worker lives on
         log.exception("a connection test failed in an unexpected way")
         return None, "Something went wrong in the worker; its log says what."
     log_failure(row.partner_id, result)
     return result, ""
+
+
+def _request(row: WorkerTest, secrets: Mapping[str, str]) -> TestRequest:
+    values = SenderValues.from_json(row.settings)
+    return TestRequest(values, values.kind.read(values, secrets), secrets)
 
 
 def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
@@ -303,4 +314,4 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
 
 
 def _result(row: WorkerTest, text: str | None) -> TestResult | None:
-    return None if text is None else from_text(text, row.destination.setup(""), row.from_email)
+    return None if text is None else from_text(text, _request(row, {}))

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from smtp_admin.connection.request import TestRequest
 from smtp_admin.diagnosis.diagnose import Diagnosis, of_failure
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.explain import TECHNICAL
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.report import Report, StepResult
-from smtp_admin.transports.driver import Caution, Setup, Surroundings, Trial
+from smtp_admin.transports.driver import Caution, Surroundings, Trial
 from smtp_admin.transports.registry import driver
 
 OVERALL_SECONDS = 20.0
@@ -21,8 +22,7 @@ class TestResult:
 
     __test__ = False  # not one of pytest's
 
-    setup: Setup
-    sender_address: str
+    request: TestRequest
     report: Report
     duration_ms: float
     failure: SMTPFailure | None = None
@@ -36,17 +36,16 @@ class TestResult:
 
     def connection_json(self) -> dict[str, Any]:
         """What was connected to, as far as it got."""
-        server = self.setup.settings
+        values, report = self.request.values, self.report
         return {
-            "host": getattr(server, "host", ""),
-            "port": getattr(server, "port", None),
-            "security": getattr(server, "security", ""),
-            "username": self.setup.credential.username,
-            "from_email": self.sender_address,
-            "address": self.report.address,
-            "tls": self.report.tls.as_json() if self.report.tls else None,
-            "extensions": self.report.extensions,
-            "auth_methods": self.report.auth_methods,
+            "driver": values.driver,
+            **{name: values[name] for name in ("host", "port", "security") if name in values},
+            "username": self.request.setup.credential.username,
+            "from_email": values.from_email,
+            "address": report.address,
+            "tls": report.tls.as_json() if report.tls else None,
+            "extensions": report.extensions,
+            "auth_methods": report.auth_methods,
         }
 
     def steps_json(self) -> list[dict[str, Any]]:
@@ -64,26 +63,25 @@ class TestResult:
 
 
 def probe(
-    setup: Setup,
-    sender_address: str,
+    request: TestRequest,
     surroundings: Surroundings,
     overall_seconds: float = OVERALL_SECONDS,
     watch: Callable[[StepResult], None] = lambda _: None,
 ) -> TestResult:
-    """Test *setup*; never raises for what a server does.
+    """Test *request*; never raises for what a server does.
 
     Args:
-        sender_address: the envelope sender to try; empty for none.
         watch: told each step as it ends.
     """
     overall = Deadline(overall_seconds)
-    trial = Trial(setup, sender_address, surroundings, Report(watch=watch), overall)
-    result = TestResult(setup, sender_address, trial.report, 0.0, warnings=trial.cautions)
+    report = Report(watch=watch)
+    trial = Trial(request.setup, request.sender_address, surroundings, report, overall)
+    result = TestResult(request, report, 0.0, warnings=trial.cautions)
     try:
-        driver(setup.driver).test(trial)
+        driver(request.setup.driver).test(trial)
     except SMTPFailure as failure:
         result.failure = failure
-        result.diagnosis = of_failure(failure, setup, sender_address)
+        result.diagnosis = of_failure(failure, request.values)
         _, technical, reason = failure.hint.partition(TECHNICAL)
         failure.hint = f"{result.diagnosis.hint} {technical}{reason}".strip()
     result.duration_ms = round((overall_seconds - overall.remaining()) * 1000, 1)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from smtp_admin.connection.probe import TestResult
+from smtp_admin.connection.request import TestRequest
 from smtp_admin.database import changed, database_now
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.senders.models import RevisionTest
@@ -20,11 +21,12 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription
-from smtp_admin.transports.driver import Caution, Setup
+from smtp_admin.transports.driver import Caution
 
 Place = Literal["web", "worker"]
 # What a hostile server may add to a row; MariaDB's TEXT has 64 KiB.
 _MOST_EXTENSIONS, _LONGEST_EXTENSION, _LONGEST_DETAIL = 32, 100, 500
+_MOST_ADDRESSES, _MOST_SAID, _LONGEST_SAID = 20, 60, 200
 
 
 def keep_with_revision(
@@ -66,6 +68,9 @@ def to_text(result: TestResult) -> str:
             "duration_ms": result.duration_ms,
             "connection": connection,
             "steps": steps,
+            "answers": result.report.answers[:_MOST_ADDRESSES],
+            "tried": result.report.tried[:_MOST_ADDRESSES],
+            "dialogue": [one[:_LONGEST_SAID] for one in result.report.dialogue[-_MOST_SAID:]],
             "warnings": [[one.code, one.message[:_LONGEST_DETAIL]] for one in result.warnings],
             "failure": failure
             and {
@@ -80,8 +85,8 @@ def to_text(result: TestResult) -> str:
     )
 
 
-def from_text(text: str, setup: Setup, sender_address: str) -> TestResult:
-    """The result that :func:`to_text` wrote, of a test of *setup*."""
+def from_text(text: str, request: TestRequest) -> TestResult:
+    """The result that :func:`to_text` wrote, of a test of *request*."""
     kept = json.loads(text)
     connection = kept["connection"]
     report = Report(
@@ -95,8 +100,11 @@ def from_text(text: str, setup: Setup, sender_address: str) -> TestResult:
         tls=_tls_of(connection["tls"]),
         extensions=connection["extensions"],
         auth_methods=connection["auth_methods"],
+        answers=kept["answers"],
+        tried=[(address, outcome) for address, outcome in kept["tried"]],
+        dialogue=kept["dialogue"],
     )
-    result = TestResult(setup, sender_address, report, kept["duration_ms"])
+    result = TestResult(request, report, kept["duration_ms"])
     result.warnings = [Caution(code, message) for code, message in kept["warnings"]]
     failed = kept["failure"]
     if failed:
@@ -107,7 +115,7 @@ def from_text(text: str, setup: Setup, sender_address: str) -> TestResult:
             hint=failed["hint"],
             reply=_reply_of(failed["reply"]),
         )
-        result.diagnosis = of_failure(result.failure, setup, sender_address)
+        result.diagnosis = of_failure(result.failure, request.values)
     return result
 
 

@@ -16,7 +16,8 @@ from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.history import find_revision
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
 from smtp_admin.transports.driver import Surroundings
 
@@ -29,7 +30,7 @@ Watch = Callable[[StepResult], None]
 
 
 def _nobody(_step: StepResult) -> None:
-    """Whom it concerns: nobody."""
+    """Ignore the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ def test_connection(
     given: Mapping[str, Any],
     actor: Actor,
     watch: Watch = _nobody,  # noqa: PT028 - not one of pytest's
+    *,
+    key: str = DEFAULT_KEY,  # noqa: PT028
 ) -> TestResult:
-    """Test what *given* describes for the sender of *partner_id*.
+    """Test what *given* describes for a sender of *partner_id*.
 
     The session is committed before anything is dialled: no transaction waits for a mail server.
 
@@ -64,7 +67,7 @@ def test_connection(
         RateLimited: this person tests too often.
         SecretError: the stored password cannot be opened.
     """
-    prepared = prepare(session, partner_id, given, actor)
+    prepared = prepare(session, partner_id, given, actor, key=key)
     session.commit()
     return run_here(session, partner_id, prepared, actor, watch)
 
@@ -78,6 +81,8 @@ def prepare(
     given: Mapping[str, Any],
     actor: Actor,
     places: tuple[Place, ...] = ("web",),
+    *,
+    key: str = DEFAULT_KEY,
 ) -> Prepared:
     """Read what is to be tested and count it, once for each of *places*; the caller commits.
 
@@ -85,15 +90,14 @@ def prepare(
         InvalidInput, RateLimited, SecretError: as :func:`test_connection`.
     """
     here = installation()
-    sender = load_sender(session, partner_id)
+    sender = load_sender(session, partner_id, key)
     # What would be tested is not what would be sent with, because nothing would be.
     sender.refuse_problems()
-    request = read_request(given, sender, here.keyring)
-    to = request.destination
+    request = read_request(given, sender, here.keyring, actor)
     for place in places:
         check_rate(session, actor, DIALLED, here.config.test_limit)
         by = " by a worker" if place == "worker" else ""
-        detail = f"{to.host}:{to.port} {to.security}{by}"
+        detail = f"{request.setup.place}{by}"
         record(session, actor, partner_id, "connection.tested", detail)
     return Prepared(request, _tested_revision(session, sender, request))
 
@@ -106,9 +110,8 @@ def run_here(
     watch: Watch = _nobody,
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    request = prepared.request
     surroundings = Surroundings.from_config(installation().config)
-    result = probe(request.setup, request.from_email, surroundings, watch=watch)
+    result = probe(prepared.request, surroundings, watch=watch)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:
@@ -129,20 +132,26 @@ def log_failure(partner_id: str, result: TestResult) -> None:
         log.error(
             "connection test of partner %r to %s failed: %s",
             partner_id,
-            result.setup.place,
+            result.request.setup.place,
             result.failure,
         )
 
 
 def _tested_revision(session: Session, sender: ResolvedSender, request: TestRequest) -> int | None:
-    """The id of the revision in use, if it is what *request* tests, password included."""
-    saved = find_revision(session, sender.partner_id, sender.revision)
-    if saved is None or saved.from_email != request.from_email:
-        return None
-    if saved.destination != request.destination:
+    """The id of the revision in use, if it is what *request* tests, secrets included."""
+    saved = find_revision(session, sender.partner_id, sender.revision, sender.key)
+    if saved is None or not _same_test(sender.values, request.values):
         return None
     try:
-        password = sender.password_for(request.destination, installation().keyring)
+        setup = sender.setup(installation().keyring)
     except (InvalidInput, SecretError):
         return None
-    return saved.id if password == request.password else None
+    return saved.id if setup == request.setup else None
+
+
+def _same_test(saved: SenderValues, tested: SenderValues) -> bool:
+    """Whether both lead to the same place, as the same sender."""
+    names = ("from_email", "envelope_from")
+    return saved.destination == tested.destination and all(
+        saved[name] == tested[name] for name in names
+    )

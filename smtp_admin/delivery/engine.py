@@ -208,9 +208,7 @@ class _LaneWork:
         mails = self._begin(batch)
         if not mails:
             return False
-        transport = context.transports.take(
-            sender.sender_id, setup, Surroundings(context.dialler)
-        )
+        transport = context.transports.take(sender.sender_id, setup, Surroundings(context.dialler))
         context.watch(transport)
         try:
             outcomes = transport.deliver(

@@ -37,7 +37,9 @@ class Summary:
     hourly: tuple[tuple[int, int], ...]
 
 
-def summary(session: Session, partner_id: str | None, sender_id: int = 0) -> Summary:
+def summary(
+    session: Session, partner_id: str | None, sender_id: int = 0, *, of_sender: bool = False
+) -> Summary:
     """The numbers of *partner_id*, or of everybody for ``None``.
 
     Args:

@@ -12,9 +12,9 @@ from smtp_admin.diagnosis.provider_replies import PROVIDER_REPLIES
 from smtp_admin.diagnosis.refusals import REFUSALS
 from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
 from smtp_admin.diagnosis.situations import SITUATIONS
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.failure import CODES, SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.transports.driver import Setup
 
 #: The server's own words first: they know more than a code and our settings.
 TABLE: tuple[Row, ...] = (*PROVIDER_REPLIES, *SERVER_REPLIES, *SITUATIONS, *REFUSALS)
@@ -109,19 +109,18 @@ def diagnose(
     return Diagnosis(tuple(causes) or (_UNKNOWN.cause(facts),))
 
 
-def of_failure(failure: SMTPFailure, setup: Setup, from_email: str = "") -> Diagnosis:
-    """What a failure on the way of *setup* is likely to come from."""
-    server = setup.settings
+def of_failure(failure: SMTPFailure, values: SenderValues) -> Diagnosis:
+    """What the failure of a test of *values* is likely to come from."""
     return diagnose(
         failure.code,
         step=failure.step,
         reply=failure.reply,
         message=f"{failure.message} {failure.hint}",
-        host=getattr(server, "host", ""),
-        port=getattr(server, "port", None),
-        security=getattr(server, "security", None),
-        username=setup.credential.username,
-        from_email=from_email,
+        host=values.host,
+        port=values.port or None,
+        security=values.security,
+        username=values.username,
+        from_email=values.from_email,
     )
 
 

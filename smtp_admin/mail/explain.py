@@ -14,9 +14,10 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import templates
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.mail.types import PRIORITIES, EmailType
-from smtp_admin.senders.resolve import ResolvedSender, load_sender, sender_for_mail
-from smtp_admin.senders.values import SECURITY_LABELS
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.routing import sender_for_mail
 from smtp_admin.smtp.hostname import display_host
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 Source = Literal["environment", "partner", "system", "type", "app", "default"]
 PARTS: tuple[tuple[str, str], ...] = (

@@ -16,7 +16,8 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.types import PRIORITIES, EmailType, Registry
-from smtp_admin.senders.resolve import ResolvedSender, sender_for_mail
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.routing import sender_for_mail
 from smtp_admin.smtp.address import domain_of
 
 _LONGEST_KEY = 200

@@ -16,7 +16,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service, templates
 from smtp_admin.mail.message import Message
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
@@ -24,6 +24,7 @@ from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from smtp_admin.transports.warm import make_transport
 
 log = logging.getLogger("smtp_admin.testmail")

@@ -14,7 +14,7 @@ from smtp_admin.diagnosis.diagnose import diagnose
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
 from smtp_admin.monitor.overview import ago
-from smtp_admin.senders.environment import VARIABLES
+from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import (
     ResolvedSender,
@@ -64,8 +64,8 @@ def environment() -> Iterator[Check]:
         yield Check("environment", "failed", f"{problem}",
                     "Correct it where the app is started, and start app and workers "
                     "again.")  # fmt: skip
-    for candidates in VARIABLES.values():
-        names = [here.config.env_prefix + name for name, _ in candidates]
+    for field in all_fields():
+        names = [here.config.env_prefix + one.name for one in field.variables]
         texts = {name: here.environment[name] for name in names if here.environment.get(name)}
         used, *unused = texts or [""]
         for name in unused:
@@ -85,15 +85,15 @@ def senders() -> Iterator[Check]:
     moment = database_now(with_session)
     due = _due(with_session, moment)
     rows = with_session.scalars(
-        select(Sender).where(Sender.partner_id != SYSTEM).order_by(Sender.partner_id)
+        select(Sender).where(Sender.deleted_at.is_(None)).order_by(Sender.partner_id, Sender.key)
     ).all()
     system = load_sender(with_session, SYSTEM)
     yield _state(system, moment, waiting=system.sender_id in due)
     fine = 0
     for row in rows:
-        sender = resolve(with_session, row, row.partner_id)
-        if not sender.configured:
-            continue  # its mail goes out by the system's
+        sender = resolve(with_session, row, row.partner_id, row.key)
+        if not sender.configured or sender.sender_id == system.sender_id:
+            continue  # its mail goes out by another
         check = _state(sender, moment, waiting=False)
         fine += check.status == "ok"
         if check.status != "ok" or fine <= _MOST_FINE:
@@ -106,9 +106,10 @@ def servers() -> Iterator[Check]:
     """Whether the mail servers of all senders have an address that may be dialled."""
     policy = Dialler.from_config(installation().config).policy
     wanted: dict[tuple[str, int], str] = {}
-    for row in session().scalars(select(Sender).order_by(Sender.partner_id)):
-        sender = resolve(session(), row, row.partner_id)
-        if sender.configured and not sender.problems:
+    there = select(Sender).where(Sender.deleted_at.is_(None))
+    for row in session().scalars(there.order_by(Sender.partner_id, Sender.key)):
+        sender = resolve(session(), row, row.partner_id, row.key)
+        if sender.configured and not sender.problems and sender.values.host:
             place = (sender.values.host, sender.values.port)
             wanted.setdefault(place, _name(sender))
     session().rollback()  # nothing waits for a name service with a transaction open
@@ -139,8 +140,8 @@ def _state(sender: ResolvedSender, moment: datetime, *, waiting: bool) -> Check:
         return Check("sender", status, message, hint, _name(sender))
 
     if sender.problems:
-        return check("failed", "A variable of the environment cannot be used, so it sends nothing.",
-                     "Which one stands at “environment”.")  # fmt: skip
+        return check("failed", f"It sends nothing: {' '.join(sender.problems)}",
+                     "A variable is named at “environment”, too.")  # fmt: skip
     if not sender.configured:
         # A partner without settings of its own has no sender; this is the system's.
         return check(
@@ -155,22 +156,22 @@ def _state(sender: ResolvedSender, moment: datetime, *, waiting: bool) -> Check:
     if sender.paused_until is not None and sender.paused_until > moment:
         return check(*_pause(sender, sender.paused_until, moment))
     if sender.last_accepted_at is None:
-        return check("ok", f"Ready, by {sender.values.host}; nothing has been sent yet.")
-    return check("ok", f"Last accepted {ago(sender.last_accepted_at)} by {sender.values.host}.")
+        return check("ok", f"Ready, by {sender.values.place()}; nothing has been sent yet.")
+    return check("ok", f"Last accepted {ago(sender.last_accepted_at)} by {sender.values.place()}.")
 
 
 def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[Status, str, str]:
     values, code = sender.values, sender.pause_code
-    covered = values.fallback and sender.partner_id != SYSTEM
+    covered = bool(values.fallbacks) and code != "rate_limited"
     status: Status = "warning" if covered or code == "rate_limited" else "failed"
-    meanwhile = "the system's sender steps in" if covered else "its mail waits"
+    meanwhile = f"{', '.join(values.fallbacks)} steps in" if covered else "its mail waits"
     ends = "until its settings change" if until - moment > _FOR_GOOD else f"until {until:%H:%M} UTC"
     found = diagnose(
         code,
         reply_text=sender.pause_reason,
         message=sender.pause_reason,
         host=values.host,
-        port=values.port,
+        port=values.port or None,
         security=values.security,
         username=values.username,
         from_email=values.from_email,
@@ -193,7 +194,7 @@ def _should_go(with_session: Session, sender_id: int, moment: datetime) -> bool:
     row = with_session.get(Sender, sender_id)
     if row is None or (row.paused_until is not None and row.paused_until > moment):
         return False
-    sender = resolve(with_session, row, row.partner_id)
+    sender = resolve(with_session, row, row.partner_id, row.key)
     accepted = sender.last_accepted_at
     if not sender.configured or sender.problems:
         return False
@@ -206,7 +207,8 @@ def _should_go(with_session: Session, sender_id: int, moment: datetime) -> bool:
 
 
 def _name(sender: ResolvedSender) -> str:
-    return f"partner {sender.partner_id}" if sender.partner_id else "the system"
+    whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
+    return f"{whose}, sender {sender.key}" if sender.key else whose
 
 
 def _span(time: timedelta) -> str:

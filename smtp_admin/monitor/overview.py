@@ -11,10 +11,12 @@ from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.queries import Summary, summary
 from smtp_admin.diagnosis.explanation import Explanation, explain_pause
+from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
-from smtp_admin.senders.resolve import ResolvedSender, password_trouble, sender_for_mail
+from smtp_admin.senders.resolve import ResolvedSender, load_sender, password_trouble
+from smtp_admin.senders.routing import sender_for_mail, senders_of
 
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
 
@@ -72,24 +74,54 @@ class Card:
 
 
 def card(session: Session, sender: ResolvedSender) -> Card:
-    """The card of *sender*."""
+    """The card of *sender*: of one among several its own numbers, else its partner's."""
     own = sender.sender_id if sender.configured else 0
-    numbers = summary(session, sender.partner_id, own)
+    several = len(senders_of(session, sender.partner_id)) > 1 or bool(sender.key)
+    numbers = summary(session, sender.partner_id, sender.sender_id if several else own,
+                      of_sender=several)  # fmt: skip
     through = None
-    if not sender.configured and sender.partner_id != SYSTEM:
+    if not sender.configured and sender.partner_id != SYSTEM and not sender.key:
         system = sender_for_mail(session, sender.partner_id)
         through = system if system.configured else None
     health, headline, detail = _state(sender, numbers, through)
     return Card(sender, numbers, health, headline, detail, through)
 
 
-def status_json(session: Session, partner_id: str | None) -> dict[str, Any]:
-    """The answer of ``GET /api/email/status``; ``None`` for all mail together."""
-    sender = sender_for_mail(session, partner_id or SYSTEM)
-    own = sender.sender_id if sender.partner_id == (partner_id or SYSTEM) else 0
+def status_json(
+    session: Session, partner_id: str | None, sender_key: str | None = None
+) -> dict[str, Any]:
+    """The answer of ``GET /api/email/status``; ``None`` for all mail together.
+
+    Args:
+        sender_key: one sender of that partner only.
+
+    Raises:
+        NotFound: there is no such sender.
+    """
+    owner = partner_id or SYSTEM
+    if sender_key is not None:
+        sender = load_sender(session, owner, sender_key)
+        if not sender.sender_id or sender.deleted:
+            raise NotFound(f"There is no sender {sender_key[:40]!r}.")
+        return {"ok": True, **_of_sender(session, sender)}
+    sender = sender_for_mail(session, owner)
+    own = sender.sender_id if sender.partner_id == owner else 0
     numbers = summary(session, partner_id, own if partner_id is not None else 0)
+    senders = [one for one in senders_of(session, owner) if one.sender_id]
     return {
         "ok": True,
+        **_numbers(numbers, sender),
+        "senders": [_of_sender(session, one) for one in senders],
+    }
+
+
+def _of_sender(session: Session, sender: ResolvedSender) -> dict[str, Any]:
+    numbers = summary(session, sender.partner_id, sender.sender_id, of_sender=True)
+    return {"sender": sender.key, "label": sender.label, **_numbers(numbers, sender)}
+
+
+def _numbers(numbers: Summary, sender: ResolvedSender) -> dict[str, Any]:
+    return {
         "pending": numbers.pending,
         "sending": numbers.sending,
         "sent": numbers.sent,
@@ -152,5 +184,5 @@ def _state(
         return "problem", "Not usable", f"{trouble} {hint}".strip()
     if sender.last_accepted_at is not None:
         when = ago(sender.last_accepted_at)
-        return "delivering", "Delivering", f"Last accepted {when} by {sender.values.host}."
+        return "delivering", "Delivering", f"Last accepted {when} by {sender.values.place()}."
     return "ready", "Ready", "Nothing has been sent yet."

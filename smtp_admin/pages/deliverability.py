@@ -12,7 +12,8 @@ from smtp_admin.deliverability.service import dns_lately
 from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.pages.senders import sender_urls
-from smtp_admin.senders.resolve import load_sender, sender_for_mail
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.routing import sender_for_mail
 
 
 def add_to(blueprint: Blueprint) -> None:

@@ -16,12 +16,14 @@ from smtp_admin.errors import Conflict, RequestError, SecretError
 from smtp_admin.host import Partner
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, blocked_kinds, card
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.guidance import guide, usable_password
+from smtp_admin.pages.guidance import guide
+from smtp_admin.pages.sender_form import SenderForm
+from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.queries import senders_of
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 
 def add_to(blueprint: Blueprint) -> None:

@@ -19,9 +19,9 @@ from smtp_admin.mail.testmail import (
     queue_test_mail,
     send_test_mail_now,
 )
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.pages.senders import show_tab, tab_url
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.guidance import usable_password
+from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.resolve import load_sender
 
 

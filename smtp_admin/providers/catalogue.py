@@ -55,6 +55,20 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header by which a provider is told something about each mail.
+
+    Attributes:
+        example: what its value may look like.
+        help: what it is for, in one sentence.
+    """
+
+    name: str
+    example: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What can be judged about what was entered, before anything is dialled.
 
@@ -132,6 +146,7 @@ class Provider:
     other_ports: tuple[Port, ...] = ()
     domains: tuple[str, ...] = ()
     dkim_selectors: tuple[str, ...] = ()
+    headers: tuple[Header, ...] = ()
     limits: tuple[Limit, ...] = ()
     rules: tuple[Rule, ...] = ()
     notes: tuple[Note, ...] = ()

@@ -16,7 +16,7 @@ from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.resolve import sender_for_mail
+from smtp_admin.senders.routing import sender_for_mail
 
 DAYS = 30
 #: A page is made in a moment: of very many customers it shows the first.

@@ -32,7 +32,7 @@ from smtp_admin.renewals.run import Ready, write
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.service import load
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.resolve import sender_for_mail
+from smtp_admin.senders.routing import sender_for_mail
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from smtp_admin.renewals.records import Customer, batches, customers, together, 
 from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.resolve import ResolvedSender, sender_for_mail
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.routing import sender_for_mail
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,11 @@ from smtp_admin.providers.catalogue import (
     provider_of_host,
     providers,
 )
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.smtp.hostname import clean_host, ip_literal
 from smtp_admin.smtp.session import Security
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 PASSWORD_AGE = timedelta(days=90)
 _SERVER_PORT = 25

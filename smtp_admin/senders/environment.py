@@ -1,59 +1,20 @@
-"""Environment variables that override the system's sender, field by field.
+"""Environment variables that override the system's default sender, field by field.
 
-Two families of names are in use, and both work; the page shows an overridden field locked, with
-the name of its variable. A value that cannot be used is reported by that name, and stops the
-sender: falling back to what was saved before could send mail the wrong way.
+The page shows an overridden field locked, with the name of its variable. A value that cannot be
+used is reported by that name, and stops the sender: falling back to what was saved before could
+send mail the wrong way. Each variable may also name a file: ``SMTP_PASSWORD_FILE``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from smtp_admin.senders.values import (
-    clean_from_email,
-    clean_from_name,
-    clean_limit,
-    clean_password,
-    clean_port,
-    clean_username,
-)
-from smtp_admin.smtp.hostname import clean_host
+from smtp_admin.senders.fields import common_fields
+from smtp_admin.transports.fields import Field, Variable
+from smtp_admin.transports.registry import drivers
 
-_WORDS = {"none": "none", "ssl": "ssl", "tls": "tls", "starttls": "tls"}
-_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
-
-
-def _security(text: str) -> str:
-    found = _WORDS.get(text.strip().lower())
-    if found is None:
-        raise ValueError("Use one of: none, ssl, tls.")
-    return found
-
-
-def _secure(text: str) -> str:
-    word = text.strip().lower()
-    if word in _TRUE:
-        return "ssl"
-    if word in _FALSE:
-        return "tls"
-    raise ValueError("Use true (SSL) or false (STARTTLS).")
-
-
-#: field → the names of its variable, each with what reads it; the first one that is set counts.
-VARIABLES: dict[str, tuple[tuple[str, Callable[[str], Any]], ...]] = {
-    "host": (("SMTP_HOST", clean_host),),
-    "port": (("SMTP_PORT", clean_port),),
-    "username": (("SMTP_USERNAME", clean_username), ("SMTP_USER", clean_username)),
-    "password": (("SMTP_PASSWORD", clean_password), ("SMTP_PASS", clean_password)),
-    "from_email": (("SMTP_FROM_EMAIL", clean_from_email), ("SMTP_FROM", clean_from_email)),
-    "from_name": (("SMTP_FROM_NAME", clean_from_name),),
-    "security": (("SMTP_SECURITY", _security), ("SMTP_SECURE", _secure)),
-    "max_per_hour": (("MAX_EMAILS_PER_HOUR", clean_limit),),
-}
-
-#: The fields whose change makes another destination: with one of them from the environment, the
-#: password must come from there too.
-DESTINATION_FIELDS = frozenset({"host", "port", "security", "username"})
+_LARGEST_FILE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +22,107 @@ class Overrides:
     """What the environment says.
 
     Attributes:
-        values: field → usable value; the password is not shown by ``repr``.
+        values: field → usable value.
+        secrets: the same for secrets; not shown by ``repr``.
         variables: field → the variable that it came from.
+        locked: the fields that the page cannot change, and the variable that holds each.
         problems: sentences about values that cannot be used.
+        moves_destination: whether stored secrets may no longer be used.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)
+    locked: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    prefix: str = ""
-
-    @property
-    def locked(self) -> Mapping[str, str]:
-        """The fields that the page cannot change, and the variable that holds each."""
-        locked = dict(self.variables)
-        if "password" not in locked and DESTINATION_FIELDS & locked.keys():
-            locked["password"] = self.prefix + VARIABLES["password"][0][0]
-        return locked
-
-    @property
-    def moves_destination(self) -> bool:
-        """Whether a stored password may no longer be used."""
-        return bool(DESTINATION_FIELDS & self.variables.keys())
+    moves_destination: bool = False
 
 
 def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
     """The overrides in *environment*, whose names begin with *prefix*."""
     values: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
     variables: dict[str, str] = {}
     problems: list[str] = []
-    for name, candidates in VARIABLES.items():
-        for variable, read in candidates:
-            text = environment.get(prefix + variable, "")
-            if not text:
-                continue
-            variables[name] = prefix + variable
-            try:
-                values[name] = read(text)
-            except ValueError as error:
-                problems.append(f"{prefix}{variable}: {error}")
-            break
-    return Overrides(values, variables, tuple(problems), prefix)
+    moved = False
+    for driver_name, one in _fields_with_variables():
+        found = _first_that_is_set(environment, prefix, one)
+        if found is None:
+            continue
+        variable, name = found
+        variables[one.name] = name
+        try:
+            text = _text(environment, prefix + variable.name)
+            value = (variable.clean or one.clean)(text)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+        else:
+            (secrets if one.secret else values)[one.name] = value
+        if one.destination:
+            moved = True
+            # A host of the environment means the driver that has hosts, whatever was saved.
+            values["driver"] = driver_name
+            variables.setdefault("driver", name)
+    return Overrides(
+        values,
+        secrets,
+        variables,
+        _locked(variables, prefix) if moved else variables,
+        tuple(problems),
+        moves_destination=moved,
+    )
+
+
+def _fields_with_variables() -> Iterator[tuple[str, Field]]:
+    for one in drivers():
+        yield from ((one.name, field) for field in one.fields if field.variables)
+    yield from (("", field) for field in common_fields() if field.variables)
+
+
+def _first_that_is_set(
+    environment: Mapping[str, str], prefix: str, one: Field
+) -> tuple[Variable, str] | None:
+    for variable in one.variables:
+        for suffix in ("", "_FILE"):
+            if environment.get(f"{prefix}{variable.name}{suffix}", ""):
+                return variable, f"{prefix}{variable.name}{suffix}"
+    return None
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    """What a variable says, itself or by the file that ``<name>_FILE`` names."""
+    text, path = environment.get(name, ""), environment.get(f"{name}_FILE", "")
+    if text and path:
+        raise ValueError(f"set this or {name}_FILE, not both.")
+    return text or read_secret_file(path)
+
+
+def read_secret_file(path: str) -> str:
+    """The text of a file, without one line break at its end.
+
+    Raises:
+        ValueError: it cannot be read, or is no text.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"the file {path} cannot be read: {reason}.") from error
+    except ValueError as error:
+        raise ValueError(f"the file {path} is not UTF-8 text.") from error
+    if len(raw) > _LARGEST_FILE:
+        raise ValueError(f"the file {path} is larger than 64 KiB.")
+    if not text.strip():
+        raise ValueError(f"the file {path} is empty.")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _locked(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """With one destination field from the environment, the secrets must come from there too."""
+    locked = dict(variables)
+    for _, one in _fields_with_variables():
+        if one.secret and one.bound == "destination":
+            locked.setdefault(one.name, prefix + one.variables[0].name)
+    return locked

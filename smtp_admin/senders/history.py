@@ -1,32 +1,23 @@
 """The revisions of a sender: who saved what when, and how any two of them differ.
 
-Of passwords it only says that one was set, changed or removed; nothing here opens one.
+Of secrets it only says that one was set, changed or removed; nothing here opens one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from smtp_admin.senders.forms import SenderForm
+from smtp_admin.senders.fields import all_fields, fields_of
 from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
-from smtp_admin.senders.values import SECURITY_LABELS, SenderValues
-from smtp_admin.smtp.hostname import display_host
+from smtp_admin.senders.resolve import DEFAULT_KEY, values_of
+from smtp_admin.senders.secrets import read_secrets
+from smtp_admin.transports.fields import Field
 
 #: Revisions on one page.
 AT_ONCE = 50
-PASSWORD = "password"  # noqa: S105 - the name of the field
-_LIMITS = {"max_per_hour", "max_per_day"}
-#: For the fields whose label on the form is a sentence.
-_SHORT = {"fallback": "Fallback to the system's sender", "verify_tls": "Certificate is checked"}
-#: The fields in the order of the form; the password after the login that it belongs to.
-ORDER: tuple[str, ...] = (
-    "driver", "host", "port", "security", "verify_tls", "username", PASSWORD, "from_email",
-    "from_name", "reply_to", "max_per_hour", "max_per_day", "max_connections", "fallback",
-)  # fmt: skip
-assert {*ORDER} == {PASSWORD, *(one.name for one in fields(SenderValues))}  # noqa: S101
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +25,8 @@ class Change:
     """One field that differs, in words for people.
 
     Attributes:
-        old: ``None`` in a first revision, and of a password.
-        new: of a password: ``set``, ``changed`` or ``removed``.
+        old: ``None`` in a first revision, and of a secret.
+        new: of a secret: ``set``, ``changed`` or ``removed``.
     """
 
     field: str
@@ -74,9 +65,11 @@ class Page:
     older: int | None
 
 
-def history(session: Session, partner_id: str, before: int | None = None) -> Page:
-    """The newest revisions of *partner_id*, or those before a number."""
-    row = session.scalar(select(Sender).where(Sender.partner_id == partner_id))
+def history(
+    session: Session, partner_id: str, before: int | None = None, key: str = DEFAULT_KEY
+) -> Page:
+    """The newest revisions of a sender of *partner_id*, or those before a number."""
+    row = session.scalar(select(Sender).where(Sender.partner_id == partner_id, Sender.key == key))
     if row is None:
         return Page((), None)
     wanted = select(SenderRevision).where(SenderRevision.sender_id == row.id)
@@ -98,12 +91,14 @@ def history(session: Session, partner_id: str, before: int | None = None) -> Pag
     return Page(entries, shown[-1].number if len(found) > AT_ONCE else None)
 
 
-def find_revision(session: Session, partner_id: str, number: int) -> SenderRevision | None:
-    """The revision of *partner_id* with this number, or ``None``."""
+def find_revision(
+    session: Session, partner_id: str, number: int, key: str = DEFAULT_KEY
+) -> SenderRevision | None:
+    """The revision of a sender of *partner_id* with this number, or ``None``."""
     return session.scalar(
         select(SenderRevision)
         .join(Sender, Sender.id == SenderRevision.sender_id)
-        .where(Sender.partner_id == partner_id, SenderRevision.number == number)
+        .where(Sender.partner_id == partner_id, Sender.key == key, SenderRevision.number == number)
     )
 
 
@@ -125,49 +120,67 @@ def changes(old: SenderRevision | None, new: SenderRevision) -> tuple[Change, ..
 
 
 def _differences(old: SenderRevision | None, new: SenderRevision) -> Iterator[Change]:
-    labels = SenderForm()
-    for name in ORDER:
-        label = _SHORT.get(name) or labels[name].label.text
-        if name == PASSWORD:
-            what = _password_change(old, new)
+    before, after = _all_values(old), _all_values(new)
+    for one in _fields_of_both(old, new):
+        if one.secret:
+            what = _secret_change(one.name, old, new)
             if what:
-                yield Change(name, label, None, what)
+                yield Change(one.name, one.title, None, what)
             continue
-        after = getattr(new, name)
+        value = after.get(one.name, _NONE)
+        was = before.get(one.name, _NONE)
         if old is None:
-            if after not in ("", None) and name != "driver":
-                yield Change(name, label, None, shown(name, after))
+            if value not in _NOTHING and one.name != "driver":
+                yield Change(one.name, one.title, None, one.words(value))
+        elif was != value:
+            yield Change(one.name, one.title, _words(one, was), _words(one, value))
+
+
+#: Stands for a field that a revision's driver does not have.
+_NONE: Any = object()
+_NOTHING: tuple[Any, ...] = ("", None, (), _NONE)
+
+
+def _words(one: Field, value: Any) -> str:
+    return "not there" if value is _NONE else one.words(value)
+
+
+def _fields_of_both(old: SenderRevision | None, new: SenderRevision) -> list[Field]:
+    """The fields of two revisions in the order of the page, whatever their drivers."""
+    found: dict[str, Field] = {}
+    for revision in (new, old):
+        if revision is None:
             continue
-        before = getattr(old, name)
-        if before != after:
-            yield Change(name, label, shown(name, before), shown(name, after))
+        try:
+            fields = fields_of(revision.driver)
+        except LookupError:  # a host's that is not there any more
+            fields = all_fields()
+        found |= {one.name: one for one in fields if one.name not in found}
+    return list(found.values())
 
 
-def _password_change(old: SenderRevision | None, new: SenderRevision) -> str:
-    """What happened to the password.
+def _all_values(revision: SenderRevision | None) -> Mapping[str, Any]:
+    if revision is None:
+        return {}
+    try:
+        return values_of(revision)
+    except LookupError:
+        return {"driver": revision.driver}
+
+
+def _secret_change(name: str, old: SenderRevision | None, new: SenderRevision) -> str:
+    """What happened to a secret.
 
     The sealed texts say nothing: the same password is sealed anew with each save. When it was
     entered does.
     """
-    had, has = old is not None and old.password_sealed is not None, new.password_sealed is not None
-    if not had:
+    had = None if old is None else read_secrets(old.secrets).get(name)
+    has = read_secrets(new.secrets).get(name)
+    if had is None:
         return "set" if has else ""
-    if not has:
+    if has is None:
         return "removed"
-    return "" if old is not None and old.password_set_at == new.password_set_at else "changed"
-
-
-def shown(name: str, value: Any) -> str:
-    """A field's value as people read it."""
-    if name == "security":
-        return SECURITY_LABELS.get(value, str(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name in _LIMITS:
-        return "no limit" if value is None else f"{value:,}"
-    if name == "host":
-        return display_host(value)
-    return str(value) or "empty"
+    return "" if had.set_at == has.set_at else "changed"
 
 
 def revision_json(revision: SenderRevision) -> dict[str, Any]:

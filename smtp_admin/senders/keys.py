@@ -1,27 +1,33 @@
-"""The keys of stored passwords: what each was sealed with, and sealing all with the newest.
+"""The keys of stored secrets: what each was sealed with, and sealing all with the newest.
 
-Old revisions count too: rolling back to one must find its password.
+Old revisions count too: rolling back to one must find its password. Sealing anew also brings the
+format of the first version up to date.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import KeyMissing, SecretError
+from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.resolve import bound_to
+from smtp_admin.senders.secrets import StoredSecret, read_secrets
+from smtp_admin.transports.fields import Field
 
 _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A stored password that does not open, and why."""
+    """A stored secret that does not open, and why."""
 
     partner_id: str
+    key: str
     revision: int
     current: bool
     reason: str
@@ -29,11 +35,11 @@ class Unreadable:
 
 @dataclass(slots=True)
 class KeyReport:
-    """What became of the stored passwords.
+    """What became of the stored secrets.
 
     Attributes:
-        newest: sealed with the first key.
-        older: sealed with another key of the ring.
+        newest: sealed with the first key, in today's format.
+        older: sealed with another key of the ring, or in the first format.
     """
 
     newest: int = 0
@@ -46,32 +52,44 @@ class KeyReport:
         return self.newest + self.older + len(self.unreadable)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    sender: Sender
+    revision: SenderRevision
+
+    @property
+    def current(self) -> bool:
+        return self.revision.number == self.sender.current_revision
+
+
 def count_passwords(session: Session) -> int:
-    """How many passwords are stored, old revisions included."""
-    stored = select(func.count()).where(SenderRevision.password_sealed.is_not(None))
-    return session.scalar(stored) or 0
+    """How many secrets are stored, old revisions included."""
+    documents = session.scalars(select(SenderRevision.secrets))
+    return sum(len(one) for one in documents)
 
 
 def check_keys(
     session: Session, keyring: Keyring, progress: Callable[[int], None] = lambda _: None
 ) -> KeyReport:
-    """Open every stored password, and change nothing.
+    """Open every stored secret, and change nothing.
 
     Args:
         progress: told how many more were looked at.
     """
     report = KeyReport()
     for page in _pages(session):
-        for partner_id, revision, current in page:
-            _open(keyring, report, partner_id, revision, current)
-        progress(len(page))
+        for row in page:
+            for name, stored in read_secrets(row.revision.secrets).items():
+                _open(keyring, report, row, name, stored)
+        progress(sum(len(row.revision.secrets) for row in page))
+        session.expunge_all()
     return report
 
 
 def rotate_keys(
     session: Session, keyring: Keyring, progress: Callable[[int], None] = lambda _: None
 ) -> KeyReport:
-    """Seal every stored password with the first key; commits after each page.
+    """Seal every stored secret with the first key; commits after each page.
 
     It may be broken off and run again. Workers go on meanwhile: what they read before opens with
     the older key, which stays in the ring until this has ended.
@@ -89,54 +107,73 @@ def rotate_keys(
         )
     report = KeyReport()
     for page in _pages(session):
-        for partner_id, revision, current in page:
-            sealed = revision.password_sealed or ""
-            secret = _open(keyring, report, partner_id, revision, current)
-            if secret is None or keyring.is_current(sealed):
-                continue
-            binding = revision.destination.binding()
-            again = keyring.seal(secret, owner=partner_id, destination=binding)
-            moved = changed(
-                session,
-                update(SenderRevision)
-                .where(SenderRevision.id == revision.id, SenderRevision.password_sealed == sealed)
-                .values(password_sealed=again),
-            )
-            report.older -= moved
-            report.newest += moved
+        for row in page:
+            _reseal(session, keyring, report, row)
+        looked_at = sum(len(row.revision.secrets) for row in page)
         session.commit()
-        progress(len(page))
+        session.expunge_all()
+        progress(looked_at)
     return report
 
 
-def _pages(session: Session) -> Iterator[list[tuple[str, SenderRevision, bool]]]:
+def _reseal(session: Session, keyring: Keyring, report: KeyReport, row: _Row) -> None:
+    anew: dict[str, Any] = {}
+    for name, stored in read_secrets(row.revision.secrets).items():
+        secret = _open(keyring, report, row, name, stored)
+        if secret is None or keyring.is_current(stored.sealed):
+            continue
+        bound = bound_to(row.sender, row.revision)
+        if bound is None:
+            continue
+        sealed = bound.seal(keyring, _field(name), secret)
+        anew[name] = replace(stored, sealed=sealed).as_json()
+    if anew:
+        # Revisions never change otherwise, so nobody writes this row at the same time.
+        row.revision.secrets = {**row.revision.secrets, **anew}
+        session.flush()
+        report.older -= len(anew)
+        report.newest += len(anew)
+
+
+def _pages(session: Session) -> Iterator[list[_Row]]:
     after = 0
     while True:
         rows = session.execute(
-            select(Sender.partner_id, SenderRevision, Sender.current_revision)
-            .join(Sender, Sender.id == SenderRevision.sender_id)
-            .where(SenderRevision.password_sealed.is_not(None), SenderRevision.id > after)
+            select(Sender, SenderRevision)
+            .join(SenderRevision, SenderRevision.sender_id == Sender.id)
+            .where(SenderRevision.id > after)
             .order_by(SenderRevision.id)
             .limit(_AT_ONCE)
         ).all()
         if not rows:
             return
         after = rows[-1][1].id
-        yield [(partner_id, one, one.number == current) for partner_id, one, current in rows]
-        session.expunge_all()
+        yield [_Row(sender, revision) for sender, revision in rows if revision.secrets]
+
+
+def _field(name: str) -> Field:
+    return next(one for one in all_fields() if one.name == name and one.secret)
 
 
 def _open(
-    keyring: Keyring, report: KeyReport, partner_id: str, revision: SenderRevision, current: bool
+    keyring: Keyring, report: KeyReport, row: _Row, name: str, stored: StoredSecret
 ) -> str | None:
-    sealed = revision.password_sealed or ""
     try:
-        secret = keyring.open(sealed, owner=partner_id, destination=revision.destination.binding())
+        bound = bound_to(row.sender, row.revision)
+        if bound is None:
+            raise SecretError(f"The driver {row.revision.driver!r} is not there any more.")
+        secret = bound.open(keyring, _field(name), stored.sealed)
     except SecretError as error:
-        found = Unreadable(partner_id, revision.number, current, error.message)
+        found = Unreadable(
+            row.sender.partner_id,
+            row.sender.key,
+            row.revision.number,
+            row.current,
+            error.message,
+        )
         report.unreadable = (*report.unreadable, found)
         return None
-    if keyring.is_current(sealed):
+    if keyring.is_current(stored.sealed):
         report.newest += 1
     else:
         report.older += 1

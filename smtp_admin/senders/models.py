@@ -1,37 +1,40 @@
-"""The tables of senders and of their settings."""
+"""The tables of senders, their settings, their tests, and which mail goes by which."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     ForeignKey,
     Integer,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
-    false,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
-from smtp_admin.senders.destination import Destination
-from smtp_admin.smtp.session import Security
 
 
 class Sender(Base):
-    """Who sends: one row per partner, and one with partner id ``''`` for the system.
+    """Who sends. Partner id ``''`` is the system; key ``''`` is the default sender of each.
 
     The settings themselves are the row of :class:`SenderRevision` that ``current_revision``
-    names; 0 means that none were saved yet.
+    names; 0 means that none were saved yet. A deleted sender stays as a row, for its history and
+    for the mail that it sent.
     """
 
     __tablename__ = "smtp_admin_sender"
+    __table_args__ = (UniqueConstraint("partner_id", "key"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    partner_id: Mapped[str] = mapped_column(String(100), unique=True)
+    partner_id: Mapped[str] = mapped_column(String(100))
+    key: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    label: Mapped[str] = mapped_column(String(80), default="", server_default="")
     current_revision: Mapped[int] = mapped_column(Integer, default=0)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: While set and in the future, nothing is sent; the reason says why, for people.
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     pause_code: Mapped[str] = mapped_column(String(40), default="")
@@ -44,7 +47,11 @@ class Sender(Base):
 
 
 class SenderRevision(Base):
-    """One state of a sender's settings; never changed, only followed by the next."""
+    """One state of a sender's settings; never changed, only followed by the next.
+
+    What queries and limits read has columns. The other fields of the driver are one JSON document,
+    and so are the secrets, sealed by name: a new driver needs no migration.
+    """
 
     __tablename__ = "smtp_admin_sender_revision"
     __table_args__ = (UniqueConstraint("sender_id", "number"),)
@@ -53,34 +60,39 @@ class SenderRevision(Base):
     sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))
     number: Mapped[int] = mapped_column(Integer)
     driver: Mapped[str] = mapped_column(String(20))
-    host: Mapped[str] = mapped_column(String(255))
-    port: Mapped[int] = mapped_column(Integer)
-    security: Mapped[Security] = mapped_column(String(4))
-    verify_tls: Mapped[bool] = mapped_column(Boolean)
-    username: Mapped[str] = mapped_column(String(320))
-    #: Sealed for the partner and the destination; NULL where there is no password.
-    password_sealed: Mapped[str | None] = mapped_column(Text)
-    password_set_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     from_email: Mapped[str] = mapped_column(String(254))
     from_name: Mapped[str] = mapped_column(String(64))
     reply_to: Mapped[str] = mapped_column(String(254))
+    envelope_from: Mapped[str] = mapped_column(String(254), default="", server_default="")
     #: At most so many mails in any 60 minutes; NULL for no limit.
     max_per_hour: Mapped[int | None] = mapped_column(Integer)
     #: The same for any 24 hours.
     max_per_day: Mapped[int | None] = mapped_column(Integer)
     #: Connections at a time, over all workers.
     max_connections: Mapped[int] = mapped_column(SmallInteger, server_default="2")
-    #: Whether the system's sender steps in while this one cannot send.
-    fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: Field → value, of what has no column.
+    fields: Mapped[dict[str, Any]] = mapped_column(JSON)
+    #: Name of a secret → ``sealed`` and, as ISO text, ``set_at``.
+    secrets: Mapped[dict[str, dict[str, str | None]]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     created_by: Mapped[str] = mapped_column(String(320))
     #: The number of the revision whose values these are, where somebody rolled back to it.
     restores: Mapped[int | None] = mapped_column(Integer)
 
-    @property
-    def destination(self) -> Destination:
-        """What the password was sealed for."""
-        return Destination.of(self)
+
+class Route(Base):
+    """Which sender mail of one e-mail type, or of one priority, goes by."""
+
+    __tablename__ = "smtp_admin_route"
+    __table_args__ = (UniqueConstraint("partner_id", "kind", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    partner_id: Mapped[str] = mapped_column(String(100))
+    #: ``type`` or ``priority``.
+    kind: Mapped[str] = mapped_column(String(10))
+    #: The name of the type, or ``urgent``, ``normal``, ``bulk``.
+    name: Mapped[str] = mapped_column(String(64))
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))
 
 
 class RevisionTest(Base):

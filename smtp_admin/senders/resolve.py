@@ -1,7 +1,7 @@
 """The sender that applies: what was saved, and what the environment says over it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,16 @@ from smtp_admin.database import SYSTEM
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.installation import installation
-from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.environment import Overrides, read_overrides
+from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
-from smtp_admin.senders.values import DEFAULT_PORT, SenderValues
+from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
+from smtp_admin.senders.values import Destination, SenderValues
+from smtp_admin.transports.driver import Setup
+from smtp_admin.transports.fields import Field
+
+#: The key of the sender that a partner has first, and may have alone.
+DEFAULT_KEY = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +29,25 @@ class ResolvedSender:
     """One sender's settings as they apply now.
 
     Attributes:
+        key: ``""`` for the default one.
+        label: what people call it, where there are several.
         revision: number of the saved revision; 0 if none was saved.
-        values: the settings; ``host`` and ``from_email`` are empty where nothing was set.
+        values: the settings; ``from_email`` is empty where nothing was set.
         locked: field → the environment variable that holds it.
         problems: why it cannot be used, as sentences, beside not being configured.
         paused_until: nothing is sent before, by the database's clock.
+        secrets: those that are stored, sealed.
     """
 
     sender_id: int
     partner_id: str
     revision: int
     values: SenderValues
+    key: str = DEFAULT_KEY
+    label: str = ""
     locked: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    deleted: bool = False
     paused_until: datetime | None = None
     pause_code: str = ""
     pause_reason: str = ""
@@ -43,20 +55,27 @@ class ResolvedSender:
     last_accepted_at: datetime | None = None
     saved_at: datetime | None = None
     saved_by: str = ""
-    password_set_at: datetime | None = None
-    _sealed: str | None = field(default=None, repr=False)
-    _sealed_for: Destination | None = field(default=None, repr=False)
-    _given_password: str | None = field(default=None, repr=False)
+    secrets: Mapping[str, StoredSecret] = field(default_factory=dict, repr=False)
+    _stored: Bound | None = field(default=None, repr=False)
+    _given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def configured(self) -> bool:
-        """Whether there is a host to send to and an address to send from."""
-        return bool(self.values.host and self.values.from_email)
+        """Whether it has everything that sending needs, but perhaps for a secret."""
+        return bool(self.values.complete and not self.deleted)
 
     @property
-    def has_password(self) -> bool:
-        """Whether a password is stored, or comes from the environment."""
-        return self._sealed is not None or self._given_password is not None
+    def name(self) -> str:
+        """What people call it."""
+        return self.label or self.key or "default"
+
+    def has_secret(self, name: str) -> bool:
+        """Whether this secret is stored, or comes from the environment."""
+        return name in self.secrets or name in self._given
+
+    def secret_set_at(self, name: str) -> datetime | None:
+        """When a stored secret was entered."""
+        return self.secrets[name].set_at if name in self.secrets else None
 
     def refuse_problems(self) -> None:
         """Return if what the environment says about this sender can be used.
@@ -66,12 +85,14 @@ class ResolvedSender:
         """
         if self.problems:
             raise InvalidInput(
-                "A variable of the environment cannot be used: " + " ".join(self.problems),
+                "These settings cannot be used: " + " ".join(self.problems),
                 hint="Correct it where the app is started, and start the app again.",
             )
 
-    def password_for(self, destination: Destination, keyring: Keyring, typed: str = "") -> str:
-        """The password that may be sent to *destination*: the one place that decides it.
+    def secret_for(
+        self, one: Field, values: SenderValues, keyring: Keyring, typed: str = ""
+    ) -> str:
+        """The secret *one* that may go where *values* lead: the one place that decides it.
 
         Saving, testing and sending all ask here. A typed one may go where its author says; the
         stored one only where it was saved for; the environment's only where the environment and
@@ -83,79 +104,129 @@ class ResolvedSender:
         """
         if typed:
             return typed
-        if not destination.username:
+        if not one.needed(values):
             return ""
-        if self._given_password is not None:
-            if destination == self.values.destination:
-                return self._given_password
-        elif self._sealed is not None and destination == self._sealed_for:
-            return keyring.open(
-                self._sealed, owner=self.partner_id, destination=destination.binding()
-            )
-        if self.has_password:
+        if one.name in self._given:
+            if _fits(one, values, self.values.destination):
+                return self._given[one.name]
+        elif (
+            one.name in self.secrets
+            and self._stored is not None
+            and _fits(one, values, self._stored.destination)
+        ):
+            return self._stored.open(keyring, one, self.secrets[one.name].sealed)
+        what = _the(one)
+        if self.has_secret(one.name):
             raise InvalidInput(
-                "Enter the password again: it was saved for another server or login.",
+                f"Enter {what} again: it was saved for another server or login.",
                 code="password_required",
                 hint="A stored password is only ever sent to the host, port, security and login "
                 "that it was saved for.",
-                fields={"password": ["Enter the password for these settings."]},
+                fields={one.name: [f"Enter {what} for these settings."]},
             )
+        belongs = "for this login" if one.name == "password" else "too"
         raise InvalidInput(
-            "Enter the password for this login.",
+            f"Enter {what} {belongs}.",
             code="password_required",
-            fields={"password": ["Enter the password for this login."]},
+            fields={one.name: [f"Enter {what} {belongs}."]},
         )
+
+    def secrets_for(
+        self, values: SenderValues, keyring: Keyring, typed: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """All secrets that *values* call for, by name.
+
+        Raises:
+            InvalidInput, SecretError: as :meth:`secret_for`.
+        """
+        entered = typed or {}
+        return {
+            one.name: self.secret_for(one, values, keyring, entered.get(one.name, ""))
+            for one in fields_of(values.driver)
+            if one.secret
+        }
+
+    def setup(
+        self,
+        keyring: Keyring,
+        values: SenderValues | None = None,
+        typed: Mapping[str, str] | None = None,
+    ) -> Setup:
+        """What a transport is made from: for these settings, or for *values*.
+
+        Raises:
+            InvalidInput, SecretError: as :meth:`secret_for`.
+        """
+        wanted = self.values if values is None else values
+        return wanted.kind.read(wanted, self.secrets_for(wanted, keyring, typed))
+
+    def with_values(self, values: SenderValues) -> "ResolvedSender":
+        """The same sender as it would be with *values*."""
+        return replace(self, values=values)
+
+
+def _fits(one: Field, values: SenderValues, saved_for: Destination) -> bool:
+    """Whether the secret *one*, saved for one destination, may go where *values* lead."""
+    return one.bound == "sender" or values.destination == saved_for
+
+
+def _the(one: Field) -> str:
+    return f"the {one.label[0].lower()}{one.label[1:]}"
 
 
 def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
-    """Why the password of *sender* cannot be used, and what to do; empty where it can.
+    """Why a secret of *sender* cannot be used, and what to do; empty where all can.
 
     A wrong key shows before the first mail is held up by it.
     """
     try:
-        sender.password_for(sender.values.destination, installation().keyring)
+        sender.secrets_for(sender.values, installation().keyring)
     except SecretError as error:
         return error.message, error.hint
     except InvalidInput as error:
-        variable = sender.locked.get("password")
+        names = list(error.fields)
+        variable = sender.locked.get(names[0]) if names else None
         hint = f"Set {variable} where the app is started." if variable else error.hint
-        return "There is a login, but no password for it.", hint or "Enter it with the settings."
+        if names == ["password"]:
+            return (
+                "There is a login, but no password for it.",
+                hint or "Enter it with the settings.",
+            )
+        return error.message, hint or "Enter it with the settings."
     return "", ""
 
 
-def overrides_for(partner_id: str) -> Overrides:
-    """What the environment says over this partner's settings; only the system's has any."""
-    if partner_id != SYSTEM:
-        return Overrides()
+def overrides_for(partner_id: str, key: str = DEFAULT_KEY) -> Overrides:
+    """What the environment says over this sender; only the system's default has any."""
+    if partner_id != SYSTEM or key != DEFAULT_KEY:
+        return _NO_OVERRIDES
     here = installation()
-    return read_overrides(here.environment, here.config.env_prefix)
+    if here.overrides is None:
+        here.overrides = read_overrides(here.environment, here.config.env_prefix)
+    return here.overrides
 
 
-def load_sender(session: Session, partner_id: str) -> ResolvedSender:
-    """The sender of *partner_id* itself, whether or not it can send.
+_NO_OVERRIDES = Overrides()
 
-    A partner that never saved anything has one with ``sender_id`` 0.
+
+def load_sender(session: Session, partner_id: str, key: str = DEFAULT_KEY) -> ResolvedSender:
+    """The sender of *partner_id* itself with this key, whether or not it can send.
+
+    One that was never saved, or was deleted, has ``configured`` false; the first has no id either.
     """
-    row = session.scalar(select(Sender).where(Sender.partner_id == partner_id))
-    return resolve(session, row, partner_id)
+    row = session.scalar(select(Sender).where(Sender.partner_id == partner_id, Sender.key == key))
+    return resolve(session, row, partner_id, key)
 
 
 def load_sender_by_id(session: Session, sender_id: int) -> ResolvedSender | None:
-    """The sender with this id, or ``None``."""
+    """The sender with this id, deleted or not, or ``None``."""
     row = session.get(Sender, sender_id)
-    return None if row is None else resolve(session, row, row.partner_id)
+    return None if row is None else resolve(session, row, row.partner_id, row.key)
 
 
-def sender_for_mail(session: Session, partner_id: str) -> ResolvedSender:
-    """Who sends the mail of *partner_id*: its own sender once it has one, else the system's."""
-    if partner_id != SYSTEM:
-        own = load_sender(session, partner_id)
-        if own.sender_id and own.configured:
-            return own
-    return load_sender(session, SYSTEM)
-
-
-def resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSender:
+def resolve(
+    session: Session, row: Sender | None, partner_id: str, key: str = DEFAULT_KEY
+) -> ResolvedSender:
     """The sender whose row is *row*, with its current revision and the environment over it."""
     saved = None
     if row is not None and row.current_revision:
@@ -164,17 +235,39 @@ def resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSe
                 SenderRevision.sender_id == row.id, SenderRevision.number == row.current_revision
             )
         )
-    overrides = overrides_for(partner_id)
-    sealed = saved.password_sealed if saved else None
-    if overrides.moves_destination or "password" in overrides.values:
-        sealed = None  # it was saved for another destination, or is replaced
+    return resolve_with(row, saved, partner_id, key)
+
+
+def resolve_with(
+    row: Sender | None, saved: SenderRevision | None, partner_id: str, key: str = DEFAULT_KEY
+) -> ResolvedSender:
+    """The same where the revision was read already."""
+    overrides = overrides_for(partner_id, key)
+    problems = list(overrides.problems)
+    values, missing_driver = _values(saved, overrides)
+    if missing_driver:
+        problems.append(missing_driver)
+    deleted = row is not None and row.deleted_at is not None
+    secrets = {} if saved is None or deleted else read_secrets(saved.secrets)
+    bound = {one.name: one.bound for one in fields_of(values.driver) if one.secret}
+    if overrides.moves_destination or overrides.secrets:
+        # They were saved for another destination, or are replaced.
+        secrets = {
+            name: one
+            for name, one in secrets.items()
+            if name not in overrides.secrets
+            and (bound.get(name) == "sender" or not overrides.moves_destination)
+        }
     return ResolvedSender(
         sender_id=row.id if row else 0,
         partner_id=partner_id,
+        key=key,
+        label=row.label if row else "",
         revision=row.current_revision if row else 0,
-        values=_values(saved, overrides),
+        values=values,
         locked=overrides.locked,
-        problems=overrides.problems,
+        problems=tuple(problems),
+        deleted=deleted,
         paused_until=row.paused_until if row else None,
         pause_code=row.pause_code if row else "",
         pause_reason=row.pause_reason if row else "",
@@ -182,41 +275,68 @@ def resolve(session: Session, row: Sender | None, partner_id: str) -> ResolvedSe
         last_accepted_at=row.last_accepted_at if row else None,
         saved_at=saved.created_at if saved else None,
         saved_by=saved.created_by if saved else "",
-        password_set_at=saved.password_set_at if saved and sealed else None,
-        _sealed=sealed,
-        _sealed_for=saved.destination if saved else None,
-        _given_password=overrides.values.get("password"),
+        secrets=secrets,
+        _stored=bound_to(row, saved),
+        _given=overrides.secrets,
     )
 
 
-def _values(saved: SenderRevision | None, overrides: Overrides) -> SenderValues:
-    given = {name: value for name, value in overrides.values.items() if name != "password"}
+def _values(saved: SenderRevision | None, overrides: Overrides) -> tuple[SenderValues, str]:
+    """The values that apply, and why the saved driver cannot be used, if it cannot."""
     if saved is None:
-        defaults: dict[str, Any] = {
-            "host": "",
-            "port": DEFAULT_PORT,
-            "security": "tls",
-            "username": "",
-        }
-        return SenderValues(**(defaults | {"from_email": ""} | given))
-    return replace(values_of(saved), **given)
+        return SenderValues(**overrides.values), ""
+    try:
+        values = values_of(saved)
+    except LookupError as error:
+        return SenderValues(**_columns(saved), **overrides.values), str(error)
+    return values.replace(**overrides.values), ""
 
 
 def values_of(saved: SenderRevision) -> SenderValues:
-    """The values of a revision, without what the environment says over them."""
-    return SenderValues(**{one.name: getattr(saved, one.name) for one in fields(SenderValues)})
+    """The values of a revision, without what the environment says over them.
+
+    Raises:
+        LookupError: its driver is a host's that is not there any more.
+    """
+    return SenderValues.from_json({"driver": saved.driver, **_columns(saved), **saved.fields})
+
+
+_COLUMNS = (
+    "from_email", "from_name", "reply_to", "envelope_from", "max_per_hour", "max_per_day",
+    "max_connections",
+)  # fmt: skip
+
+
+def _columns(saved: SenderRevision) -> dict[str, Any]:
+    return {name: getattr(saved, name) for name in _COLUMNS}
+
+
+def bound_to(row: Sender | None, saved: SenderRevision | None) -> Bound | None:
+    """What the secrets of a revision are bound to; ``None`` if that cannot be told any more."""
+    if row is None or saved is None:
+        return None
+    try:
+        destination = values_of(saved).destination
+    except LookupError:
+        return None
+    return Bound(row.partner_id, row.id, destination, {"driver": saved.driver, **saved.fields})
 
 
 def as_saved(current: ResolvedSender, saved: SenderRevision) -> ResolvedSender:
-    """*current* as it was saved in another of its revisions, with that one's password."""
+    """*current* as it was saved in another of its revisions, with that one's secrets.
+
+    Raises:
+        LookupError: that one's driver is not there any more.
+    """
+    values = values_of(saved)
+    raw = {"driver": saved.driver, **saved.fields}
     return replace(
         current,
         revision=saved.number,
-        values=values_of(saved),
+        values=values,
         saved_at=saved.created_at,
         saved_by=saved.created_by,
-        password_set_at=saved.password_set_at,
-        _sealed=saved.password_sealed,
-        _sealed_for=saved.destination,
-        _given_password=None,
+        secrets=read_secrets(saved.secrets),
+        _stored=Bound(current.partner_id, current.sender_id, values.destination, raw),
+        _given={},
     )

@@ -1,33 +1,31 @@
-"""Save a sender's settings as its next revision."""
+"""Save a sender's settings as its next revision; add, relabel and delete senders."""
 
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Mapping
 
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM, changed, database_now
-from smtp_admin.errors import Conflict, InvalidInput, SecretError, SMTPAdminError
+from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
+from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
-from smtp_admin.senders.resolve import ResolvedSender, load_sender, overrides_for
+from smtp_admin.senders.pauses import BY_HAND, NO_PAUSE
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
+from smtp_admin.senders.routing import senders_of
+from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.signals import settings_changed
+from smtp_admin.smtp.address import check_header_text
 
-_NO_PAUSE = {
-    "paused_until": None,
-    "pause_code": "",
-    "pause_reason": "",
-    "pauses": 0,
-    "refusals": 0,
-}
-#: Why senders pause although a connection test of them succeeds.
-_NOT_TESTED = ("rate_limited", "sender_refused")
+_LONGEST_LABEL = 80
 
 
 def save_settings(
@@ -35,34 +33,91 @@ def save_settings(
     partner_id: str,
     values: SenderValues,
     *,
-    password: str,
+    secrets: Mapping[str, str],
     expected_revision: int,
     actor: Actor,
+    key: str = DEFAULT_KEY,
+    label: str | None = None,
 ) -> ResolvedSender:
-    """Make *values* the current settings of *partner_id*; the caller commits.
+    """Make *values* the current settings of a sender; the caller commits.
 
     Args:
-        password: as typed; empty keeps the stored one, which is only possible for the
-            destination that it was stored for.
+        secrets: as typed, by name; what is empty or missing keeps the stored one, which is only
+            possible for the destination that it was stored for.
         expected_revision: the revision that the person saw while editing, 0 for none.
+        key: of a sender that is there, or of one that this adds.
+        label: what people are to call it; ``None`` leaves that as it is.
 
     Raises:
         Conflict: somebody else saved in the meantime; nothing was changed.
-        InvalidInput: ``password_required``.
-        SecretError: there is no key to seal the password with.
+        InvalidInput: ``password_required``, or something that cannot be used.
+        SecretError: there is no key to seal a secret with.
     """
-    current = load_sender(session, partner_id)
+    current = load_sender(session, partner_id, key)
     if current.revision != expected_revision:
         raise too_late(current)
-    sealed, set_at = _seal(current, values, password)
+    check_driver(actor, values.driver)
+    check_values(session, current, values)
+    opened = _opened(current, values, secrets)
+    clean_label_text = None if label is None else clean_label(label)
     return add_revision(
-        session,
-        current,
-        values,
-        password_sealed=sealed,
-        password_set_at=set_at,
-        actor=actor,
+        session, current, values, opened=opened, typed=secrets, actor=actor, label=clean_label_text
     )
+
+
+def check_values(session: Session, current: ResolvedSender, values: SenderValues) -> None:
+    """Return if *values* are complete, and name only senders that there are.
+
+    Raises:
+        InvalidInput: with every field that needs another look.
+    """
+    wrong = values.missing()
+    own = {one.key or DEFAULT for one in senders_of(session, current.partner_id)}
+    mine = current.key or DEFAULT
+    for name in values.fallbacks:
+        if name == SYSTEMS and current.partner_id != SYSTEM:
+            continue
+        if name == mine:
+            wrong["fallbacks"] = ["A sender cannot step in for itself."]
+        elif name not in own:
+            wrong["fallbacks"] = [f"There is no sender {name!r} here."]
+    if wrong:
+        raise InvalidInput(fields=wrong)
+
+
+def clean_label(text: str) -> str:
+    """What people call a sender.
+
+    Raises:
+        InvalidInput: it cannot be shown.
+    """
+    try:
+        label = check_header_text(" ".join(text.split()))
+        if len(label) > _LONGEST_LABEL:
+            raise ValueError(f"A label has at most {_LONGEST_LABEL} characters.")
+    except ValueError as error:
+        raise InvalidInput(fields={"label": [str(error)]}) from error
+    return label
+
+
+def _opened(
+    current: ResolvedSender, values: SenderValues, typed: Mapping[str, str]
+) -> dict[str, str]:
+    """The secrets to store with *values*, those of the environment left out."""
+    keyring = installation().keyring
+    if typed.get("password") and "username" in values and not values.username:
+        raise InvalidInput(
+            fields={"username": ["Enter the login that belongs to this password."]},
+        )
+    found = {
+        one.name: current.secret_for(one, values, keyring, typed.get(one.name, ""))
+        for one in fields_of(values.driver)
+        if one.secret and one.name not in current.locked
+    }
+    wrong = values.kind.check({**values, **found})
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    return found
 
 
 def add_revision(
@@ -70,139 +125,137 @@ def add_revision(
     current: ResolvedSender,
     values: SenderValues,
     *,
-    password_sealed: str | None,
-    password_set_at: datetime | None,
+    opened: Mapping[str, str],
     actor: Actor,
-    restores: int | None = None,
+    typed: Mapping[str, str] | None = None,
+    restores: SenderRevision | None = None,
+    label: str | None = None,
 ) -> ResolvedSender:
     """Make *values* the revision after *current*, and the one that applies; the caller commits.
 
     Args:
-        password_sealed: for the destination of *values*.
-        restores: the number of the revision that these values are, when rolling back.
+        opened: the secrets to store, by name.
+        typed: those of them that were entered just now.
+        restores: the revision that these values are, when rolling back.
 
     Raises:
         Conflict: somebody else was faster; nothing was changed.
     """
-    partner_id, number = current.partner_id, current.revision + 1
-    sender_id = current.sender_id or _create_sender(session, partner_id)
+    if any(opened.values()):
+        installation().keyring.require()  # before anything is written
+    partner_id, key, number = current.partner_id, current.key, current.revision + 1
+    sender_id = current.sender_id or _create_sender(session, partner_id, key)
+    relabelled = {} if label is None else {"label": label}
+    # What was wrong may be right now: the next mail finds out. A person's own pause stays.
+    resumed = {} if current.pause_code == BY_HAND else NO_PAUSE
     moved = changed(
         session,
         update(Sender)
         .where(Sender.id == sender_id, Sender.current_revision == current.revision)
-        .values(
-            current_revision=number,
-            # What was wrong may be right now: the next mail finds out.
-            **_NO_PAUSE,
-        ),
+        .values(current_revision=number, deleted_at=None, **resumed, **relabelled),
     )
     if moved != 1:
         session.rollback()  # what was read before is old now
-        raise too_late(load_sender(session, partner_id))
+        raise too_late(load_sender(session, partner_id, key))
     session.add(
         SenderRevision(
             sender_id=sender_id,
             number=number,
-            password_sealed=password_sealed,
-            password_set_at=password_set_at,
             created_by=actor.name or actor.email,
-            restores=restores,
-            **asdict(values),
+            restores=restores.number if restores else None,
+            secrets=_sealed(current, sender_id, values, opened, typed or {}, restores),
+            **_stored(values),
         )
     )
     session.flush()
     session.expire_all()
+    which = f" of {current.name}" if key != DEFAULT_KEY else ""
     if restores is None:
-        record(session, actor, partner_id, "settings.saved", f"revision {number}")
+        record(session, actor, partner_id, "settings.saved", f"revision {number}{which}")
     else:
-        detail = f"revision {number} with the values of {restores}"
+        detail = f"revision {number}{which} with the values of {restores.number}"
         record(session, actor, partner_id, "settings.rolled_back", detail)
+    _tell(session, sender_id, partner_id, number)
+    return load_sender(session, partner_id, key)
+
+
+def _stored(values: SenderValues) -> dict[str, object]:
+    """The columns of *values*, and the document for the rest."""
+    columns = {one.name for one in fields_of(values.driver) if one.column}
+    return {name: value for name, value in values.items() if name in columns} | {
+        "fields": {name: value for name, value in values.items() if name not in columns}
+    }
+
+
+def _sealed(
+    current: ResolvedSender,
+    sender_id: int,
+    values: SenderValues,
+    opened: Mapping[str, str],
+    typed: Mapping[str, str],
+    restores: SenderRevision | None,
+) -> dict[str, dict[str, str | None]]:
+    keyring = installation().keyring
+    bound = Bound(current.partner_id, sender_id, values.destination)
+    found = {}
+    for one in fields_of(values.driver):
+        secret = opened.get(one.name, "")
+        if not one.secret or not secret:
+            continue
+        set_at = current.secret_set_at(one.name)
+        if typed.get(one.name):
+            set_at = now()
+        elif restores is not None and one.name in restores.secrets:
+            set_at = read_secrets(restores.secrets)[one.name].set_at or set_at
+        found[one.name] = StoredSecret(bound.seal(keyring, one, secret), set_at).as_json()
+    return found
+
+
+def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> None:
+    """Hide *sender*: nothing is queued for it or sent by it from now on; the caller commits.
+
+    Its history stays, and adding a sender with its key brings it back. Its waiting mail is moved
+    by the worker, as a fallback would; see :mod:`smtp_admin.delivery.maintenance.fallback`.
+
+    Raises:
+        Conflict: it is the system's default, which everything ends at, or it is not there.
+    """
+    if sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY:
+        raise Conflict(
+            "The system's default sender cannot be deleted: mail without another ends there.",
+            hint="Pause it, or enter other settings.",
+        )
+    gone = changed(
+        session,
+        update(Sender)
+        .where(Sender.id == sender.sender_id, Sender.deleted_at.is_(None))
+        .values(deleted_at=database_now(session), **NO_PAUSE),
+    )
+    if not gone:
+        raise Conflict("This sender is not there any more; nothing was changed.")
+    record(session, actor, sender.partner_id, "sender.deleted", sender.name)
+    session.expire_all()
+    _tell(session, sender.sender_id, sender.partner_id, sender.revision)
+
+
+def _tell(session: Session, sender_id: int, partner_id: str, revision: int) -> None:
     settings_changed.send(
         current_app._get_current_object(),  # type: ignore[attr-defined]  # werkzeug's LocalProxy
         session=session,
         sender_id=sender_id,
         partner_id=partner_id,
-        revision=number,
+        revision=revision,
     )
-    return load_sender(session, partner_id)
 
 
-def forget_pauses_of_the_start(session: Session) -> None:
-    """Let senders try again whose settings may have changed where the app is started.
-
-    Called when a worker starts, because nobody saves such settings on a page: the system's
-    sender if the environment holds some of it, and those whose password did not open and now
-    does, because its key is back.
-    """
-    again = []
-    if overrides_for(SYSTEM).variables:
-        again.append(SYSTEM)
-    keyring = installation().keyring
-    locked = session.scalars(
-        select(Sender.partner_id).where(Sender.pause_code == SecretError.code)
-    ).all()
-    for partner_id in locked:
-        sender = load_sender(session, partner_id)
-        try:
-            sender.password_for(sender.values.destination, keyring)
-        except SMTPAdminError:
-            continue
-        again.append(partner_id)
-    if again:
-        changed(
-            session,
-            update(Sender)
-            .where(Sender.partner_id.in_(again), Sender.pause_code != "")
-            .values(**_NO_PAUSE),
-        )
-
-
-def end_pause(session: Session, sender: ResolvedSender, actor: Actor) -> bool:
-    """Let *sender* try again now, after a connection test of it succeeded; whether it was paused.
-
-    A pause that such a test says nothing about stays. The caller commits.
-    """
-    ended = changed(
-        session,
-        update(Sender)
-        .where(
-            Sender.id == sender.sender_id,
-            Sender.paused_until > database_now(session),
-            Sender.pause_code.not_in(_NOT_TESTED),
-        )
-        .values(**_NO_PAUSE),
-    )
-    if ended:
-        record(session, actor, sender.partner_id, "sender.resumed")
-    return bool(ended)
-
-
-def _seal(
-    current: ResolvedSender, values: SenderValues, typed: str
-) -> tuple[str | None, datetime | None]:
-    keyring = installation().keyring
-    destination = values.destination
-    if typed and not values.username:
-        raise InvalidInput(
-            fields={"username": ["Enter the login that belongs to this password."]},
-        )
-    if "password" in current.locked:
-        return None, None
-    password = current.password_for(destination, keyring, typed)
-    if not password:
-        return None, None
-    sealed = keyring.seal(password, owner=current.partner_id, destination=destination.binding())
-    return sealed, (now() if typed else current.password_set_at)
-
-
-def _create_sender(session: Session, partner_id: str) -> int:
-    sender = Sender(partner_id=partner_id)
+def _create_sender(session: Session, partner_id: str, key: str) -> int:
+    sender = Sender(partner_id=partner_id, key=key)
     session.add(sender)
     try:
         session.flush()
     except IntegrityError as error:
         session.rollback()
-        raise too_late(load_sender(session, partner_id)) from error
+        raise too_late(load_sender(session, partner_id, key)) from error
     return sender.id
 
 

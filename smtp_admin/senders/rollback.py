@@ -1,42 +1,34 @@
-"""Roll a sender back: an old revision's values, and its password, as the newest revision.
+"""Roll a sender back: an old revision's values, and its secrets, as the newest revision.
 
 Nothing old is changed. What may not be saved today may not come back either.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.senders import values as clean
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.guidance import usable_password
-from smtp_admin.senders.history import PASSWORD, Change, changes, find_revision, shown
+from smtp_admin.providers.shape import usable_password
+from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.fields import fields_of
+from smtp_admin.senders.history import Change, changes, find_revision
 from smtp_admin.senders.models import SenderRevision
-from smtp_admin.senders.resolve import ResolvedSender, as_saved, load_sender, values_of
-from smtp_admin.senders.revisions import add_revision, too_late
+from smtp_admin.senders.resolve import (
+    DEFAULT_KEY,
+    ResolvedSender,
+    as_saved,
+    load_sender,
+    values_of,
+)
+from smtp_admin.senders.revisions import add_revision, check_values, too_late
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.smtp.session import Dialler
 
 _LOOK_UP_SECONDS = 3.0
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "host": clean_host,
-    "port": clean.clean_port,
-    "username": clean.clean_username,
-    "from_email": clean.clean_from_email,
-    "from_name": clean.clean_from_name,
-    "reply_to": clean.clean_reply_to,
-    "max_per_hour": clean.clean_limit,
-    "max_per_day": clean.clean_limit,
-    "max_connections": clean.clean_connections,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,9 @@ class Plan:
     obstacle: InvalidInput | SecretError | None = None
 
 
-def plan_rollback(session: Session, partner_id: str, number: int) -> Plan:
+def plan_rollback(
+    session: Session, partner_id: str, number: int, *, actor: Actor, key: str = DEFAULT_KEY
+) -> Plan:
     """What would change, and whether it can; nothing is changed.
 
     The session's transaction ends before DNS is asked.
@@ -67,21 +61,27 @@ def plan_rollback(session: Session, partner_id: str, number: int) -> Plan:
     """
     obstacle: InvalidInput | SecretError | None = None
     try:
-        _check_rules(session, partner_id, number)
+        _check_rules(session, partner_id, number, key)
     except InvalidInput as error:
         obstacle = error
-    current, target = _load(session, partner_id, number)
+    current, target = _load(session, partner_id, number, key)
     found = _changes(session, current, target)
     if obstacle is None:
         try:
-            _restorable(current, target, found)
+            _restorable(session, current, target, found, actor)
         except (InvalidInput, SecretError) as error:
             obstacle = error
-    return Plan(number, current.revision, found, current.locked.get(PASSWORD, ""), obstacle)
+    return Plan(number, current.revision, found, current.locked.get("password", ""), obstacle)
 
 
 def roll_back(
-    session: Session, partner_id: str, number: int, *, expected_revision: int, actor: Actor
+    session: Session,
+    partner_id: str,
+    number: int,
+    *,
+    expected_revision: int,
+    actor: Actor,
+    key: str = DEFAULT_KEY,
 ) -> ResolvedSender:
     """Make the values of revision *number* the newest revision; the caller commits.
 
@@ -93,44 +93,39 @@ def roll_back(
     Raises:
         NotFound: there is no such revision.
         Conflict: somebody else saved in the meantime; nothing was changed.
-        InvalidInput: the environment holds a field, a rule forbids a value, the password was not
+        InvalidInput: the environment holds a field, a rule forbids a value, a secret was not
             stored, or nothing would change.
-        SecretError: the revision's password cannot be opened.
+        SecretError: a secret of the revision cannot be opened.
     """
-    _check_rules(session, partner_id, number)
-    current, target = _load(session, partner_id, number)
+    _check_rules(session, partner_id, number, key)
+    current, target = _load(session, partner_id, number, key)
     if current.revision != expected_revision:
         raise _overtaken(current)
-    values = values_of(target)
-    sealed = _restorable(current, target, _changes(session, current, target))
-    set_at = None if sealed is None else target.password_set_at or current.password_set_at
+    found = _changes(session, current, target)
+    values, opened = _restorable(session, current, target, found, actor)
     try:
-        return add_revision(
-            session,
-            current,
-            values,
-            password_sealed=sealed,
-            password_set_at=set_at,
-            actor=actor,
-            restores=number,
-        )
+        return add_revision(session, current, values, opened=opened, actor=actor, restores=target)
     except Conflict as error:
-        raise _overtaken(load_sender(session, partner_id)) from error
+        raise _overtaken(load_sender(session, partner_id, key)) from error
 
 
-def _load(session: Session, partner_id: str, number: int) -> tuple[ResolvedSender, SenderRevision]:
-    target = find_revision(session, partner_id, number)
+def _load(
+    session: Session, partner_id: str, number: int, key: str
+) -> tuple[ResolvedSender, SenderRevision]:
+    target = find_revision(session, partner_id, number, key)
     if target is None:
         raise NotFound
-    return load_sender(session, partner_id), target
+    return load_sender(session, partner_id, key), target
 
 
-def _check_rules(session: Session, partner_id: str, number: int) -> None:
+def _check_rules(session: Session, partner_id: str, number: int, key: str) -> None:
     """Whether the destination may be dialled today."""
-    found = find_revision(session, partner_id, number)
+    found = find_revision(session, partner_id, number, key)
     if found is None:
         raise NotFound
-    host, port = found.host, found.port
+    host, port = found.fields.get("host"), found.fields.get("port")
+    if not host or not port:
+        return
     session.rollback()  # no transaction waits for DNS
     policy = Dialler.from_config(installation().config).policy
     try:
@@ -152,60 +147,66 @@ def _changes(
     session: Session, current: ResolvedSender, target: SenderRevision
 ) -> tuple[Change, ...]:
     """What would differ; what the environment holds stays."""
-    newest = find_revision(session, current.partner_id, current.revision)
+    newest = find_revision(session, current.partner_id, current.revision, current.key)
     return tuple(one for one in changes(newest, target) if one.field not in current.locked)
 
 
 def _restorable(
-    current: ResolvedSender, target: SenderRevision, found: tuple[Change, ...]
-) -> str | None:
-    """The password of *target*, sealed with today's key, if its values may be used today."""
-    values = values_of(target)
-    _refuse_locked(current, values, target.number)
-    if not found:
-        raise InvalidInput(f"Revision {target.number} is what is in use: nothing would change.")
-    complaints = _complaints(values)
-    if complaints:
-        raise InvalidInput(
-            f"Revision {target.number} cannot be used again: it has values that are not taken "
-            "any more.",
-            hint="Enter the settings on the tab instead.",
-            fields=complaints,
-        )
-    if PASSWORD in current.locked or not values.username:
-        return None
-    keyring = installation().keyring
-    # Of a revision that was saved under a password of the environment there is none.
-    source = current if target.password_sealed is None else as_saved(current, target)
+    session: Session,
+    current: ResolvedSender,
+    target: SenderRevision,
+    found: tuple[Change, ...],
+    actor: Actor,
+) -> tuple[SenderValues, dict[str, str]]:
+    """The values of *target* and its secrets, if they may be used today."""
+    number = target.number
     try:
-        password = source.password_for(values.destination, keyring)
-        usable_password(values.host, values.username, password, values.from_email)
-        return keyring.seal(
-            password, owner=current.partner_id, destination=values.destination.binding()
-        )
-    except SecretError as error:
-        raise type(error)(
-            f"Revision {target.number} cannot be used again. {error.message}", hint=error.hint
-        ) from error
-    except InvalidInput as error:
-        if error.code != "password_required":
-            raise
+        values = values_of(target)
+    except LookupError as error:
         raise InvalidInput(
-            f"Revision {target.number} cannot be used again: its password was not stored.",
-            code=error.code,
-            hint="Enter these settings with their password on the tab.",
+            f"Revision {number} cannot be used again: {error}", fields={"driver": [str(error)]}
         ) from error
+    check_driver(actor, values.driver)
+    _refuse_locked(current, values, number)
+    if not found:
+        raise InvalidInput(f"Revision {number} is what is in use: nothing would change.")
+    _check_again(session, current, values, number)
+    keyring = installation().keyring
+    opened: dict[str, str] = {}
+    for one in fields_of(values.driver):
+        if not one.secret or one.name in current.locked or not one.needed(values):
+            continue
+        # Of a revision that was saved under a password of the environment there is none.
+        source = as_saved(current, target) if one.name in target.secrets else current
+        try:
+            opened[one.name] = source.secret_for(one, values, keyring)
+        except SecretError as error:
+            raise type(error)(
+                f"Revision {number} cannot be used again. {error.message}", hint=error.hint
+            ) from error
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"Revision {number} cannot be used again: its password was not stored.",
+                code=error.code,
+                hint="Enter these settings with their password on the tab.",
+            ) from error
+    if "password" in opened:
+        usable_password(values.host, values.username, opened["password"], values.from_email)
+    wrong = values.kind.check({**values, **opened})
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    return values, opened
 
 
 def _refuse_locked(current: ResolvedSender, values: SenderValues, number: int) -> None:
     held: dict[str, list[str]] = {}
-    for name, variable in current.locked.items():
-        if name == PASSWORD or getattr(values, name) == getattr(current.values, name):
+    for one in fields_of(values.driver):
+        variable = current.locked.get(one.name)
+        if variable is None or one.secret or values[one.name] == current.values.get(one.name):
             continue
-        label = SenderForm()[name].label.text
-        before = shown(name, getattr(values, name))
-        held[name] = [
-            f"{label} is set by {variable} in the environment; revision {number} has {before}."
+        before = one.words(values[one.name])
+        held[one.name] = [
+            f"{one.label} is set by {variable} in the environment; revision {number} has {before}."
         ]
     if held:
         raise InvalidInput(
@@ -216,15 +217,29 @@ def _refuse_locked(current: ResolvedSender, values: SenderValues, number: int) -
         )
 
 
-def _complaints(values: SenderValues) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, read in _READERS.items():
-        value = getattr(values, name)
+def _check_again(
+    session: Session, current: ResolvedSender, values: SenderValues, number: int
+) -> None:
+    """Whether today's cleaners would take what was saved then."""
+    wrong: dict[str, list[str]] = {}
+    for one in fields_of(values.driver):
+        if one.secret:
+            continue
         try:
-            read("" if value is None else str(value))
+            one.clean(one.text(values[one.name]))
         except ValueError as error:
-            found[name] = [str(error)]
-    return found
+            wrong[one.name] = [str(error)]
+    if not wrong:
+        try:
+            check_values(session, current, values)
+        except InvalidInput as error:
+            wrong = error.fields
+    if wrong:
+        raise InvalidInput(
+            f"Revision {number} cannot be used again: it has values that are not taken any more.",
+            hint="Enter the settings on the tab instead.",
+            fields=wrong,
+        )
 
 
 def _overtaken(current: ResolvedSender) -> Conflict:

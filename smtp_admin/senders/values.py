@@ -1,140 +1,139 @@
-"""The values of a sender's fields, each cleaned by one function wherever it comes from.
+"""The settings of one sender as values, all of them clean, whatever its driver."""
 
-The page, the JSON, the environment and the command line call the same ones. Each takes text as a
-person typed it and returns the value, or raises :class:`ValueError` with a sentence.
-"""
-
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
+from smtp_admin.senders.fields import fields_of
+from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.registry import driver
 
-from smtp_admin.senders.destination import Destination
-from smtp_admin.smtp.address import check_header_text, clean_address
-from smtp_admin.smtp.session import Security
-
-_LONGEST_NAME = 64
-_LONGEST_USERNAME = 320
-_LONGEST_PASSWORD = 1000
-_HIGHEST_PORT = 65535
-_MOST_PER_HOUR = 10_000_000
-#: What the page shows instead of a password; it must never become one.
-PASSWORD_MASK = "*****"  # noqa: S105 - the mask, not a password
-DEFAULT_PORT = 587
-DEFAULT_CONNECTIONS = 2
-MOST_CONNECTIONS = 20
-SECURITY_LABELS: dict[Security, str] = {
-    "tls": "STARTTLS",
-    "ssl": "SSL/TLS",
-    "none": "No encryption",
-}
-#: The port of a test that names none (the protocol's own, and what the INTERFACE promises).
-UNNAMED_PORT = 25
+#: A destination field's value; what a secret is bound to is written from these.
+Bindable = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
-class SenderValues:
-    """The settings of a sender without its password, all of them clean."""
+class Destination:
+    """Where the secrets of a sender may go: whatever, if changed, makes it another destination."""
 
+    values: tuple[tuple[str, Bindable], ...]
+
+    def binding(self) -> list[list[Bindable]]:
+        """What a secret is sealed for."""
+        return [[name, value] for name, value in self.values]
+
+
+class SenderValues(Mapping[str, Any]):
+    """Field → value, for every field of the driver but its secrets; never changed.
+
+    What the driver does not have reads as that field's absence: ``host`` of a sender without one
+    is an empty text.
+
+    Args:
+        given: cleaned values; what is missing has its field's default.
+
+    Raises:
+        LookupError: there is no such driver.
+    """
+
+    __slots__ = ("_values",)
+
+    # What our own code asks for by name; every other field is there as well.
+    driver: str
     host: str
     port: int
-    security: Security
+    security: Any
     username: str
+    verify_tls: bool
     from_email: str
-    from_name: str = ""
-    reply_to: str = ""
-    verify_tls: bool = True
-    max_per_hour: int | None = None
-    max_per_day: int | None = None
-    max_connections: int = DEFAULT_CONNECTIONS
-    fallback: bool = False
-    driver: str = "smtp"
+    from_name: str
+    reply_to: str
+    envelope_from: str
+    max_per_hour: int | None
+    max_per_day: int | None
+    max_connections: int
+    headers: tuple[tuple[str, str], ...]
+    archive_to: str
+    fallbacks: tuple[str, ...]
+
+    def __init__(self, **given: Any) -> None:
+        fields = fields_of(given.get("driver", "smtp"))
+        self._values: dict[str, Any] = {
+            field.name: given.get(field.name, field.default) for field in fields if not field.secret
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "SenderValues":
+        """The values that were stored as JSON: lists were tuples.
+
+        Raises:
+            LookupError: there is no such driver.
+        """
+        return cls(**{name: _frozen(value) for name, value in document.items()})
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._values.get(name, _ABSENT.get(name, ""))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SenderValues) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self._values.items(), key=lambda item: item[0])))
+
+    def __repr__(self) -> str:
+        return f"SenderValues({self._values})"
+
+    @property
+    def kind(self) -> Driver:
+        """The driver itself."""
+        return driver(self._values["driver"])
 
     @property
     def destination(self) -> Destination:
-        """Where the password of these settings may go."""
-        return Destination.of(self)
+        """Where the secrets of these settings may go."""
+        return Destination(
+            tuple(
+                (field.name, self._values[field.name])
+                for field in sorted(fields_of(self.driver), key=lambda one: one.name)
+                if field.destination
+            )
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing that must be there to send."""
+        return not self.missing()
+
+    def missing(self) -> dict[str, list[str]]:
+        """The fields that must be filled in: name → what to do."""
+        return {
+            field.name: [field.required]
+            for field in fields_of(self.driver)
+            if field.required and not field.secret and self._values[field.name] in ("", None)
+        }
+
+    def replace(self, **changes: Any) -> "SenderValues":
+        """The same with other values; with another driver, what both have is kept."""
+        return SenderValues(**(self._values | changes))
+
+    def place(self) -> str:
+        """Where mail goes, in words: the host, or the driver's label where there is none."""
+        return self.host or self.kind.label
 
 
-def clean_port(text: str) -> int:
-    """A TCP port. Only ASCII digits: ``int()`` would also take ``٢٥``, ``2_5`` and ``+25``."""
-    digits = text.strip(" ")
-    if not re.fullmatch(r"[0-9]{1,6}", digits) or not 1 <= int(digits) <= _HIGHEST_PORT:
-        raise ValueError("A port is a whole number from 1 to 65535.")
-    return int(digits)
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
 
 
-def clean_username(text: str) -> str:
-    """A login. Spaces around it are never meant."""
-    username = text.strip()
-    if len(username) > _LONGEST_USERNAME:
-        raise ValueError("A login has at most 320 characters.")
-    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in username):  # noqa: PLR2004
-        raise ValueError("A login has no line breaks or control characters.")
-    return _encodable(username)
-
-
-def clean_password(text: str) -> str:
-    """A password, exactly as typed: spaces around it may belong to it."""
-    if text == PASSWORD_MASK:
-        raise ValueError("These are the asterisks that stand for the saved password. Enter the "
-                         "password itself, or leave the field empty to keep it.")  # fmt: skip
-    if len(text) > _LONGEST_PASSWORD:
-        raise ValueError("A password has at most 1000 characters.")
-    if any(letter in text for letter in "\0\r\n"):
-        raise ValueError("A password has no line breaks.")
-    return _encodable(text)
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError("This contains a broken character.") from error
-    return text
-
-
-def clean_from_email(text: str) -> str:
-    """The address that mails come from: also the envelope sender."""
-    address = clean_address(text)
-    if not address.isascii():
-        raise ValueError("A sender address has only unaccented letters before the @.")
-    try:
-        # Two opinions: ours on what is safe on the wire, the library's on what can exist.
-        validate_email(address, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from error
-    return address
-
-
-def clean_reply_to(text: str) -> str:
-    """The address that answers go to; empty for the from address."""
-    return clean_from_email(text) if text.strip() else ""
-
-
-def clean_from_name(text: str) -> str:
-    """The name beside the from address."""
-    name = " ".join(text.split(" ")).strip()
-    if len(name) > _LONGEST_NAME:
-        raise ValueError("A name has at most 64 characters.")
-    return check_header_text(name)
-
-
-def clean_connections(text: str) -> int:
-    """Connections at a time; empty for the usual number."""
-    digits = text.strip(" ")
-    if not digits:
-        return DEFAULT_CONNECTIONS
-    if not re.fullmatch(r"[0-9]{1,2}", digits) or not 1 <= int(digits) <= MOST_CONNECTIONS:
-        raise ValueError(f"Enter a whole number from 1 to {MOST_CONNECTIONS}.")
-    return int(digits)
-
-
-def clean_limit(text: str) -> int | None:
-    """Mails per hour or day; empty for no limit."""
-    digits = text.strip(" ")
-    if not digits:
-        return None
-    if not re.fullmatch(r"[0-9]{1,9}", digits) or not 1 <= int(digits) <= _MOST_PER_HOUR:
-        raise ValueError("Enter a whole number from 1, or leave it empty for no limit.")
-    return int(digits)
+_ABSENT: dict[str, Any] = {"port": 0, "verify_tls": True}

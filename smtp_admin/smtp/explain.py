@@ -45,6 +45,12 @@ _HANG_UP: dict[str, str] = {
 }
 
 
+# OpenSSL's numbers for what is wrong with a certificate. They stay; its words change.
+_CODES_OF_EXPIRED = frozenset({10})
+_CODES_OF_TOO_EARLY = frozenset({9})
+_CODES_OF_OTHER_NAME = frozenset({62, 64})  # a host name, an IP address
+_CODES_OF_SELF_SIGNED = frozenset({18})
+
 _EXPIRED = "The operator of the mail server must renew it."
 _TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
 _OTHER_NAME = (
@@ -63,18 +69,18 @@ _UNTRUSTED = (
 
 def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailure:
     """A certificate that does not prove that the server is *host*."""
-    reason = (error.verify_message or "it cannot be checked").rstrip(".")
-    lowered = reason.lower()
-    if "expired" in lowered:
+    code = getattr(error, "verify_code", None)  # some of Python's own errors have none
+    if code in _CODES_OF_EXPIRED:
         message, hint = "The server's certificate has expired.", _EXPIRED
-    elif "not yet valid" in lowered:
+    elif code in _CODES_OF_TOO_EARLY:
         message, hint = "The server's certificate is not valid yet.", _TOO_EARLY
-    elif "mismatch" in lowered or "not valid for" in lowered:
+    elif code in _CODES_OF_OTHER_NAME:
         message, hint = f"The server's certificate is for another name than {host}.", _OTHER_NAME
-    elif "self" in lowered and "signed" in lowered and "chain" not in lowered:
+    elif code in _CODES_OF_SELF_SIGNED:
         message = "The server's certificate is self-signed: nobody vouches for it."
         hint = _SELF_SIGNED
     else:
+        reason = (getattr(error, "verify_message", "") or "it cannot be checked").rstrip(".")
         message, hint = f"The server's certificate cannot be trusted: {reason}.", _UNTRUSTED
     return SMTPFailure("certificate_error", "certificate", message, hint=hint)
 
@@ -134,6 +140,17 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
 
 #: What stands before an error's own words, for people who know them.
 TECHNICAL = "Technical reason:"
+
+
+def of_unanswerable(reply: Reply) -> SMTPFailure:
+    """A login in which the server asked for more than there is to say."""
+    return SMTPFailure(
+        "auth_failed",
+        "auth",
+        "The server asked something in the login that cannot be answered.",
+        hint="It is broken, or wants another kind of login than it offers.",
+        reply=reply,
+    )
 
 
 def of_login(reply: Reply) -> SMTPFailure:

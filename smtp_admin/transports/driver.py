@@ -52,7 +52,7 @@ class Surroundings:
     @classmethod
     def from_config(cls, config: Config) -> "Surroundings":
         """As the host app configured it."""
-        return cls(Dialler.from_config(config))
+        return cls(Dialler.from_config(config), config.sendmail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class Field:
         text: the value as a form shows it, which cleans to the same value again.
         words: the value as history and explanations show it.
         placeholder: what an empty field shows.
+        rows: lines of its box on the page, where one line is not enough.
         untold: what a request for a test means that leaves the field out; else the default.
         column: whether a revision stores it as a column, because queries and limits read it.
     """
@@ -92,6 +93,7 @@ class Field:
     text: Callable[[Any], str] = field(default=_as_text)
     words: Callable[[Any], str] = field(default=_as_words)
     placeholder: str = ""
+    rows: int = 1
     untold: str = ""
     column: bool = False
 

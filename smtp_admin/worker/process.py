@@ -33,8 +33,8 @@ from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
+from smtp_admin.senders.pauses import forget_pauses_of_the_start
 from smtp_admin.senders.resolve import overrides_for
-from smtp_admin.senders.revisions import forget_pauses_of_the_start
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.warm import WarmTransports

@@ -420,4 +420,4 @@ def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
     heard = "\n".join(listener.complaints)
     assert "policy violation: style-src" in heard
     assert "policy violation: connect-src" in heard
-    assert "status of 404" in heard
+    assert "404" in heard

@@ -208,11 +208,11 @@ def test_what_does_not_work_is_saved_only_by_whoever_insists(site: Site, host: H
         terminal.expect("✕ connect")
         terminal.answer("Choose [2]", "save")
         terminal.expect("Mail cannot be sent this way: ")
-        terminal.answer("Save all the same? [y/N]:")
+        terminal.answer("Save all the same?")
         terminal.expect("Choose [2]")
         assert saved(host) == []
         terminal.type("save")
-        terminal.answer("Save all the same? [y/N]:", "y")
+        terminal.answer("Save all the same?", "y")
         terminal.expect("Saved as revision 1")
         assert terminal.ended() == 0
     assert [one.port for one in saved(host)] == [closed_port]

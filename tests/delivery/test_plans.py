@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from smtp_admin.delivery import outbox, queries
 from smtp_admin.delivery.claim import claim
@@ -35,6 +35,13 @@ PARTIAL = {
 }
 
 
+def reading_through(connection: Connection, table: str) -> str:
+    """How SQLite says that it reads every row of *table*: its words differ by release."""
+    question = f"EXPLAIN QUERY PLAN SELECT * FROM {table} NOT INDEXED"
+    (row,) = connection.exec_driver_sql(question).all()
+    return str(row[-1])
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_no_table_of_mail_is_read_through(
     host_with_bench: tuple[HostApp, Workbench], name: str
@@ -62,11 +69,15 @@ def test_no_table_of_mail_is_read_through(
     assert statements
     used = ""
     with bench.engine.connect() as connection:
+        deliveries, messages = (
+            reading_through(connection, table)
+            for table in ("smtp_admin_delivery", "smtp_admin_message")
+        )
         for statement, parameters in statements:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             for row in plan:
                 words = str(row[-1])
                 used += words
-                assert not words.startswith("SCAN smtp_admin_delivery") or "INDEX" in words, words
-                assert not words.startswith("SCAN smtp_admin_message"), words
+                assert not words.startswith(deliveries) or "INDEX" in words, words
+                assert not words.startswith(messages), words
     assert f"ix_smtp_admin_delivery{PARTIAL.get(name, '')}" in used

@@ -69,7 +69,7 @@ def note(
     """Write down what came of it, as the connection's thread does."""
     config = host.installation.config
     recorded = record(
-        bench.engine, lane, [Result(mail, outcome)], config=config, revision=1, worker="bench"
+        bench.engine, lane, [Result(mail, outcome)], config=config, revision=1, worker="context"
     )
     lanes.release(bench.engine, lane)
     return recorded
@@ -420,7 +420,7 @@ def test_every_failure_is_written_down(
         "server_refused",
         "450 4.2.0 Mailbox busy",
     )
-    assert (second.verdict, second.revision, second.worker) == ("accepted", 1, "bench")
+    assert (second.verdict, second.revision, second.worker) == ("accepted", 1, "context")
 
 
 def test_one_failing_sender_pauses_alone(

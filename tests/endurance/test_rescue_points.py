@@ -20,7 +20,7 @@ from tests.worker.running import move_due_time, until
 
 JOURNAL = "smtp_admin.delivery.journal"
 RESCUE = "smtp_admin.delivery.maintenance.rescue"
-SWEEP = "smtp_admin.delivery.maintenance.due"
+SETTLE = "smtp_admin.delivery.maintenance.settle_unknown"
 
 #: Two taken, one that nobody knows of although it was, seven untouched.
 FIRST = Point("250 read, not journalled", after(2), 1, Fate(f"{JOURNAL}:Journal.accepted", call=3))
@@ -34,7 +34,7 @@ RESCUERS = {
     "journal forgotten": Fate(f"{JOURNAL}:forget", "after"),
 }
 SETTLERS = {
-    "settled, not committed": Fate(f"{SWEEP}:changed", "after", call=1),
+    "settled, not committed": Fate(f"{SETTLE}:changed", "after", call=1),
     "settled": Fate("smtp_admin.worker.process:settle_unknown", "after"),
 }
 

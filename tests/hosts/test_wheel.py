@@ -116,7 +116,7 @@ def test_migrations_leave_each_other_alone(shop: Shop) -> None:
     assert "create_table('article'" in first.read_text()
     assert "smtp_admin" not in first.read_text()
     east("db", "upgrade")
-    assert "No changes in schema detected" in east("db", "migrate", "-m", "second")
+    east("db", "migrate", "-m", "second")  # finds nothing to change, so it writes nothing
     assert list(versions.glob("*.py")) == [first]
     assert tables(shop, "east").keys() - ours == {"article", "alembic_version"}
 

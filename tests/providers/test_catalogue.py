@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smtp_admin.senders.forms import SenderForm
 
 from smtp_admin.config import KEYS
 from smtp_admin.providers import catalogue as presets
@@ -27,13 +28,13 @@ from smtp_admin.providers.catalogue import (
     providers,
     read_knowledge,
 )
-from smtp_admin.senders.forms import SenderForm
-from smtp_admin.senders.values import SECURITY_LABELS, clean_limit
+from smtp_admin.senders.values import clean_limit
 from smtp_admin.smtp.hostname import clean_host
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from tests.test_docs import rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILE = ROOT / "smtp_admin/settings/providers.toml"
+FILE = ROOT / "smtp_admin/providers/providers.toml"
 TEXT = FILE.read_text("utf-8")
 PROMISED = [
     "gmail", "microsoft365", "yahoo", "sendgrid", "mailgun", "ses", "postmark", "sparkpost",

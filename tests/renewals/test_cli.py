@@ -1,6 +1,8 @@
 """``renewals run|preview|import``, as a person and a script call them."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -95,7 +97,7 @@ def test_import(office: Office, tmp_path: Path) -> None:
 def test_import_of_no_file(office: Office) -> None:
     result = run(office, "import", "/nowhere/settings.json")
     assert result.exit_code == 1
-    assert "/nowhere/settings.json cannot be read: No such file" in result.output
+    assert f"/nowhere/settings.json cannot be read: {os.strerror(errno.ENOENT)}" in result.output
 
 
 @pytest.mark.parametrize(

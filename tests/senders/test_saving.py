@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.errors import Conflict, InvalidInput, KeyMissing, SecretUnreadable
 from smtp_admin.host import Actor
-from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, load_sender_by_id
 from smtp_admin.senders.revisions import save_settings

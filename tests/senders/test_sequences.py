@@ -14,10 +14,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.errors import Conflict, InvalidInput
-from smtp_admin.senders.destination import Destination
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import save_settings

@@ -28,7 +28,15 @@ class Unavailable(Exception):
 
     Tests turn it into a skip, so it is raised only for a program that is missing or unreadable,
     never for one that fails: a broken server must not look like an absent one.
+
+    Args:
+        message: what is missing, for people.
+        packages: Debian's packages that would bring it.
     """
+
+    def __init__(self, message: str, *packages: str) -> None:
+        super().__init__(message)
+        self.packages = packages
 
 
 def find_program(*names: str) -> Path | None:

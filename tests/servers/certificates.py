@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 import warnings
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["CertificateFactory", "CertificatePair", "server_context"]
+__all__ = ["CertificateFactory", "CertificatePair", "Fault", "server_context"]
 
 DAY = datetime.timedelta(days=1)
+
+
+class Fault(IntEnum):
+    """OpenSSL's numbers for what is wrong with a certificate: its words differ by release."""
+
+    NOT_YET_VALID = 9
+    EXPIRED = 10
+    SELF_SIGNED = 18
+    UNKNOWN_ISSUER = 20
+    OTHER_HOST = 62
+    OTHER_IP_ADDRESS = 64
 
 
 class CertificatePair(NamedTuple):

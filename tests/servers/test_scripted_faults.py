@@ -58,8 +58,9 @@ def test_close_is_an_end_of_file_and_reset_is_a_reset() -> None:
 @pytest.mark.parametrize("stage", ["connect", "greeting", "ehlo", "rcpt", "body", "dot", "quit"])
 def test_stall(stage: Stage) -> None:
     with ScriptedServer(behaviours={stage: Stall()}) as server:
-        with pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected), match="timed out"):
+        with pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected)) as caught:
             deliver_to(server, timeout=0.3)
+        assert isinstance(caught.value.__context__ or caught.value, TimeoutError)
         assert server.sessions[0].finished.wait(2)
 
 

@@ -4,20 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smtp_admin.clock import now
-from smtp_admin.errors import InvalidInput
+from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import (
     Limit,
     Note,
     Provider,
-    check_shape,
     provider,
     provider_of_address,
     provider_of_host,
     providers,
-    tidy_password,
 )
 from smtp_admin.senders.advice import advice
-from smtp_admin.senders.forms import SenderForm
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
@@ -114,9 +111,9 @@ def guide(
         for hint in advice(
             values,
             site_domain=site_domain,
-            password_set_at=sender.password_set_at,
+            password_set_at=sender.secret_set_at("password"),
             now=now(),
-            password=form.typed_password,
+            password=form.typed("password"),
         ):
             warnings.setdefault(hint.field, []).append(hint.message)
     return Guidance(
@@ -128,20 +125,6 @@ def guide(
         limits=limits,
         warnings=warnings,
     )
-
-
-def usable_password(host: str, username: str, password: str, from_email: str) -> str:
-    """*password* as the provider of *host* means it, if its shape and the login's can be right.
-
-    Raises:
-        InvalidInput: they cannot; nothing needs to be dialled to know.
-    """
-    known = provider_of_host(host)
-    tidy = tidy_password(known, password)
-    wrong = check_shape(known, username, tidy, from_email)
-    if wrong:
-        raise InvalidInput(fields=wrong)
-    return tidy
 
 
 #: What a search fills in.
@@ -162,7 +145,7 @@ def _of_preset(
 def _fill(form: SenderForm, sender: ResolvedSender, new: Mapping[str, str]) -> None:
     """Put *new* into the form, but not where the environment decides."""
     for name, value in new.items():
-        if name not in sender.locked:
+        if name not in sender.locked and name in form:
             form[name].data = value
 
 

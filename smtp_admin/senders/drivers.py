@@ -1,0 +1,61 @@
+"""Who may choose which driver.
+
+A partner's admin is half trusted: a driver that sends by rights of this machine, or that keeps mail
+instead of sending it, would let them use the platform's own mail server or make mail vanish.
+"""
+
+from flask import current_app
+
+from smtp_admin.errors import InvalidInput
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.registry import drivers, is_shipped
+
+
+def available_drivers() -> tuple[Driver, ...]:
+    """The drivers that this installation has at all.
+
+    Those that keep mail exist where the app is tested or debugged, or the config says so.
+    """
+    config = installation().config
+    keeps = bool(current_app.testing or current_app.debug or config.memory_driver)
+    return tuple(one for one in drivers() if keeps or not one.keeps_mail)
+
+
+def drivers_for(actor: Actor | None) -> tuple[Driver, ...]:
+    """The drivers that *actor* may choose; nobody may choose any."""
+    if actor is None:
+        return ()
+    there = available_drivers()
+    if actor.is_admin:
+        return there
+    allowed = installation().config.partner_drivers
+    return tuple(
+        one
+        for one in there
+        if one.name in allowed
+        and is_shipped(one.name)
+        and not one.borrows_rights
+        and not one.keeps_mail
+    )
+
+
+def check_driver(actor: Actor | None, name: str) -> None:
+    """Return if *actor* may save, test or bring back settings with this driver.
+
+    Raises:
+        InvalidInput: it is not for this person, or not here.
+    """
+    if name in {one.name for one in drivers_for(actor)}:
+        return
+    if name in {one.name for one in available_drivers()}:
+        raise InvalidInput(
+            "Only the platform's administrators may use this way of sending.",
+            code="forbidden",
+            hint="Choose SMTP, or ask them.",
+            fields={"driver": ["This one is not for you to choose."]},
+        )
+    raise InvalidInput(
+        fields={"driver": [f"There is no way of sending called {name[:40]!r} here."]},
+    )

@@ -1,0 +1,71 @@
+"""Secrets of a sender, sealed by name: what each is bound to, and opening and sealing them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from smtp_admin.encryption import Keyring
+from smtp_admin.senders.values import Destination
+from smtp_admin.transports.fields import Field
+
+#: What the first version bound a password to, in its order.
+_FIRST = ("driver", "host", "port", "security", "verify_tls", "username")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """A sealed secret of a revision, and when somebody entered it."""
+
+    sealed: str = field(repr=False)
+    set_at: datetime | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """As the revision's document has it."""
+        return {"sealed": self.sealed, "set_at": self.set_at.isoformat() if self.set_at else None}
+
+
+def read_secrets(document: Mapping[str, Mapping[str, str | None]]) -> dict[str, StoredSecret]:
+    """The secrets of a revision's document."""
+    found = {}
+    for name, one in document.items():
+        set_at = one.get("set_at")
+        moment = datetime.fromisoformat(set_at).astimezone(UTC) if set_at else None
+        found[name] = StoredSecret(str(one["sealed"]), moment)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Whose secrets are meant, and for which settings.
+
+    Attributes:
+        raw: the driver and its fields as the database has them: what the first version was bound
+            to must be read as it was written.
+    """
+
+    partner_id: str
+    sender_id: int
+    destination: Destination
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def open(self, keyring: Keyring, of: Field, sealed: str) -> str:
+        """The secret *sealed* of the field *of*.
+
+        Raises:
+            SecretError: its key is missing, or it was sealed for something else.
+        """
+        first = (self.partner_id, [self.raw.get(name) for name in _FIRST])
+        return keyring.open(sealed, self._binding(of), first)
+
+    def seal(self, keyring: Keyring, of: Field, secret: str) -> str:
+        """*secret* sealed for the field *of*.
+
+        Raises:
+            KeyMissing: there is no key at all.
+        """
+        return keyring.seal(secret, self._binding(of))
+
+    def _binding(self, of: Field) -> list[object]:
+        to = self.destination.binding() if of.bound == "destination" else []
+        return [self.partner_id, self.sender_id, of.name, to]

@@ -1,0 +1,27 @@
+"""Which headers others may add to a mail: none that we write ourselves, and none that hides one."""
+
+import re
+
+from smtp_admin.smtp.address import check_header_text
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+#: What we write ourselves. A second one would contradict it.
+_OURS = frozenset(
+    {
+        "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id",
+        "mime-version", "return-path", "received", "dkim-signature",
+    }
+)  # fmt: skip
+
+
+def check_header(name: str, value: str) -> tuple[str, str]:
+    """*name* and *value*, if they may stand in a mail beside our own headers.
+
+    Raises:
+        ValueError: with a sentence that says what is wrong.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"“{name[:60]}” cannot be the name of a header.")
+    if name.lower() in _OURS or name.lower().startswith("content-"):
+        raise ValueError(f"{name} is set by the product itself.")
+    return name, check_header_text(value)
