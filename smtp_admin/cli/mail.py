@@ -106,8 +106,8 @@ def show(public_id: str, as_json: bool) -> None:
     for one, attempts in found:
         click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}")
         click.echo(f"  {_at(one.created_at)}  queued")
-        if one.fallback_reason:
-            click.echo(f"  by the system's sender, because: {one.fallback_reason}")
+        for hop in one.hops:
+            click.echo(f"  {_at(hop.at)}  {hop}")
         for attempt in attempts:
             words = f"{attempt.error} {attempt.reply}".strip()
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
