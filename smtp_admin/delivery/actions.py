@@ -55,11 +55,14 @@ def list_mail(
     partner_id: str | None = None,
     state: State | None = None,
     limit: int = 50,
+    sender_id: int | None = None,
 ) -> list[Listed]:
     """The newest deliveries, of one partner and in one state if asked."""
     statement = _listed().add_columns(Delivery.id).order_by(Delivery.id.desc()).limit(limit)
     if partner_id is not None:
         statement = statement.where(Delivery.partner_id == partner_id)
+    if sender_id is not None:
+        statement = statement.where(Delivery.sender_id == sender_id)
     if state is not None:
         statement = statement.where(Delivery.state == state)
     return list(_with_hops(session, session.execute(statement).all()).values())
