@@ -121,6 +121,7 @@ class SMTPAdmin:
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
         reply_to: str | None = None,
+        sender: str | None = None,
     ) -> str:
         """Queue a mail of a known type in the caller's transaction, and return its public id.
 
@@ -133,9 +134,10 @@ class SMTPAdmin:
             idempotency_key: the same key again queues nothing and returns the first mail's id.
             send_at: not before this time (aware).
             expires_at: not after this time (aware).
+            sender: the key of a sender, ``""`` for the default; else the routes decide.
 
         Raises:
-            MessageError: an address, value or template cannot be used.
+            MessageError: an address, value or template cannot be used, or there is no such sender.
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
@@ -149,6 +151,7 @@ class SMTPAdmin:
             send_at=send_at,
             expires_at=expires_at,
             reply_to=reply_to,
+            sender=sender,
         )
 
     def send_message(
@@ -159,6 +162,7 @@ class SMTPAdmin:
         idempotency_key: str | None = None,
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
+        sender: str | None = None,
     ) -> str:
         """Queue a ready message (ours or Flask-Mail's) in the caller's transaction.
 
@@ -171,6 +175,7 @@ class SMTPAdmin:
             idempotency_key=idempotency_key,
             send_at=send_at,
             expires_at=expires_at,
+            sender=sender,
         )
 
     def cancel(self, public_id: str) -> int:
