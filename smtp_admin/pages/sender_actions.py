@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import web
 from smtp_admin.database import session
-from smtp_admin.delivery import queries
+from smtp_admin.delivery.queries import waiting_of
 from smtp_admin.errors import Conflict, NotFound, RequestError
 from smtp_admin.host import Actor
 from smtp_admin.pages.driver_choice import refuse_read_only
@@ -102,7 +101,7 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
 
 
 def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseReturnValue:
-    waiting: Any = queries.waiting_of(session(), sender.sender_id)  # type: ignore[attr-defined]
+    waiting = waiting_of(session(), sender.sender_id)
     mentions = _mentions(sender)
     possible = not is_last_resort(sender)
     if web.wants_json():
