@@ -12,6 +12,7 @@ from smtp_admin.database import session
 from smtp_admin.delivery.queries import waiting_of
 from smtp_admin.errors import Conflict, NotFound, RequestError
 from smtp_admin.host import Actor
+from smtp_admin.mail.explain import known_types
 from smtp_admin.pages.driver_choice import refuse_read_only
 from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
 from smtp_admin.pages.sender_routes import add_sender_page, owner_url, page_url
@@ -119,7 +120,6 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
     page = render_template(
         "smtp_admin/delete.html",
         sender=sender,
-        sender_name=sender_name(sender.key, sender.label),
         waiting=waiting,
         mentions=mentions,
         possible=possible,
@@ -131,10 +131,11 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
 
 def _mentions(sender: ResolvedSender) -> Mentions:
     routes = routes_of(session(), sender.partner_id)
+    labels = {one.name: one.label for one in known_types()}
     mine = sender.key or DEFAULT
     return Mentions(
         tuple(
-            name if kind == "type" else f"{name} mail"
+            labels.get(name, name) if kind == "type" else f"{name} mail"
             for (kind, name), sender_id in routes.items()
             if sender_id == sender.sender_id
         ),
