@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.dns import NAMES
 from smtp_admin.providers.catalogue import providers
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.smtp.nameserver import NameService
@@ -40,7 +41,7 @@ def site(
     made.actor = ACME_ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns, made.app.app_context():
-        made.installation.names = NameService((dns.address,))
+        NAMES.put(made.installation, NameService((dns.address,)))
         yield made
 
 
@@ -151,7 +152,7 @@ def test_it_dials_only_what_the_policy_allows(
     made.actor = ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns:
-        made.installation.names = NameService((dns.address,))
+        NAMES.put(made.installation, NameService((dns.address,)))
         page = find(made)
     assert "leads to an address that this platform does not connect to" in page
     assert value(page, "host") == ""

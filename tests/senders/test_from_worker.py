@@ -295,7 +295,7 @@ def test_redis_that_is_away_is_said_within_seconds(
     inside: HostApp, engine: Engine, server: ScriptedServer, closed_port: int
 ) -> None:
     config = replace(inside.installation.config, redis_url=f"redis://127.0.0.1:{closed_port}/0")
-    inside.app.extensions["smtp_admin"] = replace(inside.installation, config=config, doorbell=None)
+    inside.app.extensions["smtp_admin"] = replace(inside.installation, config=config, kept={})
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
     assert time.monotonic() - began < 8
