@@ -200,12 +200,12 @@ def overrides_for(partner_id: str, key: str = DEFAULT_KEY) -> Overrides:
     """What the environment says over this sender; only the system's default has any."""
     if partner_id != SYSTEM or key != DEFAULT_KEY:
         return _NO_OVERRIDES
-    return _OVERRIDES.of(installation())
+    return OVERRIDES.of(installation())
 
 
 _NO_OVERRIDES = Overrides()
 #: Read once: the environment is that of the start.
-_OVERRIDES = Kept[Overrides](lambda here: read_overrides(here.environment, here.config.env_prefix))
+OVERRIDES = Kept[Overrides](lambda here: read_overrides(here.environment, here.config.env_prefix))
 
 
 def load_sender(session: Session, partner_id: str, key: str = DEFAULT_KEY) -> ResolvedSender:

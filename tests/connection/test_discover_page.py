@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from smtp_admin.dns import NAMES
 from smtp_admin.providers.catalogue import providers
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.smtp.nameserver import NameService
-from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
 from tests.servers.certificates import CertificateFactory
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
@@ -162,7 +161,7 @@ def test_it_dials_only_what_the_policy_allows(
 def test_locked_fields_stay_as_the_environment_says(site: HostApp) -> None:
     here = site.installation
     environment = {"SMTP_HOST": "env.example", "SMTP_PORT": "2525"}
-    site.app.extensions["smtp_admin"] = replace(here, environment=environment)
+    site.app.extensions["smtp_admin"] = started_with(here, environment=environment)
     site.actor = ADMIN
     page = site.client.post(
         "/smtp-admin/system/discover", data={"address": ADDRESS}, headers=HTML
