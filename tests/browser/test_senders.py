@@ -74,7 +74,7 @@ def test_a_sender_is_added(page: Page, site: Site) -> None:
     page.click(SAVE)
     page.wait_for_selector("text=Saved as revision")
     assert page.url.endswith("/partners/acme/senders/invoices")
-    assert page.locator(".smtp-admin-senders [aria-current]").inner_text().strip() == "Invoices"
+    assert page.locator(".smtp-admin-senders [aria-current]").inner_text().startswith("Invoices")
 
 
 @pytest.mark.usefixtures("two")
@@ -93,6 +93,7 @@ def test_ways_of_sending(page: Page, site: Site) -> None:
     page.fill("#from_email", "typed@acme.example")
     page.click("text=Compare the ways of sending")
     assert inspect(page, "ways_compared", TWO_LOOKS) == []
+    page.focus("#driver-choice")
     page.select_option("#driver-choice", "sendmail")
     page.wait_for_selector("#host", state="detached")
     assert page.input_value("#from_email") == "typed@acme.example"
