@@ -56,7 +56,6 @@ def list_mail(
     sender_id: int | None = None,
     state: State | None = None,
     limit: int = 50,
-    sender_id: int | None = None,
 ) -> list[Listed]:
     """The newest deliveries, of one partner, one sender and in one state if asked."""
     statement = _listed().add_columns(Delivery.id).order_by(Delivery.id.desc()).limit(limit)
