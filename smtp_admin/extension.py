@@ -29,11 +29,16 @@ from smtp_admin.pages import (
     discovery,
     explain,
     history,
+    overview,
     reminders,
     renewals,
-    senders,
+    routes,
+    sender_actions,
+    sender_list,
+    tab,
     test_email,
 )
+from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.smtp.nameserver import NameService
 
@@ -199,7 +204,11 @@ class SMTPAdmin:
 def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     for page in (
-        senders,
+        overview,
+        tab,
+        sender_list,
+        sender_actions,
+        routes,
         connection,
         discovery,
         deliverability,
@@ -222,4 +231,5 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
+        "smtp_admin_kept": kept_mail,
     }
