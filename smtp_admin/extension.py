@@ -29,11 +29,16 @@ from smtp_admin.pages import (
     discovery,
     explain,
     history,
+    overview,
     reminders,
     renewals,
-    senders,
+    routes,
+    sender_actions,
+    sender_list,
+    tab,
     test_email,
 )
+from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.smtp.nameserver import NameService
 
@@ -116,6 +121,7 @@ class SMTPAdmin:
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
         reply_to: str | None = None,
+        sender: str | None = None,
     ) -> str:
         """Queue a mail of a known type in the caller's transaction, and return its public id.
 
@@ -128,9 +134,10 @@ class SMTPAdmin:
             idempotency_key: the same key again queues nothing and returns the first mail's id.
             send_at: not before this time (aware).
             expires_at: not after this time (aware).
+            sender: the key of a sender, ``""`` for the default; else the routes decide.
 
         Raises:
-            MessageError: an address, value or template cannot be used.
+            MessageError: an address, value or template cannot be used, or there is no such sender.
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
@@ -144,6 +151,7 @@ class SMTPAdmin:
             send_at=send_at,
             expires_at=expires_at,
             reply_to=reply_to,
+            sender=sender,
         )
 
     def send_message(
@@ -154,6 +162,7 @@ class SMTPAdmin:
         idempotency_key: str | None = None,
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
+        sender: str | None = None,
     ) -> str:
         """Queue a ready message (ours or Flask-Mail's) in the caller's transaction.
 
@@ -166,6 +175,7 @@ class SMTPAdmin:
             idempotency_key=idempotency_key,
             send_at=send_at,
             expires_at=expires_at,
+            sender=sender,
         )
 
     def cancel(self, public_id: str) -> int:
@@ -194,7 +204,11 @@ class SMTPAdmin:
 def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     for page in (
-        senders,
+        overview,
+        tab,
+        sender_list,
+        sender_actions,
+        routes,
         connection,
         discovery,
         deliverability,
@@ -217,4 +231,5 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
+        "smtp_admin_kept": kept_mail,
     }

@@ -5,23 +5,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Row, and_, false, select, update
+from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.outbox import default_lifetime, is_public_id
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.senders.models import Sender
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One delivery in a list."""
+    """One delivery in a list.
+
+    Attributes:
+        archive: whether it is the blind copy to the sender's archive.
+        hops: the senders that should have sent it before, and why they did not.
+    """
 
     public_id: str
     partner_id: str
@@ -35,26 +42,30 @@ class Listed:
     finished_at: datetime | None
     last_error: str
     last_reply: str
-    fallback_reason: str
     last_code: str
     uncertains: int
     sender_id: int
+    archive: bool
+    hops: tuple[HopSeen, ...] = ()
 
 
 def list_mail(
     session: Session,
     *,
     partner_id: str | None = None,
+    sender_id: int | None = None,
     state: State | None = None,
     limit: int = 50,
 ) -> list[Listed]:
-    """The newest deliveries, of one partner and in one state if asked."""
-    statement = _listed().order_by(Delivery.id.desc()).limit(limit)
+    """The newest deliveries, of one partner, one sender and in one state if asked."""
+    statement = _listed().add_columns(Delivery.id).order_by(Delivery.id.desc()).limit(limit)
     if partner_id is not None:
         statement = statement.where(Delivery.partner_id == partner_id)
+    if sender_id is not None:
+        statement = statement.where(Delivery.sender_id == sender_id)
     if state is not None:
         statement = statement.where(Delivery.state == state)
-    return [Listed(*row) for row in session.execute(statement)]
+    return list(_with_hops(session, session.execute(statement).all()).values())
 
 
 def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attempt]]]:
@@ -63,19 +74,20 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
     Raises:
         NotFound: there is no such mail.
     """
-    rows = session.execute(_listed().add_columns(Delivery.id).where(_is(public_id))).all()
+    statement = _listed().add_columns(Delivery.id).where(_is(public_id)).order_by(Delivery.id)
+    rows = session.execute(statement).all()
     if not rows:
         raise NotFound(f"There is no mail {public_id[:40]}.")
     return [
         (
-            Listed(*row[:-1]),
+            listed,
             list(
                 session.scalars(
-                    select(Attempt).where(Attempt.delivery_id == row[-1]).order_by(Attempt.id)
+                    select(Attempt).where(Attempt.delivery_id == number).order_by(Attempt.id)
                 )
             ),
         )
-        for row in rows
+        for number, listed in _with_hops(session, rows).items()
     ]
 
 
@@ -104,7 +116,7 @@ def cancel(session: Session, public_id: str) -> int:
     )
     if not count:
         raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
-    messages = select(Delivery.message_id).where(Delivery.id.in_(ids))
+    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids))
     erase_sensitive(session, session.scalars(messages).all())
     return count
 
@@ -113,7 +125,8 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
     They start again with all their attempts and a new time to live, with the same bytes: as long
-    as at first, but no longer than mail of their priority usually has. The caller commits.
+    as at first, but no longer than mail of their priority usually has. What a deleted sender had
+    goes out by another one, with that one's headers. The caller commits.
 
     Raises:
         NotFound: one of the mails does not exist; then none is touched.
@@ -130,9 +143,14 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                 Delivery.created_at,
                 Delivery.expires_at,
                 Delivery.priority,
-                and_(Delivery.uncertains > 0, Delivery.finished_at > moment - DAY),
+                and_(
+                    Delivery.uncertains > 0,
+                    Delivery.finished_at > moment - DAY,
+                    Sender.deleted_at.is_(None),
+                ),
             )
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
+            .join(Sender, Sender.id == Delivery.sender_id)
             .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
         ).all()
         for delivery_id, sender_id, created_at, expires_at, priority, may_have_arrived in rows:
@@ -146,7 +164,8 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                     state=states.check(before, "queued"),
                     attempts=0,
                     releases=0,
-                    # What the server may have taken counts against the limit all the same.
+                    # What the server may have taken counts against the limit all the same, and
+                    # keeps its bytes; but nobody can send those of a deleted sender.
                     **({} if may_have_arrived else {"uncertains": 0, "finished_at": None}),
                     next_attempt_at=moment,
                     expires_at=moment + life if life else None,
@@ -175,29 +194,30 @@ def _listed() -> Any:
         Delivery.finished_at,
         Delivery.last_error,
         Delivery.last_reply,
-        Delivery.fallback_reason,
         Delivery.last_code,
         Delivery.uncertains,
         Delivery.sender_id,
-    ).join(Message, Message.id == Delivery.message_id)
+        Delivery.archive,
+    ).join(Message, Message.id == Delivery.message_pk)
+
+
+def _with_hops(session: Session, rows: Sequence[Row[Any]]) -> dict[int, Listed]:
+    """Delivery id, which is the last of each row's values, → the delivery."""
+    hops = hops_seen(session, [row[-1] for row in rows])
+    values = [tuple[Any, ...](row) for row in rows]
+    return {one[-1]: Listed(*one[:-1], hops=hops.get(one[-1], ())) for one in values}
 
 
 def _is(public_id: str) -> ColumnElement[bool]:
-    """Whether a message is the one that callers know by this id, or stands in for it."""
-    if not is_public_id(public_id):
-        return false()
-    known = aliased(Message)
-    return or_(
-        Message.public_id == public_id,
-        Message.copy_of.in_(select(known.id).where(known.public_id == public_id)),
-    )
+    """Whether a message is one that callers know by this id."""
+    return Message.public_id == public_id if is_public_id(public_id) else false()
 
 
 def _deliveries(session: Session, public_id: str) -> list[int]:
     found = list(
         session.scalars(
             select(Delivery.id)
-            .join(Message, Message.id == Delivery.message_id)
+            .join(Message, Message.id == Delivery.message_pk)
             .where(_is(public_id))
         )
     )

@@ -39,7 +39,7 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
             _tell(
                 app,
                 signals.delivery_sent,
-                message_id=one.public_id,
+                public_id=one.public_id,
                 recipient=one.recipient,
                 partner_id=one.partner_id,
             )
@@ -63,7 +63,7 @@ def announce_dead(app: Flask, letter: DeadLetter) -> None:
     _tell(
         app,
         signals.delivery_dead,
-        message_id=letter.public_id,
+        public_id=letter.public_id,
         recipient=letter.recipient,
         partner_id=letter.partner_id,
         reason=letter.reason,

@@ -43,9 +43,16 @@ class Claimed:
     content: bytes
     message_id: str
     from_email: str | None
+    envelope_from: str | None
     sensitive: bool
     on_uncertain: str
     expires_at: datetime | None
+    archive: bool
+
+    @property
+    def mail_from(self) -> str:
+        """The envelope sender."""
+        return self.envelope_from or self.from_email or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ _DUE = (
 #: In the order of the fields of :class:`Claimed`.
 _CLAIMED = (
     Delivery.id,
-    Delivery.message_id,
+    Delivery.message_pk,
     Message.public_id,
     Message.type_name,
     Delivery.partner_id,
@@ -113,16 +120,18 @@ _CLAIMED = (
     Message.content,
     Message.message_id,
     Message.from_email,
+    Message.envelope_from,
     Message.sensitive,
     Message.on_uncertain,
     Delivery.expires_at,
+    Delivery.archive,
 )
 
 
 def _about_claimed(dialect: str, *columns: Any) -> Any:
     return (
         select(*columns)
-        .join_from(Delivery, Message, Message.id == Delivery.message_id)
+        .join_from(Delivery, Message, Message.id == Delivery.message_pk)
         .where(is_one_of(Delivery.id, "ids", dialect))
     )
 
@@ -269,10 +278,11 @@ def usable(sender: ResolvedSender, moment: datetime) -> bool:
 def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) -> ResolvedSender:
     before = known.get(row.current_revision)
     if before is None:
-        before = known[row.current_revision] = resolve(session, row, row.partner_id)
+        before = known[row.current_revision] = resolve(session, row, row.partner_id, row.key)
         return before
     return replace(
         before,
+        deleted=row.deleted_at is not None,
         paused_until=row.paused_until,
         pause_code=row.pause_code,
         pause_reason=row.pause_reason,

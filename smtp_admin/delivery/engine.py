@@ -29,7 +29,6 @@ from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
-from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
@@ -74,7 +73,7 @@ class WorkerContext:
     here: Installation
     engine: Engine
     lines: Lines
-    dialler: Dialler
+    surroundings: Surroundings
     transports: WarmTransports
     worker: str
     stopping: threading.Event
@@ -199,16 +198,15 @@ class _LaneWork:
     def _send(self, batch: Batch) -> bool:
         """Send a batch and those that follow it in one stream; whether to go on with another."""
         context, sender = self._context, batch.sender
-        destination = sender.values.destination
         try:
-            setup = destination.setup(sender.password_for(destination, context.here.keyring))
+            setup = sender.setup(context.here.keyring)
         except SMTPAdminError as error:
             self._unusable(batch, error)
             return False
         mails = self._begin(batch)
         if not mails:
             return False
-        transport = context.transports.take(sender.sender_id, setup, Surroundings(context.dialler))
+        transport = context.transports.take(sender.sender_id, setup, context.surroundings)
         context.watch(transport)
         try:
             outcomes = transport.deliver(
@@ -243,8 +241,7 @@ class _LaneWork:
         self._under_way.append(_UnderWay(batch, count, count, since, until))
         self._waiting |= {one.id: one for one in batch.deliveries}
         return [
-            Outgoing(one.id, one.from_email or "", one.recipient, one.content)
-            for one in batch.deliveries
+            Outgoing(one.id, one.mail_from, one.recipient, one.content) for one in batch.deliveries
         ]
 
     def _following(self, revision: int, ahead: bool) -> list[Outgoing]:
@@ -335,7 +332,7 @@ class _LaneWork:
         self._size = self._context.suitable[self._lane.sender_id] = max(1, fitting)
 
     def _unusable(self, batch: Batch, error: SMTPAdminError) -> None:
-        """The stored password cannot be used: pause the sender, harm no mail."""
+        """A stored secret cannot be used: pause the sender, harm no mail."""
         outcome = Outcome(
             Verdict.RELEASED, SenderHealth.MISCONFIGURED, error.message, code=error.code
         )

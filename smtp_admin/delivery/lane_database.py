@@ -156,7 +156,10 @@ class LaneDatabase:
             )
             wanted = still_wanted(self._database, self._lane, own)
             if wanted:
-                return replace(batch, deliveries=wanted)
+                # Copies to the archive that came with the headers are due as well.
+                copied = batch.sender.values.archive_to and own is not batch.deliveries
+                more = batch.more or bool(copied)
+                return replace(batch, deliveries=wanted, more=more)
         return None
 
     def _write(self, results: list[Result], sender: ResolvedSender, moment: datetime) -> None:

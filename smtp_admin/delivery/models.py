@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -24,16 +25,30 @@ from smtp_admin.delivery.states import State
 from smtp_admin.senders.models import Sender
 
 URGENT, NORMAL, BULK = 0, 1, 2
+#: As routes name them.
+PRIORITY_NAMES = {URGENT: "urgent", NORMAL: "normal", BULK: "bulk"}
 
 
 class Message(Base):
     """One mail as bytes, rendered once: every attempt sends the same ones."""
 
     __tablename__ = "smtp_admin_message"
-    __table_args__ = (UniqueConstraint("partner_id", "idempotency_key"),)
+    __table_args__ = (
+        UniqueConstraint("partner_id", "idempotency_key"),
+        # The few mails that wait for a sender, on which routes and new settings still act.
+        Index(
+            "ix_smtp_admin_message_unstamped",
+            "from_email",
+            postgresql_where=text("from_email IS NULL"),
+            sqlite_where=text("from_email IS NULL"),
+            mysql_length={"from_email": 1},
+            mariadb_length={"from_email": 1},
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    #: What callers know the mail by; copies for some of its recipients carry the same.
+    public_id: Mapped[str] = mapped_column(String(32), index=True)
     partner_id: Mapped[str] = mapped_column(String(100))
     type_name: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(String(255))
@@ -43,14 +58,18 @@ class Message(Base):
     )
     size: Mapped[int] = mapped_column(Integer)
     message_id: Mapped[str] = mapped_column(String(255))
-    #: The envelope sender (and From address); frozen with the bytes.
+    #: The From address, and the envelope sender where that is another; frozen with the bytes.
     from_email: Mapped[str | None] = mapped_column(String(254))
+    envelope_from: Mapped[str | None] = mapped_column(String(254))
+    #: How many bytes at the front of ``content`` are the sender's own headers; NULL where that was
+    #: not written down, and where there are none yet.
+    sender_head: Mapped[int | None] = mapped_column(Integer)
     #: The content is erased as soon as the mail is accepted.
     sensitive: Mapped[bool] = mapped_column(Boolean, default=False)
     #: ``resend`` or ``hold``: what happens when the outcome is unknown.
     on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
-    #: The mail that this one stands in for, by the fallback sender: callers know that one's id.
+    #: The mail whose recipients this one took over, some of them, with another sender's headers.
     copy_of: Mapped[int | None] = mapped_column(BigId, index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
 
@@ -100,7 +119,7 @@ class Delivery(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    message_id: Mapped[int] = mapped_column(BigId, ForeignKey(Message.id), index=True)
+    message_pk: Mapped[int] = mapped_column(BigId, ForeignKey(Message.id), index=True)
     #: Without a foreign key: its check would lock the sender's row until the host's transaction
     #: ends, and workers with it.
     sender_id: Mapped[int] = mapped_column(BigId)
@@ -118,9 +137,8 @@ class Delivery(Base):
     #: stayed unknown.
     releases: Mapped[int] = mapped_column(Integer, default=0)
     uncertains: Mapped[int] = mapped_column(Integer, default=0)
-    #: The sender that should have sent it, and why the system's does instead.
-    fallback_of: Mapped[int | None] = mapped_column(BigId)
-    fallback_reason: Mapped[str] = mapped_column(String(500), server_default="")
+    #: Whether it is the blind copy to the sender's archive, for which nobody asked in ``send``.
+    archive: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: The lease of the lane that holds it while it is ``sending``.
     lease: Mapped[str | None] = mapped_column(String(32))
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -153,6 +171,21 @@ class Attempt(Base):
     #: The settings' revision that was used, and the worker that used it.
     revision: Mapped[int] = mapped_column(Integer)
     worker: Mapped[str] = mapped_column(String(100))
+
+
+class Hop(Base):
+    """That a delivery went from one sender to another, and why: what failed stays visible."""
+
+    __tablename__ = "smtp_admin_hop"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(BigId, ForeignKey(Delivery.id), index=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    from_sender_id: Mapped[int] = mapped_column(BigId)
+    to_sender_id: Mapped[int] = mapped_column(BigId, index=True)
+    reason: Mapped[str] = mapped_column(String(500))
+    #: ``fallback`` for one that could not send, ``deleted`` for one that is not there any more.
+    kind: Mapped[str] = mapped_column(String(10))
 
 
 class Lane(Base):

@@ -8,7 +8,7 @@ back, there was no mail.
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,9 @@ class OutgoingMail:
     Attributes:
         content: the finished bytes (CRLF); without a From header if ``from_email`` is ``None``.
         recipients: envelope recipients, cleaned; each gets a delivery of its own.
+        envelope_from: the envelope sender; ``None`` for the From address.
+        sender_head: how many bytes at the front are the sender's headers.
+        archive_to: gets a blind copy, unless the mail is sensitive.
         send_at: not before this time (aware); ``None`` for at once.
         expires_at: not after this time (aware).
         on_uncertain: ``resend`` or ``hold``.
@@ -56,6 +59,9 @@ class OutgoingMail:
     idempotency_key: str | None = None
     send_at: datetime | None = None
     expires_at: datetime | None = None
+    envelope_from: str | None = None
+    sender_head: int | None = None
+    archive_to: str = ""
 
 
 def new_public_id() -> str:
@@ -99,6 +105,8 @@ def _insert(session: Session, mail: OutgoingMail) -> str:
         "size": len(mail.content),
         "message_id": mail.message_id,
         "from_email": mail.from_email,
+        "envelope_from": mail.envelope_from,
+        "sender_head": mail.sender_head,
         "sensitive": mail.sensitive,
         "on_uncertain": mail.on_uncertain,
         "idempotency_key": mail.idempotency_key,
@@ -117,19 +125,26 @@ def _insert(session: Session, mail: OutgoingMail) -> str:
 
 def _deliveries(mail: OutgoingMail, message_pk: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for recipient in mail.recipients:
+    copies = not mail.sensitive and wants_copy(mail.archive_to, mail.recipients)
+    for recipient in (*mail.recipients, *([mail.archive_to] if copies else [])):
         row: dict[str, Any] = {
-            "message_id": message_pk,
+            "message_pk": message_pk,
             "sender_id": mail.sender_id,
             "partner_id": mail.partner_id,
             "recipient": recipient,
             "priority": mail.priority,
             "expires_at": mail.expires_at,
+            "archive": len(rows) == len(mail.recipients),
         }
         if mail.send_at is not None:
             row["next_attempt_at"] = mail.send_at
         rows.append(row)
     return rows
+
+
+def wants_copy(archive_to: str, recipients: Iterable[str]) -> bool:
+    """Whether an archive is to get a copy of its own: not where it is a recipient already."""
+    return bool(archive_to) and archive_to.lower() not in {one.lower() for one in recipients}
 
 
 def _insert_once(session: Session, row: Mapping[str, Any]) -> Any:
@@ -181,12 +196,15 @@ def _check_backlog(session: Session, mail: OutgoingMail) -> None:
 
 
 def backlog(session: Session, partner_id: str) -> int:
-    """How many deliveries of *partner_id* are waiting or on their way."""
+    """How many deliveries of *partner_id* are waiting or on their way, without archive copies."""
     waiting = (
         select(func.count())
         .select_from(Delivery)
         .where(
-            Delivery.partner_id == partner_id, IS_OPEN, Delivery.state.in_(("queued", "sending"))
+            Delivery.partner_id == partner_id,
+            IS_OPEN,
+            Delivery.state.in_(("queued", "sending")),
+            Delivery.archive.is_(False),
         )
     )
     return session.scalar(waiting) or 0

@@ -305,7 +305,7 @@ def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
     if not session.scalars(locked.with_for_update(key_share=True)).all():
         return
     still_needed = exists().where(
-        Delivery.message_id == Message.id,
+        Delivery.message_pk == Message.id,
         Delivery.state.in_(("queued", "sending", "uncertain", "dead")),
     )
     changed(

@@ -1,5 +1,10 @@
-"""The From header: put on when a mail is rendered, or later if no sender was configured then."""
+"""The headers of a mail's sender: put on when it is rendered, or later if there was no sender then.
 
+They stand in one block at the front, whose length is kept, so that another sender's can take their
+place. From then on the bytes never change, whatever happens to the settings.
+"""
+
+import re
 from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -7,26 +12,85 @@ from email.policy import SMTP
 from functools import lru_cache
 from typing import TypedDict
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
-from smtp_admin.delivery.models import Message
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.outbox import wants_copy
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text
 
+_FLAGS = re.IGNORECASE | re.MULTILINE
+#: Of mail that was queued before the length of the sender's headers was kept.
+_FROM = re.compile(rb"^From:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
 
-def from_lines(sender: ResolvedSender, app_name: str, *, reply_to: bool = True) -> bytes:
+
+class Stamped(TypedDict):
+    """What a sender makes of a mail, as the row of the message has it."""
+
+    content: bytes
+    size: int
+    from_email: str | None
+    envelope_from: str | None
+    sender_head: int | None
+
+
+def stamped(sender: ResolvedSender, app_name: str, content: bytes, *, answers: str = "") -> Stamped:
+    """*content*, which has no sender's headers, with those of *sender*; as it is if it has none.
+
+    What the mail brings itself stays: its Reply-To, and any header that the sender has too.
+
+    Args:
+        answers: where answers go if neither the mail nor the sender says it.
+    """
+    values = sender.values
+    if not sender.configured:
+        return _stamped(content)
+    own = _names(content)
+    head = from_lines(sender, app_name, reply_to="reply-to" not in own, answers=answers)
+    head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
+    return _stamped(head + content, values.from_email, values.envelope_from, len(head))
+
+
+def _stamped(
+    content: bytes,
+    from_email: str | None = None,
+    envelope_from: str = "",
+    sender_head: int | None = None,
+) -> Stamped:
+    return Stamped(
+        content=content,
+        size=len(content),
+        from_email=from_email,
+        envelope_from=envelope_from or None,
+        sender_head=sender_head,
+    )
+
+
+def without_sender(message: Message) -> bytes:
+    """The bytes of *message* without its sender's headers."""
+    if message.from_email is None:
+        return message.content
+    if message.sender_head is not None:
+        return message.content[message.sender_head :]
+    head, blank, body = message.content.partition(b"\r\n\r\n")
+    return _FROM.sub(b"", head + b"\r\n")[:-2] + blank + body
+
+
+def from_lines(
+    sender: ResolvedSender, app_name: str, *, reply_to: bool = True, answers: str = ""
+) -> bytes:
     """The From header of *sender*, and its Reply-To if it has one, with line ends.
 
     Args:
         reply_to: off where the mail brings a Reply-To of its own.
+        answers: the Reply-To where the sender has none.
     """
     values = sender.values
-    return _lines(
-        values.from_name or app_name, values.from_email, values.reply_to if reply_to else ""
-    )
+    answer_to = (values.reply_to or answers) if reply_to else ""
+    return _lines(values.from_name or app_name, values.from_email, answer_to)
 
 
 @lru_cache(maxsize=1000)
@@ -38,6 +102,22 @@ def _lines(name: str, from_email: str, reply_to: str) -> bytes:
     return headers.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
 
 
+@lru_cache(maxsize=1000)
+def _lines_of(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Headers that were cleaned: ASCII, and no longer than a line may be."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
+
+
+def _names(content: bytes) -> frozenset[str]:
+    """The names of a mail's headers, in lower case."""
+    head = content[: max(0, content.find(b"\r\n\r\n"))]
+    return frozenset(
+        line.partition(b":")[0].decode("ascii", "replace").lower()
+        for line in head.split(b"\r\n")
+        if not line.startswith((b" ", b"\t"))
+    )
+
+
 def with_sender_headers(
     database: Engine | Connection,
     deliveries: list[Claimed],
@@ -46,39 +126,75 @@ def with_sender_headers(
 ) -> list[Claimed]:
     """*deliveries*, each with a From header; added ones are stored before anything is sent.
 
-    From then on the bytes never change, whatever happens to the settings.
+    With the headers comes the copy to the sender's archive, as a delivery that has still to be
+    claimed.
     """
-    missing = [one for one in deliveries if one.from_email is None]
+    missing = {one.message_pk: one for one in deliveries if one.from_email is None}
     if not missing:
         return deliveries
-    done: dict[int, _Stamped] = {}
+    done: dict[int, Stamped] = {}
     with transaction(database) as session:
-        for message_pk, content in sorted({one.message_pk: one.content for one in missing}.items()):
-            done[message_pk] = _stamp(session, message_pk, content, sender, app_name)
-    return [replace(one, **done.get(one.message_pk, {})) for one in deliveries]
+        for message_pk, one in sorted(missing.items()):
+            done[message_pk] = _stamp(session, one, sender, app_name)
+    return [_as_stamped(one, done.get(one.message_pk)) for one in deliveries]
 
 
-class _Stamped(TypedDict, total=False):
-    content: bytes
-    from_email: str | None
-
-
-def _stamp(
-    session: Session, message_pk: int, content: bytes, sender: ResolvedSender, app_name: str
-) -> _Stamped:
-    own_reply_to = b"\r\nreply-to:" in content.partition(b"\r\n\r\n")[0].lower()
-    stamped_now = _Stamped(
-        content=from_lines(sender, app_name, reply_to=not own_reply_to) + content,
-        from_email=sender.values.from_email,
+def _as_stamped(one: Claimed, how: Stamped | None) -> Claimed:
+    if how is None:
+        return one
+    return replace(
+        one,
+        content=how["content"],
+        from_email=how["from_email"],
+        envelope_from=how["envelope_from"],
     )
-    mine = (Message.id == message_pk, Message.from_email.is_(None))
+
+
+def _stamp(session: Session, one: Claimed, sender: ResolvedSender, app_name: str) -> Stamped:
+    stamped_now = stamped(sender, app_name, one.content)
+    mine = (Message.id == one.message_pk, Message.from_email.is_(None))
     if changed(session, update(Message).where(*mine).values(**stamped_now)):
+        if sender.values.archive_to and not one.sensitive:
+            _add_copy(session, one.message_pk, sender)
         return stamped_now
     # Another lane was first, perhaps with other settings: one mail has the same bytes everywhere.
     # With a lock, for MariaDB shows its newest state only to who asks for one.
     theirs = session.execute(
-        select(Message.content, Message.from_email)
-        .where(Message.id == message_pk)
+        select(
+            Message.content,
+            Message.size,
+            Message.from_email,
+            Message.envelope_from,
+            Message.sender_head,
+        )
+        .where(Message.id == one.message_pk)
         .with_for_update(read=True)
     ).one()
-    return _Stamped(content=theirs.content, from_email=theirs.from_email)
+    return Stamped(
+        content=theirs.content,
+        size=theirs.size,
+        from_email=theirs.from_email,
+        envelope_from=theirs.envelope_from,
+        sender_head=theirs.sender_head,
+    )
+
+
+def _add_copy(session: Session, message_pk: int, sender: ResolvedSender) -> None:
+    rows = session.execute(
+        select(
+            Delivery.recipient, Delivery.partner_id, Delivery.priority, Delivery.expires_at
+        ).where(Delivery.message_pk == message_pk)
+    ).all()
+    archive_to = sender.values.archive_to
+    if rows and wants_copy(archive_to, [row.recipient for row in rows]):
+        session.execute(
+            insert(Delivery).values(
+                message_pk=message_pk,
+                sender_id=sender.sender_id,
+                partner_id=rows[0].partner_id,
+                recipient=archive_to,
+                priority=rows[0].priority,
+                expires_at=rows[0].expires_at,
+                archive=True,
+            )
+        )

@@ -8,6 +8,7 @@
        │        └→ uncertain   the reply after the final dot was lost
        └─ dead, uncertain      a person, or the policy for unknown outcomes, tries again
     queued → suppressed | cancelled | expired
+    queued → uncertain          its sender was deleted before it could be sent a second time
 """
 
 from typing import Literal, get_args
@@ -28,7 +29,8 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    "queued": frozenset({"sending", "suppressed", "cancelled", "expired"}),
+    # Back to uncertain where it was to go out once more, and the sender of its bytes was deleted.
+    "queued": frozenset({"sending", "suppressed", "cancelled", "expired", "uncertain"}),
     "sending": frozenset({"sent", "queued", "dead", "uncertain"}),
     # Providers report these afterwards. A complaint or a late bounce may follow a delivery.
     "sent": frozenset({"delivered", "bounced", "complained"}),

@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.delivery.claim import usable
+from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
+from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
 from smtp_admin.mail import templates
+from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.mail.types import PRIORITIES, EmailType
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.senders.routing import sender_for_mail
-from smtp_admin.smtp.hostname import display_host
-from smtp_admin.transports.smtp.fields import SECURITY_LABELS
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
+from smtp_admin.senders.routing import Choice, choose_sender
 
-Source = Literal["environment", "partner", "system", "type", "app", "default"]
 PARTS: tuple[tuple[str, str], ...] = (
     ("subject.liquid", "Subject template"),
     ("text.liquid", "Text template"),
@@ -28,51 +28,29 @@ PARTS: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One value that applies.
-
-    Attributes:
-        source: who says so: a variable of the environment, the partner's or the system's saved
-            settings, the e-mail type, the app that this lives in, or nobody, so the default.
-        detail: the variable's name, the revision, or why it is so.
-    """
-
-    name: str
-    label: str
-    value: str
-    source: Source
-    detail: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """For a script."""
-        return {
-            "name": self.name,
-            "label": self.label,
-            "value": self.value,
-            "source": self.source,
-            "detail": self.detail,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that decides how a mail goes out.
 
     Attributes:
-        own: the sender of the partner itself; the system's for the system's mail.
-        sender: the one that sends.
-        system: the system's sender.
+        partner_id: whose mail it is.
+        choice: the sender, and by which rule it is the one.
+        fallbacks: who steps in for it, in order.
         template_files: part → whether it is the app's own (True) or comes with the plugin; a part
             that there is none of is missing.
     """
 
     type_: EmailType
-    own: ResolvedSender
-    sender: ResolvedSender
-    system: ResolvedSender
+    partner_id: str
+    choice: Choice
+    fallbacks: tuple[Fallback, ...]
     app_name: str
     template_files: dict[str, bool]
     moment: datetime
+
+    @property
+    def sender(self) -> ResolvedSender:
+        """The one that sends."""
+        return self.choice.sender
 
 
 def known_types() -> list[EmailType]:
@@ -80,11 +58,15 @@ def known_types() -> list[EmailType]:
     return [*registry(), READY]
 
 
-def gather(session: Session, partner_id: str, type_name: str) -> Facts:
+def gather(session: Session, partner_id: str, type_name: str, key: str | None = None) -> Facts:
     """The facts for a mail of *partner_id*.
+
+    Args:
+        key: of the sender that a caller would name.
 
     Raises:
         InvalidInput: there is no such type.
+        MessageError: there is no such sender.
     """
     found = {one.name: one for one in known_types()}
     if type_name not in found:
@@ -96,11 +78,12 @@ def gather(session: Session, partner_id: str, type_name: str) -> Facts:
     files = (
         {} if type_ is READY else {part: templates.is_apps_own(type_, part) for part, _ in PARTS}
     )
+    choice = choose_sender(session, partner_id, type_.name, type_.priority, key)
     return Facts(
         type_=type_,
-        own=load_sender(session, partner_id),
-        sender=sender_for_mail(session, partner_id),
-        system=load_sender(session, SYSTEM),
+        partner_id=partner_id,
+        choice=choice,
+        fallbacks=tuple(fallbacks_of(session, choice.sender, type_.name, type_.priority)),
         app_name=installation().config.app_name,
         template_files={part: own for part, own in files.items() if own is not None},
         moment=database_now(session),
@@ -109,85 +92,78 @@ def gather(session: Session, partner_id: str, type_name: str) -> Facts:
 
 def explain(facts: Facts) -> tuple[Row, ...]:
     """Every value that applies, in the order in which it matters. Nothing is looked up here."""
-    return (*_sender(facts), *_settings(facts), *_type(facts))
+    settings = setting_rows(facts.sender, facts.app_name, sensitive=facts.type_.sensitive)
+    return (*_sender(facts), *_fallbacks(facts), *settings, *_type(facts))
 
 
 def _sender(facts: Facts) -> Iterator[Row]:
-    own, sender = facts.own, facts.sender
-    if own.partner_id == SYSTEM:
-        yield Row("sender", "Sender", "the system's", "system", _revision(sender))
-    elif sender.partner_id == own.partner_id:
-        yield Row("sender", "Sender", "the partner's own", "partner", _revision(sender))
+    sender, source = facts.sender, whose(facts.sender)
+    which = f": {sender.name}" if sender.key != DEFAULT_KEY else ""
+    if sender.partner_id != facts.partner_id:
+        why = "the partner has saved no settings"
+        yield Row("sender", "Sender", f"the system's{which}", "default", why)
     else:
-        yield Row(
-            "sender", "Sender", "the system's", "default", "the partner has saved no settings"
-        )
-    yield Row("state", "Sends now", *_state(facts))
-    yield Row("fallback", "If it is paused", *_fallback(facts))
+        name = "the system's" if facts.partner_id == SYSTEM else "the partner's own"
+        yield Row("sender", "Sender", f"{name}{which}", source, revision_of(sender))
+    yield Row("rule", "Chosen by", *_rule(facts))
+    yield Row("state", "Sends now", *_state(sender, facts.moment))
 
 
-def _state(facts: Facts) -> tuple[str, Source, str]:
-    sender, whose = facts.sender, _whose(facts.sender)
+def _rule(facts: Facts) -> tuple[str, Source, str]:
+    rule, type_ = facts.choice.rule, facts.type_
+    if rule == "named":
+        return "its key", "app", "the caller names it"
+    source: Source = "system" if facts.choice.route_of == SYSTEM else "partner"
+    if rule == "type":
+        return f"the route of {type_.label}", source, "before the route of a priority"
+    if rule == "priority":
+        return f"the route of {type_.priority} mail", source, "there is none of the type"
+    if rule == "default":
+        return "default", "default", "no route names another one"
+    return "default", "default", "nobody has settings yet"
+
+
+def _state(sender: ResolvedSender, moment: datetime) -> tuple[str, Source, str]:
+    source = whose(sender)
     if sender.problems:
-        return "no: a variable cannot be used", "environment", " ".join(sender.problems)
+        where: Source = "environment" if sender.locked else source
+        said = "a variable cannot be used" if sender.locked else "its settings cannot be used"
+        return f"no: {said}", where, " ".join(sender.problems)
     if not sender.configured:
         return "no: there are no settings", "default", "mail waits in the queue"
-    if sender.paused_until is not None and sender.paused_until > facts.moment:
-        return (
-            f"no: paused until {sender.paused_until:%Y-%m-%d %H:%M} UTC",
-            whose,
-            (sender.pause_reason),
-        )
-    return "yes", whose, ""
+    if sender.paused_until is not None and sender.paused_until > moment:
+        until = f"{sender.paused_until:%Y-%m-%d %H:%M} UTC"
+        return f"no: paused until {until}", source, sender.pause_reason
+    return "yes", source, ""
 
 
-def _fallback(facts: Facts) -> tuple[str, Source, str]:
-    sender, system = facts.sender, facts.system
-    if sender.partner_id == SYSTEM:
-        return "mail waits", "default", "nobody steps in for the system's sender"
-    if not sender.values.fallback:
-        return "mail waits", "partner", f"{_revision(sender)}: the system's sender may not step in"
-    if not system.configured or system.problems:
-        return "mail waits", "system", "the system's sender may step in, but cannot send itself"
-    return (
-        f"the system's sender steps in, from {system.values.from_email}",
-        "partner",
-        _revision(sender),
-    )
+def _fallbacks(facts: Facts) -> Iterator[Row]:
+    sender, source = facts.sender, whose(facts.sender)
+    name, label = "fallback", "If it is paused"
+    first = first_usable(facts.fallbacks, facts.moment, (sender.sender_id,))
+    if not facts.fallbacks:
+        yield Row(name, label, "mail waits", source, f"{revision_of(sender)}: nobody steps in")
+    elif first is None:
+        why = f"{revision_of(sender)}: nobody who may step in can send now"
+        yield Row(name, label, "mail waits", source, why)
+    else:
+        words = f"{_named(first)} steps in, from {first.values.from_email}"
+        yield Row(name, label, words, source, revision_of(sender))
+    for number, one in enumerate(facts.fallbacks, 1):
+        yield Row(f"fallback_{number}", f"Steps in, {number}", *_option(one, source, facts.moment))
 
 
-def _settings(facts: Facts) -> Iterator[Row]:
-    sender = facts.sender
-    values = sender.values
+def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
+    if one.sender is None:
+        return one.name, source, "there is no such sender any more"
+    state, _, why = _state(one.sender, moment)
+    if usable(one.sender, moment):
+        return f"{_named(one.sender)}, from {one.sender.values.from_email}", source, "can send"
+    return _named(one.sender), source, f"sends now: {state}. {why}".rstrip(". ")
 
-    def row(name: str, label: str, value: Any, unset: str = "", why: str = "") -> Row:
-        variable = sender.locked.get(name)
-        if value in ("", None):
-            return Row(name, label, unset, "default", why)
-        if variable is not None:
-            return Row(name, label, str(value), "environment", variable)
-        if not sender.revision:
-            return Row(name, label, str(value), "default")
-        return Row(name, label, str(value), _whose(sender), _revision(sender))
 
-    if values.host:
-        yield row("host", "Server", display_host(values.host))
-        yield row("port", "Port", values.port)
-        yield row("security", "Security", SECURITY_LABELS[values.security])
-    yield row("from_email", "From address", values.from_email, "none yet", "nothing was saved")
-    yield row("from_name", "From name", values.from_name, facts.app_name, "the application's name")
-    yield row(
-        "reply_to",
-        "Reply-to",
-        values.reply_to,
-        values.from_email or "none yet",
-        "the from address, unless a mail has its own",
-    )
-    for name, label in (("max_per_hour", "Mails per hour"), ("max_per_day", "Mails per day")):
-        limit = getattr(values, name)
-        shown = None if limit is None else f"{limit:,}, a tenth of it kept for urgent mail"
-        yield row(name, label, shown, "no limit")
-    yield row("max_connections", "Connections at a time", values.max_connections)
+def _named(sender: ResolvedSender) -> str:
+    return sender_name(sender.partner_id, sender.key, sender.label)
 
 
 def _type(facts: Facts) -> Iterator[Row]:
@@ -227,11 +203,3 @@ def _type(facts: Facts) -> Iterator[Row]:
 
 def _hours(hours: float) -> str:
     return f"{hours:g} hour{'' if hours == 1 else 's'}"
-
-
-def _whose(sender: ResolvedSender) -> Source:
-    return "system" if sender.partner_id == SYSTEM else "partner"
-
-
-def _revision(sender: ResolvedSender) -> str:
-    return f"revision {sender.revision}" if sender.revision else "nothing was saved"

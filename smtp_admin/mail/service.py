@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,14 +11,14 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.sender_headers import from_lines
+from smtp_admin.delivery.sender_headers import Stamped, stamped
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.types import PRIORITIES, EmailType, Registry
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.senders.routing import sender_for_mail
+from smtp_admin.senders.routing import choose_sender
 from smtp_admin.smtp.address import domain_of
 
 _LONGEST_KEY = 200
@@ -44,6 +45,7 @@ def send(
     send_at: datetime | None = None,
     expires_at: datetime | None = None,
     reply_to: str | None = None,
+    sender: str | None = None,
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = registry().get(type_name)
@@ -57,7 +59,14 @@ def send(
         reply_to=reply_to,
     )
     return _queue(
-        session, type_, message, partner_id, idempotency_key, send_at=send_at, expires_at=expires_at
+        session,
+        type_,
+        message,
+        partner_id,
+        idempotency_key,
+        key=sender,
+        send_at=send_at,
+        expires_at=expires_at,
     )
 
 
@@ -69,6 +78,7 @@ def send_message(
     idempotency_key: str | None = None,
     send_at: datetime | None = None,
     expires_at: datetime | None = None,
+    sender: str | None = None,
 ) -> str:
     """Queue a ready message; see :meth:`smtp_admin.SMTPAdmin.send_message`."""
     return _queue(
@@ -77,24 +87,58 @@ def send_message(
         from_any(message),
         partner_id,
         idempotency_key,
+        key=sender,
         send_at=send_at,
         expires_at=expires_at,
     )
 
 
-def render_for(sender: ResolvedSender, message: Message) -> tuple[bytes, str]:
-    """The finished bytes of *message* from *sender*, and its Message-ID.
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail as bytes.
 
-    Without a configured sender the From header is missing; it is put on before the first send.
+    Attributes:
+        stamped: the bytes with the sender's headers, and what belongs to them.
+        archive_to: gets a blind copy.
+    """
+
+    stamped: Stamped
+    message_id: str
+    archive_to: str
+
+    @property
+    def content(self) -> bytes:
+        """The finished bytes; without a From header if there is no configured sender yet."""
+        return self.stamped["content"]
+
+    def queued(self, **more: Any) -> outbox.OutgoingMail:
+        """It as it goes into the outbox."""
+        return outbox.OutgoingMail(
+            content=self.content,
+            message_id=self.message_id,
+            from_email=self.stamped["from_email"],
+            envelope_from=self.stamped["envelope_from"],
+            sender_head=self.stamped["sender_head"],
+            archive_to=self.archive_to,
+            **more,
+        )
+
+
+def render_for(sender: ResolvedSender, message: Message) -> Rendered:
+    """The finished bytes of *message* from *sender*.
+
+    Without a configured sender its headers are missing; they are put on before the first send.
     """
     config = installation().config
     from_email = sender.values.from_email
     domain = domain_of(from_email) if from_email else "localhost.invalid"
     message_id = f"<{uuid.uuid4().hex}@{domain}>"
     content = mime.build(message, message_id=message_id, limit=config.message_limit)
-    if sender.configured:
-        content = from_lines(sender, config.app_name, reply_to=message.reply_to is None) + content
-    return content, message_id
+    return Rendered(
+        stamped(sender, config.app_name, content),
+        message_id,
+        sender.values.archive_to if sender.configured else "",
+    )
 
 
 def _check_partner(partner_id: str) -> None:
@@ -113,11 +157,14 @@ def _queue(
     partner_id: str,
     idempotency_key: str | None,
     *,
+    key: str | None,
     send_at: datetime | None,
     expires_at: datetime | None,
 ) -> str:
     if not isinstance(partner_id, str):
         raise MessageError('A partner_id is text; "" stands for the system.')
+    if key is not None and not isinstance(key, str):
+        raise MessageError("A sender is named by its key, which is text.")
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _LONGEST_KEY:
         raise MessageError("An idempotency key has 1 to 200 characters.")
     for moment in (send_at, expires_at):
@@ -128,23 +175,20 @@ def _queue(
     if send_at is not None and expires_at is not None and expires_at <= send_at:
         raise MessageError("A mail cannot expire before it is to be sent.")
     with schema.explained(host_engine()), session.no_autoflush:
-        sender = sender_for_mail(session, partner_id)
+        sender = choose_sender(session, partner_id, type_.name, type_.priority, key).sender
         if sender.partner_id != partner_id:
             _check_partner(partner_id)
     recipients = mime.recipients_of(message)
-    content, message_id = render_for(sender, message)
+    rendered = render_for(sender, message)
     priority = PRIORITIES[type_.priority]
     with schema.explained(host_engine()):
         return outbox.add(
             session,
-            outbox.OutgoingMail(
+            rendered.queued(
                 partner_id=partner_id,
                 sender_id=sender.sender_id,
                 type_name=type_.name,
                 subject=message.subject,
-                content=content,
-                message_id=message_id,
-                from_email=sender.values.from_email if sender.configured else None,
                 recipients=recipients,
                 priority=priority,
                 sensitive=type_.sensitive,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -15,16 +15,15 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.mail import service, templates
 from smtp_admin.mail.message import Message
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.fields import fields_of
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
-from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
-from smtp_admin.transports.driver import Surroundings
+from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
-from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from smtp_admin.transports.warm import make_transport
 
 log = logging.getLogger("smtp_admin.testmail")
@@ -60,8 +59,13 @@ class TestMailRefused(InvalidInput):
         self.values = values
 
 
-def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) -> Sent:
-    """Queue a test mail from the saved settings of *partner_id*; the caller commits.
+def queue_test_mail(
+    session: Session, partner_id: str, to: str, actor: Actor, key: str = DEFAULT_KEY
+) -> Sent:
+    """Queue a test mail from the saved settings of a sender; the caller commits.
+
+    Args:
+        key: which of the senders of *partner_id*.
 
     Raises:
         InvalidInput: the address cannot be used, nothing was saved yet, or a variable of the
@@ -69,7 +73,7 @@ def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) ->
         RateLimited: this person sends too many.
     """
     recipient = _recipient(session, to, actor)
-    sender = load_sender(session, partner_id)
+    sender = load_sender(session, partner_id, key)
     sender.refuse_problems()
     if not sender.configured:
         raise InvalidInput(
@@ -85,6 +89,7 @@ def queue_test_mail(session: Session, partner_id: str, to: str, actor: Actor) ->
         to=recipient,
         partner_id=partner_id,
         context=_context(sender.values, config),
+        sender=key,
     )
     return Sent(recipient, public_id)
 
@@ -93,25 +98,33 @@ def send_test_mail_now(
     session: Session,
     sender: ResolvedSender,
     values: SenderValues,
-    password: str,
+    typed: Mapping[str, str],
     to: str,
     actor: Actor,
 ) -> Sent:
     """Send a test mail with settings that were not saved, and wait for the server's answer.
 
+    No copy goes to an archive: it is not the sender's mail yet.
+
+    Args:
+        typed: the secrets that were entered, by name; the stored ones where these are missing.
+
     Raises:
-        InvalidInput: the address cannot be used.
+        InvalidInput: the address cannot be used, or a secret must be entered.
+        SecretError: a stored secret cannot be opened.
         TestMailRefused: the server did not take the mail; the message carries its words.
         RateLimited: this person sends too many.
     """
+    here = installation()
+    setup = sender.setup(here.keyring, values, typed)
     recipient = _recipient(session, to, actor)
     record(session, actor, sender.partner_id, _action(recipient, actor), recipient)
     session.commit()
-    config = installation().config
-    rendered = templates.render(service.registry().get("test"), _context(values, config))
+    rendered = templates.render(service.registry().get("test"), _context(values, here.config))
     message = Message(rendered.subject, [recipient], rendered.text, rendered.html)
-    content, _ = service.render_for(unsaved(sender, values), message)
-    outcome = _deliver(config, values, password, Outgoing(0, values.from_email, recipient, content))
+    content = service.render_for(unsaved(sender, values), message).content
+    mail_from = values.envelope_from or values.from_email
+    outcome = _deliver(here.config, setup, Outgoing(0, mail_from, recipient, content))
     if outcome.verdict is Verdict.ACCEPTED:
         return Sent(recipient, reply=str(outcome.reply or ""))
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
@@ -121,20 +134,16 @@ def send_test_mail_now(
 
 def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:
     """*sender* as it would be with *values*."""
-    return ResolvedSender(sender.sender_id, sender.partner_id, sender.revision, values)
+    return replace(sender, values=values, deleted=False, problems=())
 
 
-def _deliver(config: Config, values: SenderValues, password: str, mail: Outgoing) -> Outcome:
-    dialler = Dialler.from_config(config)
-    impatient = Dialler(
-        policy=dialler.policy,
-        timeouts=Timeouts(
-            connect=config.connect_timeout, command=_COMMAND_SECONDS, final_dot=_COMMAND_SECONDS
-        ),
-        ca_file=dialler.ca_file,
-        ehlo_name=dialler.ehlo_name,
+def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
+    usual = Surroundings.from_config(config)
+    timeouts = Timeouts(
+        connect=config.connect_timeout, command=_COMMAND_SECONDS, final_dot=_COMMAND_SECONDS
     )
-    transport = make_transport(values.destination.setup(password), Surroundings(impatient))
+    impatient = replace(usual, dialler=replace(usual.dialler, timeouts=timeouts))
+    transport = make_transport(setup, impatient)
     try:
         (_, outcome), *_rest = transport.deliver([mail])
     finally:
@@ -161,11 +170,12 @@ def _action(recipient: str, actor: Actor) -> str:
 
 
 def _context(values: SenderValues, config: Config) -> Mapping[str, Any]:
+    security = next((one for one in fields_of(values.driver) if one.name == "security"), None)
     return {
         "app_name": config.app_name,
-        "host": values.host,
-        "port": values.port,
-        "security": SECURITY_LABELS[values.security],
+        "host": values.place(),
+        "port": values.port or "",
+        "security": security.words(values.security) if security else "",
         "from_email": values.from_email,
         "sent_at": f"{now():%Y-%m-%d %H:%M:%S} UTC",
     }

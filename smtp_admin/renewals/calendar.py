@@ -16,7 +16,6 @@ from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.routing import sender_for_mail
 
 DAYS = 30
 #: A page is made in a moment: of very many customers it shows the first.
@@ -156,7 +155,8 @@ def _entries(
 ) -> Iterator[Entry]:
     with transaction(engine) as session:
         places = ledger.known(session, partner_id, [one.id for one in batch])
-        works = notices.can_send(session, sender_for_mail(session, partner_id), now)
+        sender = notices.sender_of(session, partner_id, on_demand=False)
+        works = notices.can_send(session, sender, now, on_demand=False)
     for one in batch:
         facts = places[one.id].facts if one.id in places else Facts()
         # A sender that does not work now will, for a calendar of what is to come.

@@ -164,11 +164,14 @@ def settle(session: Session, partner_id: str | None = None, customer_id: str | N
             Delivery.last_code,
             Delivery.last_reply,
         )
+        # The copy to an archive says nothing; the customer's mail may have left for another sender
+        # without it.
         .outerjoin(Message, Message.public_id == RenewalNotice.mail_id)
-        .outerjoin(Delivery, Delivery.message_id == Message.id)
+        .outerjoin(Delivery, (Delivery.message_pk == Message.id) & Delivery.archive.is_(False))
         .where(
             IS_WAITING,
             Delivery.state.is_(None) | Delivery.state.not_in(_OPEN),
+            Message.id.is_(None) | Delivery.id.is_not(None),
         )
         .order_by(RenewalNotice.id)
         .limit(_AT_ONCE)

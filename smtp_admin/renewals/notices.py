@@ -14,17 +14,17 @@ from babel.numbers import format_decimal, get_currency_precision
 from flask import current_app, has_request_context, url_for
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.claim import usable
+from smtp_admin.delivery.fallbacks import gets_out
 from smtp_admin.host import ExpiringService
 from smtp_admin.installation import installation
 from smtp_admin.mail import service, templates
 from smtp_admin.mail.message import Message
-from smtp_admin.mail.types import PRIORITIES
+from smtp_admin.mail.types import PRIORITIES, Priority
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.routing import choose_sender
 
 TYPE = "renewal"
 #: The mail lists the first ones and says how many more there are.
@@ -77,28 +77,31 @@ def outgoing(
         MessageError: it cannot be built.
         TooLarge: it is larger than a mail may be.
     """
-    content, message_id = service.render_for(sender, message)
     last = max(one.expires_at for one in services)
-    return outbox.OutgoingMail(
+    return service.render_for(sender, message).queued(
         partner_id=partner_id,
         sender_id=sender.sender_id,
         type_name=TYPE,
         subject=message.subject,
-        content=content,
-        message_id=message_id,
-        from_email=sender.values.from_email if sender.configured else None,
         recipients=list(message.recipients),
-        priority=PRIORITIES["normal" if on_demand else "bulk"],
+        priority=PRIORITIES[priority_of(on_demand=on_demand)],
         expires_at=min(now + _LONGEST_WAIT, last),
     )
 
 
-def can_send(session: Session, sender: ResolvedSender, now: datetime) -> bool:
-    """Whether mail of *sender* goes out at *now*, by itself or by the system's stepping in."""
-    if usable(sender, now):
-        return True
-    steps_in = sender.partner_id != SYSTEM and sender.configured and sender.values.fallback
-    return steps_in and usable(load_sender(session, SYSTEM), now)
+def priority_of(*, on_demand: bool) -> Priority:
+    """How urgent a notice is: one that a customer asked for goes before the others."""
+    return "normal" if on_demand else "bulk"
+
+
+def sender_of(session: Session, partner_id: str, *, on_demand: bool) -> ResolvedSender:
+    """Who sends the notices of *partner_id*."""
+    return choose_sender(session, partner_id, TYPE, priority_of(on_demand=on_demand)).sender
+
+
+def can_send(session: Session, sender: ResolvedSender, now: datetime, *, on_demand: bool) -> bool:
+    """Whether a notice of *sender* goes out at *now*, by itself or by one that steps in."""
+    return gets_out(session, sender, TYPE, priority_of(on_demand=on_demand), now)
 
 
 def context_of(

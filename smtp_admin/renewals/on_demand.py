@@ -32,7 +32,6 @@ from smtp_admin.renewals.run import Ready, write
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.service import load
 from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.routing import sender_for_mail
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +155,8 @@ def _standing(engine: Engine, partner_id: str, customer: Customer) -> Standing:
         now = database_now(session)
         values = load(session, partner_id).values
         place = ledger.known(session, partner_id, [customer.id]).get(customer.id, _STRANGER)
-        works = notices.can_send(session, sender_for_mail(session, partner_id), now)
+        sender = notices.sender_of(session, partner_id, on_demand=True)
+        works = notices.can_send(session, sender, now, on_demand=True)
     decision = decide(values, customer, place.facts, now, sender_works=works, on_demand=True)
     return Standing(
         partner_id,
@@ -208,7 +208,7 @@ def _send(standing: Standing) -> Reason | None:
         message = notices.compose(customer, services, standing.values, token)
         with _writing(engine) as session:
             listen(session)
-            sender = sender_for_mail(session, partner_id)
+            sender = notices.sender_of(session, partner_id, on_demand=True)
             mail = notices.outgoing(
                 message, sender, partner_id, services, now=standing.now, on_demand=True
             )

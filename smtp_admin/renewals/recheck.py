@@ -25,9 +25,10 @@ def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> 
             notice = session.scalar(
                 select(RenewalNotice).where(RenewalNotice.mail_id == one.public_id)
             )
-            reason = None if notice is None else _of_ledger(session, notice)
+            over = notice is not None and one.archive and notice.state != "waiting"
+            reason = None if notice is None else _of_ledger(session, notice, over=over)
             moment = database_now(session)
-        if notice is not None and reason is None:
+        if notice is not None and reason is None and not over:
             # Without a transaction of ours: the host takes its time.
             try:
                 reason = _of_host(database, notice, moment)
@@ -38,7 +39,9 @@ def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> 
     return found
 
 
-def _of_ledger(session: Session, notice: RenewalNotice) -> str | None:
+def _of_ledger(session: Session, notice: RenewalNotice, *, over: bool) -> str | None:
+    if over:  # the archive gets what the customer got, and brings no notice back to life
+        return "The notice itself was not sent." if notice.state == "dropped" else None
     place = known(session, notice.partner_id, [notice.customer_id]).get(notice.customer_id)
     if place is not None and place.facts.unsubscribed:
         return SENTENCES[Reason.UNSUBSCRIBED]

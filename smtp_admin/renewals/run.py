@@ -26,7 +26,6 @@ from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.senders.routing import sender_for_mail
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +95,8 @@ class Run:
         with reading(self.engine) as session:
             now = database_now(session)
             places = ledger.known(session, self.partner_id, [one.id for one in batch])
-            sender = sender_for_mail(session, self.partner_id)
-            works = notices.can_send(session, sender, now)
+            sender = notices.sender_of(session, self.partner_id, on_demand=False)
+            works = notices.can_send(session, sender, now, on_demand=False)
             room = self._room(session)
         due: list[tuple[Customer, Decision]] = []
         full = False

@@ -35,7 +35,13 @@ class Choice:
 
 
 def choose_sender(
-    session: Session, partner_id: str, type_name: str, priority: str, key: str | None = None
+    session: Session,
+    partner_id: str,
+    type_name: str,
+    priority: str,
+    key: str | None = None,
+    *,
+    without: int = 0,
 ) -> Choice:
     """Who sends a mail of this type and priority for *partner_id*.
 
@@ -43,12 +49,17 @@ def choose_sender(
 
     Args:
         key: of the sender that the caller wants; routes are not asked then.
+        without: the id of a sender that is taken for deleted.
 
     Raises:
         MessageError: there is no sender with this key.
     """
     for owner in dict.fromkeys((partner_id, SYSTEM)):
-        own = {one.key: one for one in senders_of(session, owner) if one.configured}
+        own = {
+            one.key: one
+            for one in senders_of(session, owner)
+            if one.configured and one.sender_id != without
+        }
         if not own and owner != SYSTEM:
             continue
         if key is not None and (key in own or own):

@@ -23,6 +23,7 @@ from smtp_admin.database import SYSTEM, host_engine, transaction, worker_engine
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import WorkerContext
 from smtp_admin.delivery.journal import Lines
+from smtp_admin.delivery.maintenance.deleted import empty_deleted
 from smtp_admin.delivery.maintenance.due import SWEEP_SECONDS, due_counts, due_senders
 from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.fallback import fall_back
@@ -35,8 +36,8 @@ from smtp_admin.installation import Installation, installation
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.senders.pauses import forget_pauses_of_the_start
 from smtp_admin.senders.resolve import overrides_for
-from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Transport
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
@@ -106,6 +107,11 @@ class WorkerProcess:
                     lambda: settle_unknown(self._app, self._engine),
                 ),
                 Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
+                Duty(
+                    "deleted senders",
+                    SWEEP_SECONDS,
+                    lambda: empty_deleted(self._engine, self._here.config),
+                ),
                 Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
@@ -254,7 +260,7 @@ class WorkerProcess:
             here=self._here,
             engine=self._engine,
             lines=self._lines,
-            dialler=Dialler.from_config(self._here.config),
+            surroundings=Surroundings.from_config(self._here.config),
             transports=self._transports,
             worker=self._name,
             stopping=self._stopping,

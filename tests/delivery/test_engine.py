@@ -345,7 +345,7 @@ def test_what_a_person_has_begun_to_change_holds_up_no_other_mail(
         mine = select(Message.id).where(Message.public_id.in_(ids)).scalar_subquery()
         session.execute(
             update(Delivery)
-            .where(Delivery.message_id.in_(mine))
+            .where(Delivery.message_pk.in_(mine))
             .values(**values)
             .execution_options(synchronize_session=False)
         )

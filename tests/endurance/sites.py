@@ -97,7 +97,7 @@ def check_nothing_invented(host: HostApp, *sinks: Sink) -> None:
     session.rollback()
     recorded = session.execute(
         select(Message.message_id, Delivery.recipient)
-        .join(Delivery, Delivery.message_id == Message.id)
+        .join(Delivery, Delivery.message_pk == Message.id)
         .where(Delivery.state == "sent")
     ).all()
     session.rollback()
@@ -113,7 +113,7 @@ def check_all_sent(host: HostApp, *sinks: Sink, repeats: int) -> None:
     assert states(host) == {"sent": sum(states(host).values())}
     rows = session.execute(
         select(Message.message_id, Delivery.recipient, Message.content).join(
-            Delivery, Delivery.message_id == Message.id
+            Delivery, Delivery.message_pk == Message.id
         )
     ).all()
     digests = {(row[0], row[1]): sha256(row[2]).hexdigest() for row in rows}

@@ -121,7 +121,7 @@ def everything_sent(host: HostApp, campaign: Campaign) -> bool:
     # Mail that was in flight at two kills waits for a person, who sends it once more.
     unknown_twice = session.scalars(
         select(Message.public_id)
-        .join(Delivery, Delivery.message_id == Message.id)
+        .join(Delivery, Delivery.message_pk == Message.id)
         .where(Delivery.state == "dead")
     ).all()
     session.rollback()

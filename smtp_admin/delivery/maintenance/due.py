@@ -26,6 +26,7 @@ def due_senders(engine: Engine) -> list[int]:
             session.scalars(
                 select(Sender.id)
                 .where(
+                    Sender.deleted_at.is_(None),
                     or_(Sender.paused_until.is_(None), Sender.paused_until <= moment),
                     free,
                     waiting,

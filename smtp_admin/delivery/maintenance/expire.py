@@ -20,7 +20,7 @@ def expire(engine: Engine) -> int:
         return 0
     with transaction(engine) as session:
         old = session.execute(
-            select(Delivery.id, Delivery.message_id)
+            select(Delivery.id, Delivery.message_pk)
             .where(Delivery.id.in_(found), *too_old)
             # What somebody has begun to cancel is left to them: nobody waits for their commit.
             .with_for_update(skip_locked=True)
@@ -36,5 +36,5 @@ def expire(engine: Engine) -> int:
                 last_error="It could not be sent before it was too old.",
             ),
         )
-        erase_sensitive(session, {row.message_id for row in old})
+        erase_sensitive(session, {row.message_pk for row in old})
         return count

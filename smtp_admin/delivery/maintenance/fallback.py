@@ -1,172 +1,174 @@
-"""While a partner's sender cannot send: let the system's step in, where the partner wants that.
+"""While a sender cannot send: let the next of its list step in, with the mail that is due.
 
-Only mail that no server has seen a byte of is moved. It gets bytes of its own, with the system's
-From address and the partner's as Reply-To; from then on those never change. What failed first
-stays on the delivery, for people to see.
+The list of the sender that a mail was meant for counts, also where one of the list pauses in turn;
+each sender has the mail at most once. A sender that only sends too much keeps its mail.
 """
 
 import logging
 import random
-import re
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, exists, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.config import Config
-from smtp_admin.database import SYSTEM, changed, database_now, reading, transaction
+from smtp_admin.database import SYSTEM, database_now, reading, transaction
 from smtp_admin.delivery.claim import usable
-from smtp_admin.delivery.models import IS_QUEUED, Delivery, Message
-from smtp_admin.delivery.outbox import new_public_id
-from smtp_admin.delivery.sender_headers import from_lines
+from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of, first_usable
+from smtp_admin.delivery.hops import ways
+from smtp_admin.delivery.maintenance.moving import Move, is_movable, move_mail
+from smtp_admin.delivery.models import PRIORITY_NAMES, Delivery, Hop, Message
+from smtp_admin.senders.cleaning import SYSTEMS
 from smtp_admin.senders.models import Sender
-from smtp_admin.senders.resolve import ResolvedSender, load_sender, resolve
+from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, resolve
+from smtp_admin.senders.routing import senders_of
 
 log = logging.getLogger(__name__)
 
+#: Mails that are looked at together, and in one round of a sender.
 _AT_ONCE = 200
 #: Mails in one transaction, and how long it may go on: on SQLite others hardly write meanwhile, and
 #: the worker's other duties wait. What is left has its turn ten seconds later.
 _STEP, _LONGEST_SECONDS = 20, 2.0
-_FLAGS = re.IGNORECASE | re.MULTILINE
-_FROM = re.compile(rb"^(?:From|Reply-To):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
-_REPLY_TO = re.compile(rb"^Reply-To:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
-_KEPT = ("partner_id", "type_name", "subject", "message_id", "sensitive", "on_uncertain")
+
+#: A mail, those of its deliveries that go, and where.
+_Planned = tuple[int, list[int], Move]
 
 
 def fall_back(engine: Engine, config: Config) -> int:
-    """Hand over the waiting mail of paused senders that asked for it; how many deliveries."""
+    """Hand over the waiting mail of senders that cannot send; how many deliveries."""
     with reading(engine) as session:
         moment = database_now(session)
-        system = load_sender(session, SYSTEM)
-        if not system.sender_id or not usable(system, moment):
-            return 0
         rows = session.scalars(
-            select(Sender).where(Sender.partner_id != SYSTEM, Sender.paused_until > moment)
+            select(Sender).where(Sender.paused_until > moment, Sender.deleted_at.is_(None))
         ).all()
-        paused = [resolve(session, row, row.partner_id) for row in rows]
+        paused = [resolve(session, row, row.partner_id, row.key) for row in rows]
     ends = time.monotonic() + _LONGEST_SECONDS
     moved = 0
     # In any order: time may be up before all had their turn.
     for sender in random.sample(paused, len(paused)):
-        if sender.values.fallback and sender.configured:
-            moved += _move(engine, sender, system, config, moment, ends)
+        if calls_for_help(sender, moment):
+            moved += _hand_over(engine, sender, config, moment, ends)
         if time.monotonic() >= ends:
             break
     if moved:
-        log.warning("%d mails go out by the system's sender instead", moved)
+        log.warning("%d mails go out by another sender instead", moved)
     return moved
 
 
-def _move(
-    engine: Engine,
-    sender: ResolvedSender,
-    system: ResolvedSender,
-    config: Config,
-    moment: datetime,
-    ends: float,
+def _hand_over(
+    engine: Engine, sender: ResolvedSender, config: Config, moment: datetime, ends: float
 ) -> int:
-    waiting = (
-        Delivery.sender_id == sender.sender_id,
-        IS_QUEUED,
+    moved = after = 0
+    while True:
+        with reading(engine) as session:
+            look = _Look(session, sender, moment)
+            found = look.waiting(after)
+            planned = list(look.plan(set(found.values())))
+        while planned:
+            with transaction(engine) as session:
+                for message_pk, delivery_ids, move in planned[:_STEP]:
+                    moved += move_mail(session, message_pk, delivery_ids, move, config)
+            del planned[:_STEP]
+            if time.monotonic() >= ends:
+                return moved
+        # What nobody can take stays first in line, and must not hide what is behind it.
+        if len(found) < _AT_ONCE or moved >= _AT_ONCE or time.monotonic() >= ends:
+            return moved
+        after = max(found)
+
+
+@dataclass(slots=True)
+class _Look:
+    """Which of the mail that waits at one sender goes where."""
+
+    session: Session
+    sender: ResolvedSender
+    moment: datetime
+    _origins: dict[int, ResolvedSender | None] = field(default_factory=dict)
+    _options: dict[tuple[int, str, str], list[Fallback]] = field(default_factory=dict)
+
+    def waiting(self, after: int) -> dict[int, int]:
+        """Deliveries that may go, beyond *after*, each with its mail."""
+        worth_a_look = self._worth_a_look()
+        if worth_a_look is None:
+            return {}
+        rows = self.session.execute(
+            select(Delivery.id, Delivery.message_pk)
+            .where(*worth_a_look, Delivery.id > after)
+            .order_by(Delivery.id)
+            .limit(_AT_ONCE)
+        )
+        return {row.id: row.message_pk for row in rows}
+
+    def plan(self, message_pks: Collection[int]) -> Iterator[_Planned]:
+        """Where each of these mails goes, with all its recipients for whom it is due."""
+        if not message_pks:
+            return
+        rows = self.session.execute(
+            select(Delivery.id, Delivery.message_pk, Delivery.priority, Message.type_name)
+            .join(Message, Message.id == Delivery.message_pk)
+            .where(*self._due(), Delivery.message_pk.in_(message_pks))
+            .order_by(Delivery.id)
+        ).all()
+        been = ways(self.session, self.sender.sender_id, [row.id for row in rows])
+        groups: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
+        senders: dict[int, ResolvedSender] = {}
+        for row in rows:
+            way = been[row.id]
+            options = self._of(way.origin, row.type_name, PRIORITY_NAMES[row.priority])
+            target = first_usable(options, self.moment, way.been)
+            if target is not None:
+                senders[target.sender_id] = target
+                groups[row.message_pk, way.origin, target.sender_id].append(row.id)
+        for (message_pk, origin_id, target_id), delivery_ids in groups.items():
+            origin = self._origin(origin_id) or self.sender
+            move = Move(
+                self.sender, senders[target_id], origin, "fallback", self.sender.pause_reason
+            )
+            yield message_pk, delivery_ids, move
+
+    def _due(self) -> tuple[ColumnElement[bool], ...]:
         # What is for later may find its own sender well again.
-        Delivery.next_attempt_at <= moment,
-        # An unknown outcome may have arrived: other bytes would be a second mail.
-        Delivery.uncertains == 0,
-    )
-    due = select(Delivery.message_id).where(*waiting).order_by(Delivery.id).limit(_AT_ONCE)
-    with reading(engine) as session:
-        mails = list(dict.fromkeys(session.scalars(due)))
-    moved = 0
-    while mails:
-        with transaction(engine) as session:
-            for message_pk in mails[:_STEP]:
-                moved += _move_mail(session, message_pk, waiting, sender, system, config)
-        del mails[:_STEP]
-        if time.monotonic() >= ends:
-            break
-    return moved
+        return (*is_movable(self.sender.sender_id), Delivery.next_attempt_at <= self.moment)
 
+    def _worth_a_look(self) -> tuple[ColumnElement[bool], ...] | None:
+        """Which deliveries are worth a look; ``None`` for none at all."""
+        due = self._due()
+        if self._may_have_help():
+            return due
+        # Only mail that it took over itself, which follows the list of another.
+        me = self.sender.sender_id
+        if not self.session.scalar(select(exists().where(Hop.to_sender_id == me))):
+            return None
+        return (*due, exists().where(Hop.delivery_id == Delivery.id, Hop.to_sender_id == me))
 
-def _move_mail(
-    session: Session,
-    message_pk: int,
-    waiting: Sequence[ColumnElement[bool]],
-    sender: ResolvedSender,
-    system: ResolvedSender,
-    config: Config,
-) -> int:
-    # All recipients of a mail at once, and locked: the pause may end just now, and a worker
-    # that claims one of them must not find its bytes changed.
-    mine = select(Delivery.id).where(*waiting, Delivery.message_id == message_pk)
-    ids = session.scalars(mine.with_for_update(skip_locked=True)).all()
-    if not ids:
-        return 0
-    everybody = session.scalar(
-        select(func.count()).select_from(Delivery).where(Delivery.message_id == message_pk)
-    )
-    copy = _copy(session, message_pk, sender, system, config, shared=everybody != len(ids))
-    return changed(
-        session,
-        update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.state == "queued")
-        .values(
-            sender_id=system.sender_id,
-            message_id=copy,
-            fallback_of=sender.sender_id,
-            fallback_reason=sender.pause_reason[:500],
-        ),
-    )
-
-
-def _copy(
-    session: Session,
-    message_pk: int,
-    sender: ResolvedSender,
-    system: ResolvedSender,
-    config: Config,
-    *,
-    shared: bool,
-) -> int:
-    """The same mail, from the system's address and answered to the partner's.
-
-    Args:
-        shared: whether other recipients need the first bytes: those stay with them.
-    """
-    before = session.get_one(Message, message_pk)
-    head, blank, body = before.content.partition(b"\r\n\r\n")
-    head += b"\r\n"
-    content = from_lines(system, config.app_name, reply_to=False)
-    content += _answers(head, sender)
-    content += _FROM.sub(b"", head)[:-2] + blank + body
-    if not shared:
-        changed(
-            session,
-            update(Message)
-            .where(Message.id == message_pk)
-            .values(content=content, size=len(content), from_email=system.values.from_email),
+    def _may_have_help(self) -> bool:
+        """Whether anybody of its own list can send now."""
+        names = self.sender.values.fallbacks
+        owners = [self.sender.partner_id, *([SYSTEM] if SYSTEMS in names else [])]
+        return bool(names) and any(
+            usable(one, self.moment) and one.sender_id != self.sender.sender_id
+            for owner in dict.fromkeys(owners)
+            for one in senders_of(self.session, owner)
         )
-        return message_pk
-    values = {name: getattr(before, name) for name in _KEPT}
-    result = session.execute(
-        insert(Message).values(
-            **values,
-            public_id=new_public_id(),
-            content=content,
-            size=len(content),
-            from_email=system.values.from_email,
-            idempotency_key=None,
-            copy_of=before.copy_of or before.id,
-        )
-    )
-    return int(result.inserted_primary_key[0])  # type: ignore[attr-defined]  # an INSERT has one
 
+    def _of(self, origin_id: int, type_name: str, priority: str) -> list[Fallback]:
+        key = (origin_id, type_name, priority)
+        if key not in self._options:
+            origin = self._origin(origin_id)
+            self._options[key] = (
+                [] if origin is None else fallbacks_of(self.session, origin, type_name, priority)
+            )
+        return self._options[key]
 
-def _answers(head: bytes, sender: ResolvedSender) -> bytes:
-    own = _REPLY_TO.search(head)
-    if own is not None:
-        return own[0]
-    address = sender.values.reply_to or sender.values.from_email
-    return f"Reply-To: {address}\r\n".encode("ascii")
+    def _origin(self, origin_id: int) -> ResolvedSender | None:
+        if origin_id == self.sender.sender_id:
+            return self.sender
+        if origin_id not in self._origins:
+            self._origins[origin_id] = load_sender_by_id(self.session, origin_id)
+        return self._origins[origin_id]

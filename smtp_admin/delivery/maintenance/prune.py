@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
-from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
@@ -36,14 +36,14 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
     with reading(engine) as session:
         moment = database_now(session)
         needed = exists().where(
-            Delivery.message_id == Message.id,
+            Delivery.message_pk == Message.id,
             or_(
                 Delivery.state.not_in(_OVER),
                 Delivery.finished_at.is_(None),
                 Delivery.finished_at >= moment - keep,
             ),
         )
-        # Callers know a copy by the first one's id.
+        # The first one has the idempotency key that copies have not.
         copy = aliased(Message)
         copied = exists().where(copy.copy_of == Message.id)
         old = session.scalars(
@@ -54,8 +54,9 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
     if not old:
         return 0
     with transaction(engine) as session:
-        gone = select(Delivery.id).where(Delivery.message_id.in_(old)).scalar_subquery()
+        gone = select(Delivery.id).where(Delivery.message_pk.in_(old)).scalar_subquery()
         changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
-        changed(session, delete(Delivery).where(Delivery.message_id.in_(old)))
+        changed(session, delete(Hop).where(Hop.delivery_id.in_(gone)))
+        changed(session, delete(Delivery).where(Delivery.message_pk.in_(old)))
         changed(session, delete(Message).where(Message.id.in_(old)))
         return len(old)

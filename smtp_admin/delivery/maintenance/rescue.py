@@ -105,7 +105,7 @@ def _rescue_lane(
         if lane_id is not None and not _take(session, lane_id, lease, ended):
             return 0
         rows = session.execute(
-            select(Delivery.id, Delivery.message_id, Delivery.partner_id, Delivery.created_at)
+            select(Delivery.id, Delivery.message_pk, Delivery.partner_id, Delivery.created_at)
             .where(*ours)
             # What its holder is just writing down is left to it, or to the next look.
             .with_for_update(skip_locked=True)
@@ -133,7 +133,7 @@ def _rescue_lane(
                     tally.update(sent=1, milliseconds=waited)
             for partner_id, tally in sorted(tallies.items()):
                 add_to_counter(session, sender_id, partner_id, minute, tally)
-            erase_sensitive(session, {row.message_id for row in rows if row.id in accepted})
+            erase_sensitive(session, {row.message_pk for row in rows if row.id in accepted})
         if untouched:
             changed(
                 session,

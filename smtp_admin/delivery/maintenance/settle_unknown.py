@@ -13,6 +13,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import DeadLetter, announce_dead
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.senders.models import Sender
 
 _AT_ONCE = 1000
 _UNKNOWN_TWICE = "The outcome stayed unknown twice; the recipient may have it."
@@ -22,15 +23,17 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
     """Queue mail again whose outcome stayed unknown, where its type wants that; how many.
 
     It goes with the same bytes and Message-ID, once. What stays unknown after that is a dead
-    letter, and what is to be held waits for a person.
+    letter. What is to be held waits for a person, and so does what a deleted sender sent: nobody
+    else may send its bytes.
     """
     with reading(engine) as session:
         moment = database_now(session)
         due = (Delivery.state == "uncertain", Delivery.next_attempt_at <= moment)
         found = session.scalars(
             select(Delivery.id)
-            .join(Message, Message.id == Delivery.message_id)
-            .where(IS_OPEN, *due, Message.on_uncertain == "resend")
+            .join(Message, Message.id == Delivery.message_pk)
+            .join(Sender, Sender.id == Delivery.sender_id)
+            .where(IS_OPEN, *due, Message.on_uncertain == "resend", Sender.deleted_at.is_(None))
             .limit(_AT_ONCE)
         ).all()
     if not found:
@@ -69,12 +72,12 @@ def _give_up(session: Session, rows: Sequence[Delivery], moment: datetime) -> li
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
     messages = select(Message.id, Message.public_id).where(
-        Message.id.in_([row.message_id for row in rows])
+        Message.id.in_([row.message_pk for row in rows])
     )
     public_ids = {row.id: row.public_id for row in session.execute(messages)}
     return [
         DeadLetter(
-            public_ids[row.message_id],
+            public_ids[row.message_pk],
             row.recipient,
             row.partner_id,
             row.last_code,
