@@ -28,7 +28,6 @@ FIRST: tuple[Any, ...] = ("acme", ["smtp", "mail.example", 587, "tls", True, "lo
 SECRET = "pässwörd 密 \U0001f511"
 
 
-
 def moved(name: str, value: str | int | bool) -> Place:
     """The destination with one other value."""
     return [[one, value if one == name else before] for one, before in PLACE]

@@ -15,9 +15,7 @@ from smtp_admin.installation import installation
 from smtp_admin.senders.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
 
-@commands.group(
-    "keys", help="The keys that encrypt stored secrets, such as passwords."
-)
+@commands.group("keys", help="The keys that encrypt stored secrets, such as passwords.")
 def keys() -> None:
     """The keys."""
 

@@ -115,7 +115,7 @@ def test_tested_saved_and_the_second_time_nothing(
     renamed = run(site, "--no-input", "--partner", "acme", "--from-name", "Acme")
     assert (renamed.exit_code, "Saved as revision 2." in renamed.output) == (0, True)
     assert [one.from_name for one in saved(site)] == ["", "Acme"]
-    assert {one.username for one in saved(site)} == {LOGIN}
+    assert {one.fields["username"] for one in saved(site)} == {LOGIN}
     assert audited(site)[-1] == ("operator", "settings.saved", "acme")
 
 

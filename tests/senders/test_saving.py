@@ -176,7 +176,9 @@ def test_empty_password_keeps_the_stored_one(site: HostApp, session: Session) ->
     second = save(session, changed)
     assert password_of(site, second, VALUES) == PASSWORD
     assert second.secret_set_at("password") == first.secret_set_at("password") is not None
-    assert len(set(sealed(session))) == 2  # sealed anew, so that two rows do not show that they are equal
+    assert (
+        len(set(sealed(session))) == 2
+    )  # sealed anew, so that two rows do not show that they are equal
 
 
 def test_moved_destination_asks_for_the_password(
@@ -278,7 +280,7 @@ def test_row_edited_in_sql_does_not_open(
 def test_authority_taken_out_in_sql_does_not_open(
     site: HostApp, session: Session, ca_certificate: str
 ) -> None:
-    """Without the sender's own authority, somebody with a public certificate could be in between."""
+    """Without its own authority, somebody with a public certificate could be in between."""
     values = VALUES.replace(ca_certificate=ca_certificate)
     sender_id = save(session, values, password=PASSWORD).sender_id
     assert password_of(site, load_sender(session, "acme"), values) == PASSWORD
@@ -287,9 +289,7 @@ def test_authority_taken_out_in_sql_does_not_open(
         password_of(site, load_sender(session, "acme"), VALUES)
 
 
-def test_way_of_sending_without_a_login_drops_the_password(
-    site: HostApp, session: Session
-) -> None:
+def test_way_of_sending_without_a_login_drops_the_password(site: HostApp, session: Session) -> None:
     save(session, password=PASSWORD)
     by_sendmail = save(session, VALUES.replace(driver="sendmail"))
     assert (by_sendmail.values.from_name, by_sendmail.secrets) == (VALUES.from_name, {})

@@ -169,3 +169,12 @@ def test_threads_do_not_hold_each_other_up(program: MakeProgram) -> None:
     stuck.abort()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_no_program_is_started_after_an_abort(program: MakeProgram, tmp_path: Path) -> None:
+    transport = through(program(f'{READ}echo "$6" >> {tmp_path}/started'))
+    outcomes = transport.deliver(mails(3))
+    assert next(outcomes)[1].verdict is ACCEPTED
+    transport.abort()
+    assert not [*outcomes]
+    assert (tmp_path / "started").read_text() == "r0@example.com\n"
