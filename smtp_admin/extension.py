@@ -21,7 +21,7 @@ from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.mailer import Mailer
-from smtp_admin.mail.types import SHIPPED, EmailType, Registry
+from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
     connection,
@@ -40,7 +40,6 @@ from smtp_admin.pages import (
 )
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
-from smtp_admin.smtp.nameserver import NameService
 
 
 class SMTPAdmin:
@@ -85,9 +84,8 @@ class SMTPAdmin:
             db=db,
             keyring=Keyring(config.secret_keys),
             environment=dict(os.environ),
-            types=types,
-            names=NameService(),
         )
+        TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
         doorbell.listen(db.session)

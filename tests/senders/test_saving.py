@@ -280,7 +280,7 @@ def test_row_edited_in_sql_does_not_open(
 def test_authority_taken_out_in_sql_does_not_open(
     site: HostApp, session: Session, ca_certificate: str
 ) -> None:
-    """Without the sender's own authority, somebody with a public certificate could be in between."""
+    """Without its own authority, somebody with a public certificate could be in between."""
     values = VALUES.replace(ca_certificate=ca_certificate)
     sender_id = save(session, values, password=PASSWORD).sender_id
     assert password_of(site, load_sender(session, "acme"), values) == PASSWORD
