@@ -1,7 +1,7 @@
 """What a person does with queued and failed mail: look, cancel, try again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -201,7 +201,7 @@ def _listed() -> Any:
 def _with_hops(session: Session, rows: Sequence[Row[Any]]) -> dict[int, Listed]:
     """Delivery id, which is the last of each row's values, → the delivery."""
     hops = hops_seen(session, [row[-1] for row in rows])
-    return {row[-1]: Listed(*row[:-1], hops=hops.get(row[-1], ())) for row in rows}
+    return {row[-1]: replace(Listed(*row[:-1]), hops=hops.get(row[-1], ())) for row in rows}
 
 
 def _is(public_id: str) -> ColumnElement[bool]:
