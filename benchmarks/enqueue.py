@@ -10,6 +10,7 @@ from benchmarks.rounds import Tell
 from benchmarks.site import Site
 from benchmarks.stage import KINDS, Kind, Stage
 from smtp_admin import Message
+from smtp_admin.mail.types import TYPES
 from tests.servers import Unavailable
 
 _TYPE = "renewal"
@@ -56,7 +57,7 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
 
 def _ways(site: Site) -> dict[str, Callable[[int], Any]]:
     plugin = site.host.plugin
-    types: Any = site.host.installation.types
+    types: Any = TYPES.of(site.host.installation)
     sample = types.get(_TYPE).sample
     return {
         "send()": lambda _: plugin.send(_TYPE, to=RECIPIENT, partner_id="acme", context=sample),

@@ -21,7 +21,7 @@ from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.mailer import Mailer
-from smtp_admin.mail.types import SHIPPED, EmailType, Registry
+from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
     connection,
@@ -29,13 +29,17 @@ from smtp_admin.pages import (
     discovery,
     explain,
     history,
+    overview,
     reminders,
     renewals,
-    senders,
+    routes,
+    sender_actions,
+    sender_list,
+    tab,
     test_email,
 )
+from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
-from smtp_admin.smtp.nameserver import NameService
 
 
 class SMTPAdmin:
@@ -80,9 +84,8 @@ class SMTPAdmin:
             db=db,
             keyring=Keyring(config.secret_keys),
             environment=dict(os.environ),
-            types=types,
-            names=NameService(),
         )
+        TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
         doorbell.listen(db.session)
@@ -199,7 +202,11 @@ class SMTPAdmin:
 def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     for page in (
-        senders,
+        overview,
+        tab,
+        sender_list,
+        sender_actions,
+        routes,
         connection,
         discovery,
         deliverability,
@@ -222,4 +229,5 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
+        "smtp_admin_kept": kept_mail,
     }

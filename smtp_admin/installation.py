@@ -1,8 +1,8 @@
 """What one app's copy of the plugin works with: its config, host, database object and keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
 from flask import current_app
 
@@ -10,15 +10,7 @@ from smtp_admin.config import Config
 from smtp_admin.encryption import Keyring
 from smtp_admin.host import Host
 
-if TYPE_CHECKING:  # what rooms above keep here; nothing of them is imported
-    from smtp_admin.deliverability.check import Deliverability
-    from smtp_admin.deliverability.dns_records import Sending
-    from smtp_admin.delivery.checks import Check
-    from smtp_admin.delivery.doorbell import Doorbell
-    from smtp_admin.mail.types import Registry
-    from smtp_admin.senders.environment import Overrides
-    from smtp_admin.smtp.nameserver import NameService
-
+T = TypeVar("T")
 NAME = "smtp_admin"
 
 
@@ -29,17 +21,12 @@ class Installation:
     Attributes:
         db: the host's Flask-SQLAlchemy object.
         environment: the process's environment when the app started.
-        types: the app's e-mail types.
-        names: who is asked for DNS records.
-        checks: e-mail type → what is asked about its mail just before it is sent.
-        doorbell: what wakes the workers, once somebody rang.
         backlog: partner → when its waiting mail was counted (monotonic seconds), and how much it
             was then.
-        dns_lately: what DNS said about a sender a short while ago.
         layout_exists: whether the host's layout was found.
         schema_checked: whether the tables were found to be there.
-        overrides: what the environment says over the system's sender, once somebody asked.
         renewals_seen: the slot of the schedule that this process has looked at.
+        kept: what rooms above keep for this app, each under its own :class:`Kept`.
     """
 
     config: Config
@@ -47,16 +34,39 @@ class Installation:
     db: Any
     keyring: Keyring
     environment: Mapping[str, str] = field(repr=False)
-    types: "Registry" = field(repr=False)
-    names: "NameService" = field(repr=False)
-    checks: "dict[str, Check]" = field(default_factory=dict, repr=False)
-    doorbell: "Doorbell | None" = field(default=None, repr=False)
     backlog: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
-    dns_lately: "dict[Sending, Deliverability]" = field(default_factory=dict, repr=False)
     layout_exists: bool = False
     schema_checked: bool = False
     renewals_seen: object = None
-    overrides: "Overrides | None" = field(default=None, init=False, repr=False)
+    kept: "dict[Kept[Any], Any]" = field(default_factory=dict, repr=False)
+
+
+class Kept(Generic[T]):
+    """Something that a room keeps for each app, with the type that it has there.
+
+    The room declares it, so that this floor need not know what stands above.
+
+    Args:
+        make: makes it where nobody has put one.
+    """
+
+    def __init__(self, make: Callable[[Installation], T]) -> None:
+        self._make = make
+
+    def of(self, here: Installation) -> T:
+        """What is kept for this app, made when it is first asked for."""
+        if self not in here.kept:
+            here.kept[self] = self._make(here)
+        kept: T = here.kept[self]
+        return kept
+
+    def put(self, here: Installation, value: T) -> None:
+        """Keep *value* for this app from now on."""
+        here.kept[self] = value
+
+    def forget(self, here: Installation) -> None:
+        """Keep nothing: the next who asks has a new one made."""
+        here.kept.pop(self, None)
 
 
 def installation() -> Installation:

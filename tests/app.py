@@ -1,7 +1,7 @@
 """A small host app for tests: three partners, and whoever the test says is signed in."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,10 @@ from jinja2.bccache import Bucket
 from sqlalchemy import Engine, create_engine
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
+from smtp_admin.delivery.doorbell import DOORBELL
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
@@ -62,6 +63,12 @@ class TestHost(Host):
 
     def partners(self) -> Iterable[Partner]:
         return PARTNERS
+
+
+def started_with(here: Installation, **changes: Any) -> Installation:
+    """*here* as if the app had been started with other things; what follows from them is anew."""
+    kept = {name: one for name, one in here.kept.items() if name not in (OVERRIDES, DOORBELL)}
+    return replace(here, kept=kept, **changes)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
+from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
@@ -237,7 +238,7 @@ def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Iterator[S
     """The app that is asked; its name server knows no domain."""
     site = new_app()
     with DNSServer() as dns:
-        site.installation.names = NameService((dns.address,))
+        NAMES.put(site.installation, NameService((dns.address,)))
         yield Scene(site, server)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.types import TYPES, EmailType
 from tests.app import ACME_ADMIN, ADMIN, HostApp, TestHost
 from tests.test_pages import get, names, site
 
@@ -70,7 +70,7 @@ def test_the_banner_names_five_and_counts_the_others(
 
 
 def test_the_banner_names_the_hosts_own_kinds(site: HostApp) -> None:
-    site.installation.types.add(EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent"))
+    TYPES.of(site.installation).add(EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent"))
     for path in ("/", "/partners", "/partners/acme"):
         page = get(site, path).text
         assert "Password reset, Invoice &lt;b&gt;, Renewal reminder" in page

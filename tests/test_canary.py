@@ -19,6 +19,7 @@ from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.base import Outgoing
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import make_transport
 from tests.app import ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
@@ -324,7 +325,8 @@ def test_found_in_no_traceback(
         )
         destination = sender.values.destination
         dialler = Dialler.from_config(run.site.installation.config)
-        transport = make_transport(destination, places.password, dialler)
+        setup = destination.setup(places.password)
+        transport = make_transport(setup, Surroundings(dialler))
         outgoing = Outgoing(1, "a@acme.example", "b@else.example", b"Subject: x\r\n\r\nx\r\n")
         outcomes = list(transport.deliver([outgoing]))
         log.error("outcomes %r of %r", outcomes, transport)
@@ -336,7 +338,7 @@ def test_found_in_no_traceback(
         try:
             from smtp_admin.smtp.session import open_session
 
-            open_session(destination, places.password, dialler)
+            open_session(setup.settings, setup.credential, dialler)
         except SMTPFailure as failure:
             log.exception("the session failed")
             places.add("failure", f"{failure!r} {failure.args} {failure.reply!r}")

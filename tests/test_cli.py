@@ -54,6 +54,12 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("renewals", "preview"): [],
     ("renewals", "run"): [],
     ("send-test",): ["you@else.example"],
+    ("senders", "delete"): ["newsletters", "--yes"],
+    ("senders", "drivers"): [],
+    ("senders", "list"): [],
+    ("senders", "pause"): ["newsletters"],
+    ("senders", "resume"): ["newsletters"],
+    ("senders", "routes"): [],
     ("status",): [],
     ("test-connection",): [],
     ("wizard",): [
@@ -67,7 +73,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("worker",): ["--burst"],
 }
 #: These never need the database.
-OFFLINE = {("discover",), ("keys", "generate")}
+OFFLINE = {("discover",), ("keys", "generate"), ("senders", "drivers")}
 #: These are what makes the tables, or says that there are none.
 WITHOUT_TABLES = OFFLINE | {("db", "current"), ("db", "downgrade"), ("db", "upgrade")}
 

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
+from smtp_admin.dns import NAMES
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ADMIN, HostApp
 from tests.servers.dns import DNSServer
@@ -91,7 +92,7 @@ def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> Ite
     if request.param != "alone":
         CSRFProtect(made.app)
     with ScriptedServer() as server, DNSServer() as dns:
-        made.installation.names = NameService((dns.address,))
+        NAMES.put(made.installation, NameService((dns.address,)))
         yield Site(made, server)
 
 

@@ -1,9 +1,14 @@
 """Sealed secrets open with their key, for their owner and destination, and for nothing else."""
 
 import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,38 +16,69 @@ from smtp_admin.encryption import Keyring, generate_key, key_bytes
 from smtp_admin.errors import KeyMissing, SecretError, SecretUnreadable
 
 OLD, NEW, STRANGE = generate_key(), generate_key(), generate_key()
-OWNER = "acme"
-PLACE: tuple[str | int | bool, ...] = ("smtp", "mail.example", 587, "tls", True, "login")
+Place = list[list[str | int | bool]]
+PLACE: Place = [
+    ["driver", "smtp"], ["host", "mail.example"], ["port", 587], ["security", "tls"],
+    ["username", "login"], ["verify_tls", True],
+]  # fmt: skip
+#: Whose, which of their senders, which secret, for where.
+WHOLE: tuple[Any, ...] = ("acme", 7, "password", PLACE)
+#: The same in the words of the first version.
+FIRST: tuple[Any, ...] = ("acme", ["smtp", "mail.example", 587, "tls", True, "login"])
 SECRET = "pässwörd 密 \U0001f511"
 
+
+def moved(name: str, value: str | int | bool) -> Place:
+    """The destination with one other value."""
+    return [[one, value if one == name else before] for one, before in PLACE]
+
+
 #: One change at each place of the destination.
-MOVED: list[tuple[str | int | bool, ...]] = [
-    ("sendmail", "mail.example", 587, "tls", True, "login"),
-    ("smtp", "evil.example", 587, "tls", True, "login"),
-    ("smtp", "mail.example", 25, "tls", True, "login"),
-    ("smtp", "mail.example", 587, "none", True, "login"),
-    ("smtp", "mail.example", 587, "tls", False, "login"),
-    ("smtp", "mail.example", 587, "tls", True, "other"),
-    ("smtp", "mail.example", 587, "tls", 1, "login"),
-    ("smtp", "mail.example", "587", "tls", True, "login"),
-    ("smtp", "mail.example", 587, "tls", True),
-    (),
+MOVED: list[Place] = [
+    moved("driver", "sendmail"),
+    moved("host", "evil.example"),
+    moved("port", 25),
+    moved("security", "none"),
+    moved("verify_tls", False),
+    moved("username", "other"),
+    moved("verify_tls", 1),
+    moved("port", "587"),
+    PLACE[:-1],
+    [*PLACE, ["ca_certificate", ""]],
+    PLACE[::-1],
+    [["driver", "smtp"], ["hosts", "mail.example"], *PLACE[2:]],
+    [],
 ]
+#: The rest of what a secret is bound to, with one change each.
+OWNERS: list[tuple[str, int, str]] = [
+    ("", 7, "password"), ("globex", 7, "password"), ("ACME", 7, "password"),
+    ("acme ", 7, "password"), ("acme", 8, "password"), ("acme", 7, "client_key"),
+    ("acme", 7, "Password"),
+]  # fmt: skip
 
 
 def seal(ring: Keyring, secret: str = SECRET) -> str:
-    return ring.seal(secret, owner=OWNER, destination=PLACE)
+    return ring.seal(secret, WHOLE)
 
 
 def open_(ring: Keyring, token: str) -> str:
-    return ring.open(token, owner=OWNER, destination=PLACE)
+    return ring.open(token, WHOLE, FIRST)
+
+
+def first_format(key: str, secret: str = SECRET, binding: Sequence[object] = FIRST) -> str:
+    """*secret* as the first version sealed it."""
+    raw, nonce = key_bytes(key), os.urandom(12)
+    bound = json.dumps(["smtp_admin secret", "v1", *binding]).encode()
+    body = base64.urlsafe_b64encode(nonce + AESGCM(raw).encrypt(nonce, secret.encode(), bound))
+    fingerprint = hashlib.sha256(b"smtp_admin key " + raw).hexdigest()[:8]
+    return f"v1.{fingerprint}.{body.decode()}"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=20))
 def test_round_trip(secret: str, owner: str) -> None:
     ring = Keyring([NEW])
-    token = ring.seal(secret, owner=owner, destination=PLACE)
-    assert ring.open(token, owner=owner, destination=PLACE) == secret
+    binding = (owner, 7, "password", PLACE)
+    assert ring.open(ring.seal(secret, binding), binding) == secret
 
 
 def test_same_secret_twice_looks_different() -> None:
@@ -58,26 +94,64 @@ def test_secret_is_not_in_the_token() -> None:
 
 
 @pytest.mark.parametrize("place", MOVED, ids=repr)
-def test_another_destination_does_not_open(place: tuple[str | int | bool, ...]) -> None:
+def test_another_destination_does_not_open(place: Place) -> None:
     ring = Keyring([NEW])
     with pytest.raises(SecretUnreadable):
-        ring.open(seal(ring), owner=OWNER, destination=place)
+        ring.open(seal(ring), ("acme", 7, "password", place), FIRST)
 
 
-@pytest.mark.parametrize("owner", ["", "globex", "ACME", "acme "])
-def test_another_owner_does_not_open(owner: str) -> None:
+@pytest.mark.parametrize("owner", OWNERS, ids=repr)
+def test_another_owner_sender_or_secret_does_not_open(owner: tuple[str, int, str]) -> None:
     ring = Keyring([NEW])
     with pytest.raises(SecretUnreadable):
-        ring.open(seal(ring), owner=owner, destination=PLACE)
+        ring.open(seal(ring), (*owner, PLACE), FIRST)
 
 
-def test_owner_and_destination_do_not_run_together() -> None:
+def test_parts_of_the_binding_do_not_run_together() -> None:
     """What moves a letter from one field to the next must not give the same binding."""
     ring = Keyring([NEW])
-    token = ring.seal(SECRET, owner="a", destination=("bc", "d"))
-    for owner, place in (("ab", ("c", "d")), ("a", ("b", "cd")), ("a", ("bc,d",))):
+    token = ring.seal(SECRET, ("a", 1, "bc", [["d", "e"]]))
+    others: list[tuple[Any, ...]] = [
+        ("ab", 1, "c", [["d", "e"]]), ("a", 1, "b", [["cd", "e"]]), ("a", 1, "bc", [["de"]]),
+        ("a", 1, "bc", [["d"], ["e"]]), ("a", 1, "bc", "d", "e"), ("a1", "bc", [["d", "e"]]),
+        ("a", "1", "bc", [["d", "e"]]), ("a", 1, "bc,d", [["e"]]),
+    ]  # fmt: skip
+    for binding in others:
         with pytest.raises(SecretUnreadable):
-            ring.open(token, owner=owner, destination=place)
+            ring.open(token, binding)
+
+
+def test_the_first_format_still_opens_and_counts_as_old() -> None:
+    ring = Keyring([NEW, OLD])
+    for key in (NEW, OLD):
+        token = first_format(key)
+        assert open_(ring, token) == SECRET
+        assert not ring.is_current(token)
+    assert ring.is_current(seal(ring))
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_the_first_format_is_bound_as_it_was(place: int) -> None:
+    """Whose, and each of the six values, as they were written."""
+    owner, values = FIRST[0], list(FIRST[1])
+    if place == 0:
+        owner = "globex"
+    else:
+        values[place - 1] = {bool: 1, int: "587"}.get(type(values[place - 1]), "other")
+    with pytest.raises(SecretUnreadable):
+        Keyring([NEW]).open(first_format(NEW), WHOLE, (owner, values))
+
+
+def test_one_format_cannot_pass_for_the_other() -> None:
+    """Somebody who can write the row must not choose by which rule it is opened."""
+    ring = Keyring([NEW])
+    for token, name in ((seal(ring), "v1"), (first_format(NEW), "v2")):
+        renamed = f"{name}.{token.partition('.')[2]}"
+        for binding in (WHOLE, FIRST):
+            with pytest.raises(SecretUnreadable):
+                ring.open(renamed, binding, binding)
+    with pytest.raises(SecretUnreadable):
+        ring.open(first_format(NEW), FIRST, WHOLE)
 
 
 def test_rotation() -> None:
@@ -132,8 +206,9 @@ def test_every_changed_byte_is_noticed() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", "v1", "v1.", "v1..", "v2.x.y", "gAAAAAB", "v1.{f}.", "v1.{f}.!", "v1.{f}.é", "v1.{f}.AAAA",
-     "V1.{f}.{b}", "v1.{f}.{b}\N{EM DASH}"],
+    ["", "v1", "v1.", "v1..", "v3.x.y", "gAAAAAB", "v1.{f}.", "v1.{f}.!", "v1.{f}.é", "v1.{f}.AAAA",
+     "V1.{f}.{b}", "v1.{f}.{b}\N{EM DASH}", "v2", "v2.", "v2..", "v3.{f}.{b}", "v2.{f}.",
+     "v2.{f}.!", "v2.{f}.é", "v2.{f}.AAAA", "V2.{f}.{b}", "v2.{f}.{b}\N{EM DASH}"],
 )  # fmt: skip
 def test_damaged_tokens_fail_as_secrets(token: str) -> None:
     ring = Keyring([NEW])
@@ -154,7 +229,7 @@ def test_errors_do_not_carry_secrets() -> None:
     ring = Keyring([NEW])
     token = seal(ring)
     with pytest.raises(SecretUnreadable) as caught:
-        ring.open(token, owner="x", destination=PLACE)
+        ring.open(token, ("x", 7, "password", PLACE), FIRST)
     shown = f"{caught.value!r} {caught.value.message} {caught.value.hint}"
     assert token not in shown
     assert SECRET not in shown

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from smtp_admin import schema
+from smtp_admin.dns import NAMES
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, HostApp, TestHost
 from tests.servers.dns import DNSServer
@@ -39,7 +40,7 @@ def site(new_app: Callable[..., HostApp], names: NameService) -> HostApp:
     """A host app without any settings, signed in as the platform's admin."""
     made = new_app()
     made.actor = ADMIN
-    made.installation.names = names
+    NAMES.put(made.installation, names)
     return made
 
 

@@ -10,6 +10,8 @@ from smtp_admin.cli import (  # noqa: F401 - imported for what they add
     keys,
     mail,
     renewals,
+    routes,
+    senders,
     sending,
     wizard,
 )

@@ -1,18 +1,21 @@
 """``test-connection``: the test of the page, in a terminal."""
 
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from rich.markup import escape
 
-from smtp_admin.cli.group import OPERATOR, commands, saved_sender, show_json
+from smtp_admin.cli.group import OPERATOR, commands, show_json
 from smtp_admin.cli.terminal import console, show_outcome, show_step
+from smtp_admin.cli.unsaved_settings import texts_of
+from smtp_admin.cli.which import saved_sender, sender_options
 from smtp_admin.connection.answers import as_dict, both_as_json
 from smtp_admin.connection.from_worker import from_both_places
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
+from smtp_admin.senders.resolve import ResolvedSender
 
 #: In a terminal somebody waits for a test that begins late and takes as long as one may.
 _WORKER_WAITS_SECONDS = 25.0
@@ -26,24 +29,19 @@ _BOTH_WORK = 200
     "Exit status 0 if mail could be sent, else 1; with --from-worker, if it could be sent from "
     "here and from a worker.",
 )
-@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
-              "sender without it.")  # fmt: skip
+@sender_options
 @click.option("--from-worker", is_flag=True, help="Let a worker test it too, and show both.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def test_connection_command(partner_id: str, from_worker: bool, as_json: bool) -> None:
+def test_connection_command(
+    partner_id: str, sender_word: str | None, from_worker: bool, as_json: bool
+) -> None:
     """Test the saved settings."""
-    values = saved_sender(partner_id).values
-    given: dict[str, Any] = {
-        "host": values.host,
-        "port": values.port,
-        "security": values.security,
-        "username": values.username,
-        "from_email": values.from_email,
-        "verify_tls": values.verify_tls,
-    }
+    sender = saved_sender(partner_id, sender_word)
     if from_worker:
-        _from_both(partner_id, given, as_json)
-    result = test_connection(session(), partner_id, given, OPERATOR)
+        _from_both(sender, as_json)
+    result = test_connection(
+        session(), partner_id, texts_of(sender.values), OPERATOR, key=sender.key
+    )
     if as_json:
         show_json(as_dict(result))
     else:
@@ -51,9 +49,14 @@ def test_connection_command(partner_id: str, from_worker: bool, as_json: bool) -
     sys.exit(0 if result.ok else 1)
 
 
-def _from_both(partner_id: str, given: dict[str, Any], as_json: bool) -> NoReturn:
+def _from_both(sender: ResolvedSender, as_json: bool) -> NoReturn:
     both = from_both_places(
-        session(), partner_id, given, OPERATOR, wait_seconds=_WORKER_WAITS_SECONDS
+        session(),
+        sender.partner_id,
+        texts_of(sender.values),
+        OPERATOR,
+        key=sender.key,
+        wait_seconds=_WORKER_WAITS_SECONDS,
     )
     body, status = both_as_json(both, follow=None)
     if as_json:

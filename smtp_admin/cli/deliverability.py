@@ -5,10 +5,9 @@ import sys
 import click
 from rich.markup import escape
 
-from smtp_admin.cli.discovery import MARKS
-from smtp_admin.cli.group import commands, saved_sender, show_json
-from smtp_admin.cli.terminal import console
-from smtp_admin.database import SYSTEM
+from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.terminal import console, show_finding
+from smtp_admin.cli.which import saved_sender, sender_options
 from smtp_admin.deliverability.service import check_dns
 
 
@@ -17,21 +16,18 @@ from smtp_admin.deliverability.service import check_dns
     "publish.\n\nExample: flask smtp-admin deliverability --partner acme\n\n"
     "Exit status 0 if nothing is missing or wrong, else 1."
 )
-@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
-              "sender without it.")  # fmt: skip
+@sender_options
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def deliverability(partner_id: str, as_json: bool) -> None:
+def deliverability(partner_id: str, sender_word: str | None, as_json: bool) -> None:
     """Check DNS."""
-    found = check_dns(saved_sender(partner_id))
+    found = check_dns(saved_sender(partner_id, sender_word))
     fine = found.status in {"ok", "unknown"}
     if as_json:
         show_json({"ok": fine, **found.as_json()})
     else:
         out = console()
         for one in found.checks:
-            out.print(f"{MARKS[one.status]} {one.subject:<10}{escape(one.message)}")
-            if one.hint:
-                out.print(f"    {escape(one.hint)}")
+            show_finding(out, one.status, one.subject, one.message, one.hint)
         for record in found.records:
             out.print(f"[bold]{escape(record.name)}[/] {record.type}", soft_wrap=True)
             out.print(f"    {escape(record.value or record.note)}", soft_wrap=True)

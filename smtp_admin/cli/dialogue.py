@@ -12,7 +12,8 @@ from rich.markup import escape
 from smtp_admin.cli.group import OPERATOR
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import choose, mark, show_outcome, show_step
-from smtp_admin.cli.unsaved_settings import UnsavedSettings
+from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings
+from smtp_admin.cli.which import whose
 from smtp_admin.connection.service import test_connection
 from smtp_admin.database import session
 from smtp_admin.errors import SMTPAdminError
@@ -20,10 +21,9 @@ from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
-Next = Literal["save", "login", "server", "from", "test", "stop"]
+Next = Literal["save", "login", "server", "from", "more", "test", "stop"]
 #: What to look at again, by the code of the failure; else the server.
 _SUSPECT: dict[str, Next] = {"auth_failed": "login", "sender_refused": "from"}
-_SHOWN = ("host", "port", "security", "username", "from_email", "from_name")
 
 
 class Dialogue:
@@ -54,7 +54,7 @@ class Dialogue:
         self._questions.ask_everything()
         test = self._tested
         while True:
-            values = self._questions.shaped()
+            values = self._questions.checked()
             trouble = self._try(values, test=test)
             step = self._what_now(values, trouble, tested=test)
             test = self._tested or step == "test"
@@ -67,27 +67,29 @@ class Dialogue:
                 self._questions.ask_from()
             elif step == "server":
                 self._questions.ask_server()
+            elif step == "more":
+                self._questions.ask_more()
             if step in {"login", "server"}:
                 self._questions.ask_login(keep_typed=step == "server")
 
     def _introduce(self) -> None:
         sender = self._unsaved.sender
-        whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
-        self._out.print(f"[bold]Mail settings of {escape(whose)}[/]")
-        if sender.revision:
+        which = f", sender {sender.name}" if sender.key else ""
+        self._out.print(f"[bold]Mail settings of {escape(whose(sender.partner_id) + which)}[/]")
+        if sender.deleted:
+            self._out.print("It was deleted; saving brings it back, with its history.")
+        elif sender.revision:
             self._out.print(
                 f"Now saved: revision {sender.revision}, by {escape(sender.saved_by)}. "
                 "Enter keeps what stands in brackets."
             )
+        elif sender.key:
+            self._out.print("It is new.")
         self._out.print("Nothing is saved before the last question; Ctrl-C leaves at any time.")
-        for name in _SHOWN:
-            if variable := self._unsaved.locked_by(name):
-                value = escape(str(getattr(sender.values, name)))
-                self._out.print(
-                    f"{self._questions.label(name)}: {value}  [dim](held by {variable})[/]"
-                )
-        if variable := self._unsaved.locked_by("password"):
-            self._out.print(f"Password: [dim](held by {variable})[/]")
+        for one in self._unsaved.fields():
+            if variable := self._unsaved.locked_by(one.name):
+                words = "" if one.secret else escape(one.words(sender.values[one.name]))
+                self._out.print(f"{one.label}: {words}  [dim](held by {variable})[/]")
 
     def _try(self, values: SenderValues, *, test: bool) -> str:
         """Advise and test; what does not work, as a sentence, or ``""``."""
@@ -108,34 +110,42 @@ class Dialogue:
                 self._unsaved.sender.partner_id,
                 self._unsaved.as_request(values),
                 OPERATOR,
+                key=self._unsaved.sender.key,
                 watch=lambda step: show_step(self._out, step),
             )
         except SMTPAdminError as error:  # too many tests, or a password that does not open
             session().rollback()
             self._out.print(f"[bold red]{escape(error.message)}[/] {escape(error.hint)}")
+            for name, texts in getattr(error, "fields", {}).items():
+                self._out.print(f"  {escape(f'{self._questions.label(name)}: ' + ' '.join(texts))}")
             return error.message
         show_outcome(self._out, result)
         if result.failure is None:
             return ""
         self._suspect = _SUSPECT.get(result.failure.code, "server")
+        if values.driver != SMTP and self._suspect == "login":
+            self._suspect = "server"
         return result.failure.message
 
     def _what_now(self, values: SenderValues, trouble: str, *, tested: bool) -> Next:
         self._questions.heading("What now? Nothing is saved yet.")
+        smtp = values.driver == SMTP
         options: list[tuple[str, str]] = [
-            ("login", "Enter login and password again"),
-            ("server", "Enter the server again"),
+            ("server", "Enter the server again" if smtp else "Choose the way out again"),
             ("from", "Enter the from address again"),
+            ("more", "Enter more: limits, reply-to address, headers, who steps in, …"),
             ("test", "Test again"),
             ("stop", "Leave without saving"),
         ]
+        if smtp:
+            options.insert(0, ("login", "Enter login and password again"))
         default: str = self._suspect if trouble else "save"
         if not trouble:
-            to = f"{values.host}, port {values.port}, {SECURITY_LABELS[values.security]}"
             state = "" if tested else ", untested"
-            options.insert(0, ("save", f"Save: {to}, from {values.from_email}{state}"))
+            words = f"Save: {_where(values)}, from {values.from_email}{state}"
+            options.insert(0, ("save", words))
         else:
-            options.insert(4, ("save", "Save anyway, although it does not work"))
+            options.insert(-1, ("save", "Save anyway, although it does not work"))
         while True:
             chosen = choose("Choose", options, default)
             if chosen != "save" or not trouble or self._insists(trouble):
@@ -153,3 +163,10 @@ class Dialogue:
             session().rollback()
             raise
         return saved
+
+
+def _where(values: SenderValues) -> str:
+    """Where mail goes, for a person who just entered it."""
+    if values.driver != SMTP:
+        return values.place()
+    return f"{values.host}, port {values.port}, {SECURITY_LABELS[values.security]}"

@@ -6,17 +6,9 @@ import click
 from rich.markup import escape
 
 from smtp_admin.cli.group import commands, show_json
-from smtp_admin.cli.terminal import console
+from smtp_admin.cli.terminal import console, show_finding
 from smtp_admin.discovery.service import find_settings
 from smtp_admin.errors import InvalidInput
-
-MARKS = {
-    "ok": "[green]✓[/]",
-    "warning": "[yellow]![/]",
-    "missing": "[red]✕[/]",
-    "failed": "[red]✕[/]",
-    "unknown": "[dim]?[/]",
-}
 
 
 @commands.command(
@@ -38,10 +30,7 @@ def discover(address: str, as_json: bool) -> None:
     else:
         out = console()
         for one in found.findings:
-            mark = MARKS.get(one.status, "[dim]–[/]")
-            out.print(f"{mark} {escape(one.where):<10}{escape(one.subject)}: "
-                          f"{escape(one.detail)}")  # fmt: skip
-            if one.hint:
-                out.print(f"    {escape(one.hint)}")
+            words = f"{one.subject}: {one.detail}"
+            show_finding(out, one.status, one.where, words, one.hint)
         out.print(f"[bold]{escape(found.summary)}[/]")
     sys.exit(0 if found.best is not None else 1)

@@ -5,8 +5,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smtp_admin.cli.group import commands, known_partner, show_json
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.which import find_sender, known_partner, sender_options
+from smtp_admin.database import session
 from smtp_admin.mail.explain import explain, gather, known_types
 
 
@@ -16,20 +17,24 @@ from smtp_admin.mail.explain import explain, gather, known_types
     "each value comes from.\n\n"
     "Example: flask smtp-admin explain --partner acme --type password_reset",
 )
-@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
-              "mail without it.")  # fmt: skip
+@sender_options
 @click.option("--type", "type_name", default="", help="The e-mail type; the first one without it.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def explain_command(partner_id: str, type_name: str, as_json: bool) -> None:
+def explain_command(
+    partner_id: str, sender_word: str | None, type_name: str, as_json: bool
+) -> None:
     """Explain."""
     known_partner(partner_id)
-    facts = gather(session(), partner_id, type_name or known_types()[0].name)
+    # Without one that is named, routes choose.
+    key = None if sender_word is None else find_sender(partner_id, sender_word).key
+    facts = gather(session(), partner_id, type_name or known_types()[0].name, key)
     rows = explain(facts)
     if as_json:
         show_json(
             {
                 "ok": True,
                 "partner_id": partner_id,
+                "sender": key,
                 "type": facts.type_.name,
                 "rows": [one.as_json() for one in rows],
             }

@@ -1,7 +1,9 @@
 """The group itself, and how every command fails: a sentence, never a traceback."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import IO, Any
 
 import click
@@ -9,18 +11,9 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import schema
-from smtp_admin.database import host_engine, session
-from smtp_admin.errors import (
-    InvalidInput,
-    NotFound,
-    SetupError,
-    SMTPAdminError,
-    Unavailable,
-    envelope,
-)
+from smtp_admin.database import host_engine
+from smtp_admin.errors import InvalidInput, SetupError, SMTPAdminError, Unavailable, envelope
 from smtp_admin.host import Actor
-from smtp_admin.installation import installation
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
 
 
 class CommandGroup(AppGroup):
@@ -71,15 +64,25 @@ def _misused(error: click.UsageError) -> SMTPAdminError:
 
 
 class Failed(click.ClickException):
-    """An error as a command tells it."""
+    """An error as a command tells it.
+
+    Args:
+        options: field → the option that people know it by.
+    """
 
     exit_code = 1
 
-    def __init__(self, error: SMTPAdminError, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        error: SMTPAdminError,
+        *,
+        as_json: bool,
+        options: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         fields = getattr(error, "fields", {})
         lines = [
             error.message,
-            *(f"  {name}: {' '.join(texts)}" for name, texts in fields.items()),
+            *(f"  {options.get(name, name)}: {' '.join(texts)}" for name, texts in fields.items()),
             *([error.hint] if error.hint else []),
         ]
         super().__init__("\n".join(lines))
@@ -97,33 +100,6 @@ class BadUsage(Failed):
     """The options cannot be used; nothing was begun."""
 
     exit_code = 2
-
-
-def known_partner(partner_id: str | None) -> None:
-    """Return if there is such a partner: a mistyped one would look like one without mail.
-
-    Raises:
-        NotFound: there is none.
-    """
-    if partner_id and installation().host.partner(partner_id) is None:
-        raise NotFound(f"There is no partner {partner_id[:100]!r}.")
-
-
-def saved_sender(partner_id: str) -> ResolvedSender:
-    """What is saved for this partner, or for the system.
-
-    Raises:
-        NotFound: there is no such partner.
-        InvalidInput: nothing is saved for it.
-    """
-    known_partner(partner_id)
-    sender = load_sender(session(), partner_id)
-    if not sender.configured:
-        raise InvalidInput(
-            "No settings are saved for this sender.",
-            hint="Fill in its tab on the page, or run `flask smtp-admin wizard`.",
-        )
-    return sender
 
 
 def show_json(value: Any) -> None:

@@ -8,13 +8,14 @@ import click
 from sqlalchemy.orm import Session
 
 from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.which import whose, word_of
 from smtp_admin.database import session
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
 from smtp_admin.senders.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
 
-@commands.group("keys", help="The keys that encrypt stored passwords.")
+@commands.group("keys", help="The keys that encrypt stored secrets, such as passwords.")
 def keys() -> None:
     """The keys."""
 
@@ -29,7 +30,7 @@ def generate() -> None:
 
 
 @keys.command(
-    help="Open every stored password, and say which do not open.\n\n"
+    help="Open every stored secret, and say which do not open.\n\n"
     "Example: flask smtp-admin keys check\n\nExit status 0 if all of them open, else 1."
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
@@ -39,9 +40,9 @@ def check(as_json: bool) -> None:
 
 
 @keys.command(
-    help="Encrypt every stored password with the first key. Then the old keys can be removed.\n\n"
+    help="Encrypt every stored secret with the first key. Then the old keys can be removed.\n\n"
     "Example: flask smtp-admin keys rotate\n\nIt can be stopped and run again, and workers go on "
-    "sending. Exit status 0 if every password has the first key, else 1."
+    "sending. Exit status 0 if every secret has the first key, else 1."
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def rotate(as_json: bool) -> None:
@@ -55,7 +56,7 @@ def _with_progress(
     total = count_passwords(session())
     if not sys.stderr.isatty():  # a bar says nothing in a log, and a script would mail it
         return act(session(), installation().keyring, lambda _done: None)
-    with click.progressbar(length=total, label="Passwords", file=sys.stderr) as bar:
+    with click.progressbar(length=total, label="Secrets", file=sys.stderr) as bar:
         return act(session(), installation().keyring, bar.update)
 
 
@@ -63,10 +64,10 @@ def _answer(report: KeyReport, as_json: bool) -> None:
     if as_json:
         show_json({"ok": not report.unreadable, **asdict(report)})
     else:
-        click.echo(f"{report.total} stored passwords: {report.newest} with the first key, "
+        click.echo(f"{report.total} stored secrets: {report.newest} with the first key, "
                    f"{report.older} with an older one.")  # fmt: skip
         for one in report.unreadable:
-            whose = f"partner {one.partner_id!r}" if one.partner_id else "the system"
             age = "in use" if one.current else "an old revision"
-            click.echo(f"  {whose}, revision {one.revision} ({age}): {one.reason}", err=True)
+            click.echo(f"  {whose(one.partner_id)}, sender {word_of(one.key)}, revision "
+                       f"{one.revision} ({age}): {one.reason}", err=True)  # fmt: skip
     sys.exit(1 if report.unreadable else 0)

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from smtp_admin.cli.group import commands, known_partner, show_json
-from smtp_admin.database import session
+from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.which import filter_options, find_sender, known_partner
+from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
@@ -25,15 +26,24 @@ def mail() -> None:
     "list",
     help="List the newest mail.\n\nExample: flask smtp-admin mail list --state dead --partner acme",
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's mail only.")
+@filter_options
 @click.option("--state", type=click.Choice(STATES), default=None, help="One state only.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def list_(partner_id: str | None, state: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    partner_id: str | None, sender_word: str | None, state: str | None, limit: int, as_json: bool
+) -> None:
     """List."""
     known_partner(partner_id)
+    sender = None if sender_word is None else find_sender(partner_id or SYSTEM, sender_word)
     chosen = next((one for one in STATES if one == state), None)
-    found = actions.list_mail(session(), partner_id=partner_id, state=chosen, limit=limit)
+    found = actions.list_mail(
+        session(),
+        partner_id=partner_id,
+        state=chosen,
+        limit=limit,
+        sender_id=None if sender is None else sender.sender_id,
+    )
     if as_json:
         show_json([_as_dict(one) for one in found])
         return

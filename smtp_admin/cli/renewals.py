@@ -7,7 +7,8 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from smtp_admin.cli.group import OPERATOR, commands, known_partner, show_json
+from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.which import known_partner
 from smtp_admin.database import SYSTEM, host_engine, session, worker_engine
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation

@@ -1,11 +1,19 @@
 """``worker``, ``send-test``, ``status`` and ``prune``."""
 
 import logging
+from typing import Any
 
 import click
 from flask import current_app
 
-from smtp_admin.cli.group import OPERATOR, commands, known_partner, show_json
+from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.which import (
+    filter_options,
+    find_sender,
+    known_partner,
+    sender_options,
+    word_of,
+)
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery.maintenance.prune import prune as prune_now
 from smtp_admin.installation import installation
@@ -41,12 +49,12 @@ def worker(burst: bool, concurrency: int) -> None:
     "Example: flask smtp-admin send-test me@example.com --partner acme",
 )
 @click.argument("address")
-@click.option("--partner", "partner_id", default=SYSTEM, help="Whose sender to use.")
+@sender_options
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def send_test(address: str, partner_id: str, as_json: bool) -> None:
+def send_test(address: str, partner_id: str, sender_word: str | None, as_json: bool) -> None:
     """Queue a test mail."""
-    known_partner(partner_id)
-    sent = queue_test_mail(session(), partner_id, address, OPERATOR)
+    key = find_sender(partner_id, sender_word).key
+    sent = queue_test_mail(session(), partner_id, address, OPERATOR, key=key)
     session().commit()
     if as_json:
         show_json({"ok": True, "to": sent.recipient, "id": sent.public_id, "status": "queued"})
@@ -55,22 +63,43 @@ def send_test(address: str, partner_id: str, as_json: bool) -> None:
 
 
 @commands.command(
-    help="The numbers of the queue.\n\nExample: flask smtp-admin status --partner acme --json"
+    help="The numbers of the queue, of all of it and of each sender; with --sender, of one.\n\n"
+    "Example: flask smtp-admin status --partner acme --json"
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's mail only.")
+@filter_options
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
-def status(partner_id: str | None, as_json: bool) -> None:
+def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> None:
     """The numbers."""
     known_partner(partner_id)
-    numbers = status_json(session(), partner_id)
+    if sender_word is None:
+        numbers = status_json(session(), partner_id)
+    else:
+        owner = partner_id or SYSTEM
+        numbers = status_json(session(), owner, find_sender(owner, sender_word).key)
     if as_json:
         show_json(numbers)
         return
-    words = {None: "-", True: "yes", False: "no"}
     for name, value in numbers.items():
-        if name != "ok":
-            shown = words[value] if value is None or isinstance(value, bool) else value
-            click.echo(f"{name.replace('_', ' '):<24}{shown}")
+        if name not in {"ok", "senders"}:
+            click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")
+    for one in numbers.get("senders", ()):
+        _show_sender(one)
+
+
+def _shown(value: Any) -> str:
+    words = {None: "-", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _show_sender(numbers: dict[str, Any]) -> None:
+    """One of several, in one line."""
+    label = f" ({numbers['label']})" if numbers["label"] else ""
+    limit = "" if numbers["max_per_hour"] is None else f" of {numbers['max_per_hour']:,}"
+    click.echo(
+        f"sender {word_of(numbers['sender'])}{label}: {numbers['pending']:,} pending, "
+        f"{numbers['sent_this_hour']:,}{limit} sent this hour, {numbers['dead']:,} dead"
+        + (", paused" if numbers["paused"] else "")
+    )
 
 
 @commands.command(

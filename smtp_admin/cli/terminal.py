@@ -16,6 +16,8 @@ _MARKS = {
     "ok": ("green", "✓", "ok"),
     "warning": ("yellow", "!", "! "),
     "failed": ("red", "✕", "X "),
+    "missing": ("red", "✕", "X "),
+    "unknown": ("dim", "?", "? "),
     "skipped": ("dim", "–", "- "),
 }
 #: What empties a field that has a value: Enter alone keeps it.
@@ -33,8 +35,15 @@ def console() -> Console:
 
 def mark(out: Console, status: str) -> str:
     """The sign of a status, told apart without colour, and in letters where nothing else is."""
-    colour, sign, letters = _MARKS[status]
+    colour, sign, letters = _MARKS.get(status, _MARKS["skipped"])
     return f"[{colour}]{sign if out.encoding.startswith('utf') else letters}[/]"
+
+
+def show_finding(out: Console, status: str, subject: str, words: str, hint: str) -> None:
+    """Something that was looked at: what it is about, what was found, and what to do."""
+    out.print(f"{mark(out, status)} {escape(subject):<10}{escape(words)}")
+    if hint:
+        out.print(f"    {escape(hint)}")
 
 
 def show_step(out: Console, step: StepResult) -> None:
@@ -76,6 +85,34 @@ def ask(label: str, default: str, complaint: Callable[[str], str], *, optional: 
         sentence = complaint(text)
         if not sentence:
             return str(text)
+        click.echo(f"  {sentence}")
+
+
+def ask_lines(
+    label: str, now: str, read: Callable[[str], str], complaint: Callable[[str], str]
+) -> str:
+    """Ask for a text of several lines: one line, or a file; Enter alone gives *now*.
+
+    Args:
+        read: what an answer stands for; raises :class:`ValueError` with a sentence.
+        complaint: why that cannot be used, or ``""``.
+
+    Raises:
+        click.Abort: as :func:`ask` does.
+    """
+    count = len(now.splitlines())
+    kept = f" (Enter keeps {count} line{'' if count == 1 else 's'}, {NOTHING} for none)"
+    while True:
+        text = str(click.prompt(label + (kept if now else ""), default="", show_default=False))
+        if text.strip() == NOTHING:
+            return ""
+        try:
+            lines = read(text.strip()) if text.strip() else now
+            sentence = complaint(lines)
+        except ValueError as error:
+            sentence = str(error)
+        if not sentence:
+            return lines
         click.echo(f"  {sentence}")
 
 

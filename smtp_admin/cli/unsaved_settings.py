@@ -1,25 +1,28 @@
 """Settings in the making: what the wizard was told so far, judged as the page would judge it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
 
 from smtp_admin import clock
+from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import Provider, provider, provider_of_host, providers
 from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.advice import Advice, advice
+from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.revisions import check_values, save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
+from smtp_admin.transports.fields import Field
 
 _USUAL = [("587", "tls"), ("465", "ssl")]
+#: The driver whose servers, presets and searches the wizard knows.
+SMTP = "smtp"
 
 
 @dataclass(slots=True)
@@ -29,33 +32,51 @@ class UnsavedSettings:
     Attributes:
         sender: as it is now; what it has is the default of everything.
         site_domain: where the partner's site is.
-        fields: field of the form → text as typed.
-        password: as typed; empty for the stored one.
+        texts: field → text as typed, for the fields of every driver that was looked at.
+        secrets: secret → text as typed; one that is missing or empty means the stored one.
+        label: what people are to call it; ``None`` leaves that as it is.
     """
 
     sender: ResolvedSender
     site_domain: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
-    password: str = field(default="", repr=False)
+    texts: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    label: str | None = None
 
     def __post_init__(self) -> None:
-        form = SenderForm()
-        form.fill(self.sender)
-        now = {one.short_name: one.data for one in form if one.short_name != "password"}
-        self.fields = {
-            name: str(value).lower() if isinstance(value, bool) else str(value or "")
-            for name, value in now.items()
-        } | self.fields
+        self.texts = texts_of(self.sender.values) | self.texts
+
+    @property
+    def driver(self) -> str:
+        """The way of sending."""
+        return self.texts[DRIVER.name]
+
+    def choose_driver(self, name: str) -> None:
+        """Send another way; what both have in common stays as it is."""
+        self.texts[DRIVER.name] = name
+        for one in self.fields():
+            if not one.secret:
+                self.texts.setdefault(one.name, one.text(one.default))
+
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of this way of sending."""
+        return fields_of(self.driver)
+
+    def field(self, name: str) -> Field | None:
+        """The field with this name, if this way of sending has it."""
+        return next((one for one in self.fields() if one.name == name), None)
 
     def locked_by(self, name: str) -> str:
         """The environment variable that holds *name*, or ``""``."""
         return self.sender.locked.get(name, "")
 
-    def complaint(self, name: str, text: str) -> str:
-        """Why *text* cannot stand in the field *name*, as sentences; ``""`` if it can."""
-        form = SenderForm(MultiDict({name: text}))
-        form[name].validate(form)
-        return " ".join(str(one) for one in form[name].errors)
+    def complaint(self, one: Field, text: str) -> str:
+        """Why *text* cannot stand in this field, as sentences; ``""`` if it can."""
+        try:
+            one.clean(text)
+        except ValueError as error:
+            return str(error)
+        return one.required if not one.secret and not text.strip() else ""
 
     def use(self, chosen: Provider, region: str = "") -> None:
         """Fill in what the preset of a provider says, but for what the environment holds.
@@ -68,9 +89,10 @@ class UnsavedSettings:
         if region and region not in {one.key for one in chosen.regions}:
             known = ", ".join(one.key for one in chosen.regions) or "none"
             raise InvalidInput(f"{chosen.label} has no region {region!r}. There are: {known}.")
-        domain = domain_of(self.fields["from_email"]) or self.site_domain
+        self.choose_driver(SMTP)
+        domain = domain_of(self.texts["from_email"]) or self.site_domain
         host = chosen.host_for(region=region, domain=domain)
-        if host != self.fields["host"].strip():
+        if host != self.texts["host"].strip():
             self.fill_in(host, chosen.port, chosen.security)
 
     def fill_in(self, host: str, port: int | str, security: str, username: str = "") -> None:
@@ -78,7 +100,7 @@ class UnsavedSettings:
         found = {"host": host, "port": str(port), "security": security, "username": username}
         for name, value in found.items():
             if value and not self.locked_by(name):
-                self.fields[name] = value
+                self.texts[name] = value
 
     def security_of(self, port: str) -> str:
         """The security that goes with a *port* at this server."""
@@ -86,7 +108,7 @@ class UnsavedSettings:
 
     def port_of(self, security: str) -> str:
         """The port that goes with a *security* at this server; the present one for none."""
-        return next((one for one, its in self._places() if its == security), self.fields["port"])
+        return next((one for one, its in self._places() if its == security), self.texts["port"])
 
     def _places(self) -> list[tuple[str, str]]:
         known = self.provider.ports if self.provider else ()
@@ -95,7 +117,7 @@ class UnsavedSettings:
     @property
     def provider(self) -> Provider | None:
         """Whose server is filled in, if it is a known one."""
-        return provider_of_host(self.fields["host"].strip())
+        return provider_of_host(self.texts.get("host", "").strip())
 
     def values(self) -> SenderValues:
         """What was entered, clean.
@@ -103,93 +125,131 @@ class UnsavedSettings:
         Raises:
             InvalidInput: with every field that needs another look.
         """
-        return SenderForm(MultiDict(self.fields)).cleaned(self.sender)
+        held = {name: self.sender.values[name] for name in self.sender.locked
+                if name in self.sender.values}  # fmt: skip
+        entered = {one.name: self.texts.get(one.name, one.text(one.default))
+                   for one in self.fields() if not one.secret and one.name not in held}  # fmt: skip
+        cleaned, wrong = clean_texts(self.driver, entered)
+        if not wrong:
+            values = SenderValues(**{DRIVER.name: self.driver} | cleaned | held)
+            wrong = values.missing()
+        if wrong:
+            raise InvalidInput(fields=wrong)
+        return values
 
-    def typed_password(self, values: SenderValues) -> str:
-        """The password as the provider means it; empty for the stored one, or for no login.
+    def typed_secrets(self, values: SenderValues) -> dict[str, str]:
+        """The secrets that were typed, as the provider means them.
 
         Raises:
             InvalidInput: login or password cannot be right for this provider; nothing needs to
                 be dialled to know.
         """
-        typed = self.password if values.username and not self.locked_by("password") else ""
-        return usable_password(values.host, values.username, typed, values.from_email)
+        typed = {one.name: self.secrets[one.name] for one in self._secret_fields()
+                 if self.secrets.get(one.name) and not self.locked_by(one.name)}  # fmt: skip
+        if self.field("password") is None:
+            return typed
+        if not values.username:
+            typed.pop("password", None)
+        password = usable_password(
+            values.host, values.username, typed.get("password", ""), values.from_email
+        )
+        return typed | ({"password": password} if password else {})
 
-    def keeps_password(self, values: SenderValues) -> str:
-        """Why the password must be entered for *values*; ``""`` if none needs to be."""
+    def _secret_fields(self) -> Iterator[Field]:
+        return (one for one in self.fields() if one.secret)
+
+    def why_to_enter(self, one: Field, values: SenderValues) -> str:
+        """Why a secret must be entered for *values*; ``""`` if none needs to be."""
         try:
-            self.sender.password_for(values.destination, installation().keyring)
+            self.sender.secret_for(one, values, installation().keyring)
         except InvalidInput as error:
             return error.message
         except SecretError as error:
-            return f"{error.message} Enter the password again."
+            return f"{error.message} Enter it again."
         return ""
 
-    def refuse_missing_variable(self, values: SenderValues) -> None:
-        """Return if a password that has to come from the environment does.
+    def check(self, values: SenderValues) -> None:
+        """Return if *values* and the secrets for them could be saved; nothing is dialled.
 
         Raises:
-            InvalidInput: with the name of the variable.
+            InvalidInput: with every field that needs another look, or with the name of a variable
+                of the environment that is missing.
         """
-        variable = self.locked_by("password")
-        if variable and values.username and self.keeps_password(values):
-            raise InvalidInput(
-                f"The environment holds part of these settings, so the password has to come from "
-                f"{variable}, which is not set.",
-                hint=f"Set {variable} where the app is started, or take the other variables out.",
-            )
+        typed = self.typed_secrets(values)
+        missing: dict[str, list[str]] = {}
+        for one in self._secret_fields():
+            reason = "" if typed.get(one.name) else self.why_to_enter(one, values)
+            variable = self.locked_by(one.name)
+            if reason and variable:
+                raise InvalidInput(
+                    f"The environment holds part of these settings, so the {one.label.lower()} has "
+                    f"to come from {variable}, which is not set.",
+                    hint=f"Set {variable} where the app is started, or take the other variables "
+                    "out.",
+                )
+            if reason:
+                missing[one.name] = [reason]
+        if missing:
+            raise InvalidInput(fields=missing)
+        check_values(session(), self.sender, values)
+        session().rollback()  # a person may think for long, and no transaction waits for that
+        secrets = self.sender.secrets_for(values, installation().keyring, typed)
+        unfit = values.kind.check({**values, **secrets})
+        if unfit:
+            raise InvalidInput(fields=unfit)
 
     def advice(self, values: SenderValues) -> list[Advice]:
         """What a friend who knows mail would say; it blocks nothing."""
         return advice(
             values,
             site_domain=self.site_domain,
-            password_set_at=self.sender.password_set_at,
+            password_set_at=self.sender.secret_set_at("password"),
             now=clock.now(),
-            password=self.password,
+            password=self.secrets.get("password", ""),
         )
 
-    def as_request(self, values: SenderValues) -> dict[str, Any]:
+    def as_request(self, values: SenderValues) -> dict[str, str]:
         """What the connection test is given."""
-        return {
-            "driver": values.driver,
-            "host": values.host,
-            "port": values.port,
-            "security": values.security,
-            "username": values.username,
-            "password": self.typed_password(values),
-            "from_email": values.from_email,
-            "verify_tls": values.verify_tls,
-        }
+        return texts_of(values) | self.typed_secrets(values)
 
     def changes_nothing(self, values: SenderValues) -> bool:
         """Whether saving would make a revision that is the same as the present one."""
-        if not self.sender.revision or values != self.sender.values:
+        sender = self.sender
+        if not sender.revision or sender.deleted or values != sender.values:
             return False
-        typed = self.typed_password(values)
-        if not typed:
-            return not self.keeps_password(values)
+        if self.label is not None and self.label != sender.label:
+            return False
+        keyring, typed = installation().keyring, self.typed_secrets(values)
         try:
-            return typed == self.sender.password_for(values.destination, installation().keyring)
+            stored = sender.secrets_for(values, keyring)
         except (InvalidInput, SecretError):
             return False
+        return all(stored.get(name) == text for name, text in typed.items())
 
     def save(self, session: Session, values: SenderValues, actor: Actor) -> ResolvedSender:
         """Make *values* the next revision; the caller commits.
 
         Raises:
             Conflict: somebody else saved since this was begun; nothing was changed.
-            InvalidInput: the password is missing, or cannot be right.
-            SecretError: there is no key to seal it with, or the stored one does not open.
+            InvalidInput: a secret is missing, or something cannot be right.
+            SecretError: there is no key to seal a secret with, or the stored one does not open.
         """
         return save_settings(
             session,
             self.sender.partner_id,
             values,
-            password=self.typed_password(values),
+            secrets=self.typed_secrets(values),
             expected_revision=self.sender.revision,
             actor=actor,
+            key=self.sender.key,
+            label=self.label,
         )
+
+
+def texts_of(values: SenderValues) -> dict[str, str]:
+    """Field → text, as a form would show and send it; without secrets."""
+    return {one.name: one.text(values[one.name])
+            for one in fields_of(values.driver) if not one.secret}  # fmt: skip
 
 
 def preset(text: str) -> tuple[Provider, str]:

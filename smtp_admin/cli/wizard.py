@@ -3,7 +3,6 @@
 import logging
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -12,27 +11,32 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import schema
 from smtp_admin.cli.dialogue import Dialogue
-from smtp_admin.cli.group import OPERATOR, commands, known_partner, show_json
+from smtp_admin.cli.field_options import WizardCommand
+from smtp_admin.cli.group import OPERATOR, BadUsage, commands, show_json
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import console, mark, show_outcome, show_step
 from smtp_admin.cli.unsaved_settings import UnsavedSettings
-from smtp_admin.cli.wizard_options import WizardOptions
+from smtp_admin.cli.which import key_of, known_partner, options_of, sender_options
+from smtp_admin.cli.wizard_options import Given, WizardOptions
 from smtp_admin.connection.answers import as_dict
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
-from smtp_admin.database import SYSTEM, host_engine, session
-from smtp_admin.errors import Conflict
+from smtp_admin.database import host_engine, session
+from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.installation import installation
+from smtp_admin.senders.cleaning import clean_key
 from smtp_admin.senders.pauses import end_pause
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.session import SECURITIES
 
 _HELP = """\
 Set up a sender: questions and answers, then the connection test, then saving. Nothing is saved
 unless the test succeeded, or you insist.
 
 Example: flask smtp-admin wizard --partner acme
+
+With --sender it is one of several: it is added if there is none with this key. A key has 1 to 40 of
+these: a-z, 0-9, hyphen.
 
 With --no-input it asks nothing and takes everything from options, for provisioning scripts; what is
 saved already need not be given again, and the same settings again change nothing, but end a pause
@@ -42,74 +46,67 @@ if they work.
   flask smtp-admin wizard --no-input --preset sendgrid --username apikey \\
       --from-email noreply@acme.example --password-file /run/secrets/sendgrid
 
-There is no option for the password itself: a command line stands in the shell's history, and every
+There is no option for a secret itself: a command line stands in the shell's history, and every
 user of the machine can read it in the list of processes.
 
 Exit status 0 if saved (or nothing had to be), 1 if not, 2 if something is missing or cannot be
 used; nothing was dialled then."""
 
 
-@commands.command(help=_HELP)
-@click.option("--partner", "partner_id", default=SYSTEM, help="The partner's id; the system's "
-              "sender without it.")  # fmt: skip
+@commands.command(help=_HELP, cls=WizardCommand)
+@sender_options
+@click.option("--label", default=None, help="What people call this sender.")
 @click.option("--preset", default=None, metavar="NAME", help="Host, port and security of a "
               "provider, such as gmail or ses:eu-central-1.")  # fmt: skip
-@click.option("--host", default=None, help="The outgoing mail server.")
-@click.option("--port", default=None, help="587 if not given; 465 with --security ssl.")
-@click.option("--security", type=click.Choice(SECURITIES), default=None,
-              help="tls is STARTTLS, ssl is encrypted from the first byte. tls if not given; ssl "
-              "with --port 465.")  # fmt: skip
-@click.option("--username", default=None, help="The login; empty for none.")
-@click.option("--password-file", type=click.Path(path_type=Path), default=None,
-              help="Read the password from this file. One line break at its end is not part of "
-              "it.")  # fmt: skip
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; "
               "implies --no-input.")  # fmt: skip
-@click.option("--from-email", default=None, help="The address that mails come from.")
-@click.option("--from-name", default=None, help="The name beside it.")
-@click.option("--reply-to", default=None, help="Where answers go.")
-@click.option("--max-per-hour", default=None, help="Mails per hour, at most; empty for no limit.")
-@click.option("--max-per-day", default=None, help="Mails per day, at most; empty for no limit.")
-@click.option("--max-connections", default=None, help="Connections at a time.")
-@click.option("--fallback/--no-fallback", default=None,
-              help="Let the system's sender step in while this one cannot send.")  # fmt: skip
-@click.option("--verify-tls/--no-verify-tls", default=None,
-              help="Whether to check the server's certificate.")  # fmt: skip
 @click.option("--no-test", is_flag=True, help="Save without testing.")
 @click.option("--no-input", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For a script; implies --no-input.")
 def wizard(
     partner_id: str,
+    sender_word: str | None,
+    label: str | None,
     preset: str | None,
-    password_file: Path | None,
     password_stdin: bool,
     no_test: bool,
     no_input: bool,
     as_json: bool,
-    **options: Any,
+    **fields: Any,
 ) -> None:
     """Set up a sender."""
     # What fails is told here; where no logging is set up, Python would print it a second time.
     logging.getLogger("smtp_admin.connection").addHandler(logging.NullHandler())
     schema.check(host_engine())
-    known_partner(partner_id)
-    sender = load_sender(session(), partner_id)
+    sender = _sender(partner_id, sender_word, as_json)
     sender.refuse_problems()
     session().rollback()  # a person may think for long, and no transaction waits for that
     partner = installation().host.partner(partner_id) if partner_id else None
     unsaved = UnsavedSettings(sender, site_domain=partner.site_domain if partner else "")
     asks = not (no_input or as_json or password_stdin)
-    options_given = WizardOptions(unsaved, as_json=as_json)
-    options_given.take(preset, options)
-    options_given.read_password(password_file, from_stdin=password_stdin)
-    options_given.refuse_problems(complete=not asks)
+    options = WizardOptions(unsaved, as_json=as_json)
+    options.take(Given(preset, label, password_stdin, fields))
+    options.refuse_problems(complete=not asks)
     if not asks:
         _provision(unsaved, tested=not no_test, as_json=as_json)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("This is not a terminal, so nothing can be asked. Give the "
                                "settings as options, with --no-input.")  # fmt: skip
-    _ask(unsaved, options_given.names, tested=not no_test)
+    _ask(unsaved, options.names, tested=not no_test)
+
+
+def _sender(partner_id: str, word: str | None, as_json: bool) -> ResolvedSender:
+    """The sender to set up, which need not be there yet."""
+    known_partner(partner_id)
+    key = key_of(word)
+    if key != DEFAULT_KEY:
+        try:
+            key = clean_key(key)
+        except ValueError as error:
+            wrong = InvalidInput(fields={"sender": [str(error)]})
+            raise BadUsage(wrong, as_json=as_json, options={"sender": "--sender"}) from error
+    return load_sender(session(), partner_id, key)
 
 
 def _ask(unsaved: UnsavedSettings, given: set[str], *, tested: bool) -> None:
@@ -123,10 +120,9 @@ def _ask(unsaved: UnsavedSettings, given: set[str], *, tested: bool) -> None:
                        "now.") from error  # fmt: skip
     if saved is None:
         _leave(out, "Nothing was saved.")
-    option = f" --partner {saved.partner_id}" if saved.partner_id else ""
     out.print(f"[bold green]Saved[/] as revision {saved.revision}. Mail goes out this way from now "
               "on, as soon as a worker runs.")  # fmt: skip
-    click.echo(f"To see one arrive: flask smtp-admin send-test YOUR@ADDRESS{option}")
+    click.echo(f"To see one arrive: flask smtp-admin send-test YOUR@ADDRESS{options_of(saved)}")
 
 
 def _leave(out: Any, words: str) -> NoReturn:
@@ -141,13 +137,16 @@ def _provision(unsaved: UnsavedSettings, *, tested: bool, as_json: bool) -> None
     advice = unsaved.advice(values)
     result: TestResult | None = None
     for one in () if as_json else advice:
-        out.print(f"{mark(out, 'warning')} {one.field}: {escape(one.message)}")
+        field = unsaved.field(one.field)
+        label = field.label if field else one.field
+        out.print(f"{mark(out, 'warning')} {escape(label)}: {escape(one.message)}")
     if tested:
         result = test_connection(
             session(),
             unsaved.sender.partner_id,
             unsaved.as_request(values),
             OPERATOR,
+            key=unsaved.sender.key,
             watch=lambda step: None if as_json else show_step(out, step),
         )
         if not as_json:
@@ -155,8 +154,9 @@ def _provision(unsaved: UnsavedSettings, *, tested: bool, as_json: bool) -> None
     answer: dict[str, Any] = {
         "saved": False,
         "partner_id": unsaved.sender.partner_id,
+        "sender": unsaved.sender.key,
         "revision": unsaved.sender.revision,
-        "settings": asdict(values),
+        "settings": dict(values),
         "advice": [asdict(one) for one in advice],
     }
     if result is not None and not result.ok:

@@ -1,20 +1,44 @@
-"""The wizard's options, and everything that is missing or wrong about them, told at once."""
+"""What the wizard's options say, and everything that is missing or wrong about it, told at once."""
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from smtp_admin.cli.field_options import option_name, option_names, secrets_given, texts_given
 from smtp_admin.cli.group import BadUsage
-from smtp_admin.cli.unsaved_settings import UnsavedSettings, preset
+from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings, preset
 from smtp_admin.errors import InvalidInput
+from smtp_admin.senders.drivers import available_drivers
+from smtp_admin.senders.fields import DRIVER, drivers_with
+from smtp_admin.senders.revisions import clean_label
+from smtp_admin.transports.fields import Field
+from smtp_admin.transports.registry import driver
 
-_LONGEST_PASSWORD_FILE = 64 * 1024
-_GIVE_PASSWORD = "Give --password-file or --password-stdin."  # noqa: S105 - names of options
+_LONGEST_PASSWORD = 64 * 1024
+_STDIN = "--password-stdin"
+_GIVEN_ALONE = {"preset": "--preset", "label": "--label", "sender": "--sender"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What stood on the command line beside what its fields say.
+
+    Attributes:
+        preset: the name of a provider.
+        label: what people are to call the sender.
+        password_stdin: whether standard input is the password.
+        parameters: those of :mod:`.field_options`, as Click read them.
+    """
+
+    preset: str | None
+    label: str | None
+    password_stdin: bool
+    parameters: Mapping[str, Any]
 
 
 class WizardOptions:
-    """What the options say; it goes into the unsaved.
+    """Puts what was given into the unsaved settings, and collects what is wrong with it.
 
     Args:
         as_json: whether a script asks, which gets its errors as JSON.
@@ -26,43 +50,80 @@ class WizardOptions:
         #: The fields that need not be asked for.
         self.names: set[str] = set()
         self._wrong: dict[str, list[str]] = {}
+        #: Field → the option that people know it by.
+        self._options = _GIVEN_ALONE | option_names()
 
-    def take(self, preset_name: str | None, options: Mapping[str, Any]) -> None:
-        """Put the options into the unsaved, the preset before what is more exact."""
-        given = {name: value for name, value in options.items() if value is not None}
-        if "from_email" in given:
-            self._put("from_email", given.pop("from_email"))  # the preset of a domain needs it
-        if preset_name is not None:
-            self._use(preset_name)
-        if "host" in given:
-            self._put("host", given.pop("host"))
-        if preset_name is not None or not self._unsaved.sender.revision:
-            self._complete(given.get("port"), given.get("security"))
-        for name, value in given.items():
-            self._put(name, str(value).lower() if isinstance(value, bool) else str(value))
+    def take(self, given: Given) -> None:
+        """Put the options into the settings, the preset before what is more exact."""
+        texts, unread = texts_given(given.parameters)
+        self._wrong |= unread
+        self._choose_driver(texts.pop(DRIVER.name, None), preset_given=given.preset is not None)
+        if "from_email" in texts:
+            self._put("from_email", texts.pop("from_email"))  # the preset of a domain needs it
+        if given.preset is not None:
+            self._use(given.preset)
+        if "host" in texts:
+            self._put("host", texts.pop("host"))
+        if given.preset is not None or not self._unsaved.sender.revision:
+            self._complete(texts.get("port"), texts.get("security"))
+        for name, text in texts.items():
+            self._put(name, text)
+        self._take_secrets(given)
+        self._take_label(given.label)
+
+    def _choose_driver(self, word: str | None, *, preset_given: bool) -> None:
+        now = self._unsaved.driver
+        if word is None:
+            # A preset is the name of a server, so it says the way as well.
+            wanted = SMTP if preset_given else now
+        elif complaint := self._complaint(DRIVER, word):
+            self._wrong[DRIVER.name] = [complaint]
+            return
+        else:
+            wanted = str(DRIVER.clean(word))
+            self.names.add(DRIVER.name)
+        if wanted not in {one.name for one in available_drivers()}:
+            there = ", ".join(one.name for one in available_drivers())
+            self._wrong[DRIVER.name] = [f"{wanted} cannot be used here. There are: {there}."]
+        elif preset_given and wanted != SMTP:
+            self._wrong["preset"] = ["A preset is a server for SMTP. Leave it out, or --driver."]
+        elif wanted != now:
+            self._unsaved.choose_driver(wanted)
 
     def _complete(self, port: str | None, security: str | None) -> None:
         """Of port and security, one that is not given follows from the other."""
+        if self._unsaved.driver != SMTP:
+            return
         if port is None and security is not None:
             self._unsaved.fill_in("", self._unsaved.port_of(security), security)
         elif port is not None and security is None:
             self._unsaved.fill_in("", port, self._unsaved.security_of(port))
 
-    def read_password(self, path: Path | None, *, from_stdin: bool) -> None:
-        """Read the password from where it is."""
-        if path is None and not from_stdin:
+    def _take_secrets(self, given: Given) -> None:
+        secrets, unread = secrets_given(given.parameters)
+        self._wrong |= unread
+        if given.password_stdin and "password" in secrets | unread:
+            self._wrong["password"] = [f"Give one of --password-file and {_STDIN}."]
+            return
+        if given.password_stdin:
+            self._options["password"] = _STDIN
+            try:
+                secrets["password"] = _standard_input()
+            except ValueError as error:
+                self._wrong["password"] = [str(error)]
+        for name, text in secrets.items():
+            one = self._field(name)
+            if one is not None and self._accept(one, text):
+                self._unsaved.secrets[name] = text
+
+    def _take_label(self, label: str | None) -> None:
+        if label is None:
             return
         try:
-            if path is not None and from_stdin:
-                raise ValueError("Give one of --password-file and --password-stdin.")
-            text = _read(path)
-            if not text:
-                raise ValueError("There is no password in it.")
-        except ValueError as error:
-            self._wrong["password"] = [str(error)]
-            return
-        self._unsaved.password = text
-        self._judge("password", text)
+            self._unsaved.label = clean_label(label)
+        except InvalidInput as error:
+            self._wrong |= error.fields
+        self.names.add("label")
 
     def refuse_problems(self, *, complete: bool) -> None:
         """Return if everything that was given can be used, and nothing is missing.
@@ -77,77 +138,110 @@ class WizardOptions:
         if not fields and complete:
             fields = self._misfits()
         if fields:
-            message = "Nothing was tested or saved. This is missing or cannot be used:"
-            self._refuse(InvalidInput(message, fields=fields))
+            self._refuse(
+                InvalidInput(
+                    "Nothing was tested or saved. This is missing or cannot be used:",
+                    hint="See `flask smtp-admin wizard --help`.",
+                    fields=fields,
+                )
+            )
 
     def _missing(self) -> dict[str, list[str]]:
-        fields, sender = self._unsaved.fields, self._unsaved.sender
+        unsaved = self._unsaved
         found: dict[str, list[str]] = {}
-        if not fields["host"].strip():
-            found["host"] = ["Give --host or --preset."]
-        if not fields["from_email"].strip():
-            found["from_email"] = ["Give --from-email."]
-        has_password = self._unsaved.password or sender.has_password
-        if fields["username"].strip() and not has_password and "password" not in sender.locked:
-            found["password"] = [_GIVE_PASSWORD]
+        for one in unsaved.fields():
+            if one.secret or not one.required or unsaved.locked_by(one.name):
+                continue
+            if not unsaved.texts.get(one.name, "").strip():
+                preset_too = " or --preset" if one.name == "host" else ""
+                found[one.name] = [f"Give {one.option}{preset_too}."]
+        for one in unsaved.fields():
+            if one.secret and one.needed(unsaved.texts) and not self._has(one.name):
+                found[one.name] = [_how_to_give(one)]
+        login = unsaved.field("username")
+        if login and unsaved.secrets.get("password") and not unsaved.texts["username"].strip():
+            found["username"] = ["Enter the login that belongs to this password."]
         return found
+
+    def _has(self, secret: str) -> bool:
+        """Whether there is a secret, given just now or before, or it can only come elsewhere."""
+        unsaved = self._unsaved
+        return bool(unsaved.secrets.get(secret) or unsaved.locked_by(secret)
+                    or unsaved.sender.has_secret(secret))  # fmt: skip
 
     def _misfits(self) -> dict[str, list[str]]:
         """What does not fit together although each value alone can be used."""
         try:
-            values = self._unsaved.values()
-            self._unsaved.refuse_missing_variable(values)
-            typed = self._unsaved.typed_password(values)
+            self._unsaved.check(self._unsaved.values())
         except InvalidInput as error:
             if not error.fields:
                 self._refuse(error)
-            return error.fields
-        if values.username and not typed and not self._unsaved.locked_by("password"):
-            needed = self._unsaved.keeps_password(values)
-            if needed:
-                return {"password": [needed, _GIVE_PASSWORD]}
+            fields = error.fields
+            for one in self._unsaved.fields():
+                if one.secret and one.name in fields and not self._unsaved.secrets.get(one.name):
+                    fields[one.name].append(_how_to_give(one))
+            return fields
         return {}
 
     def _use(self, name: str) -> None:
+        if "preset" in self._wrong or self._unsaved.driver != SMTP:
+            return
         try:
             self._unsaved.use(*preset(name))
         except InvalidInput as error:
             self._wrong["preset"] = [error.message]
         else:
-            self.names |= {"host", "port", "security"} if self._unsaved.fields["host"] else set()
+            self.names |= {"host", "port", "security"} if self._unsaved.texts["host"] else set()
 
     def _put(self, name: str, text: str) -> None:
-        variable = self._unsaved.locked_by(name)
-        if variable:
-            self._wrong[name] = [f"The environment holds it: {variable}."]
+        one = self._field(name)
+        if one is None:
             return
-        self._unsaved.fields[name] = text
-        self._judge(name, text)
+        if not self._unsaved.locked_by(name):
+            self._unsaved.texts[name] = text
+        self._accept(one, text)
 
-    def _judge(self, name: str, text: str) -> None:
-        variable = self._unsaved.locked_by(name)
-        complaint = f"The environment holds it: {variable}." if variable else (
-            self._unsaved.complaint(name, text))  # fmt: skip
+    def _accept(self, one: Field, text: str) -> bool:
+        complaint = self._complaint(one, text)
         if complaint:
-            self._wrong[name] = [complaint]
+            self._wrong[one.name] = [complaint]
         else:
-            self.names.add(name)
+            self.names.add(one.name)
+        return not complaint
+
+    def _complaint(self, one: Field, text: str) -> str:
+        variable = self._unsaved.locked_by(one.name)
+        if variable:
+            return f"The environment holds it: {variable}."
+        return self._unsaved.complaint(one, text)
+
+    def _field(self, name: str) -> Field | None:
+        """The field of the chosen way of sending, or ``None``, which is noted as wrong."""
+        one = self._unsaved.field(name)
+        if one is None and DRIVER.name not in self._wrong:
+            others = " or ".join(f"--driver {each}" for each in drivers_with(name))
+            label = driver(self._unsaved.driver).label
+            self._wrong[name] = [f"{label} has no such field. It goes with {others}."]
+        return one
 
     def _refuse(self, error: InvalidInput) -> NoReturn:
-        raise BadUsage(error, as_json=self._as_json) from error
+        raise BadUsage(error, as_json=self._as_json, options=self._options) from error
 
 
-def _read(path: Path | None) -> str:
-    """The password in a file, or on standard input, without one line break at its end."""
+def _how_to_give(one: Field) -> str:
+    also = f" or {_STDIN}" if one.name == "password" else ""
+    return f"Give {option_name(one)}{also}."
+
+
+def _standard_input() -> str:
+    """The password on standard input, without one line break at its end."""
     try:
-        if path is None:
-            raw = sys.stdin.buffer.read(_LONGEST_PASSWORD_FILE)
-        else:
-            with path.open("rb") as file:
-                raw = file.read(_LONGEST_PASSWORD_FILE)
-        text = raw.decode("utf-8")
+        text = sys.stdin.buffer.read(_LONGEST_PASSWORD).decode("utf-8")
     except OSError as error:
         raise ValueError(f"It cannot be read: {error.strerror or type(error).__name__}.") from error
     except UnicodeDecodeError as error:
         raise ValueError("It is not UTF-8 text.") from error
-    return text.removesuffix("\n").removesuffix("\r")
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValueError("There is no password in it.")
+    return text

@@ -1,7 +1,4 @@
-"""Log in with a user name and a password (RFC 4954): PLAIN, LOGIN and CRAM-MD5.
-
-Another mechanism is a function here and its name in the table.
-"""
+"""Log in with a user name and a password: PLAIN, LOGIN and CRAM-MD5."""
 
 import hashlib
 import hmac
@@ -11,10 +8,11 @@ from dataclasses import dataclass, field
 
 from smtp_admin.smtp.login import Exchange
 
-_ENCRYPTED = ("PLAIN", "LOGIN", "CRAM-MD5")
+#: Those that take a password, the best first.
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
 #: Where anybody can read along, the one that does not show the password comes first.
 _PLAIN_TEXT = ("CRAM-MD5", "PLAIN", "LOGIN")
-# Whoever reads the memory of keys and logs must not be able to try passwords against a digest.
+# Without this key nobody can try passwords against a digest that got into a log.
 _OF_THIS_PROCESS = secrets.token_bytes(32)
 
 
@@ -38,7 +36,7 @@ class Password:
 
     def mechanisms(self, *, encrypted: bool) -> Sequence[str]:
         """Those that take a password, the best first."""
-        return _ENCRYPTED if encrypted else _PLAIN_TEXT
+        return MECHANISMS if encrypted else _PLAIN_TEXT
 
     def exchange(self, mechanism: str) -> Exchange:
         """A new conversation by *mechanism*."""

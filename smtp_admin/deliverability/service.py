@@ -5,7 +5,8 @@ from datetime import timedelta
 from smtp_admin import clock
 from smtp_admin.deliverability.check import Deliverability, check
 from smtp_admin.deliverability.dns_records import Sending
-from smtp_admin.installation import installation
+from smtp_admin.dns import NAMES
+from smtp_admin.installation import Kept, installation
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.nameserver import NameService
@@ -13,6 +14,7 @@ from smtp_admin.smtp.nameserver import NameService
 #: How long a page shows what DNS said before it asks again by itself.
 FRESH = timedelta(minutes=10)
 _MOST_REMEMBERED = 500
+_LATELY = Kept[dict[Sending, Deliverability]](lambda _: {})
 
 
 def check_dns(sender: ResolvedSender, names: NameService | None = None) -> Deliverability:
@@ -21,7 +23,7 @@ def check_dns(sender: ResolvedSender, names: NameService | None = None) -> Deliv
     Raises:
         ValueError: its From address is none.
     """
-    return check(sending_of(sender), names or installation().names, now=clock.now)
+    return check(sending_of(sender), names or NAMES.of(installation()), now=clock.now)
 
 
 def dns_lately(sender: ResolvedSender, *, anew: bool = False) -> Deliverability:
@@ -33,7 +35,7 @@ def dns_lately(sender: ResolvedSender, *, anew: bool = False) -> Deliverability:
     Raises:
         ValueError: its From address is none.
     """
-    remembered = installation().dns_lately
+    remembered = _LATELY.of(installation())
     sending = sending_of(sender)
     found = remembered.get(sending)
     if anew or found is None or clock.now() - found.checked_at > FRESH:

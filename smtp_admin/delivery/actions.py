@@ -1,7 +1,7 @@
 """What a person does with queued and failed mail: look, cancel, try again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,13 +53,16 @@ def list_mail(
     session: Session,
     *,
     partner_id: str | None = None,
+    sender_id: int | None = None,
     state: State | None = None,
     limit: int = 50,
 ) -> list[Listed]:
-    """The newest deliveries, of one partner and in one state if asked."""
+    """The newest deliveries, of one partner, one sender and in one state if asked."""
     statement = _listed().add_columns(Delivery.id).order_by(Delivery.id.desc()).limit(limit)
     if partner_id is not None:
         statement = statement.where(Delivery.partner_id == partner_id)
+    if sender_id is not None:
+        statement = statement.where(Delivery.sender_id == sender_id)
     if state is not None:
         statement = statement.where(Delivery.state == state)
     return list(_with_hops(session, session.execute(statement).all()).values())
@@ -201,7 +204,8 @@ def _listed() -> Any:
 def _with_hops(session: Session, rows: Sequence[Row[Any]]) -> dict[int, Listed]:
     """Delivery id, which is the last of each row's values, → the delivery."""
     hops = hops_seen(session, [row[-1] for row in rows])
-    return {row[-1]: replace(Listed(*row[:-1]), hops=hops.get(row[-1], ())) for row in rows}
+    values = [tuple[Any, ...](row) for row in rows]
+    return {one[-1]: Listed(*one[:-1], hops=hops.get(one[-1], ())) for one in values}
 
 
 def _is(public_id: str) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.installation import Installation, installation
+from smtp_admin.installation import Installation, Kept, installation
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,12 @@ NOT_NEEDED = "not_needed"
 #: From deliveries of one type to the id of each that is not to be sent, with the reason.
 Check = Callable[[Engine | Connection, Sequence[Claimed]], Mapping[int, str]]
 
+_CHECKS = Kept[dict[str, Check]](lambda _: {})
+
 
 def register(here: Installation, type_name: str, check: Check) -> None:
     """Ask *check* about every mail of this type just before it is sent."""
-    here.checks[type_name] = check
+    _CHECKS.of(here)[type_name] = check
 
 
 def still_wanted(
@@ -39,7 +41,7 @@ def still_wanted(
 
     Called between claim and send, inside an app context. A check that fails holds nothing up.
     """
-    checks = installation().checks
+    checks = _CHECKS.of(installation())
     refused: dict[int, str] = {}
     for type_name, check in checks.items() if deliveries else ():
         mine = [one for one in deliveries if one.type_name == type_name]

@@ -19,7 +19,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from smtp_admin.installation import Installation, installation
+from smtp_admin.installation import Installation, Kept, installation
 
 log = logging.getLogger(__name__)
 
@@ -149,10 +149,10 @@ def queue_name(engine: Engine) -> str:
 
 def doorbell(of: Installation | None = None) -> Doorbell:
     """This app's doorbell; the first time, inside an app context."""
-    here = of or installation()
-    if here.doorbell is None:
-        here.doorbell = Doorbell(here.config.redis_url, queue_name(here.db.engine))
-    return here.doorbell
+    return DOORBELL.of(of or installation())
+
+
+DOORBELL = Kept[Doorbell](lambda here: Doorbell(here.config.redis_url, queue_name(here.db.engine)))
 
 
 def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:

@@ -1,6 +1,6 @@
 """What each code can come from, at which step and with which settings.
 
-Settings, network, encryption: looked at after the server's own words.
+Settings, network, encryption, mail program: looked at after the server's own words.
 """
 
 from smtp_admin.diagnosis.causes import Row
@@ -374,4 +374,39 @@ ENCRYPTION = (
     ),
 )
 
-SITUATIONS: tuple[Row, ...] = (*SETTINGS, *NETWORK, *ENCRYPTION)
+PROGRAM = (
+    Row(
+        "mail_program_missing",
+        "The program that hands mail to this machine's mail server is not there, or may not be "
+        "run.",
+        "The platform's operator installs a mail server, or sets SMTP_ADMIN_SENDMAIL to the "
+        "program that there is. Or choose another way of sending.",
+        codes="program_missing",
+    ),
+    Row(
+        "mail_program_refuses",
+        "The mail system of this machine lets only some of its users send, and this platform is "
+        "none of them.",
+        "The platform's operator allows it: with Postfix in authorized_submit_users, with msmtp "
+        "in its login.",
+        codes="program_refused",
+    ),
+    Row(
+        "mail_program_setup",
+        "The mail system of this machine is set up wrongly, or does not know the arguments in "
+        "SMTP_ADMIN_SENDMAIL.",
+        "The platform's operator corrects what the program names in its own words.",
+        codes="program_failed",
+        message=r"not set up properly",
+        sure=True,
+    ),
+    Row(
+        "mail_program_trouble",
+        "The mail system of this machine has a full disk, no memory or no network, or is being "
+        "restarted.",
+        f"The platform's operator looks at its log. {_TRIED_AGAIN}",
+        codes="program_failed",
+    ),
+)
+
+SITUATIONS: tuple[Row, ...] = (*SETTINGS, *NETWORK, *ENCRYPTION, *PROGRAM)

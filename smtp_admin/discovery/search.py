@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smtp_admin.credentials.none import NoLogin
-from smtp_admin.credentials.password import Password
+from smtp_admin.credentials.password import MECHANISMS
 from smtp_admin.diagnosis.clues import (
     DNS_SECONDS,
     WORDS,
@@ -340,7 +340,7 @@ def _about_login(report: Report) -> tuple[Status, str, str]:
     tls = report.tls
     safe = f"Answers and encrypts ({tls.version if tls else 'TLS'}), and its certificate is good"
     listed = ", ".join(report.auth_methods)
-    if any(one in report.auth_methods for one in Password("", "").mechanisms(encrypted=True)):
+    if any(one in MECHANISMS for one in report.auth_methods):
         return "ok", f"{safe}. It offers a login ({listed}).", ""
     if listed:
         hint = "It may want OAuth2 instead of a password."

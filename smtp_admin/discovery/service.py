@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.service import check_rate, record
 from smtp_admin.connection.service import DIALLED
 from smtp_admin.discovery.search import Discovery, KnownServer, discover
+from smtp_admin.dns import NAMES
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
@@ -27,7 +28,7 @@ def find_settings(address: str, names: NameService | None = None) -> Discovery:
     """
     return discover(
         address,
-        names or installation().names,
+        names or NAMES.of(installation()),
         Dialler.from_config(installation().config),
         provider_of_address=lambda one: _known(provider_of_address(one)),
         provider_of_host=lambda host: _known(provider_of_host(host) or provider_of_mx(host)),

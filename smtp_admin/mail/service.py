@@ -16,7 +16,7 @@ from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message, from_any
-from smtp_admin.mail.types import PRIORITIES, EmailType, Registry
+from smtp_admin.mail.types import PRIORITIES, TYPES, EmailType, Registry
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.routing import choose_sender
 from smtp_admin.smtp.address import domain_of
@@ -31,7 +31,7 @@ READY = EmailType(name="message", label="Ready message", variables={}, sample={}
 
 def registry() -> Registry:
     """The e-mail types of this app."""
-    return installation().types
+    return TYPES.of(installation())
 
 
 def send(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
+from smtp_admin.installation import Kept
 
 Priority = Literal["urgent", "normal", "bulk"]
 PRIORITIES: dict[Priority, int] = {"urgent": URGENT, "normal": NORMAL, "bulk": BULK}
@@ -163,3 +164,7 @@ SHIPPED = (
         notice=True,
     ),
 )
+
+
+#: The e-mail types of an app: those that come along, and its own.
+TYPES = Kept[Registry](lambda _: Registry())

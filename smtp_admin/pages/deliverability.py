@@ -4,41 +4,26 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import check_rate, record
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
 from smtp_admin.deliverability.check import Deliverability
 from smtp_admin.deliverability.service import dns_lately
 from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.installation import installation
-from smtp_admin.pages.senders import sender_urls
+from smtp_admin.pages.sender_frame import frame
+from smtp_admin.pages.sender_routes import add_sender_page
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import sender_for_mail
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    for rule, view in (
-        ("/system/deliverability", deliverability_of_system),
-        ("/partners/<partner_id>/deliverability", deliverability_of_partner),
-    ):
-        blueprint.route(rule, methods=["GET", "POST"])(view)
+    add_sender_page(blueprint, "deliverability", _deliverability)
 
 
-@guarded(Action.EDIT_SYSTEM_SENDER)
-def deliverability_of_system() -> ResponseReturnValue:
-    """What DNS says about the system's sender; POST asks again."""
-    return _deliverability(SYSTEM)
-
-
-@guarded(Action.EDIT_PARTNER_SENDER)
-def deliverability_of_partner(partner_id: str) -> ResponseReturnValue:
-    """What DNS says about a partner's sender; POST asks again."""
-    return _deliverability(partner_id)
-
-
-def _deliverability(partner_id: str) -> ResponseReturnValue:
-    sender = load_sender(session(), partner_id)
+def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
+    """What DNS says about a sender; POST asks again."""
+    sender = load_sender(session(), partner_id, key)
     found: Deliverability | None = None
     error: RequestError | None = None
     anew = request.method == "POST"
@@ -66,11 +51,10 @@ def _deliverability(partner_id: str) -> ResponseReturnValue:
         return web.answer_json({"ok": True, **found.as_json()})
     page = render_template(
         "smtp_admin/deliverability.html",
-        partner=web.current_partner() if partner_id != SYSTEM else None,
         sender=sender,
         through=None if sender.configured else sender_for_mail(session(), partner_id),
         found=found,
         error=error,
-        urls=sender_urls(partner_id),
+        **frame(partner_id, key),
     )
     return page, error.status if error else 200

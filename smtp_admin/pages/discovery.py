@@ -4,33 +4,21 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, guarded
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
 from smtp_admin.discovery.service import find_settings_for
 from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.pages.connection import request_fields
-from smtp_admin.pages.senders import show_tab
+from smtp_admin.pages.sender_routes import add_sender_page
+from smtp_admin.pages.tab import show_tab
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    blueprint.post("/system/discover")(discover_system)
-    blueprint.post("/partners/<partner_id>/discover")(discover_partner)
+    add_sender_page(blueprint, "discover", _discover)
 
 
-@guarded(Action.EDIT_SYSTEM_SENDER)
-def discover_system() -> ResponseReturnValue:
-    """Find settings for the system's sender from an address."""
-    return _discover(SYSTEM)
-
-
-@guarded(Action.EDIT_PARTNER_SENDER)
-def discover_partner(partner_id: str) -> ResponseReturnValue:
-    """Find settings for a partner's sender from an address."""
-    return _discover(partner_id)
-
-
-def _discover(partner_id: str) -> ResponseReturnValue:
+def _discover(partner_id: str, key: str) -> ResponseReturnValue:
+    """Find settings for a sender from an address."""
     as_json = web.wants_json()
     try:
         address = request_fields().get("address") or ""
@@ -41,7 +29,7 @@ def _discover(partner_id: str) -> ResponseReturnValue:
         if as_json:
             raise
         session().rollback()
-        return show_tab(partner_id, status=error.status, find_error=error)
+        return show_tab(partner_id, key, status=error.status, find_error=error)
     if as_json:
         return web.answer_json({"ok": True, **found.as_json()})
-    return show_tab(partner_id, found=found)
+    return show_tab(partner_id, key, found=found)

@@ -4,31 +4,19 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, guarded
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
 from smtp_admin.mail.explain import explain, gather, known_types
-from smtp_admin.pages.senders import sender_urls
+from smtp_admin.pages.sender_frame import frame
+from smtp_admin.pages.sender_routes import add_sender_page
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    blueprint.get("/system/explain")(explain_system)
-    blueprint.get("/partners/<partner_id>/explain")(explain_partner)
+    add_sender_page(blueprint, "explain", _explain)
 
 
-@guarded(Action.EDIT_SYSTEM_SENDER)
-def explain_system() -> ResponseReturnValue:
-    """How the system's mail goes out."""
-    return _explain(SYSTEM)
-
-
-@guarded(Action.EDIT_PARTNER_SENDER)
-def explain_partner(partner_id: str) -> ResponseReturnValue:
-    """How a partner's mail goes out."""
-    return _explain(partner_id)
-
-
-def _explain(partner_id: str) -> ResponseReturnValue:
+def _explain(partner_id: str, key: str) -> ResponseReturnValue:
+    """How mail goes out."""
     types = known_types()
     facts = gather(session(), partner_id, request.args.get("type") or types[0].name)
     rows = explain(facts)
@@ -43,9 +31,8 @@ def _explain(partner_id: str) -> ResponseReturnValue:
         )
     return render_template(
         "smtp_admin/explain.html",
-        partner=web.current_partner() if partner_id != SYSTEM else None,
-        urls=sender_urls(partner_id),
         types=types,
         type=facts.type_,
         rows=rows,
+        **frame(partner_id, key),
     )

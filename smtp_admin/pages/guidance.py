@@ -58,6 +58,7 @@ class Guidance:
         chosen: then, its entry in the list; else empty.
         limits: what the provider documents as its limits.
         warnings: field → sentences; they block nothing.
+        hints: field → what the provider wants there, instead of what the field says of itself.
     """
 
     provider: Provider | None
@@ -67,6 +68,7 @@ class Guidance:
     notes: tuple[Note, ...]
     limits: tuple[Offer, ...]
     warnings: dict[str, list[str]]
+    hints: Mapping[str, str]
 
 
 def guide(
@@ -90,24 +92,26 @@ def guide(
     """
     if found is not None:
         chosen = found["provider"]
+    has_host = "host" in form
     key, _, region = chosen.partition(":")
-    picked = provider(key)
+    picked = provider(key) if has_host else None
     if picked is not None and region and region not in {one.key for one in picked.regions}:
         picked = None
     if found is not None:
         _fill(form, sender, {name: found[name] for name in _FOUND})
-        if not form.from_email.data:
+        if not form["from_email"].data:
             _fill(form, sender, {"from_email": found["address"]})
     elif picked is not None:
         _fill(form, sender, _of_preset(sender, picked, region, site_domain))
-    host = str(form.host.data or "")
-    known = picked or provider_of_host(host) or provider_of_address(str(form.from_email.data or ""))
+    host = str(form["host"].data or "") if has_host else ""
+    address = str(form["from_email"].data or "") if has_host else ""
+    known = picked or provider_of_host(host) or provider_of_address(address)
     limits = tuple(_offers(known, limit))
     for one in limits:
         if one.taken:
             _fill(form, sender, one.fields)
     warnings: dict[str, list[str]] = {}
-    if picked is None and found is None and values.host:
+    if picked is None and found is None and (values.host or values.complete):
         for hint in advice(
             values,
             site_domain=site_domain,
@@ -120,15 +124,30 @@ def guide(
         provider=known,
         filled_in=picked is not None,
         chosen=chosen if picked else "",
-        choices=tuple(_choices(chosen if picked else "", host)),
+        choices=tuple(_choices(chosen if picked else "", host)) if has_host else (),
         notes=picked.notes_at(now().date()) if picked else (),
         limits=limits,
         warnings=warnings,
+        hints=_hints(known) if has_host else {},
     )
 
 
+_MOST_PORTS = 3
 #: What a search fills in.
 _FOUND = ("host", "port", "security", "username")
+
+
+def _hints(known: Provider | None) -> dict[str, str]:
+    """What to type at *known*; the ports are those that it offers, the best first."""
+    if known is None:
+        return {"port": "587, 465 or 2525"}
+    ports = [str(one.port) for one in known.ports[:_MOST_PORTS]]
+    return {
+        "port": " or ".join([", ".join(ports[:-1]), ports[-1]] if len(ports) > 1 else ports),
+        "username": known.login,
+        "password": known.password,
+        "from_email": known.from_address,
+    }
 
 
 def _of_preset(

@@ -4,13 +4,13 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 
 from smtp_admin import web
-from smtp_admin.access import Action, guarded
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError, envelope
-from smtp_admin.pages.senders import sender_urls, tab_url
+from smtp_admin.pages.driver_choice import refuse_read_only
+from smtp_admin.pages.sender_frame import frame
+from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.senders.history import changes, find_revision, history, revision_json
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
@@ -21,60 +21,35 @@ _LONGEST_NUMBER = 9
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    blueprint.get("/system/history")(system_history)
-    blueprint.get("/partners/<partner_id>/history")(partner_history)
-    blueprint.route("/system/rollback", methods=["GET", "POST"])(system_rollback)
-    blueprint.route("/partners/<partner_id>/rollback", methods=["GET", "POST"])(partner_rollback)
+    add_sender_page(blueprint, "history", _history)
+    add_sender_page(blueprint, "rollback", _rollback)
 
 
-@guarded(Action.EDIT_SYSTEM_SENDER)
-def system_history() -> ResponseReturnValue:
-    """The revisions of the system's sender, or two of them compared."""
-    return _history(SYSTEM)
-
-
-@guarded(Action.EDIT_PARTNER_SENDER)
-def partner_history(partner_id: str) -> ResponseReturnValue:
-    """The revisions of a partner's sender, or two of them compared."""
-    return _history(partner_id)
-
-
-@guarded(Action.EDIT_SYSTEM_SENDER)
-def system_rollback() -> ResponseReturnValue:
-    """What rolling the system's sender back would change; POST does it."""
-    return _rollback(SYSTEM)
-
-
-@guarded(Action.EDIT_PARTNER_SENDER)
-def partner_rollback(partner_id: str) -> ResponseReturnValue:
-    """What rolling a partner's sender back would change; POST does it."""
-    return _rollback(partner_id)
-
-
-def _history(partner_id: str) -> ResponseReturnValue:
+def _history(partner_id: str, key: str) -> ResponseReturnValue:
+    """The revisions of a sender, or two of them compared."""
     if {"from", "to"} & request.args.keys():
-        return _compare(partner_id)
+        return _compare(partner_id, key)
     before = _number(request.args["before"]) if "before" in request.args else None
-    page = history(session(), partner_id, before)
-    current = load_sender(session(), partner_id).revision
+    page = history(session(), partner_id, before, key)
+    sender = load_sender(session(), partner_id, key)
     if web.wants_json():
         return web.answer_json(
             {
                 "ok": True,
-                "current": current,
+                "current": sender.revision,
                 "older": page.older,
                 "revisions": [one.as_json() for one in page.entries],
             },
             200,
         )
-    return _page(partner_id, "history", page=page, current=current, first_page=before is None)
+    return _page(partner_id, key, "history", page=page, sender=sender, first_page=before is None)
 
 
-def _compare(partner_id: str) -> ResponseReturnValue:
+def _compare(partner_id: str, key: str) -> ResponseReturnValue:
     """Two revisions; one that is not named is the one in use."""
-    current = load_sender(session(), partner_id).revision
+    sender = load_sender(session(), partner_id, key)
     old, new = (
-        _revision(session(), partner_id, _number(request.args.get(name) or str(current)))
+        _revision(partner_id, key, _number(request.args.get(name) or str(sender.revision)))
         for name in ("from", "to")
     )
     found = changes(old, new)
@@ -88,23 +63,26 @@ def _compare(partner_id: str) -> ResponseReturnValue:
             },
             200,
         )
-    return _page(partner_id, "compare", old=old, new=new, changes=found, current=current)
+    return _page(partner_id, key, "compare", old=old, new=new, changes=found, sender=sender)
 
 
-def _rollback(partner_id: str) -> ResponseReturnValue:
+def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
+    """What rolling a sender back would change; POST does it."""
     if request.method != "POST":
         if "number" not in request.args and not web.wants_json():
-            return redirect(sender_urls(partner_id)["history"])  # where one is chosen
-        return _show_plan(partner_id, _number(request.args.get("number", "")))
+            return redirect(page_url(partner_id, key, "history"))  # where one is chosen
+        return _show_plan(partner_id, key, _number(request.args.get("number", "")))
     given = web.read_json() if request.is_json else request.form
     number = _number(str(given.get("number", "")))
     try:
+        refuse_read_only(load_sender(session(), partner_id, key), web.signed_in())
         saved = roll_back(
             session(),
             partner_id,
             number,
             expected_revision=_seen(str(given.get("revision", ""))),
             actor=web.signed_in(),
+            key=key,
         )
         session().commit()
     except (RequestError, SecretError) as error:
@@ -112,24 +90,25 @@ def _rollback(partner_id: str) -> ResponseReturnValue:
         if web.wants_json() or isinstance(error, NotFound):
             raise
         status = error.status if isinstance(error, RequestError) else 503
-        return _show_plan(partner_id, number, error=error, status=status)
+        return _show_plan(partner_id, key, number, error=error, status=status)
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
     web.notify(
         f"Saved as revision {saved.revision}, with the values of revision {number}. "
         "Mail from now on goes out this way."
     )
-    return redirect(tab_url(partner_id), code=303)
+    return redirect(page_url(partner_id, key, "tab"), code=303)
 
 
 def _show_plan(
     partner_id: str,
+    key: str,
     number: int,
     *,
     error: RequestError | SecretError | None = None,
     status: int = 200,
 ) -> ResponseReturnValue:
-    plan = plan_rollback(session(), partner_id, number)
+    plan = plan_rollback(session(), partner_id, number, actor=web.signed_in(), key=key)
     if web.wants_json():
         obstacle = plan.obstacle
         return web.answer_json(
@@ -143,22 +122,19 @@ def _show_plan(
             },
             200,
         )
-    target = _revision(session(), partner_id, number)
-    return _page(partner_id, "rollback", plan=plan, target=target, error=error, status=status)
+    target = _revision(partner_id, key, number)
+    return _page(partner_id, key, "rollback", plan=plan, target=target, error=error, status=status)
 
 
-def _page(partner_id: str, name: str, *, status: int = 200, **values: Any) -> tuple[str, int]:
-    page = render_template(
-        f"smtp_admin/{name}.html",
-        partner=web.current_partner() if partner_id != SYSTEM else None,
-        urls=sender_urls(partner_id),
-        **values,
-    )
+def _page(
+    partner_id: str, key: str, name: str, *, status: int = 200, **values: Any
+) -> tuple[str, int]:
+    page = render_template(f"smtp_admin/{name}.html", **frame(partner_id, key), **values)
     return page, status
 
 
-def _revision(session: Session, partner_id: str, number: int) -> SenderRevision:
-    found = find_revision(session, partner_id, number)
+def _revision(partner_id: str, key: str, number: int) -> SenderRevision:
+    found = find_revision(session(), partner_id, number, key)
     if found is None:
         raise NotFound
     return found

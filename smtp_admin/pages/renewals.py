@@ -14,7 +14,7 @@ from smtp_admin.mail import service as mail_service
 from smtp_admin.mail import templates
 from smtp_admin.mail.templates import Rendered
 from smtp_admin.pages.renewal_forms import RenewalForm
-from smtp_admin.pages.senders import sender_urls
+from smtp_admin.pages.sender_routes import sender_urls
 from smtp_admin.renewals import notices, queries
 from smtp_admin.renewals import values as clean
 from smtp_admin.renewals.calendar import Entry, look_ahead, look_at
@@ -213,6 +213,7 @@ def _common(partner_id: str, tab: str) -> dict[str, Any]:
     return {
         "tab": tab,
         "partner": web.current_partner() if partner_id != SYSTEM else None,
+        "owner": web.current_partner().name if partner_id != SYSTEM else "System",
         "partner_id": partner_id,
         "url": url,
         "urls": sender_urls(partner_id),

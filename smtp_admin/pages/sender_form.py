@@ -1,7 +1,6 @@
 """The form of a sender's tab, made from the table of fields for one driver."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -10,7 +9,6 @@ from wtforms import (
     Form,
     HiddenField,
     PasswordField,
-    SelectField,
     StringField,
     TextAreaField,
 )
@@ -154,7 +152,6 @@ def sender_form(driver_name: str, formdata: Mapping[str, Any] | None = None) -> 
     return made
 
 
-@lru_cache(maxsize=64)
 def _form_class(driver_name: str, fields: tuple[Field, ...]) -> type[SenderForm]:
     entries: dict[str, Any] = {one.name: _entry(one) for one in fields if one.name != "driver"}
     return type(
@@ -176,8 +173,6 @@ def _entry(one: Field) -> Any:
     }
     if one.kind == "flag":
         return BooleanField(**what, default=one.default)
-    if one.kind == "choice":
-        return SelectField(**what, choices=list(one.choices.items()), default=one.default)
     if one.kind == "senders":
         return SendersField(**what)
     if one.rows > 1:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import SYSTEM
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput, SecretError
-from smtp_admin.installation import installation
+from smtp_admin.installation import Kept, installation
 from smtp_admin.senders.environment import Overrides, read_overrides
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
@@ -200,13 +200,12 @@ def overrides_for(partner_id: str, key: str = DEFAULT_KEY) -> Overrides:
     """What the environment says over this sender; only the system's default has any."""
     if partner_id != SYSTEM or key != DEFAULT_KEY:
         return _NO_OVERRIDES
-    here = installation()
-    if here.overrides is None:
-        here.overrides = read_overrides(here.environment, here.config.env_prefix)
-    return here.overrides
+    return OVERRIDES.of(installation())
 
 
 _NO_OVERRIDES = Overrides()
+#: Read once: the environment is that of the start.
+OVERRIDES = Kept[Overrides](lambda here: read_overrides(here.environment, here.config.env_prefix))
 
 
 def load_sender(session: Session, partner_id: str, key: str = DEFAULT_KEY) -> ResolvedSender:

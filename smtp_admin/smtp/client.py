@@ -6,7 +6,6 @@ wait has an absolute deadline, a reply has a largest size, exactly one login is 
 reply carries the password back into a message or log.
 """
 
-import base64
 import logging
 import ssl
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.login import Credential
+from smtp_admin.smtp.login import Credential, converse
 from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
@@ -24,10 +23,6 @@ log = logging.getLogger("smtp_admin.smtp")
 
 _READY = 220
 _LOGGED_IN = 235
-_GO_AHEAD = 334
-#: With its line end (RFC 5321 section 4.5.3.1.4).
-_LONGEST_COMMAND = 512
-_MOST_CHALLENGES = 8
 GOODBYE_SECONDS = 1.0
 
 
@@ -193,32 +188,13 @@ class SMTPClient:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
         mechanism = self._choose_mechanism(credential)
-        exchange = credential.exchange(mechanism)
-        initial = exchange.initial
-        line = shown = f"AUTH {mechanism}"
-        if initial is not None:
-            # An empty one would look like none at all (RFC 4954 section 4).
-            encoded = self._encoded(initial) or "="
-            if len(f"{line} {encoded}\r\n") <= _LONGEST_COMMAND:
-                line, shown, initial = f"{line} {encoded}", f"{line} {MASK}", None
-        self._transcribe("C", shown)
-        reply = self._say(line)
-        for _ in range(_MOST_CHALLENGES):
-            if reply.code != _GO_AHEAD:
-                break
-            answer = exchange.answer(_challenge(reply)) if initial is None else initial
-            initial = None
-            if answer is None:
-                reply = self._give_up()
-                break
-            self._transcribe("C", MASK if answer else "")
-            reply = self._say(self._encoded(answer))
-        else:
-            if reply.code == _GO_AHEAD:
-                reply = self._give_up()
+        reply, given_up = converse(mechanism, credential.exchange(mechanism), self._say)
+        shown = self._shown(reply)
+        if given_up:
+            raise explain.of_unanswerable(shown)
         if reply.code != _LOGGED_IN:
-            raise explain.of_login(self._shown(reply))
-        return mechanism, self._shown(reply)
+            raise explain.of_login(shown)
+        return mechanism, shown
 
     def command(self, step: str, line: str, *, seconds: float | None = None) -> Reply:
         """Send one command and return its reply, whatever it says.
@@ -308,20 +284,12 @@ class SMTPClient:
         )
         raise SMTPFailure("auth_not_offered", "auth", "The server offers no login here.", hint=hint)
 
-    def _say(self, line: str) -> Reply:
-        """One line of a login, and the answer as it came."""
-        self.write("auth", line.encode("ascii") + b"\r\n")
+    def _say(self, words: str, secret: str) -> Reply:
+        """One line of a login, and the answer as it came; of *secret* nothing is shown."""
+        self.redact.hide(secret)
+        self._transcribe("C", f"{words} {MASK if secret else ''}".strip())
+        self.write("auth", f"{words} {secret}".strip().encode("ascii") + b"\r\n")
         return self._read_raw("auth")
-
-    def _give_up(self) -> Reply:
-        """End a login that asks for what nobody has (RFC 4954 section 4)."""
-        self._transcribe("C", "*")
-        return self._say("*")
-
-    def _encoded(self, raw: bytes) -> str:
-        encoded = base64.b64encode(raw).decode("ascii")
-        self.redact.hide(encoded)
-        return encoded
 
     def _deadline(self, seconds: float | None = None) -> Deadline:
         return Deadline(self._timeouts.command if seconds is None else seconds, self._overall)
@@ -357,12 +325,3 @@ class SMTPClient:
 def _as_said(reply: Reply) -> list[str]:
     *first, last = reply.lines
     return [*(f"{reply.code}-{line}" for line in first), f"{reply.code} {last}"]
-
-
-def _challenge(reply: Reply) -> bytes:
-    """What a server asks in a login, without base64; as it stands where it is none."""
-    text = "".join(reply.lines)
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return text.encode("utf-8")

@@ -142,6 +142,17 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
 TECHNICAL = "Technical reason:"
 
 
+def of_unanswerable(reply: Reply) -> SMTPFailure:
+    """A login in which the server asked for more than there is to say."""
+    return SMTPFailure(
+        "auth_failed",
+        "auth",
+        "The server asked something in the login that cannot be answered.",
+        hint="It is broken, or wants another kind of login than it offers.",
+        reply=reply,
+    )
+
+
 def of_login(reply: Reply) -> SMTPFailure:
     """A login that was refused, for now or for good."""
     if reply.temporary:

@@ -33,7 +33,7 @@ class Redactor:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def hide(self, said: str) -> None:
-        """Replace *said* too from now on: what a login sends contains a secret in its own way."""
+        """Replace *said* too from now on: each kind of login writes a secret in its own way."""
         if len(said) >= _SHORTEST and said not in self._forms:
             self._forms |= {said, said.rstrip("=")}
             self._compile()
@@ -72,7 +72,7 @@ class Redactor:
 
     def _compile(self) -> None:
         self._pattern = _any_of(self._forms)
-        self._spread = _any_of({"".join(form.split()) for form in self._forms} - {""})
+        self._spread = _any_of(form for form in map(_in_one, self._forms) if len(form) >= _SHORTEST)
 
 
 def printable(text: str) -> str:
@@ -85,6 +85,10 @@ def printable(text: str) -> str:
 def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
+def _in_one(form: str) -> str:
+    return "".join(form.split())
 
 
 def _own_words(line: str) -> int:

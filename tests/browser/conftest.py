@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from smtp_admin.dns import NAMES
 from smtp_admin.smtp.nameserver import NameService
 from tests.servers.certificates import CertificateFactory
 from tests.servers.chromium import browser
@@ -53,7 +54,7 @@ def site(
         DNSServer(records(smtp.port)) as dns,
         running_site(instance, smtp, config) as running,
     ):
-        running.app.extensions["smtp_admin"].names = NameService((dns.address,))
+        NAMES.put(running.app.extensions["smtp_admin"], NameService((dns.address,)))
         yield running
 
 

@@ -45,12 +45,12 @@ def configure(site: Site, **config: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | keys))
 
 
-def sender_of(host: HostApp, partner_id: str = "") -> ResolvedSender:
+def sender_of(host: HostApp, partner_id: str = "", key: str = "") -> ResolvedSender:
     """The sender as it is in the database now."""
     session = host.db.session()
     session.rollback()
     session.expire_all()
-    return load_sender(session, partner_id)
+    return load_sender(session, partner_id, key)
 
 
 def saved(host: HostApp) -> list[SenderRevision]:

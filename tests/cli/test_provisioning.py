@@ -89,7 +89,7 @@ def test_what_is_missing_is_named_at_once(site: HostApp) -> None:
     result = run(site, "--no-input", "--username", LOGIN, "--port", "99999", "--max-per-hour", "x")
     assert result.exit_code == 2
     for words in ("--host or --preset", "--from-email", "--password-file or --password-stdin",
-                  "1 to 65535", "max_per_hour: "):  # fmt: skip
+                  "1 to 65535", "--max-per-hour: "):  # fmt: skip
         assert words in result.output
     answer = json.loads(run(site, "--json", "--username", LOGIN).stdout)
     assert answer["error"]["code"] == "invalid_input"
@@ -115,7 +115,7 @@ def test_tested_saved_and_the_second_time_nothing(
     renamed = run(site, "--no-input", "--partner", "acme", "--from-name", "Acme")
     assert (renamed.exit_code, "Saved as revision 2." in renamed.output) == (0, True)
     assert [one.from_name for one in saved(site)] == ["", "Acme"]
-    assert {one.username for one in saved(site)} == {LOGIN}
+    assert {one.fields["username"] for one in saved(site)} == {LOGIN}
     assert audited(site)[-1] == ("operator", "settings.saved", "acme")
 
 
@@ -220,7 +220,7 @@ def test_password_files_that_cannot_be_used(
     result = run(site, "--no-input", "--host", "mail.example", *FROM, "--username", LOGIN,
                  "--password-file", str(path))  # fmt: skip
     assert result.exit_code == 2
-    assert "password: " in result.output
+    assert "--password-file: " in result.output
     assert saved(site) == []
 
 
@@ -263,7 +263,7 @@ def test_advice_comes_before_the_test(site: HostApp, server: ScriptedServer) -> 
     server.auth, server.starttls = None, None
     result = run(site, *place(server), "--security", "none", "--from-name", "[bold]Admin[/]")
     assert result.exit_code == 0
-    assert result.output.index("! security: ") < result.output.index("✓ connect")
+    assert result.output.index("! Security: ") < result.output.index("✓ connect")
     answer = json.loads(run(site, "--json", "--no-test").stdout)
     assert "no_encryption" in {one["code"] for one in answer["advice"]}
 

@@ -171,7 +171,7 @@ def test_what_is_saved_is_the_default(site: Site, host: HostApp, server: Scripte
     assert (sender.values.from_name, sender.values.reply_to) == ("", "help@acme.example")
     assert sender.values.max_per_hour == 80
     ring = Keyring(host.installation.config.secret_keys)
-    assert sender.password_for(sender.values.destination, ring) == PASSWORD
+    assert sender.secrets_for(sender.values, ring)["password"] == PASSWORD
 
 
 def test_a_login_of_the_wrong_shape_is_told_before_dialling(site: Site, host: HostApp) -> None:
@@ -215,7 +215,7 @@ def test_what_does_not_work_is_saved_only_by_whoever_insists(site: Site, host: H
         terminal.answer("Save all the same?", "y")
         terminal.expect("Saved as revision 1")
         assert terminal.ended() == 0
-    assert [one.port for one in saved(host)] == [closed_port]
+    assert [one.fields["port"] for one in saved(host)] == [closed_port]
 
 
 def test_somebody_else_saves_meanwhile(site: Site, host: HostApp, server: ScriptedServer) -> None:
@@ -230,7 +230,7 @@ def test_somebody_else_saves_meanwhile(site: Site, host: HostApp, server: Script
         terminal.expect("Nothing was overwritten.")
         terminal.expect("Run the wizard again")
         assert terminal.ended() == 1
-    assert [one.host for one in saved(host)] == ["other.example"]
+    assert [one.fields["host"] for one in saved(host)] == ["other.example"]
 
 
 def test_what_the_environment_holds_is_shown_and_not_asked(
@@ -251,7 +251,7 @@ def test_what_the_environment_holds_is_shown_and_not_asked(
             assert question not in terminal.screen[terminal.screen.index("From name:") :]
         assert PASSWORD not in terminal.screen
         assert "\x1b[" in terminal.screen  # colours, where nobody forbade them
-    assert [one.password_sealed for one in saved(host)] == [None]
+    assert [one.secrets for one in saved(host)] == [{}]
 
 
 def test_a_wrong_login_of_the_environment_is_not_asked_for_again_and_again(

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.deliverability.service import FRESH
+from smtp_admin.dns import NAMES
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.servers.dns import DNSServer, Fail
@@ -36,7 +37,7 @@ def site(new_app: Callable[..., HostApp], dns: DNSServer) -> Iterator[HostApp]:
     """A partner who sends through Gmail."""
     made = new_app(TEST_LIMIT="3 per hour")
     made.actor = ACME_ADMIN
-    made.installation.names = NameService((dns.address,))
+    NAMES.put(made.installation, NameService((dns.address,)))
     with made.app.app_context():
         made.save_sender("acme", host="smtp.gmail.com", port=587, security="tls")
         yield made

@@ -24,6 +24,7 @@ from smtp_admin.diagnosis.refusals import REFUSALS
 from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
 from smtp_admin.diagnosis.situations import SITUATIONS
 from smtp_admin.smtp import explain
+from smtp_admin.transports.sendmail import exit_codes
 from smtp_admin.transports.smtp.probe import STEPS
 from tests.connection.recorded import Recorded, read_replies
 from tests.connection.troubleshooting_page import FILE, page
@@ -114,6 +115,7 @@ def our_words() -> Iterator[str]:
     yield "The server only offers logins that we do not have: XOAUTH2."
     yield "The name mail.example.com could not be looked up just now."
     yield "Something was slipped into the connection before the encryption began."
+    yield from (row.sentence for row in exit_codes.TABLE)
 
 
 HOSTS = {

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.dns import NAMES
 from smtp_admin.providers.catalogue import providers
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.smtp.nameserver import NameService
-from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
 from tests.servers.certificates import CertificateFactory
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
@@ -40,7 +40,7 @@ def site(
     made.actor = ACME_ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns, made.app.app_context():
-        made.installation.names = NameService((dns.address,))
+        NAMES.put(made.installation, NameService((dns.address,)))
         yield made
 
 
@@ -151,7 +151,7 @@ def test_it_dials_only_what_the_policy_allows(
     made.actor = ADMIN
     records = {("_submission._tcp.acme.example", "SRV"): [f"0 1 {server.port} localhost."]}
     with DNSServer(records) as dns:
-        made.installation.names = NameService((dns.address,))
+        NAMES.put(made.installation, NameService((dns.address,)))
         page = find(made)
     assert "leads to an address that this platform does not connect to" in page
     assert value(page, "host") == ""
@@ -161,7 +161,7 @@ def test_it_dials_only_what_the_policy_allows(
 def test_locked_fields_stay_as_the_environment_says(site: HostApp) -> None:
     here = site.installation
     environment = {"SMTP_HOST": "env.example", "SMTP_PORT": "2525"}
-    site.app.extensions["smtp_admin"] = replace(here, environment=environment)
+    site.app.extensions["smtp_admin"] = started_with(here, environment=environment)
     site.actor = ADMIN
     page = site.client.post(
         "/smtp-admin/system/discover", data={"address": ADDRESS}, headers=HTML

@@ -71,6 +71,9 @@ MEANINGS: dict[str, str] = {
     "server_refused": "The server does not want to talk, or not now.",
     "connection_lost": "The server hung up.",
     "rate_limited": "Too much in too short a time.",
+    "program_missing": "The mail program of this machine cannot be started.",
+    "program_refused": "The mail program does not let this platform send.",
+    "program_failed": "The mail program ended without having taken the mail.",
     "recipient_refused": "The server does not take mail for this recipient.",
     "message_refused": "The server does not take this mail.",
     "too_large": "The mail is larger than the server says it takes.",
@@ -110,6 +113,7 @@ _PATTERNS = {  # host, login and message, in words
     r"another name|mismatch": "for another name",
     r"self-signed": "self-signed",
     r"logins that we do not have": "others are offered",
+    r"not set up properly": "the program says so",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ ENGINE = "smtp_admin.delivery.engine"
 JOURNAL = "smtp_admin.delivery.journal:Journal"
 LANES = "smtp_admin.delivery.lanes"
 RECORD = "smtp_admin.delivery.record"
-TRANSPORT = "smtp_admin.transports.smtp:SMTPTransport"
+TRANSPORT = "smtp_admin.transports.smtp.transport:SMTPTransport"
 ACCEPTED = f"{JOURNAL}.accepted"
 #: The first writes are EHLO, AUTH, an envelope, and then bodies, each with the next envelope.
 WRITE = "smtp_admin.smtp.wire:Wire.write"

@@ -1,13 +1,18 @@
 """Fixtures for settings: the three databases, and a host app on one of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import ColumnElement, Table, delete, select, true
 
 from smtp_admin.database import Base
 from smtp_admin.senders.models import Sender
+from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.registry import forget, register
+from smtp_admin.transports.smtp.driver import DRIVER as SMTP
 from tests.app import ADMIN, HostApp, make_app
+from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
 
@@ -49,6 +54,21 @@ def inside(site: HostApp) -> Iterator[HostApp]:
     """The app with its context open."""
     with site.app.app_context():
         yield site
+
+
+@pytest.fixture
+def twin() -> Iterator[Driver]:
+    """A host's driver with all the fields of SMTP: only its name makes it another destination."""
+    made = replace(SMTP, name="twin", label="Twin of SMTP")
+    register(made)
+    yield made
+    forget("twin")
+
+
+@pytest.fixture
+def ca_certificate(certificates: CertificateFactory) -> str:
+    """A private authority, as a sender's settings have it."""
+    return certificates.ca_file.read_text()
 
 
 def _not_of_the_system(table: Table) -> ColumnElement[bool]:

@@ -33,11 +33,12 @@ def back(
     )
 
 
-def password(site: HostApp, partner_id: str = "acme") -> str:
+def password(site: HostApp, partner_id: str = "acme", key: str = "") -> str:
+    """What would be logged in with now."""
     session = site.db.session()
     session.rollback()
-    sender = load_sender(session, partner_id)
-    return sender.password_for(sender.values.destination, site.installation.keyring)
+    sender = load_sender(session, partner_id, key)
+    return sender.secrets_for(sender.values, site.installation.keyring)["password"]
 
 
 def rows(site: HostApp) -> list[tuple[Any, ...]]:

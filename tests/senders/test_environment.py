@@ -11,7 +11,7 @@ import pytest
 from smtp_admin.errors import InvalidInput
 from smtp_admin.senders.environment import VARIABLES, read_overrides
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
 
 PAGE = "/smtp-admin/system"
 HTML = {"Accept": "text/html"}
@@ -65,7 +65,7 @@ def made(new_app: Callable[..., HostApp]) -> Iterator[HostApp]:
 def within(made: HostApp, environment: Mapping[str, str], prefix: str = "") -> ResolvedSender:
     """The system's sender as it is when the app starts in *environment*."""
     config = dataclasses.replace(made.installation.config, env_prefix=prefix)
-    here = dataclasses.replace(made.installation, environment=environment, config=config)
+    here = started_with(made.installation, environment=environment, config=config)
     made.app.extensions["smtp_admin"] = here
     return load_sender(made.db.session(), "")
 

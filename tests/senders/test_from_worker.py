@@ -24,7 +24,7 @@ from smtp_admin.connection.models import WorkerTest
 from smtp_admin.database import worker_engine
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.senders.models import RevisionTest
-from tests.app import ADMIN, HostApp
+from tests.app import ADMIN, HostApp, started_with
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -295,7 +295,7 @@ def test_redis_that_is_away_is_said_within_seconds(
     inside: HostApp, engine: Engine, server: ScriptedServer, closed_port: int
 ) -> None:
     config = replace(inside.installation.config, redis_url=f"redis://127.0.0.1:{closed_port}/0")
-    inside.app.extensions["smtp_admin"] = replace(inside.installation, config=config, doorbell=None)
+    inside.app.extensions["smtp_admin"] = started_with(inside.installation, config=config)
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
     assert time.monotonic() - began < 8

@@ -1,6 +1,5 @@
 """What may not be saved today may not come back either, and then nothing changes."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.dialling import Network
-from tests.app import HostApp
+from tests.app import HostApp, started_with
 from tests.senders.rolling import HTML, JSON, PAGE, SYSTEM, back, password, reconfigure, rows
 
 NOWHERE: tuple[Network, ...] = ()
@@ -113,7 +112,7 @@ def test_a_password_of_another_row_does_not_open(inside: HostApp) -> None:
 
 
 def environment(site: HostApp, **variables: str) -> None:
-    site.app.extensions["smtp_admin"] = replace(site.installation, environment=variables)
+    site.app.extensions["smtp_admin"] = started_with(site.installation, environment=variables)
 
 
 def saved_system(site: HostApp, *variants: dict[str, Any]) -> int:

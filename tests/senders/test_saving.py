@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from smtp_admin.senders.destination import Destination
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.errors import Conflict, InvalidInput, KeyMissing, SecretUnreadable
 from smtp_admin.host import Actor
+from smtp_admin.senders.fields import DRIVER
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, load_sender_by_id
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.smtp.fields import FIELDS
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 
 VALUES = SenderValues(
@@ -30,15 +32,23 @@ VALUES = SenderValues(
 )
 PASSWORD = " pässwörd 密 "
 
-#: Each field of a destination, changed.
+PASSWORD_FIELD = next(one for one in FIELDS if one.name == "password")
+
+#: Each field of a destination, changed; another authority is made when the tests run.
 MOVES: dict[str, Any] = {
     "host": "evil.example",
     "port": 2525,
     "security": "none",
     "verify_tls": False,
     "username": "other",
-    "driver": "sendmail",
+    "driver": "twin",
 }
+
+
+@pytest.fixture
+def moves(twin: Driver, ca_certificate: str) -> dict[str, Any]:
+    """Every field of a destination, changed."""
+    return MOVES | {"driver": twin.name, "ca_certificate": ca_certificate}
 
 
 @pytest.fixture
@@ -59,8 +69,9 @@ def save(
 ) -> ResolvedSender:
     """Save as the next revision, or as the one after *seen*, and commit."""
     revision = load_sender(session, partner_id).revision if seen is None else seen
+    secrets = {"password": password}
     saved = save_settings(
-        session, partner_id, values, password=password, expected_revision=revision, actor=actor
+        session, partner_id, values, secrets=secrets, expected_revision=revision, actor=actor
     )
     session.commit()
     return saved
@@ -74,12 +85,36 @@ def history(session: Session) -> dict[int, tuple[Any, ...]]:
     return {row.id: tuple(row) for row in rows}
 
 
-def password_of(site: HostApp, sender: ResolvedSender, destination: Destination) -> str:
-    return sender.password_for(destination, site.installation.keyring)
+def password_of(
+    site: HostApp, sender: ResolvedSender, values: SenderValues, typed: str = ""
+) -> str:
+    return sender.secret_for(PASSWORD_FIELD, values, site.installation.keyring, typed)
 
 
-def test_destination_is_covered() -> None:
-    assert {field.name for field in dataclasses.fields(Destination)} == set(MOVES)
+def sealed(session: Session) -> list[str]:
+    """Every sealed password, in the order of the revisions."""
+    documents = session.scalars(select(SenderRevision.secrets).order_by(SenderRevision.id))
+    return [str(one["password"]["sealed"]) for one in documents if "password" in one]
+
+
+def edit_in_sql(session: Session, sender_id: int, **changes: Any) -> None:
+    """Change stored values past everything that guards them."""
+    table = SenderRevision.__table__
+    of_this_sender = table.c.sender_id == sender_id
+    columns = {name: value for name, value in changes.items() if name in table.c}
+    document = session.scalars(select(table.c.fields).where(of_this_sender)).one()
+    others = {name: value for name, value in changes.items() if name not in table.c}
+    assert others.keys() <= document.keys()
+    changed = session.execute(
+        update(SenderRevision).where(of_this_sender).values(columns | {"fields": document | others})
+    )
+    assert changed.rowcount == 1  # type: ignore[attr-defined]  # an UPDATE has one
+    session.commit()
+
+
+def test_destination_is_covered(moves: dict[str, Any]) -> None:
+    assert {one.name for one in (DRIVER, *FIELDS) if one.destination} == set(moves)
+    assert {name for name, _ in VALUES.destination.values} == set(moves)
 
 
 def test_what_is_saved_comes_back(site: HostApp, session: Session) -> None:
@@ -87,8 +122,8 @@ def test_what_is_saved_comes_back(site: HostApp, session: Session) -> None:
     loaded = load_sender(session, "acme")
     assert loaded.values == saved.values == VALUES
     assert (loaded.revision, loaded.saved_by) == (1, "Ada")
-    assert loaded.has_password
-    assert password_of(site, loaded, VALUES.destination) == PASSWORD
+    assert loaded.has_secret("password")
+    assert password_of(site, loaded, VALUES) == PASSWORD
     by_id = load_sender_by_id(session, loaded.sender_id)
     assert by_id
     assert by_id.partner_id == "acme"
@@ -113,7 +148,7 @@ def test_longest_values_fit(site: HostApp, session: Session) -> None:
     password = "\U0001f600" * 1000
     saved = save(session, values, password=password)
     assert load_sender(session, "acme").values == values
-    assert password_of(site, saved, values.destination) == password
+    assert password_of(site, saved, values) == password
 
 
 def test_revisions_never_change(session: Session) -> None:
@@ -124,7 +159,7 @@ def test_revisions_never_change(session: Session) -> None:
         {"from_name": "B"}, {"port": 25}, {"username": ""}, {"username": "x"}, {"from_name": "B"},
     )  # fmt: skip
     for change in changes:
-        values = dataclasses.replace(VALUES, **change)
+        values = VALUES.replace(**change)
         save(session, values, password=PASSWORD if values.username else "")
         after = history(session)
         assert {key: row for key, row in after.items() if key in seen} == seen
@@ -137,20 +172,22 @@ def test_revisions_never_change(session: Session) -> None:
 
 def test_empty_password_keeps_the_stored_one(site: HostApp, session: Session) -> None:
     first = save(session, password=PASSWORD)
-    changed = dataclasses.replace(VALUES, from_name="New", reply_to="", max_per_hour=None)
+    changed = VALUES.replace(from_name="New", reply_to="", max_per_hour=None)
     second = save(session, changed)
-    assert password_of(site, second, VALUES.destination) == PASSWORD
-    assert second.password_set_at == first.password_set_at
-    rows = session.scalars(select(SenderRevision.password_sealed)).all()
-    assert len(set(rows)) == 2  # sealed anew, so that two rows do not show that they are equal
+    assert password_of(site, second, VALUES) == PASSWORD
+    assert second.secret_set_at("password") == first.secret_set_at("password") is not None
+    assert (
+        len(set(sealed(session))) == 2
+    )  # sealed anew, so that two rows do not show that they are equal
 
 
-def test_moved_destination_asks_for_the_password(site: HostApp, session: Session) -> None:
-    keyring = site.installation.keyring
+def test_moved_destination_asks_for_the_password(
+    site: HostApp, session: Session, moves: dict[str, Any]
+) -> None:
     sender = save(session, password=PASSWORD)
     before = history(session)
-    for field, value in MOVES.items():
-        moved = dataclasses.replace(VALUES, **{field: value})
+    for field, value in moves.items():
+        moved = VALUES.replace(**{field: value})
         with pytest.raises(InvalidInput) as caught:
             save(session, moved)
         session.rollback()
@@ -159,26 +196,28 @@ def test_moved_destination_asks_for_the_password(site: HostApp, session: Session
         assert history(session) == before
         assert load_sender(session, "acme").revision == 1
         with pytest.raises(InvalidInput) as caught:
-            password_of(site, sender, moved.destination)
+            password_of(site, sender, moved)
         assert caught.value.code == "password_required", field
-        assert sender.password_for(moved.destination, keyring, "typed") == "typed"
+        assert password_of(site, sender, moved, "typed") == "typed"
 
 
-def test_moved_destination_with_its_own_password(site: HostApp, session: Session) -> None:
-    for field, value in MOVES.items():
+def test_moved_destination_with_its_own_password(
+    site: HostApp, session: Session, moves: dict[str, Any]
+) -> None:
+    for field, value in moves.items():
         save(session, partner_id=field, password=PASSWORD)
-        moved = dataclasses.replace(VALUES, **{field: value})
+        moved = VALUES.replace(**{field: value})
         saved = save(session, moved, partner_id=field, password="typed")
-        assert password_of(site, saved, moved.destination) == "typed"
+        assert password_of(site, saved, moved) == "typed"
         with pytest.raises(InvalidInput):
-            password_of(site, saved, VALUES.destination)
+            password_of(site, saved, VALUES)
 
 
 def test_cleared_login_drops_the_password(site: HostApp, session: Session) -> None:
     save(session, password=PASSWORD)
-    without = save(session, dataclasses.replace(VALUES, username=""))
-    assert not without.has_password
-    assert password_of(site, without, without.values.destination) == ""
+    without = save(session, VALUES.replace(username=""))
+    assert not without.has_secret("password")
+    assert password_of(site, without, without.values) == ""
     with pytest.raises(InvalidInput) as caught:
         save(session)
     assert caught.value.code == "password_required"
@@ -186,7 +225,7 @@ def test_cleared_login_drops_the_password(site: HostApp, session: Session) -> No
 
 def test_password_without_a_login_is_refused(session: Session) -> None:
     with pytest.raises(InvalidInput) as caught:
-        save(session, dataclasses.replace(VALUES, username=""), password="x")
+        save(session, VALUES.replace(username=""), password="x")
     assert "username" in caught.value.fields
     session.rollback()
     assert history(session) == {}
@@ -195,33 +234,70 @@ def test_password_without_a_login_is_refused(session: Session) -> None:
 def test_sealed_password_copied_to_another_partner(site: HostApp, session: Session) -> None:
     acme = save(session, password=PASSWORD).sender_id
     globex = save(session, partner_id="globex", password="own").sender_id
-    sealed = select(SenderRevision.password_sealed).where(SenderRevision.sender_id == acme)
+    stolen = session.scalar(select(SenderRevision.secrets).where(SenderRevision.sender_id == acme))
     copied = session.execute(
-        update(SenderRevision)
-        .where(SenderRevision.sender_id == globex)
-        .values(password_sealed=session.scalar(sealed))
+        update(SenderRevision).where(SenderRevision.sender_id == globex).values(secrets=stolen)
     )
     assert copied.rowcount == 1  # type: ignore[attr-defined]  # an UPDATE has one
     session.commit()
     with pytest.raises(SecretUnreadable):
-        password_of(site, load_sender(session, "globex"), VALUES.destination)
-    assert password_of(site, load_sender(session, "acme"), VALUES.destination) == PASSWORD
+        password_of(site, load_sender(session, "globex"), VALUES)
+    assert password_of(site, load_sender(session, "acme"), VALUES) == PASSWORD
 
 
-def test_row_edited_in_sql_does_not_open(site: HostApp, session: Session) -> None:
-    for field, value in MOVES.items():
+def test_sealed_password_copied_to_another_sender_of_the_same_partner(
+    site: HostApp, session: Session
+) -> None:
+    """With the very same settings: the row that it was sealed for is part of the binding."""
+    save(session, password=PASSWORD)
+    save_settings(
+        session, "acme", VALUES, secrets={"password": "own"}, expected_revision=0, actor=ADMIN,
+        key="news",
+    )  # fmt: skip
+    session.commit()
+    rows = session.scalars(select(SenderRevision).order_by(SenderRevision.id)).all()
+    rows[1].secrets = rows[0].secrets
+    session.commit()
+    with pytest.raises(SecretUnreadable):
+        password_of(site, load_sender(session, "acme", "news"), VALUES)
+
+
+def test_row_edited_in_sql_does_not_open(
+    site: HostApp, session: Session, moves: dict[str, Any]
+) -> None:
+    for field, value in moves.items():
         sender_id = save(session, partner_id=field, password=PASSWORD).sender_id
-        session.execute(
-            text(f"UPDATE smtp_admin_sender_revision SET {field} = :value WHERE sender_id = :id"),
-            {"value": value, "id": sender_id},
-        )
-        session.commit()
+        edit_in_sql(session, sender_id, **{field: value})
         sender = load_sender(session, field)
+        assert sender.values[field] == value
         with pytest.raises(SecretUnreadable) as caught:
-            password_of(site, sender, sender.values.destination)
+            password_of(site, sender, sender.values)
         assert PASSWORD not in str(caught.value)
         with pytest.raises(InvalidInput):
-            password_of(site, sender, VALUES.destination)
+            password_of(site, sender, VALUES)
+
+
+def test_authority_taken_out_in_sql_does_not_open(
+    site: HostApp, session: Session, ca_certificate: str
+) -> None:
+    """Without its own authority, somebody with a public certificate could be in between."""
+    values = VALUES.replace(ca_certificate=ca_certificate)
+    sender_id = save(session, values, password=PASSWORD).sender_id
+    assert password_of(site, load_sender(session, "acme"), values) == PASSWORD
+    edit_in_sql(session, sender_id, ca_certificate="")
+    with pytest.raises(SecretUnreadable):
+        password_of(site, load_sender(session, "acme"), VALUES)
+
+
+def test_way_of_sending_without_a_login_drops_the_password(site: HostApp, session: Session) -> None:
+    save(session, password=PASSWORD)
+    by_sendmail = save(session, VALUES.replace(driver="sendmail"))
+    assert (by_sendmail.values.from_name, by_sendmail.secrets) == (VALUES.from_name, {})
+    with pytest.raises(InvalidInput) as caught:
+        save(session)
+    assert caught.value.code == "password_required"
+    session.rollback()
+    assert password_of(site, save(session, password="new"), VALUES) == "new"
 
 
 def test_sender_given_to_another_partner_in_sql(site: HostApp, session: Session) -> None:
@@ -231,7 +307,7 @@ def test_sender_given_to_another_partner_in_sql(site: HostApp, session: Session)
     )
     session.commit()
     with pytest.raises(SecretUnreadable):
-        password_of(site, load_sender(session, "globex"), VALUES.destination)
+        password_of(site, load_sender(session, "globex"), VALUES)
 
 
 def test_without_keys_nothing_is_half_saved(site: HostApp, session: Session) -> None:
@@ -247,7 +323,7 @@ def test_without_keys_nothing_is_half_saved(site: HostApp, session: Session) -> 
     assert load_sender(session, "acme").sender_id == 0
     for name, count in before.items():
         assert session.scalar(text(f"SELECT count(*) FROM smtp_admin_{name}")) == count
-    assert save(session, dataclasses.replace(VALUES, username="")).revision == 1
+    assert save(session, VALUES.replace(username="")).revision == 1
 
 
 def test_second_of_two_is_told_who_was_first(site: HostApp, session: Session) -> None:
@@ -255,16 +331,16 @@ def test_second_of_two_is_told_who_was_first(site: HostApp, session: Session) ->
     save(session, password=PASSWORD)
     with Session(site.db.engine) as other:
         assert load_sender(other, "acme").revision == 1
-        save(session, dataclasses.replace(VALUES, from_name="first"), actor=ACME_ADMIN)
+        save(session, VALUES.replace(from_name="first"), actor=ACME_ADMIN)
         before = history(session)
         with pytest.raises(Conflict) as caught:
-            save(other, dataclasses.replace(VALUES, from_name="second"), seen=1)
+            save(other, VALUES.replace(from_name="second"), seen=1)
         other.rollback()
         assert "Mia" in caught.value.message
         assert caught.value.status == 409
         assert history(session) == before
         assert load_sender(other, "acme").values.from_name == "first"
-        again = save(other, dataclasses.replace(VALUES, from_name="second"), seen=2)
+        again = save(other, VALUES.replace(from_name="second"), seen=2)
         assert (again.revision, again.values.from_name) == (3, "second")
 
 
@@ -292,7 +368,9 @@ def test_saving_ends_a_pause(session: Session) -> None:
 
 
 def test_rolled_back_with_the_host(site: HostApp, session: Session) -> None:
-    save_settings(session, "acme", VALUES, password=PASSWORD, expected_revision=0, actor=ADMIN)
+    save_settings(
+        session, "acme", VALUES, secrets={"password": PASSWORD}, expected_revision=0, actor=ADMIN
+    )
     session.rollback()
     assert load_sender(session, "acme").revision == 0
     assert history(session) == {}

@@ -1,35 +1,30 @@
 """Mail programs of the tests' own, and transports through them."""
 
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
+from typing import Protocol
 
 from smtp_admin.smtp.client import Timeouts
+from smtp_admin.transports.outcome import Outcome
 from smtp_admin.transports.sendmail.transport import SendmailTransport
+from tests.transports.sending import BODY, deliver, mail
 
-#: Makes a program of a shell script's text; its path.
-MakeProgram = Callable[[str], Path]
 PATIENT = Timeouts(command=30, final_dot=30)
 SHORT = Timeouts(command=0.3, body_rate=10_000_000, final_dot=0.3)
 #: Read the mail, as every mail program does first.
 READ = "cat > /dev/null\n"
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> MakeProgram:
-    """Write a shell script that stands for a mail program."""
+class MakeProgram(Protocol):
+    """Makes a program of a shell script's text; its path."""
 
-    def make(text: str, name: str = "sendmail") -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{text}")
-        path.chmod(0o755)
-        return path
-
-    return make
+    def __call__(self, text: str, name: str = "sendmail") -> Path: ...
 
 
 def through(path: Path | str, *arguments: str, timeouts: Timeouts = PATIENT) -> SendmailTransport:
     """A transport through the program at *path*."""
     return SendmailTransport((str(path), *arguments), timeouts)
+
+
+def one(transport: SendmailTransport, content: bytes = BODY) -> Outcome:
+    """What becomes of one mail."""
+    return deliver(transport, [mail(0, content)])[0]

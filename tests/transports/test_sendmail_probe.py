@@ -12,9 +12,8 @@ from smtp_admin.transports.sendmail.driver import DRIVER
 from smtp_admin.transports.sendmail.program import kind_of
 from tests.servers.postfix_queue import SENDMAIL
 from tests.transports.contract.sink import surroundings
-from tests.transports.programs import MakeProgram, program
+from tests.transports.programs import MakeProgram
 
-__all__ = ["program"]
 ADDRESS = "sender@acme.example"
 
 
@@ -119,13 +118,8 @@ def test_a_wrong_address_fails_before_anything(program: MakeProgram) -> None:
 def test_what_cannot_be_started(program: MakeProgram, tmp_path: Path) -> None:
     closed = program("exit 0")
     closed.chmod(0o600)
-    for command in [
-        (str(tmp_path / "nothing"),),
-        (str(closed),),
-        (str(tmp_path),),
-        ("sendmail",),
-        (),
-    ]:
+    paths = [str(tmp_path / "nothing"), str(closed), str(tmp_path), "sendmail"]
+    for command in [*([path] for path in paths), []]:
         tried = trial(*command)
         with pytest.raises(SMTPFailure) as failed:
             DRIVER.test(tried)

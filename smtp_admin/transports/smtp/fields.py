@@ -1,10 +1,10 @@
 """The fields of a sender that sends over SMTP."""
 
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from smtp_admin.smtp.hostname import clean_host, display_host, is_host_name
@@ -61,14 +61,15 @@ def clean_certificates(text: str) -> str:
     pem = _clean_pem(text)
     if not pem:
         return ""
+    if "PRIVATE KEY-----" in pem:
+        # This field is shown and stored as it is.
+        raise ValueError("There is a private key in this text. Enter the certificate alone.")
     try:
-        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
-    except ValueError as error:
+        x509.load_pem_x509_certificates(pem.encode("ascii"))
+    except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(
             "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
         ) from error
-    if not found:  # pragma: no cover - the library raises instead
-        raise ValueError("There is no certificate in this text.")
     return pem
 
 
@@ -77,13 +78,11 @@ def clean_key(text: str) -> str:
     pem = _clean_pem(text)
     if not pem:
         return ""
+    if "ENCRYPTED" in pem:
+        raise ValueError("This key has a passphrase. Remove it first: openssl pkey does that.")
     try:
         load_pem_private_key(pem.encode("ascii"), password=None)
-    except TypeError as error:
-        raise ValueError(
-            "This key has a passphrase. Remove it first: openssl pkey does that."
-        ) from error
-    except (ValueError, ssl.SSLError) as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("This is not a private key in PEM form.") from error
     return pem
 

@@ -1,0 +1,194 @@
+"""``senders list|pause|resume|delete|drivers``: the senders of a partner or the system."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.which import find_sender, known_partner, partner_option, whose, word_of
+from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.delivery.queries import Waiting, waiting_of
+from smtp_admin.errors import NotFound
+from smtp_admin.installation import installation
+from smtp_admin.senders.drivers import available_drivers
+from smtp_admin.senders.pauses import pause as pause_it
+from smtp_admin.senders.pauses import resume as resume_it
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.revisions import delete_sender
+from smtp_admin.senders.routing import senders_of
+
+
+@commands.group("senders", help="The senders of a partner or the system, and what goes by which.")
+def senders() -> None:
+    """The senders."""
+
+
+@senders.command(
+    "list",
+    help="List the system's senders and those of every partner, or of one.\n\n"
+    "Example: flask smtp-admin senders list --partner acme",
+)
+@click.option("--partner", "partner_id", default=None, help="One partner's only.")
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def list_(partner_id: str | None, as_json: bool) -> None:
+    """List."""
+    known_partner(partner_id)
+    found = [_as_dict(one) for owner in _owners(partner_id)
+             for one in senders_of(session(), owner)]  # fmt: skip
+    if as_json:
+        show_json(found)
+        return
+    if not found:
+        click.echo("No sender of its own: mail goes out by the system's.")
+    for one in found:
+        words = [one["partner_id"] or "system", word_of(one["key"]), one["state"], one["driver"],
+                 one["place"], one["from_email"], one["label"]]  # fmt: skip
+        click.echo("  ".join(word for word in words if word))
+        if one["reason"]:
+            click.echo(f"    {one['reason']}")
+
+
+def _owners(partner_id: str | None) -> Iterator[str]:
+    if partner_id is not None:
+        yield partner_id
+        return
+    yield SYSTEM
+    for one in installation().host.partners():
+        yield one.id
+
+
+def _as_dict(sender: ResolvedSender) -> dict[str, Any]:
+    """One sender for a script."""
+    state, reason = _state(sender)
+    return {
+        "partner_id": sender.partner_id,
+        "key": sender.key,
+        "label": sender.label,
+        "driver": sender.values.driver,
+        "place": sender.values.place() if sender.configured else "",
+        "from_email": sender.values.from_email,
+        "revision": sender.revision,
+        "state": state,
+        "reason": reason,
+        "paused_until": sender.paused_until if state == "paused" else None,
+    }
+
+
+def _state(sender: ResolvedSender) -> tuple[str, str]:
+    """``ready``, ``paused``, ``problem`` or ``unconfigured``, and why."""
+    if sender.problems:
+        return "problem", " ".join(sender.problems)
+    if not sender.configured:
+        return "unconfigured", "No settings are saved for it."
+    if sender.paused_until is not None and sender.paused_until > database_now(session()):
+        return "paused", sender.pause_reason
+    return "ready", ""
+
+
+@senders.command(
+    help="Send nothing by a sender until somebody resumes it; mail for it waits.\n\n"
+    "Example: flask smtp-admin senders pause newsletters --partner acme"
+)
+@click.argument("key")
+@partner_option
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def pause(key: str, partner_id: str, as_json: bool) -> None:
+    """Pause."""
+    sender = _saved(partner_id, key)
+    pause_it(session(), sender, OPERATOR)
+    session().commit()
+    _tell(sender, "is paused; its mail waits.", as_json)
+
+
+@senders.command(
+    help="Let a sender try again now, whatever it paused for.\n\n"
+    "Example: flask smtp-admin senders resume newsletters --partner acme"
+)
+@click.argument("key")
+@partner_option
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def resume(key: str, partner_id: str, as_json: bool) -> None:
+    """Resume."""
+    sender = _saved(partner_id, key)
+    resume_it(session(), sender, OPERATOR)
+    session().commit()
+    _tell(sender, "goes on.", as_json)
+
+
+@senders.command(
+    help="Delete a sender. Its history stays, and the wizard brings it back under the same key. It "
+    "says first what becomes of the mail that waits for it, and asks.\n\n"
+    "Example: flask smtp-admin senders delete newsletters --partner acme --yes"
+)
+@click.argument("key")
+@partner_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="For a script; needs --yes.")
+def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
+    """Delete."""
+    if as_json and not yes:
+        raise click.UsageError("A script is not asked anything. Give --yes too.")
+    sender = _saved(partner_id, key)
+    waiting = waiting_of(session(), sender.sender_id)
+    if not as_json:
+        click.echo(_what_waits(waiting))
+    if not yes:
+        session().rollback()  # a person may think for long, and no transaction waits for that
+        click.confirm(f"Delete the sender {word_of(sender.key)} of {whose(partner_id)}?",
+                      abort=True)  # fmt: skip
+        sender = _saved(partner_id, key)
+    delete_sender(session(), sender, OPERATOR)
+    session().commit()
+    _tell(sender, "is deleted.", as_json, waiting=waiting.count, unknown=waiting.unknown,
+          goes_to=waiting.goes_to)  # fmt: skip
+
+
+def _what_waits(waiting: Waiting) -> str:
+    mails = f"{waiting.count:,} mail{'' if waiting.count == 1 else 's'}"
+    if not waiting.count:
+        words = "No mail waits for it."
+    elif waiting.goes_to:
+        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and will go by "
+        words += f"{waiting.goes_to}."
+    else:
+        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, with nobody to step in."
+    if waiting.unknown:
+        words += f" Of {waiting.unknown:,} the outcome is unknown; those stay as they are."
+    return words
+
+
+def _saved(partner_id: str, word: str) -> ResolvedSender:
+    """The sender that is there as a row.
+
+    Raises:
+        NotFound: it was never saved, or was deleted.
+    """
+    found = find_sender(partner_id, word)
+    if not found.sender_id or found.deleted:
+        raise NotFound(f"The default sender of {whose(partner_id)} was never saved.")
+    return found
+
+
+def _tell(sender: ResolvedSender, words: str, as_json: bool, **more: Any) -> None:
+    if as_json:
+        show_json({"ok": True, "partner_id": sender.partner_id, "key": sender.key, **more})
+    else:
+        click.echo(f"The sender {word_of(sender.key)} of {whose(sender.partner_id)} {words}")
+
+
+@senders.command(
+    help="List the ways of sending that there are here, and what each is good for.\n\n"
+    "Example: flask smtp-admin senders drivers"
+)
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def drivers(as_json: bool) -> None:
+    """Ways of sending."""
+    found = available_drivers()
+    if as_json:
+        show_json([{"name": one.name, "label": one.label, "comparison": one.comparison,
+                    "fields": [each.name for each in one.fields]} for one in found])  # fmt: skip
+        return
+    width = max(len(one.name) for one in found)
+    for one in found:
+        click.echo(f"{one.name:<{width}}  {one.label}: {one.comparison}")

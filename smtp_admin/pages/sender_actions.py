@@ -1,0 +1,147 @@
+"""Pausing, resuming and deleting a sender."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from smtp_admin import web
+from smtp_admin.database import session
+from smtp_admin.delivery import queries
+from smtp_admin.errors import Conflict, NotFound, RequestError
+from smtp_admin.host import Actor
+from smtp_admin.pages.driver_choice import refuse_read_only
+from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
+from smtp_admin.pages.sender_routes import add_sender_page, owner_url, page_url
+from smtp_admin.senders import pauses
+from smtp_admin.senders.cleaning import DEFAULT
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.revisions import delete_sender
+from smtp_admin.senders.routing import routes_of, senders_of
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    add_sender_page(blueprint, "pause", _pause)
+    add_sender_page(blueprint, "resume", _resume)
+    add_sender_page(blueprint, "delete", _delete)
+
+
+def _pause(partner_id: str, key: str) -> ResponseReturnValue:
+    """Send nothing by a sender until somebody resumes it."""
+    return _change(
+        partner_id, key, pauses.pause, paused=True, notice="Paused. Mail waits until you resume it."
+    )
+
+
+def _resume(partner_id: str, key: str) -> ResponseReturnValue:
+    """Let a sender try again now."""
+    return _change(
+        partner_id, key, pauses.resume, paused=False, notice="Resumed. Waiting mail goes out now."
+    )
+
+
+def _change(
+    partner_id: str,
+    key: str,
+    act: Callable[[Session, ResolvedSender, Actor], None],
+    *,
+    paused: bool,
+    notice: str,
+) -> ResponseReturnValue:
+    sender = load_sender(session(), partner_id, key)
+    if not sender.sender_id or sender.deleted:
+        raise Conflict(
+            "No settings are saved for this sender, so there is nothing to pause.",
+            hint="Save its tab first.",
+        )
+    act(session(), sender, web.signed_in())
+    session().commit()
+    if web.wants_json():
+        return web.answer_json({"ok": True, "paused": paused})
+    web.notify(notice)
+    return redirect(page_url(partner_id, key, "tab"), code=303)
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Where a sender is named, so that its deletion changes more than itself.
+
+    Attributes:
+        routes: the e-mail types and priorities that go by it.
+        fallbacks: the senders that it steps in for.
+    """
+
+    routes: tuple[str, ...]
+    fallbacks: tuple[str, ...]
+
+
+def _delete(partner_id: str, key: str) -> ResponseReturnValue:
+    """What deleting a sender does; POST does it."""
+    sender = load_sender(session(), partner_id, key)
+    if not sender.sender_id or sender.deleted:
+        raise NotFound
+    if request.method != "POST":
+        return _ask(sender)
+    try:
+        refuse_read_only(sender, web.signed_in())
+        delete_sender(session(), sender, web.signed_in())
+        session().commit()
+    except RequestError as error:
+        session().rollback()
+        if web.wants_json():
+            raise
+        return _ask(sender, error)
+    if web.wants_json():
+        return web.answer_json({"ok": True})
+    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history stays.")
+    return redirect(owner_url(partner_id, "senders"), code=303)
+
+
+def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseReturnValue:
+    waiting: Any = queries.waiting_of(session(), sender.sender_id)  # type: ignore[attr-defined]
+    mentions = _mentions(sender)
+    possible = not is_last_resort(sender)
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "possible": possible,
+                "waiting": waiting.count,
+                "unknown": waiting.unknown,
+                "goes_to": waiting.goes_to,
+                "routes": list(mentions.routes),
+                "fallbacks": list(mentions.fallbacks),
+            }
+        )
+    page = render_template(
+        "smtp_admin/delete.html",
+        sender=sender,
+        sender_name=sender_name(sender.key, sender.label),
+        waiting=waiting,
+        mentions=mentions,
+        possible=possible,
+        error=error,
+        **frame(sender.partner_id, sender.key),
+    )
+    return page, error.status if error else 200
+
+
+def _mentions(sender: ResolvedSender) -> Mentions:
+    routes = routes_of(session(), sender.partner_id)
+    mine = sender.key or DEFAULT
+    return Mentions(
+        tuple(
+            name if kind == "type" else f"{name} mail"
+            for (kind, name), sender_id in routes.items()
+            if sender_id == sender.sender_id
+        ),
+        tuple(
+            sender_name(one.key, one.label)
+            for one in senders_of(session(), sender.partner_id)
+            if mine in one.values.fallbacks
+        ),
+    )

@@ -1,0 +1,232 @@
+"""The tab of a sender: its state, its settings, its tests."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.connection.copy_report import report_text
+from smtp_admin.database import session
+from smtp_admin.delivery.queries import follow
+from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
+from smtp_admin.discovery.search import Discovery
+from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
+from smtp_admin.installation import installation
+from smtp_admin.monitor.overview import blocked_kinds, card
+from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
+from smtp_admin.pages.field_layout import layout
+from smtp_admin.pages.guidance import guide
+from smtp_admin.pages.sender_form import SenderForm, sender_form
+from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
+from smtp_admin.pages.sender_routes import add_sender_page, page_url
+from smtp_admin.providers.shape import usable_password
+from smtp_admin.senders.pauses import BY_HAND
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender, overrides_for
+from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.routing import senders_of
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import SECURITY_LABELS
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    add_sender_page(blueprint, "tab", tab)
+
+
+def tab(partner_id: str, key: str) -> ResponseReturnValue:
+    """A sender's tab; POST saves it."""
+    if request.method != "POST":
+        return show_tab(partner_id, key)
+    sender = load_sender(session(), partner_id, key)
+    form: SenderForm | None = None
+    try:
+        refuse_read_only(sender, web.signed_in())
+        form = entered_form(sender)
+        values = form.cleaned(sender)
+        saved = save_settings(
+            session(),
+            partner_id,
+            values,
+            secrets=entered_secrets(form, sender, values),
+            expected_revision=form.seen_revision,
+            actor=web.signed_in(),
+            key=key,
+            label=str(form.label.data or "") if key != DEFAULT_KEY else None,
+        )
+        session().commit()
+    except (RequestError, SecretError) as error:
+        session().rollback()
+        status = error.status if isinstance(error, RequestError) else 503
+        return show_tab(partner_id, key, status=status, error=error, form=form)
+    web.notify(f"Saved as revision {saved.revision}. Mail from now on goes out this way.")
+    return redirect(page_url(partner_id, key, "tab"), code=303)
+
+
+def entered_secrets(
+    form: SenderForm, sender: ResolvedSender, values: SenderValues
+) -> dict[str, str]:
+    """The secrets that were entered, as the provider means them, after the form was cleaned.
+
+    Raises:
+        InvalidInput: login or password cannot be right, whatever the server says.
+    """
+    secrets = form.secrets(sender)
+    if "password" in form:
+        typed = secrets.get("password", "")
+        secrets["password"] = usable_password(
+            values.host, values.username, typed, values.from_email
+        )
+    return secrets
+
+
+def show_tab(
+    partner_id: str,
+    key: str,
+    *,
+    status: int = 200,
+    form: SenderForm | None = None,
+    error: Any = None,
+    test: Any = None,
+    test_error: RequestError | None = None,
+    mail_error: RequestError | None = None,
+    mail_explanation: Explanation | None = None,
+    sent: Any = None,
+    both: Any = None,
+    look_again: str = "",
+    found: Discovery | None = None,
+    find_error: RequestError | None = None,
+) -> ResponseReturnValue:
+    """The tab, with what was entered if something was, and what came of it.
+
+    Args:
+        test: the result of a connection test, to be shown beside the form.
+        mail_explanation: why a test mail was refused that was tried with what was entered.
+        sent: a test mail that went out with what was entered.
+        both: a connection test from here and from a worker, to be seen again at *look_again*.
+        found: what a search for settings found; the best of it is filled in.
+    """
+    sender = load_sender(session(), partner_id, key)
+    answers = (error, test, test_error, mail_error, sent, both)
+    entered = any(answers) and "revision" in request.form
+    wanted = "smtp" if found else request.args.get("driver", "")[:20]
+    choice = driver_choice(sender, web.signed_in(), "" if entered else wanted)
+    if form is None:
+        form = _form(sender, choice.chosen, entered=entered)
+    saved_now: dict[str, str] = {}
+    if isinstance(error, Conflict):
+        saved_now = form.differences(sender)
+        # The next try must be made knowing what was saved meanwhile.
+        form.revision.data = str(sender.revision)
+    around = frame(partner_id, key)
+    site_domain = around["partner"].site_domain if around["partner"] else ""
+    guidance = guide(
+        form,
+        sender,
+        _on_screen(form, sender) if entered else sender.values,
+        chosen="" if entered else request.args.get("preset", "")[:60],
+        limit="" if entered else request.args.get("limit", "")[:60],
+        found=_suggested(found),
+        site_domain=site_domain,
+    )
+    _complain(form, error or test_error or mail_error)
+    followed = None
+    if mail := request.args.get("mail"):
+        followed = follow(session(), mail[:32], partner_id)
+    if followed is not None:
+        mail_explanation = explain_followed(session(), followed)
+    is_there = bool(sender.sender_id and not sender.deleted)
+    others = [one for one in senders_of(session(), partner_id) if one.key != key]
+    page = render_template(
+        "smtp_admin/tab.html",
+        **around,
+        guidance=guidance,
+        sender=sender,
+        sender_name=sender_name(key, sender.label),
+        form=form,
+        layout=layout(form, sender, guidance, others=others, saved=saved_now),
+        choice=choice,
+        env_problems=overrides_for(partner_id, key).problems,
+        may_pause=is_there,
+        may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
+        label=_label(form, sender),
+        card=card(session(), sender),
+        paused_by_hand=sender.pause_code == BY_HAND,
+        blocked=blocked_kinds(),
+        error=error,
+        test=test,
+        test_error=test_error,
+        test_notes=_notes_on(test),
+        report=_report(test, both),
+        mail_error=mail_error,
+        mail_explanation=mail_explanation,
+        found=found,
+        find_error=find_error,
+        address=request.form.get("address") or sender.values.from_email,
+        preset=guidance.chosen,
+        followed=followed,
+        sent=sent,
+        both=both,
+        look_again=look_again,
+        to=request.form.get("to") or web.signed_in().email,
+        has_keys=bool(installation().keyring),
+        security_labels=SECURITY_LABELS,
+    )
+    return page, status
+
+
+def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderForm:
+    """The form as it was sent, or with what is saved."""
+    if entered:
+        try:
+            return entered_form(sender)
+        except InvalidInput:  # a driver that there is not; whoever read it first complains
+            pass
+    form = sender_form(driver_name)
+    form.fill(sender)
+    return form
+
+
+def _label(form: SenderForm, sender: ResolvedSender) -> str:
+    """The name as entered, saved, or given where the sender was added."""
+    return str(form.label.data or "") or sender.label or request.args.get("label", "")[:80]
+
+
+def _complain(form: SenderForm, error: Any) -> None:
+    """Say beside the fields what is wrong with them.
+
+    After everything else, because whoever reads the form validates it, which forgets complaints.
+    """
+    for name, texts in getattr(error, "fields", {}).items():
+        if name in form and not form[name].errors:
+            form[name].errors = list(texts)
+
+
+def _on_screen(form: SenderForm, sender: ResolvedSender) -> SenderValues:
+    """What was entered, or what is saved where that cannot be used."""
+    try:
+        return form.cleaned(sender)
+    except RequestError:
+        return sender.values
+
+
+def _suggested(found: Discovery | None) -> dict[str, str] | None:
+    """The best settings that were found, as fields of the form."""
+    if found is None or found.best is None:
+        return None
+    best = {name: str(value) for name, value in found.best.as_json().items()}
+    return best | {"address": found.address}
+
+
+def _notes_on(test: Any) -> tuple[str, ...]:
+    """What the provider has announced that explains the failure of a test."""
+    if test is None or test.failure is None or test.failure.reply is None:
+        return ()
+    return provider_notes(test.request.values.host, str(test.failure.reply))
+
+
+def _report(test: Any, both: Any) -> str:
+    """What to send to whoever runs the mail server, where a test failed."""
+    results = [one for one in ((both.web, both.remote) if both else (test,)) if one is not None]
+    failed = next((one for one in results if not one.ok), None)
+    return "" if failed is None else report_text(failed, both)
