@@ -18,7 +18,7 @@ from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_r
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
 from smtp_admin.pages.sender_form import SenderForm, sender_form
-from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
+from smtp_admin.pages.sender_frame import frame, is_last_resort
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.pauses import BY_HAND
@@ -142,7 +142,6 @@ def show_tab(
         **around,
         guidance=guidance,
         sender=sender,
-        sender_name=sender_name(key, sender.label),
         form=form,
         layout=layout(form, sender, guidance, others=others, saved=saved_now),
         choice=choice,
