@@ -1,9 +1,6 @@
 """The From header: put on when a mail is rendered, or later if no sender was configured then."""
 
 from dataclasses import replace
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from functools import lru_cache
 from typing import TypedDict
 
@@ -15,6 +12,7 @@ from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.models import Message
 from smtp_admin.settings.sender import ResolvedSender
 from smtp_admin.smtp.address import check_header_text
+from smtp_admin.smtp.headers import address_header
 
 
 def from_lines(sender: ResolvedSender, app_name: str, *, reply_to: bool = True) -> bytes:
@@ -31,11 +29,10 @@ def from_lines(sender: ResolvedSender, app_name: str, *, reply_to: bool = True) 
 
 @lru_cache(maxsize=1000)
 def _lines(name: str, from_email: str, reply_to: str) -> bytes:
-    headers = EmailMessage(policy=SMTP)
-    headers["From"] = Address(display_name=check_header_text(name), addr_spec=from_email)
+    lines = address_header("From", [(check_header_text(name), from_email)])
     if reply_to:
-        headers["Reply-To"] = Address(addr_spec=reply_to)
-    return headers.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
+        lines += address_header("Reply-To", [("", reply_to)])
+    return lines.encode("ascii")
 
 
 def stamped(
