@@ -35,7 +35,7 @@ clean_limit = whole_number(
 
 def clean_from_email(text: str) -> str:
     """The address that mails come from; empty for none yet."""
-    address = text.strip()
+    address = text.strip(" ")
     if not address:
         return ""
     named = re.fullmatch(r"[^<>]*<([^<>]*)>", address)

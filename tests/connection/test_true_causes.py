@@ -25,7 +25,7 @@ from tests.servers.scripted import (
     Stall,
     Step,
 )
-from tests.setups import smtp_setup
+from tests.setups import request_for
 
 ACCOUNT = (USERNAME, PASSWORD)
 FROM = "news@acme.example"
@@ -53,15 +53,15 @@ def first_cause(certificates: CertificateFactory) -> Callable[..., str]:
             "username": USERNAME,
             "password": PASSWORD,
         }
-        setup = smtp_setup(**values | settings)
+        tested = request_for(**values | settings, from_email=FROM)
         dialler = Dialler(
             DiallingPolicy(frozenset({allowed or port}), networks),
             Timeouts(),
             certificates.ca_file,
         )
-        result = probe(setup, FROM, Surroundings(dialler), seconds)
+        result = probe(tested, Surroundings(dialler), seconds)
         assert result.failure is not None, "the test succeeded"
-        found = of_failure(result.failure, setup, FROM)
+        found = of_failure(result.failure, tested.values)
         assert PASSWORD not in repr(found)
         return found.causes[0].key
 

@@ -30,7 +30,9 @@ def found(site: HostApp, old: int, new: int) -> dict[str, tuple[str | None, str]
 def test_every_revision_with_who_when_and_what(inside: HostApp) -> None:
     inside.save_sender(host="one.example", username="u", password=PASSWORD, max_per_hour=1000)
     inside.save_sender(host="one.example", username="u", max_per_hour=None, security="none")
-    inside.save_sender(host="two.example", username="u", password=PASSWORD, fallback=True)
+    inside.save_sender(
+        host="two.example", username="u", password=PASSWORD, fallbacks=("system",)
+    )
     answer = inside.client.get(f"{PAGE}/history", headers=JSON)
     body = answer.get_json()
     assert (answer.status_code, body["ok"], body["current"], body["older"]) == (200, True, 3, None)
@@ -45,7 +47,7 @@ def test_every_revision_with_who_when_and_what(inside: HostApp) -> None:
     assert body["revisions"][0]["changes"] == [
         {"field": "host", "old": "one.example", "new": "two.example"},
         {"field": "password", "old": None, "new": "changed"},
-        {"field": "fallback", "old": "no", "new": "yes"},
+        {"field": "fallbacks", "old": "nobody", "new": "system"},
     ]
     first = {one["field"]: one["new"] for one in body["revisions"][2]["changes"]}
     assert first["host"] == "one.example"
@@ -56,7 +58,8 @@ def test_every_revision_with_who_when_and_what(inside: HostApp) -> None:
         assert text in page
     for shown in (page, answer.text):
         assert PASSWORD not in shown
-        assert "v1." not in shown, "not even sealed"
+        for sealed in ("v1.", "v2."):
+            assert sealed not in shown, "not even sealed"
 
 
 def test_what_happened_to_the_password(inside: HostApp) -> None:
