@@ -30,9 +30,7 @@ def found(site: HostApp, old: int, new: int) -> dict[str, tuple[str | None, str]
 def test_every_revision_with_who_when_and_what(inside: HostApp) -> None:
     inside.save_sender(host="one.example", username="u", password=PASSWORD, max_per_hour=1000)
     inside.save_sender(host="one.example", username="u", max_per_hour=None, security="none")
-    inside.save_sender(
-        host="two.example", username="u", password=PASSWORD, fallbacks=("system",)
-    )
+    inside.save_sender(host="two.example", username="u", password=PASSWORD, fallbacks=("system",))
     answer = inside.client.get(f"{PAGE}/history", headers=JSON)
     body = answer.get_json()
     assert (answer.status_code, body["ok"], body["current"], body["older"]) == (200, True, 3, None)
