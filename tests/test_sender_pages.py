@@ -80,13 +80,13 @@ def test_a_sender_is_added_by_its_tab_alone(site: HostApp) -> None:
     answer = post(site, f"{ACME}/senders/my-news?new=1", form(label="My news"))
     assert answer.headers["Location"] == f"{PREFIX}{ACME}/senders/my-news"
     assert saved(site, "my-news").label == "My news"
-    page = get(site, f"{ACME}/senders/my-news").text
-    assert "Acme GmbH · My news" in page
-    assert re.search(r'aria-current="true">\s*<span[^>]*></span>My news', page)
+    text = get(site, f"{ACME}/senders/my-news").text
+    assert "Acme GmbH · My news" in text
+    assert re.search(r'aria-current="true">\s*<span[^>]*></span>My news', text)
 
 
 def test_mistakes_while_adding_lose_nothing(site: HostApp) -> None:
-    answer = post(site, f"{NEWS}?new=1", form(label="News", port="x"))
+    answer = post(site, f"{NEWS}?new=1", form(label="News") | {"port": "x"})
     assert answer.status_code == 400
     assert 'value="News"' in answer.text
     answer = post(site, f"{NEWS}?new=1", form(label="x" * 81))
