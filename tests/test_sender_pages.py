@@ -312,6 +312,7 @@ def test_pause_and_resume(site: HostApp) -> None:
     page = get(site, ACME).text
     assert "Ada paused it." in page
     assert "tries again by itself" not in page
+    assert "Most likely" not in page + get(site, "/").text
     assert "Resume" in page
     assert post(site, f"{ACME}/resume", {}).status_code == 303
     assert site.client.post(f"{PREFIX}{ACME}/resume", json={}).status_code == 409
