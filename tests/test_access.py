@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import product
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Blueprint
-from smtp_admin.senders.destination import Destination
 from sqlalchemy import inspect, text
 from werkzeug.test import TestResponse
 
@@ -24,6 +22,7 @@ from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.renewals.things import a_service
@@ -169,11 +168,12 @@ class Scene:
             for partner_id in ("", "acme", "globex"):
                 site.save_sender(partner_id, port=server.port, from_name="Before")
                 site.save_sender(partner_id, port=server.port)
+                settings = SenderValues(host="127.0.0.1", port=server.port, security="none")
                 row = WorkerTest(
-                    **asdict(Destination("127.0.0.1", server.port, "none")),
+                    settings=dict(settings),
+                    secrets={},
                     public_id=uuid4().hex,
                     partner_id=partner_id,
-                    from_email="",
                     asked_by="Ada",
                 )
                 self.tests[partner_id] = row.public_id
