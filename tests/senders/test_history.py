@@ -32,9 +32,7 @@ def found(site: HostApp, old: int, new: int) -> dict[str, tuple[str | None, str]
 def test_every_revision_with_who_when_and_what(inside: HostApp) -> None:
     inside.save_sender(host="one.example", username="u", password=PASSWORD, max_per_hour=1000)
     inside.save_sender(host="one.example", username="u", max_per_hour=None, security="none")
-    inside.save_sender(
-        host="two.example", username="u", password=PASSWORD, fallbacks=("system",)
-    )
+    inside.save_sender(host="two.example", username="u", password=PASSWORD, fallbacks=("system",))
     answer = inside.client.get(f"{PAGE}/history", headers=JSON)
     body = answer.get_json()
     assert (answer.status_code, body["ok"], body["current"], body["older"]) == (200, True, 3, None)
@@ -83,11 +81,22 @@ def test_what_happened_to_the_password(inside: HostApp) -> None:
 
 #: Each field, changed.
 OTHERS: dict[str, Any] = {
-    "driver": "twin", "host": "other.example", "port": 2525, "security": "ssl",
-    "verify_tls": False, "username": "other", "from_email": "other@acme.example",
-    "from_name": "Other", "reply_to": "reply@acme.example", "max_per_hour": 7, "max_per_day": 8,
-    "max_connections": 9, "fallbacks": ["system"], "envelope_from": "bounces@acme.example",
-    "headers": [["X-Stream", "outbound"]], "archive_to": "archive@acme.example",
+    "driver": "twin",
+    "host": "other.example",
+    "port": 2525,
+    "security": "ssl",
+    "verify_tls": False,
+    "username": "other",
+    "from_email": "other@acme.example",
+    "from_name": "Other",
+    "reply_to": "reply@acme.example",
+    "max_per_hour": 7,
+    "max_per_day": 8,
+    "max_connections": 9,
+    "fallbacks": ["system"],
+    "envelope_from": "bounces@acme.example",
+    "headers": [["X-Stream", "outbound"]],
+    "archive_to": "archive@acme.example",
     "ehlo_name": "app.acme.example",
 }
 CERTIFICATES = {"ca_certificate", "client_certificate"}  # fmt: skip
