@@ -169,6 +169,16 @@ def test_what_others_chose_is_read_only(site: HostApp) -> None:
     assert post(site, f"{ACME}/pause", {}).status_code == 303
 
 
+def test_what_others_chose_and_deleted_is_begun_anew(site: HostApp) -> None:
+    with site.app.app_context():
+        site.save_sender("acme", driver="sendmail")
+    assert post(site, f"{ACME}/delete", {}).status_code == 303
+    site.actor = ACME_ADMIN
+    assert 'name="host"' in get(site, ACME).text
+    assert post(site, ACME, form(revision=1)).status_code == 303
+    assert saved(site).values.driver == "smtp"
+
+
 def test_a_driver_that_is_gone(site: HostApp) -> None:
     """Its sender sends nothing, and the page says why and offers the others."""
     registry.register(replace(MEMORY, name="pigeon", label="Pigeon", keeps_mail=False))
