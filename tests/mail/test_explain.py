@@ -45,9 +45,7 @@ ACME = ResolvedSender(2, "acme", 7, FULL)
 NEWS = ResolvedSender(
     3, "acme", 2, FULL.replace(from_email="news@acme.example"), key="news", label="Newsletters"
 )
-SYSTEM = ResolvedSender(
-    1, "", 3, FULL.replace(from_email="noreply@platform.example", fallbacks=())
-)
+SYSTEM = ResolvedSender(1, "", 3, FULL.replace(from_email="noreply@platform.example", fallbacks=()))
 LIST = (Fallback("news", NEWS), Fallback("system", SYSTEM))
 FILES = {"subject.liquid": False, "text.liquid": False}
 LATER = MOMENT + timedelta(hours=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtp_admin.delivery import stamp
+from smtp_admin.delivery import sender_headers
 from smtp_admin.errors import MessageError
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.mime import build
@@ -111,7 +111,7 @@ def test_a_name_stays_beside_its_address(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text)[:30])
 def test_a_from_name_stays_beside_its_address(text: str) -> None:
-    raw = stamp._lines(text, "noreply@acme.example", "reply@acme.example") + made()
+    raw = sender_headers._lines(text, "noreply@acme.example", "reply@acme.example") + made()
     check_folding(head_of(raw))
     check_addresses(raw, "From", [(text, "noreply@acme.example")])
     check_addresses(raw, "Reply-To", [("", "reply@acme.example")])

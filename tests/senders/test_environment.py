@@ -73,7 +73,10 @@ def within(made: HostApp, environment: Mapping[str, str], prefix: str = "") -> R
 
 
 def secret(
-    made: HostApp, sender: ResolvedSender, values: SenderValues | None = None, name: str = "password"
+    made: HostApp,
+    sender: ResolvedSender,
+    values: SenderValues | None = None,
+    name: str = "password",
 ) -> str:
     """What would be logged in with where *values* lead."""
     wanted = values or sender.values
