@@ -51,11 +51,9 @@ def read_request(
     check_driver(actor, driver_name)
     fields = fields_of(driver_name)
     texts, wrong = _texts(given, fields)
-    told = {
-        one.name: _said(texts.get(one.name, ""), one)
-        for one in fields
-        if not one.secret
-    } | {one.name: texts.get(one.name, "") for one in fields if one.secret}
+    told = {one.name: _said(texts.get(one.name, ""), one) for one in fields if not one.secret} | {
+        one.name: texts.get(one.name, "") for one in fields if one.secret
+    }
     read, complaints = clean_texts(driver_name, told)
     wrong = {
         name: said
