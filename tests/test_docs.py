@@ -9,6 +9,7 @@ from pathlib import Path
 import blinker
 import click
 import pytest
+from smtp_admin.senders.forms import SenderForm
 from wtforms import HiddenField
 
 import smtp_admin
@@ -18,7 +19,6 @@ from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail.types import SHIPPED
 from smtp_admin.senders.environment import VARIABLES
-from smtp_admin.senders.forms import SenderForm
 from smtp_admin.smtp.failure import CODES
 from tests.app import HostApp
 

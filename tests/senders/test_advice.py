@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smtp_admin.senders.forms import SenderForm
 
 from smtp_admin.providers.catalogue import providers
 from smtp_admin.senders.advice import CODES, PASSWORD_AGE, Advice, advice
-from smtp_admin.senders.forms import SenderForm
 from smtp_admin.senders.values import SenderValues
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
