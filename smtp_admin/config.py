@@ -338,4 +338,6 @@ def _given(mapping: Mapping[str, Any], name: str, key: Key) -> Any:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"_FILE names a file that cannot be read: {path!r}") from error
+    if not text.strip():
+        raise ValueError(f"_FILE names a file that is empty: {path!r}")
     return text.strip()

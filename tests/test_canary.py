@@ -17,7 +17,7 @@ from sqlalchemy import inspect, text
 
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import make_transport
@@ -256,10 +256,8 @@ def test_found_nowhere(
         sender = load_sender(run.site.db.session(), "acme")
         assert sender.paused_until is not None  # the worker did fail to log in
         assert sender.pause_code == "auth_failed"
-        assert (
-            sender.password_for(sender.values.destination, run.site.installation.keyring)
-            == places.password
-        )
+        credential = sender.setup(run.site.installation.keyring).credential
+        assert list(credential.secrets) == [places.password]
         places.add("reprs", f"{sender!r} {run.site.installation!r} {run.site!r}")
     run.keep_tables()
     for file in tmp_path.glob("*.db*"):
@@ -323,9 +321,10 @@ def test_found_in_no_traceback(
         sender = run.site.save_sender(
             password=places.password, username=LOGIN, port=server.port, security="tls"
         )
-        destination = sender.values.destination
         dialler = Dialler.from_config(run.site.installation.config)
-        setup = destination.setup(places.password)
+        setup = sender.setup(run.site.installation.keyring)
+        to = setup.settings
+        assert isinstance(to, Server)
         transport = make_transport(setup, Surroundings(dialler))
         outgoing = Outgoing(1, "a@acme.example", "b@else.example", b"Subject: x\r\n\r\nx\r\n")
         outcomes = list(transport.deliver([outgoing]))
@@ -334,11 +333,11 @@ def test_found_in_no_traceback(
             try:
                 list(transport.deliver(broken))  # type: ignore[arg-type]  # it is to fail inside
             except Exception:
-                log.exception("the transport %r to %r failed", transport, destination)
+                log.exception("the transport %r of %r failed", transport, setup)
         try:
             from smtp_admin.smtp.session import open_session
 
-            open_session(setup.settings, setup.credential, dialler)
+            open_session(to, setup.credential, dialler)
         except SMTPFailure as failure:
             log.exception("the session failed")
             places.add("failure", f"{failure!r} {failure.args} {failure.reply!r}")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,16 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("PUBLIC_URL", "https://panel.example.com/", "https://panel.example.com"),
     ("PUBLIC_URL", "http://127.0.0.1:5000/a/b", "http://127.0.0.1:5000/a/b"),
     ("KEEP_DAYS", 3650, 3650),
+    ("PARTNER_DRIVERS", ["smtp", "mailgun"], ("smtp", "mailgun")),
+    ("PARTNER_DRIVERS", "smtp, ses", ("smtp", "ses")),
+    ("PARTNER_DRIVERS", [], ()),
+    ("SENDMAIL", "/usr/lib/sendmail -oi '-C/etc/a file'", ("/usr/lib/sendmail", "-oi",
+                                                         "-C/etc/a file")),
+    ("SENDMAIL", ["/opt/my mail/sendmail", "-oi"], ("/opt/my mail/sendmail", "-oi")),
+    ("MEMORY_DRIVER", True, True),
+    ("MEMORY_DRIVER", " Yes ", True),
+    ("MEMORY_DRIVER", "0", False),
+    ("MEMORY_DRIVER", "", False),
 ]  # fmt: skip
 
 NOT_TEXT: tuple[Any, ...] = (None, 1, True, 1.5, b"text", [], {}, object())
@@ -98,6 +109,10 @@ BAD: dict[str, tuple[Any, ...]] = {
     "PUBLIC_URL": (*NOT_TEXT, "panel.example.com", "ftp://x.example", "https://", "https://a b",
                    "https://x.example/?a", "javascript:alert(1)", "https://u:p@x.example"),
     "KEEP_DAYS": (*NOT_WHOLE, 0, 3651),
+    "PARTNER_DRIVERS": (None, 1, True, [1], {}, b"smtp", object()),
+    "SENDMAIL": (None, "", [], 1, True, {}, "sendmail", "./sendmail", "sendmail -oi", ["-t"],
+                 "/usr/sbin/sendmail 'no end", [1], b"/usr/sbin/sendmail"),
+    "MEMORY_DRIVER": (None, "maybe", 1, 0, 1.5, [], {}, "on", "ｔｒｕｅ"),
 }  # fmt: skip
 
 
@@ -132,6 +147,64 @@ def test_good_values(name: str, given: Any, expected: Any) -> None:
     found = getattr(read({f"SMTP_ADMIN_{name}": given}), name.lower())
     assert found == expected
     assert type(found) is type(expected)
+
+
+#: key → what its file says, what is read.
+SECRETS: dict[str, tuple[str, Any]] = {
+    "SECRET_KEYS": (f"{KEY},{OTHER}", (KEY, OTHER)),
+    "REDIS_URL": ("redis://:a-word@redis.example/0", "redis://:a-word@redis.example/0"),
+}
+
+
+def test_secrets_are_those_that_may_be_files() -> None:
+    assert set(SECRETS) == {key.name for key in KEYS if key.secret}
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", " \n\n"])
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_from_a_file(tmp_path: Path, name: str, end: str) -> None:
+    text, expected = SECRETS[name]
+    file = tmp_path / "secret"
+    file.write_bytes((text + end).encode())
+    for path in (file, str(file)):
+        config = read({f"SMTP_ADMIN_{name}_FILE": path, f"SMTP_ADMIN_{name}": ""})
+        assert getattr(config, name.lower()) == expected
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_and_its_file_are_not_both_given(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRETS[name][0])
+    given = {f"SMTP_ADMIN_{name}": SECRETS[name][0], f"SMTP_ADMIN_{name}_FILE": str(file)}
+    with pytest.raises(ConfigError, match=f"SMTP_ADMIN_{name} and SMTP_ADMIN_{name}_FILE are both"):
+        read(given)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"\0", b"x" * 70_000])
+def test_file_that_holds_no_secret(tmp_path: Path, name: str, content: bytes | None) -> None:
+    """Not there, empty, or something else: named, and never shown."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read({f"SMTP_ADMIN_{name}_FILE": str(file)})
+    assert f"SMTP_ADMIN_{name}" in str(caught.value)
+    assert "xxx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [1, True, ["/etc/secret"], b"/etc/secret", {"a": 1}, "a\0b", "/"])
+def test_something_else_than_a_path(path: Any) -> None:
+    with pytest.raises(ConfigError, match="SMTP_ADMIN_REDIS_URL"):
+        read({"SMTP_ADMIN_REDIS_URL_FILE": path})
+
+
+@pytest.mark.parametrize("name", [key.name for key in KEYS if not key.secret])
+def test_only_secrets_come_from_files(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "value"
+    file.write_text("x")
+    with pytest.raises(ConfigError, match=f"SMTP_ADMIN_{name}_FILE is not known"):
+        read({f"SMTP_ADMIN_{name}_FILE": str(file)})
 
 
 def test_ca_file(certificates: CertificateFactory) -> None:

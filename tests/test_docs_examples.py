@@ -150,7 +150,11 @@ def test_the_page_names_the_variable_that_would_hold_the_password(
     made = new_app(ENV_PREFIX="SETGET_")
     with made.app.app_context():
         locked = load_sender(made.db.session(), "").locked
-    assert locked == {"host": "SETGET_SMTP_HOST", "password": "SETGET_SMTP_PASSWORD"}
+    assert locked == {
+        "driver": "SETGET_SMTP_HOST",
+        "host": "SETGET_SMTP_HOST",
+        "password": "SETGET_SMTP_PASSWORD",
+    }
 
 
 def test_a_mail_for_next_week_goes_out_next_week(host: HostApp) -> None:
@@ -168,7 +172,7 @@ def test_a_mail_for_next_week_goes_out_next_week(host: HostApp) -> None:
 
 def test_a_refused_test_mail_answers_with_a_listed_code(host: HostApp) -> None:
     listed = {coded(row[0])[0] for row in rows(section("docs/reference.md", "Error codes"))}
-    entered = {"security": "none", "from_email": "noreply@acme.example", "verify_tls": "true"}
+    entered = {"revision": "0", "security": "none", "from_email": "noreply@acme.example"}
     with ScriptedServer(behaviours={"rcpt": Reply("550 5.1.1 no such user")}) as server:
         answer = host.client.post(
             "/smtp-admin/partners/acme/test-email",

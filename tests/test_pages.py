@@ -152,7 +152,8 @@ def test_structure(site: HostApp, server: ScriptedServer, name: str) -> None:
     # Choosing a provider or a limit changes nothing, so that its form is a question.
     methods = {one.get("id"): one.get("method") for one in page.forms}
     assert methods.pop(None, "get") == "get"
-    assert methods.pop("limits-form", "get") == "get"
+    for question in ("limits-form", "driver-form"):
+        assert methods.pop(question, "get") == "get"
     assert set(methods.values()) <= {"post"}
     assert PASSWORD not in answer.text
     assert answer.headers.get("Cache-Control") == "no-store" or "/static/" in answer.request.path

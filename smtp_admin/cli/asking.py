@@ -9,7 +9,7 @@ from rich.markup import escape
 from smtp_admin.cli.field_options import FROM_FILE, text_of_lines
 from smtp_admin.cli.terminal import ask, ask_lines, ask_secret, choose, mark
 from smtp_admin.cli.unsaved_settings import UnsavedSettings
-from smtp_admin.errors import InvalidInput, KeyMissing
+from smtp_admin.errors import KeyMissing
 from smtp_admin.installation import installation
 from smtp_admin.transports.fields import Field
 
@@ -54,7 +54,7 @@ class Asking:
             return ask_lines(
                 f"{one.label}, or {FROM_FILE}FILE", now, text_of_lines, self._complaint(one)
             )
-        return ask(one.label, now, self._complaint(one), optional=not one.required)
+        return ask(one.label, now, self._complaint(one), optional=_may_be_empty(one))
 
     def _complaint(self, one: Field, empty: str = "") -> Callable[[str], str]:
         """Why an answer cannot be used; *empty*: why it may not be empty, if a secret may not."""
@@ -73,10 +73,7 @@ class Asking:
         one = self.unsaved.field(name)
         if one is None or not self.asked(name):
             return
-        try:
-            values = self.unsaved.values()
-        except InvalidInput:  # complained about when all is answered
-            return
+        values = self.unsaved.so_far()
         if not one.needed(values):
             self.unsaved.secrets.pop(name, None)
             return
@@ -114,3 +111,11 @@ class Asking:
         for name, texts in fields.items():
             words = escape(" ".join(texts))
             self.out.print(f"{mark(self.out, 'failed')} {self.label(name)}: {words}")
+
+
+def _may_be_empty(one: Field) -> bool:
+    """Whether there can be nothing in it, rather than a default."""
+    try:
+        return not one.required and one.clean("") in ("", None, ())
+    except ValueError:
+        return False

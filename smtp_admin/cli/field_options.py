@@ -5,6 +5,7 @@ are there too. Secrets have a file instead of a value: a command line stands in 
 history, and every user of the machine can read it in the list of processes.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ _VALUE, _FILE = "field_", "file_"
 #: Stands before the path of a file instead of a text of several lines.
 FROM_FILE = "@"
 _METAVARS = {"number": "NUMBER", "email": "ADDRESS", "senders": "KEYS", "lines": "TEXT"}
+_LONGEST_SECRET = 64 * 1024
 _GENERAL = "Options"
 _EVERY = "What every sender has"
 
@@ -82,6 +84,26 @@ def secrets_given(parameters: Mapping[str, Any]) -> tuple[dict[str, str], dict[s
         except ValueError as error:
             wrong[name] = [_sentence(error)]
     return secrets, wrong
+
+
+def secret_on_stdin() -> str:
+    """The secret on standard input, without one line break at its end.
+
+    Raises:
+        ValueError: there is none, or it is no text.
+    """
+    try:
+        text = sys.stdin.buffer.read(_LONGEST_SECRET).decode("utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"Standard input cannot be read: {error.strerror or type(error).__name__}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError("Standard input is not UTF-8 text.") from error
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValueError("There is nothing on standard input.")
+    return text
 
 
 def text_of_lines(text: str) -> str:

@@ -10,7 +10,7 @@ from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.providers.catalogue import Provider, provider, provider_of_host, providers
+from smtp_admin.providers.catalogue import Provider, provider_of_host
 from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.advice import Advice, advice
 from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of
@@ -125,17 +125,23 @@ class UnsavedSettings:
         Raises:
             InvalidInput: with every field that needs another look.
         """
+        values, wrong = self._cleaned()
+        wrong = wrong or values.missing()
+        if wrong:
+            raise InvalidInput(fields=wrong)
+        return values
+
+    def so_far(self) -> SenderValues:
+        """What was entered and can be used; the rest as if nothing had been entered."""
+        return self._cleaned()[0]
+
+    def _cleaned(self) -> tuple[SenderValues, dict[str, list[str]]]:
         held = {name: self.sender.values[name] for name in self.sender.locked
                 if name in self.sender.values}  # fmt: skip
         entered = {one.name: self.texts.get(one.name, one.text(one.default))
                    for one in self.fields() if not one.secret and one.name not in held}  # fmt: skip
         cleaned, wrong = clean_texts(self.driver, entered)
-        if not wrong:
-            values = SenderValues(**{DRIVER.name: self.driver} | cleaned | held)
-            wrong = values.missing()
-        if wrong:
-            raise InvalidInput(fields=wrong)
-        return values
+        return SenderValues(**{DRIVER.name: self.driver} | cleaned | held), wrong
 
     def typed_secrets(self, values: SenderValues) -> dict[str, str]:
         """The secrets that were typed, as the provider means them.
@@ -250,17 +256,3 @@ def texts_of(values: SenderValues) -> dict[str, str]:
     """Field → text, as a form would show and send it; without secrets."""
     return {one.name: one.text(values[one.name])
             for one in fields_of(values.driver) if not one.secret}  # fmt: skip
-
-
-def preset(text: str) -> tuple[Provider, str]:
-    """The provider and region that *text* names, such as ``gmail`` or ``ses:eu-central-1``.
-
-    Raises:
-        InvalidInput: with those that there are.
-    """
-    key, _, region = text.strip().lower().partition(":")
-    found = provider(key)
-    if found is None:
-        known = ", ".join(one.key for one in providers())
-        raise InvalidInput(f"There is no preset {text[:60]!r}. There are: {known}.")
-    return found, region

@@ -1,21 +1,26 @@
 """What the wizard's options say, and everything that is missing or wrong about it, told at once."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from smtp_admin.cli.field_options import option_name, option_names, secrets_given, texts_given
+from smtp_admin.cli.field_options import (
+    option_name,
+    option_names,
+    secret_on_stdin,
+    secrets_given,
+    texts_given,
+)
 from smtp_admin.cli.group import BadUsage
-from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings, preset
+from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings
 from smtp_admin.errors import InvalidInput
+from smtp_admin.providers.catalogue import Provider, provider, providers
 from smtp_admin.senders.drivers import available_drivers
 from smtp_admin.senders.fields import DRIVER, drivers_with
 from smtp_admin.senders.revisions import clean_label
 from smtp_admin.transports.fields import Field
 from smtp_admin.transports.registry import driver
 
-_LONGEST_PASSWORD = 64 * 1024
 _STDIN = "--password-stdin"
 _GIVEN_ALONE = {"preset": "--preset", "label": "--label", "sender": "--sender"}
 
@@ -108,7 +113,7 @@ class WizardOptions:
         if given.password_stdin:
             self._options["password"] = _STDIN
             try:
-                secrets["password"] = _standard_input()
+                secrets["password"] = secret_on_stdin()
             except ValueError as error:
                 self._wrong["password"] = [str(error)]
         for name, text in secrets.items():
@@ -155,8 +160,9 @@ class WizardOptions:
             if not unsaved.texts.get(one.name, "").strip():
                 preset_too = " or --preset" if one.name == "host" else ""
                 found[one.name] = [f"Give {one.option}{preset_too}."]
+        values = unsaved.so_far()
         for one in unsaved.fields():
-            if one.secret and one.needed(unsaved.texts) and not self._has(one.name):
+            if one.secret and one.needed(values) and not self._has(one.name):
                 found[one.name] = [_how_to_give(one)]
         login = unsaved.field("username")
         if login and unsaved.secrets.get("password") and not unsaved.texts["username"].strip():
@@ -187,7 +193,7 @@ class WizardOptions:
         if "preset" in self._wrong or self._unsaved.driver != SMTP:
             return
         try:
-            self._unsaved.use(*preset(name))
+            self._unsaved.use(*_preset(name))
         except InvalidInput as error:
             self._wrong["preset"] = [error.message]
         else:
@@ -233,15 +239,15 @@ def _how_to_give(one: Field) -> str:
     return f"Give {option_name(one)}{also}."
 
 
-def _standard_input() -> str:
-    """The password on standard input, without one line break at its end."""
-    try:
-        text = sys.stdin.buffer.read(_LONGEST_PASSWORD).decode("utf-8")
-    except OSError as error:
-        raise ValueError(f"It cannot be read: {error.strerror or type(error).__name__}.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError("It is not UTF-8 text.") from error
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text:
-        raise ValueError("There is no password in it.")
-    return text
+def _preset(text: str) -> tuple[Provider, str]:
+    """The provider and region that *text* names, such as ``gmail`` or ``ses:eu-central-1``.
+
+    Raises:
+        InvalidInput: with those that there are.
+    """
+    key, _, region = text.strip().lower().partition(":")
+    found = provider(key)
+    if found is None:
+        known = ", ".join(one.key for one in providers())
+        raise InvalidInput(f"There is no preset {text[:60]!r}. There are: {known}.")
+    return found, region

@@ -1,6 +1,6 @@
 """Read what is to be tested, from JSON or a form, saved or not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.transports.driver import Setup
+from smtp_admin.transports.fields import Field
 
 #: Python refuses to write larger numbers out, and no field takes one.
 _MOST_BITS = 4000
@@ -46,17 +47,13 @@ def read_request(
         InvalidInput: ``missing_host``, ``invalid_input`` or ``password_required``; nothing may
             be dialled.
     """
-    texts, wrong = _texts(given)
-    driver_name = _driver(texts, wrong, sender)
-    if "driver" in wrong:
-        raise InvalidInput(fields=wrong)
+    driver_name = _driver(given, sender)
     check_driver(actor, driver_name)
     fields = fields_of(driver_name)
-    told = {
-        one.name: texts.get(one.name) or one.untold or one.text(one.default)
-        for one in fields
-        if not one.secret
-    } | {one.name: texts.get(one.name, "") for one in fields if one.secret}
+    texts, wrong = _texts(given, fields)
+    told = {one.name: _said(texts.get(one.name, ""), one) for one in fields if not one.secret} | {
+        one.name: texts.get(one.name, "") for one in fields if one.secret
+    }
     read, complaints = clean_texts(driver_name, told)
     wrong = {
         name: said
@@ -90,41 +87,67 @@ def read_request(
     return TestRequest(values, values.kind.read(values, secrets), secrets)
 
 
-def _driver(texts: Mapping[str, str], wrong: dict[str, list[str]], sender: ResolvedSender) -> str:
+def _driver(given: Mapping[str, Any], sender: ResolvedSender) -> str:
     if "driver" in sender.locked:
         return sender.values.driver
     try:
-        return str(DRIVER.clean(texts.get("driver", "")))
+        return str(DRIVER.clean(_text(DRIVER, given.get("driver"))))
     except ValueError as error:
-        wrong["driver"] = [str(error)]
-        return ""
+        raise InvalidInput(fields={"driver": [str(error)]}) from error
 
 
-def _texts(given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Every field of *given* as text, as a form would have sent it."""
+def _said(text: str, one: Field) -> str:
+    """What a request says for a field; where it says nothing, what that means."""
+    return text if text.strip() else one.untold or one.text(one.default)
+
+
+def _texts(
+    given: Mapping[str, Any], fields: Iterable[Field]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Each of *fields* that is given, as text, as a form would have sent it."""
     texts: dict[str, str] = {}
     wrong: dict[str, list[str]] = {}
-    for name, value in given.items():
-        text = _text(value)
-        if text is None:
-            wrong[name] = ["Send text, a whole number, or true or false."]
-        else:
-            texts[name] = text
+    for one in fields:
+        if one.name not in given:
+            continue
+        try:
+            texts[one.name] = _text(one, given[one.name])
+        except ValueError as error:
+            wrong[one.name] = [str(error)]
     return texts, wrong
 
 
-def _text(value: Any) -> str | None:
+def _text(one: Field, value: Any) -> str:
+    """A value of JSON as the text that the field's cleaner takes: text means itself everywhere."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value) if value.bit_length() < _MOST_BITS else "-"
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
-        return "\n".join(f"{name}: {one}" for name, one in value.items())
-    return value if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value
+    if one.kind == "flag":
+        if isinstance(value, bool):
+            return one.text(value)
+        raise ValueError("This must be true or false.")
+    if one.kind in {"senders", "lines"}:
+        return _joined(one, value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("Send text or a whole number.")
+    return str(value) if value.bit_length() < _MOST_BITS else "-"
+
+
+def _joined(one: Field, value: Any) -> str:
+    """A list of texts, or an object of them, as one text."""
+    parts = [f"{name}: {text}" for name, text in value.items()] if _is_object(value) else value
+    if (
+        not isinstance(parts, list)
+        or not all(isinstance(part, str) and len(part.splitlines()) <= 1 for part in parts)
+        or (parts is not value and one.kind == "senders")
+    ):
+        raise ValueError("Send text, or a list of texts of one line each.")
+    return (", " if one.kind == "senders" else "\n").join(parts)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
 
 
 def _refuse_missing(values: SenderValues, wrong: Mapping[str, list[str]]) -> None:

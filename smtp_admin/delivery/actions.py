@@ -1,7 +1,7 @@
 """What a person does with queued and failed mail: look, cancel, try again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -205,8 +205,12 @@ def _listed() -> Any:
 def _with_hops(session: Session, rows: Sequence[Row[Any]]) -> dict[int, Listed]:
     """Delivery id, which is the last of each row's values, → the delivery."""
     hops = hops_seen(session, [row[-1] for row in rows])
-    values = [tuple[Any, ...](row) for row in rows]
-    return {one[-1]: Listed(*one[:-1], hops=hops.get(one[-1], ())) for one in values}
+    found: dict[int, Listed] = {}
+    for row in rows:
+        values: list[Any] = list(row)
+        delivery_id = values.pop()
+        found[delivery_id] = replace(Listed(*values), hops=hops.get(delivery_id, ()))
+    return found
 
 
 def _is(public_id: str) -> ColumnElement[bool]:

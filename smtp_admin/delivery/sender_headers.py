@@ -6,9 +6,6 @@ place. From then on the bytes never change, whatever happens to the settings.
 
 import re
 from dataclasses import replace
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from functools import lru_cache
 from typing import TypedDict
 
@@ -21,6 +18,7 @@ from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outbox import wants_copy
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text
+from smtp_admin.smtp.headers import address_header
 
 _FLAGS = re.IGNORECASE | re.MULTILINE
 #: Of mail that was queued before the length of the sender's headers was kept.
@@ -95,11 +93,10 @@ def from_lines(
 
 @lru_cache(maxsize=1000)
 def _lines(name: str, from_email: str, reply_to: str) -> bytes:
-    headers = EmailMessage(policy=SMTP)
-    headers["From"] = Address(display_name=check_header_text(name), addr_spec=from_email)
+    lines = address_header("From", [(check_header_text(name), from_email)])
     if reply_to:
-        headers["Reply-To"] = Address(addr_spec=reply_to)
-    return headers.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n"
+        lines += address_header("Reply-To", [("", reply_to)])
+    return lines.encode("ascii")
 
 
 @lru_cache(maxsize=1000)

@@ -4,6 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from smtp_admin.errors import MessageError
+
+#: What tells a Flask-Mail message from an e-mail package's, or from text.
+_NEEDED = ("subject", "recipients", "body", "html", "cc", "bcc", "reply_to", "attachments",
+           "extra_headers", "alts")  # fmt: skip
+
 
 @dataclass(slots=True)
 class Attachment:
@@ -45,9 +51,19 @@ class Message:
 
 
 def from_any(message: Any) -> Message:
-    """*message* as our own class; it may be Flask-Mail's."""
+    """*message* as our own class; it may be Flask-Mail's.
+
+    Raises:
+        MessageError: it is something else.
+    """
     if isinstance(message, Message):
         return message
+    if not all(hasattr(message, name) for name in _NEEDED):
+        kind = type(message)
+        raise MessageError(
+            f"A {kind.__module__}.{kind.__qualname__} cannot be queued. Pass an smtp_admin.Message "
+            "or a flask_mail.Message with the subject, recipients, body and html."
+        )
     return Message(
         subject=str(message.subject or ""),
         recipients=list(message.recipients or ()),

@@ -4,25 +4,31 @@ Liquid, not Jinja, because partners will edit them: it sees plain data only, cal
 has limits for loops and output.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-import css_inline
 from flask import current_app
-from jinja2 import TemplateNotFound
+from jinja2 import BaseLoader, TemplateNotFound
 from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
 from smtp_admin import resources
 from smtp_admin.errors import MessageError
+from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.types import EmailType
 from smtp_admin.smtp.address import check_header_text
 
 _MOST_OUTPUT_BYTES = 500_000
 _MOST_LOOPS = 10_000
+#: By loader, so that each app has its own: a template's text, and whether it still says so.
+_sources: WeakKeyDictionary[BaseLoader, dict[str, tuple[str, Callable[[], bool] | None]]] = (
+    WeakKeyDictionary()
+)
 
 
 class _Limited(Environment):
@@ -56,14 +62,33 @@ def render(type_: EmailType, context: Mapping[str, Any]) -> Rendered:
         )
     subject = " ".join(_render(type_, "subject.liquid", data, escape=False).split())
     text = _render(type_, "text.liquid", data, escape=False)
-    html = _render(type_, "html.liquid", data, escape=True)
+    html = _render_html(type_, data)
     try:
         check_header_text(subject)
     except ValueError as error:
         raise MessageError(f"The subject of {type_.name}: {error}") from error
-    if html:
-        html = css_inline.inline(html, load_remote_stylesheets=False)
     return Rendered(subject, text, html)
+
+
+def _render_html(type_: EmailType, data: Mapping[str, Any]) -> str:
+    """The HTML part with its styles in its tags, where many mail programs need them."""
+    source = _source(f"smtp_admin/email/{type_.name}/html.liquid")
+    ready = inlined_template(source) if source and not _has_markup(data) else None
+    if ready is not None:
+        # A mistake is found again below, where its line is the one in the file.
+        with suppress(LiquidError):
+            return str(_parsed(ready, True).render(**data))
+    html = _render(type_, "html.liquid", data, escape=True)
+    return inlined(html) if html else ""
+
+
+def _has_markup(value: Any) -> bool:
+    """Whether HTML comes in with the values, to which the styles apply as well."""
+    if isinstance(value, str):
+        return hasattr(value, "__html__")
+    if isinstance(value, dict):
+        return any(map(_has_markup, value.values()))
+    return isinstance(value, list) and any(map(_has_markup, value))
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -96,14 +121,22 @@ def _render(type_: EmailType, part: str, data: Mapping[str, Any], *, escape: boo
 
 
 def _source(name: str) -> str | None:
-    # Found as Flask finds page templates, so a host overrides ours by having its own.
+    # Found as Flask finds page templates, so a host overrides ours by having its own, and kept as
+    # Flask keeps them: until the file changes.
     loader = current_app.jinja_env.loader
     if loader is None:
         return None
+    kept = _sources.setdefault(loader, {})
+    source, is_current = kept.get(name, ("", None))
+    if is_current is not None and is_current():
+        return source
     try:
-        return loader.get_source(current_app.jinja_env, name)[0]
+        source, _, is_current = loader.get_source(current_app.jinja_env, name)
     except TemplateNotFound:
         return None
+    if is_current is not None:
+        kept[name] = (source, is_current)
+    return source
 
 
 def is_apps_own(type_: EmailType, part: str) -> bool | None:

@@ -101,7 +101,7 @@ def status_json(
     owner = partner_id or SYSTEM
     if sender_key is not None:
         sender = load_sender(session, owner, sender_key)
-        if not sender.sender_id or sender.deleted:
+        if sender.deleted or (not sender.sender_id and not sender.configured):
             raise NotFound(f"There is no sender {sender_key[:40]!r}.")
         return {"ok": True, **_of_sender(session, sender)}
     sender = sender_for_mail(session, owner)

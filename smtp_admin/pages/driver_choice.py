@@ -101,4 +101,4 @@ def _who(one: Driver) -> str:
     for_all = is_shipped(one.name) and not one.borrows_rights and not one.keeps_mail
     if for_all and one.name in allowed:
         return "Partners too"
-    return "Platform's administrators"
+    return "Administrators only"

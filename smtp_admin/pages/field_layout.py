@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from smtp_admin.transports.smtp.fields import PASSWORD_MASK
 Control = Literal["input", "select", "textarea", "check", "senders"]
 _MOST_FALLBACKS = 5
 _ORDER = ("First", "Then", "Third", "Fourth", "Fifth")
-_NAMED_IN_SUMMARY = 3
+_NAMED_IN_SUMMARY = 2
 #: What stands beside a box that is on unless somebody took the tick away.
 _OFF = {
     "verify_tls": "Insecure: anybody on the way can pretend to be this server and read mail and "
@@ -84,10 +84,12 @@ class Row:
 
     Attributes:
         shape: ``place`` for where mail goes: one wide field and the short ones that belong to it.
+        offers: whether what the provider documents for these fields is offered below them.
     """
 
     fields: tuple[ShownField, ...]
     shape: Literal["one", "two", "three", "place"]
+    offers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def layout(
     more = [one for one in (*shared, *own) if one.field.place == "more"]
     return Layout(
         main=(*_rows(_in(own, "main")), *_rows(_in(shared, "main"))),
-        more=(*_rows(_in(shared, "more")), *_rows(_in(own, "more"))),
+        more=tuple(_with_offers([*_rows(_in(shared, "more")), *_rows(_in(own, "more"))], guidance)),
         summary=_summary([one.field for one in more]),
         open=any(one.errors or one.bad or one.saved is not None for one in more)
         or any(one.taken for one in guidance.limits),
@@ -268,6 +270,14 @@ def _rows(fields: list[ShownField]) -> Iterator[Row]:
         waiting = []
         yield from _chunks(members, 3 if size == "short" else 1)
     yield from _chunks(waiting, 2)
+
+
+def _with_offers(rows: list[Row], guidance: Guidance) -> Iterator[Row]:
+    """The same rows; below those that a limit of the provider would fill, it is offered."""
+    filled = {name for one in guidance.limits for name in one.fields}
+    for row in rows:
+        offers = not guidance.filled_in and any(one.name in filled for one in row.fields)
+        yield replace(row, offers=offers)
 
 
 def _size(one: ShownField) -> Literal["wide", "short", "large"]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -10,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import web
 from smtp_admin.database import session
-from smtp_admin.delivery import queries
+from smtp_admin.delivery.queries import waiting_of
 from smtp_admin.errors import Conflict, NotFound, RequestError
 from smtp_admin.host import Actor
+from smtp_admin.mail.explain import known_types
 from smtp_admin.pages.driver_choice import refuse_read_only
 from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
 from smtp_admin.pages.sender_routes import add_sender_page, owner_url, page_url
@@ -102,7 +102,7 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
 
 
 def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseReturnValue:
-    waiting: Any = queries.waiting_of(session(), sender.sender_id)  # type: ignore[attr-defined]
+    waiting = waiting_of(session(), sender.sender_id)
     mentions = _mentions(sender)
     possible = not is_last_resort(sender)
     if web.wants_json():
@@ -120,7 +120,6 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
     page = render_template(
         "smtp_admin/delete.html",
         sender=sender,
-        sender_name=sender_name(sender.key, sender.label),
         waiting=waiting,
         mentions=mentions,
         possible=possible,
@@ -132,10 +131,11 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
 
 def _mentions(sender: ResolvedSender) -> Mentions:
     routes = routes_of(session(), sender.partner_id)
+    labels = {one.name: one.label for one in known_types()}
     mine = sender.key or DEFAULT
     return Mentions(
         tuple(
-            name if kind == "type" else f"{name} mail"
+            labels.get(name, name) if kind == "type" else f"{name} mail"
             for (kind, name), sender_id in routes.items()
             if sender_id == sender.sender_id
         ),

@@ -19,7 +19,7 @@ from smtp_admin.errors import InvalidInput
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.transports.fields import Field
+from smtp_admin.transports.fields import NO, Field
 
 _LONGEST_NUMBER = 9
 
@@ -34,7 +34,9 @@ class Cleaned:
     def __call__(self, form: Any, entered: FormField) -> None:
         """Read what was entered into the form's ``cleaned``."""
         text = entered.data
-        text = ("true" if text else "false") if isinstance(text, bool) else text or ""
+        if isinstance(text, bool):  # of a box; as it was sent, if it was
+            text = entered.raw_data[0] if entered.raw_data else self._field.text(text)
+        text = text or ""
         if not text.strip() and self._field.required:
             raise ValidationError(self._field.required)
         try:
@@ -138,6 +140,7 @@ class SenderForm(Form):
             self[one.name].data = ""
             return
         value = sender.values.get(one.name, one.default)
+        self[one.name].raw_data = []
         self[one.name].data = value if one.kind == "flag" else one.text(value)
 
 
@@ -172,7 +175,7 @@ def _entry(one: Field) -> Any:
         "description": one.help,
     }
     if one.kind == "flag":
-        return BooleanField(**what, default=one.default)
+        return BooleanField(**what, default=one.default, false_values=NO)
     if one.kind == "senders":
         return SendersField(**what)
     if one.rows > 1:

@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from flask import request
+
 from smtp_admin import web
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.monitor.overview import Health, is_paused
-from smtp_admin.pages.sender_routes import is_new, page_url, sender_urls
-from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, password_trouble
+from smtp_admin.pages.sender_routes import page_url, sender_urls
+from smtp_admin.senders.resolve import (
+    DEFAULT_KEY,
+    ResolvedSender,
+    load_sender,
+    password_trouble,
+)
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.transports.registry import drivers
 
@@ -41,22 +48,28 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
     partner = web.current_partner() if partner_id != SYSTEM else None
     own = senders_of(session(), partner_id)
     mine = next((one for one in own if one.key == key), None)
+    absent = mine is None and key != DEFAULT_KEY
     several = len(own) > 1 or key != DEFAULT_KEY
-    new = is_new() and mine is None
     owner = partner.name if partner else _OWNER_OF_SYSTEM
-    name = sender_name(mine.key, mine.label) if mine else sender_name(key)
+    name = sender_name(key, mine.label if mine else _label_of_absent(partner_id, key))
     return {
         "partner": partner,
         "partner_id": partner_id,
         "key": key,
         "owner": owner,
+        "name": name,
         "heading": f"{owner} · {name}" if several else owner,
-        "neighbours": _neighbours(partner_id, key, own) if several else (),
-        "new": new,
-        "urls": sender_urls(partner_id, key, new=new),
+        "neighbours": _neighbours(partner_id, key, name, own) if several else (),
+        "is_new": absent,
+        "urls": sender_urls(partner_id, key, new=absent),
         "tab_name": "Settings" if mine and mine.values.driver != "smtp" else "SMTP",
         "step_names": {step: label for one in drivers() for step, label in one.steps.items()},
     }
+
+
+def _label_of_absent(partner_id: str, key: str) -> str:
+    """What a sender is called that is about to be added, or was deleted."""
+    return request.args.get("label", "")[:80] or load_sender(session(), partner_id, key).label
 
 
 def sender_name(key: str, label: str = "") -> str:
@@ -82,18 +95,20 @@ def health_of(sender: ResolvedSender) -> Health:
     return "delivering" if sender.last_accepted_at else "ready"
 
 
-def _neighbours(partner_id: str, key: str, own: list[ResolvedSender]) -> tuple[Neighbour, ...]:
-    """All senders, the default first even while it has no settings, and the one that is new."""
-    shown: dict[str, tuple[str, Health]] = {DEFAULT_KEY: ("", "unconfigured")}
-    shown |= {one.key: (one.label, health_of(one)) for one in own}
-    shown.setdefault(key, ("", "unconfigured"))
+def _neighbours(
+    partner_id: str, key: str, name: str, own: list[ResolvedSender]
+) -> tuple[Neighbour, ...]:
+    """All senders, the default first even while it has no settings, and the one looked at."""
+    shown: dict[str, tuple[str, Health]] = {DEFAULT_KEY: (sender_name(""), "unconfigured")}
+    shown |= {one.key: (sender_name(one.key, one.label), health_of(one)) for one in own}
+    shown.setdefault(key, (name, "unconfigured"))
     return tuple(
         Neighbour(
-            name=sender_name(one, label),
+            name=called,
             url=page_url(partner_id, one, "tab"),
             health=health,
             words=WORDS[health],
             here=one == key,
         )
-        for one, (label, health) in shown.items()
+        for one, (called, health) in shown.items()
     )

@@ -82,9 +82,11 @@ def _fields_with_variables() -> Iterator[tuple[str, Field]]:
 def _first_that_is_set(
     environment: Mapping[str, str], prefix: str, one: Field
 ) -> tuple[Variable, str] | None:
+    """A variable with nothing but spaces says nothing, unless they may be a secret."""
     for variable in one.variables:
         for suffix in ("", "_FILE"):
-            if environment.get(f"{prefix}{variable.name}{suffix}", ""):
+            text = environment.get(f"{prefix}{variable.name}{suffix}", "")
+            if text if one.secret else text.strip():
                 return variable, f"{prefix}{variable.name}{suffix}"
     return None
 

@@ -194,7 +194,10 @@ def fields_of(driver_name: str) -> tuple[Field, ...]:
 def all_fields() -> tuple[Field, ...]:
     """Every field of every driver; of those with one name, the first."""
     own = (field for one in drivers() for field in one.fields)
-    return tuple({field.name: field for field in (DRIVER, *own, *common_fields())}.values())
+    found: dict[str, Field] = {}
+    for field in (DRIVER, *own, *common_fields()):
+        found.setdefault(field.name, field)
+    return tuple(found.values())
 
 
 def drivers_with(name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import KeyMissing, SecretError
-from smtp_admin.senders.fields import all_fields
+from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import bound_to
 from smtp_admin.senders.secrets import StoredSecret, read_secrets
@@ -125,7 +125,7 @@ def _reseal(session: Session, keyring: Keyring, report: KeyReport, row: _Row) ->
         bound = bound_to(row.sender, row.revision)
         if bound is None:
             continue
-        sealed = bound.seal(keyring, _field(name), secret)
+        sealed = bound.seal(keyring, _field(row, name), secret)
         anew[name] = replace(stored, sealed=sealed).as_json()
     if anew:
         # Revisions never change otherwise, so nobody writes this row at the same time.
@@ -151,18 +151,30 @@ def _pages(session: Session) -> Iterator[list[_Row]]:
         yield [_Row(sender, revision) for sender, revision in rows if revision.secrets]
 
 
-def _field(name: str) -> Field:
-    return next(one for one in all_fields() if one.name == name and one.secret)
+def _field(row: _Row, name: str) -> Field:
+    """The secret *name* of a revision's driver.
+
+    Raises:
+        SecretError: the driver has no such secret, or is not there any more.
+    """
+    try:
+        fields = fields_of(row.revision.driver)
+    except LookupError as error:
+        raise SecretError(str(error)) from error
+    found = next((one for one in fields if one.secret and one.name == name), None)
+    if found is None:
+        raise SecretError(f"The driver {row.revision.driver!r} has no secret {name!r}.")
+    return found
 
 
 def _open(
     keyring: Keyring, report: KeyReport, row: _Row, name: str, stored: StoredSecret
 ) -> str | None:
     try:
-        bound = bound_to(row.sender, row.revision)
+        field, bound = _field(row, name), bound_to(row.sender, row.revision)
         if bound is None:
             raise SecretError(f"The driver {row.revision.driver!r} is not there any more.")
-        secret = bound.open(keyring, _field(name), stored.sealed)
+        secret = bound.open(keyring, field, stored.sealed)
     except SecretError as error:
         found = Unreadable(
             row.sender.partner_id,

@@ -30,12 +30,16 @@ _NOT_TESTED = ("rate_limited", "sender_refused", BY_HAND)
 
 
 def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
-    """Send nothing by *sender* until somebody resumes it; the caller commits."""
+    """Send nothing by *sender* until somebody resumes it; the caller commits.
+
+    Raises:
+        Conflict: it is not there any more.
+    """
     who = actor.name or actor.email or "Somebody"
-    changed(
+    paused = changed(
         session,
         update(Sender)
-        .where(Sender.id == sender.sender_id)
+        .where(Sender.id == sender.sender_id, Sender.deleted_at.is_(None))
         .values(
             paused_until=database_now(session) + _FOR_GOOD,
             pause_code=BY_HAND,
@@ -44,6 +48,8 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
             pause_reply="",
         ),
     )
+    if not paused:
+        raise Conflict("There is no such sender any more; nothing was changed.")
     record(session, actor, sender.partner_id, "sender.paused", sender.name)
 
 

@@ -35,6 +35,7 @@ class ResolvedSender:
         values: the settings; ``from_email`` is empty where nothing was set.
         locked: field → the environment variable that holds it.
         problems: why it cannot be used, as sentences, beside not being configured.
+        missing_driver: one of these sentences, where the saved driver is not there any more.
         paused_until: nothing is sent before, by the database's clock.
         secrets: those that are stored, sealed.
     """
@@ -47,6 +48,7 @@ class ResolvedSender:
     label: str = ""
     locked: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    missing_driver: str = ""
     deleted: bool = False
     paused_until: datetime | None = None
     pause_code: str = ""
@@ -88,12 +90,15 @@ class ResolvedSender:
     def refuse_problems(self) -> None:
         """Return if what the environment says about this sender can be used.
 
+        A driver that is gone is no obstacle here: other settings may be tested and saved.
+
         Raises:
             InvalidInput: with the names of the variables.
         """
-        if self.problems:
+        wrong = [one for one in self.problems if one != self.missing_driver]
+        if wrong:
             raise InvalidInput(
-                "These settings cannot be used: " + " ".join(self.problems),
+                "A variable of the environment cannot be used: " + " ".join(wrong),
                 hint="Correct it where the app is started, and start the app again.",
             )
 
@@ -274,6 +279,7 @@ def resolve_with(
         values=values,
         locked=overrides.locked,
         problems=tuple(problems),
+        missing_driver=missing_driver,
         deleted=deleted,
         paused_until=row.paused_until if row else None,
         pause_code=row.pause_code if row else "",

@@ -135,8 +135,12 @@ def senders_of(session: Session, partner_id: str) -> list[ResolvedSender]:
 
 
 def routes_of(session: Session, partner_id: str) -> dict[tuple[str, str], int]:
-    """(kind, name) → sender id."""
-    rows = session.scalars(select(Route).where(Route.partner_id == partner_id))
+    """(kind, name) → sender id; those that lead to deleted senders lead nowhere."""
+    rows = session.scalars(
+        select(Route)
+        .join(Sender, Sender.id == Route.sender_id)
+        .where(Route.partner_id == partner_id, Sender.deleted_at.is_(None))
+    )
     return {(row.kind, row.name): row.sender_id for row in rows}
 
 

@@ -19,8 +19,12 @@ class Destination:
     values: tuple[tuple[str, Bindable], ...]
 
     def binding(self) -> list[list[Bindable]]:
-        """What a secret is sealed for."""
-        return [[name, value] for name, value in self.values]
+        """What a secret is sealed for.
+
+        Empty texts are left out: a field that is added one day, and is empty in what was saved
+        before, must not lock every secret.
+        """
+        return [[name, value] for name, value in self.values if value != ""]
 
 
 class SenderValues(Mapping[str, Any]):

@@ -312,7 +312,7 @@ class SMTPClient:
         if not self._listens:
             return
         for line in lines:
-            said = f"{who}: {self.redact(line)}"
+            said = f"{who}: {self.redact(line)}".rstrip()
             log.debug("%s", said)
             if self._note is not None:
                 self._note(said)

@@ -16,6 +16,9 @@ def of_wire(step: str, error: Exception) -> SMTPFailure:
             "The server stopped answering.",
             hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
         )
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError) and _is_about_our_certificate(cause):
+        return _our_certificate(step)
     if isinstance(error, WireGarbage):
         return SMTPFailure(
             "not_smtp",
@@ -120,8 +123,26 @@ def of_client_certificate(error: ssl.SSLError) -> SMTPFailure:
     )
 
 
+def _is_about_our_certificate(error: ssl.SSLError) -> bool:
+    """Whether a server refuses us, which with TLS 1.3 it says only after the handshake."""
+    reason = error.reason or ""
+    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+
+
+def _our_certificate(step: str) -> SMTPFailure:
+    return SMTPFailure(
+        "tls_failed",
+        step,
+        "The server does not accept how we prove who we are.",
+        hint="It wants a client certificate, or another one than this sender's. Ask its operator "
+        "for one, and enter it with its key.",
+    )
+
+
 def of_handshake(error: ssl.SSLError) -> SMTPFailure:
     """No encryption came about."""
+    if _is_about_our_certificate(error):
+        return _our_certificate("tls")
     if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
         return SMTPFailure(
             "tls_failed",

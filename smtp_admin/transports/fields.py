@@ -13,8 +13,8 @@ from typing import Any, Literal
 Kind = Literal["text", "email", "number", "choice", "flag", "secret", "lines", "senders"]
 Place = Literal["main", "more"]
 
-_TRUE = {"true", "1", "yes", "on", "y"}
-_FALSE = {"false", "0", "no", "off", "n", ""}
+YES = ("true", "1", "yes", "on", "y")
+NO = ("false", "0", "no", "off", "n", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ class Field:
 def clean_flag(text: str) -> bool:
     """Yes or no, in the ways that forms, scripts and environments write it."""
     word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
+    if word not in YES + NO:
         raise ValueError("This must be true or false.")
-    return word in _TRUE
+    return word in YES
 
 
 def one_of(choices: Mapping[str, str], default: str) -> Callable[[str], str]:

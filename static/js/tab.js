@@ -23,11 +23,13 @@ function updatePart(id, page) {
   const said = after.querySelector("[aria-live]");
   if (!heard || !said) {
     before.replaceWith(after);
+    offerCopies();
     return true;
   }
   if (heard.innerHTML !== said.innerHTML) heard.replaceChildren(...said.childNodes);
   before.dataset.smtpAdminFollow = after.dataset.smtpAdminFollow ?? "false";
   before.dataset.smtpAdminFollowUrl = after.dataset.smtpAdminFollowUrl ?? "";
+  offerCopies();
   return true;
 }
 
@@ -103,24 +105,66 @@ document.addEventListener("click", (event) => {
   first?.focus();
 });
 
-// Records are copied with a button where the browser lets a page do that.
-if (navigator.clipboard) {
+// Texts are copied with a button where the browser lets a page do that.
+function offerCopies() {
+  if (!navigator.clipboard) return;
   for (const button of document.querySelectorAll("button[data-smtp-admin-copy]")) button.hidden = false;
 }
+offerCopies();
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("button[data-smtp-admin-copy]");
   const source = button && document.getElementById(button.dataset.smtpAdminCopy);
   if (!source) return;
   const words = button.innerHTML;
   try {
-    await navigator.clipboard.writeText(source.textContent);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
     button.textContent = "Copied";
   } catch {
-    window.getSelection()?.selectAllChildren(source); // ready for the person's own Ctrl+C
+    // Ready for the person's own Ctrl+C.
+    source.closest("details")?.setAttribute("open", "");
+    if (source.select) source.select();
+    else window.getSelection()?.selectAllChildren(source);
     button.textContent = "Selected";
   }
   setTimeout(() => { button.innerHTML = words; }, 2000);
 });
+
+// Another way of sending shows its fields at once; what was typed into a field that both have stays.
+for (const choice of document.querySelectorAll("select[data-smtp-admin-reload]")) {
+  for (const button of choice.form.querySelectorAll("button")) button.hidden = true;
+}
+document.addEventListener("change", async (event) => {
+  const choice = event.target.closest?.("select[data-smtp-admin-reload]");
+  if (!choice) return;
+  const part = choice.dataset.smtpAdminReload;
+  const url = new URL(choice.form.action);
+  url.search = new URLSearchParams([...url.searchParams, ...new FormData(choice.form)]);
+  choice.setAttribute("aria-busy", "true");
+  try {
+    const { page } = await fetchPage(url);
+    const typed = typedInto(part);
+    if (!updatePart(part, page)) throw new Error("another page came");
+    for (const [id, before] of typed) {
+      const field = document.getElementById(id);
+      if (!field || field.disabled || field.type !== before.type) continue;
+      field.value = before.value;
+      field.checked = before.checked;
+    }
+    window.history.replaceState(null, "", url);
+  } catch {
+    choice.form.submit();
+  } finally {
+    choice.removeAttribute("aria-busy");
+  }
+});
+
+function typedInto(part) {
+  const fields = document.getElementById(part)?.querySelectorAll("#sender-form [id]") ?? [];
+  return [...fields]
+    .filter((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked)
+    .filter((one) => "value" in one && one.type !== "hidden" && one.localName !== "button")
+    .map((one) => [one.id, { type: one.type, value: one.value, checked: one.checked }]);
+}
 
 // A form that takes its time says so until the next page comes.
 document.addEventListener("submit", (event) => {

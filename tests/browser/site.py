@@ -21,7 +21,7 @@ from smtp_admin.renewals import scheduler, service
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import load_sender
-from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.revisions import delete_sender, save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
 from tests.servers.scripted import ScriptedServer
@@ -31,6 +31,7 @@ __all__ = ["LOGIN", "MAIL_PASSWORD", "Site", "running_site"]
 LOGIN = "acme"
 MAIL_PASSWORD = "a mail password"
 RUSH = 1000
+OLGA = Actor(id="99", email="olga@northwind.example", name="Olga Other", is_admin=True)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Site:
     smtp: ScriptedServer
     instance: Path
 
-    def save(self, partner_id: str, **values: Any) -> int:
+    def save(self, partner_id: str, key: str = "", label: str = "", **values: Any) -> int:
         """Save settings that lead to the mail server, as somebody else; return the revision."""
         usual: dict[str, Any] = {
             "host": "localhost",
@@ -59,12 +60,23 @@ class Site:
                 session,
                 partner_id,
                 SenderValues(**(usual | values)),
-                password=MAIL_PASSWORD,
-                expected_revision=load_sender(session, partner_id).revision,
-                actor=Actor(id="99", email="olga@northwind.example", name="Olga Other"),
+                secrets={"password": MAIL_PASSWORD},
+                expected_revision=load_sender(session, partner_id, key).revision,
+                actor=OLGA,
+                key=key,
+                label=label,
             )
             session.commit()
             return saved.revision
+
+    def delete(self, partner_id: str, key: str = "") -> None:
+        """Delete a sender, if it is there."""
+        with self.app.app_context():
+            session = wsgi.db.session()
+            sender = load_sender(session, partner_id, key)
+            if sender.revision and not sender.deleted:
+                delete_sender(session, sender, OLGA)
+                session.commit()
 
     def send(self, partner_id: str, count: int = 1) -> None:
         """Queue mails."""
@@ -95,7 +107,7 @@ class Site:
                 RenewalValues(**values),
                 own=True,
                 expected_revision=seen,
-                actor=Actor(id="99", email="olga@northwind.example", name="Olga Other"),
+                actor=OLGA,
             )
             session.execute(delete(RenewalNotice))
             session.execute(delete(RenewalCustomer))
@@ -149,6 +161,7 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
             "SMTP_ADMIN_TEST_LIMIT": f"{RUSH} per 10 minutes",
             "SMTP_ADMIN_TEST_MAIL_LIMIT": f"{RUSH} per 10 minutes",
             "SMTP_ADMIN_RETRY_ATTEMPTS": 0,
+            "SMTP_ADMIN_MEMORY_DRIVER": True,
         }
         | config,
     )

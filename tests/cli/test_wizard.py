@@ -277,3 +277,91 @@ def test_without_a_key_no_password_is_asked_for(site: Site, host: HostApp,
         assert terminal.ended() == 1
         assert SECRET not in terminal.screen
     assert saved(host) == []
+
+
+def test_another_sender_and_what_most_leave_alone(
+    site: Site, host: HostApp, server: ScriptedServer
+) -> None:
+    """A new sender gets its label, and everything else is asked for on demand, in one group."""
+    server.auth = None
+    host.save_sender("acme")
+    options = ("--host", "localhost", "--port", str(server.port), "--security", "tls",
+               "--username", "", "--from-name", "Acme", "--from-email",
+               "news@acme.example")  # fmt: skip
+    words = ("wizard", "--partner", "acme", "--sender", "newsletters", *options)
+    with Terminal(site.folder, *words) as terminal:
+        terminal.expect("Mail settings of partner acme, sender newsletters")
+        terminal.expect("It is new.")
+        terminal.answer("What people call it:", "News")
+        terminal.expect("Works.")
+        terminal.answer("Choose [1]", "more")
+        terminal.answer("Check the server's certificate [Y/n]:")
+        terminal.answer("Certificate authority, or @FILE:", "@nowhere")
+        terminal.expect("cannot be read")
+        terminal.answer("Certificate authority, or @FILE:")
+        terminal.answer("Client certificate, or @FILE:")
+        terminal.answer("Name in EHLO:")
+        terminal.answer("Reply-to address:", "help@acme.example")
+        terminal.answer("Envelope sender:")
+        terminal.answer("Connections at a time [2]:", "0")
+        terminal.expect("from 1 to 20")
+        terminal.answer("Connections at a time [2]:", "4")
+        terminal.answer("Mails per hour, at most:", "80")
+        terminal.answer("Mails per day, at most:")
+        terminal.answer("Headers of every mail, or @FILE:", "X-Stream: outbound")
+        terminal.answer("Copy to an archive:")
+        terminal.answer("Who steps in while this one cannot send:", "backup")
+        # There is no such sender: it is told before anything is dialled, and asked again.
+        terminal.expect("There is no sender 'backup' here.")
+        terminal.answer("[backup]:", "default, system")
+        terminal.expect("Works.")
+        terminal.answer("Choose [1]")
+        terminal.expect("Saved as revision 1")
+        terminal.expect("send-test YOUR@ADDRESS --partner acme --sender newsletters")
+        assert terminal.ended() == 0
+    sender = sender_of(host, "acme", "newsletters")
+    assert sender.label == "News"
+    values = sender.values
+    assert (values.reply_to, values.max_connections) == ("help@acme.example", 4)
+    assert (values.max_per_hour, values.max_per_day) == (80, None)
+    assert values.headers == (("X-Stream", "outbound"),)
+    assert values.fallbacks == ("default", "system")
+
+
+def test_a_certificate_and_its_key_from_files(
+    site: Site, host: HostApp, server: ScriptedServer, certificates: CertificateFactory
+) -> None:
+    server.auth = None
+    pair = certificates.valid()
+    options = ("--host", "localhost", "--port", str(server.port), "--security", "tls",
+               "--username", "", "--from-name", "", "--from-email", "noreply@acme.example",
+               "--client-certificate", f"@{pair.certfile}")  # fmt: skip
+    with Terminal(site.folder, "wizard", *options) as terminal:
+        terminal.expect("✕ Key of the client certificate: Enter the key")
+        terminal.answer("Key of the client certificate, as @FILE:")
+        terminal.expect("Enter the key")
+        terminal.answer("Key of the client certificate, as @FILE:", f"@{pair.certfile}")
+        terminal.expect("not a private key")
+        terminal.answer("Key of the client certificate, as @FILE:", f"@{pair.keyfile}")
+        terminal.expect("Works.")
+        terminal.answer("Choose [1]")
+        terminal.expect("Saved as revision 1")
+        assert terminal.ended() == 0
+    assert sender_of(host).has_secret("client_key")
+
+
+def test_another_way_of_sending(site: Site, host: HostApp) -> None:
+    """Ways without a server stand in the same list, and are asked for what they have."""
+    with Terminal(site.folder, "wizard") as terminal:
+        terminal.answer("From address:", "noreply@acme.example")
+        terminal.answer("From name:")
+        terminal.expect("Sendmail")
+        terminal.answer("Mail goes out through", "driver:sendmail")
+        shown = terminal.expect("Nothing is saved yet.")
+        assert "Login" not in shown
+        assert "Host" not in shown
+        terminal.expect("Choose the way out again")
+        terminal.answer("Choose", "save")
+        terminal.insist("y\n", "Saved as revision 1")
+        assert terminal.ended() == 0
+    assert sender_of(host).values.driver == "sendmail"

@@ -12,7 +12,7 @@ from tests.servers.scripted import ScriptedServer
 USERNAME = "robot@acme.example"
 PASSWORD = "pässword-canary-7731"
 CONNECTION_KEYS = {
-    "host", "port", "security", "username", "from_email", "address", "tls", "extensions",
+    "driver", "host", "port", "security", "username", "from_email", "address", "tls", "extensions",
     "auth_methods",
 }  # fmt: skip
 STEP_KEYS = {"name", "status", "ms", "detail", "reply"}

@@ -14,7 +14,7 @@ from smtp_admin.transports.driver import Surroundings
 from tests.app import ACME_ADMIN, HostApp
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import Reply, ScriptedServer
-from tests.setups import smtp_setup
+from tests.setups import request_for
 
 PAGE = "/smtp-admin/partners/acme"
 LOGIN = ("u", "right word")
@@ -128,7 +128,7 @@ def surroundings(host: HostApp) -> Surroundings:
 
 def same(result: TestResult) -> None:
     """A result that was stored and read says the same to people and scripts."""
-    again = from_text(to_text(result), result.setup, result.sender_address)
+    again = from_text(to_text(result), result.request)
     assert as_dict(again) == as_dict(result)
     assert again.diagnosis == result.diagnosis
     assert [one.reply and one.reply.enhanced for one in again.report.steps] == [
@@ -144,8 +144,11 @@ def test_a_stored_result_says_the_same(
     host: HostApp, server: ScriptedServer, stage: Any, reply: str
 ) -> None:
     server.behave(stage, Reply(reply))
-    setup = smtp_setup("127.0.0.1", server.port, "none", "u", LOGIN[1])
-    same(probe(setup, "a@acme.example", surroundings(host)))
+    tested = request_for(
+        host="127.0.0.1", port=server.port, security="none", username="u", password=LOGIN[1],
+        from_email="a@acme.example",
+    )  # fmt: skip
+    same(probe(tested, surroundings(host)))
 
 
 def test_a_stored_result_with_a_certificate(
@@ -154,17 +157,19 @@ def test_a_stored_result_with_a_certificate(
     context = certificates.server_context(certificates.valid("localhost"))
     with ScriptedServer(starttls=context) as server:
         for verify in (True, False):
-            setup = smtp_setup("localhost", server.port, "tls", verify_tls=verify)
-            same(probe(setup, "a@acme.example", surroundings(host)))
+            tested = request_for(
+                host="localhost", port=server.port, verify_tls=verify, from_email="a@acme.example"
+            )
+            same(probe(tested, surroundings(host)))
 
 
 def test_what_a_talkative_server_says_fits(host: HostApp) -> None:
     """MariaDB's columns take 65,535 bytes."""
     words = [f"X-{number}-" + "é" * 200 for number in range(60)]
     with ScriptedServer(extensions=words) as server:
-        setup = smtp_setup("127.0.0.1", server.port, "none")
-        result = probe(setup, "", surroundings(host))
+        tested = request_for(host="127.0.0.1", port=server.port, security="none")
+        result = probe(tested, surroundings(host))
     assert result.ok, result.failure
     stored = to_text(result)
     assert len(stored.encode()) < 65_535
-    assert from_text(stored, setup, "").report.steps
+    assert from_text(stored, tested).report.steps

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smtp_admin.senders.fields import fields_of
 from tests.app import ADMIN, HostApp
 from tests.connection.answers import PASSWORD, USERNAME, Answer, assert_no_secret, check_envelope
 from tests.connection.conftest import ADDRESS, Ask
@@ -104,6 +105,21 @@ def test_port(refuse: Ask, port: Any) -> None:
     assert list(error["fields"]) == ["port"]
 
 
+@pytest.mark.parametrize("security", ["none", "NONE", " none ", "none\n", "None"])
+def test_words_are_taken_as_everywhere(ask: Ask, server: ScriptedServer, security: str) -> None:
+    answer = ask(server, security=security)
+    assert answer.status == 200
+    assert answer.body["connection"]["security"] == "none"
+
+
+@pytest.mark.parametrize("word", ["StartTLS", "TLS", "tls\n", "", None])
+def test_nothing_weakens_encryption(ask: Ask, server: ScriptedServer, word: str | None) -> None:
+    """This server has none, so that whatever means STARTTLS must fail."""
+    answer = ask(server, security=word, host="127.0.0.1")
+    assert answer.body["connection"]["security"] == "tls"
+    check_envelope(answer, "tls_not_offered", "starttls")
+
+
 @pytest.mark.parametrize("port", ["", " ", None])
 def test_port_missing_means_25(ask: Ask, port: str | None) -> None:
     """The test's own default (the protocol's port), whatever the page proposes."""
@@ -130,15 +146,18 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     ("password", {}),
     ("password", False),
     ("password", 1.5),
-    ("security", "starttls"),
-    ("security", "TLS"),
-    ("security", " tls"),
-    ("security", "none\n"),
+    ("security", "start tls"),
+    ("security", "TLSv1.2"),
+    ("security", "t\u200bls"),
+    ("security", "ｔｌｓ"),
     ("security", 1),
     ("security", True),
     ("security", ["tls"]),
-    ("driver", "sendmail"),
+    ("driver", "nobody"),
     ("driver", "../../etc"),
+    ("driver", "smtp\0"),
+    ("driver", True),
+    ("driver", {"smtp": "smtp"}),
     ("driver", ["smtp"]),
     ("verify_tls", "maybe"),
     ("verify_tls", 1),
@@ -176,6 +195,32 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     ("from_email", "a@" + "ä." * 30_000 + "example"),
     ("from_email", 12),
     ("from_email", ["a@x.example"]),
+    ("headers", 1),
+    ("headers", True),
+    ("headers", [1]),
+    ("headers", ["X-A: 1\r\nX-B: 2"]),
+    ("headers", {"X-A": "1\nBcc: evil@x.example"}),
+    ("headers", {"X-A": 1}),
+    ("headers", {"Bcc": "evil@x.example"}),
+    ("headers", "From: evil@x.example"),
+    ("headers", ["X-A"]),
+    ("ca_certificate", "no certificate"),
+    ("ca_certificate", 5),
+    ("client_certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"),
+    ("client_key", "no key"),
+    ("client_key", ["-----BEGIN PRIVATE KEY-----"]),
+    ("ehlo_name", "two words"),
+    ("ehlo_name", "a\r\nMAIL FROM:<e@x.example>"),
+    ("envelope_from", "<>"),
+    ("envelope_from", "a@x.example> SIZE=1"),
+    ("archive_to", "no address"),
+    ("fallbacks", {"a": "b"}),
+    ("fallbacks", ["system", "default"]),
+    ("fallbacks", "../x"),
+    ("fallbacks", 1),
+    ("max_connections", 21),
+    ("max_per_hour", -1),
+    ("max_per_day", "٣"),
 ]
 
 
@@ -296,7 +341,7 @@ def test_other_content(tested_host: HostApp, kind: str) -> None:
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=5), SCALARS)
-FIELDS = ["driver", "host", "port", "security", "username", "password", "from_email", "verify_tls"]
+FIELDS = [one.name for one in fields_of("smtp")]
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES))

@@ -25,7 +25,7 @@ from tests.servers.scripted import (
     Stall,
     Step,
 )
-from tests.setups import smtp_setup
+from tests.setups import request_for
 
 ACCOUNT = (USERNAME, PASSWORD)
 FROM = "news@acme.example"
@@ -53,15 +53,15 @@ def first_cause(certificates: CertificateFactory) -> Callable[..., str]:
             "username": USERNAME,
             "password": PASSWORD,
         }
-        setup = smtp_setup(**values | settings)
+        tested = request_for(**values | settings, from_email=FROM)
         dialler = Dialler(
             DiallingPolicy(frozenset({allowed or port}), networks),
             Timeouts(),
             certificates.ca_file,
         )
-        result = probe(setup, FROM, Surroundings(dialler), seconds)
+        result = probe(tested, Surroundings(dialler), seconds)
         assert result.failure is not None, "the test succeeded"
-        found = of_failure(result.failure, setup, FROM)
+        found = of_failure(result.failure, tested.values)
         assert PASSWORD not in repr(found)
         return found.causes[0].key
 
@@ -152,6 +152,23 @@ def test_encryption(first_cause: Find, certificates: CertificateFactory) -> None
     for reply, cause in refusals.items():
         with ScriptedServer(starttls=context, behaviours={"starttls": Reply(reply)}) as server:
             assert first_cause(server, security="tls") == cause
+
+
+def test_client_certificates(first_cause: Find, certificates: CertificateFactory) -> None:
+    """With TLS 1.3 the server says so only after the handshake."""
+    context = certificates.server_context(certificates.valid())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.ca_file)
+    own, other = certificates.client(), certificates.client("other.example")
+    shown = {
+        "client_certificate": own.certfile.read_text(),
+        "client_key": other.keyfile.read_text(),
+    }
+    with ScriptedServer(starttls=context) as server:
+        assert first_cause(server, security="tls") == "client_certificate_refused"
+        assert first_cause(server, security="tls", **shown) == "client_certificate_unusable"
+    with ScriptedServer(implicit_tls=context) as server:
+        assert first_cause(server, security="ssl") == "client_certificate_refused"
 
 
 def test_old_encryption(first_cause: Find, certificates: CertificateFactory) -> None:

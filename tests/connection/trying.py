@@ -9,7 +9,7 @@ from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Security
 from smtp_admin.transports.driver import Surroundings
-from tests.setups import smtp_setup
+from tests.setups import request_for
 
 __all__ = ["FROM", "LOGIN", "PASSWORD", "try_settings"]
 
@@ -36,14 +36,16 @@ def try_settings(
         ca_file: the authority that is trusted beside the system's.
         explained_for: the port that the server would listen on in the field.
     """
-    setup = smtp_setup(host, port, security, username, password)
+    tested = request_for(
+        host=host, port=port, security=security, username=username, password=password,
+        from_email=from_email,
+    )  # fmt: skip
     dialler = Dialler(
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), ca_file, "app.example"
     )
-    result = probe(setup, from_email, Surroundings(dialler), seconds)
+    result = probe(tested, Surroundings(dialler), seconds)
     if result.failure is None:
         return result, ""
-    explained = smtp_setup(host, explained_for or port, security, username, password)
-    found = of_failure(result.failure, explained, from_email)
+    found = of_failure(result.failure, tested.values.replace(port=explained_for or port))
     assert PASSWORD not in f"{found!r} {result.failure} {result.failure.hint}"
     return result, found.causes[0].key

@@ -103,7 +103,9 @@ def pause(host: HostApp, partner_id: str = "acme") -> None:
 def test_the_systems_sender_steps_in_where_it_may(host: HostApp) -> None:
     with ScriptedServer() as server:
         host.save_sender("", port=server.port, from_email="mail@platform.example")
-        host.save_sender("acme", port=server.port, fallback=True, reply_to="help@acme.example")
+        host.save_sender(
+            "acme", port=server.port, fallbacks=("system",), reply_to="help@acme.example"
+        )
         host.save_sender("globex", port=server.port)
         stepped_in = queue(host, "a@example.org")
         queue(host, "b@example.org", partner_id="globex")
@@ -119,14 +121,19 @@ def test_the_systems_sender_steps_in_where_it_may(host: HostApp) -> None:
         assert b"acme.example>\r\nFrom" not in sent.data
         mine, other = deliveries(host)
         assert (mine.state, other.state) == ("sent", "queued")
-        assert mine.fallback_reason == "The server refused the user name or password."
         ((listed, _),) = actions.show_mail(host.db.session(), stepped_in)
-        assert listed.fallback_reason == mine.fallback_reason
+        (hop,) = listed.hops
+        assert (hop.kind, hop.from_sender, hop.to_sender) == (
+            "fallback",
+            "the default sender",
+            "the system's sender",
+        )
+        assert hop.reason == "The server refused the user name or password."
 
 
 def test_nobody_steps_in_for_a_mail_that_may_have_arrived(host: HostApp) -> None:
     host.save_sender("", from_email="mail@platform.example")
-    host.save_sender("acme", fallback=True)
+    host.save_sender("acme", fallbacks=("system",))
     queue(host)
     session = host.db.session()
     session.execute(update(Delivery).values(uncertains=1))
@@ -139,7 +146,7 @@ def test_recipients_who_have_it_keep_their_bytes(host: HostApp) -> None:
     """The others get bytes of their own, under the id that the caller knows."""
     with ScriptedServer(behaviours={"rcpt": [None, *[Reply("421 4.3.2 bye")] * 2, None]}) as server:
         host.save_sender("", port=server.port, from_email="mail@platform.example")
-        host.save_sender("acme", port=server.port, fallback=True)
+        host.save_sender("acme", port=server.port, fallbacks=("system",))
         public_id = queue(host, "a@example.org", "b@example.org")
         first = row_of(host, public_id).content
         host.work()

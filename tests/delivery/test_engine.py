@@ -591,7 +591,7 @@ def test_a_sensitive_text_is_erased_also_when_two_connections_end_together(
         "password_reset", to=["a@example.org", "b@example.org"], partner_id="acme", context=reset
     )
     host.db.session.commit()
-    first, second = ((one.id, one.message_id) for one in deliveries(host))
+    first, second = ((one.id, one.message_pk) for one in deliveries(host))
     host.db.session.rollback()
     bench = bench_of(host)
     both = threading.Barrier(2)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -246,7 +245,7 @@ def test_two_lanes_that_add_the_from_header_send_the_same_bytes(
     first, second = (claim(bench.engine, lane, 1) for lane in lanes if lane is not None)
     assert first is not None
     assert second is not None
-    renamed = replace(second.sender, values=replace(second.sender.values, from_name="Acme Inc"))
+    renamed = second.sender.with_values(second.sender.values.replace(from_name="Acme Inc"))
     (one,) = with_sender_headers(bench.engine, first.deliveries, first.sender, "Shop")
     (two,) = with_sender_headers(bench.engine, second.deliveries, renamed, "Shop")
     assert one.content.startswith(b"From: Acme Ltd <")

@@ -9,9 +9,39 @@ from sqlalchemy import Connection, event
 from smtp_admin.delivery import outbox, queries
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import HeldLane, acquire
-from smtp_admin.delivery.maintenance import due, expire, settle_unknown
-from tests.app import HostApp
+from smtp_admin.delivery.maintenance import (
+    deleted,
+    due,
+    expire,
+    fallback,
+    reassign,
+    settle_unknown,
+)
+from smtp_admin.senders.pauses import pause
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import delete_sender
+from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import Workbench, queue, sender_row
+
+
+def empty(bench: Workbench) -> None:
+    """The mail of a deleted sender moves."""
+    session = bench.host.db.session()
+    bench.host.save_sender("")
+    delete_sender(session, load_sender(session, "acme"), ADMIN)
+    session.commit()
+    assert deleted.empty_deleted(bench.engine, bench.host.installation.config) == 1
+
+
+def step_in(bench: Workbench) -> None:
+    """The mail of a paused sender moves."""
+    session = bench.host.db.session()
+    bench.host.save_sender("")
+    bench.host.save_sender("acme", fallbacks=("system",))
+    pause(session, load_sender(session, "acme"), ADMIN)
+    session.commit()
+    assert fallback.fall_back(bench.engine, bench.host.installation.config) == 1
+
 
 ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "claim": lambda bench, lane: claim(bench.engine, lane, 10),
@@ -22,6 +52,15 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     ),
     "backlog": lambda bench, _: outbox.backlog(bench.host.db.session(), "acme"),
     "summary": lambda bench, _: queries.summary(bench.host.db.session(), "acme"),
+    "summary of one sender": lambda bench, lane: queries.summary(
+        bench.host.db.session(), "acme", lane.sender_id, of_sender=True
+    ),
+    "what a deletion would do": lambda bench, lane: queries.waiting_of(
+        bench.host.db.session(), lane.sender_id
+    ),
+    "strays": lambda bench, _: reassign.reassign_strays(bench.engine),
+    "deleted senders": lambda bench, _: empty(bench),
+    "fallback": lambda bench, _: step_in(bench),
 }
 
 
@@ -32,6 +71,9 @@ PARTIAL = {
     "unknown outcomes": "_open",
     "backlog": "_open",
     "summary": "_open",
+    "summary of one sender": "_open",
+    "deleted senders": "_due",
+    "fallback": "_due",
 }
 
 

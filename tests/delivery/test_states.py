@@ -11,6 +11,7 @@ ALLOWED = {
     ("queued", "suppressed"),
     ("queued", "cancelled"),
     ("queued", "expired"),
+    ("queued", "uncertain"),
     ("sending", "sent"),
     ("sending", "queued"),
     ("sending", "dead"),

@@ -89,7 +89,7 @@ def test_a_dead_letter_that_no_worker_lived_to_see_is_announced_and_counted(
         bench.tick(LATER * 2)
         bench.tick(LATER * 3)
     assert {one.state for one in deliveries(each)} == {"dead"}
-    assert {one["message_id"] for one in heard} == public_ids
+    assert {one["public_id"] for one in heard} == public_ids
     assert len(heard) == 2
     assert {one["reason"] for one in heard} == {deliveries(each)[0].last_error}
     assert each.db.session.scalars(select(func.sum(Counter.dead))).one() == 2

@@ -15,17 +15,28 @@ from smtp_admin.delivery.maintenance.due import due_senders
 from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
-from smtp_admin.delivery.models import Attempt, Delivery, Lane
+from smtp_admin.delivery.models import Attempt, Delivery, Hop, Lane
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.mail.message import Message
 from smtp_admin.senders.models import Sender
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from tests.app import HostApp
 
-__all__ = ["Workbench", "attempts", "deliveries", "letter", "queue", "row_of", "sender_row"]
+__all__ = [
+    "Workbench",
+    "attempts",
+    "deliveries",
+    "hops",
+    "letter",
+    "queue",
+    "row_of",
+    "rows_of",
+    "sender_row",
+]
 
 SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0)
 
@@ -45,10 +56,8 @@ class Workbench:
         self.redis = redis_client(redis_url or here.config.redis_url)
         self.lines = Lines(self.redis)
         self.stopping = threading.Event()
-        self._dialler = Dialler(
-            policy=DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks),
-            timeouts=timeouts,
-        )
+        policy = DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks)
+        self._surroundings = Surroundings(Dialler(policy=policy, timeouts=timeouts))
         self._transports = WarmTransports()
         self._suitable: dict[int, int] = {}
 
@@ -59,17 +68,17 @@ class Workbench:
             here=self.host.installation,
             engine=self.engine,
             lines=self.lines,
-            dialler=self._dialler,
+            surroundings=self._surroundings,
             transports=self._transports,
             worker="context",
             stopping=self.stopping,
             suitable=self._suitable,
         )
 
-    def work(self, partner_id: str = "acme") -> bool:
-        """Send for one partner's sender until nothing is due; whether more may be."""
+    def work(self, partner_id: str = "acme", key: str = "") -> bool:
+        """Send for one sender until nothing is due; whether more may be."""
         self.host.db.session.rollback()
-        return work_lane(self.context(), sender_row(self.host, partner_id).id)
+        return work_lane(self.context(), sender_row(self.host, partner_id, key).id)
 
     def tick(self, later: timedelta = timedelta()) -> None:
         """Everything that a worker does when its clock strikes, *later* than now."""
@@ -121,11 +130,23 @@ def deliveries(host: HostApp) -> list[Delivery]:
 
 
 def row_of(host: HostApp, public_id: str) -> Row:
-    """The message with this public id."""
+    """The message with this public id; the first one, where others took over some recipients."""
+    return rows_of(host, public_id)[0]
+
+
+def rows_of(host: HostApp, public_id: str) -> list[Row]:
+    """The messages with this public id, the first one first."""
     session = host.db.session()
     session.rollback()
-    found: Row = session.scalars(select(Row).where(Row.public_id == public_id)).one()
-    return found
+    mine = select(Row).where(Row.public_id == public_id).order_by(Row.id)
+    return list(session.scalars(mine))
+
+
+def hops(host: HostApp) -> list[Hop]:
+    """Every hop, oldest first."""
+    session = host.db.session()
+    session.rollback()
+    return list(session.scalars(select(Hop).order_by(Hop.id)))
 
 
 def attempts(host: HostApp) -> list[Attempt]:
@@ -135,9 +156,10 @@ def attempts(host: HostApp) -> list[Attempt]:
     return list(session.scalars(select(Attempt).order_by(Attempt.id)))
 
 
-def sender_row(host: HostApp, partner_id: str = "acme") -> Sender:
-    """The row of a partner's sender."""
+def sender_row(host: HostApp, partner_id: str = "acme", key: str = "") -> Sender:
+    """The row of a sender of a partner."""
     session = host.db.session()
     session.rollback()
-    found: Sender = session.scalars(select(Sender).where(Sender.partner_id == partner_id)).one()
+    mine = select(Sender).where(Sender.partner_id == partner_id, Sender.key == key)
+    found: Sender = session.scalars(mine).one()
     return found

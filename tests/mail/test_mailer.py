@@ -1,6 +1,8 @@
 """What takes Flask-Mail's place, and Flask-Mail's own messages."""
 
 from collections.abc import Callable
+from email.message import EmailMessage
+from email.mime.text import MIMEText
 from typing import Any
 
 import flask_mail
@@ -122,6 +124,16 @@ def test_a_files_name_cannot_inject(plugin: SMTPAdmin) -> None:
     with pytest.raises(MessageError):
         plugin.mail.send(message)
     assert committed() == 0
+
+
+@pytest.mark.parametrize("message", [EmailMessage(), MIMEText("x"), "x", {"subject": "x"}, None])
+def test_what_is_no_message_is_refused_with_what_to_pass(plugin: SMTPAdmin, message: Any) -> None:
+    name = type(message).__name__
+    with pytest.raises(MessageError, match=rf"\b{name} cannot be queued.* smtp_admin\.Message"):
+        plugin.send_message(message)
+    with pytest.raises(MessageError, match=r"smtp_admin\.Message"):
+        plugin.mail.send(message)
+    assert queued() == []
 
 
 @pytest.mark.parametrize("make", [flask_mail.Message, Message])

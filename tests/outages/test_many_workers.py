@@ -10,7 +10,7 @@ from redis import Redis
 
 from smtp_admin.delivery.doorbell import doorbell, queue_name
 from smtp_admin.delivery.limits import HOUR
-from smtp_admin.senders.values import MOST_CONNECTIONS
+from smtp_admin.senders.cleaning import MOST_CONNECTIONS
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer

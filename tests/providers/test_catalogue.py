@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smtp_admin.senders.forms import SenderForm
 
 from smtp_admin.config import KEYS
+from smtp_admin.pages.sender_form import sender_form
 from smtp_admin.providers import catalogue as presets
 from smtp_admin.providers.catalogue import (
     Knowledge,
@@ -28,7 +28,7 @@ from smtp_admin.providers.catalogue import (
     providers,
     read_knowledge,
 )
-from smtp_admin.senders.values import clean_limit
+from smtp_admin.senders.cleaning import clean_headers, clean_limit
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from tests.test_docs import rows
@@ -61,6 +61,13 @@ def hosts_of(one: Provider) -> list[str]:
 
 
 # --- The file ------------------------------------------------------------------------------------
+
+
+@each_provider
+def test_headers_can_be_entered_as_they_are_offered(one: Provider) -> None:
+    for header in one.headers:
+        assert clean_headers(f"{header.name}: {header.example}") == ((header.name, header.example),)
+        assert header.help.endswith(".")
 
 
 def test_every_provider_that_was_promised_is_there() -> None:
@@ -147,7 +154,7 @@ def test_the_rest_is_consistent(one: Provider) -> None:
         for pattern in (rule.must, rule.must_not, *rule.when.values()):
             re.compile(pattern)
     for note in one.notes:
-        assert hasattr(SenderForm(), note.field)
+        assert note.field in sender_form("smtp")
         assert not (note.since and note.until) or note.since <= note.until
         assert all(re.fullmatch(r"[45]\d\d [45]\.\d+\.\d+", text) for text in note.replies)
 

@@ -36,7 +36,7 @@ def parts(mail: EmailMessage) -> tuple[str, str]:
 
 def written(host: HostApp, *services: Any, **values: Any) -> EmailMessage:
     message = compose(a_customer(*services), services, RenewalValues(**values), "T" * 32)
-    content, _ = render_for(load_sender(host.db.session(), "acme"), message)
+    content = render_for(load_sender(host.db.session(), "acme"), message).content
     return message_from_bytes(content, policy=default)
 
 

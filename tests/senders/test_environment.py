@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from smtp_admin.errors import InvalidInput
-from smtp_admin.senders.environment import VARIABLES, read_overrides
+from smtp_admin.senders.environment import read_overrides
+from smtp_admin.senders.fields import all_fields, fields_of
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.values import SenderValues
 from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
 
 PAGE = "/smtp-admin/system"
@@ -39,7 +41,7 @@ WRONG: dict[str, str] = {
     "SMTP_PORT": "many",
     "SMTP_USERNAME": "a\nb",
     "SMTP_USER": "x" * 321,
-    "SMTP_PASSWORD": "from a file with its line end\n",
+    "SMTP_PASSWORD": "a word with its line end\n",
     "SMTP_PASS": "*****",
     "SMTP_FROM_EMAIL": "nobody",
     "SMTP_FROM": "a@b@c",
@@ -70,6 +72,18 @@ def within(made: HostApp, environment: Mapping[str, str], prefix: str = "") -> R
     return load_sender(made.db.session(), "")
 
 
+def secret(
+    made: HostApp,
+    sender: ResolvedSender,
+    values: SenderValues | None = None,
+    name: str = "password",
+) -> str:
+    """What would be logged in with where *values* lead."""
+    wanted = values or sender.values
+    one = next(field for field in fields_of(wanted.driver) if field.name == name)
+    return sender.secret_for(one, wanted, made.installation.keyring)
+
+
 def input_of(page: str, field: str) -> str:
     found = re.search(rf'<(input|select)[^>]*name="{field}"[^>]*>', page)
     assert found
@@ -77,7 +91,7 @@ def input_of(page: str, field: str) -> str:
 
 
 def test_every_variable_is_here() -> None:
-    assert set(NAMES) == {name for names in VARIABLES.values() for name, _ in names}
+    assert set(NAMES) == {one.name for field in all_fields() for one in field.variables}
 
 
 @pytest.mark.parametrize("prefix", ["", "SETGET_"])
@@ -105,7 +119,7 @@ def test_variable_wins_and_locks(made: HostApp, name: str, prefix: str) -> None:
 def test_first_of_two_names_counts(first: str, second: str) -> None:
     field, text, expected = NAMES[first]
     found = read_overrides({second: NAMES[second][1], first: text}, "")
-    assert found.values[field] == expected
+    assert (found.secrets if field == "password" else found.values)[field] == expected
     assert found.variables[field] == first
     assert read_overrides({second: NAMES[second][1], first: ""}, "").variables[field] == second
 
@@ -116,7 +130,7 @@ def test_first_of_two_names_counts(first: str, second: str) -> None:
      ("FALSE", "tls"), ("0", "tls"), ("no", "tls")],
 )  # fmt: skip
 def test_smtp_secure(text: str, expected: str) -> None:
-    assert read_overrides({"SMTP_SECURE": text}, "").values == {"security": expected}
+    assert read_overrides({"SMTP_SECURE": text}, "").values["security"] == expected
 
 
 @pytest.mark.parametrize(
@@ -124,13 +138,22 @@ def test_smtp_secure(text: str, expected: str) -> None:
     [("none", "none"), ("SSL", "ssl"), ("tls", "tls"), ("StartTLS", "tls")],
 )
 def test_smtp_security(text: str, expected: str) -> None:
-    assert read_overrides({"SMTP_SECURITY": text}, "").values == {"security": expected}
+    assert read_overrides({"SMTP_SECURITY": text}, "").values["security"] == expected
 
 
 def test_other_partners_have_no_environment(made: HostApp) -> None:
     within(made, {name: text for name, (_, text, _) in NAMES.items()})
     partner = load_sender(made.db.session(), "acme")
-    assert (partner.locked, partner.values.host, partner.has_password) == ({}, "", False)
+    assert (partner.locked, partner.values.host) == ({}, "")
+    assert not partner.has_secret("password")
+
+
+def test_other_senders_of_the_system_have_no_environment(made: HostApp) -> None:
+    made.save_sender("", key="news", host="news.example", username="u", password=STORED)
+    within(made, {name: text for name, (_, text, _) in NAMES.items()})
+    other = load_sender(made.db.session(), "", "news")
+    assert (other.locked, other.values.host) == ({}, "news.example")
+    assert secret(made, other) == STORED
 
 
 def test_environment_alone_is_enough(new_app: Callable[..., HostApp]) -> None:
@@ -143,8 +166,7 @@ def test_environment_alone_is_enough(new_app: Callable[..., HostApp]) -> None:
         )  # fmt: skip
         assert sender.configured
         assert (sender.values.host, sender.values.port) == ("env.example", 465)
-        keyring = empty.installation.keyring
-        assert sender.password_for(sender.values.destination, keyring) == GIVEN
+        assert secret(empty, sender) == GIVEN
 
 
 SETTABLE = ("SMTP_HOST", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USERNAME", "SMTP_PASSWORD",
@@ -153,26 +175,26 @@ SETTABLE = ("SMTP_HOST", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USERNAME", "SMTP_PA
 
 def test_stored_password_never_meets_an_environment_host(made: HostApp) -> None:
     """Every set of variables, every destination that could be asked for: what comes out."""
-    saved = within(made, {}).values.destination
-    keyring = made.installation.keyring
+    saved = within(made, {}).values
     came_out: dict[frozenset[str], set[str]] = {}
     for names in chain.from_iterable(combinations(SETTABLE, n) for n in range(len(SETTABLE) + 1)):
         sender = within(made, {name: NAMES[name][1] for name in names})
         found = came_out.setdefault(frozenset(names), set())
         for place in {
             saved,
-            sender.values.destination,
-            dataclasses.replace(sender.values.destination, host=saved.host),
-            dataclasses.replace(sender.values.destination, host="evil.example"),
-            dataclasses.replace(saved, host="env.example"),
-            dataclasses.replace(saved, verify_tls=False),
+            sender.values,
+            sender.values.replace(host=saved.host),
+            sender.values.replace(host="evil.example"),
+            saved.replace(host="env.example"),
+            saved.replace(verify_tls=False),
         }:
             try:
-                password = sender.password_for(place, keyring)
+                password = secret(made, sender, place)
             except InvalidInput:
                 continue
             found.add(password)
-            assert place == (saved if password == STORED else sender.values.destination)
+            expected = saved if password == STORED else sender.values
+            assert place.destination == expected.destination
     for present, found in came_out.items():
         if "SMTP_PASSWORD" in present:
             assert found == {GIVEN}
@@ -212,10 +234,9 @@ def test_locked_field_cannot_be_posted(made: HostApp) -> None:
     assert answer.status_code == 303
     sender = within(made, {})
     assert (sender.values.host, sender.values.port) == ("env.example", 25)
-    assert not sender.has_password  # neither the typed nor the environment's was stored
+    assert not sender.has_secret("password")  # neither the typed nor the environment's was stored
     given = within(made, {"SMTP_HOST": "env.example", "SMTP_PASSWORD": GIVEN})
-    keyring = made.installation.keyring
-    assert given.password_for(given.values.destination, keyring) == GIVEN
+    assert secret(made, given) == GIVEN
 
 
 def test_locked_field_cannot_be_tested_elsewhere(made: HostApp) -> None:

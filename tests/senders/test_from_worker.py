@@ -96,10 +96,11 @@ def test_both_places_side_by_side(inside: HostApp, engine: Engine, server: Scrip
     assert asked["message"] == "No worker is running."
     assert asked["web"]["ok"] is True
     waiting = row(inside)
-    assert waiting.password_sealed
-    assert PASSWORD not in waiting.password_sealed
+    assert set(waiting.secrets) == {"password"}
+    assert PASSWORD not in waiting.secrets["password"]
+    assert "password" not in waiting.settings
     assert work(inside, engine) == [True]
-    assert row(inside).password_sealed is None, "from then on nobody needs it"
+    assert row(inside).secrets == {}, "from then on nobody needs it"
     answer = follow(inside, asked)
     body = answer.get_json()
     assert (answer.status_code, body["ok"], body["status"]) == (200, True, "done")
@@ -192,7 +193,7 @@ def test_nobody_took_it(inside: HostApp, engine: Engine, server: ScriptedServer)
         test_id = row(inside).id
         assert not run_waiting_test(engine, here.config, here.keyring, "late", test_id)
         assert waiting_tests(engine) == []
-        assert row(inside).password_sealed is None, "it is of no more use"
+        assert row(inside).secrets == {}, "it is of no more use"
         answer = follow(inside, asked)
         assert answer.status_code == 503
         assert "No worker took the test" in answer.get_json()["error"]["message"]
@@ -218,7 +219,7 @@ def test_it_is_forgotten_where_no_worker_ever_runs(inside: HostApp, server: Scri
         ask(inside, on_screen(server))
         inside.db.session.rollback()
         found = inside.db.session.scalars(select(WorkerTest).order_by(WorkerTest.id)).all()
-        assert [one.password_sealed is None for one in found] == [True, False]
+        assert [bool(one.secrets) for one in found] == [False, True]
     with shifted(timedelta(minutes=10, seconds=30)):
         ask(inside, on_screen(server))
         inside.db.session.rollback()
@@ -245,7 +246,7 @@ def test_it_counts_as_two_tests(inside: HostApp, server: ScriptedServer) -> None
     assert refused.headers["Retry-After"]
     assert server.connections == 1
     details = list(inside.db.session.scalars(select(Audit.detail).order_by(Audit.id)))
-    here = f"127.0.0.1:{server.port} none"
+    here = f"127.0.0.1:{server.port}"
     assert details == [here, f"{here} by a worker"]
     assert inside.client.post(f"{PAGE}/test-connection", json=on_screen(server)).status_code == 200
 
@@ -287,7 +288,7 @@ def test_only_a_number_goes_through_redis(
     ask(inside, on_screen(server))
     text = redis.dump_text()
     assert b"test_connection" in text
-    for secret in (PASSWORD, row(inside).password_sealed or "", "127.0.0.1", "noreply@"):
+    for secret in (PASSWORD, row(inside).secrets["password"], "127.0.0.1", "noreply@"):
         assert secret.encode() not in text
 
 

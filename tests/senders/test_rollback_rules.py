@@ -106,7 +106,7 @@ def test_a_password_of_another_row_does_not_open(inside: HostApp) -> None:
     theirs, ours = session.scalars(
         select(SenderRevision).where(SenderRevision.number == 1).order_by(SenderRevision.id)
     )
-    ours.password_sealed = theirs.password_sealed
+    ours.secrets = theirs.secrets
     session.commit()
     assert "does not belong to these settings" in refused(inside)["message"]
 

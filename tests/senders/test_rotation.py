@@ -40,7 +40,15 @@ def password(host: HostApp, keyring: Keyring, partner_id: str = "acme") -> str:
     session = host.db.session()
     session.expire_all()
     sender = load_sender(session, partner_id)
-    return sender.password_for(sender.values.destination, keyring)
+    return sender.secrets_for(sender.values, keyring)["password"]
+
+
+def sealed(host: HostApp) -> list[str]:
+    """Every sealed password."""
+    session = host.db.session()
+    session.expire_all()
+    documents = session.scalars(select(SenderRevision.secrets).order_by(SenderRevision.id))
+    return [str(one["password"]["sealed"]) for one in documents if one]
 
 
 def test_every_password_gets_the_first_key(made: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,15 +67,16 @@ def test_every_password_gets_the_first_key(made: HostApp, monkeypatch: pytest.Mo
     assert password(made, alone) == "second"
     assert password(made, alone, "globex") == "third"
     # Again, and nothing is left to do.
-    sealed = set(session.scalars(select(SenderRevision.password_sealed)))
+    rotated = sealed(made)
+    assert len(rotated) == 3
     assert rotate_keys(session, both).newest == 3
-    assert set(session.scalars(select(SenderRevision.password_sealed))) == sealed
+    assert sealed(made) == rotated
 
 
 def test_what_does_not_open_is_named_and_the_rest_is_rotated(made: HostApp) -> None:
     session = made.db.session()
     stolen = session.scalar(
-        select(SenderRevision.password_sealed)
+        select(SenderRevision.secrets)
         .join(Sender, Sender.id == SenderRevision.sender_id)
         .where(Sender.partner_id == "globex")
     )
@@ -75,7 +84,7 @@ def test_what_does_not_open_is_named_and_the_rest_is_rotated(made: HostApp) -> N
     session.execute(
         update(SenderRevision)
         .where(SenderRevision.sender_id == row.id, SenderRevision.number == 2)
-        .values(password_sealed=stolen)
+        .values(secrets=stolen)
     )
     session.commit()
     report = rotate_keys(session, Keyring([NEW, OLD]))
@@ -117,7 +126,7 @@ def test_commands(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
     for command in ("check", "rotate"):
         failed = run(lost, command)
         assert failed.exit_code == 1
-        assert "the system, revision 1 (in use)" in failed.output
+        assert "the system, sender default, revision 1 (in use)" in failed.output
     none = run(again(), "rotate", "--json")
     assert none.exit_code == 1
     assert "SMTP_ADMIN_SECRET_KEYS" in json.loads(none.stdout)["error"]["message"]

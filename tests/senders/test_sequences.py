@@ -1,6 +1,5 @@
 """Any sequence of saves leaves what a simple model says."""
 
-import dataclasses
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -14,7 +13,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from smtp_admin.senders.destination import Destination
 from sqlalchemy import select
 
 from smtp_admin.errors import Conflict, InvalidInput
@@ -22,6 +20,7 @@ from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.smtp.fields import FIELDS
 from tests.app import ADMIN, HostApp
 
 VALUES = st.builds(
@@ -33,6 +32,7 @@ VALUES = st.builds(
     from_email=st.sampled_from(["x@acme.example", "y@acme.example"]),
     verify_tls=st.booleans(),
 )
+PASSWORD_FIELD = next(one for one in FIELDS if one.name == "password")
 PASSWORDS = st.sampled_from(["", "", "one", "zwö"])
 NUMBERS = count()
 
@@ -76,7 +76,7 @@ class Saves(RuleBasedStateMachine):
         if self.values is None:
             return
         changes: dict[str, Any] = {change: text}
-        values = dataclasses.replace(self.values, **changes)
+        values = self.values.replace(**changes)
         needs = bool(values.username and not self.password)
         assert not needs
         assert self._save(values, "", self.revision, commit=True) is None
@@ -97,15 +97,15 @@ class Saves(RuleBasedStateMachine):
         assert sender.revision == self.revision
         if self.values is not None:
             assert sender.values == self.values
-            assert sender.has_password == bool(self.password)
-            assert self._password_for(self.values.destination) == self.password
-            present = self.values.destination
-            for place in (
-                dataclasses.replace(present, host="c.example"),
-                dataclasses.replace(present, port=26),
-                dataclasses.replace(present, verify_tls=not present.verify_tls),
+            assert sender.has_secret("password") == bool(self.password)
+            assert self._password_for(self.values) == self.password
+            present = self.values
+            for moved in (
+                present.replace(host="c.example"),
+                present.replace(port=26),
+                present.replace(verify_tls=not present.verify_tls),
             ):
-                assert self._password_for(place) in {"", None}
+                assert self._password_for(moved) in {"", None}
         session.rollback()
 
     @invariant()
@@ -115,10 +115,10 @@ class Saves(RuleBasedStateMachine):
         assert rows == self.history
         assert [row.number for row in rows] == list(range(1, self.revision + 1))
 
-    def _password_for(self, place: Destination) -> str | None:
+    def _password_for(self, values: SenderValues) -> str | None:
         sender = load_sender(self.site.db.session(), self.partner_id)
         try:
-            return sender.password_for(place, self.site.installation.keyring)
+            return sender.secret_for(PASSWORD_FIELD, values, self.site.installation.keyring)
         except InvalidInput:
             return None
 
@@ -129,7 +129,7 @@ class Saves(RuleBasedStateMachine):
                 session,
                 self.partner_id,
                 values,
-                password=password,
+                secrets={"password": password},
                 expected_revision=seen,
                 actor=ADMIN,
             )

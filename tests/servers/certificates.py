@@ -83,6 +83,7 @@ class CertificateFactory:
         self._pairs: dict[str, CertificatePair] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = folder / "ca.pem"
+        self.unknown_ca_file = folder / "unknown-authority.pem"
         self._authority = self._make_authority("Test authority", self.ca_file)
 
     def valid(self, name: str = "localhost") -> CertificatePair:
@@ -91,6 +92,10 @@ class CertificateFactory:
         The client must trust `ca_file`.
         """
         return self._leaf(f"valid-{name}", names=(name,))
+
+    def client(self, name: str = "app.example") -> CertificatePair:
+        """Return a certificate that a client shows to a server that trusts `ca_file`."""
+        return self._leaf(f"client-{name}", names=(name,), purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def expired(self) -> CertificatePair:
         """Return a certificate that ended yesterday.
@@ -133,11 +138,11 @@ class CertificateFactory:
     def unknown_ca(self) -> CertificatePair:
         """Return a faultless certificate from an authority that `ca_file` does not hold.
 
-        Its authority's certificate lies in `unknown-ca.pem` in the same folder.
+        Its authority's certificate lies in `unknown_ca_file`.
         """
         if "unknown-ca" in self._pairs:
             return self._pairs["unknown-ca"]
-        stranger = self._make_authority("Unknown authority", self._folder / "unknown-ca.pem")
+        stranger = self._make_authority("Unknown authority", self.unknown_ca_file)
         return self._leaf("unknown-ca", authority=stranger)
 
     def server_context(
@@ -179,6 +184,7 @@ class CertificateFactory:
         ends: datetime.timedelta = 60 * DAY,
         authority: _Authority | None = None,
         key: ec.EllipticCurvePrivateKey | None = None,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
     ) -> CertificatePair:
         if label in self._pairs:
             return self._pairs[label]
@@ -198,7 +204,7 @@ class CertificateFactory:
             .not_valid_after(_now() + ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(issuer_identifier, critical=False)
         )

@@ -1,4 +1,4 @@
-"""The system's sender steps in for a paused one, and harms no other recipient of the same mail."""
+"""Others step in for a paused sender, and harm no other recipient of the same mail."""
 
 from datetime import timedelta
 
@@ -9,9 +9,9 @@ from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine, reading
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import claim
-from smtp_admin.delivery.maintenance import fallback
+from smtp_admin.delivery.maintenance import fallback, moving
 from smtp_admin.delivery.maintenance.fallback import fall_back
-from smtp_admin.delivery.models import Delivery
+from smtp_admin.delivery.models import Delivery, Hop
 from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -22,7 +22,7 @@ PAUSE = timedelta(minutes=15)
 
 def two_senders(host: HostApp) -> None:
     host.save_sender("", from_email="mail@platform.example")
-    host.save_sender("acme", fallback=True)
+    host.save_sender("acme", fallbacks=("system",))
 
 
 def pause(host: HostApp) -> None:
@@ -63,7 +63,7 @@ def test_a_recipient_who_may_have_it_keeps_its_bytes(each: HostApp) -> None:
     after = row_of(each, public_id)
     assert (after.content, after.from_email) == (first, from_email)
     moved, kept = deliveries(each)
-    assert (kept.message_id, moved.message_id != number) == (number, True)
+    assert (kept.message_pk, moved.message_pk != number) == (number, True)
 
 
 def test_mail_for_later_waits_for_its_own_sender(each: HostApp) -> None:
@@ -87,7 +87,7 @@ def test_a_pause_that_ends_meanwhile_changes_no_bytes_that_are_being_sent(
     bench = Workbench(host)
     sender_id = sender_row(host).id
     host.db.session.rollback()
-    make = fallback._copy
+    make = moving._with_other_headers
     got = []
 
     def end_the_pause(*arguments: object, **keywords: object) -> int:
@@ -98,7 +98,7 @@ def test_a_pause_that_ends_meanwhile_changes_no_bytes_that_are_being_sent(
         got.extend(batch.deliveries if batch else [])
         return make(*arguments, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fallback, "_copy", end_the_pause)
+    monkeypatch.setattr(moving, "_with_other_headers", end_the_pause)
     moved = step_in(host)
     assert len(got) + moved == 1
     if got:
@@ -116,16 +116,16 @@ def test_others_may_write_while_mail_is_handed_over(
         queue(each)
     pause(each)
     each.db.session.rollback()
-    make = fallback._copy
+    make = moving._with_other_headers
     committed = []
 
     def look(*arguments: object, **keywords: object) -> int:
         with reading(host_engine()) as session:
-            moved = select(func.count()).where(Delivery.fallback_of.is_not(None))
+            moved = select(func.count()).select_from(Hop)
             committed.append(session.scalar(moved))
         return make(*arguments, **keywords)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fallback, "_copy", look)
+    monkeypatch.setattr(moving, "_with_other_headers", look)
     assert step_in(each) == 3
     assert committed == [0, 1, 2]
 

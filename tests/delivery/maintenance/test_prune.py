@@ -10,7 +10,6 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import new_public_id
 from smtp_admin.delivery.states import State
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries, queue
@@ -162,17 +161,17 @@ def test_others_may_write_while_it_looks(host: HostApp, bench_of: MakeBench) -> 
 def test_the_id_that_a_caller_has_stays_while_a_copy_is_open(
     each: HostApp, bench_of: MakeBench
 ) -> None:
-    """One recipient got it from the partner's sender, the other's was handed to the system's."""
+    """One recipient got it from the partner's sender, the other's was handed to another."""
     public_id = queue(each, "a@example.org", "b@example.org")
     session = each.db.session()
     first = session.scalars(select(Message)).one()
     columns = {one.name: getattr(first, one.name) for one in Message.__table__.columns}
-    columns |= {"id": None, "public_id": new_public_id(), "copy_of": first.id}
+    columns |= {"id": None, "idempotency_key": None, "copy_of": first.id}
     copy = Message(**columns)
     session.add(copy)
     session.flush()
     sent, dead = session.scalars(select(Delivery).order_by(Delivery.id))
-    sent.state, dead.state, dead.message_id = "sent", "dead", copy.id
+    sent.state, dead.state, dead.message_pk = "sent", "dead", copy.id
     session.commit()
     age(each, 31)
     engine, config = bench_of(each).engine, each.installation.config

@@ -1,0 +1,48 @@
+"""Whom a mail names: addresses with or without a name beside them, read strictly."""
+
+import re
+from functools import lru_cache
+
+from smtp_admin.errors import MessageError
+from smtp_admin.smtp.address import check_header_text, clean_address
+from smtp_admin.smtp.headers import read_phrase
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ANOTHER = re.compile(r"[<>]|@.*[,;]")
+
+
+def address_of(text: object) -> tuple[str, str]:
+    """The name, which may be empty, and the address of ``a@b``, ``Name <a@b>`` or ``(name, a@b)``.
+
+    Raises:
+        MessageError: no mail can go there.
+    """
+    if isinstance(text, tuple) and len(text) == 2:  # noqa: PLR2004 - Flask-Mail's pairs
+        return _checked(str(text[0] or ""), str(text[1]))
+    return _read(str(text))
+
+
+# Each is asked for twice, for the envelope and for the header.
+@lru_cache(maxsize=500)
+def _read(text: str) -> tuple[str, str]:
+    spec, name = text.strip(), ""
+    if spec.endswith(">") and "<" in spec:
+        phrase, _, spec = spec[:-1].rpartition("<")
+        if _ANOTHER.search(_QUOTED.sub("", phrase)):
+            raise MessageError(f"{text[:100]!r} names more than one address; pass them one by one.")
+        name = read_phrase(phrase.strip())
+    return _checked(name, spec)
+
+
+@lru_cache(maxsize=500)
+def _checked(name: str, spec: str) -> tuple[str, str]:
+    try:
+        address = clean_address(spec)
+        name = check_header_text(name)
+        if not address.isascii():
+            raise ValueError("The part before the @ has letters that not every server can write.")
+    except ValueError as error:
+        raise MessageError(f"{spec[:100]!r} is not an address that mail can go to: {error}") from (
+            error
+        )
+    return name, address

@@ -1,0 +1,183 @@
+"""The SMTP driver as the registry knows it: what is read, what must fit together, what is open."""
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from smtp_admin.credentials.none import NoLogin
+from smtp_admin.credentials.password import Password
+from smtp_admin.smtp.client import Timeouts
+from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.smtp.session import Dialler, Server
+from smtp_admin.transports.driver import Setup, Surroundings
+from smtp_admin.transports.registry import driver
+from smtp_admin.transports.smtp.fields import FIELDS
+from smtp_admin.transports.smtp.transport import SMTPTransport
+from smtp_admin.transports.warm import WarmTransports, make_transport
+from tests.servers.certificates import CertificateFactory
+from tests.servers.scripted import ScriptedServer
+from tests.setups import smtp_setup
+from tests.transports.sending import ACCEPTED, LOOPBACK, mails, verdicts
+
+SMTP = driver("smtp")
+VALUES: dict[str, Any] = {
+    "host": "mail.acme.example",
+    "port": 587,
+    "security": "tls",
+    "username": "mia",
+    "verify_tls": True,
+    "ca_certificate": "",
+    "client_certificate": "",
+    "ehlo_name": "",
+}
+SURROUNDINGS = Surroundings(Dialler(DiallingPolicy(frozenset({587}))))
+
+
+def cleaned(name: str, text: str) -> Any:
+    return next(one for one in FIELDS if one.name == name).clean(text)
+
+
+def test_values_and_secrets_become_a_setup() -> None:
+    settings = {"ehlo_name": "app.example", "ca_certificate": "ca", "client_certificate": "shown"}
+    setup = SMTP.read(VALUES | settings, {"password": "a password", "client_key": "a key"})
+    assert setup.settings == Server(
+        "mail.acme.example", 587, "tls", True, "ca", "shown", "a key", "app.example"
+    )
+    assert setup.credential == Password("mia", "a password")
+    assert (setup.driver, setup.place) == ("smtp", "mail.acme.example:587")
+    assert "a password" not in repr(setup)
+
+
+def test_without_a_login_no_password_is_read() -> None:
+    setup = SMTP.read(VALUES | {"username": ""}, {"password": "left over"})
+    assert setup.credential == NoLogin()
+
+
+def test_every_field_is_read() -> None:
+    """What a person enters reaches the server, or the login."""
+    assert {one.name for one in FIELDS} == {*VALUES, "password", "client_key"}
+    first = SMTP.read(VALUES, {})
+    others: dict[str, Any] = {"port": 25, "security": "ssl", "verify_tls": False}
+    for name in VALUES:
+        assert SMTP.read(VALUES | {name: others.get(name, "else")}, {}) != first, name
+    for name in ("password", "client_key"):
+        assert SMTP.read(VALUES, {name: "else"}) != first, name
+
+
+def test_certificate_and_key_must_fit(certificates: CertificateFactory) -> None:
+    own, other = certificates.valid("a.example"), certificates.valid("b.example")
+    shown = {"client_certificate": own.certfile.read_text()}
+    assert SMTP.check(VALUES | shown | {"client_key": own.keyfile.read_text()}) == {}
+    wrong = SMTP.check(VALUES | shown | {"client_key": other.keyfile.read_text()})
+    assert wrong == {"client_key": ["This key does not belong to the client certificate."]}
+    missing = SMTP.check(VALUES | shown | {"client_key": ""})
+    assert missing == {"client_key": ["Enter the key of the client certificate."]}
+
+
+def test_a_key_that_is_not_known_is_not_judged(certificates: CertificateFactory) -> None:
+    """The stored one of a sender, where only other fields were entered."""
+    shown = {"client_certificate": certificates.valid().certfile.read_text()}
+    assert SMTP.check(VALUES | shown) == {}
+    assert SMTP.check(VALUES | {"client_key": ""}) == {}
+
+
+def test_pem_texts_are_cleaned(certificates: CertificateFactory) -> None:
+    pair = certificates.valid()
+    certificate, key = pair.certfile.read_text(), pair.keyfile.read_text()
+    for name, pem in (
+        ("ca_certificate", certificate),
+        ("client_certificate", certificate + certificates.ca_file.read_text()),
+        ("client_key", key),
+    ):
+        windows = "\r\n\r\n  " + pem.replace("\n", " \r\n") + "\r\n"
+        assert cleaned(name, windows) == pem
+        assert cleaned(name, cleaned(name, windows)) == pem
+        assert cleaned(name, " \n ") == ""
+
+
+@pytest.mark.parametrize("text", ["no", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END", "é", "\0"])
+@pytest.mark.parametrize("name", ["ca_certificate", "client_certificate", "client_key"])
+def test_what_is_no_pem_is_refused(name: str, text: str) -> None:
+    for given in (text, text * 70_000):
+        with pytest.raises(ValueError, match=r"\.$"):
+            cleaned(name, given)
+
+
+def test_a_key_in_the_wrong_field_is_refused(certificates: CertificateFactory) -> None:
+    """Certificates are shown and stored as they are."""
+    pair = certificates.valid()
+    both = pair.certfile.read_text() + pair.keyfile.read_text()
+    for name in ("ca_certificate", "client_certificate"):
+        with pytest.raises(ValueError, match="private key"):
+            cleaned(name, both)
+    with pytest.raises(ValueError, match="not a private key"):
+        cleaned("client_key", pair.certfile.read_text())
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_key_with_a_passphrase_is_refused(
+    certificates: CertificateFactory, form: PrivateFormat
+) -> None:
+    key = load_pem_private_key(certificates.valid().keyfile.read_bytes(), None)
+    sealed = key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"secret")).decode()
+    with pytest.raises(ValueError, match="passphrase"):
+        cleaned("client_key", sealed)
+
+
+def test_a_transport_comes_from_the_driver() -> None:
+    setup = SMTP.read(VALUES, {})
+    transport = make_transport(setup, SURROUNDINGS)
+    assert isinstance(transport, SMTPTransport)
+    assert repr(transport) == "<SMTPTransport to mail.acme.example:587>"
+    with pytest.raises(LookupError, match="no driver 'pigeon'"):
+        make_transport(Setup("pigeon", (), NoLogin()), SURROUNDINGS)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"password": "else"}, False),
+        ({"username": "else"}, False),
+        ({"verify_tls": False}, False),
+        ({"client_key": "else"}, False),
+    ],
+)
+def test_a_warm_connection_serves_the_same_setup_only(change: dict[str, Any], same: bool) -> None:
+    given: dict[str, Any] = {"username": "mia", "password": "a password"}
+    setup = smtp_setup("mail.acme.example", 587, "tls", **given)
+    warm = WarmTransports()
+    first = warm.take(1, setup, SURROUNDINGS)
+    warm.give_back(1, setup, first)
+    again = smtp_setup("mail.acme.example", 587, "tls", **(given | change))
+    assert (warm.take(1, again, SURROUNDINGS) is first) is same
+    assert warm.take(1, setup, SURROUNDINGS) is not first, "it is in use, or closed"
+
+
+def test_no_sender_gets_anothers_connection() -> None:
+    warm = WarmTransports()
+    setup = smtp_setup("mail.acme.example", 587, "tls", "mia", "a password")
+    first = warm.take(1, setup, SURROUNDINGS)
+    warm.give_back(1, setup, first)
+    assert warm.take(2, setup, SURROUNDINGS) is not first
+    assert warm.take(1, setup, SURROUNDINGS) is first
+
+
+def test_a_warm_connection_stays_open() -> None:
+    warm = WarmTransports()
+    with ScriptedServer() as server:
+        setup = smtp_setup("127.0.0.1", server.port, "none")
+        policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
+        surroundings = Surroundings(Dialler(policy, Timeouts(5, 5, final_dot=5)))
+        for _ in range(3):
+            transport = warm.take(1, setup, surroundings)
+            assert verdicts(dict(transport.deliver(mails(1)))) == {0: ACCEPTED}
+            warm.give_back(1, setup, transport)
+        warm.close_all()
+        assert server.connections == 1
