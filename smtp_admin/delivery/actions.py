@@ -129,6 +129,7 @@ def _cancel(session: Session, ids: Sequence[int], which: ColumnElement[bool]) ->
             state=states.check("queued", "cancelled"),
             finished_at=database_now(session),
             last_code="cancelled",
+            last_cause="",
             last_error="Cancelled before it was sent.",
         ),
     )
