@@ -14,6 +14,8 @@ from smtp_admin.replies.row import BadRow, Row, row_of
 from smtp_admin.replies.table import Table, read_table, rows_of, shipped
 from smtp_admin.smtp.reply import Reply
 from tests.replies.judging import example_of, reply_of
+from tests.replies.page import FILE as PAGE
+from tests.replies.page import page
 
 ROWS = shipped().rows
 FILE = Path(table_module.__file__).with_name("replies.toml")
@@ -156,3 +158,9 @@ def test_the_file_says_what_its_columns_are() -> None:
     used = {name for row in tomllib.loads("[reasons]" + rest)["replies"] for name in row}
     for name in used - {"key", "example", "given", "provider", "but_not", "bare"}:
         assert f"#   {name} " in head
+
+
+def test_the_page_shows_the_table() -> None:
+    """``python -m tests.replies.page`` writes it anew."""
+    text = PAGE.read_text("utf-8")
+    assert text == page(text)
