@@ -115,24 +115,24 @@ def _judge(
     context = context_of(server, trial.setup.credential, client, sender=address, recipient=address)
     judged = trial.surroundings.replies.judge(step, reply, context)
     if judged.test == "failed":
-        code = verdicts.code_of(judged)
+        failed = verdicts.code_of(judged)
         refused = f"The server does not accept mail from {address}."
         raise SMTPFailure(
-            code,
+            failed,
             "sender",
-            refused if code == "sender_refused" else judged.reason,
-            hint=_HINTS.get(code, ""),
+            refused if failed == "sender_refused" else judged.reason,
+            hint=_HINTS.get(failed, ""),
             reply=reply,
             cause=judged.cause,
             facts=judged.facts,
         )
     if judged.health is SenderHealth.LIMITED:
-        warning, message = judged.code, judged.reason
+        code, message = "rate_limited", judged.reason
     elif reply.temporary:
-        warning, message = _NOT_NOW
+        code, message = "sender_not_now", "The server would not take the sender address just now."
     else:
-        warning, message = _NO_MAILBOX
-    trial.cautions.append(Caution(warning, f"{message} It said: {reply}", judged.cause))
+        code, message = "sender_not_a_mailbox", _NO_MAILBOX
+    trial.cautions.append(Caution(code, f"{message} It said: {reply}", judged.cause))
     return message, reply
 
 
@@ -141,11 +141,7 @@ _HINTS: Mapping[str, str] = {
     "sender_refused": "Use an address that belongs to this login, or verify the address or its "
     "domain with your provider.",
 }
-_NOT_NOW = "sender_not_now", "The server would not take the sender address just now."
-_NO_MAILBOX = (
-    "sender_not_a_mailbox",
-    "The server accepts the sender address, but says that no mail can go to it.",
-)
+_NO_MAILBOX = "The server accepts the sender address, but says that no mail can go to it."
 
 
 def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
