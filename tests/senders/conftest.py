@@ -1,7 +1,6 @@
 """Fixtures for settings: the three databases, and a host app on one of them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +11,11 @@ from smtp_admin.delivery.models import Lane
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.pauses import NO_PAUSE
 from smtp_admin.transports.driver import Driver
-from smtp_admin.transports.registry import forget, register
-from smtp_admin.transports.smtp.driver import DRIVER as SMTP
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
+from tests.twin import twin_driver
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
@@ -77,10 +75,8 @@ def made_for_module(
 @pytest.fixture
 def twin() -> Iterator[Driver]:
     """A host's driver with all the fields of SMTP: only its name makes it another destination."""
-    made = replace(SMTP, name="twin", label="Twin of SMTP")
-    register(made)
-    yield made
-    forget("twin")
+    with twin_driver() as made:
+        yield made
 
 
 @pytest.fixture
