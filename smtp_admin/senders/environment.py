@@ -63,7 +63,7 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
         if one.destination:
             moved = True
             # A host of the environment means the driver that has hosts, whatever was saved.
-            values["driver"] = driver_name
+            values.setdefault("driver", driver_name)
             variables.setdefault("driver", name)
     return Overrides(
         values,
@@ -76,8 +76,12 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
 
 
 def _fields_with_variables() -> Iterator[tuple[str, Field]]:
+    """Each field once, with the first driver that has it: a host's may have the same ones."""
+    seen: set[str] = set()
     for one in drivers():
-        yield from ((one.name, field) for field in one.fields if field.variables)
+        own = [field for field in one.fields if field.variables and field.name not in seen]
+        seen |= {field.name for field in own}
+        yield from ((one.name, field) for field in own)
     yield from (("", field) for field in common_fields() if field.variables)
 
 

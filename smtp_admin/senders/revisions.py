@@ -13,7 +13,7 @@ from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
+from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS, clean_key
 from smtp_admin.senders.drivers import check_change, check_driver
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
@@ -26,6 +26,7 @@ from smtp_admin.signals import settings_changed
 from smtp_admin.smtp.address import check_header_text
 
 _LONGEST_LABEL = 80
+_MOST_PORTS = 10
 
 
 def save_settings(
@@ -56,6 +57,7 @@ def save_settings(
     current = load_sender(session, partner_id, key)
     if current.revision != expected_revision:
         raise too_late(current)
+    _check_key(key)
     check_change(actor, current)
     check_driver(actor, values.driver)
     check_values(session, current, values)
@@ -64,6 +66,15 @@ def save_settings(
     return add_revision(
         session, current, values, opened=opened, typed=secrets, actor=actor, label=clean_label_text
     )
+
+
+def _check_key(key: str) -> None:
+    """Return if a sender can have this key, exactly as it is written."""
+    try:
+        if key != DEFAULT_KEY and clean_key(key) != key:
+            raise ValueError("A key has 1 to 40 of these: a-z, 0-9, hyphen.")
+    except ValueError as error:
+        raise InvalidInput(fields={"key": [str(error)]}) from error
 
 
 def check_values(session: Session, current: ResolvedSender, values: SenderValues) -> None:
@@ -82,6 +93,12 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
             wrong["fallbacks"] = ["A sender cannot step in for itself."]
         elif name not in own:
             wrong["fallbacks"] = [f"There is no sender {name!r} here."]
+    allowed = installation().config.allowed_ports
+    if "port" in values and values.port not in allowed and "port" not in current.locked:
+        listed = ", ".join(str(one) for one in sorted(allowed)[:_MOST_PORTS])
+        wrong["port"] = [
+            f"This platform does not connect to port {values.port}. Use one of these: {listed}."
+        ]
     if wrong:
         raise InvalidInput(fields=wrong)
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement, Table, delete, select, true
+from sqlalchemy import ColumnElement, Table, delete, select, true, update
 
 from smtp_admin.database import Base
+from smtp_admin.delivery.models import Lane
 from smtp_admin.senders.models import Sender
+from smtp_admin.senders.pauses import NO_PAUSE
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import forget, register
 from smtp_admin.transports.smtp.driver import DRIVER as SMTP
@@ -44,8 +46,9 @@ def site(kept: HostApp, redis: RedisServer) -> Iterator[HostApp]:
     kept.actor = ADMIN
     with kept.app.app_context(), kept.db.engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
-            # The system's own sender and what belongs to it come with the tables.
+            # The system's default sender and its lanes come with the tables.
             connection.execute(delete(table).where(_not_of_the_system(table)))
+        connection.execute(update(Sender).values(current_revision=0, **NO_PAUSE))
     yield kept
     kept.app.extensions["smtp_admin"] = before
 
@@ -87,7 +90,9 @@ def ca_certificate(certificates: CertificateFactory) -> str:
 
 
 def _not_of_the_system(table: Table) -> ColumnElement[bool]:
-    system = select(Sender.id).where(Sender.partner_id == "").scalar_subquery()
+    is_default = (Sender.partner_id == "") & (Sender.key == "")
     if table.name == Sender.__tablename__:
-        return table.c.partner_id != ""
-    return table.c.sender_id != system if "sender_id" in table.c else true()
+        return ~is_default
+    if table.name == Lane.__tablename__:
+        return table.c.sender_id.not_in(select(Sender.id).where(is_default))
+    return true()

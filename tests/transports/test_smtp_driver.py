@@ -80,6 +80,16 @@ def test_certificate_and_key_must_fit(certificates: CertificateFactory) -> None:
     assert missing == {"client_key": ["Enter the key of the client certificate."]}
 
 
+def test_a_client_certificate_that_has_expired_is_refused(certificates: CertificateFactory) -> None:
+    pair = certificates.expired()
+    texts = {
+        "client_certificate": pair.certfile.read_text(),
+        "client_key": pair.keyfile.read_text(),
+    }
+    (said,) = SMTP.check(VALUES | texts)["client_certificate"]
+    assert said.startswith("It expired on ")
+
+
 def test_a_key_that_is_not_known_is_not_judged(certificates: CertificateFactory) -> None:
     """The stored one of a sender, where only other fields were entered."""
     shown = {"client_certificate": certificates.valid().certfile.read_text()}
