@@ -55,4 +55,4 @@ def test_mail_by_the_machines_own_mail_server(
     (mail,) = relayed.wait_for_messages(1)
     assert mail.mail_from == "noreply@acme.example"
     assert mail.recipients == ["sam@customer.example"]
-    assert b"From: " in mail.content
+    assert b"From: " in mail.data
