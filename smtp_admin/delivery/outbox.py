@@ -50,6 +50,7 @@ class OutgoingMail:
     type_name: str
     subject: str
     content: bytes
+    size: int
     message_id: str
     from_email: str | None
     recipients: Sequence[str]
@@ -102,7 +103,7 @@ def _insert(session: Session, mail: OutgoingMail) -> str:
         "type_name": mail.type_name,
         "subject": mail.subject[:255],
         "content": mail.content,
-        "size": len(mail.content),
+        "size": mail.size,
         "message_id": mail.message_id,
         "from_email": mail.from_email,
         "envelope_from": mail.envelope_from,

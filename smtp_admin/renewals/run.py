@@ -110,7 +110,7 @@ class Run:
             self.report.note(one.id, decision.reason)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
-            full = self._write(some, places, sender, now) or full
+            full = self._write(some, places, sender) or full
         if full:
             self.report.ended = "The mail queue is full; the next run goes on."
         return not full
@@ -124,7 +124,6 @@ class Run:
         due: Sequence[tuple[Customer, Decision]],
         places: dict[str, ledger.Known],
         sender: ResolvedSender,
-        now: datetime,
     ) -> bool:
         """Enter the notices; whether the queue is full."""
         strangers = [one.id for one, _ in due if one.id not in places]
@@ -137,7 +136,7 @@ class Run:
         ready = []
         for one, decision in due:
             try:
-                ready.append(self._prepare(one, decision, places[one.id], sender, now))
+                ready.append(self._prepare(one, decision, places[one.id], sender))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
@@ -161,11 +160,10 @@ class Run:
         decision: Decision,
         place: ledger.Known,
         sender: ResolvedSender,
-        now: datetime,
     ) -> "Ready":
         message = notices.compose(customer, decision.services, self.values, place.token)
         mail = notices.outgoing(
-            message, sender, self.partner_id, decision.services, now=now, on_demand=False
+            message, sender, self.partner_id, decision.services, on_demand=False
         )
         return Ready(customer.id, place.version, decision, mail)
 
