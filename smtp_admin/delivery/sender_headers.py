@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.models import Delivery, Message
-from smtp_admin.delivery.outbox import wants_copy
+from smtp_admin.delivery.rows import wants_copy
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text, domain_of
 from smtp_admin.smtp.headers import address_header

@@ -14,13 +14,15 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine
-from smtp_admin.delivery.outbox import OutgoingMail, expiry
+from smtp_admin.delivery.outbox import expiry
+from smtp_admin.delivery.rows import OutgoingMail
 from smtp_admin.delivery.sender_headers import UNKNOWN_DOMAIN, Stamped, stamped
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.types import PRIORITIES, EmailType, Priority
+from smtp_admin.senders.known import known_senders_of
 from smtp_admin.senders.lookups import once
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.routing import choose_sender
@@ -92,7 +94,14 @@ def sender_for(session: Session, type_: EmailType, order: Order) -> ResolvedSend
 
     def choose() -> ResolvedSender:
         with schema.explained(host_engine()), session.no_autoflush:
-            sender = choose_sender(session, partner_id, type_.name, priority, order.sender).sender
+            sender = choose_sender(
+                session,
+                partner_id,
+                type_.name,
+                priority,
+                order.sender,
+                senders=known_senders_of,
+            ).sender
             if sender.partner_id != partner_id:
                 _check_partner(partner_id)
         return sender

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
+from smtp_admin.delivery.rows import OutgoingMail
 from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
 from smtp_admin.mail.message import from_any
@@ -42,6 +43,6 @@ def send_message(session: Session, message: Any, order: Order | None = None) -> 
     return _queue(session, compose(session, READY, from_any(message), order or Order()))
 
 
-def _queue(session: Session, mail: outbox.OutgoingMail) -> str:
+def _queue(session: Session, mail: OutgoingMail) -> str:
     with schema.explained(host_engine()):
         return outbox.add(session, mail)

@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_contention, reading, transaction
 from smtp_admin.delivery import outbox
+from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.doorbell import listen
+from smtp_admin.delivery.rows import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply
@@ -117,7 +119,7 @@ class Run:
 
     def _room(self, session: Session) -> int:
         limit = int(installation().config.queue_limit * _SHARE_OF_QUEUE)
-        return max(0, limit - outbox.backlog(session, self.partner_id))
+        return max(0, limit - backlog(session, self.partner_id))
 
     def _write(
         self,
@@ -175,7 +177,7 @@ class Ready:
     customer_id: str
     version: int
     decision: Decision
-    mail: outbox.OutgoingMail
+    mail: OutgoingMail
 
 
 def write(session: Session, partner_id: str, ready: Ready, *, on_demand: bool) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from smtp_admin.clock import now
-from smtp_admin.delivery import outbox
+from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.delivery.outbox import wants_copy
+from smtp_admin.delivery.rows import wants_copy
 from smtp_admin.errors import QueueFull
 from smtp_admin.senders.models import Sender, SenderRevision
 from tests.app import HostApp
@@ -189,7 +189,7 @@ def test_copies_do_not_fill_the_queue(opened: NewHost, database: str) -> None:
     for _ in range(3):
         queue(host)
     assert len(deliveries(host)) == 6
-    assert outbox.backlog(host.db.session(), "acme") == 3
+    assert backlog(host.db.session(), "acme") == 3
     host.installation.backlog.clear()
     with pytest.raises(QueueFull):
         queue(host)
