@@ -31,8 +31,8 @@ def smtp_setup(
     return Setup("smtp", settings, credential(username, password), place=f"{host}:{port}")
 
 
-def request_for(*, password: str = "", **values: Any) -> TestRequest:
-    """A test of settings that nobody saved, with this password."""
+def request_for(*, password: str = "", client_key: str = "", **values: Any) -> TestRequest:
+    """A test of settings that nobody saved, with these secrets."""
     settings = SenderValues(**values)
-    secrets = {"password": password}
+    secrets = {"password": password, "client_key": client_key}
     return TestRequest(settings, settings.kind.read(settings, secrets), secrets)

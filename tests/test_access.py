@@ -2,36 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import product
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask import Blueprint
-from smtp_admin.senders.destination import Destination
-from sqlalchemy import inspect, text
-from werkzeug.test import TestResponse
 
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
-from smtp_admin.clock import now
-from smtp_admin.connection.models import WorkerTest
 from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
-from smtp_admin.renewals import service as renewals_service
-from smtp_admin.renewals import unsubscribe
-from smtp_admin.renewals.models import RenewalCustomer
-from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
-from tests.renewals.things import a_service
+from tests.scene import HTML, JSON, KEY, PREFIX, Dump, Scene, dump
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 
-JSON = {"Accept": "application/json"}
-HTML = {"Accept": "text/html"}
+__all__ = ["HTML", "JSON", "PREFIX", "Dump", "dump", "routes"]
 
 BOTH = Actor(id="5", email="bo@both.example", partner_ids=frozenset({"acme", "globex"}))
 #: In the order of the columns below; the partner of the address is Acme.
@@ -45,7 +31,6 @@ ACTORS: Mapping[str, Actor | None] = {
 }
 
 Statuses = tuple[int, int, int, int, int, int]
-PREFIX = "/smtp-admin"
 PARTNER = f"{PREFIX}/partners/<partner_id>"
 RENEWALS = f"{PREFIX}/renewals/partners/<partner_id>"
 
@@ -61,38 +46,54 @@ def with_(status: int, who: Statuses) -> Statuses:
     return first, second, third, fourth, fifth, sixth
 
 
+#: Method and path of each page of a sender → the status of its success in JSON. There are four
+#: addresses for each: of the default sender and of another, of the system and of a partner.
+SENDER_PAGES: dict[tuple[str, str], int] = {
+    ("GET", ""): 200,
+    ("POST", ""): 303,
+    ("POST", "/test-connection"): 200,
+    # No worker runs here: its part of the answer is still to come.
+    ("POST", "/test-connection/worker"): 202,
+    ("GET", "/test-connection/<public_id>"): 202,
+    ("POST", "/test-email"): 202,
+    ("GET", "/test-email/<public_id>"): 200,
+    ("POST", "/discover"): 200,
+    ("GET", "/deliverability"): 200,
+    ("POST", "/deliverability"): 200,
+    ("GET", "/explain"): 200,
+    ("GET", "/history"): 200,
+    ("GET", "/rollback"): 200,
+    ("POST", "/rollback"): 200,
+    ("GET", "/delete"): 200,
+    ("POST", "/delete"): 200,
+    ("POST", "/pause"): 200,
+    ("POST", "/resume"): 200,
+}
+#: The same for what is about all senders of one owner.
+OWNER_PAGES: dict[tuple[str, str], int] = {
+    ("GET", "/senders"): 200,
+    ("POST", "/senders"): 200,
+    ("GET", "/routes"): 200,
+    ("POST", "/routes"): 200,
+}
+OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
+
 TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/"): ADMINS,
     ("GET", f"{PREFIX}/partners"): PLATFORM,
-    ("GET", f"{PREFIX}/system"): PLATFORM,
-    ("POST", f"{PREFIX}/system"): with_(303, PLATFORM),
-    ("POST", f"{PREFIX}/system/test-connection"): PLATFORM,
-    ("POST", f"{PREFIX}/system/test-email"): with_(202, PLATFORM),
-    ("GET", f"{PREFIX}/system/test-email/<public_id>"): PLATFORM,
-    ("GET", f"{PREFIX}/system/history"): PLATFORM,
-    ("GET", f"{PREFIX}/system/rollback"): PLATFORM,
-    ("POST", f"{PREFIX}/system/rollback"): PLATFORM,
-    ("GET", f"{PREFIX}/system/explain"): PLATFORM,
-    # No worker runs here: its part of the answer is still to come.
-    ("POST", f"{PREFIX}/system/test-connection/worker"): with_(202, PLATFORM),
-    ("GET", f"{PREFIX}/system/test-connection/<public_id>"): with_(202, PLATFORM),
-    ("POST", f"{PREFIX}/system/discover"): PLATFORM,
-    ("GET", f"{PREFIX}/system/deliverability"): PLATFORM,
-    ("POST", f"{PREFIX}/system/deliverability"): PLATFORM,
-    ("POST", f"{PARTNER}/discover"): ACMES,
-    ("GET", f"{PARTNER}/deliverability"): ACMES,
-    ("POST", f"{PARTNER}/deliverability"): ACMES,
-    ("GET", PARTNER): ACMES,
-    ("POST", PARTNER): with_(303, ACMES),
-    ("POST", f"{PARTNER}/test-connection"): ACMES,
-    ("POST", f"{PARTNER}/test-email"): with_(202, ACMES),
-    ("GET", f"{PARTNER}/test-email/<public_id>"): ACMES,
-    ("GET", f"{PARTNER}/history"): ACMES,
-    ("GET", f"{PARTNER}/rollback"): ACMES,
-    ("POST", f"{PARTNER}/rollback"): ACMES,
-    ("GET", f"{PARTNER}/explain"): ACMES,
-    ("POST", f"{PARTNER}/test-connection/worker"): with_(202, ACMES),
-    ("GET", f"{PARTNER}/test-connection/<public_id>"): with_(202, ACMES),
+    **{
+        (method, f"{start}{which}{path}"): with_(status, who)
+        for start, who in OWNERS
+        for which in ("", "/senders/<key>")
+        for (method, path), status in SENDER_PAGES.items()
+    },
+    # Mail without another sender ends there.
+    ("POST", f"{PREFIX}/system/delete"): with_(409, PLATFORM),
+    **{
+        (method, f"{start}{path}"): with_(status, who)
+        for start, who in OWNERS
+        for (method, path), status in OWNER_PAGES.items()
+    },
     ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
     ("GET", f"{PREFIX}/renewals/"): ADMINS,
     ("GET", f"{PREFIX}/renewals/system"): PLATFORM,
@@ -115,21 +116,14 @@ TABLE: dict[tuple[str, str], Statuses] = {
 #: OPTIONS is answered before the view, which alone knows more than whose page it is.
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
-    f"{PREFIX}/system/test-connection/<public_id>": PLATFORM,
-    f"{PARTNER}/test-connection/<public_id>": ACMES,
+    **{
+        f"{start}{which}/test-connection/<public_id>": who
+        for start, who in OWNERS
+        for which in ("", "/senders/<key>")
+    },
 }
-
-Dump = dict[str, list[tuple[Any, ...]]]
-
-
-def dump(site: HostApp) -> Dump:
-    """Every row of every table of ours."""
-    with site.app.app_context(), site.db.engine.connect() as connection:
-        return {
-            name: sorted(tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}")))
-            for name in inspect(connection).get_table_names()
-            if name.startswith("smtp_admin_")
-        }
+#: These only lead to another page.
+CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS}
 
 
 @pytest.fixture
@@ -137,100 +131,6 @@ def server() -> Iterator[ScriptedServer]:
     """A mail server that counts who dials it."""
     with ScriptedServer() as running:
         yield running
-
-
-TOKEN = "T" * 32
-
-
-def have_renewals(site: HostApp) -> None:
-    """A customer with something that expires at acme and at the platform, and a known link."""
-    session = site.db.session()
-    on = RenewalValues(enabled=True)
-    for partner_id in ("", "acme"):
-        renewals_service.save(session, partner_id, on, own=True, expected_revision=0, actor=ADMIN)
-        site.host.services.append(a_service(3, partner_id=partner_id, now=now()))
-    session.add(RenewalCustomer(partner_id="acme", customer_id="c1", token=TOKEN))
-    session.commit()
-
-
-class Scene:
-    """Senders saved for the system and two partners, each with a test mail in the queue.
-
-    Each has two revisions to choose from, and a connection test that no worker has taken.
-    """
-
-    def __init__(self, site: HostApp, server: ScriptedServer) -> None:
-        self.site = site
-        self.server = server
-        self.mails: dict[str, str] = {}
-        self.tests: dict[str, str] = {}
-        site.actor = ADMIN
-        with site.app.app_context():
-            for partner_id in ("", "acme", "globex"):
-                site.save_sender(partner_id, port=server.port, from_name="Before")
-                site.save_sender(partner_id, port=server.port)
-                row = WorkerTest(
-                    **asdict(Destination("127.0.0.1", server.port, "none")),
-                    public_id=uuid4().hex,
-                    partner_id=partner_id,
-                    from_email="",
-                    asked_by="Ada",
-                )
-                self.tests[partner_id] = row.public_id
-                site.db.session.add(row)
-            site.db.session.commit()
-            have_renewals(site)
-        for partner_id in ("", "acme", "globex"):
-            page = f"partners/{partner_id}" if partner_id else "system"
-            answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
-            self.mails[partner_id] = answer.json["id"] if answer.json else ""
-
-    def ask(
-        self,
-        method: str,
-        rule: str,
-        headers: Mapping[str, str] = JSON,
-        *,
-        partner_id: str = "acme",
-        public_id: str | None = None,
-    ) -> TestResponse:
-        """One request with everything that it needs to succeed."""
-        ids = self.tests if "test-connection" in rule else self.mails
-        own = ids["" if "/system" in rule else "acme"]
-        address = (
-            rule.replace("<partner_id>", partner_id)
-            .replace("<public_id>", own if public_id is None else public_id)
-            .replace("<path:filename>", "css/smtp-admin.css")
-            .replace("<token>", TOKEN)
-        )
-        data = self._form(rule) if method == "POST" and "test-email" not in rule else None
-        query = {"number": "1"} if "rollback" in rule and method != "POST" else None
-        if "/preview" in rule:
-            query = {"customer": "c1"}
-        return self.site.client.open(
-            address, method=method, headers=headers, data=data, query_string=query, buffered=True
-        )
-
-    def _form(self, rule: str) -> dict[str, Any]:
-        with self.site.app.app_context():
-            if "unsubscribe" in rule:  # the other way each time, so that something changes
-                wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
-                return {"reminders": "off" if wanted else "on"}
-            if "/renewals/" in rule:
-                whose = "" if "/system" in rule else "acme"
-                seen = renewals_service.load(self.site.db.session(), whose).revision
-                return {"own": "yes", "revision": seen}
-            whose = "" if "/system" in rule else "acme"
-            revision = load_sender(self.site.db.session(), whose).revision
-        return {
-            "number": revision - 1,
-            "host": "127.0.0.1",
-            "port": self.server.port,
-            "security": "none",
-            "from_email": "noreply@acme.example",
-            "address": "mia@acme.example",
-            "revision": revision,
-        }
 
 
 @pytest.fixture
@@ -266,6 +166,7 @@ def test_row(scene: Scene, method: str, rule: str) -> None:
             row = OPTIONS.get(rule, row)
         expected = row[[*ACTORS].index(name)]
         scene.site.actor = ACTORS[name]
+        scene.prepare(rule)
         before, dialled = dump(scene.site), scene.server.connections
         answer = scene.ask(asked, rule)
         assert answer.status_code == expected, (name, asked, answer.text)
@@ -274,7 +175,7 @@ def test_row(scene: Scene, method: str, rule: str) -> None:
         if expected >= 400 or method == "GET":
             assert dump(scene.site) == before, (name, asked)
             assert scene.server.connections == dialled
-        elif method == "POST":
+        elif method == "POST" and rule not in CHANGES_NOTHING:
             assert dump(scene.site) != before, (name, asked)
 
 
@@ -306,7 +207,7 @@ def test_other_partners_connection_test_looks_like_none(
     rule = f"{PARTNER}/test-connection/<public_id>"
     other, system, none = (
         scene.ask("GET", rule, headers, public_id=public_id)
-        for public_id in (scene.tests["globex"], scene.tests[""], "0" * 32)
+        for public_id in (scene.tests["globex", ""], scene.tests["", ""], "0" * 32)
     )
     assert other.status_code == 404
     assert other.data == system.data == none.data
@@ -329,6 +230,41 @@ def test_other_partners_mail_looks_like_none(scene: Scene, headers: Mapping[str,
     ]
     assert pages[0] == pages[1]
     assert 'data-smtp-admin-follow="true"' not in pages[0]
+
+
+#: Pages of a sender that open although nothing is saved under its key yet.
+OPEN_TO_NEW = {"", "/test-connection", "/test-connection/worker", "/test-email", "/discover"}
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in SENDER_PAGES}))
+def test_a_sender_that_is_not_there(scene: Scene, path: str) -> None:
+    """Of a key that nobody has, there is only what leads to its first settings."""
+    for start, key in product(
+        (f"{PREFIX}/system", f"{PREFIX}/partners/acme"), ("none", "No", "system")
+    ):
+        address = f"{start}/senders/{key}{path.replace('<public_id>', '0' * 32)}"
+        for query in ("", "?new=1"):
+            for method in {method for method, one in SENDER_PAGES if one == path}:
+                before = dump(scene.site)
+                data = {"driver": "smtp", "revision": "0"}
+                answer = scene.site.client.open(
+                    address + query, method=method, headers=JSON, data=data
+                )
+                opens = key == "none" and query and path in OPEN_TO_NEW
+                assert (answer.status_code == 404) is not bool(opens), (address, query, method)
+                assert dump(scene.site) == before
+
+
+def test_of_a_deleted_sender_the_history_stays(scene: Scene) -> None:
+    address = f"{PREFIX}/partners/acme/senders/{KEY}"
+    assert scene.site.client.post(f"{address}/delete", headers=JSON).status_code == 200
+    for path in ("", "/explain", "/rollback", "/deliverability", "/delete"):
+        assert scene.site.client.get(address + path, headers=HTML).status_code == 404
+    history = scene.site.client.get(f"{address}/history", headers=HTML)
+    assert history.status_code == 200
+    assert "This sender was deleted." in history.text
+    scene.site.actor = GLOBEX_ADMIN
+    assert scene.site.client.get(f"{address}/history", headers=HTML).status_code == 404
 
 
 STATUS: dict[str, Statuses] = {

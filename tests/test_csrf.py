@@ -16,25 +16,43 @@ from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 from tests.test_access import HTML, JSON, PREFIX, Dump, dump, routes
 
+#: Path of each page of a sender that takes a POST, and the statuses of its success in JSON and in
+#: a page; nothing is saved yet.
+OF_NOTHING = {
+    "/test-connection": (200, 200),
+    "/test-email": (200, 200),
+    "/test-connection/worker": (202, 200),
+    # Past the check there is nothing yet to go back to, to pause or to delete.
+    "/rollback": (404, 404),
+    "/pause": (409, 409),
+    "/resume": (409, 409),
+    "/delete": (404, 404),
+    "/discover": (200, 200),
+}
+#: The same after saving; deleting comes last.
+OF_SAVED = {
+    "": (303, 303),
+    # Only what is saved can be checked.
+    "/deliverability": (200, 200),
+}
+OWNERS = (f"{PREFIX}/system", f"{PREFIX}/partners/<partner_id>")
 #: Every POST of ours, and the statuses of its success in JSON and in a page. Saving comes last:
 #: a test mail with settings that are saved already would go through the queue.
 POSTS: dict[str, tuple[int, int]] = {
-    f"{PREFIX}/system/test-connection": (200, 200),
-    f"{PREFIX}/system/test-email": (200, 200),
-    f"{PREFIX}/partners/<partner_id>/test-connection": (200, 200),
-    f"{PREFIX}/partners/<partner_id>/test-email": (200, 200),
-    f"{PREFIX}/system/test-connection/worker": (202, 200),
-    f"{PREFIX}/partners/<partner_id>/test-connection/worker": (202, 200),
-    # Past the check there is nothing yet to go back to.
-    f"{PREFIX}/system/rollback": (404, 404),
-    f"{PREFIX}/partners/<partner_id>/rollback": (404, 404),
-    f"{PREFIX}/system/discover": (200, 200),
-    f"{PREFIX}/partners/<partner_id>/discover": (200, 200),
-    f"{PREFIX}/system": (303, 303),
-    f"{PREFIX}/partners/<partner_id>": (303, 303),
-    # Only what is saved can be checked.
-    f"{PREFIX}/system/deliverability": (200, 200),
-    f"{PREFIX}/partners/<partner_id>/deliverability": (200, 200),
+    **{owner + path: how for owner in OWNERS for path, how in OF_NOTHING.items()},
+    # The system's default sender has a row from the start, where its mail waits.
+    f"{PREFIX}/system/pause": (200, 303),
+    f"{PREFIX}/system/resume": (200, 303),
+    f"{PREFIX}/system/delete": (409, 409),
+    **{owner + path: how for owner in OWNERS for path, how in OF_SAVED.items()},
+    # Of another sender nothing is there, so that nothing but the check can answer otherwise.
+    **{
+        f"{owner}/senders/<key>{path}": (404, 404)
+        for owner in OWNERS
+        for path in (*OF_NOTHING, *OF_SAVED)
+    },
+    **{f"{owner}/senders": (200, 303) for owner in OWNERS},
+    **{f"{owner}/routes": (200, 303) for owner in OWNERS},
     f"{PREFIX}/renewals/system": (303, 303),
     f"{PREFIX}/renewals/partners/<partner_id>": (303, 303),
     f"{PREFIX}/renewals/remind-me": (409, 409),
@@ -66,10 +84,11 @@ class Site:
             "address": "mia@acme.example",
             "revision": "0",
             "number": "1",
+            "label": "Another",
         }
         if token is not None:
             data["csrf_token"] = token
-        address = rule.replace("<partner_id>", "acme")
+        address = rule.replace("<partner_id>", "acme").replace("<key>", "news")
         return self.client.post(address, headers={**headers, **more}, data=data)
 
     def dump(self) -> Dump:
@@ -127,7 +146,10 @@ def test_without_the_right_token(site: Site, token: str | None) -> None:
 def test_json_without_a_token(site: Site) -> None:
     """A JSON body is no proof: another site can send one with a plain form."""
     for rule in POSTS:
-        answer = site.client.post(rule.replace("<partner_id>", "acme"), json={"host": "127.0.0.1"})
+        answer = site.client.post(
+            rule.replace("<partner_id>", "acme").replace("<key>", "news"),
+            json={"host": "127.0.0.1"},
+        )
         assert answer.status_code == 400, rule
         assert answer.json
         assert answer.json["error"]["code"] == "csrf_failed"

@@ -60,7 +60,7 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
         "name": name,
         "heading": f"{owner} · {name}" if several else owner,
         "neighbours": _neighbours(partner_id, key, name, own) if several else (),
-        "new": absent,
+        "is_new": absent,
         "urls": sender_urls(partner_id, key, new=absent),
         "tab_name": "Settings" if mine and mine.values.driver != "smtp" else "SMTP",
         "step_names": {step: label for one in drivers() for step, label in one.steps.items()},

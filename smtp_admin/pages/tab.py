@@ -13,7 +13,7 @@ from smtp_admin.diagnosis.explanation import Explanation, explain_followed, prov
 from smtp_admin.discovery.search import Discovery
 from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
 from smtp_admin.installation import installation
-from smtp_admin.monitor.overview import blocked_kinds, card
+from smtp_admin.monitor.overview import blocked_kinds, card, is_paused
 from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
@@ -135,7 +135,7 @@ def show_tab(
         followed = follow(session(), mail[:32], partner_id)
     if followed is not None:
         mail_explanation = explain_followed(session(), followed)
-    is_there = bool(sender.sender_id and not sender.deleted)
+    is_there = bool(sender.revision and not sender.deleted)
     others = [one for one in senders_of(session(), partner_id) if one.key != key]
     page = render_template(
         "smtp_admin/tab.html",
@@ -146,7 +146,7 @@ def show_tab(
         layout=layout(form, sender, guidance, others=others, saved=saved_now),
         choice=choice,
         env_problems=overrides_for(partner_id, key).problems,
-        may_pause=is_there,
+        may_pause=bool(sender.sender_id) and (sender.configured or is_paused(sender)),
         may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
         label=_label(form, sender),
         card=card(session(), sender),

@@ -106,11 +106,18 @@ def our_words() -> Iterator[str]:
         error.verify_code, error.verify_message = fault, "what OpenSSL says of it"
         yield explain.of_certificate(error, "mail.example.com").message
     for name in ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "DH_KEY_TOO_SMALL",
-                 "TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE"):  # fmt: skip
+                 "TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE",
+                 "TLSV13_ALERT_CERTIFICATE_REQUIRED"):  # fmt: skip
         broken = ssl.SSLError()
         broken.reason = name
         failure = explain.of_handshake(broken)
         yield f"{failure.message} {failure.hint}"
+    for name in ("KEY_VALUES_MISMATCH", "NO_START_LINE"):
+        unusable = ssl.SSLError()
+        unusable.reason = name
+        yield explain.of_client_certificate(unusable).message
+    yield explain.of_own_authority().message
+    yield explain.of_authorities().message
     # As in smtp/client.py; real ones are in test_true_causes.py.
     yield "The server only offers logins that we do not have: XOAUTH2."
     yield "The name mail.example.com could not be looked up just now."

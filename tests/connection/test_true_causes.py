@@ -154,6 +154,23 @@ def test_encryption(first_cause: Find, certificates: CertificateFactory) -> None
             assert first_cause(server, security="tls") == cause
 
 
+def test_client_certificates(first_cause: Find, certificates: CertificateFactory) -> None:
+    """With TLS 1.3 the server says so only after the handshake."""
+    context = certificates.server_context(certificates.valid())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.ca_file)
+    own, other = certificates.client(), certificates.client("other.example")
+    shown = {
+        "client_certificate": own.certfile.read_text(),
+        "client_key": other.keyfile.read_text(),
+    }
+    with ScriptedServer(starttls=context) as server:
+        assert first_cause(server, security="tls") == "client_certificate_refused"
+        assert first_cause(server, security="tls", **shown) == "client_certificate_unusable"
+    with ScriptedServer(implicit_tls=context) as server:
+        assert first_cause(server, security="ssl") == "client_certificate_refused"
+
+
 def test_old_encryption(first_cause: Find, certificates: CertificateFactory) -> None:
     context = certificates.server_context(certificates.valid())
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
