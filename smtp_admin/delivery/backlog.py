@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.models import IS_OPEN, URGENT, Delivery
-from smtp_admin.delivery.rows import OutgoingMail
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
 
@@ -50,7 +50,7 @@ def _check(session: Session, partner_id: str, more: int) -> None:
 
 
 def backlog(session: Session, partner_id: str) -> int:
-    """How many deliveries of *partner_id* are waiting or on their way, without archive copies."""
+    """How many deliveries of *partner_id* are not over, without batches and archive copies."""
     waiting = (
         select(func.count())
         .select_from(Delivery)
@@ -58,6 +58,8 @@ def backlog(session: Session, partner_id: str) -> int:
             Delivery.partner_id == partner_id,
             IS_OPEN,
             Delivery.state.in_(("queued", "sending")),
+            # Batches have a limit of their own, and may be very large.
+            Delivery.batch_id.is_(None),
             Delivery.archive.is_(False),
         )
     )

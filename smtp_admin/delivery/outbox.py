@@ -15,7 +15,8 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.backlog import check_backlog
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.models import URGENT, Message
-from smtp_admin.delivery.rows import OutgoingMail, insert_mails
+from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.delivery.rows import Inserted, insert_mails
 
 #: Whose idempotency key it is, and the key.
 _Key = tuple[str, str]
@@ -45,14 +46,26 @@ def add_all(session: Session, mails: Sequence[OutgoingMail]) -> list[str]:
         if fresh:
             check_backlog(session, [mails[number] for number in fresh])
             made = insert_mails(session, [mails[number] for number in fresh])
-            for number, public_id in zip(fresh, made, strict=True):
-                ids[number] = public_id or ""
+            for number, one in zip(fresh, made, strict=True):
+                ids[number] = one.public_id if one.new else ""
         if "" in ids:  # another transaction was faster, or the key is twice among these
             known = _known(session, [key for key in keys if key], newest=True)
             ids = [one or known[key or ("", "")] for one, key in zip(ids, keys, strict=True)]
     for sender_id, urgent in {(one.sender_id, one.priority == URGENT) for one in mails}:
         ring_after_commit(session, sender_id, urgent=urgent)
     return ids
+
+
+def add_of_batch(session: Session, mails: Sequence[OutgoingMail]) -> list[Inserted]:
+    """Queue *mails* of batches, each with one recipient: those whose batch has them not yet.
+
+    The limit of the queue is for other mail; a batch has one of its own.
+    """
+    with session.no_autoflush:
+        made = insert_mails(session, mails)
+    for sender_id in {one.sender_id for one in mails}:
+        ring_after_commit(session, sender_id)
+    return made
 
 
 def _key(mail: OutgoingMail) -> _Key | None:

@@ -1,18 +1,19 @@
 """Mails as rows of the outbox: one INSERT for many, past the session's own bookkeeping."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import String, bindparam, insert, literal, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_one_of
-from smtp_admin.delivery.models import NORMAL, Delivery, Message
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.public_ids import new_public_ids
+from smtp_admin.delivery.recipient_limits import NOT_LIMITED, Allowed
 
 #: The tables themselves: rows go in as they are.
 _MESSAGES: Any = Message.__table__
@@ -21,65 +22,56 @@ _ONE_MESSAGE = insert(_MESSAGES)
 _SOME_DELIVERIES = insert(_DELIVERIES)
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMail:
-    """A mail as it goes into the outbox.
+class Inserted(NamedTuple):
+    """What became of a mail.
 
     Attributes:
-        content: the finished bytes (CRLF); without a From header if ``from_email`` is ``None``.
-        recipients: envelope recipients, cleaned; each gets a delivery of its own.
-        envelope_from: the envelope sender; ``None`` for the From address.
-        sender_head: how many bytes at the front are the sender's headers.
-        archive_to: gets a blind copy, unless the mail is sensitive.
-        send_at: not before this time (aware); ``None`` for at once.
-        expires_at: not after this time (aware).
-        on_uncertain: ``resend`` or ``hold``.
+        new: it is in the tables now; else its idempotency key is taken, or its batch has its
+            recipient already.
+        kept_back: a limit lets none of its recipients have it.
     """
 
-    partner_id: str
-    sender_id: int
-    type_name: str
-    subject: str
-    content: bytes
-    size: int
-    message_id: str
-    from_email: str | None
-    recipients: Sequence[str]
-    priority: int = NORMAL
-    sensitive: bool = False
-    on_uncertain: str = "resend"
-    idempotency_key: str | None = None
-    send_at: datetime | None = None
-    expires_at: datetime | None = None
-    envelope_from: str | None = None
-    sender_head: int | None = None
-    archive_to: str = ""
+    public_id: str
+    new: bool = True
+    kept_back: bool = False
 
 
-def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[str | None]:
-    """Put *mails* into the tables; the public id of each, ``None`` where its key was taken."""
+def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Inserted]:
+    """Put *mails* into the tables, those that are not there yet."""
     public_ids = new_public_ids(len(mails))
-    if len(mails) == 1 and mails[0].idempotency_key is None:
+    allowed = Allowed(session, mails)
+    once = any(one.idempotency_key is not None or one.batch_id is not None for one in mails)
+    if len(mails) == 1 and not once and not allowed:
         _insert_one(session, mails[0], public_ids[0])
-        return list(public_ids)
-    rows = [_message(*pair) for pair in zip(mails, public_ids, strict=True)]
+        return [Inserted(public_ids[0])]
     moment = database_now(session)
-    for row in rows:
-        row["created_at"] = moment
     dialect = session.connection().dialect.name
-    keyed = any(one.idempotency_key is not None for one in mails)
-    session.execute(_once(dialect) if keyed else _ONE_MESSAGE, rows)
+    deliveries = [_deliveries(one) for one in mails]
+    if allowed:
+        deliveries = [
+            _as_allowed(allowed, *pair, moment) for pair in zip(mails, deliveries, strict=True)
+        ]
+    kept_back = [all(row.get("finished_at") for row in rows) for rows in deliveries]
+    rows = [_message(*pair) for pair in zip(mails, public_ids, strict=True)]
+    for row, over in zip(rows, kept_back, strict=True):
+        row["created_at"] = moment
+        if over and row["sensitive"]:
+            row["content"] = b""
+    session.execute(_once(dialect) if once else _ONE_MESSAGE, rows)
     found = session.execute(_ids(dialect), {"public_ids": public_ids}).all()
     numbers: dict[str, int] = {row.public_id: row.id for row in found}
-    deliveries = [
-        {"message_pk": numbers[public_id], "created_at": moment, "next_attempt_at": moment} | row
-        for mail, public_id in zip(mails, public_ids, strict=True)
-        if public_id in numbers
-        for row in _deliveries(mail)
+    ready = [
+        {"next_attempt_at": moment} | row | {"message_pk": numbers[name], "created_at": moment}
+        for name, some in zip(public_ids, deliveries, strict=True)
+        if name in numbers
+        for row in some
     ]
-    if deliveries:
-        session.execute(_SOME_DELIVERIES, deliveries)
-    return [one if one in numbers else None for one in public_ids]
+    if ready:
+        session.execute(_SOME_DELIVERIES, ready)
+    return [
+        Inserted(name, name in numbers, over)
+        for name, over in zip(public_ids, kept_back, strict=True)
+    ]
 
 
 def _insert_one(session: Session, mail: OutgoingMail, public_id: str) -> None:
@@ -128,6 +120,8 @@ def _message(mail: OutgoingMail, public_id: str) -> dict[str, Any]:
         "sensitive": mail.sensitive,
         "on_uncertain": mail.on_uncertain,
         "idempotency_key": mail.idempotency_key,
+        "batch_id": mail.batch_id,
+        "batch_recipient": mail.batch_recipient,
     }
 
 
@@ -142,11 +136,25 @@ def _deliveries(mail: OutgoingMail) -> list[dict[str, Any]]:
             "priority": mail.priority,
             "expires_at": mail.expires_at,
             "archive": len(rows) == len(mail.recipients),
+            "batch_id": mail.batch_id,
         }
         if mail.send_at is not None:
             row["next_attempt_at"] = mail.send_at
         rows.append(row)
     return rows
+
+
+def _as_allowed(
+    allowed: Allowed, mail: OutgoingMail, rows: list[dict[str, Any]], moment: datetime
+) -> list[dict[str, Any]]:
+    """*rows* with what limits for recipients make of them; all have the same columns then."""
+    own = [
+        row | allowed.columns(mail, row["recipient"], moment)
+        for row in rows[: len(mail.recipients)]
+    ]
+    if all(row["finished_at"] for row in own):
+        return own
+    return own + [row | NOT_LIMITED for row in rows[len(mail.recipients) :]]
 
 
 def wants_copy(archive_to: str, recipients: Iterable[str]) -> bool:

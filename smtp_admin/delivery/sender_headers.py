@@ -196,7 +196,11 @@ def _stamp(session: Session, one: Claimed, sender: ResolvedSender, app_name: str
 def _add_copy(session: Session, message_pk: int, sender: ResolvedSender) -> None:
     rows = session.execute(
         select(
-            Delivery.recipient, Delivery.partner_id, Delivery.priority, Delivery.expires_at
+            Delivery.recipient,
+            Delivery.partner_id,
+            Delivery.priority,
+            Delivery.expires_at,
+            Delivery.batch_id,
         ).where(Delivery.message_pk == message_pk)
     ).all()
     archive_to = sender.values.archive_to
@@ -209,6 +213,7 @@ def _add_copy(session: Session, message_pk: int, sender: ResolvedSender) -> None
                 recipient=archive_to,
                 priority=rows[0].priority,
                 expires_at=rows[0].expires_at,
+                batch_id=rows[0].batch_id,
                 archive=True,
             )
         )

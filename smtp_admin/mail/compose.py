@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine
+from smtp_admin.delivery.batches import recipient_hash
 from smtp_admin.delivery.outbox import expiry
-from smtp_admin.delivery.rows import OutgoingMail
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.sender_headers import UNKNOWN_DOMAIN, Stamped, stamped
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
@@ -41,6 +42,8 @@ class Order:
         sender: the key of a sender; ``None`` to let the routes decide.
         priority: instead of the type's.
         latest: not after this time either, however long its type lives.
+        is_test: somebody wants to see it first; limits for recipients do not count it.
+        batch_id: of the batch that it is of.
 
     Raises:
         MessageError: something of it cannot be used.
@@ -53,6 +56,8 @@ class Order:
     expires_at: datetime | None = None
     priority: Priority | None = None
     latest: datetime | None = None
+    is_test: bool = False
+    batch_id: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.partner_id, str):
@@ -189,6 +194,7 @@ def written(
     recipients = mime.recipients_of(message)
     rendered = render_for(sender, message)
     priority = PRIORITIES[order.priority or type_.priority]
+    batch_id = order.batch_id
     ends = order.expires_at or expiry(priority, type_.expires_hours, order.send_at)
     return OutgoingMail(
         partner_id=order.partner_id,
@@ -203,5 +209,8 @@ def written(
         send_at=order.send_at,
         expires_at=ends if order.latest is None else min(ends, order.latest),
         archive_to=rendered.archive_to,
+        is_test=order.is_test,
+        batch_id=batch_id,
+        batch_recipient=None if batch_id is None else recipient_hash(batch_id, recipients[0]),
         **rendered.stamped,
     )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.rows import OutgoingMail
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
 from smtp_admin.mail.message import from_any

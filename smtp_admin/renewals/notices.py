@@ -15,7 +15,7 @@ from flask import current_app, has_request_context, url_for
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.fallbacks import gets_out
-from smtp_admin.delivery.rows import OutgoingMail
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.host import ExpiringService
 from smtp_admin.installation import installation
 from smtp_admin.mail import service

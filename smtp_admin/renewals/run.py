@@ -19,7 +19,7 @@ from smtp_admin.database import database_now, is_contention, reading, transactio
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.doorbell import listen
-from smtp_admin.delivery.rows import OutgoingMail
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply

@@ -22,6 +22,7 @@ _STATE = (
     Sender.label,
     Sender.paused_until,
     Sender.pause_code,
+    Sender.pause_cause,
     Sender.pause_reason,
     Sender.refusals,
     Sender.last_accepted_at,

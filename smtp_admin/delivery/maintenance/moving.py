@@ -19,7 +19,7 @@ from smtp_admin.delivery.sender_headers import Stamped, stamped, without_sender
 from smtp_admin.senders.resolve import ResolvedSender
 
 _KEPT = (
-    "public_id", "partner_id", "type_name", "subject", "sensitive", "on_uncertain",
+    "public_id", "partner_id", "type_name", "subject", "sensitive", "on_uncertain", "batch_id",
 )  # fmt: skip
 
 
