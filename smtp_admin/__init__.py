@@ -5,6 +5,7 @@ The public names; everything else is free to move.
 
 from smtp_admin.errors import (
     ConfigError,
+    Conflict,
     MessageError,
     QueueFull,
     SetupError,
@@ -13,6 +14,7 @@ from smtp_admin.errors import (
 )
 from smtp_admin.extension import SMTPAdmin
 from smtp_admin.host import Actor, ExpiringService, Host, Partner
+from smtp_admin.mail.batches import Recipient
 from smtp_admin.mail.message import Attachment, Message
 from smtp_admin.mail.types import EmailType
 
@@ -20,6 +22,7 @@ __all__ = [
     "Actor",
     "Attachment",
     "ConfigError",
+    "Conflict",
     "EmailType",
     "ExpiringService",
     "Host",
@@ -27,6 +30,7 @@ __all__ = [
     "MessageError",
     "Partner",
     "QueueFull",
+    "Recipient",
     "SMTPAdmin",
     "SMTPAdminError",
     "SetupError",

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from smtp_admin.encryption import key_bytes
@@ -216,6 +217,21 @@ def _rate(value: Any) -> Rate:
     return Rate(int(found[1]), int(found[2] or 1) * _UNITS[found[3]])
 
 
+def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError('must be a table such as {"password_reset": "5 per hour, 20 per day"}')
+    found = {}
+    for name, words in {**_PEOPLE_ARE_PROTECTED, **value}.items():
+        try:
+            found[name] = tuple(_rate(one) for one in _words(words or ()))
+        except ValueError as error:
+            raise ValueError(f"of {name} {error}") from error
+    return MappingProxyType({name: rates for name, rates in found.items() if rates})
+
+
+#: Mail that anybody can have sent to anybody, by typing an address.
+_PEOPLE_ARE_PROTECTED = {"password_reset": "5 per hour", "magic_link": "5 per hour"}
+
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
         "all of them decrypt. `flask smtp-admin keys generate` makes one.", secret=True),
@@ -240,6 +256,11 @@ KEYS: tuple[Key, ...] = (
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
     Key("QUEUE_LIMIT", 10_000, _whole(1, 100_000_000), "Mails that one partner may have waiting."),
+    Key("BATCH_LIMIT", 1_000_000, _whole(1, 100_000_000), "Most mails of one batch; the limit of "
+        "the queue is for other mail."),
+    Key("RECIPIENT_LIMITS", {}, _recipient_limits, "How often one recipient may get mail of a "
+        'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
+        "per hour for `password_reset` and `magic_link`."),
     Key("MESSAGE_LIMIT", 25 * 1024 * 1024, _whole(1024, 1024**3), "Largest mail, in bytes."),
     Key("RETRY_ATTEMPTS", 3, _whole(0, 100), "Retries after the first send; then the mail is a "
         "dead letter."),
@@ -282,6 +303,8 @@ class Config:
     test_limit: Rate
     test_mail_limit: Rate
     queue_limit: int
+    batch_limit: int
+    recipient_limits: Mapping[str, tuple[Rate, ...]]
     message_limit: int
     retry_attempts: int
     retry_delay: float

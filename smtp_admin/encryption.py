@@ -8,6 +8,7 @@ would still open anywhere.
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ class Keyring:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        raws = [key_bytes(key) for key in keys]
+        raws = self._raws = [key_bytes(key) for key in keys]
         self._ciphers = {_fingerprint(raw): AESGCM(raw) for raw in raws}
         self._first = _fingerprint(raws[0]) if raws else None
 
@@ -74,6 +75,14 @@ class Keyring:
         """
         if self._first is None:
             raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """A secret for *purpose* from each key, the first key's first; they tell nothing of it.
+
+        Without any key there is one all the same, which is no secret then.
+        """
+        what = f"smtp_admin {purpose}".encode()
+        return [hmac.digest(raw, what, hashlib.sha256) for raw in self._raws or [b""]]
 
     def seal(self, secret: str, binding: Sequence[object]) -> str:
         """*secret* sealed for *binding*, as text for a database column.

@@ -1,7 +1,7 @@
 """``SMTPAdmin``: wire the plugin into an app. Nothing but wiring happens here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,8 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
-from smtp_admin.mail import service
+from smtp_admin.mail import batches, service
+from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
@@ -41,6 +42,7 @@ from smtp_admin.pages import (
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.replies.table import shipped
+from smtp_admin.senders import lookups
 
 
 class SMTPAdmin:
@@ -92,6 +94,7 @@ class SMTPAdmin:
         shipped()  # a row that cannot be used is told now, not at the first refusal
         doorbell.listen(db.session)
         reassign.listen()
+        lookups.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
             blueprint.context_processor(_values_for_pages)
             app.register_blueprint(blueprint)
@@ -141,17 +144,9 @@ class SMTPAdmin:
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
+        order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
         return service.send(
-            session(),
-            type_name,
-            to=to,
-            partner_id=partner_id,
-            context=context,
-            idempotency_key=idempotency_key,
-            send_at=send_at,
-            expires_at=expires_at,
-            reply_to=reply_to,
-            sender=sender,
+            session(), type_name, to=to, context=context, reply_to=reply_to, order=order
         )
 
     def send_message(
@@ -168,15 +163,72 @@ class SMTPAdmin:
 
         Arguments, result and errors as for :meth:`send`.
         """
-        return service.send_message(
+        order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
+        return service.send_message(session(), message, order)
+
+    def send_many(
+        self,
+        type_name: str,
+        recipients: Iterable[Any],
+        *,
+        partner_id: str = SYSTEM,
+        batch_key: str | None = None,
+        label: str = "",
+        sender: str | None = None,
+        send_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        resume: bool = False,
+    ) -> str:
+        """Queue mail of a type to many in the caller's transaction; the id of their batch.
+
+        Recipients are read one after the other, so there may be any number. The same address
+        again, in another case too, is nobody new. Batches overtake nothing, and stand outside the
+        limit of the queue.
+
+        Args:
+            recipients: each a :class:`smtp_admin.Recipient`, or a pair of address and context.
+            batch_key: what the caller calls the batch. With the key again those are queued that
+                it does not have yet, so that a run that broke off is simply repeated.
+            label: what people call it.
+            expires_at: not after this time (aware); by default the time that the limits of the
+                sender need is added to the usual one.
+            resume: queue the rest of a batch that was cancelled.
+
+        Raises:
+            MessageError: an argument or one of the recipients cannot be used; then roll back.
+            Conflict: the batch was cancelled, or is of another type.
+            TooLarge: there are more than ``SMTP_ADMIN_BATCH_LIMIT``.
+            SetupError: as for :meth:`send`.
+        """
+        return batches.send_many(
             session(),
-            message,
+            type_name,
+            recipients,
             partner_id=partner_id,
-            idempotency_key=idempotency_key,
+            batch_key=batch_key,
+            label=label,
+            sender=sender,
             send_at=send_at,
             expires_at=expires_at,
-            sender=sender,
+            resume=resume,
         )
+
+    def send_messages(
+        self,
+        messages: Iterable[Any],
+        *,
+        partner_id: str = SYSTEM,
+        send_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        sender: str | None = None,
+    ) -> list[str]:
+        """Queue ready messages in the caller's transaction; the public id of each.
+
+        It is :meth:`send_message` for each of them, in far fewer statements. After an error some
+        of them may be in the transaction: roll back.
+        """
+        order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at)
+        return batches.send_messages(session(), messages, order)
 
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.

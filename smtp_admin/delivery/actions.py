@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now
 from smtp_admin.delivery import states
+from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import default_lifetime, is_public_id
+from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
@@ -186,9 +188,20 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
                 ),
             )
             ring_after_commit(session, sender_id)
+    _count_again(session, ids)
     if not count:
         raise Conflict("None of this is a dead letter, so nothing was queued again.")
     return count
+
+
+def _count_again(session: Session, delivery_ids: Sequence[int]) -> None:
+    """Let the batches of these be counted once more."""
+    batches = select(Delivery.batch_id).where(
+        Delivery.id.in_(delivery_ids), Delivery.batch_id.is_not(None)
+    )
+    found = session.scalars(batches.distinct()).all()
+    if found:
+        changed(session, update(Batch).where(Batch.id.in_(found)).values(settled=False))
 
 
 _AGAIN: tuple[State, ...] = ("dead", "uncertain")

@@ -44,9 +44,13 @@ def allowance(
             continue
         left = max(0, limit - _used(session, sender_id, moment - window))
         urgent.append(left)
-        kept = min(ceil(limit * _KEPT_FOR_URGENT), limit - 1)  # something is left for all
-        others.append(max(0, left - kept))
+        others.append(max(0, left - kept_for_urgent(limit)))
     return Allowance(min(urgent), min(others)) if urgent else Allowance(None, None)
+
+
+def kept_for_urgent(limit: int) -> int:
+    """How much of a limit only urgent mail may use; something is left for all."""
+    return min(ceil(limit * _KEPT_FOR_URGENT), limit - 1)
 
 
 def _used(session: Session, sender_id: int, since: datetime) -> int:

@@ -46,6 +46,15 @@ class Message(Base):
             mysql_length={"from_email": 1},
             mariadb_length={"from_email": 1},
         ),
+        # One mail for each recipient of a batch, however often its run is repeated.
+        Index(
+            "ix_smtp_admin_message_once_in_batch",
+            "batch_id",
+            "batch_recipient",
+            unique=True,
+            postgresql_where=text("batch_id IS NOT NULL"),
+            sqlite_where=text("batch_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -73,7 +82,14 @@ class Message(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     #: The mail whose recipients this one took over, some of them, with another sender's headers.
     copy_of: Mapped[int | None] = mapped_column(BigId, index=True)
+    #: The batch that it is of, and a hash of its recipient; copies have the batch alone.
+    batch_id: Mapped[int | None] = mapped_column(BigId)
+    batch_recipient: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+
+
+#: States that no index of open mail has, and that are rare.
+_ENDED = "state IN ('bounced', 'complained', 'suppressed', 'cancelled', 'expired')"
 
 
 class Delivery(Base):
@@ -115,8 +131,37 @@ class Delivery(Base):
             "ix_smtp_admin_delivery_open",
             "partner_id",
             "state",
+            "batch_id",
             postgresql_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
             sqlite_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
+        ),
+        # What a log of mail looks through: a partner's newest, one recipient's, and what ended
+        # otherwise than most mail does.
+        Index("ix_smtp_admin_delivery_partner", "partner_id", "created_at"),
+        Index("ix_smtp_admin_delivery_recipient", "recipient"),
+        Index(
+            "ix_smtp_admin_delivery_ended",
+            "state",
+            "partner_id",
+            postgresql_where=text(_ENDED),
+            sqlite_where=text(_ENDED),
+        ),
+        # How a batch stands, answered from the index alone.
+        Index(
+            "ix_smtp_admin_delivery_batch",
+            "batch_id",
+            "archive",
+            "state",
+            postgresql_where=text("batch_id IS NOT NULL"),
+            sqlite_where=text("batch_id IS NOT NULL"),
+        ),
+        # What one recipient got of a type that has a limit.
+        Index(
+            "ix_smtp_admin_delivery_recipient_key",
+            "recipient_key",
+            "created_at",
+            postgresql_where=text("recipient_key IS NOT NULL"),
+            sqlite_where=text("recipient_key IS NOT NULL"),
         ),
     )
 
@@ -141,6 +186,10 @@ class Delivery(Base):
     uncertains: Mapped[int] = mapped_column(Integer, default=0)
     #: Whether it is the blind copy to the sender's archive, for which nobody asked in ``send``.
     archive: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: The batch that it is of, copies to an archive too.
+    batch_id: Mapped[int | None] = mapped_column(BigId)
+    #: Partner, type and recipient in one, where the type has a limit; see ``recipient_limits``.
+    recipient_key: Mapped[str | None] = mapped_column(String(32))
     #: The lease of the lane that holds it while it is ``sending``.
     lease: Mapped[str | None] = mapped_column(String(32))
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

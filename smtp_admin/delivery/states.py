@@ -8,6 +8,7 @@
        │        └→ uncertain   the reply after the final dot was lost
        └─ dead, uncertain      a person, or the policy for unknown outcomes, tries again
     queued → suppressed | cancelled | expired
+    cancelled → queued          a batch that was cancelled goes on
     queued → uncertain          its sender was deleted before it could be sent a second time
 """
 
@@ -42,7 +43,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "bounced": frozenset(),
     "complained": frozenset(),
     "suppressed": frozenset(),
-    "cancelled": frozenset(),
+    # A batch that was cancelled is resumed.
+    "cancelled": frozenset({"queued"}),
     "expired": frozenset(),
 }
 

@@ -23,6 +23,7 @@ from smtp_admin.database import SYSTEM, host_engine, transaction, worker_engine
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import WorkerContext
 from smtp_admin.delivery.journal import Lines
+from smtp_admin.delivery.maintenance.batch_counts import count_batches
 from smtp_admin.delivery.maintenance.deleted import empty_deleted
 from smtp_admin.delivery.maintenance.due import SWEEP_SECONDS, due_counts, due_senders
 from smtp_admin.delivery.maintenance.expire import expire
@@ -113,6 +114,7 @@ class WorkerProcess:
                     lambda: empty_deleted(self._engine, self._here.config),
                 ),
                 Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
+                Duty("batches", SWEEP_SECONDS, lambda: count_batches(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),

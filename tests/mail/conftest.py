@@ -11,8 +11,11 @@ from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import Host, SMTPAdmin, schema
 from smtp_admin.mail.types import EmailType
+from tests.delivery.conftest import bench_of, database, each, opened, server
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
+
+__all__ = ["bench_of", "database", "each", "opened", "server"]
 
 Write = Callable[..., str]
 

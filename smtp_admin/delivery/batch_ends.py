@@ -1,0 +1,116 @@
+"""Cancel a batch, and let a cancelled one go on.
+
+Both in small steps: a batch may be large, and nobody waits for its locks.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Engine, case, func, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.delivery import states
+from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.batches import find_batch
+from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.errors import Conflict
+
+#: The code of a delivery whose batch was cancelled; a person's own has another.
+CODE = "batch_cancelled"
+_AT_ONCE = 1000
+
+
+def cancel_batch(engine: Engine, public_id: str, partner_id: str | None = None) -> int:
+    """Send nothing more of a batch; how many deliveries of it were still waiting.
+
+    Committed in steps. What a worker has in its hands goes out, and nobody can add to the batch
+    from the first step on.
+
+    Raises:
+        NotFound: there is no such batch, or it is not this partner's.
+        Conflict: it was cancelled before.
+    """
+    with transaction(engine) as session:
+        batch_id = find_batch(session, public_id, partner_id).id
+        mine = (Batch.id == batch_id, Batch.cancelled_at.is_(None))
+        now = database_now(session)
+        if not changed(session, update(Batch).where(*mine).values(cancelled_at=now)):
+            raise Conflict("This batch was cancelled already.")
+    return cancel_the_rest(engine, batch_id)
+
+
+def cancel_the_rest(engine: Engine, batch_id: int) -> int:
+    """Cancel what waits of a batch that was cancelled; how many deliveries."""
+    total = 0
+    while True:
+        with transaction(engine) as session:
+            mine = select(Batch.id).where(Batch.id == batch_id, Batch.cancelled_at.is_not(None))
+            if session.scalar(mine.with_for_update()) is None:
+                return total  # somebody resumed it
+            rows = session.execute(
+                select(Delivery.id, Delivery.message_pk, Delivery.archive)
+                .where(Delivery.batch_id == batch_id, Delivery.state == "queued")
+                .limit(_AT_ONCE)
+                # What a worker is just claiming is its own.
+                .with_for_update(skip_locked=True)
+            ).all()
+            if not rows:
+                return total
+            changed(
+                session,
+                update(Delivery)
+                .where(Delivery.id.in_([row.id for row in rows]), Delivery.state == "queued")
+                .values(
+                    state=states.check("queued", "cancelled"),
+                    finished_at=database_now(session),
+                    last_code=CODE,
+                    last_error="Its batch was cancelled before it was sent.",
+                ),
+            )
+            erase_sensitive(session, {row.message_pk for row in rows})
+            total += sum(not row.archive for row in rows)
+
+
+def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
+    """Let a cancelled batch go on: queue what was not sent of it; how many deliveries.
+
+    What a person cancelled one by one stays so, and what was sensitive is erased by then. The
+    caller commits.
+
+    Args:
+        expires_at: when that is too old.
+    """
+    resumed = update(Batch).where(Batch.id == batch_id).values(cancelled_at=None, settled=False)
+    changed(session, resumed)
+    mine = (
+        select(Delivery.id, Delivery.sender_id, Delivery.archive)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(
+            Delivery.batch_id == batch_id,
+            Delivery.state == "cancelled",
+            Delivery.last_code == CODE,
+            func.length(Message.content) > 0,
+        )
+        .limit(_AT_ONCE)
+    )
+    total = 0
+    while rows := session.execute(mine).all():
+        changed(
+            session,
+            update(Delivery)
+            .where(Delivery.id.in_([row.id for row in rows]), Delivery.state == "cancelled")
+            .values(
+                state=states.check("cancelled", "queued"),
+                # A send whose outcome is unknown counts against the sender's limit all the same.
+                finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
+                expires_at=expires_at,
+                last_code="",
+                last_error="",
+            ),
+        )
+        total += sum(not row.archive for row in rows)
+        for sender_id in {row.sender_id for row in rows}:
+            ring_after_commit(session, sender_id)
+    return total

@@ -1,0 +1,39 @@
+"""A type of mail to send to many, and people to send it to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import ChoiceLoader, DictLoader
+
+from smtp_admin import Recipient
+from smtp_admin.mail.types import TYPES, EmailType
+from tests.app import HostApp
+
+NAME = "newsletter"
+TEMPLATES = {
+    "subject.liquid": "News for {{ name }}",
+    "text.liquid": "Hello {{ name }}, your code is {{ code }}.",
+    "html.liquid": "<p>Hello {{ name }}, your code is <b>{{ code }}</b>.</p>",
+}
+
+
+def add_newsletter(host: HostApp, **more: Any) -> None:
+    """Make the type known to *host*, with templates as its own."""
+    names = ("name", "code")
+    type_ = EmailType(
+        name=NAME,
+        label="Newsletter",
+        variables=dict.fromkeys(names, "something"),
+        sample=dict.fromkeys(names, "x"),
+        **more,
+    )
+    TYPES.of(host.installation).add(type_)
+    texts = {f"smtp_admin/email/{NAME}/{part}": text for part, text in TEMPLATES.items()}
+    before = host.app.jinja_loader
+    host.app.jinja_loader = ChoiceLoader([DictLoader(texts), *([before] if before else [])])
+
+
+def people(count: int, first: int = 0) -> Iterator[Recipient]:
+    """So many, each with an address and a name of their own."""
+    for number in range(first, first + count):
+        yield Recipient(f"p{number}@example.org", {"name": f"P{number}", "code": number})
