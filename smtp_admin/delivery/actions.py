@@ -111,6 +111,7 @@ def cancel(session: Session, public_id: str) -> int:
             state=states.check("queued", "cancelled"),
             finished_at=database_now(session),
             last_code="cancelled",
+            last_cause="",
             last_error="Cancelled before it was sent.",
         ),
     )

@@ -285,7 +285,9 @@ def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) ->
         deleted=row.deleted_at is not None,
         paused_until=row.paused_until,
         pause_code=row.pause_code,
+        pause_cause=row.pause_cause,
         pause_reason=row.pause_reason,
+        pause_reply=row.pause_reply,
         refusals=row.refusals,
     )
 

@@ -178,7 +178,7 @@ def _state(
         waiting = f" {numbers.pending} mails are waiting." if numbers.pending else ""
         return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
     if is_paused(sender):
-        return "paused", "Paused", sender.pause_reason
+        return "paused", "Paused", sender.pause_text
     trouble, hint = password_trouble(sender)
     if trouble:
         return "problem", "Not usable", f"{trouble} {hint}".strip()
