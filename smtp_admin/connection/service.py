@@ -15,6 +15,7 @@ from smtp_admin.connection.results import Place, keep_with_revision
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
@@ -110,7 +111,7 @@ def run_here(
     watch: Watch = _nobody,
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    surroundings = Surroundings.from_config(installation().config)
+    surroundings = Surroundings.from_config(installation().config, replies())
     result = probe(prepared.request, surroundings, watch=watch)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smtp_admin.providers.catalogue import (
-    Provider,
-    broken_rules,
     is_free_mail,
     knowledge,
     provider_of_address,
     provider_of_host,
     providers,
 )
+from smtp_admin.providers.provider import Provider
+from smtp_admin.providers.shape import broken_rules
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.smtp.hostname import clean_host, ip_literal
