@@ -119,13 +119,14 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Take the tables back to *revision* (or ``base``); what they held is lost.
 
     Raises:
-        SetupError: there is no such revision.
+        SetupError: there is no such revision, or older tables cannot hold what is there.
     """
     known = ["base", *revisions()]
     if revision not in known:
         raise SetupError(
             f"There is no revision {revision!r}.", hint=f"There are: {', '.join(known)}."
         )
+    _refuse_to_lose(engine, revision)
     with _migrating(engine) as connection:
         command.downgrade(_config(connection), revision)
 
@@ -149,6 +150,19 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
         finally:
             if enforced:
                 driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_to_lose(engine: Engine, revision: str) -> None:
+    """Ask every step before the first is taken: not every database can undo half of them."""
+    found = current(engine)
+    if found not in revisions():
+        return
+    script = ScriptDirectory.from_config(_config())
+    with engine.connect() as connection:
+        for step in script.iterate_revisions(found, revision):
+            refuse = getattr(step.module, "refuse_downgrade", None)
+            if refuse is not None:
+                refuse(connection)
 
 
 def revisions() -> list[str]:

@@ -8,7 +8,8 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _WAIT = re.compile(
     r"(?:\b(?:in|after|for|wait|within|until|retry(?: time)?)[ :=]+(?:at least |another |about )?)"
     r"(?:(?P<hours>\d{1,2}):(?P<minutes>\d\d):(?P<seconds>\d\d)\b"
-    r"|(?P<number>\d{1,6}) ?(?P<unit>s|m|h|d)(?:ec|in|our|ay|r)?[a-z]*\b)",
+    r"|(?P<number>\d{1,6}) ?"
+    r"(?P<unit>s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)\b)",
     re.IGNORECASE,
 )
 # The longest that is named counts: "150 per hour, 10 per second".
@@ -26,7 +27,7 @@ def seconds_in(words: str) -> float | None:
     asked = _WAIT.search(words)
     if asked is not None:
         if asked["number"] is not None:
-            seconds = float(asked["number"]) * _SECONDS[asked["unit"].lower()]
+            seconds = float(asked["number"]) * _SECONDS[asked["unit"][0].lower()]
         else:
             hours, minutes, rest = (float(asked[one]) for one in ("hours", "minutes", "seconds"))
             seconds = (hours * 60 + minutes) * 60 + rest

@@ -53,6 +53,8 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
         variables[one.name] = name
         try:
             text = _text(environment, prefix + variable.name)
+            if not (one.secret or text.strip()):
+                raise ValueError(f"the file {environment[name]} is empty.")
             value = (variable.clean or one.clean)(text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
@@ -116,9 +118,10 @@ def read_secret_file(path: str) -> str:
         raise ValueError(f"the file {path} is not UTF-8 text.") from error
     if len(raw) > _LARGEST_FILE:
         raise ValueError(f"the file {path} is larger than 64 KiB.")
-    if not text.strip():
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
         raise ValueError(f"the file {path} is empty.")
-    return text.removesuffix("\n").removesuffix("\r")
+    return text
 
 
 def _locked(variables: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
-from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.drivers import check_change, check_driver
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.pauses import BY_HAND, NO_PAUSE
@@ -56,6 +56,7 @@ def save_settings(
     current = load_sender(session, partner_id, key)
     if current.revision != expected_revision:
         raise too_late(current)
+    check_change(actor, current)
     check_driver(actor, values.driver)
     check_values(session, current, values)
     opened = _opened(current, values, secrets)
@@ -219,12 +220,14 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
 
     Raises:
         Conflict: it is the system's default, which everything ends at, or it is not there.
+        InvalidInput: its driver is not for this person.
     """
     if sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY:
         raise Conflict(
             "The system's default sender cannot be deleted: mail without another ends there.",
             hint="Pause it, or enter other settings.",
         )
+    check_change(actor, sender)
     gone = changed(
         session,
         update(Sender)

@@ -1,7 +1,8 @@
 """Fixtures for settings: the three databases, and a host app on one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import ColumnElement, Table, delete, select, true
@@ -54,6 +55,20 @@ def inside(site: HostApp) -> Iterator[HostApp]:
     """The app with its context open."""
     with site.app.app_context():
         yield site
+
+
+@pytest.fixture(scope="module")
+def made_for_module(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Callable[..., HostApp]:
+    """Makes host apps on SQLite that all tests of a module use; keywords as for ``new_app``."""
+
+    def make(**config: Any) -> HostApp:
+        redis_server.start()
+        uri = sqlite_url(tmp_path_factory.mktemp("module"))
+        return make_app(uri, {"REDIS_URL": redis_server.url, **config})
+
+    return make
 
 
 @pytest.fixture

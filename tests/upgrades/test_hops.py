@@ -45,6 +45,7 @@ def test_up_and_down(old: Engine) -> None:
 
     schema.upgrade(old)
     assert schema.differences(old) == []
+    schema.downgrade(old, "0006_hops")
     hops = {one["delivery_id"]: one for one in rows(old, "hop").values()}
     assert {
         number: (one["from_sender_id"], one["to_sender_id"], one["reason"], one["kind"])
