@@ -43,6 +43,7 @@ class Listed:
     last_error: str
     last_reply: str
     last_code: str
+    last_cause: str
     uncertains: int
     sender_id: int
     archive: bool
@@ -209,6 +210,7 @@ def _listed() -> Any:
         Delivery.last_error,
         Delivery.last_reply,
         Delivery.last_code,
+        Delivery.last_cause,
         Delivery.uncertains,
         Delivery.sender_id,
         Delivery.archive,
