@@ -40,8 +40,8 @@ from smtp_admin.pages import (
     test_email,
 )
 from smtp_admin.pages.kept_mail import kept_mail
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals import notices, recheck
-from smtp_admin.replies.table import shipped
 from smtp_admin.senders import lookups
 
 
@@ -91,7 +91,7 @@ class SMTPAdmin:
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        shipped()  # a row that cannot be used is told now, not at the first refusal
+        replies()  # a row that cannot be used is told now, not at the first refusal
         doorbell.listen(db.session)
         reassign.listen()
         lookups.listen()

@@ -72,12 +72,13 @@ def _at(moment: datetime) -> str:
 def _explained(one: actions.Listed) -> Explanation | None:
     sender = load_sender_by_id(session(), one.sender_id)
     return explain_delivery(
+        session(),
         one.state,
         one.last_code,
+        cause=one.last_cause,
         uncertains=one.uncertains,
-        error=one.last_error,
         reply=one.last_reply,
-        values=sender.values if sender else None,
+        sender=sender,
     )
 
 
@@ -120,6 +121,8 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
         for note in explained.notes:
             click.echo(f"  Mind: {note}")
+        if explained.unrecognised:
+            click.echo(f"  Not recognised: {explained.unrecognised}")
 
 
 def _ended_otherwise(one: actions.Listed, attempts: Sequence[Attempt]) -> bool:

@@ -6,7 +6,9 @@ from rich.markup import escape
 from smtp_admin.cli.asking import Asking
 from smtp_admin.cli.terminal import choose
 from smtp_admin.discovery.service import find_settings
-from smtp_admin.providers.catalogue import Provider, check_shape, providers
+from smtp_admin.providers.catalogue import providers
+from smtp_admin.providers.provider import Provider
+from smtp_admin.providers.shape import check_shape
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 PLACE = ("host", "port", "security")

@@ -10,7 +10,8 @@ from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.providers.catalogue import Provider, provider_of_host
+from smtp_admin.providers.catalogue import provider_of_host
+from smtp_admin.providers.provider import Provider
 from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.advice import Advice, advice
 from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of

@@ -14,7 +14,8 @@ from smtp_admin.cli.field_options import (
 from smtp_admin.cli.group import BadUsage
 from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings
 from smtp_admin.errors import InvalidInput
-from smtp_admin.providers.catalogue import Provider, provider, providers
+from smtp_admin.providers.catalogue import provider, providers
+from smtp_admin.providers.provider import Provider
 from smtp_admin.senders.drivers import available_drivers
 from smtp_admin.senders.fields import DRIVER, drivers_with
 from smtp_admin.senders.revisions import clean_label

@@ -6,14 +6,11 @@ settings only those are shown that the page shows too.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from smtp_admin.clock import now
 from smtp_admin.connection.from_worker import BothTests
 from smtp_admin.connection.probe import TestResult
-from smtp_admin.senders.fields import fields_of
-
-_NOT_SHOWN = {"max_per_hour", "max_per_day", "max_connections", "fallbacks", "archive_to"}
+from smtp_admin.diagnosis.report import program, settings_lines
 
 
 def report_text(
@@ -28,9 +25,9 @@ def report_text(
     moment = (at or now()).astimezone(UTC)
     lines = [
         f"Connection test, {moment:%Y-%m-%d %H:%M:%S} UTC",
-        f"smtp_admin {_version()}",
+        program(),
         "",
-        *_settings(result),
+        *settings_lines(result.request.values),
     ]
     places = [("", result)]
     if both is not None:
@@ -43,24 +40,6 @@ def report_text(
     return "\n".join(lines) + "\n"
 
 
-def _version() -> str:
-    try:
-        return version("smtp_admin")
-    except PackageNotFoundError:  # pragma: no cover - run from a folder that was never installed
-        return "of a source folder"
-
-
-def _settings(result: TestResult) -> Iterator[str]:
-    values = result.request.values
-    yield "Settings:"
-    for one in fields_of(values.driver):
-        if one.secret or one.name in _NOT_SHOWN:
-            continue
-        value = values[one.name]
-        if value not in ("", None, ()):
-            yield f"  {one.title}: {one.words(value)}"
-
-
 def _outcome(result: TestResult) -> Iterator[str]:
     report, failure = result.report, result.failure
     if failure is None:
@@ -68,7 +47,8 @@ def _outcome(result: TestResult) -> Iterator[str]:
     else:
         yield f"  {failure.message} [{failure.code} at {failure.step}]"
         if failure.reply is not None:
-            yield f"  The server said: {failure.reply}"
+            unknown = result.diagnosis is not None and result.diagnosis.unrecognised
+            yield f"  The server said{' (not recognised)' if unknown else ''}: {failure.reply}"
     for step in report.steps:
         words = f"{step.name}: {step.status}"
         if step.status != "skipped":

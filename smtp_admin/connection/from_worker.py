@@ -28,6 +28,7 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
@@ -267,7 +268,7 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
             "same keys as the web processes."
         )
     try:
-        result = probe(_request(row, secrets), Surroundings.from_config(config))
+        result = probe(_request(row, secrets), Surroundings.from_config(config, replies()))
     except LookupError as error:
         return None, _without_driver(error)
     except Exception:  # the person must hear of it, and the worker lives on

@@ -1,15 +1,17 @@
 """Run the connection test of a sender's driver, and name the causes where it fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from smtp_admin.connection.certificate import names_shown
 from smtp_admin.connection.request import TestRequest
+from smtp_admin.diagnosis.causes import NOTHING
 from smtp_admin.diagnosis.diagnose import Diagnosis, of_failure
 from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.explain import TECHNICAL
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.report import Report, StepResult
+from smtp_admin.smtp.session import Server
 from smtp_admin.transports.driver import Caution, Surroundings, Trial
 from smtp_admin.transports.registry import driver
 
@@ -67,11 +69,13 @@ def probe(
     surroundings: Surroundings,
     overall_seconds: float = OVERALL_SECONDS,
     watch: Callable[[StepResult], None] = lambda _: None,
+    known: Mapping[str, str] = NOTHING,
 ) -> TestResult:
     """Test *request*; never raises for what a server does.
 
     Args:
         watch: told each step as it ends.
+        known: what else may explain a failure, from :mod:`smtp_admin.diagnosis.background`.
     """
     overall = Deadline(overall_seconds)
     report = Report(watch=watch)
@@ -81,8 +85,29 @@ def probe(
         driver(request.setup.driver).test(trial)
     except SMTPFailure as failure:
         result.failure = failure
+        failure.facts = {**known, **_seen(failure, trial), **failure.facts}
         result.diagnosis = of_failure(failure, request.values)
-        _, technical, reason = failure.hint.partition(TECHNICAL)
-        failure.hint = f"{result.diagnosis.hint} {technical}{reason}".strip()
+        technical = failure.facts.get("technical")
+        more = f" Technical reason: {technical}." if technical else ""
+        failure.hint = f"{result.diagnosis.hint}{more}"
     result.duration_ms = round((overall_seconds - overall.remaining()) * 1000, 1)
     return result
+
+
+def _seen(failure: SMTPFailure, trial: Trial) -> dict[str, str]:
+    """What the test itself saw that explains its failure, by name."""
+    found: dict[str, str] = {}
+    credential, server = trial.setup.credential, trial.setup.settings
+    if failure.code == "auth_failed" and not all(one.isascii() for one in credential.secrets):
+        found["odd_letters"] = "yes"
+    if trial.report.auth_methods and not credential.username:
+        found["login_offered"] = "yes"
+    if failure.cause in _ABOUT_NAMES and isinstance(server, Server):
+        names = names_shown(server, trial.surroundings.dialler, trial.overall)
+        if names:
+            found["names"] = ", ".join(names)
+    return found
+
+
+#: Causes that the names in a certificate explain.
+_ABOUT_NAMES = frozenset({"certificate_name", "certificate_address"})

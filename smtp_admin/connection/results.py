@@ -79,6 +79,8 @@ def to_text(result: TestResult) -> str:
                 "message": failure.message,
                 "hint": failure.hint,
                 "reply": failure.reply.as_json() if failure.reply else None,
+                "cause": failure.cause,
+                "facts": {name: text[:_LONGEST_DETAIL] for name, text in failure.facts.items()},
             },
         },
         ensure_ascii=False,
@@ -114,6 +116,8 @@ def from_text(text: str, request: TestRequest) -> TestResult:
             failed["message"],
             hint=failed["hint"],
             reply=_reply_of(failed["reply"]),
+            cause=failed.get("cause", ""),
+            facts=failed.get("facts", {}),
         )
         result.diagnosis = of_failure(result.failure, request.values)
     return result

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -12,9 +12,12 @@ from smtp_admin.audit.service import check_rate, record
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
 from smtp_admin.connection.results import Place, keep_with_revision
+from smtp_admin.diagnosis.background import background
+from smtp_admin.diagnosis.causes import NOTHING
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
@@ -39,10 +42,12 @@ class Prepared:
 
     Attributes:
         revision_id: the revision that is tested, if the settings are exactly a saved one.
+        known: what may explain a failure beside what the test sees.
     """
 
     request: TestRequest
     revision_id: int | None
+    known: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
 def test_connection(
@@ -99,7 +104,11 @@ def prepare(
         by = " by a worker" if place == "worker" else ""
         detail = f"{request.setup.place}{by}"
         record(session, actor, partner_id, "connection.tested", detail)
-    return Prepared(request, _tested_revision(session, sender, request))
+    revision_id = _tested_revision(session, sender, request)
+    known = background(
+        session, sender, values=request.values, secrets=(), typed=revision_id is None
+    )
+    return Prepared(request, revision_id, known)
 
 
 def run_here(
@@ -110,8 +119,8 @@ def run_here(
     watch: Watch = _nobody,
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    surroundings = Surroundings.from_config(installation().config)
-    result = probe(prepared.request, surroundings, watch=watch)
+    surroundings = Surroundings.from_config(installation().config, replies())
+    result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:

@@ -45,6 +45,7 @@ class Listed:
     last_error: str
     last_reply: str
     last_code: str
+    last_cause: str
     uncertains: int
     sender_id: int
     archive: bool
@@ -222,6 +223,7 @@ def _listed() -> Any:
         Delivery.last_error,
         Delivery.last_reply,
         Delivery.last_code,
+        Delivery.last_cause,
         Delivery.uncertains,
         Delivery.sender_id,
         Delivery.archive,

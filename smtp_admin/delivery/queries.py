@@ -1,5 +1,6 @@
 """What pages and commands ask about mail. Totals come from counters, never from counting mail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -94,6 +95,7 @@ class Followed:
     error: str
     reply: str
     code: str
+    cause: str
     uncertains: int
     sender_id: int
 
@@ -111,6 +113,7 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
             Delivery.last_error,
             Delivery.last_reply,
             Delivery.last_code,
+            Delivery.last_cause,
             Delivery.uncertains,
             Delivery.sender_id,
         )
@@ -119,7 +122,8 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
         .order_by(Delivery.id)
         .limit(1)
     ).first()
-    return None if row is None else Followed(*row)
+    values: Sequence[Any] = () if row is None else row
+    return Followed(*values) if values else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,63 +1,40 @@
 """What went wrong, in order of likelihood, and what to do about it: pure, from one table.
 
 It serves the connection test, a sender that is paused and a mail that did not arrive alike: a
-code, and whatever else is known.
+code, the cause that the failure itself names, and whatever else is known.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smtp_admin.diagnosis.causes import Cause, Facts, Row
-from smtp_admin.diagnosis.provider_replies import PROVIDER_REPLIES
-from smtp_admin.diagnosis.refusals import REFUSALS
-from smtp_admin.diagnosis.server_replies import SERVER_REPLIES
-from smtp_admin.diagnosis.situations import SITUATIONS
+from smtp_admin.diagnosis.causes import ALL_CODES, DELIVERY_CODES, NOTHING, Cause, Facts
+from smtp_admin.diagnosis.table import causes
+from smtp_admin.providers.catalogue import provider_behind, provider_of_words
+from smtp_admin.providers.nearby import fitting_name, meant_host, outgoing, outgoing_of
+from smtp_admin.providers.provider import Provider
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.failure import CODES, SMTPFailure
-from smtp_admin.smtp.reply import Reply
+from smtp_admin.smtp.failure import SMTPFailure
 
-#: The server's own words first: they know more than a code and our settings.
-TABLE: tuple[Row, ...] = (*PROVIDER_REPLIES, *SERVER_REPLIES, *SITUATIONS, *REFUSALS)
-#: What a delivery, or a paused sender, may have beside the codes of the connection test.
-DELIVERY_CODES: tuple[str, ...] = (
-    "recipient_refused", "message_refused", "too_large", "unavailable", "worker_lost",
-    "uncertain", "expired", "cancelled", "suppressed", "bounced", "complained", "queued", "sent",
-)  # fmt: skip
-ALL_CODES: tuple[str, ...] = (*CODES, *DELIVERY_CODES)
+__all__ = [
+    "ALL_CODES", "DELIVERY_CODES", "Diagnosis", "code_of_delivery", "diagnose", "facts_about",
+    "of_failure",
+]  # fmt: skip
 
-_MOST = 4
-_UNKNOWN = Row(
-    "unknown",
-    "What is behind this is not known.",
-    "Read the server's words, test the connection, and show both to your provider.",
-)
-_PROVIDERS: tuple[tuple[str, str, str], ...] = (  # key, the end of its hosts, its words
-    ("gmail", r"gmail\.com|googlemail\.com|google\.com", r"\bgsmtp\b|support\.google\.com"),
-    (
-        "microsoft365",
-        r"office365\.com|outlook\.com|hotmail\.com|live\.com",
-        r"\.outlook\.com|office365|STOREDRV|aka\.ms/",
-    ),
-    ("yahoo", r"yahoo\.com|yahoodns\.net|aol\.com", r"yahoo(inc)?\.com|\(#AUTH\d+\)"),
-    ("sendgrid", r"sendgrid\.(net|com)", r"sendgrid"),
-    ("ses", r"amazonaws\.com(\.cn)?", r"\bses:|Throttling failure"),
-    ("postmark", r"postmarkapp\.com", r"postmark"),
-    ("mailgun", r"mailgun\.org", r"mailgun"),
-    ("sparkpost", r"sparkpostmail\.com|sparkpost\.com", r"No authentication type succeeded"),
-    ("mailtrap", r"mailtrap\.io", r"mailtrap"),
-    ("gmx", r"gmx\.(net|com|de|at|ch)|web\.de", r"\bgmx\.net"),
-    ("icloud", r"mail\.me\.com|icloud\.com", r"icloud\.com"),
-    ("fastmail", r"fastmail\.com|messagingengine\.com", r"fastmail"),
-    ("zoho", r"zoho\.(com|eu|in|jp|sa|com\.au|com\.cn)|zohocloud\.ca", r"zoho"),
-)
-_REPLY = re.compile(r"(^|\()([2-5]\d\d)(?:[ -](.*?))?(\))?$")
+_INSTEAD_OF_BLOCKED = 2525
+#: Codes of RFC 4954 that say all by themselves, whatever the words are.
+_CLEAR = ("530", "534", "535")
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The likely causes, most likely first; there is always one."""
+    """The likely causes, most likely first; there is always one.
+
+    Attributes:
+        unrecognised: the server's words, where no row of the table of replies knows them.
+    """
 
     causes: tuple[Cause, ...]
+    unrecognised: str = ""
 
     @property
     def hint(self) -> str:
@@ -65,62 +42,65 @@ class Diagnosis:
         return f"{self.causes[0].what} {self.causes[0].do}"
 
 
-def diagnose(
+def diagnose(facts: Facts) -> Diagnosis:
+    """What *facts* are likely to come from."""
+    clear = facts.cause or (facts.code == "auth_failed" and facts.said.startswith(_CLEAR))
+    unrecognised = "" if clear else facts.said
+    return Diagnosis(causes().of(facts), unrecognised)
+
+
+def facts_about(
     code: str,
     *,
-    step: str | None = None,
-    reply: Reply | None = None,
-    reply_text: str = "",
-    message: str = "",
-    host: str = "",
-    port: int | None = None,
-    security: str | None = None,
-    username: str | None = None,
-    from_email: str = "",
-) -> Diagnosis:
-    """What *code* is likely to come from.
+    cause: str = "",
+    step: str = "",
+    said: str = "",
+    values: SenderValues | None = None,
+    named: Mapping[str, str] = NOTHING,
+) -> Facts:
+    """What is known of a failure, with all that follows from the host.
 
     Args:
         code: one of :data:`ALL_CODES`; of a delivery as :func:`code_of_delivery` says.
+        cause: the key that the failure names, if any.
         step: of the connection test, if it was one.
-        reply: the server's, or *reply_text*: the stored one, or a sentence with it in brackets.
-        message: our own words about the failure: they name the kind of certificate or TLS error.
-        username: ``""`` says that no login was used, ``None`` that it is not known.
+        said: the server's reply in one line.
+        values: of its sender, where they are known.
+        named: what else is known by name, from the failure or :mod:`.background`.
     """
-    said = _one_line(str(reply) if reply is not None else reply_text)
-    facts = Facts(
+    said = " ".join(said.split())
+    host = values.host if values else ""
+    known = provider_behind(host) or provider_of_words(said)
+    port = (values.port or None) if values else None
+    return Facts(
         code=code,
-        step=step or "",
+        cause=cause,
+        step=step,
         said=said,
-        message=message,
-        provider=provider_of(host, said),
+        provider=known.key if known else "",
+        kind=known.kind if known else "",
         host=host,
         port=port,
-        security=security or "",
-        username=username,
-        from_email=from_email,
+        security=values.security if values else "",
+        username=values.username if values else None,
+        from_email=values.from_email if values else "",
+        named={**_of_host(host, port, known, named.get("names", "")), **named},
     )
-    causes = []
-    for row in TABLE:
-        if row.fits(facts):
-            causes.append(row.cause(facts))
-            if row.sure or len(causes) == _MOST:
-                break
-    return Diagnosis(tuple(causes) or (_UNKNOWN.cause(facts),))
 
 
-def of_failure(failure: SMTPFailure, values: SenderValues) -> Diagnosis:
+def of_failure(
+    failure: SMTPFailure, values: SenderValues, named: Mapping[str, str] = NOTHING
+) -> Diagnosis:
     """What the failure of a test of *values* is likely to come from."""
     return diagnose(
-        failure.code,
-        step=failure.step,
-        reply=failure.reply,
-        message=f"{failure.message} {failure.hint}",
-        host=values.host,
-        port=values.port or None,
-        security=values.security,
-        username=values.username,
-        from_email=values.from_email,
+        facts_about(
+            failure.code,
+            cause=failure.cause,
+            step=failure.step,
+            said=str(failure.reply or ""),
+            values=values,
+            named={**named, **failure.facts},
+        )
     )
 
 
@@ -141,21 +121,26 @@ def code_of_delivery(state: str, last_code: str, uncertains: int = 0) -> str:
     return last_code or state
 
 
-def provider_of(host: str, said: str = "") -> str:
-    """The provider behind *host*, or else the one that speaks so; ``""`` if it is none we know."""
-    for key, ends, _ in _PROVIDERS:
-        if re.search(rf"(?:^|\.)(?:{ends})$", host, re.IGNORECASE):
-            return key
-    for key, _, words in _PROVIDERS:
-        if re.search(words, said, re.IGNORECASE):
-            return key
-    return ""
-
-
-def _one_line(text: str) -> str:
-    """The reply in *text*, with a space after its code; ``""`` where there is none."""
-    found = _REPLY.search(" ".join(text.split()))
-    if found is None:
-        return ""
-    opened, code, words, closing = found.groups()
-    return f"{code} {words or ''}{'' if opened else closing or ''}".strip()
+def _of_host(host: str, port: int | None, known: Provider | None, names: str) -> dict[str, str]:
+    """What follows from the name of the host, as facts."""
+    found: dict[str, str] = {}
+    if not host:
+        return found
+    incoming = outgoing_of(host)
+    if incoming is not None:
+        found["owner"], found["outgoing"] = incoming[0].label, incoming[1]
+    elif known is not None and known.servers and provider_behind(host) is known:
+        found["outgoing"] = outgoing(known)
+    meant = "" if incoming else meant_host(host)
+    if meant:
+        found["meant"] = meant
+    fitting = fitting_name(host, names.split(", ")) if names else ""
+    if fitting:
+        found["fitting"] = fitting
+    if (
+        known is not None
+        and port != _INSTEAD_OF_BLOCKED
+        and any(one.port == _INSTEAD_OF_BLOCKED for one in known.ports)
+    ):
+        found["port_2525"] = str(_INSTEAD_OF_BLOCKED)
+    return found

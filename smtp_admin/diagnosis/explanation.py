@@ -5,19 +5,20 @@ causes come from the same table, and the provider's own warnings (a date after w
 stop working, for example) stand beside them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.queries import Followed
+from smtp_admin.diagnosis.background import background
 from smtp_admin.diagnosis.causes import Cause
-from smtp_admin.diagnosis.diagnose import code_of_delivery, diagnose
+from smtp_admin.diagnosis.diagnose import Diagnosis, code_of_delivery, diagnose, facts_about
+from smtp_admin.diagnosis.report import refusal_text
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.senders.values import SenderValues
-from smtp_admin.smtp.reply import Reply
+from smtp_admin.transports.outcome import Outcome
 
 #: What became of a mail where there is nothing to explain.
 _FINE = frozenset({"sending", "sent", "delivered", "cancelled"})
@@ -25,10 +26,17 @@ _FINE = frozenset({"sending", "sent", "delivered", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The likely causes, most likely first, and what the provider's customers should know."""
+    """The likely causes, most likely first, and what the provider's customers should know.
+
+    Attributes:
+        unrecognised: the server's words, where the table of replies does not know them.
+        report: then, what to send to whoever runs the server.
+    """
 
     causes: tuple[Cause, ...]
     notes: tuple[str, ...] = ()
+    unrecognised: str = ""
+    report: str = ""
 
     @property
     def hint(self) -> str:
@@ -40,82 +48,89 @@ class Explanation:
         return [{"key": one.key, "cause": one.what, "do": one.do} for one in self.causes]
 
 
-def explain_pause(sender: ResolvedSender) -> Explanation | None:
+def explain_pause(session: Session, sender: ResolvedSender) -> Explanation | None:
     """Why *sender* paused itself; ``None`` if it did not."""
     if not sender.pause_code:
         return None
-    return _explain(sender.pause_code, sender.values, sender.pause_reply, sender.pause_reason)
+    return _explain(session, sender, sender.pause_code, sender.pause_cause, sender.pause_reply)
 
 
 def explain_delivery(
+    session: Session,
     state: str,
     last_code: str,
     *,
+    cause: str = "",
     uncertains: int = 0,
-    error: str = "",
     reply: str = "",
-    values: SenderValues | None = None,
+    sender: ResolvedSender | None = None,
 ) -> Explanation | None:
     """Why a delivery is in *state*; ``None`` where nothing is wrong, or it only waits its turn.
 
     Args:
-        error: our sentence about it, and *reply* the server's words, as they were stored.
-        values: the settings of its sender, as far as they are known.
+        cause: the key that was written down with it, and *reply* the server's words.
+        sender: its sender, if that is still known.
     """
     if state in _FINE or (state == "queued" and not last_code):
         return None
-    return _explain(code_of_delivery(state, last_code, uncertains), values, reply, error)
+    code = code_of_delivery(state, last_code, uncertains)
+    # Where the state says more than the code, so it does than what was behind the code.
+    named = (cause, reply) if code == last_code else ("", "")
+    return _explain(session, sender, code, *named)
 
 
 def explain_followed(session: Session, found: Followed) -> Explanation | None:
     """Why a mail that somebody follows is where it is; ``None`` as above."""
-    sender = load_sender_by_id(session, found.sender_id)
     return explain_delivery(
+        session,
         found.state,
         found.code,
+        cause=found.cause,
         uncertains=found.uncertains,
-        error=found.error,
         reply=found.reply,
-        values=sender.values if sender else None,
+        sender=load_sender_by_id(session, found.sender_id),
     )
 
 
-def explain_refusal(
-    code: str, message: str, reply: Reply | None, values: SenderValues
-) -> Explanation:
+def explain_refusal(outcome: Outcome, values: SenderValues) -> Explanation:
     """Why a mail that was tried at once with *values* was not taken."""
-    return _explain(code, values, str(reply or ""), message)
-
-
-def _explain(code: str, values: SenderValues | None, reply: str, message: str) -> Explanation:
+    said = str(outcome.reply or "")
     found = diagnose(
-        code,
-        reply_text=reply,
-        message=message,
-        host=values.host if values else "",
-        port=values.port if values else None,
-        security=values.security if values else None,
-        username=values.username if values else None,
-        from_email=values.from_email if values else "",
+        facts_about(
+            outcome.code, cause=outcome.cause, said=said, values=values, named=outcome.facts
+        )
     )
-    return Explanation(found.causes, provider_notes(values.host if values else "", reply))
+    return _with_report(found, outcome.code, said, values)
 
 
-def provider_notes(host: str, *texts: str) -> tuple[str, ...]:
-    """What the provider of *host* has announced that explains one of these refusals.
+def _explain(
+    session: Session, sender: ResolvedSender | None, code: str, cause: str, reply: str
+) -> Explanation:
+    values = sender.values if sender else None
+    found = diagnose(
+        facts_about(
+            code,
+            cause=cause,
+            said=reply,
+            values=values,
+            named=background(session, sender, code) if sender else {},
+        )
+    )
+    return _with_report(found, code, reply, values)
 
-    Args:
-        texts: replies, or sentences with a reply in brackets at the end.
-    """
+
+def _with_report(
+    found: Diagnosis, code: str, said: str, values: SenderValues | None
+) -> Explanation:
+    notes = provider_notes(values.host if values else "", said)
+    report = refusal_text(code, said, values) if found.unrecognised else ""
+    return Explanation(found.causes, notes, found.unrecognised, report)
+
+
+def provider_notes(host: str, reply: str) -> tuple[str, ...]:
+    """What the provider of *host* has announced that explains this refusal."""
     known = provider_of_host(host)
-    if known is None:
+    if known is None or not reply:
         return ()
-    day = now().date()
-    begun = [one for text in texts for one in _replies(text)]
-    found = [note.text for one in begun for note in known.notes_on(one, day)]
+    found = [note.text for note in known.notes_on(reply, now().date())]
     return tuple(dict.fromkeys(found))
-
-
-def _replies(text: str) -> Sequence[str]:
-    """*text* as it is, and what stands in its last brackets."""
-    return (text, text.rpartition("(")[2].rstrip(")"))

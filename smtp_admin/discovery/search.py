@@ -1,6 +1,6 @@
 """Find the settings of a mail server from an e-mail address alone.
 
-What :mod:`smtp_admin.diagnosis.clues` names is tried: connection, encryption, certificate and
+What :mod:`smtp_admin.discovery.clues` names is tried: connection, encryption, certificate and
 whether a login is offered, but no login and no mail. All of it goes through the dialling policy,
 at addresses that were looked up and checked once for each host, so that no answer of a name
 service leads to a forbidden place.
@@ -17,7 +17,7 @@ from typing import Any
 
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import MECHANISMS
-from smtp_admin.diagnosis.clues import (
+from smtp_admin.discovery.clues import (
     DNS_SECONDS,
     WORDS,
     Candidate,

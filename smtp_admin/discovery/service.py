@@ -9,12 +9,8 @@ from smtp_admin.dns import NAMES
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.providers.catalogue import (
-    Provider,
-    provider_of_address,
-    provider_of_host,
-    provider_of_mx,
-)
+from smtp_admin.providers.catalogue import provider_of_address, provider_of_host, provider_of_mx
+from smtp_admin.providers.provider import Provider
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.session import Dialler

@@ -15,6 +15,7 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, render_for
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
@@ -137,7 +138,7 @@ def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:
 
 
 def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
-    usual = Surroundings.from_config(config)
+    usual = Surroundings.from_config(config, replies())
     timeouts = Timeouts(
         connect=config.connect_timeout, command=_COMMAND_SECONDS, final_dot=_COMMAND_SECONDS
     )

@@ -10,7 +10,7 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.limits import allowance
 from smtp_admin.delivery.models import IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.queries import summary
-from smtp_admin.diagnosis.diagnose import diagnose
+from smtp_admin.diagnosis.explanation import explain_pause
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
 from smtp_admin.monitor.overview import ago
@@ -166,17 +166,9 @@ def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[S
     status: Status = "warning" if covered or code == "rate_limited" else "failed"
     meanwhile = f"{', '.join(values.fallbacks)} steps in" if covered else "its mail waits"
     ends = "until its settings change" if until - moment > _FOR_GOOD else f"until {until:%H:%M} UTC"
-    found = diagnose(
-        code,
-        reply_text=sender.pause_reply,
-        message=sender.pause_reason,
-        host=values.host,
-        port=values.port or None,
-        security=values.security,
-        username=values.username,
-        from_email=values.from_email,
-    )
-    return status, f"Paused {ends}, {meanwhile}: {sender.pause_text}", found.hint
+    explained = explain_pause(session(), sender)
+    hint = explained.hint if explained else ""
+    return status, f"Paused {ends}, {meanwhile}: {sender.pause_text}", hint
 
 
 def _due(with_session: Session, moment: datetime) -> dict[int, datetime]:

@@ -31,6 +31,7 @@ class Card:
     Attributes:
         through: whose sender carries the mail while there is none of its own; ``None`` if its
             own does.
+        explanation: why it is paused, and what to do about it.
         bars: the last 24 hours as heights from 0 to 1, accepted and failed.
     """
 
@@ -40,12 +41,7 @@ class Card:
     headline: str
     detail: str
     through: ResolvedSender | None
-
-    @property
-    def explanation(self) -> Explanation | None:
-        """Why it is paused, and what to do about it."""
-        by_hand = self.sender.pause_code == BY_HAND  # who did it is no riddle
-        return explain_pause(self.sender) if self.health == "paused" and not by_hand else None
+    explanation: Explanation | None = None
 
     @property
     def bars(self) -> list[tuple[float, float]]:
@@ -88,7 +84,9 @@ def card(session: Session, sender: ResolvedSender) -> Card:
         system = sender_for_mail(session, sender.partner_id)
         through = system if system.configured else None
     health, headline, detail = _state(sender, numbers, through)
-    return Card(sender, numbers, health, headline, detail, through)
+    by_hand = sender.pause_code == BY_HAND  # who did it is no riddle
+    why = explain_pause(session, sender) if health == "paused" and not by_hand else None
+    return Card(sender, numbers, health, headline, detail, through, why)
 
 
 def status_json(

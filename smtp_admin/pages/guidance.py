@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from smtp_admin.clock import now
 from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.providers.catalogue import (
-    Limit,
-    Note,
-    Provider,
     provider,
     provider_of_address,
     provider_of_host,
     providers,
 )
+from smtp_admin.providers.provider import Limit, Note, Provider
 from smtp_admin.senders.advice import advice
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues

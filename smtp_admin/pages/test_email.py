@@ -62,8 +62,7 @@ def _explained(error: RequestError) -> Explanation | None:
     """Why a test mail was refused, with the first cause as the error's hint; else ``None``."""
     if not isinstance(error, TestMailRefused):
         return None
-    tried = error.outcome
-    explained = explain_refusal(tried.code, tried.reason, tried.reply, error.values)
+    explained = explain_refusal(error.outcome, error.values)
     error.hint = explained.hint
     return explained
 

@@ -118,6 +118,10 @@ def read_table(text: str, extra: Iterable[Row] = ()) -> Table:
 
 
 @cache
-def shipped() -> Table:
-    """The table that this package comes with, without the providers' own rows."""
-    return read_table(FILE.read_text("utf-8"))
+def shipped(extra: tuple[Row, ...] = ()) -> Table:
+    """The table that this package comes with; *extra* are providers' own rows.
+
+    Raises:
+        BadRow: which row cannot be used, and why.
+    """
+    return read_table(FILE.read_text("utf-8"), extra)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smtp_admin.providers.catalogue import (
-    Provider,
-    broken_rules,
     is_free_mail,
     knowledge,
     provider_of_address,
     provider_of_host,
     providers,
 )
+from smtp_admin.providers.nearby import meant_host, outgoing_of
+from smtp_admin.providers.provider import Provider
+from smtp_admin.providers.shape import broken_rules
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.smtp.hostname import clean_host, ip_literal
@@ -35,6 +36,8 @@ _GENERAL = (
     "port_wants_starttls",
     "port_not_of_provider",
     "ip_address_as_host",
+    "host_nearly_known",
+    "incoming_server",
     "too_many_connections",
     "free_mail_sender",
     "from_domain_differs",
@@ -141,6 +144,7 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "Certificates are made for names, not for addresses, and an address changes when the "
             "server moves. Enter the host name that your provider documents.",
         )
+    yield from _on_host(values.host)
     if values.port == _SERVER_PORT:
         yield Advice(
             "port",
@@ -169,6 +173,25 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "max_connections",
             "too_many_connections",
             f"{known.label} takes {max(most)} connections at a time from a login and refuses more.",
+        )
+
+
+def _on_host(host: str) -> Iterator[Advice]:
+    """A slip in the name, or the provider's server for mail that comes in."""
+    incoming = outgoing_of(host)
+    if incoming is not None:
+        owner, place = incoming
+        yield Advice(
+            "host",
+            "incoming_server",
+            f"This host takes mail in for customers of {owner.label}; it does not send for you. "
+            f"The outgoing server is {place}.",
+        )
+    elif meant := meant_host(host):
+        yield Advice(
+            "host",
+            "host_nearly_known",
+            f"Did you mean {meant}? This name differs a little from it.",
         )
 
 

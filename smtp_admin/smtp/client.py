@@ -154,6 +154,7 @@ class SMTPClient:
                 "starttls",
                 "Something was slipped into the connection before the encryption began.",
                 hint="This can be an attack on the connection. Nothing secret was sent.",
+                cause="slipped_in",
             )
         return reply
 
@@ -266,13 +267,7 @@ class SMTPClient:
             if mechanism in offered:
                 return mechanism
         if offered:
-            raise SMTPFailure(
-                "auth_not_offered",
-                "auth",
-                f"The server only offers logins that we do not have: {', '.join(offered)}.",
-                hint="It may want OAuth2 instead of a password. Ask your provider for an app "
-                "password or another host for programs that send mail.",
-            )
+            raise explain.of_mechanisms(offered)
         hint = (
             "Many servers offer a login only over an encrypted connection: choose STARTTLS or SSL."
             if self._wire.tls is None

@@ -249,6 +249,7 @@ def _not_now(host: str) -> SMTPFailure:
         "dns",
         f"The name {host} could not be looked up just now.",
         hint="The name service of this platform, or of the domain, is away. Try again in a minute.",
+        cause="name_service_away",
     )
 
 

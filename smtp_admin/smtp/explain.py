@@ -1,8 +1,10 @@
 """What went wrong on the wire, in words: what happened, and what to do about it."""
 
 import ssl
+from collections.abc import Sequence
 
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import WireGarbage, WireTimeout
 
@@ -74,18 +76,26 @@ def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailur
     """A certificate that does not prove that the server is *host*."""
     code = getattr(error, "verify_code", None)  # some of Python's own errors have none
     if code in _CODES_OF_EXPIRED:
-        message, hint = "The server's certificate has expired.", _EXPIRED
+        cause, hint = "certificate_expired", _EXPIRED
+        message = "The server's certificate has expired."
     elif code in _CODES_OF_TOO_EARLY:
-        message, hint = "The server's certificate is not valid yet.", _TOO_EARLY
+        cause, hint = "certificate_early", _TOO_EARLY
+        message = "The server's certificate is not valid yet."
     elif code in _CODES_OF_OTHER_NAME:
-        message, hint = f"The server's certificate is for another name than {host}.", _OTHER_NAME
+        cause = "certificate_name" if ip_literal(host) is None else "certificate_address"
+        hint = _OTHER_NAME
+        message = f"The server's certificate is for another name than {host}."
     elif code in _CODES_OF_SELF_SIGNED:
+        cause, hint = "certificate_self_signed", _SELF_SIGNED
         message = "The server's certificate is self-signed: nobody vouches for it."
-        hint = _SELF_SIGNED
     else:
+        cause, hint = "certificate_unknown", _UNTRUSTED
         reason = (getattr(error, "verify_message", "") or "it cannot be checked").rstrip(".")
-        message, hint = f"The server's certificate cannot be trusted: {reason}.", _UNTRUSTED
-    return SMTPFailure("certificate_error", "certificate", message, hint=hint)
+        message = f"The server's certificate cannot be trusted: {reason}."
+    facts = {} if code is None else {"verify_code": str(code)}
+    return SMTPFailure(
+        "certificate_error", "certificate", message, hint=hint, cause=cause, facts=facts
+    )
 
 
 def of_authorities() -> SMTPFailure:
@@ -95,6 +105,7 @@ def of_authorities() -> SMTPFailure:
         "tls",
         "The certificates that this platform trusts cannot be read.",
         hint="The platform's operator can mend that: it is the file that SMTP_ADMIN_CA_FILE names.",
+        cause="authorities_unreadable",
     )
 
 
@@ -105,6 +116,7 @@ def of_own_authority() -> SMTPFailure:
         "tls",
         "The certificate authority of this sender cannot be read.",
         hint="Enter it again: PEM text that begins with “-----BEGIN CERTIFICATE-----”.",
+        cause="own_authority_unreadable",
     )
 
 
@@ -120,6 +132,7 @@ def of_client_certificate(error: ssl.SSLError) -> SMTPFailure:
         message,
         hint="Enter both again. The key begins with “-----BEGIN PRIVATE KEY-----” and has no "
         "passphrase.",
+        cause="client_certificate_unusable",
     )
 
 
@@ -136,6 +149,7 @@ def _our_certificate(step: str) -> SMTPFailure:
         "The server does not accept how we prove who we are.",
         hint="It wants a client certificate, or another one than this sender's. Ask its operator "
         "for one, and enter it with its key.",
+        cause="client_certificate_refused",
     )
 
 
@@ -149,18 +163,41 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
             "tls",
             "The server does not speak encryption at once on this port.",
             hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
+            cause="speaks_plain",
         )
+    reason = error.reason or "UNKNOWN"
     return SMTPFailure(
         "tls_failed",
         "tls",
         "No encryption could be agreed with the server.",
-        hint=f"It may only know versions older than TLS 1.2, which are broken. {TECHNICAL} "
-        f"{(error.reason or 'unknown').replace('_', ' ').lower()}.",
+        hint="It may only know versions older than TLS 1.2, which are broken.",
+        cause="old_encryption" if reason in _OLD or reason.endswith(_WEAK) else "",
+        facts={"technical": reason.replace("_", " ").lower()},
     )
 
 
-#: What stands before an error's own words, for people who know them.
-TECHNICAL = "Technical reason:"
+# OpenSSL's reasons for encryption that is broken by now: of versions, and how those of keys end.
+_OLD = frozenset({
+    "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE",
+    "WRONG_SSL_VERSION", "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+})  # fmt: skip
+_WEAK = ("_TOO_SMALL", "_TOO_WEAK")
+
+
+def of_mechanisms(offered: Sequence[str]) -> SMTPFailure:
+    """Logins that we have none of."""
+    windows = all(one in _OF_WINDOWS for one in offered)
+    return SMTPFailure(
+        "auth_not_offered",
+        "auth",
+        f"The server only offers logins that we do not have: {', '.join(offered)}.",
+        hint="It may want OAuth2 instead of a password. Ask your provider for an app password or "
+        "another host for programs that send mail.",
+        cause="only_windows_logins" if windows else "only_oauth",
+    )
+
+
+_OF_WINDOWS = frozenset({"NTLM", "GSSAPI", "GSS-SPNEGO", "KERBEROS_V4"})
 
 
 def of_unanswerable(reply: Reply) -> SMTPFailure:

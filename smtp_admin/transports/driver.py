@@ -53,9 +53,9 @@ class Surroundings:
     replies: Table = field(default_factory=shipped)
 
     @classmethod
-    def from_config(cls, config: Config) -> "Surroundings":
-        """As the host app configured it."""
-        return cls(Dialler.from_config(config), config.sendmail)
+    def from_config(cls, config: Config, replies: Table | None = None) -> "Surroundings":
+        """As the host app configured it; *replies* is the table with the providers' own rows."""
+        return cls(Dialler.from_config(config), config.sendmail, replies or shipped())
 
 
 @dataclass(frozen=True, slots=True)

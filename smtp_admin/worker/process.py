@@ -34,6 +34,7 @@ from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.senders.pauses import forget_pauses_of_the_start
 from smtp_admin.senders.resolve import overrides_for
@@ -262,7 +263,7 @@ class WorkerProcess:
             here=self._here,
             engine=self._engine,
             lines=self._lines,
-            surroundings=Surroundings.from_config(self._here.config),
+            surroundings=Surroundings.from_config(self._here.config, replies()),
             transports=self._transports,
             worker=self._name,
             stopping=self._stopping,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smtp_admin.providers.catalogue import Provider, providers
+from smtp_admin.providers.catalogue import providers
+from smtp_admin.providers.provider import Provider
 
 from .site import Site
 

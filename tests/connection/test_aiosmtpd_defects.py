@@ -138,7 +138,7 @@ def test_starttls_where_encryption_comes_first(certificates: CertificateFactory)
     [
         ("expired", "certificate_expired"),
         ("not_yet_valid", "certificate_early"),
-        ("wrong_name", "certificate_name"),
+        ("wrong_name", "certificate_names"),
         ("self_signed", "certificate_self_signed"),
         ("unknown_ca", "certificate_unknown"),
     ],

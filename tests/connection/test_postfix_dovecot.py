@@ -83,10 +83,11 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
     "wrong host": ("usual", {"host": "smtp.acme.invalid"}, "dns", "dns_failed", "host_misspelt"),
     "wrong password": ("usual", {"password": "wrong"}, "auth", "auth_failed", "wrong_password"),
     "wrong login": (
-        "usual", {"username": "mai@acme.example"}, "auth", "auth_failed", "wrong_password",
+        # Its letters are a likelier mistake of others than of the one who typed the login.
+        "usual", {"username": "mai@acme.example"}, "auth", "auth_failed", "letters_in_password",
     ),
     "login without its domain": (
-        "usual", {"username": "mia"}, "auth", "auth_failed", "whole_address",
+        "usual", {"username": "mia", "password": "wrong"}, "auth", "auth_failed", "whole_address",
     ),
     "STARTTLS where encryption comes first": (
         "implicit", {"seconds": 2.0, "explained_for": 465}, "greeting", "timeout", "ssl_expected",
@@ -104,7 +105,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
     ),
     "no login offered": ("no_login", {}, "auth", "auth_not_offered", "no_login_needed"),
     "expired": ("expired", {}, "certificate", "certificate_error", "certificate_expired"),
-    "for another name": ("wrong_name", {}, "certificate", "certificate_error", "certificate_name"),
+    "for another name": ("wrong_name", {}, "certificate", "certificate_error", "certificate_names"),
     "self-signed": (
         "self_signed", {}, "certificate", "certificate_error", "certificate_self_signed",
     ),

@@ -10,32 +10,27 @@ import pytest
 
 from smtp_admin.config import KEYS
 from smtp_admin.pages.sender_form import sender_form
-from smtp_admin.providers import catalogue as presets
 from smtp_admin.providers.catalogue import (
-    Knowledge,
-    Limit,
-    Note,
-    Port,
-    Provider,
-    Region,
-    Rule,
     is_free_mail,
     knowledge,
     provider,
+    provider_behind,
     provider_of_address,
     provider_of_host,
     provider_of_mx,
     providers,
-    read_knowledge,
+    receiver_of,
 )
+from smtp_admin.providers.provider import Knowledge, Limit, Note, Port, Provider, Region, Rule
+from smtp_admin.providers.reading import read_folder, read_general, read_provider
 from smtp_admin.senders.cleaning import clean_headers, clean_limit
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 from tests.test_docs import rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILE = ROOT / "smtp_admin/providers/providers.toml"
-TEXT = FILE.read_text("utf-8")
+FOLDER = ROOT / "smtp_admin/providers"
+FILES = {file.stem: file.read_text("utf-8") for file in FOLDER.glob("*.toml")}
 PROMISED = [
     "gmail", "microsoft365", "yahoo", "sendgrid", "mailgun", "ses", "postmark", "sparkpost",
     "mailtrap", "cpanel",
@@ -97,12 +92,26 @@ def test_hosts_are_clean_and_recognised(one: Provider) -> None:
     for host in hosts_of(one):
         assert clean_host(host) == host
         assert provider_of_host(host) is (None if one.kind == "own" else one)
-    for patterns, whose in ((one.hosts, provider_of_host), (one.mx, provider_of_mx)):
+    assert len({region.key for region in one.regions}) == len(one.regions)
+    assert all(region.label for region in one.regions)
+
+
+@pytest.mark.parametrize("one", knowledge().known, ids=lambda one: one.key)
+def test_names_are_clean_and_recognised(one: Provider) -> None:
+    """Its own, and nobody else's."""
+    for patterns, whose in (
+        ((*one.hosts, *one.family), provider_behind),
+        (one.hosts if one.kind != "known" else (), provider_of_host),
+        (one.mx, provider_of_mx),
+        ((*one.mx, *one.incoming), receiver_of),
+    ):
         for host in [pattern.replace("*", "x") for pattern in patterns]:
             assert clean_host(host) == host
             assert whose(f"{host.upper()}.") is one
-    assert len({region.key for region in one.regions}) == len(one.regions)
-    assert all(region.label for region in one.regions)
+    if one.kind != "own":
+        assert one.hosts
+        assert one.family
+        assert one.says
 
 
 @each_provider
@@ -175,11 +184,13 @@ def test_a_code_has_one_meaning() -> None:
 
 def test_every_field_of_the_model_is_used() -> None:
     """What no provider needs would only be in the way of who adds one."""
-    made: list[Any] = [knowledge(), *providers()]
-    for one in providers():
+    made: list[Any] = [knowledge(), *knowledge().known]
+    for one in knowledge().known:
         made += [*one.regions, *one.ports, *one.limits, *one.rules, *one.notes]
     for kind in (Knowledge, Provider, Region, Port, Limit, Rule, Note):
         for field in dataclasses.fields(kind):
+            if field.name in {"replies", "causes"}:
+                continue  # their tables read them
             assert any(getattr(it, field.name) for it in made if type(it) is kind), field.name
 
 
@@ -187,44 +198,48 @@ def test_every_field_of_the_model_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "complaint"),
+    ("file", "old", "new", "complaint"),
     [
-        ("as_of =", "asof =", r"providers\.toml: unknown key: asof"),
-        ('as_of = "2026-11"\n', "", r"missing key: as_of"),
-        ("[providers.gmail]", "[providers.gmail]\nprot = 25", r"gmail: unknown key: prot"),
-        ('label = "Gmail', 'lable = "Gmail', r"gmail: unknown key: lable"),
-        ("port = 587\nsecurity", "security", r"gmail: missing key: port"),
-        ("port = 587", 'port = "587"', r"gmail\.port: '587' cannot stand here"),
-        ("port = 587", "port = true", r"gmail\.port: True cannot stand here"),
-        ('security = "tls"', 'security = "starttls"', r"gmail\.security: 'starttls' cannot"),
-        ('kind = "mailbox"', 'kind = "shop"', r"gmail\.kind: 'shop' cannot"),
-        ("per_day = 500", "per_week = 500", r"gmail\.limits\[1\]: unknown key: per_week"),
-        ("per_day = 500", "per_day = 500.0", r"gmail\.limits\[1\]\.per_day: 500\.0 cannot"),
+        ("general", "as_of =", "asof =", r"general\.toml: unknown key: asof"),
+        ("general", 'as_of = "2026-11"\n', "", r"general\.toml: missing key: as_of"),
+        ("general", "as_of =", "known = []\nas_of =", r"general\.toml: unknown key: known"),
+        ("gmail", "port = 587", "port = 587\nprot = 25", r"gmail\.toml: unknown key: prot"),
+        ("gmail", 'label = "Gmail', 'lable = "Gmail', r"gmail\.toml: unknown key: lable"),
+        ("gmail", "port = 587\nsecurity", "security", r"gmail\.toml: missing key: port"),
+        ("gmail", "port = 587", 'port = "587"', r"gmail\.toml\.port: '587' cannot stand here"),
+        ("gmail", "port = 587", "port = true", r"gmail\.toml\.port: True cannot stand here"),
+        ("gmail", 'security = "tls"', 'security = "starttls"', r"\.security: 'starttls' cannot"),
+        ("gmail", 'kind = "mailbox"', 'kind = "shop"', r"gmail\.toml\.kind: 'shop' cannot"),
+        ("gmail", "per_day = 500", "per_week = 500", r"limits\[1\]: unknown key: per_week"),
+        ("gmail", "per_day = 500", "per_day = 500.0", r"limits\[1\]\.per_day: 500\.0 cannot"),
+        ("gmail", "certain = true", "certain = 1", r"gmail\.toml\.rules\[2\]\.certain: 1 cannot"),
+        ("gmail", 'field = "username"', 'field = "host"', r"rules\[1\]\.field: 'host' cannot"),
+        ("gmail", "when = { username", "when = { port", r"rules\[3\]\.when: 'port' cannot"),
+        ("gmail", "when = { username = '.+@.+' }", "when = []", r"rules\[3\]\.when: \[\] cannot"),
+        ("gmail", "{ port = 465,", "{ pots = 465,", r"other_ports\[1\]: unknown key: pots"),
         (
-            "certain = true\nmust = '[",
-            "certain = 1\nmust = '[",
-            r"gmail\.rules\[2\]\.certain: 1 cannot",
+            "microsoft365",
+            "until = 2026-12-31",
+            'until = "soon"',
+            r"notes\[1\]\.until: 'soon' cannot",
         ),
-        ('field = "username"', 'field = "host"', r"gmail\.rules\[1\]\.field: 'host' cannot"),
-        ("when = { username", "when = { port", r"gmail\.rules\[3\]\.when: 'port' cannot"),
-        ("when = { username = '.+@.+' }", "when = []", r"gmail\.rules\[3\]\.when: \[\] cannot"),
-        ("{ port = 465,", "{ pots = 465,", r"gmail\.other_ports\[1\]: unknown key: pots"),
-        ("until = 2026-12-31", 'until = "soon"', r"365\.notes\[1\]\.until: 'soon' cannot"),
-        ("domains = [", "domains = [7, ", r"gmail\.domains\[1\]: 7 cannot"),
-        ("steps = [", "steps = [[], ", r"gmail\.steps\[1\]: \[\] cannot"),
-        ("[providers.gmail]", "[providers]\nx = 3\n[providers.gmail]", r"x: this must be a table"),
-        ("[providers.gmail]", '[providers.gmail]\nkey = "g"', r"gmail: this must be a table with"),
-        ("[[providers.yahoo.limits]]", "[providers.yahoo.limits]", r"yahoo\.limits: \{.*cannot"),
+        ("gmail", "domains = [", "domains = [7, ", r"gmail\.toml\.domains\[1\]: 7 cannot"),
+        ("gmail", "steps = [", "steps = [[], ", r"gmail\.toml\.steps\[1\]: \[\] cannot"),
+        ("gmail", "port = 587", 'port = 587\nkey = "g"', r"gmail\.toml: the key of a provider is"),
+        ("yahoo", "[[limits]]", "[limits]", r"yahoo\.toml\.limits: \{.*cannot"),
+        ("zoho", 'kind = "known"', 'kind = "mailbox"', r"zoho\.toml: missing key: authentication"),
     ],
 )
-def test_what_is_not_known_is_refused(old: str, new: str, complaint: str) -> None:
-    assert old in TEXT
+def test_what_is_not_known_is_refused(file: str, old: str, new: str, complaint: str) -> None:
+    assert old in FILES[file]
+    changed = FILES[file].replace(old, new, 1)
     with pytest.raises(ValueError, match=complaint):
-        read_knowledge(TEXT.replace(old, new, 1))
+        read_general(changed) if file == "general" else read_provider(file, changed)
 
 
-def test_the_file_itself_is_read() -> None:
-    assert read_knowledge(TEXT) == knowledge()
+def test_the_files_themselves_are_read() -> None:
+    assert read_folder(FOLDER) == knowledge()
+    assert {one.key for one in knowledge().known} == FILES.keys() - {"general"}
 
 
 # --- Whose is it? --------------------------------------------------------------------------------
@@ -401,7 +416,7 @@ def test_the_page_explains_refusals_and_names_its_sources(one: Provider) -> None
         assert (ROOT / "docs/providers" / target).exists()
 
 
-def test_the_module_holds_no_provider() -> None:
+def test_the_code_holds_no_provider() -> None:
     """Another provider needs no code."""
-    code = Path(presets.__file__).read_text("utf-8")
+    code = "".join(file.read_text("utf-8") for file in FOLDER.glob("*.py"))
     assert not [one.key for one in providers() if re.search(rf"[\"']{one.key}[\"']", code)]

@@ -96,6 +96,20 @@ CASES: dict[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"host": "192.0.2.1"}, {"host": "2001:db8::1"}, {"host": "127.0.0.1"}],
         [{}, {"host": "localhost"}, {"host": "mail1.acme.example"}],
     ),
+    "host_nearly_known": (
+        "host",
+        [{"host": "smtp.gmial.com"}, {"host": "smpt.office365.com"}, {"host": "smtp.mailgun.com"},
+         {"host": "smtp.gmail.co"}],
+        # Others that are near, and right: a free mail service, a region, one's own.
+        [{}, at("gmail"), {"host": "smtp.mail.com"}, {"host": "smtp.gmail.com.acme.example"},
+         {"host": "email-smtp.eu-west-9.amazonaws.com"}, {"host": "mail.gmx.com"}],
+    ),
+    "incoming_server": (
+        "host",
+        [{"host": "acme-example.mail.protection.outlook.com"}, {"host": "aspmx.l.google.com"},
+         {"host": "mxa.mailgun.org"}],
+        [{}, at("gmail"), {"host": "mx.acme.example"}],
+    ),
     "too_many_connections": (
         "max_connections",
         [at("microsoft365", max_connections=4)],

@@ -4,13 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_admin.providers.catalogue import (
-    Provider,
-    broken_rules,
-    check_shape,
-    providers,
-    tidy_password,
-)
+from smtp_admin.providers.catalogue import providers
+from smtp_admin.providers.provider import Provider
+from smtp_admin.providers.shape import broken_rules, check_shape, tidy_password
 from tests.providers.test_catalogue import each_provider, get
 
 TOKEN, OTHER_TOKEN = "8f1c2a9e-0b4d-4c7e-9a51-3d2e6f708192", "11111111-2222-3333-4444-555555555555"

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from werkzeug.test import TestResponse
 
 from smtp_admin.cli.field_options import field_options, option_name
-from smtp_admin.connection.copy_report import _NOT_SHOWN, report_text
+from smtp_admin.connection.copy_report import report_text
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.request import read_request
+from smtp_admin.diagnosis.report import NOT_SHOWN
 from smtp_admin.senders import fields as fields_module
 from smtp_admin.senders.environment import read_overrides
 from smtp_admin.senders.fields import all_fields, drivers_with, fields_of
@@ -248,7 +249,7 @@ def test_json_of_a_test_takes_it(saved: Saved) -> None:
     request = read_request(given, sender, keyring, ADMIN)
     found = (request.secrets if saved.field.secret else request.values)[saved.field.name]
     assert found == saved.after
-    if not saved.field.secret and saved.field.name not in _NOT_SHOWN:
+    if not saved.field.secret and saved.field.name not in NOT_SHOWN:
         report = report_text(TestResult(request, Report(), 0.0))
         if saved.after not in ("", ()):
             assert f"  {saved.field.title}: {saved.field.words(saved.after)}\n" in report

@@ -44,6 +44,11 @@ class Row:
     says: str = ""
     bad_address: bool = False
 
+    @property
+    def cause(self) -> str:
+        """The key of what is behind it, where the code alone says too little."""
+        return "mail_program_setup" if self.sentence is _SETUP else ""
+
     def fits(self, status: int, said: str) -> bool:
         """Whether this is the meaning of *status*, given what the program said."""
         if self.statuses and status not in self.statuses:
@@ -199,6 +204,7 @@ def judge(ending: Ending, replies: Table, context: Context = NOTHING_KNOWN) -> O
         reply,
         row.code,
         bad_address=row.bad_address,
+        cause=row.cause,
     )
 
 

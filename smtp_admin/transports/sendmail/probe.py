@@ -83,7 +83,11 @@ def _no_way(trial: Trial, kind: Kind, ending: Ending) -> str:
     row = None if status is None or kind.name == "Exim" else exit_codes.meaning(status)
     if row is not None and row.health is SenderHealth.MISCONFIGURED:
         raise SMTPFailure(
-            "program_failed", "verify", row.sentence, hint=f"It said: “{ending.first_line}”"
+            "program_failed",
+            "verify",
+            row.sentence,
+            hint=f"It said: “{ending.first_line}”",
+            cause=row.cause,
         )
     trial.cautions.append(
         Caution(

@@ -10,7 +10,7 @@ FILE = Path(__file__).parent / "replies.txt"
 
 
 class Recorded(NamedTuple):
-    """A reply, and the cause that must be named first; ``known`` is what else is needed."""
+    """A reply, its code, and the cause that must be named first; ``known`` is what else counts."""
 
     key: str
     code: str

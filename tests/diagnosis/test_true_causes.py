@@ -96,7 +96,7 @@ def test_not_allowed(first_cause: Find, closed_port: int) -> None:
         ("ehlo", Reply("502 5.5.1 never heard of it"), "introduction_refused"),
         ("ehlo", Reply("501 5.5.4 Invalid HELO"), "name_refused"),
         ("ehlo", Close(), "interrupted"),
-        ("auth", Reply("535 5.7.8 wrong"), "wrong_password"),
+        ("auth", Reply("535 5.7.8 wrong"), "letters_in_password"),
         ("auth", Reply("534-5.7.9 Application-specific password required. Learn more at\r\n"
                        "534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor a1"),
          "gmail_app_password"),
@@ -187,7 +187,7 @@ def test_old_encryption(first_cause: Find, certificates: CertificateFactory) -> 
     [
         ("expired", "certificate_expired"),
         ("not_yet_valid", "certificate_early"),
-        ("wrong_name", "certificate_name"),
+        ("wrong_name", "certificate_names"),
         ("common_name_only", "certificate_name"),
         ("self_signed", "certificate_self_signed"),
         ("unknown_ca", "certificate_unknown"),
@@ -211,4 +211,4 @@ def test_certificate_for_a_name_and_an_address_entered(
     context = certificates.server_context(certificates.wrong_name())
     with ScriptedServer(implicit_tls=context) as server:
         cause = first_cause(server, security="ssl", host="127.0.0.1")
-        assert cause == "certificate_address"
+        assert cause == "certificate_address_names"

@@ -17,6 +17,7 @@ from smtp_admin.diagnosis.explanation import (
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.reply import Reply as ServerReply
+from smtp_admin.transports.outcome import Outcome, Verdict
 from tests.app import ADMIN, HostApp
 from tests.servers.scripted import Close, Reply, ScriptedServer
 
@@ -69,23 +70,26 @@ def values(**changes: Any) -> SenderValues:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_only_what_failed_is_explained(state: str) -> None:
-    explained = explain_delivery(state, "")
+def test_only_what_failed_is_explained(site: HostApp, state: str) -> None:
+    explained = explain_delivery(site.db.session(), state, "")
     fine = {"queued", "sending", "sent", "delivered", "cancelled"}
     assert (explained is None) == (state in fine)
 
 
-def test_a_deferred_mail_is_explained() -> None:
+def test_a_deferred_mail_is_explained(site: HostApp) -> None:
     explained = explain_delivery(
-        "queued", "recipient_refused", reply="450 4.2.0 Greylisted, try again in 5 minutes",
-        values=values(),
+        site.db.session(), "queued", "server_refused", cause="greylisted",
+        reply="450 4.2.0 Greylisted, try again in 5 minutes",
     )  # fmt: skip
     assert explained is not None
     assert explained.causes[0].key == "greylisted"
+    assert not explained.unrecognised
 
 
-def test_a_lost_reply_says_more_than_the_broken_connection() -> None:
-    explained = explain_delivery("uncertain", "connection_lost", uncertains=1)
+def test_a_lost_reply_says_more_than_the_broken_connection(site: HostApp) -> None:
+    explained = explain_delivery(
+        site.db.session(), "uncertain", "connection_lost", cause="block_list", uncertains=1
+    )
     assert explained is not None
     assert explained.causes[0].key == "reply_lost"
     assert explained.hint == f"{explained.causes[0].what} {explained.causes[0].do}"
@@ -94,26 +98,41 @@ def test_a_lost_reply_says_more_than_the_broken_connection() -> None:
 def test_what_microsoft_has_announced_stands_beside_its_refusal() -> None:
     there = values(host="smtp.office365.com")
     reply = ServerReply(535, (OFF[4:],))
-    for explained in (
-        explain_refusal("auth_failed", "The server refused it.", reply, there),
-        explain_delivery("dead", "auth_failed", reply=OFF, values=there),
-    ):
-        assert explained is not None
-        (note,) = explained.notes
-        assert "December 2026" in note
-    assert provider_notes("smtp.office365.com", f"The server refused it. ({OFF})")
+    refused = Outcome(Verdict.RELEASED, reply=reply, code="auth_failed", cause="ms_basic_off")
+    explained = explain_refusal(refused, there)
+    assert explained.causes[0].key == "ms_basic_off"
+    (note,) = explained.notes
+    assert "December 2026" in note
+    assert provider_notes("smtp.office365.com", OFF)
     assert provider_notes("smtp.office365.com", "535 5.7.3 Authentication unsuccessful") == ()
     assert provider_notes("smtp.acme.example", OFF) == ()
 
 
+def test_words_that_nobody_knows_can_be_copied(site: HostApp, server: ScriptedServer) -> None:
+    save(site, server)
+    server.behave("dot", Reply("554 Zorp <b>says</b> no"))
+    mail = queue(site)
+    site.work()
+    shown = page(site, f"{TAB}?mail={mail}")
+    assert (
+        "<strong>Not recognised:</strong> <code>554 Zorp &lt;b&gt;says&lt;/b&gt; no</code>" in shown
+    )
+    assert "A reply that is not recognised" in shown
+    assert "The server said: 554 Zorp" in shown
+    assert (
+        "word"
+        not in shown.partition("A reply that is not recognised")[2].partition("</textarea>")[0]
+    )
+
+
 def test_a_paused_sender_says_why(site: HostApp, server: ScriptedServer) -> None:
     save(site, server)
-    assert explain_pause(load_sender(site.db.session(), "acme")) is None
+    assert explain_pause(site.db.session(), load_sender(site.db.session(), "acme")) is None
     assert LIKELY not in page(site) + page(site, "/smtp-admin/")
     server.behave("auth", Reply("535 5.7.8 Who <b>are</b> you?"))
     queue(site)
     site.work()
-    explained = explain_pause(load_sender(site.db.session(), "acme"))
+    explained = explain_pause(site.db.session(), load_sender(site.db.session(), "acme"))
     assert explained is not None
     assert explained.causes[0].key == "whole_address"
     for path in (TAB, "/smtp-admin/"):
