@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,10 +18,13 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
+from smtp_admin.config import Sandbox
 from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.held import as_held
 from smtp_admin.delivery.models import IS_OPEN, NORMAL, URGENT, Delivery, Message
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
+from smtp_admin.sandbox.rewriting import redirected, subject_for
 
 _COUNT_IS_FRESH_SECONDS = 2.0
 #: The tables themselves: rows go in as they are, past the session's own bookkeeping.
@@ -81,6 +84,9 @@ def add(session: Session, mail: OutgoingMail) -> str:
     Raises:
         QueueFull: the partner has too much waiting; urgent mail is taken all the same.
     """
+    sandbox = installation().config.sandbox
+    if sandbox is not None:
+        mail = _in_sandbox(mail, sandbox)
     # The host's own objects stay unflushed: when that happens is the host's affair.
     with session.no_autoflush:
         if mail.idempotency_key is not None:
@@ -92,6 +98,26 @@ def add(session: Session, mail: OutgoingMail) -> str:
         public_id = _insert(session, mail)
     ring_after_commit(session, mail.sender_id, urgent=mail.priority == URGENT)
     return public_id
+
+
+def _in_sandbox(mail: OutgoingMail, sandbox: Sandbox) -> OutgoingMail:
+    """*mail* as a sandbox queues it, so that also a worker without one sends it to nobody else.
+
+    No archive gets a copy of it, for nobody gets the mail.
+    """
+    if not sandbox.redirect:
+        return replace(mail, archive_to="")
+    content, head = redirected(
+        mail.content, mail.recipients, sandbox.redirect, mail.sender_head or 0
+    )
+    return replace(
+        mail,
+        content=content,
+        sender_head=None if mail.sender_head is None else head,
+        subject=subject_for(mail.recipients, mail.subject),
+        recipients=[sandbox.redirect],
+        archive_to="",
+    )
 
 
 def _insert(session: Session, mail: OutgoingMail) -> str:
@@ -119,8 +145,28 @@ def _insert(session: Session, mail: OutgoingMail) -> str:
         if existing.public_id != public_id:
             return str(existing.public_id)
         message_pk = existing.id
-    session.execute(insert(_DELIVERIES), _deliveries(mail, message_pk))
+    for rows in _held_apart(_deliveries(mail, message_pk), installation().config.sandbox):
+        session.execute(insert(_DELIVERIES), rows)
     return public_id
+
+
+def _held_apart(
+    rows: list[dict[str, Any]], sandbox: Sandbox | None
+) -> Sequence[list[dict[str, Any]]]:
+    """*rows*, and in a list of their own those that the sandbox lets nobody have, marked so.
+
+    Scheduled mail is held when its time has come, else that time would be lost.
+    """
+    if sandbox is None:
+        return [rows]
+    held, others = [], []
+    for row in rows:
+        if "next_attempt_at" in row or sandbox.lets_out(row["recipient"]):
+            others.append(row)
+        else:
+            held.append(row | as_held())
+    # Rows of one INSERT have the same columns.
+    return [some for some in (others, held) if some]
 
 
 def _deliveries(mail: OutgoingMail, message_pk: int) -> list[dict[str, Any]]:
