@@ -111,7 +111,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         # Readers and the writer no longer block each other; a lasting property of the file.
         with engine.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=WAL"))
-    with engine.begin() as connection:
+    with _migrating(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
@@ -119,15 +119,50 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Take the tables back to *revision* (or ``base``); what they held is lost.
 
     Raises:
-        SetupError: there is no such revision.
+        SetupError: there is no such revision, or older tables cannot hold what is there.
     """
     known = ["base", *revisions()]
     if revision not in known:
         raise SetupError(
             f"There is no revision {revision!r}.", hint=f"There are: {', '.join(known)}."
         )
-    with engine.begin() as connection:
+    _refuse_to_lose(engine, revision)
+    with _migrating(engine) as connection:
         command.downgrade(_config(connection), revision)
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which tables can be changed.
+
+    SQLite makes a table anew and drops the old one, which a host's ``PRAGMA foreign_keys=ON``
+    would refuse; that can only be changed outside of a transaction.
+    """
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        enforced = False
+        if engine.dialect.name == "sqlite":
+            enforced = bool(driver.execute("PRAGMA foreign_keys").fetchone()[0])
+            driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            if enforced:
+                driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_to_lose(engine: Engine, revision: str) -> None:
+    """Ask every step before the first is taken: not every database can undo half of them."""
+    found = current(engine)
+    if found not in revisions():
+        return
+    script = ScriptDirectory.from_config(_config())
+    with engine.connect() as connection:
+        for step in script.iterate_revisions(found, revision):
+            refuse = getattr(step.module, "refuse_downgrade", None)
+            if refuse is not None:
+                refuse(connection)
 
 
 def revisions() -> list[str]:

@@ -3,35 +3,21 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask import Blueprint
-from sqlalchemy import inspect, text
-from werkzeug.test import TestResponse
 
 from smtp_admin import Actor, web
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
-from smtp_admin.clock import now
-from smtp_admin.connection.models import WorkerTest
 from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
-from smtp_admin.renewals import service as renewals_service
-from smtp_admin.renewals import unsubscribe
-from smtp_admin.renewals.models import RenewalCustomer
-from smtp_admin.renewals.values import RenewalValues
-from smtp_admin.senders import pauses
-from smtp_admin.senders.resolve import load_sender
-from smtp_admin.senders.routing import routes_of
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
-from tests.renewals.things import a_service
+from tests.scene import HTML, JSON, KEY, PREFIX, Dump, Scene, dump
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import ScriptedServer
 
-JSON = {"Accept": "application/json"}
-HTML = {"Accept": "text/html"}
+__all__ = ["HTML", "JSON", "PREFIX", "Dump", "dump", "routes"]
 
 BOTH = Actor(id="5", email="bo@both.example", partner_ids=frozenset({"acme", "globex"}))
 #: In the order of the columns below; the partner of the address is Acme.
@@ -45,7 +31,6 @@ ACTORS: Mapping[str, Actor | None] = {
 }
 
 Statuses = tuple[int, int, int, int, int, int]
-PREFIX = "/smtp-admin"
 PARTNER = f"{PREFIX}/partners/<partner_id>"
 RENEWALS = f"{PREFIX}/renewals/partners/<partner_id>"
 
@@ -140,141 +125,12 @@ OPTIONS: dict[str, Statuses] = {
 #: These only lead to another page.
 CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS}
 
-Dump = dict[str, list[tuple[Any, ...]]]
-
-
-def dump(site: HostApp) -> Dump:
-    """Every row of every table of ours."""
-    with site.app.app_context(), site.db.engine.connect() as connection:
-        return {
-            name: sorted(tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}")))
-            for name in inspect(connection).get_table_names()
-            if name.startswith("smtp_admin_")
-        }
-
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     """A mail server that counts who dials it."""
     with ScriptedServer() as running:
         yield running
-
-
-TOKEN = "T" * 32
-KEY = "news"
-
-
-def have_renewals(site: HostApp) -> None:
-    """A customer with something that expires at acme and at the platform, and a known link."""
-    session = site.db.session()
-    on = RenewalValues(enabled=True)
-    for partner_id in ("", "acme"):
-        renewals_service.save(session, partner_id, on, own=True, expected_revision=0, actor=ADMIN)
-        site.host.services.append(a_service(3, partner_id=partner_id, now=now()))
-    session.add(RenewalCustomer(partner_id="acme", customer_id="c1", token=TOKEN))
-    session.commit()
-
-
-class Scene:
-    """Senders saved for the system and two partners, each with a test mail in the queue.
-
-    Each owner has a default sender and another; each of these two revisions to choose from, and a
-    connection test that no worker has taken.
-    """
-
-    def __init__(self, site: HostApp, server: ScriptedServer) -> None:
-        self.site = site
-        self.server = server
-        self.mails: dict[str, str] = {}
-        self.tests: dict[tuple[str, str], str] = {}
-        site.actor = ADMIN
-        with site.app.app_context():
-            for partner_id, key in product(("", "acme", "globex"), ("", KEY)):
-                site.save_sender(partner_id, key=key, port=server.port, from_name="Before")
-                saved = site.save_sender(partner_id, key=key, port=server.port)
-                row = WorkerTest(
-                    settings=dict(saved.values),
-                    secrets={},
-                    public_id=uuid4().hex,
-                    partner_id=partner_id,
-                    sender_key=key,
-                    asked_by="Ada",
-                )
-                self.tests[partner_id, key] = row.public_id
-                site.db.session.add(row)
-            site.db.session.commit()
-            have_renewals(site)
-        for partner_id in ("", "acme", "globex"):
-            page = f"partners/{partner_id}" if partner_id else "system"
-            answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
-            self.mails[partner_id] = answer.json["id"] if answer.json else ""
-
-    def prepare(self, rule: str) -> None:
-        """Bring about what *rule* ends, which somebody else may have ended before."""
-        whose, key = self._whose(rule)
-        with self.site.app.app_context():
-            session = self.site.db.session()
-            sender = load_sender(session, whose, key)
-            if rule.endswith("/resume"):
-                pauses.pause(session, sender, ADMIN)
-                session.commit()
-            if sender.deleted:
-                self.site.save_sender(whose, key=key, port=self.server.port)
-
-    def _whose(self, rule: str) -> tuple[str, str]:
-        return "" if "/system" in rule else "acme", KEY if "<key>" in rule else ""
-
-    def ask(
-        self,
-        method: str,
-        rule: str,
-        headers: Mapping[str, str] = JSON,
-        *,
-        partner_id: str = "acme",
-        public_id: str | None = None,
-    ) -> TestResponse:
-        """One request with everything that it needs to succeed."""
-        whose, key = self._whose(rule)
-        own = self.tests[whose, key] if "test-connection" in rule else self.mails[whose]
-        address = (
-            rule.replace("<partner_id>", partner_id)
-            .replace("<key>", KEY)
-            .replace("<public_id>", own if public_id is None else public_id)
-            .replace("<path:filename>", "css/smtp-admin.css")
-            .replace("<token>", TOKEN)
-        )
-        data = self._form(rule) if method == "POST" and "test-email" not in rule else None
-        query = {"number": "1"} if "rollback" in rule and method != "POST" else None
-        if "/preview" in rule:
-            query = {"customer": "c1"}
-        return self.site.client.open(
-            address, method=method, headers=headers, data=data, query_string=query, buffered=True
-        )
-
-    def _form(self, rule: str) -> dict[str, Any]:
-        with self.site.app.app_context():
-            if "unsubscribe" in rule:  # the other way each time, so that something changes
-                wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
-                return {"reminders": "off" if wanted else "on"}
-            whose, key = self._whose(rule)
-            if "/renewals/" in rule:
-                seen = renewals_service.load(self.site.db.session(), whose).revision
-                return {"own": "yes", "revision": seen}
-            if rule.endswith("/routes"):  # the other way each time
-                routed = routes_of(self.site.db.session(), whose)
-                return {"type-renewal": "default" if not routed else ""}
-            revision = load_sender(self.site.db.session(), whose, key).revision
-        return {
-            "number": revision - 1,
-            "host": "127.0.0.1",
-            "port": self.server.port,
-            "security": "none",
-            "from_email": "noreply@acme.example",
-            "address": "mia@acme.example",
-            "revision": revision,
-            "label": "Another",
-            "key": "another",
-        }
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
 """Sealed secrets open with their key, for their owner and destination, and for nothing else."""
 
 import base64
-import hashlib
-import json
-import os
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_admin.encryption import Keyring, generate_key, key_bytes
 from smtp_admin.errors import KeyMissing, SecretError, SecretUnreadable
+from tests.first_format import first_format as seal_as_before
 
 OLD, NEW, STRANGE = generate_key(), generate_key(), generate_key()
 Place = list[list[str | int | bool]]
@@ -57,21 +53,16 @@ OWNERS: list[tuple[str, int, str]] = [
 ]  # fmt: skip
 
 
+def first_format(key: str) -> str:
+    return seal_as_before(key, SECRET, FIRST)
+
+
 def seal(ring: Keyring, secret: str = SECRET) -> str:
     return ring.seal(secret, WHOLE)
 
 
 def open_(ring: Keyring, token: str) -> str:
     return ring.open(token, WHOLE, FIRST)
-
-
-def first_format(key: str, secret: str = SECRET, binding: Sequence[object] = FIRST) -> str:
-    """*secret* as the first version sealed it."""
-    raw, nonce = key_bytes(key), os.urandom(12)
-    bound = json.dumps(["smtp_admin secret", "v1", *binding]).encode()
-    body = base64.urlsafe_b64encode(nonce + AESGCM(raw).encrypt(nonce, secret.encode(), bound))
-    fingerprint = hashlib.sha256(b"smtp_admin key " + raw).hexdigest()[:8]
-    return f"v1.{fingerprint}.{body.decode()}"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=20))

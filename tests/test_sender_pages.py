@@ -80,13 +80,13 @@ def test_a_sender_is_added_by_its_tab_alone(site: HostApp) -> None:
     answer = post(site, f"{ACME}/senders/my-news?new=1", form(label="My news"))
     assert answer.headers["Location"] == f"{PREFIX}{ACME}/senders/my-news"
     assert saved(site, "my-news").label == "My news"
-    page = get(site, f"{ACME}/senders/my-news").text
-    assert "Acme GmbH · My news" in page
-    assert re.search(r'aria-current="true">\s*<span[^>]*></span>My news', page)
+    text = get(site, f"{ACME}/senders/my-news").text
+    assert "Acme GmbH · My news" in text
+    assert re.search(r'aria-current="true">\s*<span[^>]*></span>My news', text)
 
 
 def test_mistakes_while_adding_lose_nothing(site: HostApp) -> None:
-    answer = post(site, f"{NEWS}?new=1", form(label="News", port="x"))
+    answer = post(site, f"{NEWS}?new=1", form(label="News") | {"port": "x"})
     assert answer.status_code == 400
     assert 'value="News"' in answer.text
     answer = post(site, f"{NEWS}?new=1", form(label="x" * 81))
@@ -167,6 +167,16 @@ def test_what_others_chose_is_read_only(site: HostApp) -> None:
     assert saved(site).revision == 2
     assert not saved(site).deleted
     assert post(site, f"{ACME}/pause", {}).status_code == 303
+
+
+def test_what_others_chose_and_deleted_is_begun_anew(site: HostApp) -> None:
+    with site.app.app_context():
+        site.save_sender("acme", driver="sendmail")
+    assert post(site, f"{ACME}/delete", {}).status_code == 303
+    site.actor = ACME_ADMIN
+    assert 'name="host"' in get(site, ACME).text
+    assert post(site, ACME, form(revision=1)).status_code == 303
+    assert saved(site).values.driver == "smtp"
 
 
 def test_a_driver_that_is_gone(site: HostApp) -> None:
@@ -312,6 +322,7 @@ def test_pause_and_resume(site: HostApp) -> None:
     page = get(site, ACME).text
     assert "Ada paused it." in page
     assert "tries again by itself" not in page
+    assert "Most likely" not in page + get(site, "/").text
     assert "Resume" in page
     assert post(site, f"{ACME}/resume", {}).status_code == 303
     assert site.client.post(f"{PREFIX}{ACME}/resume", json={}).status_code == 409

@@ -133,7 +133,7 @@ def _move_into_documents(connection: Connection) -> None:
 
 def downgrade() -> None:
     connection = op.get_bind()
-    _refuse_what_does_not_fit(connection)
+    refuse_downgrade(connection)
     with op.batch_alter_table(_TEST) as table:
         table.drop_column("secrets")
         table.drop_column("settings")
@@ -197,8 +197,12 @@ _DEFAULTED: tuple[tuple[str, Any], ...] = (
 )
 
 
-def _refuse_what_does_not_fit(connection: Connection) -> None:
-    """Stop before anything is changed if the older tables cannot hold what is there."""
+def refuse_downgrade(connection: Connection) -> None:
+    """Stop before anything is changed if the older tables cannot hold what is there.
+
+    Raises:
+        SetupError: with all that they cannot hold.
+    """
     reasons = []
     senders = sa.Table(
         _SENDER,

@@ -1,7 +1,7 @@
 """The addresses at which the database is at home.
 
 Revision: 0009_sandbox
-After: 0006_hops
+After: 0007_pause_reply
 Date: 2026-11-28
 """
 
@@ -13,7 +13,7 @@ from alembic import op
 from smtp_admin.database import UTCDateTime
 
 revision = "0009_sandbox"
-down_revision = "0006_hops"
+down_revision = "0007_pause_reply"
 branch_labels = None
 depends_on = None
 

@@ -82,7 +82,7 @@ def _state(sender: ResolvedSender) -> tuple[str, str]:
     if not sender.configured:
         return "unconfigured", "No settings are saved for it."
     if sender.paused_until is not None and sender.paused_until > database_now(session()):
-        return "paused", sender.pause_reason
+        return "paused", sender.pause_text
     return "ready", ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, false, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, false, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now
@@ -94,16 +94,34 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
 def cancel(session: Session, public_id: str) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
+    The copy to an archive is not counted. It goes out all the same if somebody has the mail.
+
     Raises:
         NotFound: there is no such mail.
         Conflict: nothing of it is queued any more.
     """
     ids = _deliveries(session, public_id)
+    count = _cancel(session, ids, Delivery.archive.is_(False))
+    if not count:
+        raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
+    mine = (Delivery.id.in_(ids), Delivery.archive.is_(False))
+    if not session.scalar(select(exists().where(*mine, Delivery.state.not_in(_UNSENT)))):
+        _cancel(session, ids, Delivery.archive.is_(True))
+    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids))
+    erase_sensitive(session, session.scalars(messages).all())
+    return count
+
+
+_UNSENT: tuple[State, ...] = ("cancelled", "expired", "suppressed")
+
+
+def _cancel(session: Session, ids: Sequence[int], which: ColumnElement[bool]) -> int:
     # Looked for first: MariaDB keeps the lock of every row that an UPDATE asks about, and results
     # of what is under way would wait for the caller's commit.
     queued = Delivery.state == "queued"
-    waiting = session.scalars(select(Delivery.id).where(Delivery.id.in_(ids), queued)).all()
-    count = changed(
+    mine = select(Delivery.id).where(Delivery.id.in_(ids), queued, which)
+    waiting = session.scalars(mine).all()
+    return changed(
         session,
         update(Delivery)
         .where(Delivery.id.in_(waiting), queued)
@@ -111,14 +129,10 @@ def cancel(session: Session, public_id: str) -> int:
             state=states.check("queued", "cancelled"),
             finished_at=database_now(session),
             last_code="cancelled",
+            last_cause="",
             last_error="Cancelled before it was sent.",
         ),
     )
-    if not count:
-        raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
-    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids))
-    erase_sensitive(session, session.scalars(messages).all())
-    return count
 
 
 def retry(session: Session, public_ids: Sequence[str]) -> int:

@@ -73,7 +73,8 @@ def announce_dead(app: Flask, letter: DeadLetter) -> None:
 def announce_pause(app: Flask, sender: ResolvedSender, outcome: Outcome) -> None:
     """The sender paused, for the reason that *outcome* gives."""
     log.error(
-        "the sender of partner %r paused: %s %s [%s]",
+        "the sender %s of partner %r paused: %s %s [%s]",
+        sender.name,
         sender.partner_id,
         outcome.reason,
         outcome.reply or "",

@@ -81,7 +81,9 @@ _WORKS = (
         (Sender.refusals, 0),
         (Sender.pauses, case((_OVER, 0), else_=Sender.pauses)),
         (Sender.pause_code, case((_OVER, ""), else_=Sender.pause_code)),
+        (Sender.pause_cause, case((_OVER, ""), else_=Sender.pause_cause)),
         (Sender.pause_reason, case((_OVER, ""), else_=Sender.pause_reason)),
+        (Sender.pause_reply, case((_OVER, ""), else_=Sender.pause_reply)),
         # Last: MariaDB sets one after the other, and the others ask for this one.
         (Sender.paused_until, case((_OVER, None), else_=Sender.paused_until)),
     )
@@ -105,12 +107,13 @@ def pause_sender(
     Args:
         count: off where a pause only becomes longer.
     """
-    reason = f"{outcome.reason} ({outcome.reply})" if outcome.reply else outcome.reason
     pausing = update(Sender).where(*_still(sender_id, revision))
     values = {
         "paused_until": until,
         "pause_code": outcome.code[:40],
-        "pause_reason": reason[:500],
+        "pause_cause": outcome.cause[:60],
+        "pause_reason": outcome.reason[:500],
+        "pause_reply": str(outcome.reply or "")[:300],
         "pauses": Sender.pauses + int(count),
     }
     return bool(changed(session, pausing.values(values)))

@@ -75,6 +75,7 @@ def _cancel(session: Session, lane: HeldLane, delivery_id: int, reason: str, mom
             lease=None,
             finished_at=moment,
             last_code=NOT_NEEDED,
+            last_cause="",
             last_error=reason[:500],
         ),
     )

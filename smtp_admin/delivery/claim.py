@@ -9,19 +9,27 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import Connection, Engine, any_, bindparam, func, or_, select, type_coerce, update
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.clock import sql_now
-from smtp_admin.database import SYSTEM, UTCDateTime, is_contention, is_one_of, reading, transaction
-from smtp_admin.delivery import states
+from smtp_admin.database import SYSTEM, is_contention, reading, transaction
+from smtp_admin.delivery.claim_statements import (
+    FIRST_PARTNER,
+    NEXT_PARTNER,
+    OF_ALL,
+    OF_PARTNER,
+    RETURN_THESE,
+    SENDER,
+    messages_of,
+    sizes_of,
+    take_these,
+    total_size,
+)
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.limits import allowance
-from smtp_admin.delivery.models import BULK, IS_QUEUED, URGENT, Delivery, Lane, Message
+from smtp_admin.delivery.models import BULK, URGENT
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, resolve
 
@@ -83,132 +91,8 @@ class Batch:
         return self.moment + timedelta(seconds=time.monotonic() - self.began)
 
 
-_SENDER = (
-    select(Sender, type_coerce(sql_now(), UTCDateTime()).label("moment"))
-    .join(Lane, Lane.sender_id == Sender.id)
-    .where(Lane.id == bindparam("lane"), Lane.lease == bindparam("our_lease"))
-    # The sender's row is the lock under which limits are counted; the lane's keeps a rescuer
-    # from taking it for abandoned meanwhile.
-    # Not the keys themselves: a host's open transaction that queued mail must hold nobody up.
-    .with_for_update(of=(Sender, Lane), key_share=True)
-)
-_ORDER = (Delivery.priority, Delivery.next_attempt_at, Delivery.id)
-_WAITS = (
-    Delivery.sender_id == bindparam("lane_sender"),
-    IS_QUEUED,
-    Delivery.next_attempt_at <= bindparam("moment"),
-    or_(Delivery.expires_at.is_(None), Delivery.expires_at > bindparam("moment")),
-)
-_DUE = (
-    select(Delivery.id)
-    .where(*_WAITS, Delivery.priority.between(bindparam("from_priority"), bindparam("to_priority")))
-    .order_by(*_ORDER)
-    .limit(bindparam("most"))
-)
-#: In the order of the fields of :class:`Claimed`.
-_CLAIMED = (
-    Delivery.id,
-    Delivery.message_pk,
-    Message.public_id,
-    Message.type_name,
-    Delivery.partner_id,
-    Delivery.recipient,
-    Delivery.attempts,
-    Delivery.releases,
-    Delivery.uncertains,
-    Delivery.created_at,
-    Message.content,
-    Message.message_id,
-    Message.from_email,
-    Message.envelope_from,
-    Message.sensitive,
-    Message.on_uncertain,
-    Delivery.expires_at,
-    Delivery.archive,
-)
-
-
-def _about_claimed(dialect: str, *columns: Any) -> Any:
-    return (
-        select(*columns)
-        .join_from(Delivery, Message, Message.id == Delivery.message_pk)
-        .where(is_one_of(Delivery.id, "ids", dialect))
-    )
-
-
-@lru_cache
-def _messages(dialect: str) -> Any:
-    return _about_claimed(dialect, *_CLAIMED)
-
-
-@lru_cache
-def _sizes(dialect: str) -> Any:
-    return _about_claimed(dialect, Delivery.id, Message.size)
-
-
-@lru_cache
-def _total_size(dialect: str) -> Any:
-    return _about_claimed(dialect, func.sum(Message.size))
-
-
-def _take(*conditions: Any) -> Any:
-    return (
-        update(Delivery)
-        .where(*conditions)
-        .values(state=states.check("queued", "sending"), lease=bindparam("new_lease"))
-        .execution_options(synchronize_session=False)
-    )
-
-
-_TAKEN = (Delivery.id, Delivery.priority, Delivery.next_attempt_at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Statements:
-    """How the first that are due are taken.
-
-    PostgreSQL takes them with one statement. MariaDB cannot update through a limited subquery: the
-    rows are locked first. SQLite has its one lock by then, and answers with one value: for each row
-    of a result the driver lets go of the interpreter, and the lock is held until it has it again.
-    """
-
-    at_once: Any
-    locked: Any
-    listed: Any
-
-
-def _statements(due: Any) -> _Statements:
-    # Materialized, because a subquery with a lock may be run again for every row, and then takes
-    # more than its limit. As an array, because a planner without fresh statistics would compare
-    # every waiting row with every locked one.
-    locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
-    ids: Any = func.array(select(locked.c.id).scalar_subquery())
-    first = due.add_columns(Delivery.priority, Delivery.next_attempt_at).subquery()
-    row = func.json_array(first.c.priority, first.c.next_attempt_at, first.c.id)
-    return _Statements(
-        at_once=_take(Delivery.id == any_(ids)).returning(*_TAKEN),
-        locked=due.with_for_update(skip_locked=True),
-        listed=select(func.json_group_array(row)),
-    )
-
-
-@lru_cache
-def _take_these(dialect: str) -> Any:
-    return _take(IS_QUEUED, is_one_of(Delivery.id, "ids", dialect))
-
-
-_OF_ALL = _statements(_DUE)
-_OF_PARTNER = _statements(_DUE.where(Delivery.partner_id == bindparam("only_partner")))
 #: A batch holds so many bytes of mail; a single larger one is held all the same.
 _MOST_BYTES = 4 * 1024 * 1024
-_RETURN_THESE = (
-    update(Delivery)
-    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
-    .values(state=states.check("sending", "queued"), lease=None)
-    .execution_options(synchronize_session=False)
-)
-_FIRST_PARTNER = select(func.min(Delivery.partner_id)).where(*_WAITS, Delivery.priority > URGENT)
-_NEXT_PARTNER = _FIRST_PARTNER.where(Delivery.partner_id > bindparam("after"))
 _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
@@ -245,7 +129,7 @@ def _claim_once(
     with transaction(database) as session:
         session.connection()  # on SQLite this waits for the lock, and the next line does not
         began = time.monotonic()
-        row = session.execute(_SENDER, {"lane": lane.lane_id, "our_lease": lane.lease}).first()
+        row = session.execute(SENDER, {"lane": lane.lane_id, "our_lease": lane.lease}).first()
         if row is None:
             return None
         moment: datetime = row.moment
@@ -285,7 +169,9 @@ def _resolve(session: Session, row: Sender, known: dict[int, ResolvedSender]) ->
         deleted=row.deleted_at is not None,
         paused_until=row.paused_until,
         pause_code=row.pause_code,
+        pause_cause=row.pause_cause,
         pause_reason=row.pause_reason,
+        pause_reply=row.pause_reply,
         refusals=row.refusals,
     )
 
@@ -332,7 +218,7 @@ def _waiting_partners(
     # Each step jumps to the next partner in the index; no backlog is walked through.
     position, wrapped = after, after is None
     while len(found) < _TURNS:
-        statement = _FIRST_PARTNER if position is None else _NEXT_PARTNER
+        statement = FIRST_PARTNER if position is None else NEXT_PARTNER
         following = session.scalar(statement, here | {"after": position})
         if following is None:
             if wrapped:
@@ -364,10 +250,10 @@ def _claim(
         "to_priority": last,
         "most": size,
     }
-    statements = _OF_ALL
+    statements = OF_ALL
     if partner_id is not None:
         due["only_partner"] = partner_id
-        statements = _OF_PARTNER
+        statements = OF_PARTNER
     dialect = session.connection().dialect.name
     ids: list[int]
     if dialect == "postgresql":
@@ -378,27 +264,27 @@ def _claim(
     else:
         ids = list(session.scalars(statements.locked, due))
     if ids:
-        session.execute(_take_these(dialect), {"ids": ids, "new_lease": lane.lease})
+        session.execute(take_these(dialect), {"ids": ids, "new_lease": lane.lease})
     return ids
 
 
 def _no_larger(session: Session, claimed: list[int]) -> list[int]:
     """The first of *claimed* whose mails may be held in memory together; the others go back."""
     dialect = session.connection().dialect.name
-    if session.scalar(_total_size(dialect), {"ids": claimed}) <= _MOST_BYTES:
+    if session.scalar(total_size(dialect), {"ids": claimed}) <= _MOST_BYTES:
         return claimed
-    sizes = {row[0]: row[1] for row in session.execute(_sizes(dialect), {"ids": claimed})}
+    sizes = {row[0]: row[1] for row in session.execute(sizes_of(dialect), {"ids": claimed})}
     total, count = 0, 0
     for one in claimed:
         total += sizes[one]
         if count and total > _MOST_BYTES:
-            session.execute(_RETURN_THESE, {"ids": claimed[count:]})
+            session.execute(RETURN_THESE, {"ids": claimed[count:]})
             break
         count += 1
     return claimed[:count]
 
 
 def _load(session: Session, ids: list[int]) -> list[Claimed]:
-    statement = _messages(session.connection().dialect.name)
+    statement = messages_of(session.connection().dialect.name)
     by_id = {row[0]: Claimed(*row) for row in session.execute(statement, {"ids": ids})}
     return [by_id[one] for one in ids]

@@ -351,9 +351,7 @@ class _LaneWork:
 
 def _sender_refused_again(outcome: Outcome) -> Outcome:
     # Three in a row: it is the sender's settings, and a queue full of dead letters helps nobody.
-    return Outcome(
-        Verdict.RELEASED, SenderHealth.MISCONFIGURED, outcome.reason, outcome.reply, outcome.code
-    )
+    return replace(outcome, verdict=Verdict.RELEASED, health=SenderHealth.MISCONFIGURED)
 
 
 def _close(outcomes: Iterator[object]) -> None:

@@ -144,6 +144,7 @@ class Delivery(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: Why it is where it is, for people; the server's last words.
     last_code: Mapped[str] = mapped_column(String(40), default="")
+    last_cause: Mapped[str] = mapped_column(String(60), default="", server_default="")
     last_error: Mapped[str] = mapped_column(String(500), default="")
     last_reply: Mapped[str] = mapped_column(String(300), default="")
 
@@ -166,6 +167,8 @@ class Attempt(Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     verdict: Mapped[str] = mapped_column(String(12))
     code: Mapped[str] = mapped_column(String(40))
+    #: The key of what is behind it; empty where that is not known.
+    cause: Mapped[str] = mapped_column(String(60), default="", server_default="")
     error: Mapped[str] = mapped_column(String(500))
     reply: Mapped[str] = mapped_column(String(300))
     #: The settings' revision that was used, and the worker that used it.

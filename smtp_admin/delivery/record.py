@@ -180,6 +180,7 @@ def _as_sent(dialect: str) -> Any:
             lease=None,
             finished_at=bindparam("moment"),
             last_code="",
+            last_cause="",
             last_error="",
             last_reply=bindparam("reply"),
         )
@@ -209,6 +210,7 @@ def _write_one(
             next_attempt_at=moment + decision.delay,
             **({"finished_at": moment} if final else {}),
             last_code=outcome.code,
+            last_cause=outcome.cause[:60],
             last_error=outcome.reason[:500],
             last_reply=str(outcome.reply or "")[:300],
         ),
@@ -224,6 +226,7 @@ def _write_attempts(
             "delivery_id": result.delivery.id,
             "verdict": result.outcome.verdict.value,
             "code": result.outcome.code,
+            "cause": result.outcome.cause[:60],
             "error": result.outcome.reason[:500],
             "reply": str(result.outcome.reply or "")[:300],
             "revision": revision,

@@ -63,7 +63,10 @@ def decide(
         return Decision("uncertain", attempts, releases, uncertains + 1, rest)
     if verdict is Verdict.PERMANENT or attempts + 1 > config.retry_attempts:
         return Decision("dead", attempts + 1, releases, uncertains)
-    return Decision("queued", attempts + 1, releases, uncertains, backoff(attempts + 1, config))
+    # A server that says when to come again is not asked before.
+    asked = timedelta(seconds=outcome.pause or 0)
+    delay = max(asked, backoff(attempts + 1, config))
+    return Decision("queued", attempts + 1, releases, uncertains, delay)
 
 
 def backoff(attempts: int, config: Config) -> timedelta:
@@ -76,6 +79,8 @@ def pause_for(outcome: Outcome, pauses: int) -> timedelta | None:
     """How long the sender rests after *outcome*, having paused *pauses* times in a row before."""
     if outcome.health is SenderHealth.FINE:
         return None
+    if outcome.pause is not None:
+        return timedelta(seconds=outcome.pause)
     if outcome.health is SenderHealth.LIMITED:
         return _LIMITED_PAUSE
     if outcome.health is SenderHealth.MISCONFIGURED:

@@ -44,7 +44,7 @@ def explain_pause(sender: ResolvedSender) -> Explanation | None:
     """Why *sender* paused itself; ``None`` if it did not."""
     if not sender.pause_code:
         return None
-    return _explain(sender.pause_code, sender.values, sender.pause_reason, sender.pause_reason)
+    return _explain(sender.pause_code, sender.values, sender.pause_reply, sender.pause_reason)
 
 
 def explain_delivery(

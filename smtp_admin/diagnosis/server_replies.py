@@ -4,8 +4,11 @@ Looked at after the known providers. A reply is matched as one line: code, enhan
 """
 
 from smtp_admin.diagnosis.causes import Row
-from smtp_admin.transports.verdicts import NO_RELAY
 
+_NO_RELAY = (
+    r"relay(?:ing)? (?:access )?(?:is )?(?:denied|disallowed|prohibited|not (?:permitted|allowed))"
+    r"|(?:unable|not (?:permitted|allowed|authori[sz]ed)) to relay"
+)
 _LOGIN = (
     r"^530\b|turn on SMTP Authentication|relay through this server without authentication|"
     r"authentication (is )?(required|needed)(?!; Delivery)|Unauthenticated senders not allowed|"
@@ -40,7 +43,7 @@ LOGIN_AND_ENCRYPTION = (
         "login_missing",
         "The server wants a login before it takes mail, and none is entered.",
         "Enter the login and password that your provider gave you for sending.",
-        says=rf"{_LOGIN}|{NO_RELAY.pattern}",
+        says=rf"{_LOGIN}|{_NO_RELAY}",
         users=r"^$",
         sure=True,
     ),
@@ -216,7 +219,7 @@ RECIPIENT = (
         "The server does not send to other domains for this sender: it takes the login for none, "
         "or does not know {domain}.",
         "Check that {sender} belongs to the login, and use port 587 or 465 instead of 25.",
-        says=NO_RELAY.pattern,
+        says=_NO_RELAY,
         sure=True,
     ),
     Row(

@@ -133,7 +133,7 @@ def _state(sender: ResolvedSender, moment: datetime) -> tuple[str, Source, str]:
         return "no: there are no settings", "default", "mail waits in the queue"
     if sender.paused_until is not None and sender.paused_until > moment:
         until = f"{sender.paused_until:%Y-%m-%d %H:%M} UTC"
-        return f"no: paused until {until}", source, sender.pause_reason
+        return f"no: paused until {until}", source, sender.pause_text
     return "yes", source, ""
 
 

@@ -168,7 +168,7 @@ def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[S
     ends = "until its settings change" if until - moment > _FOR_GOOD else f"until {until:%H:%M} UTC"
     found = diagnose(
         code,
-        reply_text=sender.pause_reason,
+        reply_text=sender.pause_reply,
         message=sender.pause_reason,
         host=values.host,
         port=values.port or None,
@@ -176,7 +176,7 @@ def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[S
         username=values.username,
         from_email=values.from_email,
     )
-    return status, f"Paused {ends}, {meanwhile}: {sender.pause_reason}", found.hint
+    return status, f"Paused {ends}, {meanwhile}: {sender.pause_text}", found.hint
 
 
 def _due(with_session: Session, moment: datetime) -> dict[int, datetime]:

@@ -1,7 +1,7 @@
 """A sender's state and numbers, as the pages and the API show them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Literal
 
@@ -15,9 +15,12 @@ from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
+from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, password_trouble
 from smtp_admin.senders.routing import sender_for_mail, senders_of
 
+#: What is paused for longer waits for a person.
+_FOR_GOOD = timedelta(days=365)
 Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
 
 
@@ -41,7 +44,8 @@ class Card:
     @property
     def explanation(self) -> Explanation | None:
         """Why it is paused, and what to do about it."""
-        return explain_pause(self.sender) if self.health == "paused" else None
+        by_hand = self.sender.pause_code == BY_HAND  # who did it is no riddle
+        return explain_pause(self.sender) if self.health == "paused" and not by_hand else None
 
     @property
     def bars(self) -> list[tuple[float, float]]:
@@ -58,7 +62,7 @@ class Card:
     def again_in_minutes(self) -> int | None:
         """When a paused sender is tried again."""
         until = self.sender.paused_until
-        if self.health != "paused" or until is None:
+        if self.health != "paused" or until is None or until - now() > _FOR_GOOD:
             return None
         return max(0, int((until - now()).total_seconds() // 60))
 
@@ -178,10 +182,12 @@ def _state(
         waiting = f" {numbers.pending} mails are waiting." if numbers.pending else ""
         return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
     if is_paused(sender):
-        return "paused", "Paused", sender.pause_reason
+        return "paused", "Paused", sender.pause_text
     trouble, hint = password_trouble(sender)
     if trouble:
         return "problem", "Not usable", f"{trouble} {hint}".strip()
+    if sender.values.kind.keeps_mail:
+        return "ready", "Keeping mail", "Mail is kept in the worker's memory, and not sent."
     if sender.last_accepted_at is not None:
         when = ago(sender.last_accepted_at)
         return "delivering", "Delivering", f"Last accepted {when} by {sender.values.place()}."

@@ -10,7 +10,7 @@ from smtp_admin.installation import installation
 from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.senders.drivers import available_drivers, drivers_for
 from smtp_admin.senders.fields import DRIVER
-from smtp_admin.senders.resolve import ResolvedSender, overrides_for
+from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import is_shipped
 
@@ -52,14 +52,24 @@ class DriverChoice:
 
 def driver_choice(sender: ResolvedSender, actor: Actor, wanted: str = "") -> DriverChoice:
     """The choice for *actor*, who wants the driver *wanted* to be shown, or the saved one."""
-    mine = {one.name for one in drivers_for(actor)}
+    mine = tuple(one.name for one in drivers_for(actor))
     saved = sender.values.driver
-    gone, locked = _gone(sender), sender.locked.get("driver", "")
+    gone, locked = sender.missing_driver, sender.locked.get("driver", "")
     shown = available_drivers() if actor.is_admin else drivers_for(actor)
     offered = tuple(Offered(one, _who(one), one.name in mine) for one in shown)
     read_only = bool(sender.configured and saved not in mine and not locked and not gone)
-    free = not locked and not read_only and wanted in mine
-    return DriverChoice(wanted if free else saved, offered, gone, locked, read_only)
+    return DriverChoice(
+        saved if locked or read_only else _first_of(mine, wanted, saved),
+        offered,
+        gone,
+        locked,
+        read_only,
+    )
+
+
+def _first_of(mine: tuple[str, ...], wanted: str, saved: str) -> str:
+    """What is wanted, else what is saved, else anything, of what this person may choose."""
+    return next((one for one in (wanted, saved, *mine) if one in mine), saved)
 
 
 def refuse_read_only(sender: ResolvedSender, actor: Actor) -> None:
@@ -88,12 +98,6 @@ def entered_form(sender: ResolvedSender) -> SenderForm:
     except ValueError as error:
         raise InvalidInput(fields={"driver": [str(error)]}) from error
     return sender_form(name, request.form)
-
-
-def _gone(sender: ResolvedSender) -> str:
-    """Why the saved driver is not there; the other problems are the environment's."""
-    of_environment = overrides_for(sender.partner_id, sender.key).problems
-    return " ".join(one for one in sender.problems if one not in of_environment)
 
 
 def _who(one: Driver) -> str:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.database import session
+from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.explain import explain, gather, known_types
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page
@@ -18,7 +19,12 @@ def add_to(blueprint: Blueprint) -> None:
 def _explain(partner_id: str, key: str) -> ResponseReturnValue:
     """How mail goes out."""
     types = known_types()
-    facts = gather(session(), partner_id, request.args.get("type") or types[0].name)
+    asked = request.args.get("type") or types[0].name
+    try:
+        # Of the default sender's page, the routes decide; of another's, it is meant.
+        facts = gather(session(), partner_id, asked, key or None)
+    except MessageError as error:  # it is there, but cannot send
+        raise InvalidInput(error.message, hint=error.hint) from error
     rows = explain(facts)
     if web.wants_json():
         return web.answer_json(

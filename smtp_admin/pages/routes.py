@@ -11,9 +11,9 @@ from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.mail.explain import known_types
 from smtp_admin.mail.types import PRIORITIES
-from smtp_admin.pages.field_layout import Option
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.pages.shown_field import Option
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Kind, routes_of, save_routes, senders_of

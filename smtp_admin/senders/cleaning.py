@@ -73,9 +73,9 @@ def clean_headers(text: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"Write “Name: value” in each line, not “{line.strip()[:60]}”.")
         name, value = check_header(name.strip(), value.strip())
         if not value or not value.isascii() or len(value) > _LONGEST_HEADER:
-            raise ValueError(f"{name} needs a value of 1 to 900 plain letters.")
+            raise ValueError(f"“{name}” needs a value of 1 to 900 plain letters.")
         if name.lower() in {one.lower() for one, _ in found}:
-            raise ValueError(f"{name} stands here twice.")
+            raise ValueError(f"“{name}” stands here twice.")
         found.append((name, value))
     if len(found) > _MOST_HEADERS:
         raise ValueError(f"At most {_MOST_HEADERS} headers.")

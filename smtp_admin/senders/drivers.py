@@ -9,6 +9,7 @@ from flask import current_app
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import drivers, is_shipped
 
@@ -39,6 +40,18 @@ def drivers_for(actor: Actor | None) -> tuple[Driver, ...]:
         and not one.borrows_rights
         and not one.keeps_mail
     )
+
+
+def check_change(actor: Actor | None, current: ResolvedSender) -> None:
+    """Return if *actor* may change or delete this sender, whatever it is to become.
+
+    One that the platform's admins set up with a driver of theirs is theirs to change.
+
+    Raises:
+        InvalidInput: its driver is not for this person.
+    """
+    if current.revision and not current.missing_driver and not current.deleted:
+        check_driver(actor, current.values.driver)
 
 
 def check_driver(actor: Actor | None, name: str) -> None:

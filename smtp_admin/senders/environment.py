@@ -53,6 +53,8 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
         variables[one.name] = name
         try:
             text = _text(environment, prefix + variable.name)
+            if not (one.secret or text.strip()):
+                raise ValueError(f"the file {environment[name]} is empty.")
             value = (variable.clean or one.clean)(text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
@@ -61,7 +63,7 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
         if one.destination:
             moved = True
             # A host of the environment means the driver that has hosts, whatever was saved.
-            values["driver"] = driver_name
+            values.setdefault("driver", driver_name)
             variables.setdefault("driver", name)
     return Overrides(
         values,
@@ -74,8 +76,12 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
 
 
 def _fields_with_variables() -> Iterator[tuple[str, Field]]:
+    """Each field once, with the first driver that has it: a host's may have the same ones."""
+    seen: set[str] = set()
     for one in drivers():
-        yield from ((one.name, field) for field in one.fields if field.variables)
+        own = [field for field in one.fields if field.variables and field.name not in seen]
+        seen |= {field.name for field in own}
+        yield from ((one.name, field) for field in own)
     yield from (("", field) for field in common_fields() if field.variables)
 
 
@@ -116,9 +122,10 @@ def read_secret_file(path: str) -> str:
         raise ValueError(f"the file {path} is not UTF-8 text.") from error
     if len(raw) > _LARGEST_FILE:
         raise ValueError(f"the file {path} is larger than 64 KiB.")
-    if not text.strip():
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
         raise ValueError(f"the file {path} is empty.")
-    return text.removesuffix("\n").removesuffix("\r")
+    return text
 
 
 def _locked(variables: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -39,6 +39,9 @@ class Sender(Base):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     pause_code: Mapped[str] = mapped_column(String(40), default="")
     pause_reason: Mapped[str] = mapped_column(String(500), default="")
+    #: The key of what is behind it, and the server's words; empty where there are none.
+    pause_cause: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    pause_reply: Mapped[str] = mapped_column(String(300), default="", server_default="")
     #: How often it paused in a row without a mail accepted in between.
     pauses: Mapped[int] = mapped_column(Integer, default=0)
     #: How often its address was refused in a row, with nothing accepted in between.

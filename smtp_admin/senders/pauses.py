@@ -16,7 +16,9 @@ from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, overri
 NO_PAUSE = {
     "paused_until": None,
     "pause_code": "",
+    "pause_cause": "",
     "pause_reason": "",
+    "pause_reply": "",
     "pauses": 0,
     "refusals": 0,
 }
@@ -41,7 +43,9 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
         .values(
             paused_until=database_now(session) + _FOR_GOOD,
             pause_code=BY_HAND,
+            pause_cause="",
             pause_reason=f"{who} paused it."[:500],
+            pause_reply="",
         ),
     )
     if not paused:

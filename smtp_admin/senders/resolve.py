@@ -52,7 +52,9 @@ class ResolvedSender:
     deleted: bool = False
     paused_until: datetime | None = None
     pause_code: str = ""
+    pause_cause: str = ""
     pause_reason: str = ""
+    pause_reply: str = ""
     refusals: int = 0
     last_accepted_at: datetime | None = None
     saved_at: datetime | None = None
@@ -60,6 +62,12 @@ class ResolvedSender:
     secrets: Mapping[str, StoredSecret] = field(default_factory=dict, repr=False)
     _stored: Bound | None = field(default=None, repr=False)
     _given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def pause_text(self) -> str:
+        """Why it is paused, for people: our sentence, and the server's words."""
+        said = f" ({self.pause_reply})" if self.pause_reply else ""
+        return f"{self.pause_reason}{said}"
 
     @property
     def configured(self) -> bool:
@@ -275,7 +283,9 @@ def resolve_with(
         deleted=deleted,
         paused_until=row.paused_until if row else None,
         pause_code=row.pause_code if row else "",
+        pause_cause=row.pause_cause if row else "",
         pause_reason=row.pause_reason if row else "",
+        pause_reply=row.pause_reply if row else "",
         refusals=row.refusals if row else 0,
         last_accepted_at=row.last_accepted_at if row else None,
         saved_at=saved.created_at if saved else None,

@@ -13,8 +13,8 @@ from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
-from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS, clean_key
+from smtp_admin.senders.drivers import check_change, check_driver
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.pauses import BY_HAND, NO_PAUSE
@@ -56,6 +56,8 @@ def save_settings(
     current = load_sender(session, partner_id, key)
     if current.revision != expected_revision:
         raise too_late(current)
+    _check_key(key)
+    check_change(actor, current)
     check_driver(actor, values.driver)
     check_values(session, current, values)
     opened = _opened(current, values, secrets)
@@ -63,6 +65,15 @@ def save_settings(
     return add_revision(
         session, current, values, opened=opened, typed=secrets, actor=actor, label=clean_label_text
     )
+
+
+def _check_key(key: str) -> None:
+    """Return if a sender can have this key, exactly as it is written."""
+    try:
+        if key != DEFAULT_KEY and clean_key(key) != key:
+            raise ValueError("A key has 1 to 40 of these: a-z, 0-9, hyphen.")
+    except ValueError as error:
+        raise InvalidInput(fields={"key": [str(error)]}) from error
 
 
 def check_values(session: Session, current: ResolvedSender, values: SenderValues) -> None:
@@ -219,12 +230,14 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
 
     Raises:
         Conflict: it is the system's default, which everything ends at, or it is not there.
+        InvalidInput: its driver is not for this person.
     """
     if sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY:
         raise Conflict(
             "The system's default sender cannot be deleted: mail without another ends there.",
             hint="Pause it, or enter other settings.",
         )
+    check_change(actor, sender)
     gone = changed(
         session,
         update(Sender)

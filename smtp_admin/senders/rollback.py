@@ -11,7 +11,7 @@ from smtp_admin.errors import Conflict, InvalidInput, NotFound, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.providers.shape import usable_password
-from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.drivers import check_change, check_driver
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.history import Change, changes, find_revision
 from smtp_admin.senders.models import SenderRevision
@@ -166,6 +166,7 @@ def _restorable(
         raise InvalidInput(
             f"Revision {number} cannot be used again: {error}", fields={"driver": [str(error)]}
         ) from error
+    check_change(actor, current)
     check_driver(actor, values.driver)
     _refuse_locked(current, values, number)
     if not found:

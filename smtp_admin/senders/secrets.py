@@ -55,8 +55,7 @@ class Bound:
         Raises:
             SecretError: its key is missing, or it was sealed for something else.
         """
-        first = (self.partner_id, [self.raw.get(name) for name in _FIRST])
-        return keyring.open(sealed, self._binding(of), first)
+        return keyring.open(sealed, self._binding(of), self._first_binding(of))
 
     def seal(self, keyring: Keyring, of: Field, secret: str) -> str:
         """*secret* sealed for the field *of*.
@@ -65,6 +64,15 @@ class Bound:
             KeyMissing: there is no key at all.
         """
         return keyring.seal(secret, self._binding(of))
+
+    def _first_binding(self, of: Field) -> tuple[object, ...]:
+        """In the first version there were passwords only, and nothing else told where they go.
+
+        What could be added to such a row since, an authority above all, must not go with it.
+        """
+        if of.name != "password" or {name for name, _ in self.destination.binding()} - {*_FIRST}:
+            return ()
+        return self.partner_id, [self.raw.get(name) for name in _FIRST]
 
     def _binding(self, of: Field) -> list[object]:
         to = self.destination.binding() if of.bound == "destination" else []

@@ -8,7 +8,7 @@ reply carries the password back into a message or log.
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from smtp_admin.smtp import explain
@@ -23,6 +23,7 @@ log = logging.getLogger("smtp_admin.smtp")
 
 _READY = 220
 _LOGGED_IN = 235
+_MOST_PARAMETERS = 100
 GOODBYE_SECONDS = 1.0
 
 
@@ -120,12 +121,7 @@ class SMTPClient:
                 "(SMTP_ADMIN_EHLO_NAME).",
                 reply=self._shown(reply),
             )
-        self.extensions = {}
-        for line in reply.lines[1:]:
-            keyword, _, parameters = line.strip().partition(" ")
-            # Old servers write "AUTH=LOGIN"; the standard form comes beside it where it matters.
-            if keyword and "=" not in keyword:
-                self.extensions[keyword.upper()] = parameters.strip()
+        self.extensions = _extensions(reply.lines[1:])
         return self._shown(reply)
 
     def starttls(self) -> Reply:
@@ -320,6 +316,26 @@ class SMTPClient:
             log.debug("%s", said)
             if self._note is not None:
                 self._note(said)
+
+
+def _extensions(lines: Iterable[str]) -> dict[str, str]:
+    """Keyword → parameters, of the lines of an EHLO reply.
+
+    Some servers offer logins in several lines, and old ones write "AUTH=LOGIN PLAIN" beside the
+    standard form, or in place of it: what they have together counts.
+    """
+    found: dict[str, str] = {}
+    logins: list[str] = []
+    for line in lines:
+        keyword, *parameters = line.split()[:_MOST_PARAMETERS] or [""]
+        name, equals, first = keyword.upper().partition("=")
+        if name == "AUTH":
+            logins += [first, *parameters] if equals else parameters
+        elif name and not equals:
+            found[name] = " ".join(parameters)
+    if logins:
+        found["AUTH"] = " ".join(dict.fromkeys(one for one in logins if one))
+    return found
 
 
 def _as_said(reply: Reply) -> list[str]:

@@ -146,9 +146,10 @@ def dial(
         tried: told each address with what came of it.
 
     Raises:
-        SMTPFailure: ``connection_refused``, ``unreachable`` or ``timeout``.
+        SMTPFailure: ``connection_refused``, ``connection_lost``, ``timeout`` or ``unreachable``:
+            the one that says most, with what came of each address.
     """
-    problem: OSError | None = None
+    problems: list[tuple[IPAddress, OSError]] = []
     for position, address in enumerate(addresses):
         # An address that swallows packets must leave time for the ones after it.
         share = deadline.remaining() / (len(addresses) - position)
@@ -156,7 +157,7 @@ def dial(
         try:
             made = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # no descriptor left, or no such kind of address here
-            problem = error
+            problems.append((address, error))
             tried(address, _outcome(error))
             continue
         try:
@@ -165,12 +166,28 @@ def dial(
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             made.close()
-            problem = error
+            problems.append((address, error))
             tried(address, _outcome(error))
         else:
             tried(address, "connected")
             return made
-    raise _connect_failure(problem, port)
+    raise _none_answers(problems, port)
+
+
+def _none_answers(problems: Sequence[tuple[IPAddress, OSError]], port: int) -> SMTPFailure:
+    # Who refuses is there: that says more than silence, or that no way leads to another.
+    said = [_outcome(problem) for _, problem in problems]
+    telling = min(said, key=_TELLING.index, default="")
+    failure = _connect_failure(problems[said.index(telling)][1] if problems else None, port)
+    if len(problems) > 1:
+        each = zip(problems, said, strict=True)
+        tried = "; ".join(f"{address}: {words}" for (address, _), words in each)
+        failure.message = f"{failure.message} Of its addresses: {tried}."
+        failure.facts = {"tried": tried}
+    return failure
+
+
+_TELLING = ("connection refused", "broken off at once", "no answer", "unreachable")
 
 
 def _outcome(problem: OSError) -> str:

@@ -1,5 +1,6 @@
 """How talking to a mail server can fail: a stable code, the step, the server's words."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from smtp_admin.errors import SMTPAdminError
@@ -40,6 +41,8 @@ class SMTPFailure(SMTPAdminError):
         message: one sentence for a person.
         hint: what to do about it.
         reply: the server's reply, if one caused it. Secrets in it are already redacted.
+        cause: the key of what is behind it, where that is known beyond the code.
+        facts: what belongs to it by name, for texts: the names in a certificate, a limit.
     """
 
     def __init__(
@@ -50,11 +53,15 @@ class SMTPFailure(SMTPAdminError):
         *,
         hint: str = "",
         reply: Reply | None = None,
+        cause: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.code: Code = code
         self.step = step
         self.reply = reply
+        self.cause = cause
+        self.facts: Mapping[str, str] = facts or {}
 
     def __str__(self) -> str:
         words = f"{self.message} ({self.reply})" if self.reply else self.message

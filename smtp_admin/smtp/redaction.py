@@ -76,9 +76,10 @@ class Redactor:
 
 
 def printable(text: str) -> str:
-    """*text* with a mark in place of everything that is not to be shown."""
+    """*text* with a mark in place of everything that is not to be shown; a tab is a space."""
     if text.isprintable():
         return text
+    text = text.replace("\t", " ")
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 

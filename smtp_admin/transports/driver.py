@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smtp_admin.config import Config
+from smtp_admin.replies.table import Table, shipped
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
@@ -44,10 +45,12 @@ class Surroundings:
     Attributes:
         dialler: the way to mail servers, with its policy and patience.
         sendmail: the program that hands mail to this machine's mail server, and its arguments.
+        replies: what servers' words mean.
     """
 
     dialler: Dialler
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+    replies: Table = field(default_factory=shipped)
 
     @classmethod
     def from_config(cls, config: Config) -> "Surroundings":
@@ -57,10 +60,15 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something to know although a test succeeded."""
+    """Something to know although a test succeeded.
+
+    Attributes:
+        cause: the key of what is behind it, where a reply told.
+    """
 
     code: str
     message: str
+    cause: str = ""
 
 
 @dataclass(slots=True)

@@ -1,31 +1,12 @@
 """What became of a mail that was tried, and what that says about its sender."""
 
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from smtp_admin.replies.meaning import NO_FACTS, SenderHealth, Verdict
 from smtp_admin.smtp.reply import Reply
 
-
-class Verdict(Enum):
-    """What becomes of the message."""
-
-    ACCEPTED = "accepted"
-    TEMPORARY = "temporary"
-    PERMANENT = "permanent"
-    UNCERTAIN = "uncertain"
-    RELEASED = "released"
-
-
-class SenderHealth(Enum):
-    """What becomes of the sender."""
-
-    FINE = "fine"
-    #: Unreachable, overloaded or strange: pause and probe again soon.
-    DOWN = "down"
-    #: Its settings are wrong: nothing but a change of them will help; probe seldom.
-    MISCONFIGURED = "misconfigured"
-    #: It sends too fast for its provider: pause, then go on.
-    LIMITED = "limited"
+__all__ = ["Outcome", "SenderHealth", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +15,13 @@ class Outcome:
 
     Attributes:
         bad_address: the recipient's address itself is wrong (RFC 3463 class 5.1.x).
+        opening: it failed before there was any mail to speak of.
+        cause: the key of what is behind it; empty where that is not known.
+        pause: how many seconds the sender is to wait where it failed, and else the mail; ``None``
+            for what is usual.
+        recognised: off where a reply was treated by its class alone.
+        worn: only this connection is at its end.
+        facts: what the reply names, for texts.
     """
 
     verdict: Verdict
@@ -42,8 +30,12 @@ class Outcome:
     reply: Reply | None = None
     code: str = ""
     bad_address: bool = False
-    #: Whether it failed before there was any mail to speak of.
     opening: bool = False
+    cause: str = ""
+    pause: float | None = None
+    recognised: bool = True
+    worn: bool = False
+    facts: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
 
     @property
     def ends_stream(self) -> bool:

@@ -169,3 +169,54 @@ def test_dns_is_checked_again(page: Page, site: Site) -> None:
     page.click("text=Check again")
     assert shown(page, "just now")
     assert not page.is_visible("button >> text=Copy"), "a button that only a script could serve"
+
+
+def test_another_way_of_sending(tab: Page) -> None:
+    tab.select_option("#driver-choice", "sendmail")
+    tab.click("text=Use this")
+    assert shown(tab, "Shows its fields below")
+    assert tab.locator("#host").count() == 0
+    assert tab.input_value("#from_email") == "noreply@acme.example"
+
+
+def test_a_sender_is_added_routed_and_deleted(tab: Page, site: Site) -> None:
+    tab.click("text=Add a sender")
+    tab.fill("#label", "Invoices")
+    tab.click("text=Continue")
+    assert shown(tab, "Not saved yet.")
+    tab.select_option("#preset", "gmail")
+    tab.click("text=Fill in")
+    assert shown(tab, "Host, port and security are filled in below")
+    assert tab.input_value("#label") == "Invoices"
+    typed = {"host": "localhost", "port": str(site.smtp.port), "from_email": "bill@acme.example"}
+    for field, text in typed.items():
+        tab.fill(f"#{field}", text)
+    tab.click(TEST)
+    tab.wait_for_selector("#connection-test >> text=nothing was sent")
+    assert tab.input_value("#label") == "Invoices"
+    tab.click(SAVE)
+    assert shown(tab, "Saved as revision")
+    tab.click("text=Which mail goes by which")
+    tab.select_option("#type-renewal", "invoices")
+    tab.click(SAVE)
+    assert shown(tab, "Mail from now on goes this way.")
+    tab.click("text=Invoices")
+    tab.click("text=Delete…")
+    assert shown(tab, "Routes that name it end: Renewal reminder.")
+    tab.click("button >> text=Delete")
+    assert shown(tab, "Deleted: Invoices.")
+
+
+def test_a_report_can_be_selected(tab: Page, site: Site) -> None:
+    site.smtp.behave("auth", Reply("535 5.7.8 Not you."))
+    tab.click(TEST)
+    assert not tab.is_visible("text=Copy report"), "a button that only a script could serve"
+    tab.click("text=Report for the provider's support")
+    assert tab.input_value("#report").startswith("Connection test, ")
+
+
+def test_pause_and_resume(tab: Page) -> None:
+    tab.click("button >> text=Pause")
+    assert shown(tab, "Mail waits until somebody resumes it.")
+    tab.click("button >> text=Resume")
+    assert shown(tab, "Resumed. Waiting mail goes out now.")

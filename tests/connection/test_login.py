@@ -86,6 +86,28 @@ def test_login_offered_before_encryption_does_not_count(
         assert_no_login(server)
 
 
+@pytest.mark.parametrize(
+    ("offers", "methods"),
+    [
+        (["AUTH PLAIN", "AUTH NTLM"], ["PLAIN", "NTLM"]),
+        (["AUTH NTLM", "AUTH PLAIN"], ["NTLM", "PLAIN"]),
+        (["AUTH=LOGIN PLAIN"], ["LOGIN", "PLAIN"]),
+        (["AUTH=PLAIN"], ["PLAIN"]),
+        (["AUTH LOGIN PLAIN", "AUTH=LOGIN"], ["LOGIN", "PLAIN"]),
+        (["AUTH\tLOGIN\tPLAIN"], ["LOGIN", "PLAIN"]),
+        (["auth  plain   login "], ["PLAIN", "LOGIN"]),
+    ],
+)
+def test_offers_in_other_forms(ask: Ask, offers: list[str], methods: list[str]) -> None:
+    """Exchange has a line for each of its connectors; old servers have a form of their own."""
+    said = "\n".join(["250-localhost", *(f"250-{one}" for one in offers), "250 8BITMIME"])
+    with ScriptedServer(auth=ACCOUNT, behaviours={"ehlo": Reply(said)}) as server:
+        answer = ask(server)
+        assert answer.status == 200, answer.text
+        assert answer.body["connection"]["auth_methods"] == methods
+        assert len(server.sessions[0].auth_attempts) == 1
+
+
 @pytest.mark.parametrize("offer", ["XOAUTH2", "XOAUTH2 OAUTHBEARER", "NTLM GSSAPI"])
 def test_only_other_mechanisms(ask: Ask, offer: str) -> None:
     with ScriptedServer(auth=ACCOUNT, auth_methods=offer.split()) as server:

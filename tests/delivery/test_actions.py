@@ -5,17 +5,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
+from smtp_admin import signals
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.models import Counter, Delivery
+from smtp_admin.delivery.queries import summary
 from smtp_admin.errors import Conflict, NotFound
 from smtp_admin.monitor.overview import status_json
 from smtp_admin.senders.models import Sender
 from tests.app import HostApp
-from tests.delivery.workbench import deliveries, queue, row_of
+from tests.delivery.workbench import deliveries, queue, row_of, sender_row
 from tests.servers.scripted import Reply, ScriptedServer
 
 
@@ -180,3 +182,49 @@ def test_old_counters_fold_and_the_totals_stay(host: HostApp) -> None:
     session.rollback()
     assert session.scalars(select(Counter.span)).all() == [1440]
     assert status_json(session, "acme")["sent"] == 5
+
+
+def test_the_numbers_of_one_of_several_senders(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        host.save_sender(port=server.port)
+        host.save_sender(port=server.port, key="news", from_email="news@acme.example")
+        queue(host, "a@example.org", "b@example.org")
+        queue(host, "c@example.org", sender="news")
+        host.work()
+    pause(host)
+    queue(host, "d@example.org")
+    session = host.db.session()
+    default, news = sender_row(host).id, sender_row(host, "acme", "news").id
+    both = summary(session, "acme")
+    assert (both.sent, both.sent_24h, both.pending) == (3, 3, 1)
+    for sender_id, sent, pending in ((default, 2, 1), (news, 1, 0)):
+        found = summary(session, "acme", sender_id, of_sender=True)
+        assert (found.sent, found.sent_24h, found.sent_this_hour) == (sent, sent, sent)
+        assert found.pending == pending
+        assert (found.oldest_pending_seconds is None) == (pending == 0)
+        of_all = summary(session, None, sender_id, of_sender=True)
+        assert (of_all.sent, of_all.pending) == (sent, pending)
+    # As before: the partner's numbers, with the use of the limit of one of its senders.
+    assert summary(session, "acme", news).sent == 3
+    assert summary(session, "acme", news).sent_this_hour == 1
+
+
+def test_the_host_hears_the_id_that_it_knows(host: HostApp) -> None:
+    """Also of what another sender took over."""
+    heard: list[dict[str, object]] = []
+
+    def hear(_app: object, **about: object) -> None:
+        heard.append(about)
+
+    with ScriptedServer(behaviours={"rcpt": [None, Reply("421 4.3.2 bye")]}) as server:
+        host.save_sender("", port=server.port)
+        host.save_sender("acme", port=server.port, fallbacks=("system",))
+        public_id = queue(host, "a@example.org", "b@example.org")
+        with signals.delivery_sent.connected_to(hear):
+            host.work(1)
+            server.behave("rcpt", None)
+            assert fall_back(host_engine(), host.installation.config) == 1
+            host.work(1)
+    assert [len(one) for one in heard] == [3, 3]
+    assert {one["public_id"] for one in heard} == {public_id}
+    assert sorted(str(one["recipient"]) for one in heard) == ["a@example.org", "b@example.org"]

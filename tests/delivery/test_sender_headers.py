@@ -12,7 +12,7 @@ from smtp_admin.delivery import outbox
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.outbox import wants_copy
-from smtp_admin.errors import QueueFull
+from smtp_admin.errors import Conflict, QueueFull
 from smtp_admin.senders.models import Sender, SenderRevision
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -184,6 +184,28 @@ def test_a_repeated_key_adds_no_copy(each: HostApp) -> None:
     for _ in range(2):
         queue(each, idempotency_key="k")
     assert recipients(each) == [("you@example.org", False), (ARCHIVE, True)]
+
+
+def test_cancelling_a_mail_cancels_its_copy_unless_somebody_has_it(each: HostApp) -> None:
+    each.save_sender(archive_to=ARCHIVE)
+    gone, partly = queue(each), queue(each, "a@example.org", "b@example.org")
+    session = each.db.session()
+    sent = update(Delivery).where(Delivery.recipient == "a@example.org")
+    session.execute(sent.values(state="sent"))
+    session.commit()
+    assert each.plugin.cancel(gone) == 1
+    assert each.plugin.cancel(partly) == 1
+    session.commit()
+    assert [(one.recipient[0], one.archive, one.state) for one in deliveries(each)] == [
+        ("y", False, "cancelled"),
+        ("a", True, "cancelled"),
+        ("a", False, "sent"),
+        ("b", False, "cancelled"),
+        ("a", True, "queued"),
+    ]
+    with pytest.raises(Conflict):
+        each.plugin.cancel(partly)
+    session.rollback()
 
 
 def test_where_copies_go() -> None:

@@ -207,20 +207,27 @@ def test_bad_encryption_says_nothing_secret_and_pauses(
 
 
 @pytest.mark.parametrize(
-    ("stage", "text"),
+    ("stage", "text", "minutes"),
     [
-        ("mail", "421 4.7.0 Slow down"),
-        ("mail", "550 5.4.5 Daily user sending quota exceeded"),
-        ("rcpt", "450 4.2.1 Receiving at too high a rate"),
-        ("rcpt", "450 4.7.1 Error: too many recipients from 192.0.2.1"),
-        ("rcpt", "550 5.7.1 Your message was refused: rate limit exceeded"),
-        ("dot", "452 4.3.1 Too many messages, slow down"),
-        ("dot", "554 5.7.0 Too many emails per second"),
+        ("mail", "421 4.7.0 Slow down", 5),
+        ("mail", "550 5.4.5 Daily user sending quota exceeded", 240),
+        ("rcpt", "450 4.7.1 Error: too many recipients from 192.0.2.1", 5),
+        ("rcpt", "550 5.7.1 Your message was refused: rate limit exceeded", 5),
+        ("rcpt", "550 User has exceeded outgoing email quota", 5),
+        ("mail", "550 Connection frequency limited", 5),
+        ("dot", "452 4.3.1 Too many messages, slow down", 5),
+        ("dot", "554 5.7.0 Too many emails per second", 0.5),
+        ("rcpt", "550 acme.example has exceeded the max emails per hour (100/100) allowed", 60),
     ],
 )
 def test_replies_about_the_rate_kill_nothing(
-    host_with_bench: HostAndBench, server: ScriptedServer, stage: Stage, text: str
+    host_with_bench: HostAndBench,
+    server: ScriptedServer,
+    stage: Stage,
+    text: str,
+    minutes: float,
 ) -> None:
+    """Whatever their first digit; the pause lasts as long as the words suggest."""
     host, bench = host_with_bench
     queue(host, *(f"r{number}@example.org" for number in range(8)))
     server.behave(stage, [None, Reply(text), None])
@@ -229,11 +236,46 @@ def test_replies_about_the_rate_kill_nothing(
         ("sent", 0): 1,
         ("queued", 0): 7,
     }
-    assert sender_row(host).pause_code == "rate_limited"
-    bench.tick(MINUTE * 4)
+    sender = sender_row(host)
+    assert (sender.pause_code, sender.pause_reply) == ("rate_limited", text)
+    bench.tick(MINUTE * minutes * 0.8)
     assert len(server.messages) == 1
-    bench.tick(MINUTE * 5.1)
+    bench.tick(MINUTE * minutes * 1.1)
     assert {one.state for one in deliveries(host)} == {"sent"}
+
+
+def test_one_mailbox_that_gets_too_much_does_not_hold_up_the_others(
+    host_with_bench: HostAndBench, server: ScriptedServer
+) -> None:
+    """It waits as long as such a limit lasts, longer than after other refusals."""
+    host, bench = host_with_bench
+    queue(host, *(f"r{number}@example.org" for number in range(4)))
+    text = "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents"
+    server.behave("rcpt", [None, Reply(text), None])
+    bench.tick()
+    assert Tally((one.state, one.attempts) for one in deliveries(host)) == {
+        ("sent", 0): 3,
+        ("queued", 1): 1,
+    }
+    assert sender_row(host).paused_until is None
+    bench.tick(MINUTE * 19)
+    assert len(server.messages) == 3
+    bench.tick(MINUTE * 21)
+    assert {one.state for one in deliveries(host)} == {"sent"}
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt"])
+def test_a_refused_ehlo_name_pauses_and_kills_nothing(
+    host_with_bench: HostAndBench, server: ScriptedServer, stage: Stage
+) -> None:
+    host, bench = host_with_bench
+    queue(host, *(f"r{number}@example.org" for number in range(4)))
+    text = "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname"
+    server.behave(stage, Reply(text))
+    bench.tick()
+    assert Tally((one.state, one.attempts) for one in deliveries(host)) == {("queued", 0): 4}
+    sender = sender_row(host)
+    assert (sender.pause_code, sender.pause_cause) == ("server_refused", "name_refused")
 
 
 def test_a_late_success_does_not_end_the_pause(each: HostApp, bench_of: MakeBench) -> None:
@@ -333,7 +375,10 @@ def test_a_server_that_relays_for_nobody_pauses(
     server.behave("rcpt", Reply("554 5.7.1 <r@example.org>: Relay access denied"))
     bench.tick()
     assert Tally(one.state for one in deliveries(host)) == {"dead": 2, "queued": 8}
-    assert "Relay access denied" in sender_row(host).pause_reason
+    sender = sender_row(host)
+    assert sender.pause_reply == "554 5.7.1 <r@example.org>: Relay access denied"
+    assert "Relay access denied" not in sender.pause_reason
+    assert sender.pause_cause == "login_missing"
 
 
 def test_refused_senders_pause_again_after_the_pause(

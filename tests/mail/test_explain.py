@@ -11,15 +11,18 @@ import pytest
 from jinja2 import ChoiceLoader, DictLoader
 
 from smtp_admin.clock import now
-from smtp_admin.mail.explain import Facts, Row, explain, gather
+from smtp_admin.delivery.fallbacks import Fallback
+from smtp_admin.mail.explain import Facts, explain, gather
+from smtp_admin.mail.explained import Row
 from smtp_admin.mail.service import READY
 from smtp_admin.mail.types import SHIPPED, EmailType
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.routing import Choice, save_routes
 from smtp_admin.senders.values import SenderValues
 from tests.app import ADMIN, HostApp
 
 MOMENT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-EMPTY = SenderValues("", 587, "tls", "", "")
+EMPTY = SenderValues()
 FULL = SenderValues(
     host="mail.acme.example",
     port=465,
@@ -28,27 +31,38 @@ FULL = SenderValues(
     from_email="noreply@acme.example",
     from_name="Acme",
     reply_to="help@acme.example",
+    envelope_from="bounce@acme.example",
     max_per_hour=1000,
     max_per_day=5000,
     max_connections=5,
-    fallback=True,
+    headers=(("X-Pool", "1"),),
+    archive_to="archive@acme.example",
+    fallbacks=("news", "system"),
 )
 TYPE = EmailType(name="welcome", label="Welcome", variables={}, sample={})
 NOBODY = ResolvedSender(0, "acme", 0, EMPTY)
 ACME = ResolvedSender(2, "acme", 7, FULL)
-SYSTEM = ResolvedSender(1, "", 3, replace(FULL, from_email="noreply@platform.example"))
+NEWS = ResolvedSender(
+    3, "acme", 2, FULL.replace(from_email="news@acme.example"), key="news", label="Newsletters"
+)
+SYSTEM = ResolvedSender(1, "", 3, FULL.replace(from_email="noreply@platform.example", fallbacks=()))
+LIST = (Fallback("news", NEWS), Fallback("system", SYSTEM))
 FILES = {"subject.liquid": False, "text.liquid": False}
+LATER = MOMENT + timedelta(hours=1)
+PAUSED = replace(NEWS, paused_until=LATER, pause_reason="The server refused the login.")
 
 
 def rows(
-    own: ResolvedSender = ACME,
-    system: ResolvedSender = SYSTEM,
+    choice: Choice | ResolvedSender = ACME,
     type_: EmailType = TYPE,
     files: dict[str, bool] = FILES,
+    fallbacks: tuple[Fallback, ...] = LIST,
+    partner_id: str = "acme",
 ) -> dict[str, Row]:
-    """What is said, by name; the sender is chosen as it is for mail."""
-    sender = own if own.configured else system
-    facts = Facts(type_, own, sender, system, "Northwind", files, MOMENT)
+    """What is said, by name."""
+    chosen = choice if isinstance(choice, Choice) else Choice(choice, "default")
+    fallbacks = fallbacks if chosen.sender.values.fallbacks else ()
+    facts = Facts(type_, partner_id, chosen, fallbacks, "Northwind", files, MOMENT)
     found = explain(facts)
     assert len({one.name for one in found}) == len(found)
     return {one.name: one for one in found}
@@ -63,30 +77,88 @@ def test_a_partners_own_settings() -> None:
     found = rows()
     assert said(found, "sender") == ("the partner's own", "partner", "revision 7")
     for name, value in {
-        "host": "mail.acme.example", "port": "465", "security": "SSL/TLS",
+        "driver": "SMTP", "host": "mail.acme.example", "port": "465", "security": "SSL/TLS",
+        "username": "u", "verify_tls": "yes",
         "from_email": "noreply@acme.example", "from_name": "Acme",
-        "reply_to": "help@acme.example", "max_connections": "5",
+        "reply_to": "help@acme.example", "envelope_from": "bounce@acme.example",
+        "max_connections": "5", "headers": "X-Pool: 1", "archive_to": "archive@acme.example",
         "max_per_hour": "1,000, a tenth of it kept for urgent mail",
     }.items():  # fmt: skip
-        assert said(found, name) == (value, "partner", "revision 7")
+        assert said(found, name) == (value, "partner", "revision 7"), name
     assert said(found, "state") == ("yes", "partner", "")
+    assert "password" not in found
+    assert "ca_certificate" not in found
+
+
+def test_who_steps_in_and_whether_they_can() -> None:
+    found = rows()
     assert said(found, "fallback") == (
-        "the system's sender steps in, from noreply@platform.example", "partner", "revision 7",
+        "the sender Newsletters steps in, from news@acme.example", "partner", "revision 7",
+    )  # fmt: skip
+    assert said(found, "fallback_1") == (
+        "the sender Newsletters, from news@acme.example", "partner", "can send",
+    )  # fmt: skip
+    found = rows(fallbacks=(Fallback("news", PAUSED), Fallback("system", SYSTEM)))
+    assert said(found, "fallback")[0] == (
+        "the system's sender steps in, from noreply@platform.example"
+    )
+    assert said(found, "fallback_1") == (
+        "the sender Newsletters", "partner",
+        "sends now: no: paused until 2026-11-21 13:00 UTC. The server refused the login",
+    )  # fmt: skip
+    found = rows(fallbacks=(Fallback("news", PAUSED), Fallback("gone", None)))
+    assert said(found, "fallback") == (
+        "mail waits", "partner", "revision 7: nobody who may step in can send now",
+    )  # fmt: skip
+    assert said(found, "fallback_2") == ("gone", "partner", "there is no such sender any more")
+    assert said(rows(SYSTEM, partner_id=""), "fallback") == (
+        "mail waits", "system", "revision 3: nobody steps in",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (Choice(NEWS, "named"), ("its key", "app", "the caller names it")),
+        (Choice(NEWS, "type", "acme"), ("the route of Welcome", "partner")),
+        (Choice(NEWS, "priority", "acme"), ("the route of normal mail", "partner")),
+        (Choice(SYSTEM, "type", ""), ("the route of Welcome", "system")),
+        (Choice(ACME, "default"), ("default", "default", "no route names another one")),
+        (Choice(NOBODY, "system"), ("default", "default", "nobody has settings yet")),
+    ],
+)
+def test_by_which_rule_it_is_the_one(choice: Choice, expected: tuple[str, ...]) -> None:
+    assert said(rows(choice), "rule")[: len(expected)] == expected
+
+
+def test_one_of_several_senders() -> None:
+    assert said(rows(NEWS), "sender") == (
+        "the partner's own: Newsletters", "partner", "revision 2",
     )  # fmt: skip
 
 
 def test_what_nobody_entered() -> None:
-    bare = SenderValues("mail.example", 587, "tls", "", "noreply@acme.example")
+    bare = SenderValues(host="mail.example", from_email="noreply@acme.example")
     found = rows(replace(ACME, values=bare))
     assert said(found, "from_name") == ("Northwind", "default", "the application's name")
     assert said(found, "reply_to")[:2] == ("noreply@acme.example", "default")
-    assert said(found, "max_per_hour") == ("no limit", "default", "")
-    assert said(found, "max_per_day") == ("no limit", "default", "")
+    assert said(found, "envelope_from") == ("noreply@acme.example", "default", "the from address")
+    assert said(found, "username") == ("none", "default", "")
+    for name, value in {
+        "max_per_hour": "no limit", "max_per_day": "no limit", "headers": "none",
+        "archive_to": "nobody",
+    }.items():  # fmt: skip
+        assert said(found, name) == (value, "default", "")
     assert said(found, "fallback")[:2] == ("mail waits", "partner")
 
 
+def test_no_archive_gets_sensitive_mail() -> None:
+    found = rows(type_=replace(TYPE, sensitive=True))
+    assert said(found, "archive_to") == ("nobody", "type", "no archive gets sensitive mail")
+
+
 def test_the_systems_sender_for_a_partner_without_settings() -> None:
-    found = rows(NOBODY)
+    found = rows(SYSTEM)
     assert said(found, "sender") == (
         "the system's", "default", "the partner has saved no settings",
     )  # fmt: skip
@@ -95,38 +167,37 @@ def test_the_systems_sender_for_a_partner_without_settings() -> None:
 
 def test_variables_of_the_environment_by_name() -> None:
     held = replace(SYSTEM, locked={"host": "SETGET_SMTP_HOST", "password": "SETGET_SMTP_PASSWORD"})
-    found = rows(NOBODY, held)
+    found = rows(held)
     assert said(found, "host") == ("mail.acme.example", "environment", "SETGET_SMTP_HOST")
     assert said(found, "port")[1] == "system"
     # Without anything saved, the rest is the default.
     only = replace(held, revision=0)
-    assert said(rows(NOBODY, only), "port") == ("465", "default", "")
+    assert said(rows(only), "port") == ("465", "default", "")
     wrong = replace(held, problems=("SMTP_PORT: A port is a whole number.",))
-    assert said(rows(NOBODY, wrong), "state") == (
+    assert said(rows(wrong), "state") == (
         "no: a variable cannot be used", "environment", "SMTP_PORT: A port is a whole number.",
+    )  # fmt: skip
+    gone = replace(ACME, problems=("There is no driver 'pigeon'.",))
+    assert said(rows(gone), "state") == (
+        "no: its settings cannot be used", "partner", "There is no driver 'pigeon'.",
     )  # fmt: skip
 
 
 def test_why_nothing_is_sent() -> None:
-    nothing = ResolvedSender(1, "", 0, EMPTY)
-    found = rows(NOBODY, nothing)
+    nothing = Choice(ResolvedSender(1, "", 0, EMPTY), "system")
+    found = rows(nothing)
     assert said(found, "state")[0] == "no: there are no settings"
     assert said(found, "from_email")[:2] == ("none yet", "default")
     assert "host" not in found
-    later = MOMENT + timedelta(hours=1)
-    paused = replace(ACME, paused_until=later, pause_reason="The server refused the login.")
-    assert said(rows(paused), "state") == (
+    assert said(rows(PAUSED), "state") == (
         "no: paused until 2026-11-21 13:00 UTC", "partner", "The server refused the login.",
     )  # fmt: skip
-    over = replace(paused, paused_until=MOMENT - timedelta(seconds=1))
+    over = replace(PAUSED, paused_until=MOMENT - timedelta(seconds=1))
     assert said(rows(over), "state")[0] == "yes"
-    assert said(rows(ACME, nothing), "fallback") == (
-        "mail waits", "system", "the system's sender may step in, but cannot send itself",
-    )  # fmt: skip
 
 
 def test_the_systems_own_mail() -> None:
-    found = rows(SYSTEM)
+    found = rows(SYSTEM, partner_id="")
     assert said(found, "sender") == ("the system's", "system", "revision 3")
     assert said(found, "fallback")[0] == "mail waits"
 
@@ -197,6 +268,13 @@ def test_what_is_explained_is_what_happens(host: HostApp) -> None:
     assert gather(session, "acme", "test").sender.partner_id == "acme"
     assert gather(session, "globex", "test").sender.partner_id == ""
     assert abs(gather(session, "acme", "test").moment - now()) < timedelta(minutes=1)
+    host.save_sender("acme", key="news", from_email="news@acme.example", fallbacks=("default",))
+    assert gather(session, "acme", "test").choice.rule == "default"
+    assert gather(session, "acme", "test", "news").choice.rule == "named"
+    save_routes(session, "acme", {("type", "test"): "news"}, ADMIN)
+    facts = gather(session, "acme", "test")
+    assert (facts.choice.rule, facts.sender.key) == ("type", "news")
+    assert [one.sender and one.sender.key for one in facts.fallbacks] == [""]
 
 
 def test_a_template_of_the_apps_own(host: HostApp, tmp_path: Path) -> None:

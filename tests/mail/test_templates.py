@@ -127,9 +127,11 @@ def test_renewal(plugin: SMTPAdmin, count: int) -> None:
 
 def test_the_test_mail_says_how_it_was_sent(plugin: SMTPAdmin) -> None:
     actor = Actor(id="1", email="ada@platform.example", is_admin=True)
-    values = SenderValues("mail.acme.example", 2525, "none", "", "noreply@acme.example")
+    values = SenderValues(
+        host="mail.acme.example", port=2525, security="none", from_email="noreply@acme.example"
+    )
     session = current_app.extensions["sqlalchemy"].session()
-    save_settings(session, "acme", values, password="", expected_revision=0, actor=actor)
+    save_settings(session, "acme", values, secrets={}, expected_revision=0, actor=actor)
     sent = queue_test_mail(session, "acme", "", actor)
     session.commit()
     assert recipients() == [sent.recipient] == ["ada@platform.example"]

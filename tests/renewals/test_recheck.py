@@ -11,9 +11,12 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.actions import retry
 from smtp_admin.delivery.checks import NOT_NEEDED, register, still_wanted
 from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.record import give_back
 from smtp_admin.host import ExpiringService, Host
-from tests.app import HostApp, TestHost
+from smtp_admin.senders.pauses import pause
+from smtp_admin.senders.resolve import load_sender
+from tests.app import ADMIN, HostApp, TestHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
 from tests.renewals.office import DAY, HOUR, Office
 from tests.servers.scripted import Reply, ScriptedServer
@@ -183,3 +186,58 @@ def test_a_lost_lease_changes_nothing(one_office: Office) -> None:
     assert batch is not None
     assert still_wanted(engine, replace(lane, lease="another"), batch.deliveries) == []
     assert deliveries(office.host)[-1].state == "sending"
+
+
+def test_the_archive_gets_what_the_customer_gets(office: Office) -> None:
+    """Its copy counts for nothing, whatever becomes of it, and brings no notice back to life."""
+    office.host.save_sender(port=office.server.port, archive_to="archive@acme.example")
+    office.server.behave("rcpt", [None, Reply("450 4.2.0 Mailbox busy"), None])
+    office.run()
+    office.send()
+    states = {one.archive: one.state for one in deliveries(office.host)}
+    assert states == {False: "sent", True: "queued"}
+    (notice,) = office.notices()
+    assert notice.state == "accepted"
+    version = office.customer().version
+    office.later += HOUR
+    office.send()
+    assert {one.state for one in deliveries(office.host)} == {"sent"}
+    (notice,) = office.notices()
+    assert (notice.state, office.customer().version) == ("accepted", version)
+
+
+def test_the_archive_gets_no_notice_that_stays_home(office: Office) -> None:
+    office.host.save_sender(port=office.server.port, archive_to="archive@acme.example")
+    office.run()
+    renew(office, 0, 1)
+    assert check(office) == []
+    assert {one.state for one in deliveries(office.host)} == {"cancelled"}
+
+
+def test_a_notice_is_settled_also_where_another_sender_took_over_its_customer(
+    office: Office,
+) -> None:
+    """The archive has its copy from the first sender, whose bytes stay with it."""
+    port = office.server.port
+    office.host.save_sender("", port=port)
+    office.host.save_sender(port=port, archive_to="a@acme.example", fallbacks=("system",))
+    office.server.behave("rcpt", [Reply("450 4.2.0 Mailbox busy"), None])
+    office.run()
+    office.send()
+    assert [one.state for one in deliveries(office.host)] == ["queued", "sent"]
+    (notice,) = office.notices()
+    assert notice.state == "waiting"
+    office.later += HOUR
+    session = office.host.db.session()
+    with office.in_time():
+        pause(session, load_sender(session, "acme"), ADMIN)
+        session.commit()
+        assert fall_back(office.bench.engine, office.host.installation.config) == 1
+    office.send()
+    assert [one.state for one in deliveries(office.host)] == ["sent", "sent"]
+    (notice,) = office.notices()
+    assert notice.state == "accepted"
+    assert {one["From"].addresses[0].addr_spec for one in office.mails} == {
+        "noreply@acme.example",
+        "noreply@platform.example",
+    }

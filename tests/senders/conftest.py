@@ -1,13 +1,16 @@
 """Fixtures for settings: the three databases, and a host app on one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement, Table, delete, select, true
+from sqlalchemy import ColumnElement, Table, delete, select, true, update
 
 from smtp_admin.database import Base
+from smtp_admin.delivery.models import Lane
 from smtp_admin.senders.models import Sender
+from smtp_admin.senders.pauses import NO_PAUSE
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import forget, register
 from smtp_admin.transports.smtp.driver import DRIVER as SMTP
@@ -43,8 +46,9 @@ def site(kept: HostApp, redis: RedisServer) -> Iterator[HostApp]:
     kept.actor = ADMIN
     with kept.app.app_context(), kept.db.engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
-            # The system's own sender and what belongs to it come with the tables.
+            # The system's default sender and its lanes come with the tables.
             connection.execute(delete(table).where(_not_of_the_system(table)))
+        connection.execute(update(Sender).values(current_revision=0, **NO_PAUSE))
     yield kept
     kept.app.extensions["smtp_admin"] = before
 
@@ -54,6 +58,20 @@ def inside(site: HostApp) -> Iterator[HostApp]:
     """The app with its context open."""
     with site.app.app_context():
         yield site
+
+
+@pytest.fixture(scope="module")
+def made_for_module(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Callable[..., HostApp]:
+    """Makes host apps on SQLite that all tests of a module use; keywords as for ``new_app``."""
+
+    def make(**config: Any) -> HostApp:
+        redis_server.start()
+        uri = sqlite_url(tmp_path_factory.mktemp("module"))
+        return make_app(uri, {"REDIS_URL": redis_server.url, **config})
+
+    return make
 
 
 @pytest.fixture
@@ -72,7 +90,9 @@ def ca_certificate(certificates: CertificateFactory) -> str:
 
 
 def _not_of_the_system(table: Table) -> ColumnElement[bool]:
-    system = select(Sender.id).where(Sender.partner_id == "").scalar_subquery()
+    is_default = (Sender.partner_id == "") & (Sender.key == "")
     if table.name == Sender.__tablename__:
-        return table.c.partner_id != ""
-    return table.c.sender_id != system if "sender_id" in table.c else true()
+        return ~is_default
+    if table.name == Lane.__tablename__:
+        return table.c.sender_id.not_in(select(Sender.id).where(is_default))
+    return true()

@@ -13,6 +13,7 @@ from smtp_admin.senders.environment import read_overrides
 from smtp_admin.senders.fields import all_fields, fields_of
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports.driver import Driver
 from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
 
 PAGE = "/smtp-admin/system"
@@ -282,6 +283,12 @@ def test_wrong_password_variable_does_not_show_it(made: HostApp) -> None:
     sender = within(made, {"SMTP_PASSWORD": "word\nwith a line"})
     shown = f"{sender!r} {sender.problems} {made.client.get(PAGE, headers=HTML).text}"
     assert "with a line" not in shown
+
+
+def test_a_hosts_driver_with_the_same_variables_takes_nothing_over(twin: Driver) -> None:
+    found = read_overrides({"SMTP_HOST": "env.example", "SMTP_PORT": "many"}, "")
+    assert found.values == {"driver": "smtp", "host": "env.example"}
+    assert found.problems == ("SMTP_PORT: A port is a whole number from 1 to 65535.",)
 
 
 def test_read_once_at_start(made: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:

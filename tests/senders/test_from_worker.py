@@ -246,7 +246,7 @@ def test_it_counts_as_two_tests(inside: HostApp, server: ScriptedServer) -> None
     assert refused.headers["Retry-After"]
     assert server.connections == 1
     details = list(inside.db.session.scalars(select(Audit.detail).order_by(Audit.id)))
-    here = f"127.0.0.1:{server.port} none"
+    here = f"127.0.0.1:{server.port}"
     assert details == [here, f"{here} by a worker"]
     assert inside.client.post(f"{PAGE}/test-connection", json=on_screen(server)).status_code == 200
 

@@ -150,6 +150,22 @@ def test_each_address_has_its_own_outcome(
     assert report.tried == [("127.0.0.2", words), ("127.0.0.1", "connected")]
 
 
+def test_where_all_fail_each_is_named_and_the_most_telling_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def connect(_sock: socket.socket, address: tuple[str, int]) -> None:
+        raise ConnectionRefusedError if address[0] == "127.0.0.2" else OSError(113, "No route")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    resolved = ["127.0.0.2", "127.0.0.3"]
+    dialler = Dialler(DiallingPolicy(frozenset({2525}), EVERYWHERE, lambda *_: resolved))
+    with pytest.raises(SMTPFailure) as caught:
+        open_session(Server("localhost", 2525, "none"), NoLogin(), dialler)
+    assert caught.value.code == "connection_refused"
+    assert caught.value.facts == {"tried": "127.0.0.2: connection refused; 127.0.0.3: unreachable"}
+    assert caught.value.facts["tried"] in caught.value.message
+
+
 def test_forbidden_addresses_are_not_in_it() -> None:
     """They would map the network inside."""
     report = Report()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from smtp_admin.replies.table import shipped
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.outcome import Outcome
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -22,7 +23,7 @@ class MakeProgram(Protocol):
 
 def through(path: Path | str, *arguments: str, timeouts: Timeouts = PATIENT) -> SendmailTransport:
     """A transport through the program at *path*."""
-    return SendmailTransport((str(path), *arguments), timeouts)
+    return SendmailTransport((str(path), *arguments), timeouts, shipped())
 
 
 def one(transport: SendmailTransport, content: bytes = BODY) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from smtp_admin.replies.table import shipped
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -47,7 +48,7 @@ def transport_to(
     )
     given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
     who = credential(settings.pop("username", ""), "secret")
-    transport = SMTPTransport(Server(**(given | settings)), who, dialler)
+    transport = SMTPTransport(Server(**(given | settings)), who, dialler, shipped())
     try:
         yield transport
     finally:

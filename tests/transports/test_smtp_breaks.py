@@ -107,12 +107,34 @@ def test_data_without_a_go_ahead(pipelining: bool, reply: str) -> None:
         assert not server.messages
 
 
+#: Not 421: some say it with another code, and some do not hang up after it.
+_WORN = (
+    "451 4.4.2 Timeout - closing connection.",
+    "451 Timeout waiting for data from client.",
+    "451 4.7.0 Too many messages in this session",
+)
+_WAYS = ("and stays", "and hangs up")
+
+
+def _says_and_hangs_up(words: str) -> Step:
+    def act(_server: ScriptedServer, session: Session, _line: str) -> None:
+        session.write(f"{words}\r\n".encode())
+        raise ConversationError("over and out")
+
+    return act
+
+
 @BOTH_WAYS
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize(
     "ending",
-    [Reply("421 4.3.2 closing"), Reply("421 4.4.7 Too many messages in this session"), Close()],
-    ids=["421", "session", "close"],
+    [
+        Reply("421 4.3.2 closing"),
+        Reply("421 4.4.7 Too many messages in this session"),
+        Close(),
+        *(step for words in _WORN for step in (Reply(words), _says_and_hangs_up(words))),
+    ],
+    ids=["421", "session", "close", *(f"{words[:12]} {way}" for words in _WORN for way in _WAYS)],
 )
 def test_a_worn_connection_is_followed_by_another(
     pipelining: bool, stage: Stage, ending: Step
@@ -132,8 +154,9 @@ def test_a_worn_connection_is_followed_by_another(
 
 
 @BOTH_WAYS
-def test_a_new_connection_that_takes_nothing_is_not_worn(pipelining: bool) -> None:
-    behaviours: dict[Stage, tuple[Step, ...]] = {"mail": (None, Reply("421 4.3.2 closing"))}
+@pytest.mark.parametrize("words", ["421 4.3.2 closing", *_WORN])
+def test_a_new_connection_that_takes_nothing_is_not_worn(pipelining: bool, words: str) -> None:
+    behaviours: dict[Stage, tuple[Step, ...]] = {"mail": (None, Reply(words))}
     with (
         ScriptedServer(
             extensions=extensions(pipelining=pipelining), behaviours=behaviours

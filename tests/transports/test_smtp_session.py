@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from smtp_admin.credentials.none import NoLogin
+from smtp_admin.replies.table import shipped
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -202,7 +203,7 @@ def test_abort_while_the_name_is_looked_up() -> None:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK, slowly)
         dialler = Dialler(policy, Timeouts(connect=8, command=8, final_dot=8))
         transport = SMTPTransport(
-            Server("mail.acme.example", server.port, "none"), NoLogin(), dialler
+            Server("mail.acme.example", server.port, "none"), NoLogin(), dialler, shipped()
         )
         worker = threading.Thread(target=lambda: found.update(deliver(transport, mails(2))))
         worker.start()
@@ -244,7 +245,9 @@ def test_a_file_of_authorities_that_cannot_be_read_pauses(
     with ScriptedServer(starttls=context) as server:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
         dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5), ca_file=file)
-        transport = SMTPTransport(Server("127.0.0.1", server.port, "tls"), NoLogin(), dialler)
+        transport = SMTPTransport(
+            Server("127.0.0.1", server.port, "tls"), NoLogin(), dialler, shipped()
+        )
         ((_, outcome),) = transport.deliver(mails(2))
     assert (outcome.verdict, outcome.health) == (RELEASED, SenderHealth.DOWN)
     assert outcome.code == "tls_failed"

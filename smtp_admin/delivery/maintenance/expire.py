@@ -33,6 +33,7 @@ def expire(engine: Engine) -> int:
                 state=states.check("queued", "expired"),
                 finished_at=moment,
                 last_code="expired",
+                last_cause="",
                 last_error="It could not be sent before it was too old.",
             ),
         )

@@ -130,9 +130,7 @@ class _Look:
                 groups[row.message_pk, way.origin, target.sender_id].append(row.id)
         for (message_pk, origin_id, target_id), delivery_ids in groups.items():
             origin = self._origin(origin_id) or self.sender
-            move = Move(
-                self.sender, senders[target_id], origin, "fallback", self.sender.pause_reason
-            )
+            move = Move(self.sender, senders[target_id], origin, "fallback", self.sender.pause_text)
             yield message_pk, delivery_ids, move
 
     def _due(self) -> tuple[ColumnElement[bool], ...]:

@@ -121,7 +121,7 @@ def _rescue_lane(
                 .where(*ours, Delivery.id.in_(accepted))
                 .values(
                     state=states.check("sending", "sent"), lease=None, finished_at=moment,
-                    last_code="", last_error="", last_reply="",
+                    last_code="", last_cause="", last_error="", last_reply="",
                 ),
             )  # fmt: skip
             minute = moment.replace(second=0, microsecond=0)
@@ -153,6 +153,7 @@ def _rescue_lane(
                     finished_at=moment,
                     next_attempt_at=moment + UNCERTAIN_REST,
                     last_code="worker_lost",
+                    last_cause="",
                     last_error="The worker ended while this mail was under way.",
                     last_reply="",
                 ),

@@ -15,7 +15,9 @@ def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
 
 
 def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
-    return SendmailTransport(surroundings.sendmail, surroundings.dialler.timeouts)
+    return SendmailTransport(
+        surroundings.sendmail, surroundings.dialler.timeouts, surroundings.replies
+    )
 
 
 DRIVER = Driver(

@@ -7,6 +7,8 @@ The first row that fits counts.
 import re
 from dataclasses import dataclass
 
+from smtp_admin.replies.meaning import NOTHING_KNOWN, Context
+from smtp_admin.replies.table import Table
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
@@ -172,8 +174,12 @@ _REPLY = re.compile(
 _SAID = 200
 
 
-def judge(ending: Ending) -> Outcome:
-    """What it means that the program ended like this."""
+def judge(ending: Ending, replies: Table, context: Context = NOTHING_KNOWN) -> Outcome:
+    """What it means that the program ended like this.
+
+    Args:
+        replies: judges what a server said that the program passes on.
+    """
     if ending.status == 0 and (ending.taken or not ending.cut):
         return Outcome(Verdict.ACCEPTED)
     if ending.cut:
@@ -184,7 +190,7 @@ def judge(ending: Ending) -> Outcome:
     reply = reply_in(ending.said)
     if reply is not None and ending.status in _CATCH_ALL:
         about_address = (reply.enhanced or "").startswith("5.1.")
-        return verdicts.of_recipient(reply) if about_address else verdicts.of_message(reply)
+        return verdicts.of_reply("rcpt" if about_address else "dot", reply, replies, context)
     row = meaning(ending.status, ending.said)
     return Outcome(
         row.verdict,

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from smtp_admin.replies.meaning import Context
+from smtp_admin.replies.table import Table
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
@@ -19,9 +21,10 @@ _DEFERRALS_IN_A_ROW = 3
 class SendmailTransport:
     """A mail program and its arguments, as the host's configuration has them."""
 
-    def __init__(self, program: Sequence[str], timeouts: Timeouts) -> None:
+    def __init__(self, program: Sequence[str], timeouts: Timeouts, replies: Table) -> None:
         self._program = tuple(program)
         self._timeouts = timeouts
+        self._replies = replies
         self._aborted = threading.Event()
         self._deferrals = 0
 
@@ -65,7 +68,8 @@ class SendmailTransport:
             )
         except OSError as error:
             return of_start(self._program, error)
-        outcome = exit_codes.judge(ending)
+        context = Context(mail.recipient, mail.mail_from)
+        outcome = exit_codes.judge(ending, self._replies, context)
         self._deferrals = self._deferrals + 1 if outcome.verdict is Verdict.TEMPORARY else 0
         if self._deferrals < _DEFERRALS_IN_A_ROW:
             return outcome

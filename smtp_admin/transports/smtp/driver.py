@@ -30,7 +30,8 @@ def _read(values: Mapping[str, Any], secrets: Mapping[str, str]) -> Setup:
 
 
 def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
-    return SMTPTransport(cast(Server, setup.settings), setup.credential, surroundings.dialler)
+    server = cast(Server, setup.settings)
+    return SMTPTransport(server, setup.credential, surroundings.dialler, surroundings.replies)
 
 
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:

@@ -4,9 +4,8 @@ After the session is open, the sender address is tried: MAIL FROM, then RCPT TO 
 (Postfix and others refuse a sender only there), then RSET.
 """
 
-import re
 from collections.abc import Mapping
-from typing import cast
+from typing import Literal, cast
 
 from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
@@ -14,7 +13,10 @@ from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.session import Dialler, Security, Server, open_session
+from smtp_admin.transports import verdicts
 from smtp_admin.transports.driver import Caution, Trial
+from smtp_admin.transports.outcome import SenderHealth
+from smtp_admin.transports.smtp.context import context_of
 
 #: In the order of the conversation, for what was not reached.
 STEPS: Mapping[str, str] = {
@@ -35,10 +37,7 @@ _NOT_NEEDED: Mapping[Security, frozenset[str]] = {
     "ssl": frozenset({"starttls"}),
     "tls": frozenset(),
 }
-_LOGIN_WANTED, _CLOSING = 530, 421
-_ABOUT_SENDER = re.compile(
-    r"sender|not owned|send as|mail from|from address|not allowed to send|relay", re.IGNORECASE
-)
+_CLOSING = 421
 
 
 def test(trial: Trial) -> None:
@@ -51,9 +50,7 @@ def test(trial: Trial) -> None:
     dialler, credential = trial.surroundings.dialler, trial.setup.credential
     try:
         trial.report.run("validate", lambda: (_validate(server, dialler), None))
-        client = open_session(
-            server, credential, dialler, overall=trial.overall, report=trial.report
-        )
+        client = _open(server, credential, trial)
         talking = False
         try:
             _try_sender(client, trial)
@@ -66,6 +63,17 @@ def test(trial: Trial) -> None:
     finally:
         _mark_unreached(trial.report, server.security)
     trial.cautions.extend(_about_encryption(server, credential))
+
+
+def _open(server: Server, credential: Credential, trial: Trial) -> SMTPClient:
+    surroundings = trial.surroundings
+    try:
+        return open_session(
+            server, credential, surroundings.dialler, overall=trial.overall, report=trial.report
+        )
+    except SMTPFailure as failure:
+        verdicts.recognise(failure, surroundings.replies, context_of(server, credential))
+        raise
 
 
 def _validate(server: Server, dialler: Dialler) -> str:
@@ -82,17 +90,19 @@ def _try_sender(client: SMTPClient, trial: Trial) -> None:
     def try_it() -> tuple[str, Reply]:
         reply = client.mail(address)
         if not reply.positive:
-            return _judge(reply, trial, at_recipient=False)
+            return _judge(client, "mail", reply, trial)
         reply = client.recipient(address, step="sender")
         if not reply.positive:
-            return _judge(reply, trial, at_recipient=True)
+            return _judge(client, "rcpt", reply, trial)
         return f"{address} is accepted", reply
 
     trial.report.run("sender", try_it)
 
 
-def _judge(reply: Reply, trial: Trial, *, at_recipient: bool) -> tuple[str, Reply]:
-    """A refusal of the sender address: a failure if it is one for good, else a warning."""
+def _judge(
+    client: SMTPClient, step: Literal["mail", "rcpt"], reply: Reply, trial: Trial
+) -> tuple[str, Reply]:
+    """A refusal of the sender address, by the table that sending is judged by."""
     if not (reply.temporary or reply.permanent):
         raise SMTPFailure(
             "not_smtp",
@@ -101,37 +111,37 @@ def _judge(reply: Reply, trial: Trial, *, at_recipient: bool) -> tuple[str, Repl
             hint="It is broken, or no mail server. Check host and port.",
             reply=reply,
         )
-    if reply.code == _LOGIN_WANTED:
+    address, server = trial.sender_address, cast(Server, trial.setup.settings)
+    context = context_of(server, trial.setup.credential, client, sender=address, recipient=address)
+    judged = trial.surroundings.replies.judge(step, reply, context)
+    if judged.test == "failed":
+        failed = verdicts.code_of(judged)
+        refused = f"The server does not accept mail from {address}."
         raise SMTPFailure(
-            "auth_failed",
+            failed,
             "sender",
-            "The server wants a login before it takes mail.",
-            hint="Enter the login and password that your provider gave you for sending.",
+            refused if failed == "sender_refused" else judged.reason,
+            hint=_HINTS.get(failed, ""),
             reply=reply,
+            cause=judged.cause,
+            facts=judged.facts,
         )
-    enhanced = reply.enhanced or ""
-    about_sender = (
-        not at_recipient
-        or enhanced.startswith("5.7.")
-        or enhanced in {"5.1.7", "5.1.8"}
-        or (not enhanced and bool(_ABOUT_SENDER.search(reply.text)))
-    )
-    if reply.permanent and about_sender:
-        raise SMTPFailure(
-            "sender_refused",
-            "sender",
-            f"The server does not accept mail from {trial.sender_address}.",
-            hint="Use an address that belongs to this login, or verify the address or its domain "
-            "with your provider.",
-            reply=reply,
-        )
-    if reply.temporary:
+    if judged.health is SenderHealth.LIMITED:
+        code, message = "rate_limited", judged.reason
+    elif reply.temporary:
         code, message = "sender_not_now", "The server would not take the sender address just now."
     else:
-        code = "sender_not_a_mailbox"
-        message = "The server accepts the sender address, but says that no mail can go to it."
-    trial.cautions.append(Caution(code, f"{message} It said: {reply}"))
+        code, message = "sender_not_a_mailbox", _NO_MAILBOX
+    trial.cautions.append(Caution(code, f"{message} It said: {reply}", judged.cause))
     return message, reply
+
+
+_HINTS: Mapping[str, str] = {
+    "auth_failed": "Enter the login and password that your provider gave you for sending.",
+    "sender_refused": "Use an address that belongs to this login, or verify the address or its "
+    "domain with your provider.",
+}
+_NO_MAILBOX = "The server accepts the sender address, but says that no mail can go to it."
 
 
 def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:

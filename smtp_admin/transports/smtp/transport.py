@@ -7,6 +7,8 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from smtp_admin.replies.meaning import Step
+from smtp_admin.replies.table import Table
 from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
@@ -16,8 +18,10 @@ from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, Verdict
+from smtp_admin.transports.smtp.context import context_of
 
 _START_MAIL, _BAD_SEQUENCE = 354, 503
+_ENVELOPE: tuple[Step, ...] = ("mail", "rcpt", "data")
 _SETTLED = {Verdict.ACCEPTED, Verdict.PERMANENT, Verdict.TEMPORARY}
 #: Servers close a silent connection after some time; asking first is cheaper than finding out.
 _IDLE_SECONDS = 60.0
@@ -28,10 +32,13 @@ _LAST_WORDS_SECONDS = 0.5
 class SMTPTransport:
     """One connection to one server, opened when it is first needed."""
 
-    def __init__(self, server: Server, credential: Credential, dialler: Dialler) -> None:
+    def __init__(
+        self, server: Server, credential: Credential, dialler: Dialler, replies: Table
+    ) -> None:
         self._server = server
         self._credential = credential
         self._dialler = dialler
+        self._replies = replies
         self._client: SMTPClient | None = None
         self._wire: Wire | None = None
         self._used_at = 0.0
@@ -57,7 +64,8 @@ class SMTPTransport:
             try:
                 client = self._ready()
             except SMTPFailure as failure:
-                yield first.key, verdicts.of_opening(failure)
+                context = context_of(self._server, self._credential)
+                yield first.key, verdicts.of_opening(failure, self._replies, context)
                 return
             pipelining = "PIPELINING" in client.extensions
             converse = self._pipelined if pipelining else self._one_by_one
@@ -121,7 +129,7 @@ class SMTPTransport:
                 if not begun:
                     self._stop_if_worn(unasked=client.wire.pending)
                     client.write("sender", self._envelope(client, mail))
-                outcome = self._read_envelope(client)
+                outcome = self._read_envelope(client, mail)
             except SMTPFailure as failure:
                 self._stop_if_worn(failure=failure)
                 sequel.done()
@@ -129,7 +137,7 @@ class SMTPTransport:
                 raise _Broken from failure
             begun = False
             if outcome is not None:
-                self._stop_if_worn(reply=outcome.reply)
+                self._stop_if_worn(outcome=outcome)
                 self._useful = self._useful or outcome.verdict in _SETTLED
                 sequel.done()
                 yield mail.key, outcome
@@ -156,7 +164,7 @@ class SMTPTransport:
             f"RCPT TO:<{mail.recipient}>\r\nDATA\r\n"
         ).encode()
 
-    def _read_envelope(self, client: SMTPClient) -> Outcome | None:
+    def _read_envelope(self, client: SMTPClient, mail: Outgoing) -> Outcome | None:
         """The outcome if the envelope was refused, or ``None`` when the body is wanted."""
         replies: list[Reply] = []
         try:
@@ -167,7 +175,10 @@ class SMTPTransport:
                 self._stop_if_stale(replies[0])
             replies.append(client.read("recipient"))
             replies.append(client.read("data"))
-            if replies[-1].code == _START_MAIL and (outcome := _refusal(replies)) is not None:
+            if (
+                replies[-1].code == _START_MAIL
+                and (outcome := self._refusal(client, mail, replies)) is not None
+            ):
                 if not replies[0].positive:
                     # Whom does it mean to write to, then? They would get an empty mail.
                     self._in_step = False
@@ -177,16 +188,16 @@ class SMTPTransport:
                 client.read("data")
         except SMTPFailure:
             # The first refusal stands, whatever the server did after it.
-            outcome = _refusal(replies)
+            outcome = self._refusal(client, mail, replies)
             if outcome is None:
                 raise
             self._in_step = False
             return outcome
-        outcome = _refusal(replies)
+        outcome = self._refusal(client, mail, replies)
         # One reply too many, or a 2xx to DATA, which is somebody else's: which belongs to what?
         if replies[-1].positive:
             outcome = verdicts.out_of_turn()
-        outcome = outcome or self._said_too_early(client)
+        outcome = outcome or self._said_too_early(client, mail)
         self._dirty = outcome is not None
         return outcome
 
@@ -207,7 +218,7 @@ class SMTPTransport:
             if outcome is None:
                 outcome = self._send_body(client, mail, b"")
             else:
-                self._stop_if_worn(reply=outcome.reply)
+                self._stop_if_worn(outcome=outcome)
             self._useful = self._useful or outcome.verdict in _SETTLED
             sequel.done()
             yield mail.key, outcome
@@ -222,18 +233,18 @@ class SMTPTransport:
         self._dirty = True
         reply = client.mail(mail.mail_from, parameters=_parameters(client, mail))
         if not reply.positive:
-            return verdicts.of_mail(reply)
+            return self._judged(client, mail, "mail", reply)
         reply = client.recipient(mail.recipient)
         if not reply.positive:
-            return verdicts.of_recipient(reply)
+            return self._judged(client, mail, "rcpt", reply)
         reply = client.command("data", "DATA")
         if reply.code != _START_MAIL:
-            return verdicts.of_data(reply)
-        outcome = self._said_too_early(client)
+            return self._judged(client, mail, "data", reply)
+        outcome = self._said_too_early(client, mail)
         self._dirty = outcome is not None
         return outcome
 
-    def _said_too_early(self, client: SMTPClient) -> Outcome | None:
+    def _said_too_early(self, client: SMTPClient, mail: Outgoing) -> Outcome | None:
         """What it means that more came with the go-ahead, or ``None`` if nothing did.
 
         A refusal is one, although the body was not waited for; nothing of it is sent then.
@@ -241,7 +252,7 @@ class SMTPTransport:
         if not client.wire.pending:
             return None
         self._in_step = False
-        return verdicts.of_data(client.read("data"))
+        return self._judged(client, mail, "data", client.read("data"))
 
     def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
         """Send the body, and in the same write the next envelope; what becomes of the mail."""
@@ -253,10 +264,15 @@ class SMTPTransport:
             # Without its last byte the server has nothing; with it, nobody knows.
             margin = TLS_RECORD if client.wire.tls else 0
             after_dot = client.wire.unsent <= len(envelope) + margin
-            last_words = self._last_words(client, after_dot=after_dot)
+            last_words = self._last_words(client, mail, after_dot=after_dot)
             return last_words or verdicts.of_broken_conversation(failure, after_dot=after_dot)
         try:
-            outcome = verdicts.of_message(client.read("data", seconds=client.final_dot_seconds))
+            reply = client.read("data", seconds=client.final_dot_seconds)
+            outcome = (
+                Outcome(Verdict.ACCEPTED, reply=reply)
+                if reply.positive
+                else self._judged(client, mail, "dot", reply)
+            )
         except SMTPFailure as failure:
             outcome = verdicts.of_broken_conversation(failure, after_dot=True)
         if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
@@ -265,7 +281,7 @@ class SMTPTransport:
         self._dirty = outcome.verdict is not Verdict.ACCEPTED
         return outcome
 
-    def _last_words(self, client: SMTPClient, *, after_dot: bool) -> Outcome | None:
+    def _last_words(self, client: SMTPClient, mail: Outgoing, *, after_dot: bool) -> Outcome | None:
         """What a server said that took no more of a body, or ``None``.
 
         Some say that a mail is too large as soon as they know, and hang up.
@@ -275,12 +291,34 @@ class SMTPTransport:
         except SMTPFailure:
             return None
         told = reply.temporary or reply.permanent or (reply.positive and after_dot)
-        return verdicts.of_message(reply) if told else None
+        return self._judged(client, mail, "dot", reply) if told else None
+
+    def _refusal(
+        self, client: SMTPClient, mail: Outgoing, replies: Sequence[Reply]
+    ) -> Outcome | None:
+        """What the replies to MAIL, RCPT and DATA say, as far as there are any.
+
+        The first refusal is the one that counts; the others only follow from it.
+        """
+        for step, reply in zip(_ENVELOPE, replies, strict=False):
+            if reply.code != _START_MAIL if step == "data" else not reply.positive:
+                return self._judged(client, mail, step, reply)
+        return None
+
+    def _judged(self, client: SMTPClient, mail: Outgoing, step: Step, reply: Reply) -> Outcome:
+        context = context_of(
+            self._server,
+            self._credential,
+            client,
+            sender=mail.mail_from,
+            recipient=mail.recipient,
+        )
+        return verdicts.of_reply(step, reply, self._replies, context)
 
     def _stop_if_worn(
         self,
         *,
-        reply: Reply | None = None,
+        outcome: Outcome | None = None,
         failure: SMTPFailure | None = None,
         unasked: bool = False,
     ) -> None:
@@ -295,7 +333,7 @@ class SMTPTransport:
         if failure is not None:
             worn = failure.code == "connection_lost"
         else:
-            worn = unasked or (reply is not None and verdicts.is_end_of_connection(reply))
+            worn = unasked or (outcome is not None and outcome.worn)
         if worn and self._useful and not self._aborted:
             raise _Broken(worn=True)
 
@@ -328,20 +366,6 @@ def _stop_if_broken(outcome: Outcome) -> None:
         raise _Broken
 
 
-def _refusal(replies: Sequence[Reply]) -> Outcome | None:
-    """What the replies to MAIL, RCPT and DATA say, as far as there are any.
-
-    The first refusal is the one that counts; the others only follow from it.
-    """
-    judges = (verdicts.of_mail, verdicts.of_recipient)
-    for reply, judge in zip(replies, judges, strict=False):
-        if not reply.positive:
-            return judge(reply)
-    if len(replies) > len(judges) and replies[-1].code != _START_MAIL:
-        return verdicts.of_data(replies[-1])
-    return None
-
-
 def _parameters(client: SMTPClient, mail: Outgoing) -> str:
     parameters = f" SIZE={len(mail.content)}" if "SIZE" in client.extensions else ""
     if not mail.recipient.isascii():
@@ -357,12 +381,14 @@ def _unsendable(client: SMTPClient, mail: Outgoing) -> Outcome | None:
             Verdict.PERMANENT,
             reason=f"The mail has {len(mail.content)} bytes; the server takes at most {limit}.",
             code="too_large",
+            cause="larger_than_allowed",
         )
     if not mail.recipient.isascii() and "SMTPUTF8" not in client.extensions:
         return Outcome(
             Verdict.PERMANENT,
             reason="The server cannot write to addresses with international letters.",
             code="recipient_refused",
+            cause="letters_in_address",
         )
     return None
 

@@ -1,0 +1,187 @@
+"""One field of a sender as the page shows it: what to enter, what was wrong, what to know."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from smtp_admin.clock import now
+from smtp_admin.installation import installation
+from smtp_admin.pages.guidance import Guidance
+from smtp_admin.pages.sender_form import SenderForm
+from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.transports.fields import Field
+from smtp_admin.transports.smtp.fields import PASSWORD_MASK
+
+Control = Literal["input", "select", "textarea", "check", "senders"]
+_MOST_FALLBACKS = 5
+_ORDER = ("First", "Then", "Third", "Fourth", "Fifth")
+#: What stands beside a box that is on unless somebody took the tick away.
+_OFF = {
+    "verify_tls": "Insecure: anybody on the way can pretend to be this server and read mail and "
+    "password.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One entry of a list to choose from."""
+
+    value: str
+    label: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One of several lists of a field, which together make its value."""
+
+    id: str
+    label: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownField:
+    """One field with its label, its hint, and what was wrong.
+
+    Attributes:
+        value: what stands in it; of a secret never anything.
+        locked: the environment variable that holds it; empty where none does.
+        bad: whether the hint warns.
+        advice: what a friend would say; it blocks nothing.
+        saved: what is saved now, where somebody else saved meanwhile; else ``None``.
+    """
+
+    field: Field
+    label: str
+    control: Control
+    value: Any
+    hint: str
+    placeholder: str = ""
+    locked: str = ""
+    bad: bool = False
+    errors: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    saved: str | None = None
+    options: tuple[Option, ...] = ()
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name and its id on the page."""
+        return self.field.name
+
+
+def shown_field(
+    one: Field,
+    form: SenderForm,
+    sender: ResolvedSender,
+    guidance: Guidance,
+    others: Sequence[ResolvedSender],
+    saved: str | None,
+) -> ShownField:
+    """*one* as it stands in *form*.
+
+    Args:
+        others: those who may step in.
+        saved: what somebody else saved meanwhile, if somebody did.
+    """
+    entry = form[one.name]
+    locked = sender.locked.get(one.name, "")
+    off = _OFF.get(one.name, "") if one.kind == "flag" and not entry.data else ""
+    return ShownField(
+        field=one,
+        label=one.label,
+        control=_control(one),
+        value="" if one.secret or entry.data is None else entry.data,
+        hint=off or _hint(one, form, sender, guidance),
+        placeholder=_placeholder(one, form, sender),
+        locked=locked,
+        bad=bool(off),
+        errors=tuple(str(text) for text in entry.errors),
+        advice=() if off else tuple(guidance.warnings.get(one.name, ())),
+        saved=saved,
+        options=tuple(
+            Option(value, label, value == entry.data) for value, label in one.choices.items()
+        ),
+        boxes=_boxes(one, str(entry.data or ""), sender, others) if one.kind == "senders" else (),
+    )
+
+
+def _control(one: Field) -> Control:
+    if one.kind == "flag":
+        return "check"
+    if one.kind == "choice":
+        return "select"
+    if one.kind == "senders":
+        return "senders"
+    return "textarea" if one.rows > 1 else "input"
+
+
+def _kept(one: Field, form: SenderForm, sender: ResolvedSender) -> bool:
+    """Whether the stored secret may still be used for what stands in the form."""
+    if not one.secret or not sender.has_secret(one.name):
+        return False
+    same = form.driver_name == sender.values.driver and all(
+        _text(form, other) == other.text(sender.values[other.name])
+        for other in form.table
+        if other.destination and other.name != "driver" and other.name not in sender.locked
+    )
+    return same or one.bound == "sender"
+
+
+def _text(form: SenderForm, one: Field) -> str:
+    entered = form[one.name].data
+    return one.text(entered) if isinstance(entered, bool) else str(entered or "")
+
+
+def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidance) -> str:
+    if not one.secret or not sender.has_secret(one.name):
+        return guidance.hints.get(one.name) or one.help
+    where = sender.values.place()
+    if _kept(one, form, sender):
+        bound = "" if one.bound == "sender" else f" Only ever sent to {where}."
+        return f"Leave empty to keep it.{bound}"
+    hint = guidance.hints.get(one.name) or one.help
+    return f"{hint} The stored one is only ever sent to {where}."
+
+
+def _placeholder(one: Field, form: SenderForm, sender: ResolvedSender) -> str:
+    if one.name == "from_name":
+        return installation().config.app_name
+    if not _kept(one, form, sender):
+        return one.placeholder
+    set_at = sender.secret_set_at(one.name)
+    return PASSWORD_MASK if set_at is None else f"{PASSWORD_MASK} saved {_days_ago(set_at)}"
+
+
+def _days_ago(moment: datetime) -> str:
+    days = (now() - moment).days
+    return "today" if days == 0 else f"{days} day{'' if days == 1 else 's'} ago"
+
+
+def _boxes(
+    one: Field, text: str, sender: ResolvedSender, others: Sequence[ResolvedSender]
+) -> tuple[Box, ...]:
+    """A list for each sender that may step in, the first choice first."""
+    names = {
+        other.key or DEFAULT: other.label or other.key or "the default one" for other in others
+    }
+    if sender.partner_id:
+        names[SYSTEMS] = "the system's sender"
+    chosen = [word for word in re.split(r"[\s,]+", text) if word][:_MOST_FALLBACKS]
+    names |= {word: f"{word} (not there)" for word in chosen if word not in names}
+    count = min(_MOST_FALLBACKS, len(names))
+    found = []
+    for number in range(count):
+        now_chosen = chosen[number] if number < len(chosen) else ""
+        entries = {"": "nobody"} | names
+        options = tuple(
+            Option(value, label, value == now_chosen) for value, label in entries.items()
+        )
+        place = "" if number == 0 else f"-{number + 1}"
+        found.append(Box(f"{one.name}{place}", _ORDER[number], options))
+    return tuple(found)

@@ -1,0 +1,58 @@
+"""Replies that no row knows: treated by their class, the first digit, and by what was asked."""
+
+from smtp_admin.replies.meaning import Judgement, SenderHealth, Step, Verdict
+from smtp_admin.smtp.reply import Reply
+
+_LATER = "The server asked to try again later."
+_MESSAGE = "The server refused the message."
+
+
+def by_class(step: Step, reply: Reply) -> Judgement:
+    """What a refusal means of which only its first digit is known: safe for mail and sender.
+
+    Before there is a mail it is the sender's affair, and soon tried again; only a refused login
+    is not, because each try brings a lock-out nearer.
+    """
+    if step in _OPENING:
+        return _OPENING[step] if reply.permanent or step != "auth" else _LOGINS_AWAY
+    return _FOR_GOOD[step] if reply.permanent else _FOR_NOW
+
+
+def _opening(code: str, reason: str, health: SenderHealth = SenderHealth.DOWN) -> Judgement:
+    return Judgement(code, Verdict.RELEASED, health, "failed", reason)
+
+
+_OPENING: dict[Step, Judgement] = {
+    "greeting": _opening("server_refused", "The server does not accept connections from here now."),
+    "ehlo": _opening("server_refused", "The server refused our introduction."),
+    "starttls": _opening("tls_failed", "The server offers encryption but did not start it."),
+    "auth": _opening(
+        "auth_failed",
+        "The server refused the user name or password.",
+        SenderHealth.MISCONFIGURED,
+    ),
+}
+_LOGINS_AWAY = _opening("server_refused", "The server cannot check logins right now.")
+_FOR_NOW = Judgement("server_refused", Verdict.TEMPORARY, SenderHealth.FINE, "warning", _LATER)
+_FOR_GOOD: dict[Step, Judgement] = {
+    "mail": Judgement(
+        "sender_refused",
+        Verdict.PERMANENT,
+        SenderHealth.FINE,
+        "failed",
+        "The server refused the sender address.",
+    ),
+    "rcpt": Judgement(
+        "recipient_refused",
+        Verdict.PERMANENT,
+        SenderHealth.FINE,
+        "warning",
+        "The server refused the recipient.",
+    ),
+    "data": Judgement("message_refused", Verdict.PERMANENT, SenderHealth.FINE, "failed", _MESSAGE),
+    "dot": Judgement("message_refused", Verdict.PERMANENT, SenderHealth.FINE, "failed", _MESSAGE),
+    # It did not forget the mail before: a new connection has none to forget.
+    "rset": Judgement(
+        "server_refused", Verdict.RELEASED, SenderHealth.DOWN, "warning", _LATER, worn=True
+    ),
+}

@@ -1,0 +1,92 @@
+"""Test mails: by the queue from what is saved, at once from what is only on the screen."""
+
+import pytest
+from sqlalchemy import select
+
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.errors import InvalidInput
+from smtp_admin.mail.testmail import TestMailRefused, queue_test_mail, send_test_mail_now
+from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.routing import save_routes
+from smtp_admin.senders.values import SenderValues
+from smtp_admin.transports import memory
+from tests.app import ADMIN, HostApp
+from tests.delivery.workbench import deliveries
+from tests.servers.scripted import Reply, ScriptedServer
+
+TO = "ada@platform.example"
+
+
+def with_news(host: HostApp) -> None:
+    host.save_sender("acme")
+    host.save_sender("acme", key="news", from_email="news@acme.example")
+
+
+def test_a_saved_sender_sends_its_own_test_mail_whatever_the_routes_say(host: HostApp) -> None:
+    with_news(host)
+    session = host.db.session()
+    save_routes(session, "acme", {("type", "test"): "news"}, ADMIN)
+    for key in ("", "news"):
+        queue_test_mail(session, "acme", TO, ADMIN, key)
+    session.commit()
+    senders = select(Sender.key).join(Delivery, Delivery.sender_id == Sender.id)
+    assert session.scalars(senders.order_by(Delivery.id)).all() == ["", "news"]
+    mails = session.scalars(select(Message).order_by(Message.id)).all()
+    assert [one.from_email for one in mails] == ["noreply@acme.example", "news@acme.example"]
+
+
+def test_nothing_is_queued_for_a_sender_that_is_not_there(host: HostApp) -> None:
+    with_news(host)
+    with pytest.raises(InvalidInput, match="No settings are saved"):
+        queue_test_mail(host.db.session(), "acme", TO, ADMIN, "other")
+
+
+def test_what_is_on_the_screen_is_sent_at_once_and_to_nobody_else(host: HostApp) -> None:
+    with ScriptedServer(auth=("acme", "typed")) as server:
+        host.save_sender("acme", port=server.port, username="acme", password="stored")
+        session = host.db.session()
+        sender = load_sender(session, "acme")
+        values = sender.values.replace(
+            envelope_from="bounce@acme.example",
+            archive_to="archive@acme.example",
+            headers=(("X-Stream", "outbound"),),
+        )
+        sent = send_test_mail_now(session, sender, values, {"password": "typed"}, TO, ADMIN)
+        assert (sent.recipient, sent.public_id) == (TO, None)
+        (mail,) = server.messages
+        assert (mail.mail_from, mail.recipients) == ("bounce@acme.example", [TO])
+        assert b"X-Stream: outbound\r\n" in mail.data
+        with pytest.raises(TestMailRefused) as refused:
+            send_test_mail_now(session, sender, values, {}, TO, ADMIN)
+        assert refused.value.code == "auth_failed", "the stored one is for this place, and wrong"
+        elsewhere = values.replace(host="localhost")
+        with pytest.raises(InvalidInput) as needed:
+            send_test_mail_now(session, sender, elsewhere, {}, TO, ADMIN)
+        assert needed.value.code == "password_required"
+        assert len(server.messages) == 1
+    assert deliveries(host) == []
+
+
+def test_a_servers_words_are_passed_on(host: HostApp) -> None:
+    with ScriptedServer() as server:
+        server.behave("rcpt", Reply("550 5.1.1 No such user"))
+        host.save_sender("acme", port=server.port)
+        session = host.db.session()
+        sender = load_sender(session, "acme")
+        with pytest.raises(TestMailRefused, match="No such user"):
+            send_test_mail_now(session, sender, sender.values, {}, TO, ADMIN)
+
+
+def test_a_driver_without_a_server(host: HostApp) -> None:
+    """What the mail says of the settings has no empty lines."""
+    memory.clear()
+    session = host.db.session()
+    values = SenderValues(driver="memory", from_email="noreply@platform.example")
+    send_test_mail_now(session, load_sender(session, ""), values, {}, TO, ADMIN)
+    (kept,) = memory.kept_mails()
+    text = kept.content.decode()
+    assert "Host:       Memory" in text
+    assert "Port:" not in text
+    assert "Encryption" not in text
+    memory.clear()

@@ -1,0 +1,1 @@
+"""What servers say, and whether it is understood."""
