@@ -208,14 +208,16 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")  # it fails as every statement does
 
 
-def is_one_of(column: Any, parameter: str, dialect: str) -> ColumnElement[bool]:
-    """Whether *column* is among the ids of the list that is bound to *parameter*.
+def is_one_of(
+    column: Any, parameter: str, dialect: str, kind: Any = BigInteger
+) -> ColumnElement[bool]:
+    """Whether *column* is among the values of the list that is bound to *parameter*.
 
     One value, an array or JSON, where the database can take it apart: a statement with a hundred
     parameters would be put together, and on PostgreSQL planned, anew each time.
     """
     if dialect == "postgresql":
-        listed: ColumnElement[bool] = column == any_(bindparam(parameter, type_=ARRAY(BigInteger)))
+        listed: ColumnElement[bool] = column == any_(bindparam(parameter, type_=ARRAY(kind)))
         return listed
     among: ColumnElement[bool]
     if dialect == "sqlite":

@@ -20,6 +20,7 @@ from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
 from smtp_admin.installation import NAME, Installation, installation
 from smtp_admin.mail import service
+from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
@@ -40,6 +41,7 @@ from smtp_admin.pages import (
 )
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
+from smtp_admin.senders import lookups
 
 
 class SMTPAdmin:
@@ -90,6 +92,7 @@ class SMTPAdmin:
         app.extensions[NAME] = here
         doorbell.listen(db.session)
         reassign.listen()
+        lookups.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
             blueprint.context_processor(_values_for_pages)
             app.register_blueprint(blueprint)
@@ -139,17 +142,9 @@ class SMTPAdmin:
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
+        order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
         return service.send(
-            session(),
-            type_name,
-            to=to,
-            partner_id=partner_id,
-            context=context,
-            idempotency_key=idempotency_key,
-            send_at=send_at,
-            expires_at=expires_at,
-            reply_to=reply_to,
-            sender=sender,
+            session(), type_name, to=to, context=context, reply_to=reply_to, order=order
         )
 
     def send_message(
@@ -166,15 +161,8 @@ class SMTPAdmin:
 
         Arguments, result and errors as for :meth:`send`.
         """
-        return service.send_message(
-            session(),
-            message,
-            partner_id=partner_id,
-            idempotency_key=idempotency_key,
-            send_at=send_at,
-            expires_at=expires_at,
-            sender=sender,
-        )
+        order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
+        return service.send_message(session(), message, order)
 
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.

@@ -19,6 +19,7 @@ from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.delivery.doorbell import DOORBELL
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
+from smtp_admin.senders.known import KNOWN
 from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
@@ -65,9 +66,13 @@ class TestHost(Host):
         return PARTNERS
 
 
+#: What follows from how an app was started.
+_OF_START = (OVERRIDES, DOORBELL, KNOWN)
+
+
 def started_with(here: Installation, **changes: Any) -> Installation:
     """*here* as if the app had been started with other things; what follows from them is anew."""
-    kept = {name: one for name, one in here.kept.items() if name not in (OVERRIDES, DOORBELL)}
+    kept = {name: one for name, one in here.kept.items() if name not in _OF_START}
     return replace(here, kept=kept, **changes)
 
 

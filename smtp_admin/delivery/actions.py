@@ -14,7 +14,8 @@ from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import default_lifetime, is_public_id
+from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound

@@ -18,6 +18,10 @@ _NOT_BY_ITSELF = datetime(9000, 1, 1, tzinfo=UTC)
 IS_HELD = and_(IS_QUEUED, Delivery.last_code == CODE)
 
 
+#: What it has where nothing is held, in the columns that tell it.
+AS_USUAL = {"last_code": "", "last_error": ""}
+
+
 def as_held() -> dict[str, Any]:
     """What a queued delivery is given so that it is held."""
     return {"next_attempt_at": _NOT_BY_ITSELF, "last_code": CODE, "last_error": _REASON}

@@ -15,7 +15,7 @@ from smtp_admin.config import Sandbox
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import listen, ring_after_commit
-from smtp_admin.delivery.held import IS_HELD
+from smtp_admin.delivery.held import AS_USUAL, IS_HELD
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.record import erase_sensitive
 
@@ -64,7 +64,7 @@ def release(engine: Engine, sandbox: Sandbox | None) -> int:
                 session,
                 update(Delivery)
                 .where(Delivery.id.in_(ids), IS_HELD)
-                .values(next_attempt_at=database_now(session), last_code="", last_error=""),
+                .values(next_attempt_at=database_now(session), **AS_USUAL),
             )
             for sender_id in {row.sender_id for row in found}:
                 ring_after_commit(session, sender_id)

@@ -18,7 +18,7 @@ from smtp_admin.delivery.models import (
     Delivery,
     Message,
 )
-from smtp_admin.delivery.outbox import is_public_id
+from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.senders.routing import choose_sender
 
 _DAY = timedelta(hours=24)

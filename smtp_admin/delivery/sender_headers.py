@@ -15,11 +15,14 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.models import Delivery, Message
-from smtp_admin.delivery.outbox import wants_copy
+from smtp_admin.delivery.rows import wants_copy
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.smtp.address import check_header_text
+from smtp_admin.smtp.address import check_header_text, domain_of
 from smtp_admin.smtp.headers import address_header
 
+#: The domain of a Message-ID while no sender is known: it never leaves the house.
+UNKNOWN_DOMAIN = "localhost.invalid"
+_UNKNOWN = f"@{UNKNOWN_DOMAIN}>"
 _FLAGS = re.IGNORECASE | re.MULTILINE
 #: Of mail that was queued before the length of the sender's headers was kept.
 _FROM = re.compile(rb"^From:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", _FLAGS)
@@ -30,12 +33,15 @@ class Stamped(TypedDict):
 
     content: bytes
     size: int
+    message_id: str
     from_email: str | None
     envelope_from: str | None
     sender_head: int | None
 
 
-def stamped(sender: ResolvedSender, app_name: str, content: bytes, *, answers: str = "") -> Stamped:
+def stamped(
+    sender: ResolvedSender, app_name: str, content: bytes, message_id: str, *, answers: str = ""
+) -> Stamped:
     """*content*, which has no sender's headers, with those of *sender*; as it is if it has none.
 
     What the mail brings itself stays: its Reply-To, and any header that the sender has too.
@@ -45,26 +51,34 @@ def stamped(sender: ResolvedSender, app_name: str, content: bytes, *, answers: s
     """
     values = sender.values
     if not sender.configured:
-        return _stamped(content)
+        return Stamped(
+            content=content,
+            size=len(content),
+            message_id=message_id,
+            from_email=None,
+            envelope_from=None,
+            sender_head=None,
+        )
+    if message_id.endswith(_UNKNOWN):
+        content, message_id = _with_domain(content, message_id, domain_of(values.from_email))
     own = _names(content)
     head = from_lines(sender, app_name, reply_to="reply-to" not in own, answers=answers)
     head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
-    return _stamped(head + content, values.from_email, values.envelope_from, len(head))
-
-
-def _stamped(
-    content: bytes,
-    from_email: str | None = None,
-    envelope_from: str = "",
-    sender_head: int | None = None,
-) -> Stamped:
     return Stamped(
-        content=content,
-        size=len(content),
-        from_email=from_email,
-        envelope_from=envelope_from or None,
-        sender_head=sender_head,
+        content=head + content,
+        size=len(head) + len(content),
+        message_id=message_id,
+        from_email=values.from_email,
+        envelope_from=values.envelope_from or None,
+        sender_head=len(head),
     )
+
+
+def _with_domain(content: bytes, message_id: str, domain: str) -> tuple[bytes, str]:
+    """The mail and its Message-ID with the domain that nobody knew when it was queued."""
+    better = f"{message_id.removesuffix(_UNKNOWN)}@{domain}>"
+    head, blank, body = content.partition(b"\r\n\r\n")
+    return head.replace(message_id.encode(), better.encode(), 1) + blank + body, better
 
 
 def without_sender(message: Message) -> bytes:
@@ -147,6 +161,7 @@ def _as_stamped(one: Claimed, how: Stamped | None) -> Claimed:
     return replace(
         one,
         content=how["content"],
+        message_id=how["message_id"],
         from_email=how["from_email"],
         envelope_from=how["envelope_from"],
     )
@@ -155,7 +170,7 @@ def _as_stamped(one: Claimed, how: Stamped | None) -> Claimed:
 def _stamp(
     session: Session, one: Claimed, sender: ResolvedSender, app_name: str, *, copies: bool
 ) -> Stamped:
-    stamped_now = stamped(sender, app_name, one.content)
+    stamped_now = stamped(sender, app_name, one.content, one.message_id)
     mine = (Message.id == one.message_pk, Message.from_email.is_(None))
     if changed(session, update(Message).where(*mine).values(**stamped_now)):
         if copies and sender.values.archive_to and not one.sensitive:
@@ -167,6 +182,7 @@ def _stamp(
         select(
             Message.content,
             Message.size,
+            Message.message_id,
             Message.from_email,
             Message.envelope_from,
             Message.sender_head,
@@ -177,6 +193,7 @@ def _stamp(
     return Stamped(
         content=theirs.content,
         size=theirs.size,
+        message_id=theirs.message_id,
         from_email=theirs.from_email,
         envelope_from=theirs.envelope_from,
         sender_head=theirs.sender_head,

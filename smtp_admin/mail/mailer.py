@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, host_engine, session, transaction
 from smtp_admin.delivery.doorbell import listen
+from smtp_admin.mail.compose import Order
 from smtp_admin.mail.message import Message, attachment
 from smtp_admin.mail.service import send_message as queue_message
 
@@ -36,11 +37,11 @@ class Mailer:
         """
         theirs = session()
         if _holds_the_only_lock(theirs):
-            public_id = queue_message(theirs, message, partner_id=partner_id)
+            public_id = queue_message(theirs, message, Order(partner_id))
         else:
             with transaction(host_engine()) as own:
                 listen(own)
-                public_id = queue_message(own, message, partner_id=partner_id)
+                public_id = queue_message(own, message, Order(partner_id))
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # werkzeug's LocalProxy
         email_queued.send(app, message=message)
         return public_id

@@ -13,8 +13,8 @@ from smtp_admin.config import Config
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.mail import service, templates
-from smtp_admin.mail.message import Message
+from smtp_admin.mail import service
+from smtp_admin.mail.compose import Order, message_from_type, render_for
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
@@ -87,9 +87,8 @@ def queue_test_mail(
         session,
         "test",
         to=recipient,
-        partner_id=partner_id,
         context=_context(sender.values, config),
-        sender=key,
+        order=Order(partner_id, key),
     )
     return Sent(recipient, public_id)
 
@@ -120,9 +119,9 @@ def send_test_mail_now(
     recipient = _recipient(session, to, actor)
     record(session, actor, sender.partner_id, _action(recipient, actor), recipient)
     session.commit()
-    rendered = templates.render(service.registry().get("test"), _context(values, here.config))
-    message = Message(rendered.subject, [recipient], rendered.text, rendered.html)
-    content = service.render_for(unsaved(sender, values), message).content
+    type_ = service.registry().get("test")
+    message = message_from_type(type_, recipient, _context(values, here.config))
+    content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email
     outcome = _deliver(here.config, setup, Outgoing(0, mail_from, recipient, content))
     if outcome.verdict is Verdict.ACCEPTED:

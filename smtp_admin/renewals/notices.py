@@ -1,7 +1,7 @@
 """A notice as a mail: in the customer's zone and language, with the link that ends reminders."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,13 +14,14 @@ from babel.numbers import format_decimal, get_currency_precision
 from flask import current_app, has_request_context, url_for
 from sqlalchemy.orm import Session
 
-from smtp_admin.delivery import outbox
 from smtp_admin.delivery.fallbacks import gets_out
+from smtp_admin.delivery.rows import OutgoingMail
 from smtp_admin.host import ExpiringService
 from smtp_admin.installation import installation
-from smtp_admin.mail import service, templates
+from smtp_admin.mail import service
+from smtp_admin.mail.compose import Order, message_from_type, written
 from smtp_admin.mail.message import Message
-from smtp_admin.mail.types import PRIORITIES, Priority
+from smtp_admin.mail.types import EmailType, Priority
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import ResolvedSender
@@ -29,7 +30,6 @@ from smtp_admin.senders.routing import choose_sender
 TYPE = "renewal"
 #: The mail lists the first ones and says how many more there are.
 _MOST_LISTED = 50
-_LONGEST_WAIT = timedelta(hours=72)
 _ENGLISH = Locale("en")
 _LONGEST_NAME = 200
 #: Unicode's controls, and its line and paragraph separators.
@@ -45,21 +45,12 @@ def compose(
         MessageError: a template does not fit, or a name cannot stand in a subject.
     """
     link = unsubscribe_url(token)
-    context = {"app_name": installation().config.app_name} | context_of(
-        customer, services, values, link
-    )
-    rendered = templates.render(service.registry().get(TYPE), context)
     headers = {}
     if link:  # RFC 8058: one click in the mail program, without a visit
         headers["List-Unsubscribe"] = f"<{link}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return Message(
-        subject=rendered.subject,
-        recipients=[customer.email],
-        body=rendered.text,
-        html=rendered.html or None,
-        extra_headers=headers,
-    )
+    context = context_of(customer, services, values, link)
+    return message_from_type(email_type(), customer.email, context, headers=headers)
 
 
 def outgoing(
@@ -68,9 +59,8 @@ def outgoing(
     partner_id: str,
     services: Sequence[ExpiringService],
     *,
-    now: datetime,
     on_demand: bool,
-) -> outbox.OutgoingMail:
+) -> OutgoingMail:
     """The mail as it goes into the outbox; too old as soon as everything in it has expired.
 
     Raises:
@@ -78,15 +68,13 @@ def outgoing(
         TooLarge: it is larger than a mail may be.
     """
     last = max(one.expires_at for one in services)
-    return service.render_for(sender, message).queued(
-        partner_id=partner_id,
-        sender_id=sender.sender_id,
-        type_name=TYPE,
-        subject=message.subject,
-        recipients=list(message.recipients),
-        priority=PRIORITIES[priority_of(on_demand=on_demand)],
-        expires_at=min(now + _LONGEST_WAIT, last),
-    )
+    order = Order(partner_id, priority=priority_of(on_demand=on_demand), latest=last)
+    return written(sender, email_type(), message, order)
+
+
+def email_type() -> EmailType:
+    """The type of all notices."""
+    return service.registry().get(TYPE)
 
 
 def priority_of(*, on_demand: bool) -> Priority:

@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_contention, reading, transaction
 from smtp_admin.delivery import outbox
+from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.doorbell import listen
+from smtp_admin.delivery.rows import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply
@@ -110,21 +112,20 @@ class Run:
             self.report.note(one.id, decision.reason)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
-            full = self._write(some, places, sender, now) or full
+            full = self._write(some, places, sender) or full
         if full:
             self.report.ended = "The mail queue is full; the next run goes on."
         return not full
 
     def _room(self, session: Session) -> int:
         limit = int(installation().config.queue_limit * _SHARE_OF_QUEUE)
-        return max(0, limit - outbox.backlog(session, self.partner_id))
+        return max(0, limit - backlog(session, self.partner_id))
 
     def _write(
         self,
         due: Sequence[tuple[Customer, Decision]],
         places: dict[str, ledger.Known],
         sender: ResolvedSender,
-        now: datetime,
     ) -> bool:
         """Enter the notices; whether the queue is full."""
         strangers = [one.id for one, _ in due if one.id not in places]
@@ -137,7 +138,7 @@ class Run:
         ready = []
         for one, decision in due:
             try:
-                ready.append(self._prepare(one, decision, places[one.id], sender, now))
+                ready.append(self._prepare(one, decision, places[one.id], sender))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
@@ -161,11 +162,10 @@ class Run:
         decision: Decision,
         place: ledger.Known,
         sender: ResolvedSender,
-        now: datetime,
     ) -> "Ready":
         message = notices.compose(customer, decision.services, self.values, place.token)
         mail = notices.outgoing(
-            message, sender, self.partner_id, decision.services, now=now, on_demand=False
+            message, sender, self.partner_id, decision.services, on_demand=False
         )
         return Ready(customer.id, place.version, decision, mail)
 
@@ -177,7 +177,7 @@ class Ready:
     customer_id: str
     version: int
     decision: Decision
-    mail: outbox.OutgoingMail
+    mail: OutgoingMail
 
 
 def write(session: Session, partner_id: str, ready: Ready, *, on_demand: bool) -> dict[str, Any]:

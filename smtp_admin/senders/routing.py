@@ -1,6 +1,6 @@
 """Which sender a mail goes by: the one that was named, a route, or the default."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,7 @@ def choose_sender(
     key: str | None = None,
     *,
     without: int = 0,
+    senders: Callable[[Session, str], list[ResolvedSender]] | None = None,
 ) -> Choice:
     """Who sends a mail of this type and priority for *partner_id*.
 
@@ -50,6 +51,7 @@ def choose_sender(
     Args:
         key: of the sender that the caller wants; routes are not asked then.
         without: the id of a sender that is taken for deleted.
+        senders: finds a partner's; :func:`senders_of` without it.
 
     Raises:
         MessageError: there is no sender with this key.
@@ -57,7 +59,7 @@ def choose_sender(
     for owner in dict.fromkeys((partner_id, SYSTEM)):
         own = {
             one.key: one
-            for one in senders_of(session, owner)
+            for one in (senders or senders_of)(session, owner)
             if one.configured and one.sender_id != without
         }
         if not own and owner != SYSTEM:

@@ -227,7 +227,11 @@ def test_mail_without_a_sender_waits_for_one(each: HostApp, server: ScriptedServ
     assert [one.state for one in deliveries(each)] == ["sent"] * 3
     assert {received.mail_from for received in server.messages} == {"hello@acme.example"}
     row = row_of(each, public_id)
-    assert row.content == b"From: Acme Ltd <hello@acme.example>\r\n" + before
+    known = before.replace(b"@localhost.invalid>", b"@acme.example>", 1)
+    assert known != before
+    assert row.content == b"From: Acme Ltd <hello@acme.example>\r\n" + known
+    assert f"\r\nMessage-ID: {row.message_id}\r\n".encode() in row.content
+    assert row.message_id.endswith("@acme.example>")
     sent = [received.data for received in server.messages]
     assert sorted(sent) == sorted([row.content] + [row_of(each, both).content] * 2)
     assert all(data.count(b"From:") == 1 for data in sent)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from smtp_admin.delivery import outbox, queries
+from smtp_admin.delivery import queries
+from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import HeldLane, acquire
 from smtp_admin.delivery.maintenance import (
@@ -50,7 +51,7 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "unknown outcomes": lambda bench, _: settle_unknown.settle_unknown(
         bench.host.app, bench.engine
     ),
-    "backlog": lambda bench, _: outbox.backlog(bench.host.db.session(), "acme"),
+    "backlog": lambda bench, _: backlog(bench.host.db.session(), "acme"),
     "summary": lambda bench, _: queries.summary(bench.host.db.session(), "acme"),
     "summary of one sender": lambda bench, lane: queries.summary(
         bench.host.db.session(), "acme", lane.sender_id, of_sender=True

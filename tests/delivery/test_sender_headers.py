@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from smtp_admin.clock import now
-from smtp_admin.delivery import outbox
+from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.delivery.outbox import wants_copy
+from smtp_admin.delivery.rows import wants_copy
 from smtp_admin.errors import Conflict, QueueFull
 from smtp_admin.senders.models import Sender, SenderRevision
 from tests.app import HostApp
@@ -167,13 +167,29 @@ def test_who_steps_in_sends_the_copy_too_and_adds_none_of_its_own(host: HostApp)
     assert {one.sender_id for one in deliveries(host)} == {sender_row(host, "").id}
 
 
+def test_who_steps_in_gives_an_unknown_message_id_its_domain(host: HostApp) -> None:
+    """Mail that moves before anybody has put a From address on."""
+    public_id = queue(host)
+    host.save_sender("", from_email="mail@platform.example")
+    host.save_sender("acme", fallbacks=("system",))
+    session = host.db.session()
+    paused = {"paused_until": now() + timedelta(minutes=5), "pause_reason": "It is away."}
+    session.execute(update(Sender).where(Sender.partner_id == "acme").values(**paused))
+    session.commit()
+    assert fall_back(host.db.engine, host.installation.config) == 1
+    row = row_of(host, public_id)
+    assert row.message_id.endswith("@platform.example>")
+    assert row.content.count(row.message_id.encode()) == 1
+    assert b"localhost.invalid" not in row.content
+
+
 def test_copies_do_not_fill_the_queue(opened: NewHost, database: str) -> None:
     host = opened(uri=database, QUEUE_LIMIT=3)
     host.save_sender(archive_to=ARCHIVE)
     for _ in range(3):
         queue(host)
     assert len(deliveries(host)) == 6
-    assert outbox.backlog(host.db.session(), "acme") == 3
+    assert backlog(host.db.session(), "acme") == 3
     host.installation.backlog.clear()
     with pytest.raises(QueueFull):
         queue(host)

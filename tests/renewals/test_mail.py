@@ -13,7 +13,7 @@ from babel.numbers import format_decimal
 from flask_wtf.csrf import CSRFProtect
 
 from smtp_admin.mail import mime
-from smtp_admin.mail.service import render_for
+from smtp_admin.mail.compose import render_for
 from smtp_admin.renewals.notices import compose
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import load_sender

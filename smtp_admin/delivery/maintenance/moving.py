@@ -19,7 +19,7 @@ from smtp_admin.delivery.sender_headers import Stamped, stamped, without_sender
 from smtp_admin.senders.resolve import ResolvedSender
 
 _KEPT = (
-    "public_id", "partner_id", "type_name", "subject", "message_id", "sensitive", "on_uncertain",
+    "public_id", "partner_id", "type_name", "subject", "sensitive", "on_uncertain",
 )  # fmt: skip
 
 
@@ -108,4 +108,5 @@ def _with_other_headers(
 def _other_bytes(before: Message, move: Move, config: Config) -> Stamped:
     values = move.answers_to.values
     answers = values.reply_to or values.from_email
-    return stamped(move.target, config.app_name, without_sender(before), answers=answers)
+    content = without_sender(before)
+    return stamped(move.target, config.app_name, content, before.message_id, answers=answers)
