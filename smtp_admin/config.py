@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from smtp_admin.encryption import key_bytes
 from smtp_admin.errors import ConfigError
@@ -35,6 +36,28 @@ class Rate:
 
     def __str__(self) -> str:
         return f"{self.count} in {self.seconds // 60} minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Which mail leaves a sandbox: all of it, but to one address; or only what goes to some.
+
+    Attributes:
+        redirect: where everything goes instead, or ``""``.
+        allow: addresses, and domains with an @ before them, in lower case.
+    """
+
+    redirect: str = ""
+    allow: tuple[str, ...] = ()
+
+    def lets_out(self, recipient: str) -> bool:
+        """Whether mail for *recipient* goes out, to whomever."""
+        address = recipient.lower()
+        domain = address[max(0, address.rfind("@")) :]
+        return bool(self.redirect) or address in self.allow or domain in self.allow
+
+    def __str__(self) -> str:
+        return f"redirect:{self.redirect}" if self.redirect else f"allow:{','.join(self.allow)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +162,30 @@ def _prefix(value: Any) -> str:
     return text
 
 
-def _public_url(value: Any) -> str:
+def public_url(value: Any) -> str:
+    """The address of an app, without a slash at its end.
+
+    Raises:
+        ValueError: it cannot be one; says what would be right.
+    """
     text = _text(value).rstrip("/")
-    if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?", text):
+    shape = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?"
+    if text and not (re.fullmatch(shape, text) and len(text) <= _LONGEST_URL and _host_of(text)):
         raise ValueError('must be the address of the app, such as "https://panel.example.com"')
     return text
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:  # its port is none, or a bracket is missing
+        return ""
+    return (parts.hostname or "") if usable else ""
+
+
+#: It is kept in an indexed column.
+_LONGEST_URL = 400
 
 
 def _env_prefix(value: Any) -> str:
@@ -193,6 +235,33 @@ def _command(value: Any) -> tuple[str, ...]:
     if not parts or not parts[0].startswith("/"):
         raise ValueError('must be the full path of a program, such as "/usr/sbin/sendmail"')
     return parts
+
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = rf"@(?:{_LABEL}\.)+{_LABEL}"
+_ADDRESS = re.compile(rf"(?!-)(?=[^@]{{1,64}}@)(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*{_DOMAIN}")
+_SANDBOX = (
+    'must be "redirect:" and one address, or "allow:" and addresses or domains with commas between '
+    'them, such as "redirect:dev@example.com" or "allow:me@example.com,*@example.org"'
+)
+
+
+def _sandbox(value: Any) -> Sandbox | None:
+    text = _text(value).strip()
+    if not text:
+        return None
+    kind, _, rest = (part.strip() for part in text.partition(":"))
+    if kind == "redirect" and _ADDRESS.fullmatch(rest) and not rest.startswith("*@"):
+        return Sandbox(redirect=rest)
+    patterns = [part.strip().removeprefix("*") for part in rest.split(",") if part.strip()]
+    if kind == "allow" and patterns and all(map(_is_pattern, patterns)):
+        return Sandbox(allow=tuple(pattern.lower() for pattern in patterns))
+    raise ValueError(_SANDBOX)
+
+
+def _is_pattern(text: str) -> bool:
+    return bool(re.fullmatch(_DOMAIN, text) or _ADDRESS.fullmatch(text))
 
 
 def _flag(value: Any) -> bool:
@@ -268,8 +337,11 @@ KEYS: tuple[Key, ...] = (
         "first retry."),
     Key("RETRY_FACTOR", 4.0, _number(1, 100, ""), "Each further retry waits this many times "
         "as long as the one before: 30 s, 2 min, 8 min."),
-    Key("PUBLIC_URL", "", _public_url, "Where the app is reached from outside, such as "
-        '"https://panel.example.com"; the links in renewal reminders begin with it.'),
+    Key("PUBLIC_URL", "", public_url, "Where the app is reached from outside, such as "
+        '"https://panel.example.com"; links in reminders begin with it, and a copy of the '
+        "database is told by it."),
+    Key("SANDBOX", "", _sandbox, "Lets no mail out but to one address (`redirect:dev@example.com`) "
+        "or to some (`allow:me@example.com,*@example.org`)."),
     Key("PARTNER_DRIVERS", ("smtp",), _words, "The ways of sending that a partner's own admins may "
         "choose; the platform's admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that hands mail to this "
@@ -310,6 +382,7 @@ class Config:
     retry_delay: float
     retry_factor: float
     public_url: str
+    sandbox: Sandbox | None
     partner_drivers: tuple[str, ...]
     sendmail: tuple[str, ...]
     memory_driver: bool

@@ -13,7 +13,7 @@ from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import ConfigError, Host, SMTPAdmin
-from smtp_admin.config import KEYS, Config, Rate, read_config
+from smtp_admin.config import KEYS, Config, Rate, Sandbox, read_config
 from smtp_admin.encryption import generate_key
 from tests.app import TestHost
 from tests.servers.certificates import CertificateFactory
@@ -61,6 +61,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("PUBLIC_URL", "", ""),
     ("PUBLIC_URL", "https://panel.example.com/", "https://panel.example.com"),
     ("PUBLIC_URL", "http://127.0.0.1:5000/a/b", "http://127.0.0.1:5000/a/b"),
+    ("PUBLIC_URL", "https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+    ("SANDBOX", "", None),
+    ("SANDBOX", " redirect: Dev+1@Example.com ", Sandbox(redirect="Dev+1@Example.com")),
+    ("SANDBOX", "allow:Me@Example.com, *@example.org,@x.example,",
+     Sandbox(allow=("me@example.com", "@example.org", "@x.example"))),
     ("KEEP_DAYS", 3650, 3650),
     ("PARTNER_DRIVERS", ["smtp", "mailgun"], ("smtp", "mailgun")),
     ("PARTNER_DRIVERS", "smtp, ses", ("smtp", "ses")),
@@ -107,7 +112,15 @@ BAD: dict[str, tuple[Any, ...]] = {
     "RETRY_DELAY": (*NOT_NUMBER, 0, 86401),
     "RETRY_FACTOR": (*NOT_NUMBER, 0.5, 101),
     "PUBLIC_URL": (*NOT_TEXT, "panel.example.com", "ftp://x.example", "https://", "https://a b",
-                   "https://x.example/?a", "javascript:alert(1)", "https://u:p@x.example"),
+                   "https://x.example/?a", "javascript:alert(1)", "https://u:p@x.example",
+                   "https://:80", "https://x:99999", "https://x:0", "https://[::1", "https://a:b:c",
+                   "https://x.example/" + "a" * 400),
+    "SANDBOX": (*NOT_TEXT, "dev@example.com", "redirect:", "redirect", "redirect:dev", "allow:",
+                "allow: ,", "redirect:a@example.com,b@example.com", "redirect:*@example.com",
+                "redirect:@example.com", "redirect:Dev <dev@example.com>", "allow:*", "allow:*@*",
+                "allow:example.com", "allow:@localhost", "allow:a@example.com;b@example.com",
+                "allow:ü@example.com", "redirect:-a@example.com", "redirect:a..b@example.com",
+                "hold", "Redirect:a@example.com", "redirect:a@example.com\r\nX: y"),
     "KEEP_DAYS": (*NOT_WHOLE, 0, 3651),
     "PARTNER_DRIVERS": (None, 1, True, [1], {}, b"smtp", object()),
     "SENDMAIL": (None, "", [], 1, True, {}, "sendmail", "./sendmail", "sendmail -oi", ["-t"],
@@ -333,3 +346,13 @@ def test_a_command_line_shows_the_sentence_and_no_traceback() -> None:
         "The configuration of smtp_admin is wrong: "
         "SMTP_ADMIN_KEEP_DAYS must be a whole number from 1 to 3650.\n"
     )
+
+
+def test_what_a_sandbox_lets_out() -> None:
+    some = Sandbox(allow=("me@example.com", "@example.org"))
+    for recipient in ("me@example.com", "Me@EXAMPLE.com", "you@example.org", "You@Example.org"):
+        assert some.lets_out(recipient), recipient
+    for recipient in ("you@example.com", "me@example.com.evil.example", "x@sub.example.org",
+                      "me@example.com@evil.example", "example.org", "me@xexample.org"):  # fmt: skip
+        assert not some.lets_out(recipient), recipient
+    assert Sandbox(redirect="dev@example.com").lets_out("anybody@example.net")

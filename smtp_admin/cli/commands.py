@@ -11,6 +11,7 @@ from smtp_admin.cli import (  # noqa: F401 - imported for what they add
     mail,
     renewals,
     routes,
+    sandbox,
     senders,
     sending,
     wizard,

@@ -5,6 +5,7 @@ import click
 from smtp_admin import schema
 from smtp_admin.cli.group import commands
 from smtp_admin.database import host_engine
+from smtp_admin.sandbox import site
 
 
 @commands.group("db", help="Our tables in the host's database.")
@@ -17,6 +18,9 @@ def upgrade() -> None:
     """Create or update the tables."""
     schema.upgrade(host_engine())
     click.echo(f"The tables are at {schema.head()}.")
+    if site.record_start(host_engine()):
+        home = site.own_address()
+        click.echo(f"The database is at home at {home}; a copy at another address sends nothing.")
 
 
 @db.command(help="Go back to REVISION.\n\nExample: flask smtp-admin db downgrade base --yes")

@@ -31,6 +31,7 @@ from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
+from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.driver import Surroundings
@@ -93,6 +94,8 @@ class WorkerContext:
 
 def work_lane(context: WorkerContext, sender_id: int) -> bool:
     """Send what is due for *sender_id* for one time slice; whether more may be due."""
+    if not may_act(context.engine):
+        return False  # not even a lane is taken: another's database keeps every row as it is
     began = time.monotonic()
     lane = lanes.acquire(context.engine, sender_id, context.worker)
     if lane is None:

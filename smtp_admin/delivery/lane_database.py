@@ -21,12 +21,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.config import Config
+from smtp_admin.delivery import gate
 from smtp_admin.delivery.announcements import announce
 from smtp_admin.delivery.checks import still_wanted
-from smtp_admin.delivery.claim import Batch, claim
+from smtp_admin.delivery.claim import Batch, Claimed, claim
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Recorded, Result, give_back, record
 from smtp_admin.delivery.sender_headers import with_sender_headers
+from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
 
 log = logging.getLogger(__name__)
@@ -149,18 +151,47 @@ class LaneDatabase:
         return work() if self._beside is None else self._beside.begin(work).result()
 
     def _claim(self, size: int) -> Batch | None:
-        while (batch := claim(self._database, self._lane, size, self._known)) is not None:
+        while (batch := self._claim_some(size)) is not None:
             self._written.clear()
+            allowed = self._allowed(batch)
             own = with_sender_headers(
-                self._database, batch.deliveries, batch.sender, self._config.app_name
+                self._database,
+                allowed,
+                batch.sender,
+                self._config.app_name,
+                copies=self._config.sandbox is None,
             )
             wanted = still_wanted(self._database, self._lane, own)
             if wanted:
                 # Copies to the archive that came with the headers are due as well.
-                copied = batch.sender.values.archive_to and own is not batch.deliveries
+                copied = batch.sender.values.archive_to and own is not allowed
                 more = batch.more or bool(copied)
-                return replace(batch, deliveries=wanted, more=more)
+                return replace(batch, deliveries=self._redirected(batch, wanted), more=more)
         return None
+
+    def _claim_some(self, size: int) -> Batch | None:
+        if not may_act(self._database):
+            return None
+        return claim(self._database, self._lane, size, self._known)
+
+    def _allowed(self, batch: Batch) -> list[Claimed]:
+        sandbox = self._config.sandbox
+        if sandbox is None:
+            return batch.deliveries
+        return gate.hold_back(self._database, self._lane, batch.deliveries, sandbox)
+
+    def _redirected(self, batch: Batch, deliveries: list[Claimed]) -> list[Claimed]:
+        # Last: the headers that the sender has just put on are rewritten too.
+        sandbox = self._config.sandbox
+        if sandbox is None or not sandbox.redirect:
+            return deliveries
+        return gate.redirect(
+            self._database,
+            deliveries,
+            sandbox.redirect,
+            revision=batch.sender.revision,
+            worker=self._worker,
+        )
 
     def _write(self, results: list[Result], sender: ResolvedSender, moment: datetime) -> None:
         recorded = self._persist(results, sender.revision, moment)

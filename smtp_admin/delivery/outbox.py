@@ -17,6 +17,8 @@ from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.models import URGENT, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.rows import Inserted, insert_mails
+from smtp_admin.delivery.sandboxed import in_sandbox
+from smtp_admin.installation import installation
 
 #: Whose idempotency key it is, and the key.
 _Key = tuple[str, str]
@@ -37,6 +39,9 @@ def add_all(session: Session, mails: Sequence[OutgoingMail]) -> list[str]:
     Raises:
         QueueFull: as :func:`add`.
     """
+    sandbox = installation().config.sandbox
+    if sandbox is not None:
+        mails = [in_sandbox(one, sandbox) for one in mails]
     # The host's own objects stay unflushed: when that happens is the host's affair.
     with session.no_autoflush:
         keys = [_key(one) for one in mails]
@@ -61,6 +66,9 @@ def add_of_batch(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
 
     The limit of the queue is for other mail; a batch has one of its own.
     """
+    sandbox = installation().config.sandbox
+    if sandbox is not None:
+        mails = [in_sandbox(one, sandbox) for one in mails]
     with session.no_autoflush:
         made = insert_mails(session, mails)
     for sender_id in {one.sender_id for one in mails}:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_one_of
+from smtp_admin.delivery.held import AS_USUAL, as_held
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.public_ids import new_public_ids
@@ -41,7 +42,8 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
     public_ids = new_public_ids(len(mails))
     allowed = Allowed(session, mails)
     once = any(one.idempotency_key is not None or one.batch_id is not None for one in mails)
-    if len(mails) == 1 and not once and not allowed:
+    holds = any(one.held for one in mails)
+    if len(mails) == 1 and not (once or allowed or holds):
         _insert_one(session, mails[0], public_ids[0])
         return [Inserted(public_ids[0])]
     moment = database_now(session)
@@ -60,8 +62,10 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
     session.execute(_once(dialect) if once else _ONE_MESSAGE, rows)
     found = session.execute(_ids(dialect), {"public_ids": public_ids}).all()
     numbers: dict[str, int] = {row.public_id: row.id for row in found}
+    # All rows of an INSERT have the same columns.
+    usual = {"next_attempt_at": moment} | (AS_USUAL if holds else {})
     ready = [
-        {"next_attempt_at": moment} | row | {"message_pk": numbers[name], "created_at": moment}
+        usual | row | {"message_pk": numbers[name], "created_at": moment}
         for name, some in zip(public_ids, deliveries, strict=True)
         if name in numbers
         for row in some
@@ -140,6 +144,8 @@ def _deliveries(mail: OutgoingMail) -> list[dict[str, Any]]:
         }
         if mail.send_at is not None:
             row["next_attempt_at"] = mail.send_at
+        if recipient in mail.held:
+            row |= as_held()
         rows.append(row)
     return rows
 
@@ -149,12 +155,14 @@ def _as_allowed(
 ) -> list[dict[str, Any]]:
     """*rows* with what limits for recipients make of them; all have the same columns then."""
     own = [
-        row | allowed.columns(mail, row["recipient"], moment)
+        # What the sandbox holds stays held; what a limit keeps back is over.
+        limits | row if limits["finished_at"] is None else row | limits
         for row in rows[: len(mail.recipients)]
+        for limits in (allowed.columns(mail, row["recipient"], moment),)
     ]
     if all(row["finished_at"] for row in own):
         return own
-    return own + [row | NOT_LIMITED for row in rows[len(mail.recipients) :]]
+    return own + [NOT_LIMITED | row for row in rows[len(mail.recipients) :]]
 
 
 def wants_copy(archive_to: str, recipients: Iterable[str]) -> bool:

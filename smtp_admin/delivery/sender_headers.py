@@ -134,11 +134,16 @@ def with_sender_headers(
     deliveries: list[Claimed],
     sender: ResolvedSender,
     app_name: str,
+    *,
+    copies: bool = True,
 ) -> list[Claimed]:
     """*deliveries*, each with a From header; added ones are stored before anything is sent.
 
     With the headers comes the copy to the sender's archive, as a delivery that has still to be
     claimed.
+
+    Args:
+        copies: off where no archive gets any.
     """
     missing = {one.message_pk: one for one in deliveries if one.from_email is None}
     if not missing:
@@ -146,7 +151,7 @@ def with_sender_headers(
     done: dict[int, Stamped] = {}
     with transaction(database) as session:
         for message_pk, one in sorted(missing.items()):
-            done[message_pk] = _stamp(session, one, sender, app_name)
+            done[message_pk] = _stamp(session, one, sender, app_name, copies=copies)
     return [_as_stamped(one, done.get(one.message_pk)) for one in deliveries]
 
 
@@ -162,11 +167,13 @@ def _as_stamped(one: Claimed, how: Stamped | None) -> Claimed:
     )
 
 
-def _stamp(session: Session, one: Claimed, sender: ResolvedSender, app_name: str) -> Stamped:
+def _stamp(
+    session: Session, one: Claimed, sender: ResolvedSender, app_name: str, *, copies: bool
+) -> Stamped:
     stamped_now = stamped(sender, app_name, one.content, one.message_id)
     mine = (Message.id == one.message_pk, Message.from_email.is_(None))
     if changed(session, update(Message).where(*mine).values(**stamped_now)):
-        if sender.values.archive_to and not one.sensitive:
+        if copies and sender.values.archive_to and not one.sensitive:
             _add_copy(session, one.message_pk, sender)
         return stamped_now
     # Another lane was first, perhaps with other settings: one mail has the same bytes everywhere.

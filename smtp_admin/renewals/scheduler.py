@@ -24,6 +24,7 @@ from smtp_admin.renewals.run import Run
 from smtp_admin.renewals.service import load_all
 from smtp_admin.renewals.supply import partner_ids
 from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.sandbox import site
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def run_slot(engine: Engine, here: Installation, stopped: Callable[[], bool] = b
 
     Returns how many partners were run. Cheap while there is nothing to do: called every minute.
     """
+    if not site.may_act(engine):
+        return 0
     moment = _settle(engine)
     slot = int(moment.timestamp()) // SLOT_SECONDS
     if here.renewals_seen == slot:
@@ -69,7 +72,12 @@ def run_now(
     tell: Tell | None = None,
     stopped: Callable[[], bool] = bool,
 ) -> dict[str, Report]:
-    """Run at once, for one partner or all that have reminders on; the reports, by partner."""
+    """Run at once, for one partner or all that have reminders on; the reports, by partner.
+
+    Raises:
+        Unavailable: this process may not act for the database.
+    """
+    site.require(engine)
     _settle(engine)
     reports: dict[str, Report] = {}
     for partner_id, values in _switched_on(engine, only):
@@ -82,7 +90,8 @@ def run_now(
 
 def look(engine: Engine, only: str | None = None, tell: Tell | None = None) -> dict[str, Report]:
     """What a run would do now, without doing it."""
-    _settle(engine)
+    if site.may_act(engine):
+        _settle(engine)
     told = tell or _nobody
     return {
         partner_id: Run(

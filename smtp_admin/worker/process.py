@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import Engine
 
 from smtp_admin import schema
-from smtp_admin.database import SYSTEM, host_engine, transaction, worker_engine
+from smtp_admin.database import SYSTEM, host_engine, worker_engine
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.engine import WorkerContext
 from smtp_admin.delivery.journal import Lines
@@ -36,12 +36,12 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
-from smtp_admin.senders.pauses import forget_pauses_of_the_start
 from smtp_admin.senders.resolve import overrides_for
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
+from smtp_admin.worker.permission import Permission
 from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
 from smtp_admin.worker.testing import ConnectionTests
@@ -96,6 +96,7 @@ class WorkerProcess:
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
         self._deaf = False
+        self._permission = Permission(self._engine)
         self._threads = SenderThreads(concurrency, self._context, self._again, self._stopping)
         self._tests = ConnectionTests(app, self._here, self._engine, self._name)
         self._schedule = Schedule(
@@ -123,6 +124,7 @@ class WorkerProcess:
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
             ],
             self._stopping,
+            self._permission.look,
         )
         # In a thread of its own: a run over many customers takes long, and the sweep cannot wait.
         self._renewals = Schedule(
@@ -135,20 +137,24 @@ class WorkerProcess:
                 )
             ],
             self._stopping,
+            self._permission.look,
         )
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._forget_pauses()
+        self._permission.begin()
         self._schedule.start()
         self._renewals.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run)
         try:
             while not self._stopping.is_set():
-                self._listen()
+                if self._permission.held:
+                    self._listen()
+                else:
+                    self._stopping.wait(_RECONNECT_SECONDS)
         finally:
             self._stopping.set()
             self._threads.stop(GRACE_SECONDS)
@@ -159,7 +165,7 @@ class WorkerProcess:
 
     def run_burst(self) -> None:
         """Send everything that is due, then return."""
-        self._forget_pauses()
+        self._permission.begin()
         self._schedule.run_once()
         self._tests.wait_until_quiet()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
@@ -180,10 +186,6 @@ class WorkerProcess:
             self._threads.stop(GRACE_SECONDS)
             self._close()
 
-    def _forget_pauses(self) -> None:
-        with transaction(self._engine) as session:
-            forget_pauses_of_the_start(session)
-
     def _listen(self) -> None:
         """Hear bells until told to stop, or until Redis goes away."""
         try:
@@ -203,7 +205,7 @@ class WorkerProcess:
                 log_job_description=False,
                 worker_ttl=_LISTEN_SECONDS + 15,  # of which RQ keeps fifteen for itself
             )
-            ringing.prepare(self._threads, self._stopping, self._redis)
+            ringing.prepare(self._threads, self._stopping, self._redis, self._permission)
             ringing.work(logging_level="WARNING")
             self._deaf = True  # RQ ends so at errors that it does not expect
         except StopRequested:
@@ -295,11 +297,23 @@ class BellWorker(SimpleWorker):
     _threads: SenderThreads
     _process_stopping = threading.Event()
     _impatient: Redis
+    _permission: Permission
     #: RQ would wait up to a minute before it looks for a lost Redis again, in seconds.
     max_connection_wait_time = 2.0
 
-    def prepare(self, threads: SenderThreads, stopping: threading.Event, impatient: Redis) -> None:
-        """Say whom the bells are for, and give a client that does not wait."""
+    def prepare(
+        self,
+        threads: SenderThreads,
+        stopping: threading.Event,
+        impatient: Redis,
+        permission: Permission,
+    ) -> None:
+        """Say whom the bells are for, and give a client that does not wait.
+
+        Args:
+            permission: without it bells are left to others.
+        """
+        self._permission = permission
         self._threads = threads
         self._impatient = impatient
         self._process_stopping = stopping
@@ -318,7 +332,7 @@ class BellWorker(SimpleWorker):
             self.heartbeat()
             if any(queue.count for queue in self.queues):
                 self._threads.want()
-        if self._process_stopping.is_set():
+        if self._process_stopping.is_set() or not self._permission.held:
             raise StopRequested
         return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
 

@@ -1,4 +1,7 @@
-"""The clock of a worker process: duties that come round, each in a transaction of its own."""
+"""The clock of a worker process: duties that come round, each in a transaction of its own.
+
+None of them is done while the process may not act for the database.
+"""
 
 import logging
 import threading
@@ -10,6 +13,9 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 log = logging.getLogger(__name__)
+
+#: How long nothing is looked at while nothing may be done.
+_STILL_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -26,10 +32,20 @@ class Schedule:
     """Runs duties in a thread until told to stop.
 
     Several schedules, on several machines, do no harm: each duty guards its own writes.
+
+    Args:
+        allowed: asked, inside an app context, before duties are done.
     """
 
-    def __init__(self, app: Flask, duties: list[Duty], stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        duties: list[Duty],
+        stopping: threading.Event,
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._app = app
+        self._allowed = allowed
         self._duties = duties
         self._stopping = stopping
         self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
@@ -42,8 +58,10 @@ class Schedule:
         """Wait for the duty that is under way."""
         self._thread.join(timeout=5.0)
 
-    def run_once(self) -> None:
-        """Do everything that is due."""
+    def run_once(self) -> bool:
+        """Do everything that is due; whether anything may be done at all."""
+        if not self._may():
+            return False
         for duty in self._duties:
             if self._stopping.is_set() or time.monotonic() < duty.due_at:
                 continue
@@ -55,9 +73,20 @@ class Schedule:
             except Exception:  # the other duties must go on
                 log.exception("%s failed", duty.name)
             duty.due_at = time.monotonic() + duty.seconds
+        return True
+
+    def _may(self) -> bool:
+        try:
+            with self._app.app_context():
+                return self._allowed()
+        except DBAPIError as error:
+            log.warning("nothing is done: the database is away (%s)", type(error).__name__)
+            return False
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.run_once()
+            if not self.run_once():
+                self._stopping.wait(_STILL_SECONDS)
+                continue
             left = min(duty.due_at for duty in self._duties) - time.monotonic()
             self._stopping.wait(max(0.1, left))

@@ -22,6 +22,7 @@ from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of
 from smtp_admin.delivery.hops import ways
 from smtp_admin.delivery.maintenance.moving import Move, is_movable, move_mail
 from smtp_admin.delivery.models import PRIORITY_NAMES, TEST_TYPE, Delivery, Hop, Message
+from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.cleaning import SYSTEMS
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, resolve
@@ -41,6 +42,8 @@ _Planned = tuple[int, list[int], Move]
 
 def fall_back(engine: Engine, config: Config) -> int:
     """Hand over the waiting mail of senders that cannot send; how many deliveries."""
+    if not may_act(engine):
+        return 0
     with reading(engine) as session:
         moment = database_now(session)
         rows = session.scalars(

@@ -1,0 +1,1 @@
+"""What keeps test installations and copies of a database from mailing real people."""

@@ -1,0 +1,83 @@
+"""A mail as it goes to the sandbox's one address: what it says of whom it was meant for.
+
+Answers must not reach anybody real either: Reply-To goes, and To names the sandbox alone.
+"""
+
+import re
+from collections.abc import Sequence
+
+from smtp_admin.smtp.headers import address_header, text_header
+
+HEADER = "X-Smtp-Admin-Intended-To"
+_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
+_MARK = f"{HEADER}:".lower().encode("ascii")
+_GONE = frozenset({b"to", b"cc", b"reply-to", b"subject"})
+
+
+def is_redirected(content: bytes) -> bool:
+    """Whether this mail went through :func:`redirected` before."""
+    return any(one.lower().startswith(_MARK) for one in _fields(content)[0])
+
+
+def redirected(
+    content: bytes, intended: Sequence[str], address: str, head: int = 0
+) -> tuple[bytes, int]:
+    """*content* as mail to *address*, and how long its *head* is then.
+
+    What was redirected before only loses a Reply-To that came since with a sender's headers.
+
+    Args:
+        intended: whom it was meant for.
+        head: how many bytes at the front are its sender's headers.
+    """
+    own, _ = _fields(content[:head])
+    fields, body = _fields(content[head:])
+    own = [one for one in own if _name(one) != b"reply-to"]
+    if is_redirected(content):
+        kept = [one for one in fields if _name(one) != b"reply-to"]
+    else:
+        kept = [one for one in fields if _name(one) not in _GONE]
+        kept += [_subject(fields, intended), _bytes(address_header("To", [("", address)]))]
+        kept.append(_list_of(intended))
+    start = b"".join(own)
+    return start + b"".join(kept) + body, len(start)
+
+
+def subject_for(intended: Sequence[str], subject: str) -> str:
+    """The subject that the mail has there."""
+    return f"{_label(intended)} {subject}".rstrip()
+
+
+def _label(intended: Sequence[str]) -> str:
+    more = f" and {len(intended) - 1} more" if len(intended) > 1 else ""
+    return f"[to {intended[0] if intended else 'nobody'}{more}]"
+
+
+def _subject(fields: Sequence[bytes], intended: Sequence[str]) -> bytes:
+    # As it is, encoded or not, on a line of its own: nothing of it is read and written anew.
+    before = next((one for one in fields if _name(one) == b"subject"), b"Subject:\r\n")
+    value = before.partition(b":")[2].lstrip()
+    label = _label(intended)
+    plain = label if label.isascii() else label.encode("ascii", "replace").decode("ascii")
+    return b"Subject: " + plain.encode("ascii") + (b"\r\n " + value if value.strip() else b"\r\n")
+
+
+def _list_of(intended: Sequence[str]) -> bytes:
+    if all(one.isascii() for one in intended):
+        return _bytes(address_header(HEADER, [("", one) for one in intended]))
+    return _bytes(text_header(HEADER, ", ".join(intended)))
+
+
+def _bytes(line: str) -> bytes:
+    return line.encode("ascii")
+
+
+def _name(field: bytes) -> bytes:
+    return field.partition(b":")[0].strip().lower()
+
+
+def _fields(content: bytes) -> tuple[list[bytes], bytes]:
+    """The headers, each with its further lines, and the rest with the empty line before it."""
+    end = content.find(b"\r\n\r\n")
+    head = content if end < 0 else content[: end + 2]
+    return _FIELD.findall(head), content[len(head) :]
