@@ -290,7 +290,7 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise ValueError('must be a table such as {"password_reset": "5 per hour, 20 per day"}')
     found = {}
-    for name, words in {**_PEOPLE_ARE_PROTECTED, **value}.items():
+    for name, words in {**PROTECTED, **value}.items():
         try:
             found[name] = tuple(_rate(one) for one in _words(words or ()))
         except ValueError as error:
@@ -298,8 +298,8 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
     return MappingProxyType({name: rates for name, rates in found.items() if rates})
 
 
-#: Mail that anybody can have sent to anybody, by typing an address.
-_PEOPLE_ARE_PROTECTED = {"password_reset": "5 per hour", "magic_link": "5 per hour"}
+#: Types of mail that anybody can have sent to anybody by typing an address, with their limits.
+PROTECTED = {"password_reset": "5 per hour", "magic_link": "5 per hour"}
 
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "

@@ -11,7 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from smtp_admin import schema, web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli.commands import commands
-from smtp_admin.config import read_config
+from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
 from smtp_admin.delivery.maintenance import reassign
@@ -81,6 +81,7 @@ class SMTPAdmin:
         types = Registry()
         for type_ in (*SHIPPED, *self._own_types):
             types.add(type_)
+        _check_limits(config, types)
         here = Installation(
             config=config,
             host=self.host,
@@ -251,6 +252,14 @@ class SMTPAdmin:
         """
         with schema.explained(host_engine()):
             return actions.retry(session(), public_ids)
+
+
+def _check_limits(config: Config, types: Registry) -> None:
+    known = {one.name for one in types} | {service.READY.name} | set(PROTECTED)
+    for name in sorted(config.recipient_limits.keys() - known):
+        raise ConfigError(
+            f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is no e-mail type of this app."
+        )
 
 
 def _pages(here: Installation) -> Any:

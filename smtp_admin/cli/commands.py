@@ -1,6 +1,7 @@
 """All commands: each module adds its own to the group when it is imported."""
 
 from smtp_admin.cli import (  # noqa: F401 - imported for what they add
+    batch,
     connection,
     database,
     deliverability,
@@ -12,6 +13,7 @@ from smtp_admin.cli import (  # noqa: F401 - imported for what they add
     renewals,
     routes,
     sandbox,
+    send_many,
     senders,
     sending,
     wizard,

@@ -25,8 +25,8 @@ from smtp_admin.errors import Conflict, NotFound, TooLarge
 from smtp_admin.installation import installation
 
 _BATCHES: Any = Batch.__table__
-#: What is counted of a batch now, if a worker's count is older.
-_FRESH_SECONDS = 20.0
+#: A larger batch is not counted while a worker's count is no older.
+_FRESH_SECONDS, _FEW = 20.0, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +235,16 @@ def list_batches(
         statement = statement.where(Batch.partner_id == partner_id)
     rows = session.execute(statement).all()
     moment = database_now(session)
-    stale = [row.id for row in rows if not row.settled and not _is_fresh(row, moment)]
+    stale = [row.id for row in rows if not row.settled and not _is_kept(row, moment)]
     counted = count_states(session, stale)
     return [_seen(row, counted.get(row.id) or json.loads(row.counts)) for row in rows]
 
 
-def _is_fresh(row: Any, moment: datetime) -> bool:
+def _is_kept(row: Any, moment: datetime) -> bool:
+    """Whether a worker's count of a batch will do."""
     at = row.counted_at
-    return at is not None and (moment - at).total_seconds() < _FRESH_SECONDS
+    fresh = at is not None and (moment - at).total_seconds() < _FRESH_SECONDS
+    return fresh and row.total > _FEW
 
 
 def find_batch(session: Session, public_id: str, partner_id: str | None = None) -> Any:

@@ -90,7 +90,9 @@ class Filling:
         order = replace(self.order, expires_at=self.order.expires_at or self._expiry())
         for position, one in self._not_yet(recipients):
             try:
-                message = compose.message_from_type(self.type_, [one.address], _context(self, one))
+                message = compose.message_from_type(
+                    self.type_, [one.address], _context(self.type_, one)
+                )
                 mails.append(compose.compose(self.session, self.type_, message, order))
             except MessageError as error:
                 raise RecipientError(position, one.address, error) from error
@@ -130,8 +132,8 @@ class Filling:
                 yield position, one
 
 
-def _context(filling: Filling, one: Recipient) -> Mapping[str, Any]:
-    if one.language and "language" in filling.type_.variables:
+def _context(type_: EmailType, one: Recipient) -> Mapping[str, Any]:
+    if one.language and "language" in type_.variables:
         return {"language": one.language, **one.context}
     return one.context
 
@@ -235,6 +237,21 @@ def send_messages(session: Session, messages: Iterable[Any], order: Order) -> li
         with schema.explained(host_engine()):
             ids += outbox.add_all(session, mails)
     return ids
+
+
+def send_first_to(
+    session: Session, type_: EmailType, first: Recipient, address: str, order: Order
+) -> str:
+    """Queue the mail that *first* will have to somebody who wants to see it before; its id.
+
+    Raises:
+        MessageError: it cannot be built, or nobody can have it.
+        QueueFull: the partner has too much waiting.
+    """
+    message = compose.message_from_type(type_, [address], _context(type_, first))
+    mail = compose.compose(session, type_, message, order)
+    with schema.explained(host_engine()):
+        return outbox.add(session, mail)
 
 
 def in_steps(items: Iterable[T], size: int = STEP) -> Iterator[list[T]]:

@@ -1,0 +1,166 @@
+"""Recipients from a CSV file, whose header row names address, language and a type's variables."""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smtp_admin.errors import InvalidInput, MessageError
+from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.batches import Recipient
+from smtp_admin.mail.types import EmailType
+
+_ADDRESS, _LANGUAGE = "address", "language"
+#: What spreadsheets of different countries put between two cells.
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A row that cannot be used, and why."""
+
+    line: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a file holds.
+
+    Attributes:
+        first: the first row that can be used.
+        fingerprint: of everything in it.
+    """
+
+    count: int
+    complaints: tuple[Complaint, ...]
+    first: Recipient | None
+    fingerprint: str
+
+
+class RecipientFile:
+    """A file of recipients for mail of one type; it is read row by row, as often as asked.
+
+    Attributes:
+        ignored: columns that are no variables of the type.
+
+    Raises:
+        InvalidInput: it has no header row that fits the type, or is no text.
+    """
+
+    def __init__(self, path: Path, type_: EmailType) -> None:
+        self._path = path
+        with self._opened() as file:
+            start = file.readline()
+        self._delimiter = next(
+            (one for one in _DELIMITERS if _ADDRESS in _names(start, one)), _DELIMITERS[0]
+        )
+        with self._reading() as rows:
+            self._columns = [cell.strip().casefold() for cell in next(rows, [])]
+        known = {name.casefold(): name for name in type_.variables} | {_ADDRESS: _ADDRESS}
+        known.setdefault(_LANGUAGE, _LANGUAGE)
+        self._names = [known.get(one, "") for one in self._columns]
+        self.ignored = [
+            one for one, name in zip(self._columns, self._names, strict=True) if not name
+        ]
+        self._check_columns(type_)
+
+    def _check_columns(self, type_: EmailType) -> None:
+        if _ADDRESS not in self._columns:
+            raise InvalidInput(
+                f"{self._path.name} has no column “address” in its first line.",
+                hint="The first line names the columns: "
+                f"{', '.join((_ADDRESS, _LANGUAGE, *type_.variables))}.",
+            )
+        given = [name for name in self._names if name]
+        twice = sorted({one for one in given if given.count(one) > 1})
+        if twice:
+            raise InvalidInput(f"{self._path.name} has two columns “{twice[0]}”.")
+        missing = type_.variables.keys() - {"app_name", _LANGUAGE, *type_.defaults, *given}
+        if missing:
+            raise InvalidInput(
+                f"{self._path.name} lacks columns that {type_.name} needs: "
+                f"{', '.join(sorted(missing))}."
+            )
+
+    def rows(self) -> Iterator[tuple[int, Recipient | Complaint]]:
+        """Each row that is not empty, with the line that it begins in.
+
+        Raises:
+            InvalidInput: the file ends in the middle of a row, or is no text.
+        """
+        with self._reading() as rows:
+            begins = 1
+            for cells in rows:
+                line, begins = begins, rows.line_num + 1
+                if line > 1 and any(cells):
+                    yield line, self._recipient(line, cells)
+
+    def check(self) -> Checked:
+        """Read all of it.
+
+        Raises:
+            InvalidInput: as :meth:`rows`.
+        """
+        count, first, complaints = 0, None, []
+        digest = hashlib.blake2b(digest_size=16)
+        for _, one in self.rows():
+            if isinstance(one, Complaint):
+                complaints.append(one)
+                continue
+            count, first = count + 1, first or one
+        with self._path.open("rb") as file:
+            while some := file.read(1 << 20):
+                digest.update(some)
+        return Checked(count, tuple(complaints), first, digest.hexdigest())
+
+    def _recipient(self, line: int, cells: list[str]) -> Recipient | Complaint:
+        if len(cells) != len(self._names):
+            return Complaint(line, f"it has {len(cells)} cells instead of {len(self._names)}.")
+        values: dict[str, Any] = {
+            name: cell for name, cell in zip(self._names, cells, strict=True) if name
+        }
+        address = values.pop(_ADDRESS).strip()
+        language = values.pop(_LANGUAGE, "").strip()
+        try:
+            address_of(address)
+        except MessageError as error:
+            return Complaint(line, error.message)
+        return Recipient(address, values, language)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as file:
+                yield file
+        except UnicodeDecodeError as error:
+            raise InvalidInput(
+                f"{self._path.name} is not text in UTF-8.",
+                hint="Save it from the spreadsheet as “CSV UTF-8”.",
+            ) from error
+        except OSError as error:
+            raise InvalidInput(
+                f"{self._path.name} cannot be read: {error.strerror or error}."
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        with self._opened() as file:
+            rows = csv.reader(file, delimiter=self._delimiter, strict=True)
+            try:
+                yield rows
+            except csv.Error as error:
+                raise InvalidInput(
+                    f"{self._path.name} cannot be read from line {rows.line_num} on: {error}."
+                ) from error
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    cells = next(csv.reader([line], delimiter=delimiter), [])
+    return [cell.strip().casefold() for cell in cells]

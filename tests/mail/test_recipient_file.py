@@ -1,0 +1,99 @@
+"""Whatever a spreadsheet writes is read as it was meant, or refused with its line."""
+
+import csv
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtp_admin import Recipient
+from smtp_admin.errors import InvalidInput
+from smtp_admin.mail.recipient_file import Complaint, RecipientFile
+from tests.mail.conftest import own_type
+
+TYPE = own_type("listing", "name", "note")
+#: What a cell can hold: everything that has a place in UTF-8.
+cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20)
+
+
+def rows_of(content: bytes) -> list[tuple[int, Recipient | Complaint]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "people.csv"
+        path.write_bytes(content)
+        return list(RecipientFile(path, TYPE).rows())
+
+
+def refusal(content: bytes) -> str:
+    """What is said of a file; of one that can be read, what could be."""
+    try:
+        rows_of(content)
+    except InvalidInput as error:
+        return error.message
+    return "people.csv is good, line by line"
+
+
+@given(
+    rows=st.lists(st.tuples(cells, cells), max_size=5),
+    delimiter=st.sampled_from(",;\t|"),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    mark=st.booleans(),
+    order=st.permutations(["Address", "name", "NOTE "]),
+)
+def test_what_was_written_is_read(
+    rows: list[tuple[str, str]],
+    delimiter: str,
+    ends: str,
+    quoting: int,
+    mark: bool,
+    order: list[str],
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=ends, quoting=quoting)  # type: ignore[arg-type]  # a constant of csv
+    writer.writerow(order)
+    for number, (name, note) in enumerate(rows):
+        values = {"Address": f"p{number}@example.org", "name": name, "NOTE ": note}
+        writer.writerow([values[one] for one in order])
+    content = text.getvalue().encode("utf-8-sig" if mark else "utf-8")
+    found = rows_of(content)
+    assert [one for _, one in found] == [
+        Recipient(f"p{number}@example.org", {"name": name, "note": note})
+        for number, (name, note) in enumerate(rows)
+    ]
+    lines = content.decode("utf-8-sig").split(ends)
+    for line, one in found:
+        assert isinstance(one, Recipient)
+        if not any(mark in f"{name}{note}" for name, note in rows for mark in "\r\n"):
+            assert one.address in lines[line - 1]
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    assert refusal(content).startswith("people.csv ")
+
+
+@given(rest=st.text(max_size=100))
+def test_any_rows_are_read_or_refused(rest: str) -> None:
+    content = f"address,name,note\n{rest}".encode(errors="replace")
+    assert "line" in refusal(content)
+
+
+@pytest.mark.parametrize("line", ["\n", ",,\n", "\r\n"])
+def test_empty_rows_are_no_rows(line: str) -> None:
+    found = rows_of(f"address,name,note\n{line}a@example.org,x,y\n{line}".encode())
+    assert [number for number, _ in found] == [3]
+
+
+def test_the_language_is_not_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("language,address,name,note\n de ,a@example.org,x,y\n")
+    ((_, one),) = RecipientFile(path, TYPE).rows()
+    assert one == Recipient("a@example.org", {"name": "x", "note": "y"}, "de")
+
+
+def test_a_file_that_is_gone() -> None:
+    with pytest.raises(InvalidInput, match="cannot be read: No such file"):
+        RecipientFile(Path("nowhere.csv"), TYPE)
