@@ -22,6 +22,7 @@ TABLE: tuple[Row, ...] = (*PROVIDER_REPLIES, *SERVER_REPLIES, *SITUATIONS, *REFU
 DELIVERY_CODES: tuple[str, ...] = (
     "recipient_refused", "message_refused", "too_large", "unavailable", "worker_lost",
     "uncertain", "expired", "cancelled", "suppressed", "bounced", "complained", "queued", "sent",
+    "sandbox_held", "sandbox_dropped",
 )  # fmt: skip
 ALL_CODES: tuple[str, ...] = (*CODES, *DELIVERY_CODES)
 

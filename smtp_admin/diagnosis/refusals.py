@@ -278,6 +278,20 @@ DELIVERY = (
         codes="cancelled",
     ),
     Row(
+        "held_by_sandbox",
+        "This is a test installation, and its sandbox (SMTP_ADMIN_SANDBOX) lets no mail to this "
+        "address out.",
+        "Send to an address that it lets out. For real mail the platform's operator takes the "
+        "variable away and runs “flask smtp-admin sandbox release”.",
+        codes="sandbox_held",
+    ),
+    Row(
+        "dropped_from_sandbox",
+        "An operator dropped the mail that waited in a sandbox, or in a copy of the database.",
+        "Nothing is wrong. Send it anew if it is wanted after all.",
+        codes="sandbox_dropped",
+    ),
+    Row(
         "on_suppression_list",
         "The address is on this platform's suppression list, after a bounce, a complaint or an "
         "unsubscription.",

@@ -87,6 +87,8 @@ MEANINGS: dict[str, str] = {
     "complained": "The recipient complained.",
     "queued": "The mail still waits, longer than it should.",
     "sent": "The server took the mail, and it is not there.",
+    "sandbox_held": "A sandbox holds the mail.",
+    "sandbox_dropped": "The mail was dropped from a sandbox, or from a copy of the database.",
 }
 _PROVIDERS = {
     "-": "other providers", "gmail": "Gmail", "microsoft365": "Microsoft 365", "yahoo": "Yahoo",
