@@ -32,7 +32,7 @@ from werkzeug.wrappers import Response
 
 from smtp_admin import Actor, ExpiringService, Host, SMTPAdmin, schema
 from smtp_admin import Partner as MailPartner
-from smtp_admin.embedded.demo import run_demo
+from smtp_admin.embedded.demo import move_in, run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
 from smtp_admin.embedded.samples import CARL, CUSTOMERS
@@ -421,6 +421,7 @@ def prepare() -> str:
     with create_app().app_context():
         db.create_all()
         schema.upgrade(db.engine)
+        move_in()  # the page may have another port than before
         if not db.session.scalar(sa.select(sa.exists(sa.select(User)))):
             add_demo_data()
         people = db.session.scalars(sa.select(User).order_by(User.id))

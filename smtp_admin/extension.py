@@ -40,6 +40,7 @@ from smtp_admin.pages import (
     test_email,
 )
 from smtp_admin.pages.kept_mail import kept_mail
+from smtp_admin.pages.sandbox_note import sandbox_notes
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
@@ -293,4 +294,5 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
         "smtp_admin_kept": kept_mail,
+        "smtp_admin_sandbox": sandbox_notes,
     }

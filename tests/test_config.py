@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -54,6 +55,9 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("TEST_LIMIT", "5 in 2 days", Rate(5, 172800)),
     ("TEST_MAIL_LIMIT", "1 per second", Rate(1, 1)),
     ("QUEUE_LIMIT", "500", 500),
+    ("BATCH_LIMIT", "500", 500),
+    ("RECIPIENT_LIMITS", {"news": "1 per day, 3 per hour", "magic_link": ""}, MappingProxyType(
+        {"password_reset": (Rate(5, 3600),), "news": (Rate(1, 86400), Rate(3, 3600))})),
     ("MESSAGE_LIMIT", 1024, 1024),
     ("RETRY_ATTEMPTS", 0, 0),
     ("RETRY_DELAY", 0.5, 0.5),
@@ -107,6 +111,9 @@ BAD: dict[str, tuple[Any, ...]] = {
     "TEST_LIMIT": NOT_A_RATE,
     "TEST_MAIL_LIMIT": NOT_A_RATE,
     "QUEUE_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
+    "BATCH_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
+    "RECIPIENT_LIMITS": (None, 1, True, "5 per hour", ["news"], {1: "5 per hour"},
+                         {"news": "often"}, {"news": 5}, {"news": "0 per hour"}, object()),
     "MESSAGE_LIMIT": (*NOT_WHOLE, 1023, 1024**3 + 1),
     "RETRY_ATTEMPTS": (*NOT_WHOLE, -1, 101),
     "RETRY_DELAY": (*NOT_NUMBER, 0, 86401),
@@ -280,7 +287,8 @@ def test_config_is_frozen() -> None:
     for field in dataclasses.fields(Config):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(config, field.name, None)
-        hash(getattr(config, field.name))  # nothing inside can change either
+        value = getattr(config, field.name)  # nothing inside can change either
+        hash(tuple(value.items()) if isinstance(value, MappingProxyType) else value)
 
 
 def test_repr_without_secrets() -> None:

@@ -48,6 +48,9 @@ MEANINGS: dict[str, str] = {
     "complained": "The recipient complained.",
     "queued": "The mail still waits, longer than it should.",
     "sent": "The server took the mail, and it is not there.",
+    "driver_failed": "The driver of the sender has a fault.",
+    "sandbox_held": "A sandbox holds the mail.",
+    "sandbox_dropped": "The mail was dropped from a sandbox, or from a copy of the database.",
 }
 
 

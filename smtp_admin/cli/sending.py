@@ -19,6 +19,7 @@ from smtp_admin.delivery.maintenance.prune import prune as prune_now
 from smtp_admin.installation import installation
 from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.monitor.overview import status_json
+from smtp_admin.sandbox import site
 
 
 @commands.command(
@@ -76,9 +77,16 @@ def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> No
     else:
         owner = partner_id or SYSTEM
         numbers = status_json(session(), owner, find_sender(owner, sender_word).key)
+    found = site.standing(session())
+    rule = installation().config.sandbox
     if as_json:
-        show_json(numbers)
+        where = {"acts": found.acts, "reason": found.reason, "rule": str(rule) if rule else ""}
+        show_json({**numbers, "sandbox": where})
         return
+    if not found.acts:
+        click.echo(f"{found.reason} {found.hint}")
+    if rule is not None:
+        click.echo(f"This is a sandbox: SMTP_ADMIN_SANDBOX is {rule}.")
     for name, value in numbers.items():
         if name not in {"ok", "senders"}:
             click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")

@@ -153,7 +153,10 @@ def note_queued(session: Session, batch_id: int, queued: int, suppressed: int) -
     )
     if not changed(session, more):
         raise Conflict("The batch was cancelled; the rest was not queued.")
-    row = session.execute(select(Batch.queued, Batch.total).where(Batch.id == batch_id)).one()
+    # A locking read: MariaDB's snapshot may be older than the batch, and a change of nothing
+    # does not show it.
+    reread = select(Batch.queued, Batch.total).where(Batch.id == batch_id).with_for_update()
+    row = session.execute(reread).one()
     _check_size(row.queued)
     if row.queued > row.total:
         _change(session, batch_id, total=row.queued)

@@ -41,13 +41,8 @@ class Counts:
 
 def counts(session: Session) -> Counts:
     """How much waits, and how much of it is held."""
-    rows = dict(
-        session.execute(
-            select(Delivery.state, func.count()).where(IS_OPEN).group_by(Delivery.state)
-        )
-        .tuples()
-        .all()
-    )
+    by_state = select(Delivery.state, func.count()).where(IS_OPEN).group_by(Delivery.state)
+    rows = {str(state): int(count) for state, count in session.execute(by_state)}
     held = session.scalar(select(func.count()).select_from(Delivery).where(IS_HELD)) or 0
     under_way = rows.get("sending", 0) + rows.get("uncertain", 0)
     return Counts(rows.get("queued", 0), held, under_way)

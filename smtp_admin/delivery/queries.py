@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery import held
 from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.limits import HOUR, used_this_hour
 from smtp_admin.delivery.models import (
@@ -98,6 +99,11 @@ class Followed:
     cause: str
     uncertains: int
     sender_id: int
+
+    @property
+    def held(self) -> bool:
+        """Whether the sandbox holds it, so that nothing will come of waiting."""
+        return self.state == "queued" and self.code == held.CODE
 
 
 def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:

@@ -14,6 +14,7 @@ from smtp_admin.smtp.failure import CODES
 DELIVERY_CODES: tuple[str, ...] = (
     "recipient_refused", "message_refused", "too_large", "unavailable", "worker_lost",
     "uncertain", "expired", "cancelled", "suppressed", "bounced", "complained", "queued", "sent",
+    "driver_failed", "sandbox_held", "sandbox_dropped",
 )  # fmt: skip
 ALL_CODES: tuple[str, ...] = (*CODES, *DELIVERY_CODES)
 NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from smtp_admin.database import session
 from smtp_admin.embedded.local import LocalServices
 from smtp_admin.embedded.parent_watch import die_with
 from smtp_admin.embedded.ports import LOOPBACK, answers, is_free
 from smtp_admin.embedded.redis import is_ready, redis_command
 from smtp_admin.embedded.supervisor import Stop, Supervisor
+from smtp_admin.sandbox import site
 
 
 def run_demo(module: Path, folder: Path, prepare: Callable[[], str], *, ready_path: str) -> int:
@@ -47,6 +49,17 @@ def run_demo(module: Path, folder: Path, prepare: Callable[[], str], *, ready_pa
     except (RuntimeError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a program for the terminal
         return 1
+
+
+def move_in() -> None:
+    """Let this app send from wherever its page is now; call it inside an app context.
+
+    Elsewhere a process under a new address sends nothing, because it may be a copy. A demo is
+    moved to another port again and again, and its mail reaches nobody.
+    """
+    if site.add(session(), site.own_address()):
+        session().commit()
+        site.forget()
 
 
 def _start(

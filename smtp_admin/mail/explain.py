@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.config import Sandbox
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
@@ -46,6 +47,7 @@ class Facts:
     app_name: str
     template_files: dict[str, bool]
     moment: datetime
+    sandbox: Sandbox | None = None
 
     @property
     def sender(self) -> ResolvedSender:
@@ -87,13 +89,24 @@ def gather(session: Session, partner_id: str, type_name: str, key: str | None = 
         app_name=installation().config.app_name,
         template_files={part: own for part, own in files.items() if own is not None},
         moment=database_now(session),
+        sandbox=installation().config.sandbox,
     )
 
 
 def explain(facts: Facts) -> tuple[Row, ...]:
     """Every value that applies, in the order in which it matters. Nothing is looked up here."""
     settings = setting_rows(facts.sender, facts.app_name, sensitive=facts.type_.sensitive)
-    return (*_sender(facts), *_fallbacks(facts), *settings, *_type(facts))
+    return (*_sender(facts), *_sandbox(facts), *_fallbacks(facts), *settings, *_type(facts))
+
+
+def _sandbox(facts: Facts) -> Iterator[Row]:
+    if facts.sandbox is None:
+        return
+    rule = facts.sandbox
+    words = f"all mail goes to {rule.redirect} instead"
+    if not rule.redirect:
+        words = f"only mail to {', '.join(rule.allow)} goes out, the rest is held"
+    yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX")
 
 
 def _sender(facts: Facts) -> Iterator[Row]:

@@ -16,6 +16,8 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, render_for
 from smtp_admin.providers.catalogue import replies
+from smtp_admin.sandbox import site
+from smtp_admin.sandbox.rewriting import redirected
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
@@ -70,7 +72,7 @@ def queue_test_mail(
 
     Raises:
         InvalidInput: the address cannot be used, nothing was saved yet, or a variable of the
-            environment is wrong.
+            environment is wrong. What a sandbox lets nobody have is queued all the same, and held.
         RateLimited: this person sends too many.
     """
     recipient = _recipient(session, to, actor)
@@ -91,7 +93,7 @@ def queue_test_mail(
         context=_context(sender.values, config),
         order=Order(partner_id, key),
     )
-    return Sent(recipient, public_id)
+    return Sent(_goes_to(recipient), public_id)
 
 
 def send_test_mail_now(
@@ -110,26 +112,46 @@ def send_test_mail_now(
         typed: the secrets that were entered, by name; the stored ones where these are missing.
 
     Raises:
-        InvalidInput: the address cannot be used, or a secret must be entered.
+        InvalidInput: the address cannot be used, a sandbox lets no mail there out, or a secret must
+            be entered.
+        Unavailable: this process may not send for the database.
         SecretError: a stored secret cannot be opened.
         TestMailRefused: the server did not take the mail; the message carries its words.
         RateLimited: this person sends too many.
     """
     here = installation()
+    site.require(session)
     setup = sender.setup(here.keyring, values, typed)
     recipient = _recipient(session, to, actor)
+    _refuse_held(recipient)
     record(session, actor, sender.partner_id, _action(recipient, actor), recipient)
     session.commit()
     type_ = service.registry().get("test")
     message = message_from_type(type_, recipient, _context(values, here.config))
     content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email
-    outcome = _deliver(here.config, setup, Outgoing(0, mail_from, recipient, content))
+    goes_to = _goes_to(recipient)
+    if here.config.sandbox is not None and here.config.sandbox.redirect:
+        content, _ = redirected(content, [recipient], goes_to)
+    outcome = _deliver(here.config, setup, Outgoing(0, mail_from, goes_to, content))
     if outcome.verdict is Verdict.ACCEPTED:
-        return Sent(recipient, reply=str(outcome.reply or ""))
+        return Sent(goes_to, reply=str(outcome.reply or ""))
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
               outcome.reply or "")  # fmt: skip
     raise TestMailRefused(outcome, values)
+
+
+def _goes_to(recipient: str) -> str:
+    """Where mail to *recipient* goes from here."""
+    sandbox = installation().config.sandbox
+    return sandbox.redirect if sandbox is not None and sandbox.redirect else recipient
+
+
+def _refuse_held(recipient: str) -> None:
+    sandbox = installation().config.sandbox
+    if sandbox is not None and not sandbox.lets_out(recipient):
+        words = "The sandbox (SMTP_ADMIN_SANDBOX) lets no mail to this address out."
+        raise InvalidInput(fields={"to": [words]})
 
 
 def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:

@@ -1,12 +1,19 @@
 """Everything that is looked at, in the order in which one thing depends on another."""
 
-from smtp_admin.monitor import check_database, check_machine, check_redis, check_senders
+from smtp_admin.monitor import (
+    check_database,
+    check_machine,
+    check_redis,
+    check_sandbox,
+    check_senders,
+)
 from smtp_admin.monitor.health import Part
 
 PARTS: tuple[Part, ...] = (
     Part("database", check_database.database),
     Part("tables", check_database.tables, ("database",)),
     Part("storage", check_database.storage, ("tables",)),
+    Part("sandbox", check_sandbox.sandbox, ("tables",)),
     Part("redis", check_redis.redis),
     Part("workers", check_redis.workers, ("tables",)),
     Part("mail", check_senders.mail, ("tables",)),

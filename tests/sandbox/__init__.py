@@ -1,0 +1,1 @@
+"""Test installations, and copies of a database."""
