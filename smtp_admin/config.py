@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from smtp_admin.encryption import key_bytes
 from smtp_admin.errors import ConfigError
+from smtp_admin.sandbox_rule import Sandbox, read_sandbox
 
 PREFIX = "SMTP_ADMIN_"
 
@@ -36,28 +37,6 @@ class Rate:
 
     def __str__(self) -> str:
         return f"{self.count} in {self.seconds // 60} minutes"
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """Which mail leaves a sandbox: all of it, but to one address; or only what goes to some.
-
-    Attributes:
-        redirect: where everything goes instead, or ``""``.
-        allow: addresses, and domains with an @ before them, in lower case.
-    """
-
-    redirect: str = ""
-    allow: tuple[str, ...] = ()
-
-    def lets_out(self, recipient: str) -> bool:
-        """Whether mail for *recipient* goes out, to whomever."""
-        address = recipient.lower()
-        domain = address[max(0, address.rfind("@")) :]
-        return bool(self.redirect) or address in self.allow or domain in self.allow
-
-    def __str__(self) -> str:
-        return f"redirect:{self.redirect}" if self.redirect else f"allow:{','.join(self.allow)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,33 +216,6 @@ def _command(value: Any) -> tuple[str, ...]:
     return parts
 
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = rf"@(?:{_LABEL}\.)+{_LABEL}"
-_ADDRESS = re.compile(rf"(?!-)(?=[^@]{{1,64}}@)(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*{_DOMAIN}")
-_SANDBOX = (
-    'must be "redirect:" and one address, or "allow:" and addresses or domains with commas between '
-    'them, such as "redirect:dev@example.com" or "allow:me@example.com,*@example.org"'
-)
-
-
-def _sandbox(value: Any) -> Sandbox | None:
-    text = _text(value).strip()
-    if not text:
-        return None
-    kind, _, rest = (part.strip() for part in text.partition(":"))
-    if kind == "redirect" and _ADDRESS.fullmatch(rest) and not rest.startswith("*@"):
-        return Sandbox(redirect=rest)
-    patterns = [part.strip().removeprefix("*") for part in rest.split(",") if part.strip()]
-    if kind == "allow" and patterns and all(map(_is_pattern, patterns)):
-        return Sandbox(allow=tuple(pattern.lower() for pattern in patterns))
-    raise ValueError(_SANDBOX)
-
-
-def _is_pattern(text: str) -> bool:
-    return bool(re.fullmatch(_DOMAIN, text) or _ADDRESS.fullmatch(text))
-
-
 def _flag(value: Any) -> bool:
     if isinstance(value, str) and value.strip().lower() in _FLAGS:
         return _FLAGS[value.strip().lower()]
@@ -340,8 +292,8 @@ KEYS: tuple[Key, ...] = (
     Key("PUBLIC_URL", "", public_url, "Where the app is reached from outside, such as "
         '"https://panel.example.com"; links in reminders begin with it, and a copy of the '
         "database is told by it."),
-    Key("SANDBOX", "", _sandbox, "Lets no mail out but to one address (`redirect:dev@example.com`) "
-        "or to some (`allow:me@example.com,*@example.org`)."),
+    Key("SANDBOX", "", lambda value: read_sandbox(_text(value)), "Lets no mail out but to one "
+        "address (`redirect:dev@example.com`) or to some (`allow:me@example.com,*@example.org`)."),
     Key("PARTNER_DRIVERS", ("smtp",), _words, "The ways of sending that a partner's own admins may "
         "choose; the platform's admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that hands mail to this "

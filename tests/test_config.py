@@ -14,8 +14,9 @@ from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import ConfigError, Host, SMTPAdmin
-from smtp_admin.config import KEYS, Config, Rate, Sandbox, read_config
+from smtp_admin.config import KEYS, Config, Rate, read_config
 from smtp_admin.encryption import generate_key
+from smtp_admin.sandbox_rule import Sandbox
 from tests.app import TestHost
 from tests.servers.certificates import CertificateFactory
 

@@ -396,6 +396,4 @@ def _of_fault(sender: ResolvedSender, error: BaseException, verdict: Verdict) ->
 
 
 def _close(outcomes: Iterator[object]) -> None:
-    close = getattr(outcomes, "close", None)
-    if close is not None:
-        close()
+    getattr(outcomes, "close", lambda: None)()

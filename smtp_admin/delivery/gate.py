@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, Engine, insert, update
 
-from smtp_admin.config import Sandbox
 from smtp_admin.database import changed, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.claim import Claimed
@@ -18,6 +17,7 @@ from smtp_admin.delivery.held import as_held
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Delivery
 from smtp_admin.sandbox.rewriting import is_redirected, redirected
+from smtp_admin.sandbox_rule import Sandbox
 
 #: The verdict and code of the line that says in a mail's record where it really went.
 REDIRECTED, REDIRECTED_CODE = "redirected", "sandbox_redirected"

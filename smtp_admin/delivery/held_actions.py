@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Sandbox
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import listen, ring_after_commit
 from smtp_admin.delivery.held import AS_USUAL, IS_HELD
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.sandbox_rule import Sandbox
 
 #: The code of what was dropped.
 DROPPED = "sandbox_dropped"

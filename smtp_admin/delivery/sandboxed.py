@@ -6,9 +6,9 @@ started without a sandbox.
 
 from dataclasses import replace
 
-from smtp_admin.config import Sandbox
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.sandbox.rewriting import redirected, subject_for
+from smtp_admin.sandbox_rule import Sandbox
 
 
 def in_sandbox(mail: OutgoingMail, sandbox: Sandbox) -> OutgoingMail:

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Sandbox
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
@@ -18,6 +17,7 @@ from smtp_admin.mail import templates
 from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.mail.types import PRIORITIES, EmailType
+from smtp_admin.sandbox_rule import Sandbox
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
 

@@ -6,10 +6,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from smtp_admin import web
 from smtp_admin.access import Action, allowed
-from smtp_admin.config import Sandbox
 from smtp_admin.database import session
 from smtp_admin.installation import installation
 from smtp_admin.sandbox.site import standing
+from smtp_admin.sandbox_rule import Sandbox
 
 
 @dataclass(frozen=True, slots=True)

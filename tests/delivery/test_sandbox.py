@@ -8,12 +8,12 @@ from email.message import EmailMessage
 from typing import Any
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.config import Sandbox
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.gate import REDIRECTED_CODE
 from smtp_admin.delivery.held import CODE
 from smtp_admin.installation import NAME
 from smtp_admin.sandbox.rewriting import HEADER
+from smtp_admin.sandbox_rule import Sandbox
 from tests.app import HostApp, started_with
 from tests.delivery.workbench import Workbench, attempts, deliveries, letter, queue, row_of
 from tests.servers.scripted import ScriptedServer

@@ -8,12 +8,12 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select
 
-from smtp_admin.config import Sandbox
 from smtp_admin.delivery.held_actions import DROPPED
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.renewals.scheduler import run_slot
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.models import Site
+from smtp_admin.sandbox_rule import Sandbox
 from tests.app import HostApp
 from tests.delivery.workbench import letter
 from tests.sandbox.copies import copy, dump
