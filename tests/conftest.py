@@ -106,18 +106,20 @@ def redis(redis_server: RedisServer) -> RedisServer:
 
 
 @pytest.fixture
-def new_app(tmp_path: Path, redis: RedisServer) -> Callable[..., HostApp]:
+def new_app(tmp_path: Path, redis: RedisServer) -> Iterator[Callable[..., HostApp]]:
     """Makes host apps; keywords are ``SMTP_ADMIN_*`` keys without the prefix, or ``uri=``."""
-    count = 0
+    made: list[HostApp] = []
 
     def make(*, uri: str | None = None, **config: Any) -> HostApp:
-        nonlocal count
-        count += 1
-        uri = uri or f"sqlite:///{tmp_path / f'host{count}.db'}"
+        uri = uri or f"sqlite:///{tmp_path / f'host{len(made) + 1}.db'}"
         config.setdefault("REDIS_URL", redis.url)
-        return make_app(uri, config)
+        made.append(make_app(uri, config))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        with one.app.app_context():
+            one.db.engine.dispose()
 
 
 @pytest.fixture

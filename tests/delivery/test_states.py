@@ -27,6 +27,7 @@ ALLOWED = {
     ("uncertain", "delivered"),
     ("uncertain", "bounced"),
     ("dead", "queued"),
+    ("cancelled", "queued"),
 }
 
 
