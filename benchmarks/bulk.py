@@ -76,7 +76,7 @@ def _messages(kind: str, first: int, last: int, partners: int, age: timedelta) -
 def _deliveries(kind: str, first: int, last: int, age: timedelta, *, finished: bool) -> Any:
     moment = literal(now() - age, UTCDateTime)
     values: dict[str, Any] = {
-        "message_id": Message.id,
+        "message_pk": Message.id,
         "sender_id": Sender.id,
         "partner_id": Message.partner_id,
         "recipient": literal(RECIPIENT),

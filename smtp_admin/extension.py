@@ -40,6 +40,7 @@ from smtp_admin.pages import (
 )
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.renewals import notices, recheck
+from smtp_admin.replies.table import shipped
 
 
 class SMTPAdmin:
@@ -88,6 +89,7 @@ class SMTPAdmin:
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
+        shipped()  # a row that cannot be used is told now, not at the first refusal
         doorbell.listen(db.session)
         reassign.listen()
         for blueprint in (_pages(here), make_api_blueprint()):

@@ -271,7 +271,7 @@ def test_dependencies_are_complete() -> None:
     assert all(row[-1] and row[-2] for row in (*always, *extras))
 
 
-FEATURES = [f"{letter}{n}" for letter, most in zip("ABCDEF", (14, 8, 5, 8, 8, 14), strict=True)
+FEATURES = [f"{letter}{n}" for letter, most in zip("ABCDEFG", (14, 8, 5, 8, 8, 14, 15), strict=True)
             for n in range(1, most + 1)]  # fmt: skip
 
 

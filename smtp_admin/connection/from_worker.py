@@ -228,15 +228,16 @@ def ask_worker(
     """
     _forget(session, database_now(session))  # a worker does it too, where one runs
     public_id, keyring = uuid.uuid4().hex, installation().keyring
+    values = prepared.request.values
     row = WorkerTest(
         public_id=public_id,
         partner_id=partner_id,
         sender_key=key,
         revision_id=prepared.revision_id,
         asked_by=actor.name or actor.email,
-        settings=dict(prepared.request.values),
+        settings=dict(values),
         secrets={
-            name: keyring.seal(secret, _binding(public_id, name))
+            name: keyring.seal(secret, _binding(public_id, name, values))
             for name, secret in prepared.request.secrets.items()
             if secret
         },
@@ -246,17 +247,20 @@ def ask_worker(
     return row.id, row.public_id
 
 
-def _binding(public_id: str, name: str) -> list[object]:
-    """A secret of a test serves that test alone."""
-    return ["worker test", public_id, name]
+def _binding(public_id: str, name: str, values: SenderValues) -> list[object]:
+    """A secret of a test serves that test alone, where it was to lead when it was asked for."""
+    return ["worker test", public_id, name, values.destination.binding()]
 
 
 def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult | None, str]:
     try:
+        values = SenderValues.from_json(row.settings)
         secrets = {
-            name: keyring.open(sealed, _binding(row.public_id, name))
+            name: keyring.open(sealed, _binding(row.public_id, name, values))
             for name, sealed in row.secrets.items()
         }
+    except LookupError as error:
+        return None, _without_driver(error)
     except SecretError as error:
         return None, (
             f"The worker cannot open the password. {error.message} Start the workers with the "
@@ -265,12 +269,16 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
     try:
         result = probe(_request(row, secrets), Surroundings.from_config(config))
     except LookupError as error:
-        return None, f"The worker does not have this way of sending. {error}"
+        return None, _without_driver(error)
     except Exception:  # the person must hear of it, and the worker lives on
         log.exception("a connection test failed in an unexpected way")
         return None, "Something went wrong in the worker; its log says what."
     log_failure(row.partner_id, result)
     return result, ""
+
+
+def _without_driver(error: LookupError) -> str:
+    return f"The worker does not have this way of sending. {error}"
 
 
 def _request(row: WorkerTest, secrets: Mapping[str, str]) -> TestRequest:

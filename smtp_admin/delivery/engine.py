@@ -6,12 +6,14 @@ Whatever ends this early (a signal, an error, ``kill -9``), the lease runs out a
 puts things right.
 """
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from traceback import format_tb
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -29,10 +31,13 @@ from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.installation import Installation
+from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.warm import WarmTransports
+
+log = logging.getLogger(__name__)
 
 #: The most that is claimed at once, and the first try. Two batches are held at a time, so a worker
 #: and its Redis that die together leave at most twice as many unknown.
@@ -49,6 +54,8 @@ _LONGEST_BATCH_SECONDS = 5.0
 _REFUSALS_IN_A_ROW = 3
 #: How a conversation ends that we cut ourselves.
 _CUT = {"connection_lost", "timeout"}
+#: What a driver may raise that has a fault.
+_FAULTS = (Exception, SystemExit)
 _STOPPED = "The worker was stopped before the server had answered."
 
 
@@ -203,23 +210,47 @@ class _LaneWork:
         except SMTPAdminError as error:
             self._unusable(batch, error)
             return False
+        except _FAULTS as error:
+            return bool(self._begin(batch)) and self._without_transport(batch, error)
         mails = self._begin(batch)
         if not mails:
             return False
-        transport = context.transports.take(sender.sender_id, setup, context.surroundings)
+        try:
+            transport = context.transports.take(sender.sender_id, setup, context.surroundings)
+        except _FAULTS as error:
+            return self._without_transport(batch, error)
         context.watch(transport)
         try:
             outcomes = transport.deliver(
                 mails, lambda ahead: self._following(sender.revision, ahead)
             )
             try:
-                return self._follow(outcomes, sender.refusals)
+                return self._follow(self._guarded(outcomes, sender), sender.refusals)
             finally:
                 # Only now may the transport write again, or not at all.
                 _close(outcomes)
         finally:
             context.watch(None)
             context.transports.give_back(sender.sender_id, setup, transport)
+
+    def _without_transport(self, batch: Batch, error: BaseException) -> bool:
+        """The driver could not even begin: no mail was touched."""
+        outcome = _of_fault(batch.sender, error, Verdict.RELEASED)
+        return self._follow([(batch.deliveries[0].id, outcome)], batch.sender.refusals)
+
+    def _guarded(
+        self, outcomes: Iterator[tuple[int, Outcome]], sender: ResolvedSender
+    ) -> Iterator[tuple[int, Outcome]]:
+        """*outcomes*, also where the driver has a fault: the mail under way may have arrived."""
+        try:
+            yield from outcomes
+        except DBAPIError:
+            raise  # of the next batch, which the transport asked for
+        except _FAULTS as error:
+            under_way = next(iter(self._waiting), None)
+            if under_way is None:
+                raise
+            yield under_way, _of_fault(sender, error, Verdict.UNCERTAIN)
 
     def _begin(self, batch: Batch) -> list[Outgoing]:
         """Note in the journal that *batch* comes next; its mails, or none if it goes back."""
@@ -349,6 +380,16 @@ class _LaneWork:
 def _sender_refused_again(outcome: Outcome) -> Outcome:
     # Three in a row: it is the sender's settings, and a queue full of dead letters helps nobody.
     return replace(outcome, verdict=Verdict.RELEASED, health=SenderHealth.MISCONFIGURED)
+
+
+def _of_fault(sender: ResolvedSender, error: BaseException, verdict: Verdict) -> Outcome:
+    """A driver that raises is at fault; its words stay out of the log, for a key may be in them."""
+    log.error(
+        "the driver %s failed: %s\n%s",
+        sender.values.driver, type(error).__name__, "".join(format_tb(error.__traceback__)),
+    )  # fmt: skip
+    reason = f"The driver {sender.values.kind.label} has a fault; the worker's log says where."
+    return Outcome(verdict, SenderHealth.DOWN, reason, code="driver_failed")
 
 
 def _close(outcomes: Iterator[object]) -> None:

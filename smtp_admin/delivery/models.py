@@ -24,6 +24,8 @@ from smtp_admin.database import Base, BigId, UTCDateTime
 from smtp_admin.delivery.states import State
 from smtp_admin.senders.models import Sender
 
+#: The e-mail type of test mails.
+TEST_TYPE = "test"
 URGENT, NORMAL, BULK = 0, 1, 2
 #: As routes name them.
 PRIORITY_NAMES = {URGENT: "urgent", NORMAL: "normal", BULK: "bulk"}

@@ -57,7 +57,9 @@ def driver_choice(sender: ResolvedSender, actor: Actor, wanted: str = "") -> Dri
     gone, locked = sender.missing_driver, sender.locked.get("driver", "")
     shown = available_drivers() if actor.is_admin else drivers_for(actor)
     offered = tuple(Offered(one, _who(one), one.name in mine) for one in shown)
-    read_only = bool(sender.configured and saved not in mine and not locked and not gone)
+    theirs = bool(gone) or saved not in mine
+    there = bool(sender.revision) and not sender.deleted
+    read_only = there and theirs and not locked and not actor.is_admin
     return DriverChoice(
         saved if locked or read_only else _first_of(mine, wanted, saved),
         offered,

@@ -59,7 +59,7 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         session().rollback()
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
-    web.notify(f"Saved as revision {saved.revision}. Mail from now on goes out this way.")
+    web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 
@@ -183,7 +183,18 @@ def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderF
             pass
     form = sender_form(driver_name)
     form.fill(sender)
+    if sender.deleted or not sender.revision:
+        form.label.data = request.args.get("label", "")[:80] or sender.label
     return form
+
+
+def _what_now(saved: ResolvedSender) -> str:
+    """What saving means for mail."""
+    if saved.values.kind.keeps_mail:
+        return "Mail of this sender is kept from now on, and not sent."
+    if saved.key:
+        return "Mail that is routed here, or that names this sender, goes out this way."
+    return "Mail from now on goes out this way."
 
 
 def _label(form: SenderForm, sender: ResolvedSender) -> str:

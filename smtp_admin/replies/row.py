@@ -19,7 +19,6 @@ from smtp_admin.replies.meaning import (
     Verdict,
 )
 from smtp_admin.smtp.failure import CODES
-from smtp_admin.smtp.reply import Reply
 
 Whose = Literal["", "recipient", "sender"]
 #: A pause that the words suggest, and one that ends when the settings change.
@@ -84,11 +83,12 @@ class Row:
     provider: str = ""
     given: Context = field(default_factory=Context)
 
-    def facts(self, reply: Reply, words: str, context: Context) -> Mapping[str, str] | None:
-        """What the words name, if this row knows *reply*; else ``None``."""
-        if self.codes is not None and reply.code not in self.codes:
+    def facts(
+        self, code: int, enhanced: str, words: str, context: Context
+    ) -> Mapping[str, str] | None:
+        """What the words name, if this row knows such a reply; else ``None``."""
+        if self.codes is not None and code not in self.codes:
             return None
-        enhanced = reply.enhanced or ""
         if (self.bare and enhanced) or (self.enhanced and not self.enhanced.fullmatch(enhanced)):
             return None
         if self.but_not and self.but_not.fullmatch(enhanced):

@@ -25,7 +25,7 @@ from smtp_admin.replies.patience import seconds_in
 from smtp_admin.replies.row import WORDS, BadRow, Row, row_of
 from smtp_admin.smtp.reply import Reply
 
-_FILE = Path(__file__).with_name("replies.toml")
+FILE = Path(__file__).with_name("replies.toml")
 #: Longer words are looked at no further: nobody says so much, and patterns must stay quick.
 _MOST_WORDS = 2000
 
@@ -57,9 +57,9 @@ class Table:
 
     def judge(self, step: Step, reply: Reply, context: Context = NOTHING_KNOWN) -> Judgement:
         """What *reply*, a refusal (4xx or 5xx), means at *step*."""
-        words = words_of(reply)
+        code, enhanced, words = reply.code, reply.enhanced or "", words_of(reply)
         for row in self._of[step]:
-            facts = row.facts(reply, words, context)
+            facts = row.facts(code, enhanced, words, context)
             if facts is not None:
                 return self._of_row(row, step, reply, words, facts)
         return by_class(step, reply)
@@ -114,10 +114,10 @@ def read_table(text: str, extra: Iterable[Row] = ()) -> Table:
         BadRow: which row cannot be used, and why.
     """
     raw = tomllib.loads(text)
-    return Table(rows_of(raw["replies"], _FILE.name), raw["reasons"], extra)
+    return Table(rows_of(raw["replies"], FILE.name), raw["reasons"], extra)
 
 
 @cache
 def shipped() -> Table:
     """The table that this package comes with, without the providers' own rows."""
-    return read_table(_FILE.read_text("utf-8"))
+    return read_table(FILE.read_text("utf-8"))

@@ -4,12 +4,10 @@ A partner's admin is half trusted: a driver that sends by rights of this machine
 instead of sending it, would let them use the platform's own mail server or make mail vanish.
 """
 
-from flask import current_app
-
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.resolve import ResolvedSender, may_keep_mail
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import drivers, is_shipped
 
@@ -19,8 +17,7 @@ def available_drivers() -> tuple[Driver, ...]:
 
     Those that keep mail exist where the app is tested or debugged, or the config says so.
     """
-    config = installation().config
-    keeps = bool(current_app.testing or current_app.debug or config.memory_driver)
+    keeps = may_keep_mail()
     return tuple(one for one in drivers() if keeps or not one.keeps_mail)
 
 
@@ -50,8 +47,11 @@ def check_change(actor: Actor | None, current: ResolvedSender) -> None:
     Raises:
         InvalidInput: its driver is not for this person.
     """
-    if current.revision and not current.missing_driver and not current.deleted:
-        check_driver(actor, current.values.driver)
+    if not current.revision or current.deleted or (actor is not None and actor.is_admin):
+        return
+    if current.missing_driver:  # one of the host's: what comes along is never missing
+        raise _not_yours()
+    check_driver(actor, current.values.driver)
 
 
 def check_driver(actor: Actor | None, name: str) -> None:
@@ -63,12 +63,16 @@ def check_driver(actor: Actor | None, name: str) -> None:
     if name in {one.name for one in drivers_for(actor)}:
         return
     if name in {one.name for one in available_drivers()}:
-        raise InvalidInput(
-            "Only the platform's administrators may use this way of sending.",
-            code="forbidden",
-            hint="Choose SMTP, or ask them.",
-            fields={"driver": ["This one is not for you to choose."]},
-        )
+        raise _not_yours()
     raise InvalidInput(
         fields={"driver": [f"There is no way of sending called {name[:40]!r} here."]},
+    )
+
+
+def _not_yours() -> InvalidInput:
+    return InvalidInput(
+        "Only the platform's administrators may use this way of sending.",
+        code="forbidden",
+        hint="Choose SMTP, or ask them.",
+        fields={"driver": ["This one is not for you to choose."]},
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -180,7 +181,9 @@ class ResolvedSender:
 
 def _fits(one: Field, values: SenderValues, saved_for: Destination) -> bool:
     """Whether the secret *one*, saved for one destination, may go where *values* lead."""
-    return one.bound == "sender" or values.destination == saved_for
+    if one.bound == "sender":
+        return values.driver == saved_for.driver
+    return values.destination == saved_for
 
 
 def _the(one: Field) -> str:
@@ -214,6 +217,12 @@ def overrides_for(partner_id: str, key: str = DEFAULT_KEY) -> Overrides:
     if partner_id != SYSTEM or key != DEFAULT_KEY:
         return _NO_OVERRIDES
     return OVERRIDES.of(installation())
+
+
+def may_keep_mail() -> bool:
+    """Whether senders may keep mail instead of sending it: under TESTING, DEBUG or by config."""
+    here = installation()
+    return bool(current_app.testing or current_app.debug or here.config.memory_driver)
 
 
 _NO_OVERRIDES = Overrides()
@@ -257,6 +266,8 @@ def resolve_with(
     overrides = overrides_for(partner_id, key)
     problems = list(overrides.problems)
     values, missing_driver = _values(saved, overrides)
+    if not missing_driver and values.kind.keeps_mail and not may_keep_mail():
+        missing_driver = f"{values.kind.label} only keeps mail, which is not allowed here."
     if missing_driver:
         problems.append(missing_driver)
     deleted = row is not None and row.deleted_at is not None

@@ -26,6 +26,7 @@ from smtp_admin.signals import settings_changed
 from smtp_admin.smtp.address import check_header_text
 
 _LONGEST_LABEL = 80
+_MOST_PORTS = 10
 
 
 def save_settings(
@@ -92,6 +93,12 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
             wrong["fallbacks"] = ["A sender cannot step in for itself."]
         elif name not in own:
             wrong["fallbacks"] = [f"There is no sender {name!r} here."]
+    allowed = installation().config.allowed_ports
+    if "port" in values and values.port not in allowed and "port" not in current.locked:
+        listed = ", ".join(str(one) for one in sorted(allowed)[:_MOST_PORTS])
+        wrong["port"] = [
+            f"This platform does not connect to port {values.port}. Use one of these: {listed}."
+        ]
     if wrong:
         raise InvalidInput(fields=wrong)
 

@@ -75,5 +75,6 @@ class Bound:
         return self.partner_id, [self.raw.get(name) for name in _FIRST]
 
     def _binding(self, of: Field) -> list[object]:
-        to = self.destination.binding() if of.bound == "destination" else []
+        # Another driver's secret of the same name is another secret, wherever it may go.
+        to = self.destination.binding() if of.bound == "destination" else self.destination.driver
         return [self.partner_id, self.sender_id, of.name, to]

@@ -18,6 +18,11 @@ class Destination:
 
     values: tuple[tuple[str, Bindable], ...]
 
+    @property
+    def driver(self) -> str:
+        """The name of the driver, which is part of every destination."""
+        return str(dict(self.values)["driver"])
+
     def binding(self) -> list[list[Bindable]]:
         """What a secret is sealed for.
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -83,6 +83,12 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def ended_on(certificate: str) -> datetime | None:
+    """When the first certificate of a PEM text expired (aware, UTC); ``None`` if it has not."""
+    ends = x509.load_pem_x509_certificate(certificate.encode("ascii")).not_valid_after_utc
+    return ends if ends < datetime.now(UTC) else None
 
 
 def is_key_of(certificate: str, key: str) -> bool:

@@ -180,6 +180,6 @@ class SenderThreads:
                 return work_lane(context, sender_id)
         except DBAPIError as error:
             log.warning("the database is away (%s); the sweeper tries again", type(error).__name__)
-        except Exception:  # a thread that dies would silently halve the worker
+        except BaseException:  # a thread that dies would silently halve the worker
             log.exception("a lane failed; its mail is looked after when the lease runs out")
         return False

@@ -5,6 +5,7 @@ from decimal import Decimal
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from html import unescape
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def test_dates_and_amounts_are_the_customers(
     assert mail["Subject"] == f"Hosting s1 expires on {day_there}"
     for body in parts(mail):
         assert day_there in body
-        assert f"{price} EUR" in body
+        assert f"{price} EUR" in unescape(body)
         assert "balance" not in body
 
 

@@ -1,7 +1,6 @@
 """The table itself: every row wins its example, and no reply is judged but as it foresees."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,7 @@ from tests.replies.page import FILE as PAGE
 from tests.replies.page import page
 
 ROWS = shipped().rows
-FILE = Path(table_module.__file__).with_name("replies.toml")
+FILE = table_module.FILE
 GOOD = {"key": "full", "codes": "452", "example": "rcpt 452 full"}
 DECIDES = GOOD | {"code": "server_refused", "verdict": "temporary", "test": "warning"}
 

@@ -310,3 +310,35 @@ def test_commands_are_the_operators(granted: HostApp) -> None:
     unknown = runner.invoke(args=[*base, "--driver", "nobody"])
     assert unknown.exit_code == 2
     assert "There is no driver 'nobody'" in unknown.output
+
+
+# What is there already
+
+
+def test_a_sender_that_keeps_mail_waits_where_that_is_not_allowed(host: HostApp) -> None:
+    """Saved in development, started in production: nothing vanishes, and an admin can change it."""
+    host.save_sender(driver="memory")
+    queue(host)
+    host.app.testing = False
+    clear()
+    host.work()
+    (mail,) = deliveries(host)
+    assert mail.state == "queued"
+    assert kept_mails() == []
+    host.actor = ADMIN
+    assert "not allowed here" in unescape(host.client.get(PAGE, headers=HTML).text)
+    answer = host.client.post(PAGE, data=form("smtp", 1), headers=HTML)
+    assert answer.status_code == 303
+    host.app.testing = True
+
+
+def test_what_the_platform_set_up_is_not_a_partners_to_replace(host: HostApp, twin: Driver) -> None:
+    for driver in ("sendmail", "twin"):
+        host.save_sender(driver=driver)
+        seen = load_sender(host.db.session(), "acme").revision
+        with pytest.raises(InvalidInput, match="Only the platform's administrators"):
+            save_settings(
+                host.db.session(), "acme", values("smtp"), secrets={}, expected_revision=seen,
+                actor=ACME_ADMIN,
+            )  # fmt: skip
+        host.db.session.rollback()

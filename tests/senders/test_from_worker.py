@@ -186,6 +186,26 @@ def test_a_key_that_the_worker_lacks(
     assert "cannot open the password" in inside.client.get(asked["follow"], headers=HTML).text
 
 
+def test_a_row_that_was_led_elsewhere(
+    inside: HostApp, engine: Engine, server: ScriptedServer
+) -> None:
+    """Its password goes where the person who asked wanted it to go, or nowhere."""
+    with ScriptedServer(auth=("u", PASSWORD)) as other:
+        for change in ({"port": other.port}, {"host": "localhost"}, {"ca_certificate": "another"}):
+            asked = ask(inside, on_screen(server))
+            changed = row(inside)
+            changed.settings = changed.settings | change
+            inside.db.session.commit()
+            work(inside, engine)
+            answer = follow(inside, asked)
+            assert answer.status_code == 503
+            assert "does not belong to these settings" in answer.get_json()["error"]["message"]
+            inside.db.session.delete(row(inside))
+            inside.db.session.commit()
+        assert other.connections == 0
+    assert server.connections == 3, "only from here"
+
+
 def test_nobody_took_it(inside: HostApp, engine: Engine, server: ScriptedServer) -> None:
     asked = ask(inside, on_screen(server))
     with shifted(TAKE_WITHIN + timedelta(seconds=1)):

@@ -33,6 +33,7 @@ FIELDS = (
         required="Enter a folder.",
         destination=True,
         placeholder="/var/mail/outgoing",
+        option="--folder",
     ),
     Field(
         "stamp_key",

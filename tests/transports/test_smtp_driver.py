@@ -1,14 +1,20 @@
 """The SMTP driver as the registry knows it: what is read, what must fit together, what is open."""
 
+import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import Password
@@ -80,6 +86,16 @@ def test_certificate_and_key_must_fit(certificates: CertificateFactory) -> None:
     assert missing == {"client_key": ["Enter the key of the client certificate."]}
 
 
+def test_a_client_certificate_that_has_expired_is_refused(certificates: CertificateFactory) -> None:
+    pair = certificates.expired()
+    texts = {
+        "client_certificate": pair.certfile.read_text(),
+        "client_key": pair.keyfile.read_text(),
+    }
+    (said,) = SMTP.check(VALUES | texts)["client_certificate"]
+    assert said.startswith("It expired on ")
+
+
 def test_a_key_that_is_not_known_is_not_judged(certificates: CertificateFactory) -> None:
     """The stored one of a sender, where only other fields were entered."""
     shown = {"client_certificate": certificates.valid().certfile.read_text()}
@@ -107,6 +123,24 @@ def test_what_is_no_pem_is_refused(name: str, text: str) -> None:
     for given in (text, text * 70_000):
         with pytest.raises(ValueError, match=r"\.$"):
             cleaned(name, given)
+
+
+def test_a_certificate_that_cannot_be_shown_is_refused() -> None:
+    """It loads, and its names are read only later: by the history, for good."""
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "QQQQ")])
+    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    built = built.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+    built = built.not_valid_after(datetime(2036, 1, 1, tzinfo=UTC)).public_key(key.public_key())
+    good = built.sign(key, SHA256()).public_bytes(Encoding.DER)
+    body = base64.encodebytes(good.replace(b"QQQQ", b"\xff\xfe\xff\xfe")).decode()
+    broken = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+    assert x509.load_pem_x509_certificates(broken.encode())
+    for field in ("ca_certificate", "client_certificate"):
+        with pytest.raises(ValueError, match="not a certificate"):
+            cleaned(field, broken)
+    [shown] = [one for one in FIELDS if one.name == "ca_certificate"]
+    assert shown.words(broken) == "not readable", "where it was saved before"
 
 
 def test_a_key_in_the_wrong_field_is_refused(certificates: CertificateFactory) -> None:

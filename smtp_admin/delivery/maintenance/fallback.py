@@ -21,7 +21,7 @@ from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import ways
 from smtp_admin.delivery.maintenance.moving import Move, is_movable, move_mail
-from smtp_admin.delivery.models import PRIORITY_NAMES, Delivery, Hop, Message
+from smtp_admin.delivery.models import PRIORITY_NAMES, TEST_TYPE, Delivery, Hop, Message
 from smtp_admin.senders.cleaning import SYSTEMS
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, resolve
@@ -56,7 +56,7 @@ def fall_back(engine: Engine, config: Config) -> int:
         if time.monotonic() >= ends:
             break
     if moved:
-        log.warning("%d mails go out by another sender instead", moved)
+        log.warning("deliveries that go out by another sender instead: %d", moved)
     return moved
 
 
@@ -112,7 +112,12 @@ class _Look:
         rows = self.session.execute(
             select(Delivery.id, Delivery.message_pk, Delivery.priority, Message.type_name)
             .join(Message, Message.id == Delivery.message_pk)
-            .where(*self._due(), Delivery.message_pk.in_(message_pks))
+            .where(
+                *self._due(),
+                Delivery.message_pk.in_(message_pks),
+                # It is to show whether this sender works; another would hide that it does not.
+                Message.type_name != TEST_TYPE,
+            )
             .order_by(Delivery.id)
         ).all()
         been = ways(self.session, self.sender.sender_id, [row.id for row in rows])

@@ -6,7 +6,7 @@ from typing import Any, cast
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.session import Server
-from smtp_admin.smtp.tls import is_key_of
+from smtp_admin.smtp.tls import ended_on, is_key_of
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.smtp.fields import FIELDS
 from smtp_admin.transports.smtp.probe import STEPS, test
@@ -35,9 +35,14 @@ def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
 
 
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
-    """Whether certificate and key belong together, where the key is known."""
+    """Whether the certificate still counts, and belongs to the key, where that is known."""
     certificate, key = values["client_certificate"], values.get("client_key")
-    if not certificate or key is None:
+    if not certificate:
+        return {}
+    ended = ended_on(certificate)
+    if ended is not None:
+        return {"client_certificate": [f"It expired on {ended:%Y-%m-%d}. Enter the new one."]}
+    if key is None:
         return {}
     if not key:
         return {"client_key": ["Enter the key of the client certificate."]}

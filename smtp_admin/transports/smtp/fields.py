@@ -65,7 +65,8 @@ def clean_certificates(text: str) -> str:
         # This field is shown and stored as it is.
         raise ValueError("There is a private key in this text. Enter the certificate alone.")
     try:
-        x509.load_pem_x509_certificates(pem.encode("ascii"))
+        # Loading alone does not read the names, which would fail where they are shown.
+        _shown(pem)
     except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(
             "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
@@ -123,11 +124,20 @@ def _clean_secure(text: str) -> str:
 def _words_of_pem(value: Any) -> str:
     if not value:
         return "none"
-    found = x509.load_pem_x509_certificates(str(value).encode("ascii"))
-    first = found[0]
-    names = first.subject.rfc4514_string()[:100] or "unnamed"
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"{names}{more}, valid until {first.not_valid_after_utc:%Y-%m-%d}"
+    try:
+        return _shown(str(value))
+    except (ValueError, x509.InvalidVersion):
+        return "not readable"
+
+
+def _shown(pem: str) -> str:
+    found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+    told = [
+        (one.subject.rfc4514_string()[:100] or "unnamed", f"{one.not_valid_after_utc:%Y-%m-%d}")
+        for one in found
+    ]
+    more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+    return f"{told[0][0]}{more}, valid until {told[0][1]}"
 
 
 FIELDS: tuple[Field, ...] = (

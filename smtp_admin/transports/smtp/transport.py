@@ -19,6 +19,7 @@ from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.smtp.context import context_of
+from smtp_admin.transports.smtp.sendable import parameters_for, stuffed, unsendable
 
 _START_MAIL, _BAD_SEQUENCE = 354, 503
 _ENVELOPE: tuple[Step, ...] = ("mail", "rcpt", "data")
@@ -120,7 +121,7 @@ class SMTPTransport:
     def _pipelined(self, client: SMTPClient, sequel: Sequel) -> Iterator[tuple[int, Outcome]]:
         begun = False  # whether this mail's envelope travelled with the body before it
         while (mail := sequel.first()) is not None:
-            refused = _unsendable(client, mail)
+            refused = unsendable(client, mail)
             if refused is not None:
                 sequel.done()
                 yield mail.key, refused
@@ -146,7 +147,7 @@ class SMTPTransport:
                 _stop_if_broken(outcome)
                 continue
             following = sequel.second()
-            begun = following is not None and _unsendable(client, following) is None
+            begun = following is not None and unsendable(client, following) is None
             envelope = self._envelope(client, following) if following and begun else b""
             outcome = self._send_body(client, mail, envelope)
             self._useful = self._useful or outcome.verdict in _SETTLED
@@ -160,7 +161,7 @@ class SMTPTransport:
         self._reset_travels = self._dirty
         reset = "RSET\r\n" if self._dirty else ""
         return (
-            f"{reset}MAIL FROM:<{mail.mail_from}>{_parameters(client, mail)}\r\n"
+            f"{reset}MAIL FROM:<{mail.mail_from}>{parameters_for(client, mail)}\r\n"
             f"RCPT TO:<{mail.recipient}>\r\nDATA\r\n"
         ).encode()
 
@@ -203,7 +204,7 @@ class SMTPTransport:
 
     def _one_by_one(self, client: SMTPClient, sequel: Sequel) -> Iterator[tuple[int, Outcome]]:
         while (mail := sequel.first()) is not None:
-            refused = _unsendable(client, mail)
+            refused = unsendable(client, mail)
             if refused is not None:
                 sequel.done()
                 yield mail.key, refused
@@ -231,7 +232,7 @@ class SMTPTransport:
         if self._dirty:
             self._stop_if_stale(client.reset())
         self._dirty = True
-        reply = client.mail(mail.mail_from, parameters=_parameters(client, mail))
+        reply = client.mail(mail.mail_from, parameters=parameters_for(client, mail))
         if not reply.positive:
             return self._judged(client, mail, "mail", reply)
         reply = client.recipient(mail.recipient)
@@ -256,7 +257,7 @@ class SMTPTransport:
 
     def _send_body(self, client: SMTPClient, mail: Outgoing, envelope: bytes) -> Outcome:
         """Send the body, and in the same write the next envelope; what becomes of the mail."""
-        body = _stuffed(mail.content)
+        body = stuffed(mail.content)
         try:
             client.write("data", body + envelope, seconds=client.body_seconds(len(body)))
         except SMTPFailure as failure:
@@ -364,38 +365,3 @@ class _Broken(Exception):
 def _stop_if_broken(outcome: Outcome) -> None:
     if outcome.verdict in {Verdict.UNCERTAIN, Verdict.RELEASED}:
         raise _Broken
-
-
-def _parameters(client: SMTPClient, mail: Outgoing) -> str:
-    parameters = f" SIZE={len(mail.content)}" if "SIZE" in client.extensions else ""
-    if not mail.recipient.isascii():
-        parameters += " SMTPUTF8"
-    return parameters
-
-
-def _unsendable(client: SMTPClient, mail: Outgoing) -> Outcome | None:
-    """Why this server need not even be asked, or ``None``."""
-    limit = client.extensions.get("SIZE", "")
-    if limit.isascii() and limit.isdigit() and 0 < int(limit) < len(mail.content):
-        return Outcome(
-            Verdict.PERMANENT,
-            reason=f"The mail has {len(mail.content)} bytes; the server takes at most {limit}.",
-            code="too_large",
-            cause="larger_than_allowed",
-        )
-    if not mail.recipient.isascii() and "SMTPUTF8" not in client.extensions:
-        return Outcome(
-            Verdict.PERMANENT,
-            reason="The server cannot write to addresses with international letters.",
-            code="recipient_refused",
-            cause="letters_in_address",
-        )
-    return None
-
-
-def _stuffed(content: bytes) -> bytes:
-    """*content* as it follows DATA: dots doubled, with the final one (RFC 5321 section 4.5.2)."""
-    body = content.replace(b"\r\n.", b"\r\n..")
-    if body.startswith(b"."):
-        body = b"." + body
-    return body + (b".\r\n" if body.endswith(b"\r\n") else b"\r\n.\r\n")

@@ -12,6 +12,7 @@ from smtp_admin.delivery import actions
 from smtp_admin.delivery.maintenance import fallback
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.pauses import pause as pause_by_hand
 from smtp_admin.senders.resolve import load_sender
@@ -75,6 +76,17 @@ def test_the_first_of_the_list_that_can_send_steps_in(each: HostApp) -> None:
     row = row_of(each, public_id)
     assert row.from_email == "third@acme.example"
     assert step_in(each) == 0
+
+
+def test_a_test_mail_never_goes_by_another_sender(each: HostApp) -> None:
+    """It would hide that this sender does not work."""
+    several(each, fallbacks=("second", "system"))
+    session = each.db.session()
+    queue_test_mail(session, "acme", "sam@customer.example", ADMIN)
+    session.commit()
+    pause(each)
+    assert step_in(each) == 0
+    assert at(each) == [("acme", "")]
 
 
 def test_the_list_of_the_first_sender_counts_all_the_way(each: HostApp) -> None:
