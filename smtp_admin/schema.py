@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
@@ -116,7 +116,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take the tables back to *revision* (or ``base``); what they held is lost.
+    """Take the tables back to *revision*, or remove them (``base``) with all that they hold.
 
     Raises:
         SetupError: there is no such revision, or older tables cannot hold what is there.
@@ -126,8 +126,11 @@ def downgrade(engine: Engine, revision: str) -> None:
         raise SetupError(
             f"There is no revision {revision!r}.", hint=f"There are: {', '.join(known)}."
         )
-    _refuse_to_lose(engine, revision)
+    if revision != "base":
+        _refuse_to_lose(engine, revision)
     with _migrating(engine) as connection:
+        if revision == "base":
+            _empty(connection)
         command.downgrade(_config(connection), revision)
 
 
@@ -150,6 +153,14 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
         finally:
             if enforced:
                 driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _empty(connection: Connection) -> None:
+    """Remove every row of ours: the tables go as well, so no older one has to hold any."""
+    names = [name for name, _ in inspect(connection).get_sorted_table_and_fkc_names() if name]
+    for name in reversed(names):
+        if name.startswith("smtp_admin_") and name != VERSION_TABLE:
+            connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608 - our own names
 
 
 def _refuse_to_lose(engine: Engine, revision: str) -> None:
