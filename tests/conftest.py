@@ -5,8 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
 from tests.app import ADMIN, HostApp, make_app
@@ -108,18 +111,21 @@ def redis(redis_server: RedisServer) -> RedisServer:
 @pytest.fixture
 def new_app(tmp_path: Path, redis: RedisServer) -> Iterator[Callable[..., HostApp]]:
     """Makes host apps; keywords are ``SMTP_ADMIN_*`` keys without the prefix, or ``uri=``."""
-    made: list[HostApp] = []
+    # Not the apps themselves: a test asks whether anything remembers one that is gone.
+    made: list[tuple[ref[Flask], ref[SQLAlchemy]]] = []
 
     def make(*, uri: str | None = None, **config: Any) -> HostApp:
         uri = uri or f"sqlite:///{tmp_path / f'host{len(made) + 1}.db'}"
         config.setdefault("REDIS_URL", redis.url)
-        made.append(make_app(uri, config))
-        return made[-1]
+        host = make_app(uri, config)
+        made.append((ref(host.app), ref(host.db)))
+        return host
 
     yield make
-    for one in made:
-        with one.app.app_context():
-            one.db.engine.dispose()
+    for app, db in ((its_app(), its_db()) for its_app, its_db in made):
+        if app is not None and db is not None:
+            with app.app_context():
+                db.engine.dispose()
 
 
 @pytest.fixture
