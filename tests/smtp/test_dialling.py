@@ -336,9 +336,11 @@ def test_first_comes_first() -> None:
 
 def test_silent_address_leaves_time_for_the_next(full: socket.socket) -> None:
     port = full.getsockname()[1]
-    with socket.create_server(("127.0.0.1", port)):
-        with dial(addresses("127.0.0.3", "127.0.0.1"), port, Deadline(1)) as made:
-            assert made.getpeername()[0] == "127.0.0.1"
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        dial(addresses("127.0.0.3", "127.0.0.1"), port, Deadline(1)) as made,
+    ):
+        assert made.getpeername()[0] == "127.0.0.1"
 
 
 def test_nobody_listens(closed_port: int) -> None:
