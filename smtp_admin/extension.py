@@ -36,6 +36,7 @@ from smtp_admin.pages import (
     routes,
     sender_actions,
     sender_list,
+    symptoms,
     tab,
     test_email,
 )
@@ -277,6 +278,7 @@ def _pages(here: Installation) -> Any:
         test_email,
         history,
         explain,
+        symptoms,
         renewals,
         reminders,
     ):

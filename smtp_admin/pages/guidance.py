@@ -11,7 +11,7 @@ from smtp_admin.providers.catalogue import (
     provider_of_host,
     providers,
 )
-from smtp_admin.providers.provider import Limit, Note, Provider
+from smtp_admin.providers.provider import Note, Provider
 from smtp_admin.senders.advice import advice
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
