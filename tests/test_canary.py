@@ -170,7 +170,8 @@ class Run:
         client = self.site.client
         acme = "/partners/acme"
         for path in ("/", "/partners", "/system", acme, f"{acme}/history", f"{acme}/explain",
-                     f"{acme}/history?from=1", f"{acme}/rollback?number=1"):  # fmt: skip
+                     f"{acme}/history?from=1", f"{acme}/rollback?number=1",
+                     "/symptoms", f"{acme}/symptoms"):  # fmt: skip
             for kind, headers in (("pages", HTML), ("json", JSON)):
                 self.places.add(kind, client.get(f"/smtp-admin{path}", headers=headers).text)
         mail = self.follow.rpartition("/")[2]
