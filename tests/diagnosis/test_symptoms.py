@@ -16,6 +16,7 @@ from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.delivery.workbench import queue as queue_mail
 from tests.servers.dns import DNSServer
 from tests.servers.scripted import Close, Reply, ScriptedServer
 
@@ -39,15 +40,15 @@ def dns() -> Iterator[DNSServer]:
 
 @pytest.fixture
 def site(new_app: Callable[..., HostApp], dns: DNSServer) -> Iterator[HostApp]:
-    made = new_app(RETRY_ATTEMPTS=0)
+    made = new_app(RETRY_ATTEMPTS=0, TEST_MAIL_LIMIT="100 per 1 hour")
     made.actor = ADMIN
     NAMES.put(made.installation, NameService((dns.address,)))
     with made.app.app_context():
         yield made
 
 
-def queue(site: HostApp, path: str = ACME) -> None:
-    answer = site.client.post(f"{path}/test-email", json={"to": "you@else.example"})
+def queue(site: HostApp) -> None:
+    answer = site.client.post(f"{ACME}/test-email", json={"to": "you@else.example"})
     assert answer.status_code == 202
 
 
@@ -83,11 +84,12 @@ def look(site: HostApp, path: str = PAGE) -> str:
 def section(page: str, key: str) -> str:
     """The part of the page about one symptom, in one line without markup."""
     part = page.partition(f'id="{key}">')[2].partition("</section>")[0]
-    return " ".join(re.sub(r"<[^>]*>", " ", part).split())
+    words = " ".join(re.sub(r"<[^>]*>", " ", part).split())
+    return words.replace(" ,", ",").replace(" .", ".")
 
 
 def test_every_symptom_is_there_with_all_its_causes(site: HostApp) -> None:
-    site.save_sender(port=587, security="tls", host="mail.acme.example", username="news")
+    site.save_sender(port=587, security="tls", host="mail.acme.example")
     shown = found(site)
     assert [*shown] == KEYS == [one.key for one in causes().symptoms]
     for one in shown.values():
@@ -115,7 +117,7 @@ def test_what_was_refused_stands_beside_its_symptom_and_its_cause_first(
     assert not shown["rate"].failed
     assert not shown["spam"].likely
     text = section(look(site), "refused")
-    assert "recipient_refused 2 ×, last just now . The server refused the recipient." in text
+    assert "recipient_refused 2 ×, last just now. The server refused the recipient." in text
     assert "550 5.1.1 &lt;you@else.example&gt;: no such user" in text
     assert "Most likely There is no such mailbox." in text
     assert "Seen 2 times in the last 24 hours." in text
@@ -140,7 +142,7 @@ def test_a_rate_shows_as_a_rate_and_as_a_delay(site: HostApp, server: ScriptedSe
     assert likely(shown["delayed"]) == ["behind_others"]
     text = section(look(site), "delayed")
     assert "Queue 1 waiting, the oldest queued just now." in text
-    assert "Last hour 1 of 1 , used up" in text
+    assert "Last hour 1 of 1, used up" in text
     assert "Last 24 hours 1, no limit here" in text
     site.save_sender(port=server.port)
     sent(site, server, "mail", "450 4.7.1 Error: too much mail from 198.51.100.7")
@@ -178,7 +180,7 @@ def test_an_unknown_outcome(site: HostApp, server: ScriptedServer) -> None:
 
 
 def test_only_what_can_be_with_these_settings(site: HostApp) -> None:
-    site.save_sender(host="smtp.gmail.com", port=587, security="tls", username="m@acme.example")
+    site.save_sender(host="smtp.gmail.com", port=587, security="tls")
     gmail = others(found(site)["rate"])
     assert "gmail_daily_quota" in gmail
     assert not [key for key in gmail if key.startswith(("ms_", "sendgrid_", "cpanel_"))]
@@ -215,7 +217,7 @@ def test_dns_is_shown_as_it_was_lately_and_never_asked(site: HostApp, dns: DNSSe
 def test_of_the_systems_sender_only_ones_own(site: HostApp, server: ScriptedServer) -> None:
     site.save_sender("", port=server.port, host="127.0.0.1", username="")
     server.behave("rcpt", Reply("550 5.1.1 <you@else.example>: no such user"))
-    queue(site, "/smtp-admin/partners/globex")
+    queue_mail(site, partner_id="globex")
     site.work()
     assert likely(found(site, "globex")["refused"]) == ["recipient_unknown"]
     assert likely(found(site, "acme")["refused"]) == []
@@ -251,7 +253,7 @@ def test_the_number_of_queries_is_always_the_same(site: HostApp, server: Scripte
     queue(site)
     site.work()
     before = queries()
-    for words in ("550 5.1.1 no such user", "554 5.7.1 spam", "450 4.2.0 greylisted", "554 Zorp"):
+    for words in ("550 5.1.1 no such user", "550 5.1.2 no such domain", "450 4.2.0 greylisted", "554 Zorp"):
         for _ in range(3):
             sent(site, server, "rcpt", words)
     assert len(found(site)["refused"].failed) >= 2
@@ -263,7 +265,7 @@ def test_as_json(site: HostApp, server: ScriptedServer) -> None:
     site.save_sender(port=server.port, max_per_day=5)
     sent(site, server, "rcpt", "550 5.1.1 no such user")
     body = site.client.get(PAGE).get_json()
-    assert [*body] == ["ok", "partner_id", "sender", "evidence", "symptoms"]
+    assert {*body} == {"ok", "partner_id", "sender", "evidence", "symptoms"}
     assert body["evidence"]["queue"]["dead"] == 1
     assert body["evidence"]["limits"]["max_per_day"] == 5
     assert body["evidence"]["dns"] is None
@@ -279,7 +281,7 @@ def test_as_json(site: HostApp, server: ScriptedServer) -> None:
         "reply": "550 5.1.1 no such user",
         "recognised": True,
     }
-    assert [*refused["likely"][0]] == ["key", "cause", "do", "because"]
+    assert {*refused["likely"][0]} == {"key", "cause", "do", "because"}
 
 
 def test_what_a_server_says_is_text(site: HostApp, server: ScriptedServer) -> None:
