@@ -120,9 +120,7 @@ def _shown(
     failed: Sequence[Failed],
 ) -> Shown:
     mine = [row for row in rows if symptom.key in row.symptoms]
-    seen = tuple(
-        one for one in failed if _belongs(symptom, table, one.refusal.code, one.cause.key)
-    )
+    seen = tuple(one for one in failed if _belongs(symptom, table, one.refusal.code, one.cause.key))
     likely: dict[str, Likely] = {}
     for found in (*_paused(symptom, table, evidence), *map(_failed, seen)):
         likely.setdefault(found.cause.key, found)

@@ -253,7 +253,12 @@ def test_the_number_of_queries_is_always_the_same(site: HostApp, server: Scripte
     queue(site)
     site.work()
     before = queries()
-    for words in ("550 5.1.1 no such user", "550 5.1.2 no such domain", "450 4.2.0 greylisted", "554 Zorp"):
+    for words in (
+        "550 5.1.1 no such user",
+        "550 5.1.2 no such domain",
+        "450 4.2.0 greylisted",
+        "554 Zorp",
+    ):
         for _ in range(3):
             sent(site, server, "rcpt", words)
     assert len(found(site)["refused"].failed) >= 2
