@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.session import Dialler, Server
@@ -326,7 +327,7 @@ def test_found_in_no_traceback(
         setup = sender.setup(run.site.installation.keyring)
         to = setup.settings
         assert isinstance(to, Server)
-        transport = make_transport(setup, Surroundings(dialler))
+        transport = make_transport(setup, Surroundings(dialler, replies()))
         outgoing = Outgoing(1, "a@acme.example", "b@else.example", b"Subject: x\r\n\r\nx\r\n")
         outcomes = list(transport.deliver([outgoing]))
         log.error("outcomes %r of %r", outcomes, transport)

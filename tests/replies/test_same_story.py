@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies.meaning import OPENING, Context, Judgement, Login, SenderHealth, Step
 from smtp_admin.replies.row import Row
-from smtp_admin.replies.table import shipped
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy
@@ -33,7 +33,7 @@ from tests.servers.scripted import Behaviour, Reply, ScriptedServer, Stage
 from tests.setups import smtp_setup
 from tests.transports.sending import BODY, LOOPBACK
 
-ROWS = shipped().rows
+ROWS = replies().rows
 SENDER, RECIPIENT = "news@acme.example", "mia@example.org"
 ACCOUNT = ("robot", "secret")
 
@@ -52,7 +52,7 @@ class Talk:
         """Send a mail, and run the test."""
         policy = DiallingPolicy(frozenset({self.server.port}), LOOPBACK)
         timeouts = Timeouts(connect=5, command=5, final_dot=5)
-        surroundings = Surroundings(Dialler(policy, timeouts))
+        surroundings = Surroundings(Dialler(policy, timeouts), replies())
         who = ACCOUNT if self.login == "given" else ("", "")
         setup = smtp_setup("127.0.0.1", self.server.port, security, *who, verify_tls=False)
         transport = DRIVER.open(setup, surroundings)
@@ -120,7 +120,7 @@ def _compare(server: ScriptedServer, step: Step, text: str, known: Context, logi
     talk = Talk(server, login)
     talk.hold("tls" if step == "starttls" else "none", recipient, sender)
     at_hand: Login = login if step not in OPENING or login == "given" else "none"
-    judged = shipped().judge(step, reply_of(text), Context(recipient, sender, "127.0.0.1", at_hand))
+    judged = replies().judge(step, reply_of(text), Context(recipient, sender, "127.0.0.1", at_hand))
     talk.tell_the_same(step, judged)
 
 
