@@ -1,4 +1,4 @@
-"""``python -m benchmarks.replies``: how long replies, providers and causes take, to read and to ask."""
+"""``python -m benchmarks.replies``: how long the tables of what servers say take, to read and ask."""
 
 import re
 import time
@@ -39,8 +39,8 @@ def main() -> None:
     known = _seconds(lambda: table.judge("rcpt", _KNOWN), _TIMES)
     unknown = _seconds(lambda: table.judge("rcpt", _UNKNOWN), _TIMES)
     print(  # noqa: T201 - what the command is for
-        f"{len(table.rows)} rows, {len(causes().rows)} causes and {len(knowledge().known)} providers: "
-        f"read in {read * 1e3:.1f} ms; "
+        f"{len(table.rows)} replies, {len(causes().rows)} causes, {len(knowledge().known)} "
+        f"providers: read in {read * 1e3:.1f} ms; "
         f"a refusal judged in {known * 1e6:.0f} µs, one that no row knows in {unknown * 1e6:.0f} µs"
     )
 

@@ -30,6 +30,7 @@ DOWN = SenderHealth.DOWN
 WORKER = """\
 import sys
 from pathlib import Path
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.sendmail.transport import SendmailTransport
