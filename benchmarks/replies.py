@@ -1,4 +1,4 @@
-"""``python -m benchmarks.replies``: how long the tables of what servers say take, to read and ask."""
+"""``python -m benchmarks.replies``: how long the tables of servers' words take."""
 
 import re
 import time
