@@ -64,11 +64,13 @@ class Caution:
 
     Attributes:
         cause: the key of what is behind it, where a reply told.
+        unrecognised: the server's words, where the table of replies does not know them.
     """
 
     code: str
     message: str
     cause: str = ""
+    unrecognised: str = ""
 
 
 @dataclass(slots=True)

@@ -118,7 +118,7 @@ class Talk:
 
 @contextmanager
 def server_with(
-    step: Step, text: str, login: Login, context: ssl.SSLContext
+    step: Step, text: str, login: Login, context: ssl.SSLContext | None
 ) -> Iterator[ScriptedServer]:
     """A server that gives this reply at this step; it may send without the login it offers."""
     behaviours: dict[Stage, Behaviour] = {"mail": Reply("250 2.1.0 Ok")}

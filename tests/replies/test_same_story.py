@@ -78,10 +78,13 @@ def test_a_difference_would_be_noticed(step: Step, context: ssl.SSLContext) -> N
             talk.tell_the_same(step, judged)
         talk.hold(*_envelope(step, row.given))
         talk.tell_the_same(step, judged)
-        for column, other in (("cause", "x"), ("code", "x"), ("pause", 1.0), ("test", "warning"),
-                              ("health", SenderHealth.FINE)):  # fmt: skip
+        others_said: tuple[dict[str, Any], ...] = (
+            {"cause": "x"}, {"code": "x"}, {"pause": 1.0}, {"test": "warning"},
+            {"health": SenderHealth.FINE},
+        )  # fmt: skip
+        for other in others_said:
             with pytest.raises(AssertionError):
-                talk.tell_the_same(step, replace(judged, **{column: other}))
+                talk.tell_the_same(step, replace(judged, **other))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)

@@ -4,6 +4,7 @@ Each is one of a kind. The values are what is right, whatever the table says tod
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
@@ -52,10 +53,30 @@ class Case:
     does: str = ""
 
 
-def everywhere(said: str, *right: object, steps: str = "mail rcpt", **more: object) -> list[Case]:
+def everywhere(
+    said: str,
+    verdict: Verdict,
+    health: SenderHealth,
+    code: str,
+    cause: str,
+    *,
+    steps: str = "mail rcpt",
+    pause: float | None = None,
+    does: str = "",
+) -> list[Case]:
     """The same at several steps; after the final dot there is no test."""
     return [
-        Case(step, said, *right, test="" if step == "dot" else "failed", **more)  # type: ignore[arg-type]
+        Case(
+            cast(Step, step),
+            said,
+            verdict,
+            health,
+            code,
+            cause,
+            "" if step == "dot" else "failed",
+            pause=pause,
+            does=does,
+        )
         for step in steps.split()
     ]
 
