@@ -81,7 +81,8 @@ def symptoms(site: HostApp, server: ScriptedServer) -> str:
 
 Show = Callable[[HostApp, ScriptedServer], str]
 PLACES: list[tuple[Show, Stage, int]] = [
-    (seen_in_the_test, "greeting", 554), (seen_in_the_test, "mail", 550), (seen_in_the_test, "rcpt", 450), (seen_in_the_test, "rcpt", 550),
+    (seen_in_the_test, "greeting", 554), (seen_in_the_test, "mail", 550),
+    (seen_in_the_test, "rcpt", 450), (seen_in_the_test, "rcpt", 550),
     (seen_from_both, "mail", 550), (seen_from_both, "rcpt", 450),
     (mailed, "mail", 550), (mailed, "rcpt", 550), (mailed, "dot", 554), (mailed, "dot", 451),
     (followed, "mail", 550), (followed, "rcpt", 450), (followed, "dot", 554),
