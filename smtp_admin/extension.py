@@ -108,6 +108,7 @@ class SMTPAdmin:
         unsubscribe.context_processor(_values_for_pages)
         app.register_blueprint(unsubscribe)
         web.exempt(app, unsubscribe)
+        web.guard_frames(app)
         reminders.add_global(app)
         app.cli.add_command(commands)
 
