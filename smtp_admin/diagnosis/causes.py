@@ -137,8 +137,7 @@ class Row:
     def concerns(self, facts: Facts) -> bool:
         """Whether it can be a cause with these settings at all, whatever failed."""
         return (
-            (not self.provider or self.provider == facts.provider)
-            and _among(self.providers, facts.provider)
+            _among(self.providers, facts.provider)
             and _among(self.kinds, facts.kind)
             and _among(self.ports, str(facts.port or ""))
             and _among(self.security, facts.security)

@@ -4,7 +4,7 @@ Nobody outside is asked for it: what DNS says is what was lately looked up, or n
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,7 +97,7 @@ def gather(session: Session, sender: ResolvedSender) -> Evidence:
     known = provider_of_host(sender.values.host) if own else None
     dns = dns_remembered(sender) if sender.configured else None
     found = Evidence(shown, failures, hour, day, known, dns, frozenset())
-    return Evidence(shown, failures, hour, day, known, dns, frozenset(_signs(found)))
+    return replace(found, signs=frozenset(_signs(found)))
 
 
 def _signs(found: Evidence) -> Iterator[str]:

@@ -18,6 +18,7 @@ from smtp_admin.diagnosis.diagnose import facts_about
 from smtp_admin.diagnosis.explanation import Explanation, explain
 from smtp_admin.diagnosis.table import Causes, Symptom, causes
 from smtp_admin.monitor.evidence import Evidence, gather
+from smtp_admin.providers.catalogue import knowledge
 from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import ResolvedSender
 
@@ -107,8 +108,16 @@ def troubleshoot(session: Session, sender: ResolvedSender) -> Troubleshooting:
 
 def _can_be(row: Row, facts: Facts, sender: ResolvedSender | None) -> bool:
     """Whether *row* can be a cause with this sender's settings at all."""
-    without_host = sender is not None and not sender.values.host
-    return not (without_host and row.group in _OF_HOSTS) and row.concerns(facts)
+    if sender is not None and not sender.values.host and row.group in _OF_HOSTS:
+        return False
+    return _may_be_of(row.provider, facts) and row.concerns(facts)
+
+
+def _may_be_of(provider: str, facts: Facts) -> bool:
+    """Whether the server may be this provider's: by its host, or as a panel on one's own server."""
+    if not provider or facts.provider:
+        return provider in ("", facts.provider)
+    return any(one.key == provider and one.kind == "own" for one in knowledge().known)
 
 
 def _shown(

@@ -187,6 +187,11 @@ def test_only_what_can_be_with_these_settings(site: HostApp) -> None:
     text = section(look(site), "rate")
     assert "allows" in text
     assert "a day" in text
+    # A panel on one's own server has no host by which it is known.
+    site.save_sender(host="mail.acme.example", port=587, security="tls")
+    own = others(found(site)["rate"])
+    assert "cpanel_hourly" in own
+    assert "gmail_daily_quota" not in own
     site.save_sender(driver="sendmail")
     keys = {key for one in found(site).values() for key in others(one)}
     assert not {"name_service_away", "wrong_password", "incoming_server"} & keys
