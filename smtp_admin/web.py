@@ -39,6 +39,7 @@ from smtp_admin.errors import (
     envelope,
 )
 from smtp_admin.host import Actor, Partner
+from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 
 log = logging.getLogger(__name__)
@@ -235,8 +236,14 @@ def _guard() -> None:
     action = action_of(current_app.view_functions.get(endpoint))
     if action is None:
         raise Forbidden
-    partner_id = (request.view_args or {}).get("partner_id")
+    named = request.view_args or {}
+    partner_id = named.get("partner_id")
     require(current_actor(), action, partner_id)
+    if not all(is_storable(str(one)) for one in named.values()):
+        raise NotFound
+    asked = [text for pair in request.args.items(multi=True) for text in pair]
+    if not all(map(is_storable, asked)):
+        raise InvalidInput("The address has a character that cannot be used, such as %00.")
     if partner_id is not None:
         partner = installation().host.partner(partner_id)
         if partner is None:
