@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_admin.credentials.none import NoLogin
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp import session as opening
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
@@ -260,7 +260,7 @@ def test_name_service_is_away() -> None:
     assert (caught.value.code, caught.value.step) == ("dns_failed", "dns")
     assert caught.value.message == "The name a.example could not be looked up just now."
     assert "no server" not in caught.value.message
-    outcome = of_opening(caught.value, shipped())
+    outcome = of_opening(caught.value, replies())
     assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, SenderHealth.DOWN)
 
 
