@@ -114,6 +114,29 @@ def database_now(connection: Session) -> datetime:
     return moment
 
 
+def begin_before_savepoints(sessions: Any) -> None:
+    """Let a savepoint on SQLite be a part of a transaction, for all sessions of a factory.
+
+    Python's driver begins one before a write, and not before ``SAVEPOINT``: that would begin one
+    of its own and commit it when it ends, so what a host rolls back would stay, mail too.
+    https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
+    """
+    event.listen(sessions, "after_begin", _watch_savepoints)
+
+
+def _watch_savepoints(_session: Session, _transaction: object, connection: Connection) -> None:
+    # The transaction around a savepoint always begins first: here the engine is known in time.
+    engine = connection.engine
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "savepoint", _begin):
+        event.listen(engine, "savepoint", _begin)
+
+
+def _begin(connection: Connection, _name: str) -> None:
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN")
+
+
 def host_engine() -> Engine:
     """The engine of the host's default database."""
     return cast("Engine", installation().db.engine)

@@ -12,7 +12,7 @@ from smtp_admin import schema, web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli.commands import commands
 from smtp_admin.config import PROTECTED, Config, read_config
-from smtp_admin.database import SYSTEM, host_engine, session
+from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
 from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.diagnosis.table import causes
@@ -98,6 +98,7 @@ class SMTPAdmin:
         # A row that cannot be used is told now, not at the first refusal.
         replies()
         causes()
+        begin_before_savepoints(db.session)
         doorbell.listen(db.session)
         reassign.listen()
         lookups.listen()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, select, text, update
+from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.claim import claim
@@ -15,6 +16,7 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.delivery.sender_headers import with_sender_headers
 from smtp_admin.errors import MessageError, QueueFull
+from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of, sender_row
@@ -61,6 +63,34 @@ def test_a_savepoint_that_is_rolled_back_leaves_no_mail(
     session.commit()
     each.work()
     assert [message.recipients for message in server.messages] == [["yes@example.org"]]
+
+
+@pytest.mark.parametrize("before", ["", "reads", "writes"])
+def test_a_savepoint_ends_with_the_transaction_around_it(each: HostApp, before: str) -> None:
+    """Whatever came before it: the driver of SQLite would commit it by itself."""
+    each.save_sender()
+    session = each.db.session()
+    sender_id = sender_row(each).id
+    session.rollback()
+    if before == "reads":
+        session.execute(select(Row.id)).all()
+    if before == "writes":
+        session.execute(update(Sender).values(refusals=1))
+    with session.begin_nested():
+        each.plugin.send_message(letter(), partner_id="acme")
+    session.rollback()
+    assert rows(each) == 0
+    # Of every session on this engine, once ours was seen.
+    other = Session(each.db.engine)
+    with other.begin_nested():
+        other.execute(update(Sender).where(Sender.id == sender_id).values(refusals=2))
+    other.rollback()
+    assert other.scalar(select(Sender.refusals).where(Sender.id == sender_id)) == 0
+    with other.begin_nested():
+        other.execute(update(Sender).where(Sender.id == sender_id).values(refusals=3))
+    other.commit()
+    assert other.scalar(select(Sender.refusals).where(Sender.id == sender_id)) == 3
+    other.close()
 
 
 @pytest.mark.parametrize("key", [None, "one"])
