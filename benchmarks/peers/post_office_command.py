@@ -15,18 +15,9 @@ _AT_ONCE = 500
 
 def configure(task: dict[str, Any]) -> None:
     """The settings that its documentation asks for."""
-    address = urlsplit(task["database"])
     settings.configure(
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "HOST": address.hostname,
-                "PORT": address.port,
-                "USER": address.username,
-                "NAME": address.path.removeprefix("/"),
-            }
-        },
+        DATABASES={"default": _database(task["database"])},
         TEMPLATES=[
             {"BACKEND": "django.template.backends.django.DjangoTemplates"},
             {
@@ -46,6 +37,23 @@ def configure(task: dict[str, Any]) -> None:
         },
     )
     django.setup()
+
+
+def _database(url: str) -> dict[str, Any]:
+    address = urlsplit(url)
+    if address.scheme.startswith("sqlite"):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": address.path.removeprefix("/"),
+            "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"},  # as ours has it
+        }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": address.hostname,
+        "PORT": address.port,
+        "USER": address.username,
+        "NAME": address.path.removeprefix("/"),
+    }
 
 
 def main() -> None:
