@@ -13,8 +13,8 @@ from benchmarks.peers.script import facts, ready, wait_for_word
 _AT_ONCE = 500
 
 
-def configure(task: dict[str, Any]) -> None:
-    """The settings that its documentation asks for."""
+def configure(task: dict[str, Any], **more: Any) -> None:
+    """The settings that its documentation asks for, and *more* of its own."""
     settings.configure(
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
         DATABASES={"default": _database(task["database"])},
@@ -34,6 +34,7 @@ def configure(task: dict[str, Any]) -> None:
         POST_OFFICE={
             "BATCH_SIZE": 1000,  # a connection for each batch; the default is 100
             "THREADS_PER_PROCESS": task["connections"],
+            **more,
         },
     )
     django.setup()
