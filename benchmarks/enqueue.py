@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.contestants.queueing import OTHERS, WAKING, Others, Ours, opened
+from benchmarks.enqueue_parts import measure
 from benchmarks.report import Section, Table, goal, spread
 from benchmarks.rounds import Tell
 from benchmarks.stage import KINDS, Stage
@@ -54,8 +55,9 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
     ]
     table = Table(["", "mails/s, median", "lowest", "highest"], rows)
     ratios = Table(["", "ratio", "goal"], list(_ratios(speeds)))
+    parts = measure([one for one in contestants if isinstance(one, Ours)])
     data = {"mails": mails, "rounds": rounds, "mails_per_second": speeds}
-    return Section(notes, [table, ratios], data)
+    return Section(notes, [table, ratios, parts], data)
 
 
 def _ratios(speeds: Mapping[str, Sequence[float]]) -> Iterator[list[str]]:
