@@ -33,13 +33,13 @@ OF_PLATFORM = (DEV, "me@example.net", "SMTP_ADMIN_", "panel.example.com", "stagi
 NewApp = Callable[..., HostApp]
 #: Someone, a page, and its status: pages of all kinds of people, and errors.
 SEEN = (
-    (ADMIN, "/system", 200),
-    (ADMIN, "/partners/acme", 200),
-    (ADMIN, "/partners/nobody", 404),
-    (ACME_ADMIN, "/partners/acme", 200),
-    (ACME_ADMIN, "/partners/globex", 404),
-    (CUSTOMER, "/partners/acme", 403),
-    (None, "/partners/acme", 401),
+    (ADMIN, "/smtp-admin/system", 200),
+    (ADMIN, "/smtp-admin/partners/acme", 200),
+    (ADMIN, "/smtp-admin/partners/nobody", 404),
+    (ACME_ADMIN, "/smtp-admin/partners/acme", 200),
+    (ACME_ADMIN, "/smtp-admin/partners/globex", 404),
+    (CUSTOMER, "/smtp-admin/partners/acme", 403),
+    (None, "/smtp-admin/partners/acme", 401),
     (None, "/unsubscribe/nonsense", 404),
 )
 
@@ -47,7 +47,7 @@ SEEN = (
 def notes(host: HostApp, actor: Actor | None, path: str, status: int) -> str:
     """The text of the banners of a page, seen by *actor*."""
     host.actor = actor
-    answer = host.client.get(f"/smtp-admin{path}", headers={"Accept": "text/html"})
+    answer = host.client.get(path, headers={"Accept": "text/html"})
     assert answer.status_code == status, (path, answer.status_code)
     found = re.findall(r"data-smtp-admin-sandbox>(.*?)</div>", answer.text, re.DOTALL)
     return html.unescape(" ".join(re.sub("<[^>]+>", "", "".join(found)).split()))
@@ -109,8 +109,8 @@ def test_pages_do_without_the_database(new_app: NewApp, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("smtp_admin.pages.sandbox_note.standing", away)
     host = new_app(SANDBOX=f"redirect:{DEV}")
-    assert TEST_INSTALLATION in notes(host, None, "/partners/acme", 401)
-    assert NOTHING_GOES not in notes(host, ADMIN, "/partners/nobody", 404)
+    assert TEST_INSTALLATION in notes(host, None, "/smtp-admin/partners/acme", 401)
+    assert NOTHING_GOES not in notes(host, ADMIN, "/smtp-admin/partners/nobody", 404)
 
 
 # Test mails
