@@ -6,11 +6,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.config import Rate
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.recipient_limits import limits_of
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
 from smtp_admin.mail import templates
@@ -45,6 +47,7 @@ class Facts:
             that there is none of is missing.
         standing: whether this process may send for the database at all.
         of_platform: somebody who looks after the platform asks.
+        limits: how much of it one recipient may have.
     """
 
     type_: EmailType
@@ -57,6 +60,7 @@ class Facts:
     sandbox: Sandbox | None = None
     standing: Standing = _AT_HOME
     of_platform: bool = True
+    limits: tuple[Rate, ...] = ()
 
     @property
     def sender(self) -> ResolvedSender:
@@ -109,6 +113,7 @@ def gather(
         sandbox=installation().config.sandbox,
         standing=site.standing(session),
         of_platform=of_platform,
+        limits=limits_of(type_.name),
     )
 
 
@@ -228,6 +233,14 @@ def _type(facts: Facts) -> Iterator[Row]:
                   f"of {type_.priority} mail")  # fmt: skip
     else:
         yield Row("expires", "Expires after", _hours(type_.expires_hours), "type", type_.label)
+    most = " and ".join(map(str, facts.limits))
+    yield Row(
+        "recipient_limit",
+        "Most for one recipient",
+        most or "no limit",
+        "app" if most else "default",
+        "SMTP_ADMIN_RECIPIENT_LIMITS" if most else "",
+    )
     held = type_.on_uncertain == "hold"
     yield Row(
         "on_uncertain",
