@@ -76,7 +76,8 @@ test-kill: $(VENV)/dev.stamp
 
 # What takes minutes, or needs root: two machines as two network namespaces, real leases.
 test-long: $(VENV)/dev.stamp
-	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest tests/outages tests/renewals tests/mail/test_mailparser.py $(PYTEST_ARGS)
+	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest tests/outages tests/renewals tests/mail/test_mailparser.py tests/mail/test_batches.py \
+		tests/endurance/test_great_batch.py $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
