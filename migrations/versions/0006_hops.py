@@ -17,6 +17,7 @@ from alembic import op
 from sqlalchemy.engine import Connection
 
 from smtp_admin.database import BigId, UTCDateTime
+from smtp_admin.errors import SetupError
 
 revision = "0006_hops"
 down_revision = "0005_senders"
@@ -53,6 +54,7 @@ _messages = sa.table(
     sa.column("id", BigId),
     sa.column("public_id", sa.String(32)),
     sa.column("copy_of", BigId),
+    sa.column("envelope_from", sa.String(254)),
 )
 _deliveries = sa.table(
     _DELIVERY,
@@ -61,6 +63,7 @@ _deliveries = sa.table(
     sa.column("created_at", UTCDateTime),
     sa.column("fallback_of", BigId),
     sa.column("fallback_reason", sa.String(500)),
+    sa.column("archive", sa.Boolean),
 )
 _hops = sa.table(
     _HOP,
@@ -127,7 +130,35 @@ def upgrade() -> None:
         )
 
 
+def refuse_downgrade(connection: Connection) -> None:
+    """Stop before anything is changed if the older tables cannot hold what is there.
+
+    Raises:
+        SetupError: with all that they cannot hold.
+    """
+    several = sa.select(_hops.c.delivery_id).group_by(_hops.c.delivery_id)
+    lost = {
+        "mail was handed from sender to sender more than once": several.having(sa.func.count() > 1),
+        "mail of a deleted sender was handed to another": sa.select(_hops.c.id).where(
+            _hops.c.kind != "fallback"
+        ),
+        "there is mail with an envelope sender of its own": sa.select(_messages.c.id).where(
+            _messages.c.envelope_from.is_not(None)
+        ),
+        "there are archive copies": sa.select(_deliveries.c.id).where(
+            _deliveries.c.archive.is_(sa.true())
+        ),
+    }
+    reasons = [why for why, found in lost.items() if connection.execute(found.limit(1)).first()]
+    if reasons:
+        raise SetupError(
+            f"The tables of before cannot hold what is there now: {'; '.join(reasons)}."
+            " Nothing was changed."
+        )
+
+
 def downgrade() -> None:
+    refuse_downgrade(op.get_bind())
     with op.batch_alter_table(_DELIVERY) as table:
         table.drop_column("archive")
         table.add_column(sa.Column("fallback_of", BigId))
@@ -172,21 +203,14 @@ def _new_public_id() -> str:
 
 
 def _move_back(connection: Connection) -> None:
-    """The last hop of each delivery into the delivery itself."""
+    """The one hop of a delivery into the delivery itself."""
     after = 0
     while True:
-        last = (
-            sa.select(sa.func.max(_hops.c.id).label("id"))
-            .where(_hops.c.delivery_id > after)
-            .group_by(_hops.c.delivery_id)
-            .order_by(_hops.c.delivery_id)
-            .limit(_AT_ONCE)
-            .subquery()
-        )
-        rows = connection.execute(sa.select(_hops).join(last, last.c.id == _hops.c.id)).all()
+        next_hops = sa.select(_hops).where(_hops.c.id > after).order_by(_hops.c.id)
+        rows = connection.execute(next_hops.limit(_AT_ONCE)).all()
         if not rows:
             return
-        after = max(row.delivery_id for row in rows)
+        after = rows[-1].id
         for row in rows:
             mine = _deliveries.update().where(_deliveries.c.id == row.delivery_id)
             connection.execute(

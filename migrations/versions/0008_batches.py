@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.engine import Connection
 
 from smtp_admin.database import BigId, UTCDateTime
+from smtp_admin.errors import SetupError
 
 revision = "0008_batches"
 down_revision = "0007_pause_reply"
@@ -103,7 +105,24 @@ def upgrade() -> None:
         _index(f"ix_{_DELIVERY}_{name}", columns, rows)
 
 
+def refuse_downgrade(connection: Connection) -> None:
+    """Stop before anything is changed if there are batches.
+
+    Without them, a run that is repeated would write to everybody once more.
+
+    Raises:
+        SetupError: there are some.
+    """
+    batches = sa.table(_BATCH, sa.column("id", BigId))
+    if connection.execute(sa.select(batches.c.id).limit(1)).first():
+        raise SetupError(
+            "The tables of before cannot hold what is there now: there are batches."
+            " Nothing was changed."
+        )
+
+
 def downgrade() -> None:
+    refuse_downgrade(op.get_bind())
     for name, _, _ in reversed(_INDEXES):
         op.drop_index(f"ix_{_DELIVERY}_{name}", _DELIVERY)
     op.drop_index(_OPEN, _DELIVERY)

@@ -66,7 +66,7 @@ def _as_dict(sender: ResolvedSender) -> dict[str, Any]:
         "key": sender.key,
         "label": sender.label,
         "driver": sender.values.driver,
-        "place": sender.values.place() if sender.configured else "",
+        "place": sender.values.place() if sender.values.complete else "",
         "from_email": sender.values.from_email,
         "revision": sender.revision,
         "state": state,

@@ -50,7 +50,7 @@ def stamped(
         answers: where answers go if neither the mail nor the sender says it.
     """
     values = sender.values
-    if not sender.configured:
+    if not sender.configured or not values.complete:
         return Stamped(
             content=content,
             size=len(content),

@@ -57,7 +57,7 @@ def setting_rows(sender: ResolvedSender, app_name: str, *, sensitive: bool) -> I
         sensitive: whether the mail is of a type that no archive gets.
     """
     values = sender.values
-    if sender.configured:
+    if sender.values.complete:
         for one in (DRIVER, *values.kind.fields):
             told = values.get(one.name) not in _EMPTY
             if not one.secret and (told or one.place == "main"):

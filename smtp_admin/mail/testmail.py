@@ -78,6 +78,8 @@ def queue_test_mail(
     recipient = _recipient(session, to, actor)
     sender = load_sender(session, partner_id, key)
     sender.refuse_problems()
+    if sender.missing_driver:
+        raise InvalidInput(sender.missing_driver, hint="Choose another way of sending on its tab.")
     if not sender.configured:
         raise InvalidInput(
             "No settings are saved for this sender.",

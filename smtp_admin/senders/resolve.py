@@ -72,8 +72,11 @@ class ResolvedSender:
 
     @property
     def configured(self) -> bool:
-        """Whether it has everything that sending needs, but perhaps for a secret."""
-        return bool(self.values.complete and not self.deleted)
+        """Whether it has everything that sending needs, but perhaps for a secret.
+
+        One whose driver is gone has it too: its mail waits and takes no other way.
+        """
+        return bool((self.values.complete or self.missing_driver) and not self.deleted)
 
     @property
     def name(self) -> str:

@@ -123,10 +123,6 @@ def _opened(
 ) -> dict[str, str]:
     """The secrets to store with *values*, those of the environment left out."""
     keyring = installation().keyring
-    if typed.get("password") and "username" in values and not values.username:
-        raise InvalidInput(
-            fields={"username": ["Enter the login that belongs to this password."]},
-        )
     found = {
         one.name: current.secret_for(one, values, keyring, typed.get(one.name, ""))
         for one in fields_of(values.driver)

@@ -5,8 +5,11 @@ text that came from a server, or that goes to a log, passes through here.
 """
 
 import base64
+import html
 import re
 from collections.abc import Iterable
+from functools import cached_property
+from urllib.parse import quote, quote_plus
 
 MASK = "*****"
 _SHORTEST = 3
@@ -23,31 +26,40 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), username: str = "") -> None:
         self._forms = {form for secret in secrets for form in _forms(secret, username)}
-        self._compile()
 
     def __bool__(self) -> bool:
-        return self._pattern is not None
+        return bool(self._forms)
 
     def __call__(self, text: str) -> str:
         """*text* without the secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        return self._patterns[0].sub(MASK, text) if self._is_in((text,)) else text
 
     def hide(self, said: str) -> None:
         """Replace *said* too from now on: each kind of login writes a secret in its own way."""
         if len(said) >= _SHORTEST and said not in self._forms:
             self._forms |= {said, said.rstrip("=")}
-            self._compile()
+            for known in ("_patterns", "_without_spaces"):
+                self.__dict__.pop(known, None)
 
     def lines(self, lines: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of one reply without the secrets, also of those that go over several lines.
 
         What a server repeats before each line's own words, and how it breaks them, does not count.
         """
-        if self._pattern is None:
+        if not self._is_in(lines):
             return lines
-        if len(lines) > 1:
+        if len(lines) > 1 and self._without_spaces[0]:
             lines = self._without_spread(lines)
         return tuple(map(self, lines))
+
+    def _is_in(self, lines: tuple[str, ...]) -> bool:
+        """Whether there is anything to replace: in nearly all replies there is nothing."""
+        whole, spaced = self._without_spaces
+        for texts in (lines, [line[_own_words(line) :] for line in lines]):
+            joined = _in_one(" ".join(texts))
+            if any(form in joined for form in whole):
+                return True
+        return any(form in line for form in spaced for line in lines)
 
     def _without_spread(self, lines: tuple[str, ...]) -> tuple[str, ...]:
         places = [
@@ -58,11 +70,11 @@ class Redactor:
         ]
         joined = "".join(lines[number][column] for number, column in places)
         masked = list(lines)
-        for found in reversed([*self._spread.finditer(joined)] if self._spread else []):
+        for found in reversed([*self._patterns[1].finditer(joined)]):
             covered = places[found.start() : found.end()]
             first, last = covered[0][0], covered[-1][0]
             if first == last:
-                continue  # in one line it is recognised with its spaces
+                continue  # that is for the search in one line
             for number in range(first, last + 1):
                 columns = [column for line, column in covered if line == number]
                 if columns:
@@ -70,9 +82,26 @@ class Redactor:
                     masked[number] = line[: columns[0]] + MASK + line[columns[-1] + 1 :]
         return tuple(masked)
 
-    def _compile(self) -> None:
-        self._pattern = _any_of(self._forms)
-        self._spread = _any_of(form for form in map(_in_one, self._forms) if len(form) >= _SHORTEST)
+    @cached_property
+    def _without_spaces(self) -> tuple[set[str], set[str]]:
+        """All forms, without their spaces; as they are where too little is left of them."""
+        whole = {form for form in map(_in_one, self._forms) if len(form) >= _SHORTEST}
+        return whole, {form for form in self._forms if len(_in_one(form)) < _SHORTEST}
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        """What to search for in a line, and in lines that were joined without spaces.
+
+        White space is allowed between letters and never looked for: a search for it would be slow
+        where a server says nothing but spaces.
+        """
+        whole, spaced = self._without_spaces
+        return (
+            _any_of(
+                {r"\s*".join(map(re.escape, form)) for form in whole} | {*map(re.escape, spaced)}
+            ),
+            _any_of(map(re.escape, whole)),
+        )
 
 
 def printable(text: str) -> str:
@@ -83,9 +112,8 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(sorted(patterns, key=lambda one: (-len(one), one))))
 
 
 def _in_one(form: str) -> str:
@@ -105,6 +133,11 @@ def _forms(password: str, username: str) -> Iterable[str]:
         yield password
         # As it looks after unprintable letters were replaced in what a server said.
         yield printable(password)
+        # As programs behind a server write it: in an address, in a page.
+        for escaped in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+            yield escaped
+            yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
+        yield html.escape(password)
     login = username.encode("utf-8")
     for secret in (raw, b"\0" + login + b"\0" + raw, login + b"\0" + login + b"\0" + raw):
         encoded = base64.b64encode(secret).decode("ascii")

@@ -284,7 +284,7 @@ BODIES: dict[str, bytes] = {
 def test_json_that_is_no_object(tested_host: HostApp, body: bytes) -> None:
     began = time.monotonic()
     response = tested_host.client.post(ADDRESS, data=body, content_type="application/json")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert response.status_code == 400, response.text
     error = response.get_json()["error"]
     assert error["code"] == "invalid_input"

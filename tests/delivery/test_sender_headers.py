@@ -247,9 +247,16 @@ def test_a_driver_that_is_gone_stops_no_worker(
     bench.tick()
     assert [one.state for one in deliveries(each)] == ["queued", "sent"]
     assert sender_row(each).paused_until is None
+    each.save_sender("", port=server.port)
+    queue(each)
+    bench.tick()
+    assert [one.state for one in deliveries(each)] == ["queued", "sent", "queued"], (
+        "what is new does not go by the system's sender"
+    )
     session = each.db.session()
     session.execute(update(SenderRevision).values(driver="smtp"))
     session.execute(update(Delivery).values(next_attempt_at=now()))
     session.commit()
     bench.tick()
-    assert [one.state for one in deliveries(each)] == ["sent", "sent"]
+    assert [one.state for one in deliveries(each)] == ["sent", "sent", "sent"]
+    assert [one.mail_from for one in server.messages[1:]] == ["noreply@acme.example"] * 2

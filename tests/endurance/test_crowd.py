@@ -3,6 +3,8 @@
 import contextlib
 from functools import partial
 
+import pytest
+
 from smtp_admin.delivery.maintenance.rescue import rescue
 from tests.app import HostApp
 from tests.endurance.mortal import Mortal
@@ -10,6 +12,8 @@ from tests.endurance.points import MakeBench
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
 from tests.worker.running import until
+
+pytestmark = pytest.mark.long
 
 PROCESSES = 8
 MAILS = {"acme": 200, "globex": 250}

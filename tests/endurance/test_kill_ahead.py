@@ -16,6 +16,8 @@ from tests.endurance.sites import AnySite, check_all_sent, check_nothing_invente
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import until
 
+pytestmark = pytest.mark.long
+
 CLERK = "smtp_admin.delivery.lane_database"
 ENGINE = "smtp_admin.delivery.engine"
 JOURNAL = "smtp_admin.delivery.journal:Journal"

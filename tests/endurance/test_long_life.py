@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.delivery.workbench import queue
 from tests.endurance.points import PASSWORD, MakeBench
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite, check_all_sent
+
+pytestmark = pytest.mark.long
 
 SLICES = 150
 

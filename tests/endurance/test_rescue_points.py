@@ -18,6 +18,8 @@ from tests.endurance.sites import (
 from tests.servers.redis_server import RedisServer
 from tests.worker.running import move_due_time, until
 
+pytestmark = pytest.mark.long
+
 JOURNAL = "smtp_admin.delivery.journal"
 RESCUE = "smtp_admin.delivery.maintenance.rescue"
 SETTLE = "smtp_admin.delivery.maintenance.settle_unknown"

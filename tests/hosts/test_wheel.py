@@ -99,6 +99,7 @@ def test_runs_from_the_fresh_environment(shop: Shop) -> None:
     assert str(Path(__file__).parents[2]) not in path
 
 
+@pytest.mark.long
 def test_migrations_leave_each_other_alone(shop: Shop) -> None:
     """The host's first migration, the plugin's, and back; each sees its own tables only."""
     east = partial(shop.flask, SHOP_BRANCH="east")

@@ -10,7 +10,7 @@ from tests.servers.skipping import skipped_if_unavailable
 from . import moments
 from .scenes import MAILS, PROMISED_SECONDS, Endings, Scene, play_all
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 SCENES: tuple[Scene, ...] = (
     moments.in_the_middle_of_a_mail,

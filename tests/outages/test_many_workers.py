@@ -19,6 +19,8 @@ from tests.worker.running import Site, Worker, until
 
 from .surroundings import Query, ready
 
+pytestmark = pytest.mark.long
+
 PROCESSES, THREADS = 5, 10
 #: A tenth of the limit is kept for urgent mail.
 LIMIT, FOR_ALL = 80, 72

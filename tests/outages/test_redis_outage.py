@@ -100,15 +100,8 @@ def test_losing_redis_loses_no_mail_repeats_none_and_breaks_no_limit(
         assert worker.alive
 
 
-@pytest.mark.parametrize(
-    "database",
-    [
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.long),
-        pytest.param("mariadb", marks=pytest.mark.long),
-    ],
-    indirect=True,
-)
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"], indirect=True)
 def test_redis_and_a_worker_lost_together_repeat_at_most_what_was_under_way(
     tmp_path: Path, redis: RedisServer, database: str
 ) -> None:

@@ -250,6 +250,7 @@ def play(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_ten_days(tmp_path: Path, redis: RedisServer, server: ScriptedServer) -> None:
     world = play(tmp_path, sqlite_url(tmp_path), redis, server,
                  customers=16, days=10, hours=12, seed=4)  # fmt: skip

@@ -207,7 +207,7 @@ def test_stop_is_quick_and_start_keeps_the_port() -> None:
             time.sleep(0.01)
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert not any(each.name.startswith("smtp-") for each in threading.enumerate())
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((server.host, port))

@@ -43,6 +43,40 @@ def test_a_secret_in_base64_that_was_wrapped() -> None:
     assert set("".join(Redactor([SECRET], "mia").lines(lines))) == {"*"}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        " ".join(SECRET),
+        "pässword  canary-4711",
+        "pässwordcanary-4711",
+        "p%C3%A4ssword%20canary-4711",
+        "p%c3%a4ssword%20canary-4711",
+        "p%C3%A4ssword+canary-4711",
+        base64.b64encode(SECRET.encode()).decode()[:9] + " "
+        + base64.b64encode(SECRET.encode()).decode()[9:],
+    ],
+)  # fmt: skip
+def test_however_it_is_written(said: str) -> None:
+    for before in ("5.7.8 you said ", "x" * 185 + " "):
+        assert Redactor([SECRET])(f"{before}{said} twice") == f"{before}{MASK} twice"
+        assert Redactor([SECRET]).lines((f"{before}{said}",)) == (f"{before}{MASK}",)
+
+
+@pytest.mark.timeout(20)
+def test_many_spaces_take_no_time() -> None:
+    redact = Redactor(["a b c d e", "a a"])
+    assert redact("a" + " " * 60_000 + "b" + " " * 60_000 + "x").endswith("x")
+    assert MASK in redact("a" + " " * 60_000 + "b c" + " " * 60_000 + "de")
+
+
+def test_a_secret_that_is_hardly_one() -> None:
+    assert Redactor(["a b"]).lines(("an a b", "a", "b")) == (f"an {MASK}", "a", "b")
+
+
+def test_as_a_page_writes_it() -> None:
+    assert Redactor(["<a&b>'c'"])("said &lt;a&amp;b&gt;&#x27;c&#x27;.") == f"said {MASK}."
+
+
 def test_several_secrets() -> None:
     redact = Redactor(["first-one", "", "second-one"])
     assert redact("a first-one and a second-one") == f"a {MASK} and a {MASK}"

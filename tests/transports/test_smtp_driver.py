@@ -86,6 +86,16 @@ def test_certificate_and_key_must_fit(certificates: CertificateFactory) -> None:
     assert missing == {"client_key": ["Enter the key of the client certificate."]}
 
 
+def test_no_secret_comes_alone(certificates: CertificateFactory) -> None:
+    key = certificates.valid("a.example").keyfile.read_text()
+    assert SMTP.check(VALUES | {"client_key": key}) == {
+        "client_certificate": ["Enter the certificate that belongs to this key."]
+    }
+    assert SMTP.check(VALUES | {"username": "", "password": "a password"}) == {
+        "username": ["Enter the login that belongs to this password."]
+    }
+
+
 def test_a_client_certificate_that_has_expired_is_refused(certificates: CertificateFactory) -> None:
     pair = certificates.expired()
     texts = {

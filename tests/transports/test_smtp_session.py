@@ -162,7 +162,7 @@ def test_abort(
         ScriptedServer(starttls=context, behaviours={stage: Stall()}) as server,
         transport_to(
             server,
-            timeouts=Timeouts(connect=4, command=4, final_dot=4),
+            timeouts=Timeouts(connect=30, command=30, final_dot=30),
             security="tls" if encrypted else "none",
             verify_tls=False,
         ) as transport,
@@ -176,7 +176,7 @@ def test_abort(
         began = time.monotonic()
         transport.abort()
         worker.join(10)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert verdicts(found) == {0: verdict}
 
 

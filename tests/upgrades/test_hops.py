@@ -74,22 +74,6 @@ def test_up_and_down(old: Engine) -> None:
     assert after == mails
 
 
-def test_the_last_of_several_hops_comes_back(old: Engine) -> None:
-    schema.upgrade(old)
-    number = min(one["delivery_id"] for one in rows(old, "hop").values())
-    with old.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO smtp_admin_hop"
-                " (delivery_id, at, from_sender_id, to_sender_id, reason, kind) VALUES"
-                f" ({number}, '2026-12-01 12:00:00', 1, 3, 'The sender was deleted.', 'deleted')"
-            )
-        )
-    schema.downgrade(old, "0005_senders")
-    one = rows(old, "delivery")[number]
-    assert (one["fallback_of"], one["fallback_reason"]) == (1, "The sender was deleted.")
-
-
 def test_a_host_that_enforces_foreign_keys_on_sqlite(tmp_path: Path) -> None:
     """Tables are made anew there, and the old ones dropped while others refer to them."""
     engine = create_engine(sqlite_url(tmp_path))

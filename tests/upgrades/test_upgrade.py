@@ -12,11 +12,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, inspect, select, text
 
 from smtp_admin import Partner, schema
 from smtp_admin.clock import shifted
 from smtp_admin.connection.models import WorkerTest
+from smtp_admin.database import Base
 from smtp_admin.delivery.models import Delivery, Hop, Message
 from smtp_admin.errors import KeyMissing, SetupError
 from smtp_admin.senders.fields import fields_of
@@ -151,9 +152,7 @@ def test_tables_are_those_of_the_models(upgraded: HostApp) -> None:
 )  # fmt: skip
 def test_every_value_is_there(upgraded: HostApp, table: str) -> None:
     """Of each table and column that still exists; the others are asked for below."""
-    from smtp_admin.database import Base
-
-    model = Base.metadata.tables[f"smtp_admin_{table}"]
+    model = table_of(table)
     keys = [one.name for one in model.primary_key]
     session = upgraded.db.session()
     found = {
@@ -462,8 +461,14 @@ def assert_public_ids_stay(engine: Engine) -> None:
 
 
 Change = Callable[[Connection], None]
-_REVISION = SenderRevision.__table__
-_SENDER = Sender.__table__
+
+
+def table_of(name: str) -> Table:
+    """One of our tables of today."""
+    return Base.metadata.tables[f"smtp_admin_{name}"]
+
+
+_REVISION, _SENDER = (table_of(one) for one in ("sender_revision", "sender"))
 
 
 def in_document(**values: Any) -> Change:
@@ -472,7 +477,7 @@ def in_document(**values: Any) -> Change:
     def change(connection: Connection) -> None:
         mine = _REVISION.c.id == 8
         document = connection.execute(select(_REVISION.c.fields).where(mine)).scalar_one()
-        connection.execute(_REVISION.update().where(mine).values(fields=document | values))  # type: ignore[attr-defined]  # a Table
+        connection.execute(_REVISION.update().where(mine).values(fields=document | values))
 
     return change
 
@@ -481,7 +486,7 @@ def in_column(**values: Any) -> Change:
     """Another value in a column of it."""
 
     def change(connection: Connection) -> None:
-        connection.execute(_REVISION.update().where(_REVISION.c.id == 8).values(values))  # type: ignore[attr-defined]  # a Table
+        connection.execute(_REVISION.update().where(_REVISION.c.id == 8).values(values))
 
     return change
 
@@ -490,16 +495,46 @@ def of_sender(**values: Any) -> Change:
     """Another value in acme's row."""
 
     def change(connection: Connection) -> None:
-        connection.execute(_SENDER.update().where(_SENDER.c.id == 2).values(values))  # type: ignore[attr-defined]  # a Table
+        connection.execute(_SENDER.update().where(_SENDER.c.id == 2).values(values))
 
     return change
 
 
 def second_sender(connection: Connection) -> None:
     """One beside the default."""
-    connection.execute(
-        _SENDER.insert().values(partner_id="acme", key="news", current_revision=0)  # type: ignore[attr-defined]  # a Table
-    )
+    connection.execute(_SENDER.insert().values(partner_id="acme", key="news", current_revision=0))
+
+
+def in_every(table: str, **values: Any) -> Change:
+    """Another value in every row of one of our tables."""
+
+    def change(connection: Connection) -> None:
+        connection.execute(table_of(table).update().values(values))
+
+    return change
+
+
+def hopped(*kinds: str) -> Change:
+    """A mail that was handed on from one sender to another, once for each kind."""
+
+    def change(connection: Connection) -> None:
+        hops, deliveries = table_of("hop"), table_of("delivery")
+        number = connection.execute(
+            select(deliveries.c.id).where(deliveries.c.id.not_in(select(hops.c.delivery_id)))
+        ).scalars()
+        hop = {"delivery_id": min(number), "at": datetime(2026, 11, 1, tzinfo=UTC)}
+        sides = {"from_sender_id": 2, "to_sender_id": 1, "reason": "Its sender was gone."}
+        connection.execute(hops.insert(), [hop | sides | {"kind": kind} for kind in kinds])
+
+    return change
+
+
+def batch(connection: Connection) -> None:
+    """One with nobody in it."""
+    counts = {"total": 0, "queued": 0, "suppressed": 0, "counts": "{}", "settled": True}
+    names = {"public_id": "b" * 32, "partner_id": "acme", "label": "News", "type_name": ""}
+    when = {"created_by": "sam", "created_at": datetime(2026, 11, 1, tzinfo=UTC)}
+    connection.execute(table_of("batch").insert().values(**counts, **names, **when))
 
 
 #: What the old tables cannot hold → what is said about it.
@@ -517,6 +552,14 @@ TOO_NEW: dict[str, tuple[Change, str]] = {
     "an authority": (in_document(ca_certificate="-----BEGIN"), "a revision has ca_certificate"),
     "an archive": (in_document(archive_to="a@acme.example"), "a revision has archive_to"),
     "a field of a host's driver": (in_document(tower="north"), "a revision has tower"),
+    "two hops": (hopped("fallback", "fallback"), "from sender to sender more than once"),
+    "a hop of a deleted sender": (hopped("deleted"), "mail of a deleted sender was handed"),
+    "a mail's envelope sender": (
+        in_every("message", envelope_from="bounces@acme.example"),
+        "there is mail with an envelope sender of its own",
+    ),
+    "an archive copy": (in_every("delivery", archive=True), "there are archive copies"),
+    "a batch": (batch, "there are batches"),
     "the newer format": (
         in_column(secrets={"password": {"sealed": "v2.12345678.AAAA", "set_at": None}}),
         "passwords were saved since the upgrade, in a newer format",
@@ -536,7 +579,7 @@ def to_take_back(old_database: NewDatabase) -> Iterator[Engine]:
 def test_downgrade_refuses_what_the_old_tables_cannot_hold(to_take_back: Engine, what: str) -> None:
     """With a sentence, before anything is changed, also where tables know no transactions."""
     change, sentence = TOO_NEW[what]
-    senders, revisions = saved_rows(to_take_back)
+    saved = saved_rows(to_take_back)
     with to_take_back.begin() as connection:
         change(connection)
     before = everything(to_take_back)
@@ -547,28 +590,32 @@ def test_downgrade_refuses_what_the_old_tables_cannot_hold(to_take_back: Engine,
         assert caught.value.message.endswith("Nothing was changed.")
         assert everything(to_take_back) == before
     with to_take_back.begin() as connection:
-        put_back(connection, senders, revisions)
+        put_back(connection, saved)
 
 
-Rows = list[dict[str, Any]]
+#: What a change above may touch; rows of the first refer to rows of the last.
+_TOUCHED = tuple(
+    table_of(name) for name in ("hop", "delivery", "message", "batch", "sender_revision", "sender")
+)
+Saved = list[list[dict[str, Any]]]
 
 
-def saved_rows(engine: Engine) -> tuple[Rows, Rows]:
-    """Every sender and every revision."""
+def saved_rows(engine: Engine) -> Saved:
+    """Every row that a change may touch."""
     with engine.connect() as connection:
-        return tuple(  # type: ignore[return-value]  # there are two
+        return [
             [dict(one) for one in connection.execute(select(table)).mappings()]
-            for table in (_SENDER, _REVISION)
-        )
+            for table in _TOUCHED
+        ]
 
 
-def put_back(connection: Connection, senders: Rows, revisions: Rows) -> None:
+def put_back(connection: Connection, saved: Saved) -> None:
     """The rows as they were before a test."""
-    for table, rows_before in ((_REVISION, revisions), (_SENDER, senders)):
+    for table, rows_before in zip(_TOUCHED, saved, strict=True):
         ids = [one["id"] for one in rows_before]
-        connection.execute(table.delete().where(table.c.id.not_in(ids)))  # type: ignore[attr-defined]  # a Table
+        connection.execute(table.delete().where(table.c.id.not_in(ids)))
         for one in rows_before:
-            connection.execute(table.update().where(table.c.id == one["id"]).values(one))  # type: ignore[attr-defined]  # a Table
+            connection.execute(table.update().where(table.c.id == one["id"]).values(one))
 
 
 def test_removing_everything_holds_nothing(to_take_back: Engine) -> None:

@@ -35,10 +35,13 @@ def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
 
 
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
-    """Whether the certificate still counts, and belongs to the key, where that is known."""
+    """Whether each secret has what it belongs to, and the certificate still counts."""
+    if values.get("password") and not values["username"]:
+        return {"username": ["Enter the login that belongs to this password."]}
     certificate, key = values["client_certificate"], values.get("client_key")
     if not certificate:
-        return {}
+        alone = {"client_certificate": ["Enter the certificate that belongs to this key."]}
+        return alone if key else {}
     ended = ended_on(certificate)
     if ended is not None:
         return {"client_certificate": [f"It expired on {ended:%Y-%m-%d}. Enter the new one."]}
