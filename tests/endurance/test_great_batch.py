@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.mail.batches import STEP
@@ -176,8 +175,10 @@ def test_a_great_batch(
         with site.worker() as worker:
             worker.ready()
             assert until(lambda: server.arrived.total() >= count // 4, _PATIENCE)
-            # From this side: until a command has started, a few thousand are gone.
-            cancel_batch(host.db.engine, batch_id)
+            # In this process: until another has started, a few thousand are gone.
+            words_to_cancel = ["smtp-admin", "batch", "cancel", batch_id]
+            cancelled = host.app.test_cli_runner().invoke(args=words_to_cancel)
+            assert cancelled.exit_code == 0, cancelled.output
             assert until(lambda: not {"queued", "sending"} & states(host).keys(), 60)
             assert set(states(host)) == {"sent", "cancelled"}, "cancelled half-way"
             assert set(server.arrived) == sent(host) != addresses(count)
