@@ -15,6 +15,7 @@ from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
 from smtp_admin.delivery.maintenance import reassign
+from smtp_admin.diagnosis.table import causes
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
@@ -36,6 +37,7 @@ from smtp_admin.pages import (
     routes,
     sender_actions,
     sender_list,
+    symptoms,
     tab,
     test_email,
 )
@@ -93,7 +95,9 @@ class SMTPAdmin:
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        replies()  # a row that cannot be used is told now, not at the first refusal
+        # A row that cannot be used is told now, not at the first refusal.
+        replies()
+        causes()
         doorbell.listen(db.session)
         reassign.listen()
         lookups.listen()
@@ -104,6 +108,7 @@ class SMTPAdmin:
         unsubscribe.context_processor(_values_for_pages)
         app.register_blueprint(unsubscribe)
         web.exempt(app, unsubscribe)
+        web.guard_frames(app)
         reminders.add_global(app)
         app.cli.add_command(commands)
 
@@ -277,6 +282,7 @@ def _pages(here: Installation) -> Any:
         test_email,
         history,
         explain,
+        symptoms,
         renewals,
         reminders,
     ):

@@ -5,8 +5,8 @@ They share no history with the host's: a shared one would have two heads, on whi
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +107,6 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         SetupError: a newer version of the package made the tables.
     """
     _refuse_newer(current(engine))
-    if engine.dialect.name == "sqlite":
-        # Readers and the writer no longer block each other; a lasting property of the file.
-        with engine.connect() as connection:
-            connection.execute(text("PRAGMA journal_mode=WAL"))
     with _migrating(engine) as connection:
         command.upgrade(_config(connection), revision)
 
@@ -136,23 +132,80 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Connection]:
-    """A transaction in which tables can be changed.
+    """A transaction in which tables can be changed, by nobody else at the same time.
+
+    Raises:
+        SetupError: somebody else changes them, and does not come to an end.
+    """
+    with engine.connect() as connection, _ALONE[engine.dialect.name](connection):
+        yield connection
+
+
+@contextmanager
+def _alone_on_sqlite(connection: Connection) -> Iterator[None]:
+    """All or nothing: Python's driver would write each change of a table at once.
 
     SQLite makes a table anew and drops the old one, which a host's ``PRAGMA foreign_keys=ON``
     would refuse; that can only be changed outside of a transaction.
     """
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        enforced = False
-        if engine.dialect.name == "sqlite":
-            enforced = bool(driver.execute("PRAGMA foreign_keys").fetchone()[0])
-            driver.execute("PRAGMA foreign_keys=OFF")
-        try:
-            with connection.begin():
-                yield connection
-        finally:
-            if enforced:
-                driver.execute("PRAGMA foreign_keys=ON")
+    driver: Any = connection.connection.driver_connection
+    kept = {
+        name: driver.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("foreign_keys", "busy_timeout")
+    }
+    driver.execute("PRAGMA foreign_keys=OFF")
+    driver.execute(f"PRAGMA busy_timeout={_PATIENCE_SECONDS * 1000}")
+    # Readers and the writer no longer block each other; a lasting property of the file.
+    driver.execute("PRAGMA journal_mode=WAL")
+    try:
+        with connection.begin():
+            if driver.in_transaction:  # a host's own hook began one that locks nothing yet
+                driver.execute("COMMIT")
+            driver.execute("BEGIN IMMEDIATE")
+            yield
+    finally:
+        for name, value in kept.items():
+            driver.execute(f"PRAGMA {name}={value}")
+
+
+@contextmanager
+def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
+    # Whoever waited has to see what was done meanwhile.
+    connection.execution_options(isolation_level="READ COMMITTED")
+    with connection.begin():
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        yield
+
+
+@contextmanager
+def _alone_on_mysql(connection: Connection) -> Iterator[None]:
+    """Each change of a table ends the transaction there, so the lock is one of the connection."""
+    lock = "CONCAT('smtp_admin ', MD5(DATABASE()))"
+    got = connection.scalar(text(f"SELECT GET_LOCK({lock}, {_PATIENCE_SECONDS})"))
+    connection.rollback()
+    if not got:
+        raise SetupError(
+            "Another process changes the tables and does not come to an end.",
+            hint="Wait for it, or stop it; then run this command again.",
+        )
+    try:
+        with connection.begin():
+            yield
+    finally:
+        connection.execute(text(f"SELECT RELEASE_LOCK({lock})"))
+        connection.rollback()
+
+
+#: How long to wait for another process that changes the tables.
+_PATIENCE_SECONDS = 600
+#: Any number, the same in every version of the package.
+_LOCK = 7_164_510_225
+_ALONE: dict[str, Callable[[Connection], AbstractContextManager[None]]] = {
+    "sqlite": _alone_on_sqlite,
+    "postgresql": _alone_on_postgresql,
+    "mysql": _alone_on_mysql,
+    "mariadb": _alone_on_mysql,
+}
 
 
 def _empty(connection: Connection) -> None:

@@ -39,6 +39,7 @@ from smtp_admin.errors import (
     envelope,
 )
 from smtp_admin.host import Actor, Partner
+from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ _EXAMPLE = '{"host": "mail.example.com", "port": 587}'
 _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
+#: The blueprints that were protected here.
+_OURS: set[str] = set()
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -176,8 +179,17 @@ def protect(blueprint: Blueprint, *, with_token: bool = True) -> Blueprint:
     blueprint.register_error_handler(HTTPException, _answer_http_error)
     blueprint.register_error_handler(DBAPIError, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
-    blueprint.after_request(_harden)
+    blueprint.after_request(_not_stored)
+    _OURS.add(blueprint.name)
     return blueprint
+
+
+def guard_frames(app: Flask) -> None:
+    """Let no other site frame our pages or guess their types, unless *app* says otherwise itself.
+
+    It has to look last: a host may set its headers after each request, and they win.
+    """
+    app.after_request_funcs.setdefault(None, []).insert(0, _not_framed)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
@@ -224,8 +236,14 @@ def _guard() -> None:
     action = action_of(current_app.view_functions.get(endpoint))
     if action is None:
         raise Forbidden
-    partner_id = (request.view_args or {}).get("partner_id")
+    named = request.view_args or {}
+    partner_id = named.get("partner_id")
     require(current_actor(), action, partner_id)
+    if not all(is_storable(str(one)) for one in named.values()):
+        raise NotFound
+    asked = [text for pair in request.args.items(multi=True) for text in pair]
+    if not all(map(is_storable, asked)):
+        raise InvalidInput("The address has a character that cannot be used, such as %00.")
     if partner_id is not None:
         partner = installation().host.partner(partner_id)
         if partner is None:
@@ -344,7 +362,20 @@ def _roll_back() -> None:
         log.debug("rolling back failed too")
 
 
-def _harden(response: Response) -> Response:
+def _not_stored(response: Response) -> Response:
     if not (request.endpoint or "").endswith(".static"):
         response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _not_framed(response: Response) -> Response:
+    if request.blueprint not in _OURS:
+        return response
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    said = " ".join(headers.getlist("Content-Security-Policy"))
+    if "frame-ancestors" not in said and "X-Frame-Options" not in headers:
+        # A policy of its own: what the host's says beside it goes on to hold.
+        headers.add("Content-Security-Policy", "frame-ancestors 'self'")
+        headers["X-Frame-Options"] = "SAMEORIGIN"
     return response

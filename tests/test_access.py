@@ -61,6 +61,7 @@ SENDER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/deliverability"): 200,
     ("POST", "/deliverability"): 200,
     ("GET", "/explain"): 200,
+    ("GET", "/symptoms"): 200,
     ("GET", "/history"): 200,
     ("GET", "/rollback"): 200,
     ("POST", "/rollback"): 200,
@@ -81,6 +82,7 @@ OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
 TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/"): ADMINS,
     ("GET", f"{PREFIX}/partners"): PLATFORM,
+    ("GET", f"{PREFIX}/symptoms"): ADMINS,
     **{
         (method, f"{start}{which}{path}"): with_(status, who)
         for start, who in OWNERS
@@ -258,7 +260,7 @@ def test_a_sender_that_is_not_there(scene: Scene, path: str) -> None:
 def test_of_a_deleted_sender_the_history_stays(scene: Scene) -> None:
     address = f"{PREFIX}/partners/acme/senders/{KEY}"
     assert scene.site.client.post(f"{address}/delete", headers=JSON).status_code == 200
-    for path in ("", "/explain", "/rollback", "/deliverability", "/delete"):
+    for path in ("", "/explain", "/symptoms", "/rollback", "/deliverability", "/delete"):
         assert scene.site.client.get(address + path, headers=HTML).status_code == 404
     history = scene.site.client.get(f"{address}/history", headers=HTML)
     assert history.status_code == 200
@@ -272,7 +274,7 @@ STATUS: dict[str, Statuses] = {
     "?partner_id=globex": (401, 403, 200, 404, 200, 200),
     "?partner_id=nobody": (401, 403, 404, 404, 404, 404),
     "?partner_id=": PLATFORM,
-    "?partner_id=%00": (401, 403, 404, 404, 404, 404),
+    "?partner_id=%00": (401, 403, 400, 400, 400, 400),
     "?partner_id=acme&partner_id=globex": ACMES,
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.session import Dialler, Server
@@ -170,7 +171,8 @@ class Run:
         client = self.site.client
         acme = "/partners/acme"
         for path in ("/", "/partners", "/system", acme, f"{acme}/history", f"{acme}/explain",
-                     f"{acme}/history?from=1", f"{acme}/rollback?number=1"):  # fmt: skip
+                     f"{acme}/history?from=1", f"{acme}/rollback?number=1",
+                     "/symptoms", f"{acme}/symptoms"):  # fmt: skip
             for kind, headers in (("pages", HTML), ("json", JSON)):
                 self.places.add(kind, client.get(f"/smtp-admin{path}", headers=headers).text)
         mail = self.follow.rpartition("/")[2]
@@ -325,7 +327,7 @@ def test_found_in_no_traceback(
         setup = sender.setup(run.site.installation.keyring)
         to = setup.settings
         assert isinstance(to, Server)
-        transport = make_transport(setup, Surroundings(dialler))
+        transport = make_transport(setup, Surroundings(dialler, replies()))
         outgoing = Outgoing(1, "a@acme.example", "b@else.example", b"Subject: x\r\n\r\nx\r\n")
         outcomes = list(transport.deliver([outgoing]))
         log.error("outcomes %r of %r", outcomes, transport)

@@ -1,11 +1,13 @@
 """Our tables: made, compared, taken away and made again, beside a host's own migrations."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import produce_migrations
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -17,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    event,
     inspect,
     select,
     text,
@@ -102,6 +105,43 @@ def test_down_to_nothing_and_up_again(engine: Engine) -> None:
         assert inspect(engine).has_table("orders")
     schema.upgrade(engine)
     assert schema.differences(engine) == []
+
+
+def test_two_at_once(engine: Engine) -> None:
+    """Whoever comes second waits, and finds it done."""
+    with ThreadPoolExecutor(3) as threads:
+        done = [threads.submit(schema.upgrade, engine) for _ in range(3)]
+        assert [one.result(60) for one in done] == [None] * 3
+    assert schema.current(engine) == schema.head()
+    assert schema.differences(engine) == []
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_on_sqlite_a_killed_upgrade_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hooked: bool
+) -> None:
+    """Whether or not the host makes the driver begin transactions itself."""
+    engine = create_engine(sqlite_url(tmp_path))
+    if hooked:
+        event.listen(engine, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    schema.upgrade(engine, "0004_renewals")
+    with engine.connect() as connection:
+        before = connection.execute(text("SELECT * FROM sqlite_master ORDER BY 1, 2")).all()
+
+    def die(*_arguments: object, **_keywords: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Operations, "drop_index", die)
+    with pytest.raises(KeyboardInterrupt):
+        schema.upgrade(engine)
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM sqlite_master ORDER BY 1, 2")).all() == before
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+    engine.dispose()
 
 
 def test_every_step_can_be_taken_back(engine: Engine) -> None:

@@ -14,6 +14,7 @@ from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.errors import InvalidInput, SetupError, SMTPAdminError, Unavailable, envelope
 from smtp_admin.host import Actor
+from smtp_admin.identifiers import is_storable
 
 
 class CommandGroup(AppGroup):
@@ -22,6 +23,9 @@ class CommandGroup(AppGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note whether the answer is for a script, which then gets its errors as JSON too."""
         ctx.meta[_AS_JSON] = "--json" in args
+        for one in args:
+            if not is_storable(one):
+                raise click.UsageError(f"This is not UTF-8: {ascii(one)[:100]}.", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -49,6 +49,8 @@ def _outcome(result: TestResult) -> Iterator[str]:
         if failure.reply is not None:
             unknown = result.diagnosis is not None and result.diagnosis.unrecognised
             yield f"  The server said{' (not recognised)' if unknown else ''}: {failure.reply}"
+    for one in result.warnings:
+        yield f"  Warning{' (not recognised)' if one.unrecognised else ''}: {one.message}"
     for step in report.steps:
         words = f"{step.name}: {step.status}"
         if step.status != "skipped":

@@ -71,7 +71,15 @@ def to_text(result: TestResult) -> str:
             "answers": result.report.answers[:_MOST_ADDRESSES],
             "tried": result.report.tried[:_MOST_ADDRESSES],
             "dialogue": [one[:_LONGEST_SAID] for one in result.report.dialogue[-_MOST_SAID:]],
-            "warnings": [[one.code, one.message[:_LONGEST_DETAIL]] for one in result.warnings],
+            "warnings": [
+                [
+                    one.code,
+                    one.message[:_LONGEST_DETAIL],
+                    one.cause,
+                    one.unrecognised[:_LONGEST_SAID],
+                ]
+                for one in result.warnings
+            ],
             "failure": failure
             and {
                 "code": failure.code,
@@ -107,7 +115,7 @@ def from_text(text: str, request: TestRequest) -> TestResult:
         dialogue=kept["dialogue"],
     )
     result = TestResult(request, report, kept["duration_ms"])
-    result.warnings = [Caution(code, message) for code, message in kept["warnings"]]
+    result.warnings = [Caution(*one) for one in kept["warnings"]]
     failed = kept["failure"]
     if failed:
         result.failure = SMTPFailure(

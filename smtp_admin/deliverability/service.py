@@ -47,6 +47,11 @@ def dns_lately(sender: ResolvedSender, *, anew: bool = False) -> Deliverability:
     return found
 
 
+def dns_remembered(sender: ResolvedSender) -> Deliverability | None:
+    """What was found when this process asked last, however long ago; nobody is asked now."""
+    return _LATELY.of(installation()).get(sending_of(sender))
+
+
 def sending_of(sender: ResolvedSender) -> Sending:
     """The way that mail of *sender* takes, as far as DNS has to know it."""
     values = sender.values

@@ -9,10 +9,10 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -113,17 +113,33 @@ def release(database: Engine | Connection, lane: HeldLane) -> bool:
     return bool(rung)
 
 
-def abandoned(session: Session) -> list[Lane]:
-    """The lanes whose holder has stopped beating."""
+def abandoned(session: Session, *, ahead: bool = False) -> list[Lane]:
+    """The lanes whose holder has stopped beating.
+
+    Args:
+        ahead: those too whose lease ends later than any that is given now.
+    """
     moment = database_now(session)
     return list(
         session.scalars(
-            select(Lane).where(
-                Lane.lease.is_not(None),
-                or_(Lane.lease_until.is_(None), Lane.lease_until < moment),
-            )
+            select(Lane).where(Lane.lease.is_not(None), is_over(moment, moment, ahead=ahead))
         )
     )
+
+
+def is_over(ended: datetime, moment: datetime, *, ahead: bool) -> ColumnElement[bool]:
+    """Whether a lease ran out before *ended*, or with *ahead* cannot be one of now.
+
+    A clock that was set back leaves leases that end hours from now. Holders that are well renew
+    them by the new time at once; who died meanwhile would hold the lane until then.
+    """
+    over = or_(Lane.lease_until.is_(None), Lane.lease_until < ended)
+    furthest = moment + timedelta(seconds=LEASE_SECONDS + _SLACK_SECONDS)
+    return or_(over, Lane.lease_until > furthest) if ahead else over
+
+
+#: How far the clocks of two connections to one database may be apart.
+_SLACK_SECONDS = 5.0
 
 
 def _until(session: Session) -> Any:

@@ -34,6 +34,11 @@ def used_this_hour(session: Session, sender_id: int, moment: datetime) -> int:
     return _used(session, sender_id, moment - HOUR)
 
 
+def used_today(session: Session, sender_id: int, moment: datetime) -> int:
+    """The same of the 24 hours before *moment*."""
+    return _used(session, sender_id, moment - DAY)
+
+
 def allowance(
     session: Session, sender_id: int, values: SenderValues, moment: datetime
 ) -> Allowance:

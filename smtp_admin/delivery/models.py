@@ -212,9 +212,14 @@ class Attempt(Base):
     """One send that did not simply succeed at once: each failure, and the success after it."""
 
     __tablename__ = "smtp_admin_attempt"
+    # A sender's last failures.
+    __table_args__ = (Index("ix_smtp_admin_attempt_sender", "sender_id", "at"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(BigId, ForeignKey(Delivery.id), index=True)
+    #: By which sender it was made; the delivery may be with another one by now. 0 where that was
+    #: not written down.
+    sender_id: Mapped[int] = mapped_column(BigId, default=0, server_default="0")
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     verdict: Mapped[str] = mapped_column(String(12))
     code: Mapped[str] = mapped_column(String(40))

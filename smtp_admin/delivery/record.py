@@ -79,7 +79,7 @@ def record(
         others = [pair for pair in decided if pair[1].state != "sent"]
         kept = _write_sent(session, lane, sent, moment)
         kept += [pair for pair in others if _write_one(session, lane, *pair, moment)]
-        _write_attempts(session, kept, revision, worker)
+        _write_attempts(session, lane.sender_id, kept, revision, worker)
         _count(session, lane.sender_id, kept, moment)
         erase_sensitive(
             session,
@@ -219,11 +219,16 @@ def _write_one(
 
 
 def _write_attempts(
-    session: Session, kept: list[tuple[Result, Decision]], revision: int, worker: str
+    session: Session,
+    sender_id: int,
+    kept: list[tuple[Result, Decision]],
+    revision: int,
+    worker: str,
 ) -> None:
     rows = [
         {
             "delivery_id": result.delivery.id,
+            "sender_id": sender_id,
             "verdict": result.outcome.verdict.value,
             "code": result.outcome.code,
             "cause": result.outcome.cause[:60],

@@ -18,6 +18,10 @@ DELIVERY_CODES: tuple[str, ...] = (
 )  # fmt: skip
 ALL_CODES: tuple[str, ...] = (*CODES, *DELIVERY_CODES)
 NOTHING: Mapping[str, str] = MappingProxyType({})
+#: What a sender's own state and numbers may show, without any failure:
+#: it is paused; its limit, or its provider's, is used up; mail waits and nothing goes out; an
+#: outcome is not known; and what DNS lacks.
+SIGNS = ("paused", "limit", "provider_limit", "stuck", "unknown", "spf", "dkim", "dmarc")
 #: The login is none of them: it may be a token.
 _ALWAYS_KNOWN = frozenset({"sender", "domain", "port", "host"})
 _ANY = "*"
@@ -93,6 +97,7 @@ class Row:
         quiet: only where the server said nothing.
         sure: it leaves no doubt, so nothing after it is looked at.
         symptoms: by which a person may notice it.
+        seen: which of :data:`SIGNS` make it likely.
         provider: in whose file it stands.
     """
 
@@ -115,6 +120,7 @@ class Row:
     quiet: bool = False
     sure: bool = False
     symptoms: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
     provider: str = ""
 
     def leads(self, facts: Facts) -> bool:
@@ -128,20 +134,26 @@ class Row:
         """Whether it is a likely cause by what is known, whatever the failure names."""
         return not self.told and facts.code in self.codes and self._holds(facts)
 
-    def _holds(self, facts: Facts) -> bool:
+    def concerns(self, facts: Facts) -> bool:
+        """Whether it can be a cause with these settings at all, whatever failed."""
         return (
-            _among(self.steps, facts.step)
-            and _among(self.providers, facts.provider)
+            _among(self.providers, facts.provider)
             and _among(self.kinds, facts.kind)
             and _among(self.ports, str(facts.port or ""))
             and _among(self.security, facts.security)
             and all(facts.named.get(one) for one in self.needs)
-            and not (self.quiet and facts.said)
             and (self.hosts is None or bool(self.hosts.search(facts.host)))
             and (
                 self.users is None
                 or (facts.username is not None and bool(self.users.search(facts.username)))
             )
+        )
+
+    def _holds(self, facts: Facts) -> bool:
+        return (
+            _among(self.steps, facts.step)
+            and not (self.quiet and facts.said)
+            and self.concerns(facts)
         )
 
     def cause(self, facts: Facts) -> Cause:
@@ -192,7 +204,7 @@ def _read(name: str, value: Any) -> Any:
 
 def _problem(row: Row) -> str:
     for name, known in (("codes", ALL_CODES), ("kinds", (*get_args(Kind), "-")),
-                        ("security", ("ssl", "tls", "none"))):  # fmt: skip
+                        ("security", ("ssl", "tls", "none")), ("seen", SIGNS)):  # fmt: skip
         strange = ", ".join(one for one in getattr(row, name) if one not in known)
         if strange:
             return f"{name}: there is no {strange}."
@@ -210,8 +222,9 @@ def _problem(row: Row) -> str:
 
 _PATTERNS = frozenset({"hosts", "users"})
 _WORDS = frozenset(
-    {"codes", "before", "steps", "providers", "kinds", "ports", "security", "needs", "symptoms"}
-)
+    {"codes", "before", "steps", "providers", "kinds", "ports", "security", "needs", "symptoms",
+     "seen"}
+)  # fmt: skip
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("key", "what", "do", "hosts", "users", "when", *sorted(_WORDS)), str),
     **dict.fromkeys(("told", "quiet", "sure"), bool),

@@ -5,6 +5,7 @@ causes come from the same table, and the provider's own warnings (a date after w
 stop working, for example) stand beside them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -12,8 +13,8 @@ from sqlalchemy.orm import Session
 from smtp_admin.clock import now
 from smtp_admin.delivery.queries import Followed
 from smtp_admin.diagnosis.background import background
-from smtp_admin.diagnosis.causes import Cause
-from smtp_admin.diagnosis.diagnose import Diagnosis, code_of_delivery, diagnose, facts_about
+from smtp_admin.diagnosis.causes import NOTHING, Cause
+from smtp_admin.diagnosis.diagnose import code_of_delivery, diagnose, facts_about
 from smtp_admin.diagnosis.report import refusal_text
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
@@ -95,33 +96,30 @@ def explain_followed(session: Session, found: Followed) -> Explanation | None:
 def explain_refusal(outcome: Outcome, values: SenderValues) -> Explanation:
     """Why a mail that was tried at once with *values* was not taken."""
     said = str(outcome.reply or "")
-    found = diagnose(
-        facts_about(
-            outcome.code, cause=outcome.cause, said=said, values=values, named=outcome.facts
-        )
-    )
-    return _with_report(found, outcome.code, said, values)
+    return explain(outcome.code, outcome.cause, said, values, outcome.facts)
 
 
 def _explain(
     session: Session, sender: ResolvedSender | None, code: str, cause: str, reply: str
 ) -> Explanation:
-    values = sender.values if sender else None
-    found = diagnose(
-        facts_about(
-            code,
-            cause=cause,
-            said=reply,
-            values=values,
-            named=background(session, sender, code) if sender else {},
-        )
-    )
-    return _with_report(found, code, reply, values)
+    known = background(session, sender, code) if sender else NOTHING
+    return explain(code, cause, reply, sender.values if sender else None, known)
 
 
-def _with_report(
-    found: Diagnosis, code: str, said: str, values: SenderValues | None
+def explain(
+    code: str,
+    cause: str,
+    said: str,
+    values: SenderValues | None,
+    named: Mapping[str, str] = NOTHING,
 ) -> Explanation:
+    """What a failure with this code comes from, by what was written down of it.
+
+    Args:
+        cause: the key that was written down with it, and *said* the server's words.
+        values: of its sender, where they are known, and *named* what else is.
+    """
+    found = diagnose(facts_about(code, cause=cause, said=said, values=values, named=named))
     notes = provider_notes(values.host if values else "", said)
     report = refusal_text(code, said, values) if found.unrecognised else ""
     return Explanation(found.causes, notes, found.unrecognised, report)

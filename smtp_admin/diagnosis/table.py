@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smtp_admin.diagnosis.causes import BadCause, Cause, Facts, Row, row_of
+from smtp_admin.diagnosis.causes import ALL_CODES, BadCause, Cause, Facts, Row, row_of
 from smtp_admin.providers.catalogue import knowledge
 
 FILE = Path(__file__).with_name("causes.toml")
@@ -20,6 +20,10 @@ _UNKNOWN = Row(
 )
 
 
+#: What is known of a sender, of which a symptom may want some beside it.
+EVIDENCE = ("queue", "pause", "limits", "connections", "dns")
+
+
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """What a person may notice, before they know of any error.
@@ -29,12 +33,16 @@ class Symptom:
         title: how people say it.
         means: what it usually is.
         first: what to look at first.
+        look: which :data:`EVIDENCE` stands beside it.
+        codes: of failures that show it, whatever is behind them.
     """
 
     key: str
     title: str
     means: str
     first: str
+    look: tuple[str, ...]
+    codes: tuple[str, ...]
 
 
 class Causes:
@@ -94,7 +102,7 @@ def read_causes(
     """
     raw = tomllib.loads(text)
     groups: dict[str, str] = raw.pop("groups")
-    symptoms = [Symptom(**one) for one in raw.pop("symptoms")]
+    symptoms = [_symptom(one) for one in raw.pop("symptoms")]
     rows = [
         row_of(one, f"{provider}.toml", group=provider, provider=provider)
         for provider, some in (extra or {}).items()
@@ -105,6 +113,17 @@ def read_causes(
             raise BadCause(f"{FILE.name}: there is no group {group}.")
         rows += [row_of(one, FILE.name, group=group) for one in some]
     return Causes(rows, groups, symptoms)
+
+
+def _symptom(raw: Mapping[str, str]) -> Symptom:
+    words = {name: tuple(raw.get(name, "").split()) for name in ("look", "codes")}
+    strange = {*words["look"]} - {*EVIDENCE} | {*words["codes"]} - {*ALL_CODES}
+    if strange:
+        raise BadCause(f"{raw.get('key')}: there is no {', '.join(sorted(strange))}.")
+    try:
+        return Symptom(**{**raw, **words})  # type: ignore[arg-type]  # mypy joins both kinds
+    except TypeError as error:
+        raise BadCause(f"{raw.get('key')}: {error}.") from error
 
 
 @cache

@@ -160,9 +160,11 @@ def begin(
         TooLarge: it is to have more mails than a batch may.
     """
     type_ = registry().get(type_name)
-    text = isinstance(batch_key, str) and 0 < len(batch_key) <= _LONGEST_KEY
+    text = compose.is_name(batch_key) and 0 < len(batch_key or "") <= _LONGEST_KEY
     if batch_key is not None and not text:
         raise MessageError("A batch_key is text of 1 to 200 characters.")
+    if not compose.is_name(label):
+        raise MessageError("The label of a batch is text.")
     if resume and batch_key is None:
         raise MessageError("Only a batch with a batch_key can be resumed.")
     if sender is not None and len(sender) > _LONGEST_SENDER:

@@ -19,6 +19,7 @@ from smtp_admin.delivery.outbox import expiry
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.sender_headers import UNKNOWN_DOMAIN, Stamped, stamped
 from smtp_admin.errors import MessageError
+from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message
@@ -60,13 +61,13 @@ class Order:
     batch_id: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.partner_id, str):
+        if not is_name(self.partner_id):
             raise MessageError('A partner_id is text; "" stands for the system.')
-        if self.sender is not None and not isinstance(self.sender, str):
+        if self.sender is not None and not is_name(self.sender):
             raise MessageError("A sender is named by its key, which is text.")
         key = self.idempotency_key
-        if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-            raise MessageError("An idempotency key has 1 to 200 characters.")
+        if key is not None and not (is_name(key) and 0 < len(key) <= _LONGEST_KEY):
+            raise MessageError("An idempotency key is a text of 1 to 200 characters.")
         begins, ends = self.send_at, self.expires_at
         for moment in (begins, ends):
             if moment is not None and moment.tzinfo is None:
@@ -75,6 +76,11 @@ class Order:
                 raise MessageError("A time lies between the years 1970 and 9000.")
         if begins is not None and ends is not None and ends <= begins:
             raise MessageError("A mail cannot expire before it is to be sent.")
+
+
+def is_name(value: object) -> bool:
+    """Whether *value* is a text that a database can hold."""
+    return isinstance(value, str) and is_storable(value)
 
 
 def compose(session: Session, type_: EmailType, message: Message, order: Order) -> OutgoingMail:

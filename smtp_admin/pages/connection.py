@@ -13,7 +13,7 @@ from smtp_admin.database import session
 from smtp_admin.errors import NotFound, RequestError, envelope
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, is_new, page_url
-from smtp_admin.pages.tab import show_tab
+from smtp_admin.pages.tab import report_on, show_tab
 from smtp_admin.senders.fields import all_fields
 
 
@@ -60,7 +60,11 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
         body, status = both_as_json(both, follow)
         return web.answer_json(body, status)
     return render_template(
-        "smtp_admin/both_places.html", both=both, look_again=follow, **frame(partner_id, key)
+        "smtp_admin/both_places.html",
+        both=both,
+        look_again=follow,
+        report=report_on(None, both),
+        **frame(partner_id, key),
     )
 
 

@@ -11,7 +11,7 @@ from smtp_admin.providers.catalogue import (
     provider_of_host,
     providers,
 )
-from smtp_admin.providers.provider import Limit, Note, Provider
+from smtp_admin.providers.provider import Note, Provider
 from smtp_admin.senders.advice import advice
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
@@ -175,21 +175,7 @@ def _offers(known: Provider | None, limit: str) -> Iterator[Offer]:
             "max_connections": one.connections,
         }
         fields = {name: str(number) for name, number in numbers.items() if number is not None}
-        yield Offer(value, one.who, _words(one), one.source, fields, taken=value == limit)
-
-
-def _words(limit: Limit) -> str:
-    """The numbers of a limit, as a person reads them."""
-    parts = [
-        f"{number:,} {what}"
-        for number, what in (
-            (limit.per_hour, "an hour"),
-            (limit.per_day, "a day"),
-            (limit.connections, "connections at a time"),
-        )
-        if number is not None
-    ]
-    return ", ".join(parts)
+        yield Offer(value, one.who, one.words, one.source, fields, taken=value == limit)
 
 
 def _choices(chosen: str, host: str) -> Iterator[Choice]:

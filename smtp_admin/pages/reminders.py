@@ -181,7 +181,9 @@ def _shown(found: list[Standing]) -> Reminder:
         seconds=seconds,
         last_at=first.last_at.astimezone(zone) if first and first.last_at else None,
         unsubscribed=first is not None and first.reason is Reason.UNSUBSCRIBED,
-        manage_url=notices.unsubscribe_url(first.token) if first and first.token else "",
+        manage_url=url_for("smtp_admin_unsubscribe.ask", token=first.token)
+        if first and first.token
+        else "",
         url=url_for("smtp_admin.remind_me"),
         csrf_token=generate_csrf(),
     )

@@ -154,7 +154,7 @@ def _show_settings(
         applied=applied,
         advice=clean.warnings(applied.values),
         runs=queries.runs(session(), partner_id),
-        has_link=notices.knows_its_address(),
+        link=notices.unsubscribe_url(_NOBODYS_LINK),
         **_common(partner_id, "renewals"),
     ), (error.status if error else 200)
 

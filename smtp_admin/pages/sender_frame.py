@@ -25,7 +25,7 @@ WORDS: dict[Health, str] = {
     "ready": "ready",
     "delivering": "delivering",
 }
-_OWNER_OF_SYSTEM = "System e-mail"
+OWNER_OF_SYSTEM = "System e-mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
     mine = next((one for one in own if one.key == key), None)
     absent = mine is None and key != DEFAULT_KEY
     several = len(own) > 1 or key != DEFAULT_KEY
-    owner = partner.name if partner else _OWNER_OF_SYSTEM
+    owner = partner.name if partner else OWNER_OF_SYSTEM
     name = sender_name(key, mine.label if mine else _label_of_absent(partner_id, key))
     return {
         "partner": partner,

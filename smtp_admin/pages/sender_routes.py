@@ -46,6 +46,7 @@ PAGES: dict[str, SenderPage] = {
     "discover": SenderPage("/discover", ("POST",), "new"),
     "deliverability": SenderPage("/deliverability", _GET_AND_POST),
     "explain": SenderPage("/explain"),
+    "symptoms": SenderPage("/symptoms"),
     "history": SenderPage("/history", opens="past"),
     "rollback": SenderPage("/rollback", _GET_AND_POST),
     "delete": SenderPage("/delete", _GET_AND_POST),

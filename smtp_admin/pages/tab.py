@@ -156,7 +156,7 @@ def show_tab(
         test=test,
         test_error=test_error,
         test_notes=_notes_on(test),
-        report=_report(test, both),
+        report=report_on(test, both),
         mail_error=mail_error,
         mail_explanation=mail_explanation,
         found=found,
@@ -235,8 +235,12 @@ def _notes_on(test: Any) -> tuple[str, ...]:
     return provider_notes(test.request.values.host, str(test.failure.reply))
 
 
-def _report(test: Any, both: Any) -> str:
-    """What to send to whoever runs the mail server, where a test failed."""
+def report_on(test: Any, both: Any) -> str:
+    """What to send to whoever runs the server, where a test failed or met words nobody knows."""
     results = [one for one in ((both.web, both.remote) if both else (test,)) if one is not None]
-    failed = next((one for one in results if not one.ok), None)
+    failed = next((one for one in results if not one.ok or _met_unknown_words(one)), None)
     return "" if failed is None else report_text(failed, both)
+
+
+def _met_unknown_words(test: Any) -> bool:
+    return any(one.unrecognised for one in test.warnings)

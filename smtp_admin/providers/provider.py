@@ -41,6 +41,20 @@ class Limit:
     per_day: int | None = None
     connections: int | None = None
 
+    @property
+    def words(self) -> str:
+        """The numbers, as a person reads them."""
+        parts = [
+            f"{number:,} {what}"
+            for number, what in (
+                (self.per_hour, "an hour"),
+                (self.per_day, "a day"),
+                (self.connections, "connections at a time"),
+            )
+            if number is not None
+        ]
+        return ", ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Header:

@@ -6,7 +6,6 @@ clicks or re-runs that decided the same, one moves it and the others find it mov
 """
 
 import json
-import re
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,12 +23,13 @@ from smtp_admin.delivery.limits import COUNTED
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.recipient_limits import CODE as RECIPIENT_LIMIT
 from smtp_admin.host import ExpiringService
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.models import IS_WAITING, RenewalCustomer, RenewalNotice, RenewalRun
 from smtp_admin.renewals.schedule import Facts
+from smtp_admin.smtp.reply import Reply
 
 _CUSTOMERS: Any = RenewalCustomer.__table__
 _AT_ONCE = 500
-_NO_SUCH_ADDRESS = re.compile(r"5\d\d 5\.1\.(?![78])")
 _OPEN = ("queued", "sending", "uncertain")
 
 
@@ -281,7 +281,7 @@ def _settle(session: Session, row: Any) -> None:
     elif refused:
         # Tried again no sooner than a notice would follow, and an address that does not exist
         # (RFC 3463, class X.1) not at all.
-        gone = became == "suppressed" or bool(_NO_SUCH_ADDRESS.match(row.last_reply))
+        gone = became == "suppressed" or _no_such_address(row.last_reply)
         values = {"last_at": at, "refused_address": notice.recipient if gone else ""}
     elif kept_back or (became == "cancelled" and row.last_code != NOT_NEEDED):
         values = {"last_at": at}  # enough for now, or a person did not want it to go out
@@ -294,6 +294,12 @@ def _settle(session: Session, row: Any) -> None:
             )
             .values(**values),
         )
+
+
+def _no_such_address(said: str) -> bool:
+    """Whether the table of replies says that the address is wrong, of what a server has *said*."""
+    code, _, words = said.partition(" ")
+    return code.isdecimal() and replies().judge("rcpt", Reply(int(code), (words,))).bad_address
 
 
 def _is(partner_id: str, customer_id: str) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_decimal, get_currency_precision
-from flask import current_app, has_request_context, url_for
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.fallbacks import gets_out
@@ -46,8 +46,9 @@ def compose(
     """
     link = unsubscribe_url(token)
     headers = {}
-    if link:  # RFC 8058: one click in the mail program, without a visit
+    if link:
         headers["List-Unsubscribe"] = f"<{link}>"
+    if link.startswith("https:"):  # RFC 8058: one click in the mail program, without a visit
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     context = context_of(customer, services, values, link)
     return message_from_type(email_type(), customer.email, context, headers=headers)
@@ -120,19 +121,20 @@ def context_of(
     }
 
 
-def knows_its_address() -> bool:
-    """Whether mails that a worker writes can carry links; a request knows by what name it came."""
-    return bool(installation().config.public_url or current_app.config.get("SERVER_NAME"))
-
-
 def unsubscribe_url(token: str) -> str:
-    """The public address that ends reminders, or ``""`` where the app does not know its own."""
+    """The public address that ends reminders, or ``""`` where the app does not know its own.
+
+    It is the configured one, in a request too: there a Host header says what its sender likes.
+    """
     base = installation().config.public_url
     if base:
         return f"{base}/unsubscribe/{token}"
-    if has_request_context() or knows_its_address():
-        return url_for("smtp_admin_unsubscribe.ask", token=token, _external=True)
-    return ""
+    adapter = (
+        current_app.create_url_adapter(None) if current_app.config.get("SERVER_NAME") else None
+    )
+    if adapter is None:
+        return ""
+    return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
 
 
 @lru_cache(maxsize=256)

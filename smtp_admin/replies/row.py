@@ -240,7 +240,6 @@ _READERS: Mapping[str, Any] = {
     "reason": _text,
     "worn": _true,
     "bad_address": _true,
-    "provider": _text,
     "given": lambda given: Context(**given),
 }
 

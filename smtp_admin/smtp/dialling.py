@@ -55,6 +55,18 @@ _DENIED: tuple[Network, ...] = tuple(
 )
 
 
+#: How the second half of an ISATAP address begins (RFC 5214, section 6.1).
+_ISATAP = {0x00005EFE, 0x02005EFE}
+
+
+def _isatap(address: IPAddress) -> ipaddress.IPv4Address | None:
+    """The IPv4 address to which a router of ISATAP would pass what is sent to *address*."""
+    number = int(address)
+    if address.version == 4 or (number >> 32) & 0xFFFFFFFF not in _ISATAP:  # noqa: PLR2004
+        return None
+    return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+
+
 def system_resolver(host: str, port: int) -> list[str]:
     """Every address that the system's resolver gives for *host*.
 
@@ -87,6 +99,9 @@ class DiallingPolicy:
         if any(_within(address, network) for network in self.networks):
             return True
         if any(_within(address, network) for network in _DENIED):
+            return False
+        inner = _isatap(address)
+        if inner is not None and not self.allows(inner):
             return False
         return address.is_global and not address.is_multicast
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smtp_admin.config import Config
-from smtp_admin.replies.table import Table, shipped
+from smtp_admin.replies.table import Table
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
@@ -44,18 +44,18 @@ class Surroundings:
 
     Attributes:
         dialler: the way to mail servers, with its policy and patience.
+        replies: what servers' words mean, the providers' own rows first.
         sendmail: the program that hands mail to this machine's mail server, and its arguments.
-        replies: what servers' words mean.
     """
 
     dialler: Dialler
+    replies: Table
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
-    replies: Table = field(default_factory=shipped)
 
     @classmethod
-    def from_config(cls, config: Config, replies: Table | None = None) -> "Surroundings":
-        """As the host app configured it; *replies* is the table with the providers' own rows."""
-        return cls(Dialler.from_config(config), config.sendmail, replies or shipped())
+    def from_config(cls, config: Config, replies: Table) -> "Surroundings":
+        """As the host app configured it."""
+        return cls(Dialler.from_config(config), replies, config.sendmail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,13 @@ class Caution:
 
     Attributes:
         cause: the key of what is behind it, where a reply told.
+        unrecognised: the server's words, where the table of replies does not know them.
     """
 
     code: str
     message: str
     cause: str = ""
+    unrecognised: str = ""
 
 
 @dataclass(slots=True)

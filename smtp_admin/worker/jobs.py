@@ -4,15 +4,31 @@ Somebody who can write to Redis can name any function in a job; RQ's JSON serial
 prevent that. Here a name that is not in the list is never imported.
 """
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION
 
 _listeners: list[Callable[[int], None]] = []
 _testers: list[Callable[[int], None]] = []
+
+
+#: Bytes; a bell has about a hundred.
+_LARGEST = 64 * 1024
+
+
+def _is_large(value: bytes) -> bool:
+    """Whether a field of a job is larger than :data:`_LARGEST`, or would be once unpacked."""
+    if len(value) > _LARGEST:
+        return True
+    try:
+        return len(zlib.decompressobj().decompress(value, _LARGEST + 1)) > _LARGEST
+    except zlib.error:
+        return False  # it is not packed
 
 
 class RefusedJob(Exception):
@@ -56,6 +72,18 @@ _FUNCTIONS: dict[str, Callable[[int], None]] = {
 
 class SafeJob(Job):
     """A job that runs nothing but :func:`ring` and :func:`test_connection`."""
+
+    def restore(self, raw_data: Mapping[Any, Any]) -> Any:
+        """Take over what Redis holds of the job, if it is no larger than one of ours can be.
+
+        RQ would unpack whatever is there: a few kilobytes can become gigabytes.
+
+        Raises:
+            NoSuchJobError: it is larger, or none.
+        """
+        if any(_is_large(value) for value in raw_data.values()):
+            raise NoSuchJobError("a job that is larger than any of ours was left alone")
+        return super().restore(raw_data)
 
     @property
     def is_bell(self) -> bool:

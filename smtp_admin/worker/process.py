@@ -242,7 +242,7 @@ class WorkerProcess:
 
     def _rescue(self) -> None:
         if self._clock.is_steady(self._engine):
-            rescue(self._engine, self._redis)
+            rescue(self._engine, self._redis, ahead=self._clock.is_sure)
 
     def _sweep(self) -> None:
         for sender_id in due_senders(self._engine):

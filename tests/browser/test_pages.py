@@ -311,6 +311,39 @@ def deliverability_of_nothing(page: Page, site: Site) -> None:
     page.wait_for_selector("text=Nothing to check yet")
 
 
+@state()
+def symptoms(page: Page, site: Site) -> None:
+    """With a pause, refusals that are known and one that is not, and what DNS lacks."""
+    initech = "/smtp-admin/partners/initech"  # what waits there is in nobody's way
+    site.save("initech")
+    at(page, site, f"{initech}/deliverability")
+    for stage, words in (
+        ("rcpt", f"550 5.1.1 <{LONG[:60]}@customer.example>: no such user"),
+        ("dot", f"554 Zorp says no, {LONG}"),
+        ("mail", "450 4.7.1 Error: too much mail from 198.51.100.7"),
+    ):
+        site.smtp.behave(stage, Reply(words))  # type: ignore[arg-type]  # each is a stage
+        site.send("initech", 2)
+        site.work()
+        site.smtp.behave(stage, None)  # type: ignore[arg-type]
+    at(page, site, f"{initech}/symptoms")
+    page.wait_for_selector("#refused >> text=Not recognised:")
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+@state(looks=TWO_LOOKS)
+def symptoms_of_nothing(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex/symptoms")
+    page.wait_for_selector("text=What do you see?")
+
+
+@state(looks=TWO_LOOKS)
+def symptoms_of_all(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/symptoms")
+    page.wait_for_selector("text=Whose mail is it about?")
+
+
 @state(looks=TWO_LOOKS)
 def mail_not_saved_refused(page: Page, site: Site) -> None:
     """Tried at once, refused, and why."""

@@ -220,3 +220,16 @@ def test_pause_and_resume(tab: Page) -> None:
     assert shown(tab, "Mail waits until somebody resumes it.")
     tab.click("button >> text=Resume")
     assert shown(tab, "Resumed. Waiting mail goes out now.")
+
+
+def test_from_a_symptom_to_its_causes(tab: Page) -> None:
+    """By links and details alone, and by keyboard."""
+    tab.click("nav >> text=/^Troubleshooting$/")
+    assert shown(tab, "What do you see?")
+    tab.focus("text=/^Mail arrives late$/")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/symptoms#delayed")
+    assert shown(tab, "that shows on which side the delay is", "#delayed")
+    tab.focus("#delayed summary")
+    tab.keyboard.press("Enter")
+    assert tab.is_visible("#delayed >> text=greylisting")

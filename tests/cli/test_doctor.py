@@ -68,7 +68,7 @@ def test_all_is_well_and_then_the_worker_dies(
             )
             assert (answer.returncode, answer.stderr) == (0, "")
             assert "✕" not in answer.stdout
-            assert "!" not in re.sub("! (certificates|sandbox)", "", answer.stdout)
+            assert "!" not in re.sub("! (certificates|sandbox|links)", "", answer.stdout)
             assert "1 worker (" in answer.stdout
             # Somebody emptied Redis: the worker says again that it is there.
             redis.flush()
@@ -176,7 +176,8 @@ def test_other_databases(request: pytest.FixtureRequest, redis: RedisServer, kin
         found = statuses(made)
         assert found.pop("workers") == "failed"
         found.pop("certificates")
-        assert found.pop("sandbox") == "warning"  # no SMTP_ADMIN_PUBLIC_URL
+        # There is no SMTP_ADMIN_PUBLIC_URL.
+        assert (found.pop("sandbox"), found.pop("links")) == ("warning", "warning")
         assert set(found.values()) == {"ok"}
         with shifted(timedelta(minutes=11)):
             assert only(made, "mail")["status"] == "failed"
@@ -199,7 +200,7 @@ def test_tables_missing_and_too_new(host: HostApp) -> None:
     assert found["tables"] == "failed"
     for name in ("workers", "mail", "keys", "sender", "servers"):
         assert found[name] == "skipped"
-    assert found["redis"] == "ok"
+    assert found["redis"] in {"ok", "warning"}  # it may be slow
 
 
 def test_a_database_that_never_answers(new_app: Callable[..., HostApp]) -> None:

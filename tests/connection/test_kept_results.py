@@ -9,6 +9,7 @@ from sqlalchemy import select
 from smtp_admin.connection.answers import as_dict
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.results import from_text, to_text
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.models import RevisionTest
 from smtp_admin.transports.driver import Surroundings
 from tests.app import ACME_ADMIN, HostApp
@@ -123,7 +124,7 @@ def test_the_command_tests_what_is_saved(host: HostApp, saved: dict[str, Any]) -
 
 
 def surroundings(host: HostApp) -> Surroundings:
-    return Surroundings.from_config(host.installation.config)
+    return Surroundings.from_config(host.installation.config, replies())
 
 
 def same(result: TestResult) -> None:

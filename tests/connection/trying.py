@@ -5,6 +5,7 @@ from pathlib import Path
 
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.diagnosis.diagnose import of_failure
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Security
@@ -43,7 +44,7 @@ def try_settings(
     dialler = Dialler(
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(), ca_file, "app.example"
     )
-    result = probe(tested, Surroundings(dialler), seconds)
+    result = probe(tested, Surroundings(dialler, replies()), seconds)
     if result.failure is None:
         return result, ""
     found = of_failure(result.failure, tested.values.replace(port=explained_for or port))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smtp_admin.config import Config, read_config
 from smtp_admin.delivery.retry import MOST_RELEASES, UNCERTAIN_REST, backoff, decide, pause_for
 from smtp_admin.delivery.states import may
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.transports import verdicts
@@ -101,7 +101,7 @@ def test_a_conversation_that_breaks_off_is_the_messages_fault_in_the_end() -> No
     ids=lambda failure: f"{failure.code}-{failure.step}",
 )
 def test_what_fails_before_the_message_is_never_its_fault(failure: SMTPFailure) -> None:
-    outcome = verdicts.of_opening(failure, shipped())
+    outcome = verdicts.of_opening(failure, replies())
     for releases in (0, MOST_RELEASES, 1000):
         assert fate(outcome, attempts=3, releases=releases)[:2] == ("queued", 3)
 

@@ -18,6 +18,7 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Lane
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.mail.message import Message
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.models import Sender
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
@@ -57,7 +58,7 @@ class Workbench:
         self.lines = Lines(self.redis)
         self.stopping = threading.Event()
         policy = DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks)
-        self._surroundings = Surroundings(Dialler(policy=policy, timeouts=timeouts))
+        self._surroundings = Surroundings(Dialler(policy=policy, timeouts=timeouts), replies())
         self._transports = WarmTransports()
         self._suitable: dict[int, int] = {}
 

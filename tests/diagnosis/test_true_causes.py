@@ -9,6 +9,7 @@ import pytest
 
 from smtp_admin.connection.probe import probe
 from smtp_admin.diagnosis.diagnose import of_failure
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy, Network
 from smtp_admin.smtp.session import Dialler
@@ -59,7 +60,7 @@ def first_cause(certificates: CertificateFactory) -> Callable[..., str]:
             Timeouts(),
             certificates.ca_file,
         )
-        result = probe(tested, Surroundings(dialler), seconds)
+        result = probe(tested, Surroundings(dialler, replies()), seconds)
         assert result.failure is not None, "the test succeeded"
         found = of_failure(result.failure, tested.values)
         assert PASSWORD not in repr(found)

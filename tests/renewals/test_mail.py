@@ -111,9 +111,31 @@ def test_one_click_headers_are_on_one_line(new_app: Any) -> None:
 
 
 def test_without_a_public_address_there_is_no_link(host: HostApp) -> None:
-    mail = written(host, a_service())
-    assert mail["List-Unsubscribe"] is None
-    assert "No more" not in parts(mail)[0]
+    for headers in ({}, {"Host": "evil.example"}):
+        with host.app.test_request_context(headers=headers):
+            mail = written(host, a_service())
+        assert mail["List-Unsubscribe"] is None
+        assert "No more" not in parts(mail)[0]
+
+
+def test_the_hosts_configured_name_will_do(new_app: Any) -> None:
+    host = new_app()
+    host.app.config.update(SERVER_NAME="panel.example.com", PREFERRED_URL_SCHEME="https")
+    host.app.config["APPLICATION_ROOT"] = "/hosting"
+    for headers in ({}, {"Host": "evil.example"}):
+        with host.app.test_request_context("http://evil.example/", headers=headers):
+            link = written(host, a_service())["List-Unsubscribe"]
+        assert link == f"<https://panel.example.com/hosting/unsubscribe/{'T' * 32}>"
+
+
+def test_one_click_needs_https(new_app: Any) -> None:
+    """RFC 8058, section 3.1."""
+    for scheme, offered in (("http", False), ("https", True)):
+        host = new_app(PUBLIC_URL=f"{scheme}://panel.example.com")
+        with host.app.app_context():
+            mail = written(host, a_service())
+        assert mail["List-Unsubscribe"].startswith(f"<{scheme}://panel.example.com/unsubscribe/")
+        assert (mail["List-Unsubscribe-Post"] is not None) is offered
 
 
 # --- The link -----------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ Run it with ``python -m tests.replies.page`` after a change of the table.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
+from smtp_admin.providers.catalogue import knowledge, replies
 from smtp_admin.replies.meaning import OPENING, SENDING, SenderHealth, Step, Verdict
 from smtp_admin.replies.row import SETTINGS, WORDS, Row
-from smtp_admin.replies.table import shipped
 from tests.replies.judging import example_of
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "replies.md"
@@ -91,13 +92,19 @@ def _cells(row: Row) -> Iterator[str]:
 
 
 def table() -> str:
-    """The rows in their order."""
-    lines = [
-        "| at | for example | code | the mail | the sender | the test | cause |",
-        "|---|---|---|---|---|---|---|",
-        *(f"| {' | '.join(_cells(row))} |" for row in shipped().rows),
-    ]
-    return "\n".join(lines) + "\n"
+    """The rows in their order: each provider's own, and then those of all servers."""
+    labels = {one.key: one.label.partition(" (")[0] for one in knowledge().known}
+    lines = []
+    for provider, rows in groupby(replies().rows, lambda row: row.provider):
+        lines += [
+            "",
+            f"### {labels.get(provider, 'Any server')}",
+            "",
+            "| at | for example | code | the mail | the sender | the test | cause |",
+            "|---|---|---|---|---|---|---|",
+            *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        ]
+    return "\n".join(lines) + "\n\n"
 
 
 def page(text: str) -> str:

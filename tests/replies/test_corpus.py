@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from tests.replies.judging import Said, corpus, reply_of
 
 CORPUS = corpus()
@@ -10,7 +10,7 @@ CORPUS = corpus()
 
 @pytest.mark.parametrize("one", CORPUS, ids=[f"{one.at} {one.said[:60]}" for one in CORPUS])
 def test_right(one: Said) -> None:
-    judged = shipped().judge(one.at, reply_of(one.said), one.given)
+    judged = replies().judge(one.at, reply_of(one.said), one.given)
     found = f"{judged.verdict.value} {judged.health.value} {judged.code}"
     assert found == one.right, judged.row
     assert judged.bad_address is one.bad_address
@@ -32,6 +32,6 @@ def test_most_are_recognised() -> None:
     unknown = [
         one.said
         for one in CORPUS
-        if not shipped().judge(one.at, reply_of(one.said), one.given).recognised
+        if not replies().judge(one.at, reply_of(one.said), one.given).recognised
     ]
     assert len(unknown) < len(CORPUS) / 5, unknown

@@ -4,102 +4,24 @@ For each row, at each of its steps, one server gives the reply to both.
 """
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import cast
+import tomllib
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies.meaning import OPENING, Context, Judgement, Login, SenderHealth, Step
 from smtp_admin.replies.row import Row
-from smtp_admin.replies.table import shipped
-from smtp_admin.smtp.client import Timeouts
-from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.report import Report
-from smtp_admin.smtp.session import Dialler, Security
-from smtp_admin.transports.base import Outgoing
-from smtp_admin.transports.driver import Surroundings, Trial
-from smtp_admin.transports.outcome import Outcome
-from smtp_admin.transports.smtp.driver import DRIVER
-from smtp_admin.transports.verdicts import code_of
+from smtp_admin.replies.table import FILE, Table
 from tests.replies.judging import example_of, reply_of
+from tests.replies.talking import RECIPIENT, SENDER, Talk, server_with
 from tests.servers.certificates import CertificateFactory
-from tests.servers.scripted import Behaviour, Reply, ScriptedServer, Stage
-from tests.setups import smtp_setup
-from tests.transports.sending import BODY, LOOPBACK
+from tests.servers.scripted import ScriptedServer
 
-ROWS = shipped().rows
-SENDER, RECIPIENT = "news@acme.example", "mia@example.org"
-ACCOUNT = ("robot", "secret")
-
-
-@dataclass
-class Talk:
-    """One server, and what sending and the test made of it."""
-
-    server: ScriptedServer
-    login: Login
-    outcome: Outcome = field(init=False)
-    failure: SMTPFailure | None = None
-    trial: Trial = field(init=False)
-
-    def hold(self, security: Security, recipient: str, sender: str) -> None:
-        """Send a mail, and run the test."""
-        policy = DiallingPolicy(frozenset({self.server.port}), LOOPBACK)
-        timeouts = Timeouts(connect=5, command=5, final_dot=5)
-        surroundings = Surroundings(Dialler(policy, timeouts))
-        who = ACCOUNT if self.login == "given" else ("", "")
-        setup = smtp_setup("127.0.0.1", self.server.port, security, *who, verify_tls=False)
-        transport = DRIVER.open(setup, surroundings)
-        ((_, self.outcome),) = transport.deliver([Outgoing(0, sender, recipient, BODY)])
-        transport.close()
-        self.trial = Trial(setup, sender, surroundings, Report(), Deadline(5))
-        try:
-            DRIVER.test(self.trial)
-        except SMTPFailure as failure:
-            self.failure = failure
-
-    def tell_the_same(self, step: Step, judged: Judgement) -> None:
-        """Both are what the table says."""
-        outcome = self.outcome
-        assert (outcome.verdict, outcome.health) == (judged.verdict, judged.health)
-        assert (outcome.code, outcome.cause) == (judged.code, judged.cause)
-        assert (outcome.pause, outcome.recognised) == (judged.pause, judged.recognised)
-        if step in {"data", "dot"}:  # there the test never comes
-            assert self.failure is None
-            return
-        if judged.test == "failed":
-            assert self.failure is not None
-            assert self.failure.step == ("sender" if step in {"mail", "rcpt"} else step)
-            assert (self.failure.code, self.failure.cause) == (code_of(judged), judged.cause)
-            assert dict(self.failure.facts) == dict(outcome.facts)
-            return
-        assert self.failure is None
-        said = [one for one in self.trial.cautions if "It said: " in one.message]
-        assert [one.cause for one in said] == [judged.cause]
-        # A test that only warns stands beside a sender that goes on, or will by itself.
-        assert judged.health is not SenderHealth.MISCONFIGURED
-
-
-@contextmanager
-def server_with(
-    step: Step, text: str, login: Login, context: ssl.SSLContext
-) -> Iterator[ScriptedServer]:
-    """A server that gives this reply at this step; it may send without the login it offers."""
-    behaviours: dict[Stage, Behaviour] = {"mail": Reply("250 2.1.0 Ok")}
-    behaviours[cast(Stage, step)] = Reply("\r\n".join(text.split("\n")))
-    with ScriptedServer(
-        auth=None if login == "none" else ACCOUNT,
-        starttls=context if step == "starttls" else None,
-        auth_before_tls=True,
-        behaviours=behaviours,
-    ) as server:
-        yield server
+ROWS = replies().rows
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +38,53 @@ def _tell_both(step: Step, text: str, known: Context, context: ssl.SSLContext) -
 
 
 def _compare(server: ScriptedServer, step: Step, text: str, known: Context, login: Login) -> None:
-    recipient, sender = known.recipient or RECIPIENT, known.sender or SENDER
     talk = Talk(server, login)
-    talk.hold("tls" if step == "starttls" else "none", recipient, sender)
+    security, recipient, sender = _envelope(step, known)
+    talk.hold(security, recipient, sender)
+    talk.tell_the_same(step, _judged(step, text, known, login))
+
+
+def _envelope(step: Step, known: Context) -> tuple[Any, str, str]:
+    security = "tls" if step == "starttls" else "none"
+    return security, known.recipient or RECIPIENT, known.sender or SENDER
+
+
+def _judged(step: Step, text: str, known: Context, login: Login) -> Judgement:
+    _, recipient, sender = _envelope(step, known)
     at_hand: Login = login if step not in OPENING or login == "given" else "none"
-    judged = shipped().judge(step, reply_of(text), Context(recipient, sender, "127.0.0.1", at_hand))
-    talk.tell_the_same(step, judged)
+    context = Context(recipient, sender, "127.0.0.1", at_hand)
+    return replies().judge(step, reply_of(text), context)
+
+
+@pytest.mark.parametrize("step", ["greeting", "ehlo", "auth", "mail", "rcpt"])
+def test_a_difference_would_be_noticed(step: Step, context: ssl.SSLContext) -> None:
+    """So what follows does not pass because nothing is compared."""
+    row = next(
+        one
+        for one in ROWS
+        if example_of(one)[0] == step
+        and one.verdict
+        and replies().judge(step, reply_of(example_of(one)[1]), one.given).test == "failed"
+    )
+    text, login = example_of(row)[1], row.given.login or "given"
+    reasons = tomllib.loads(FILE.read_text("utf-8"))["reasons"]
+    others = [replace(one, cause=f"not_{one.cause}") if one is row else one for one in ROWS]
+    with server_with(step, text, login, context) as server:
+        talk = Talk(server, login)
+        talk.hold(*_envelope(step, row.given), tested_by=Table(others, reasons))
+        judged = _judged(step, text, row.given, login)
+        assert judged.row == row.key
+        with pytest.raises(AssertionError):
+            talk.tell_the_same(step, judged)
+        talk.hold(*_envelope(step, row.given))
+        talk.tell_the_same(step, judged)
+        others_said: tuple[dict[str, Any], ...] = (
+            {"cause": "x"}, {"code": "x"}, {"pause": 1.0}, {"test": "warning"},
+            {"health": SenderHealth.FINE},
+        )  # fmt: skip
+        for other in others_said:
+            with pytest.raises(AssertionError):
+                talk.tell_the_same(step, replace(judged, **other))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)

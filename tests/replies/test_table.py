@@ -6,17 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtp_admin.diagnosis.table import causes
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies import table as table_module
 from smtp_admin.replies.classes import by_class
 from smtp_admin.replies.meaning import OPENING, STEPS, Context, Login, SenderHealth, Step, Verdict
 from smtp_admin.replies.row import BadRow, Row, row_of
-from smtp_admin.replies.table import Table, read_table, rows_of, shipped
+from smtp_admin.replies.table import Table, read_table, rows_of
 from smtp_admin.smtp.reply import Reply
 from tests.replies.judging import example_of, reply_of
 from tests.replies.page import FILE as PAGE
 from tests.replies.page import page
 
-ROWS = shipped().rows
+ROWS = replies().rows
 FILE = table_module.FILE
 GOOD = {"key": "full", "codes": "452", "example": "rcpt 452 full"}
 DECIDES = GOOD | {"code": "server_refused", "verdict": "temporary", "test": "warning"}
@@ -26,14 +28,14 @@ DECIDES = GOOD | {"code": "server_refused", "verdict": "temporary", "test": "war
 def test_each_row_wins_its_example(row: Row) -> None:
     step, text = example_of(row)
     assert step in row.steps
-    judged = shipped().judge(step, reply_of(text), row.given)
+    judged = replies().judge(step, reply_of(text), row.given)
     assert judged.row == row.key
     assert judged.cause == row.cause
     assert judged.reason.endswith(".")
 
 
 def _judged_as_foreseen(step: Step, reply: Reply, context: Context) -> None:
-    judged = shipped().judge(step, reply, context)
+    judged = replies().judge(step, reply, context)
     known = by_class(step, reply)
     by_its_class = (judged.verdict, judged.health, judged.code, judged.reason) == (
         known.verdict, known.health, known.code, known.reason,
@@ -87,7 +89,7 @@ def test_examples_at_other_steps_mean_what_the_table_foresees(
 def test_long_words_take_no_time() -> None:
     """A hostile server may say 64 kilobytes of whatever makes patterns slow."""
     for words in ("the user is " * 5000, "domain " * 9000, "EHLO " * 9000, "@." * 30000):
-        assert shipped().judge("rcpt", Reply(550, (words,))).code
+        assert replies().judge("rcpt", Reply(550, (words,))).code
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,18 @@ def test_rows_of_a_provider_are_asked_first() -> None:
     assert table.rows[0].provider == "acme"
 
 
+def test_what_one_provider_says_stands_in_its_file() -> None:
+    """So a provider's words and what is behind them are found, and changed, in one place."""
+    of_provider = {row.key: row.provider for row in causes().rows if row.provider}
+    for row in ROWS:
+        assert of_provider.get(row.cause, row.provider) == row.provider, row.key
+    assert {row.provider for row in ROWS} >= {"gmail", "microsoft365", "ses", "sendgrid", ""}
+    in_order = [bool(row.provider) for row in ROWS]
+    assert in_order == sorted(in_order, reverse=True), "the general ones come last"
+    with pytest.raises(BadRow, match="unknown column: provider"):
+        row_of(DECIDES | {"provider": "acme"}, "replies.toml")
+
+
 def test_two_rows_of_one_name_are_refused() -> None:
     row = row_of(DECIDES, "x")
     with pytest.raises(BadRow, match="two rows full"):
@@ -148,7 +162,7 @@ def test_two_rows_of_one_name_are_refused() -> None:
 
 def test_facts_are_what_the_words_name() -> None:
     said = reply_of("550 Domain acme.example has exceeded the max emails per hour (150/100 (150%))")
-    assert dict(shipped().judge("rcpt", said).facts) == {"limit": "100"}
+    assert dict(replies().judge("rcpt", said).facts) == {"limit": "100"}
 
 
 def test_the_file_says_what_its_columns_are() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_admin.credentials.none import NoLogin
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp import session as opening
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
@@ -62,14 +62,15 @@ INSIDE_6 = [
     "::", "::1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
     "64:ff9b:1::1", "100::1", "2001::1", "2001:0:7f00:1::", "2001:db8::1", "2002:7f00:1::",
     "2002:a9fe:a9fe::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254",
-    "fdff::1", "fe80::1", "fec0::1", "ff02::1", "ff0e::1",
+    "fdff::1", "fe80::1", "fec0::1", "ff02::1", "ff0e::1", "2606:4700::5efe:7f00:1",
+    "2606:4700::5efe:a9fe:a9fe", "2a00:1450:1:2:200:5efe:10.0.0.1", "2606:4700:0:1:0:5efe:a00:1",
 ]  # fmt: skip
 MAPPED = [f"::ffff:{address}" for address in INSIDE]
 PUBLIC = [
     "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0",
     "126.255.255.255", "128.0.0.1", "172.15.255.255", "172.32.0.0", "192.167.255.255",
     "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2606:4700::1111",
-    "2a00:1450:4001::1a", "::ffff:8.8.8.8",
+    "2a00:1450:4001::1a", "::ffff:8.8.8.8", "2606:4700::5efe:8.8.8.8", "2606:4700::5eff:a00:1",
 ]  # fmt: skip
 
 
@@ -259,7 +260,7 @@ def test_name_service_is_away() -> None:
     assert (caught.value.code, caught.value.step) == ("dns_failed", "dns")
     assert caught.value.message == "The name a.example could not be looked up just now."
     assert "no server" not in caught.value.message
-    outcome = of_opening(caught.value, shipped())
+    outcome = of_opening(caught.value, replies())
     assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, SenderHealth.DOWN)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from smtp_admin.credentials.password import Password
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -62,7 +62,7 @@ def through(postfix: PostfixWithDovecot, door: str) -> Iterator[SMTPTransport]:
         DiallingPolicy(frozenset({port}), LOOPBACK), Timeouts(connect=10, command=30, final_dot=30)
     )
     server = Server("127.0.0.1", port, "tls", verify_tls=False)
-    transport = SMTPTransport(server, Password(LOGIN, PASSWORD), dialler, shipped())
+    transport = SMTPTransport(server, Password(LOGIN, PASSWORD), dialler, replies())
     try:
         yield transport
     finally:

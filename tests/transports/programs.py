@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.outcome import Outcome
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -23,7 +23,7 @@ class MakeProgram(Protocol):
 
 def through(path: Path | str, *arguments: str, timeouts: Timeouts = PATIENT) -> SendmailTransport:
     """A transport through the program at *path*."""
-    return SendmailTransport((str(path), *arguments), timeouts, shipped())
+    return SendmailTransport((str(path), *arguments), timeouts, replies())
 
 
 def one(transport: SendmailTransport, content: bytes = BODY) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -48,7 +48,7 @@ def transport_to(
     )
     given: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "security": "none"}
     who = credential(settings.pop("username", ""), "secret")
-    transport = SMTPTransport(Server(**(given | settings)), who, dialler, shipped())
+    transport = SMTPTransport(Server(**(given | settings)), who, dialler, replies())
     try:
         yield transport
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import SenderHealth
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -138,7 +138,7 @@ def test_others_that_cannot_be_started(tmp_path: Path, program: MakeProgram) -> 
     orphan.chmod(0o755)
     for transport in (
         *(through(path) for path in (closed, odd, orphan, tmp_path, "sendmail", "./mail", "")),
-        SendmailTransport((), PATIENT, shipped()),
+        SendmailTransport((), PATIENT, replies()),
     ):
         found = deliver(transport, mails(2))
         assert verdicts(found) == {0: RELEASED}, transport

@@ -30,11 +30,11 @@ DOWN = SenderHealth.DOWN
 WORKER = """\
 import sys
 from pathlib import Path
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.sendmail.transport import SendmailTransport
-transport = SendmailTransport((sys.argv[1],), Timeouts(), shipped())
+transport = SendmailTransport((sys.argv[1],), Timeouts(), replies())
 mail = Outgoing(0, "a@acme.example", "r0@example.com", Path(sys.argv[2]).read_bytes())
 next(transport.deliver([mail]))
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import SenderHealth
@@ -46,7 +46,7 @@ def postfix(far: ScriptedServer) -> Iterator[PostfixQueue]:
 
 
 def test_mails_arrive_as_they_were(postfix: PostfixQueue, far: ScriptedServer) -> None:
-    transport = SendmailTransport(postfix.command, Timeouts(), shipped())
+    transport = SendmailTransport(postfix.command, Timeouts(), replies())
     sent = [mail(key, WHOLE) for key in range(4)]
     sent.append(Outgoing(4, "", "r4@example.com", mail(4, WHOLE).content))
     sent.append(Outgoing(5, "sender@acme.example", "用户@example.com", mail(5, WHOLE).content))
@@ -63,7 +63,7 @@ def test_mails_arrive_as_they_were(postfix: PostfixQueue, far: ScriptedServer) -
 
 def test_what_it_refuses(postfix: PostfixQueue, far: ScriptedServer) -> None:
     """It ends with 75 whatever the failure is; its words tell them apart."""
-    transport = SendmailTransport(postfix.command, Timeouts(), shipped())
+    transport = SendmailTransport(postfix.command, Timeouts(), replies())
     found = deliver(transport, [mail(0, WHOLE + b"y" * 70 * 400), mail(1, WHOLE)])
     assert verdicts(found) == {0: PERMANENT, 1: ACCEPTED}
     assert found[0].code == "too_large"
@@ -80,7 +80,7 @@ def test_what_it_refuses(postfix: PostfixQueue, far: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("arguments", [("-bX",), ("-C", "/nowhere")])
 def test_wrong_arguments_of_the_host(postfix: PostfixQueue, arguments: tuple[str, ...]) -> None:
-    transport = SendmailTransport((*postfix.command, *arguments), Timeouts(), shipped())
+    transport = SendmailTransport((*postfix.command, *arguments), Timeouts(), replies())
     found = deliver(transport, [mail(0, WHOLE)])
     assert (found[0].verdict, found[0].health) == (RELEASED, SenderHealth.MISCONFIGURED)
     assert "sendmail: fatal: " in found[0].reason
@@ -89,7 +89,7 @@ def test_wrong_arguments_of_the_host(postfix: PostfixQueue, arguments: tuple[str
 def test_a_queue_that_cannot_be_written(postfix: PostfixQueue) -> None:
     """Its postdrop tries for as long as it is let: nothing is lost, and the sender waits."""
     postfix.break_queue()
-    transport = SendmailTransport(postfix.command, Timeouts(command=1, final_dot=1), shipped())
+    transport = SendmailTransport(postfix.command, Timeouts(command=1, final_dot=1), replies())
     found = deliver(transport, [mail(0, WHOLE), mail(1, WHOLE)])
     assert [*found] == [0]
     assert found[0].verdict is RELEASED, "it has not read the mail yet"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.sendmail.exit_codes import TABLE, judge, meaning
 from smtp_admin.transports.sendmail.process import Ending
@@ -87,7 +87,7 @@ SAID = [
 def test_its_words_count_where_the_number_says_too_little(
     status: int, said: str, verdict: Verdict, health: SenderHealth, code: str
 ) -> None:
-    outcome = judge(Ending(status, 0, "", taken=True, said=f"\n{said}\n"), shipped())
+    outcome = judge(Ending(status, 0, "", taken=True, said=f"\n{said}\n"), replies())
     assert (outcome.verdict, outcome.health, outcome.code) == (verdict, health, code)
 
 
@@ -126,4 +126,4 @@ def test_success_is_success_whatever_it_says(program: MakeProgram) -> None:
 def test_what_is_shown_of_its_words(said: str, shown: str) -> None:
     ending = Ending(74, 0, "", taken=True, said=said)
     assert ending.first_line == shown
-    assert (f"“{shown}”" in judge(ending, shipped()).reason) == bool(shown)
+    assert (f"“{shown}”" in judge(ending, replies()).reason) == bool(shown)

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import Password
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -42,7 +43,7 @@ VALUES: dict[str, Any] = {
     "client_certificate": "",
     "ehlo_name": "",
 }
-SURROUNDINGS = Surroundings(Dialler(DiallingPolicy(frozenset({587}))))
+SURROUNDINGS = Surroundings(Dialler(DiallingPolicy(frozenset({587}))), replies())
 
 
 def cleaned(name: str, text: str) -> Any:
@@ -218,7 +219,7 @@ def test_a_warm_connection_stays_open() -> None:
     with ScriptedServer() as server:
         setup = smtp_setup("127.0.0.1", server.port, "none")
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
-        surroundings = Surroundings(Dialler(policy, Timeouts(5, 5, final_dot=5)))
+        surroundings = Surroundings(Dialler(policy, Timeouts(5, 5, final_dot=5)), replies())
         for _ in range(3):
             transport = warm.take(1, setup, surroundings)
             assert verdicts(dict(transport.deliver(mails(1)))) == {0: ACCEPTED}

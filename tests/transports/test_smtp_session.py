@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smtp_admin.credentials.none import NoLogin
-from smtp_admin.replies.table import shipped
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler, Server
@@ -203,7 +203,7 @@ def test_abort_while_the_name_is_looked_up() -> None:
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK, slowly)
         dialler = Dialler(policy, Timeouts(connect=8, command=8, final_dot=8))
         transport = SMTPTransport(
-            Server("mail.acme.example", server.port, "none"), NoLogin(), dialler, shipped()
+            Server("mail.acme.example", server.port, "none"), NoLogin(), dialler, replies()
         )
         worker = threading.Thread(target=lambda: found.update(deliver(transport, mails(2))))
         worker.start()
@@ -224,7 +224,7 @@ def test_servers_that_are_slow_to_say_goodbye_do_not_hold_up_the_end() -> None:
         dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5))
         setup = smtp_setup("127.0.0.1", server.port, "none")
         for sender_id in range(6):
-            transport = warm.take(sender_id, setup, Surroundings(dialler))
+            transport = warm.take(sender_id, setup, Surroundings(dialler, replies()))
             assert verdicts(dict(transport.deliver(mails(1)))) == {0: ACCEPTED}
             warm.give_back(sender_id, setup, transport)
         began = time.monotonic()
@@ -246,7 +246,7 @@ def test_a_file_of_authorities_that_cannot_be_read_pauses(
         policy = DiallingPolicy(frozenset({server.port}), LOOPBACK)
         dialler = Dialler(policy, Timeouts(connect=5, command=5, final_dot=5), ca_file=file)
         transport = SMTPTransport(
-            Server("127.0.0.1", server.port, "tls"), NoLogin(), dialler, shipped()
+            Server("127.0.0.1", server.port, "tls"), NoLogin(), dialler, replies()
         )
         ((_, outcome),) = transport.deliver(mails(2))
     assert (outcome.verdict, outcome.health) == (RELEASED, SenderHealth.DOWN)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies.meaning import Step
-from smtp_admin.replies.table import shipped
 from smtp_admin.smtp.failure import CODES, Code, SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.transports import verdicts
@@ -22,7 +22,7 @@ def reply(text: str) -> Reply:
 
 
 def of(stage: Step, text: str) -> Outcome:
-    return verdicts.of_reply(stage, reply(text), shipped())
+    return verdicts.of_reply(stage, reply(text), replies())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_before_the_mail(code: Code, text: str | None, health: SenderHealth) -> 
     """Always the sender's affair: the mail goes back and no attempt is counted."""
     step = "auth" if code == "auth_failed" else "greeting"
     failure = SMTPFailure(code, step, "It failed.", reply=reply(text) if text else None)
-    outcome = verdicts.of_opening(failure, shipped())
+    outcome = verdicts.of_opening(failure, replies())
     assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, health)
     assert outcome.code == code
     assert outcome.reason == "It failed."
@@ -62,7 +62,7 @@ def test_before_the_mail(code: Code, text: str | None, health: SenderHealth) -> 
 
 @given(st.sampled_from(CODES))
 def test_every_opening_failure_releases(code: Code) -> None:
-    outcome = verdicts.of_opening(SMTPFailure(code, "connect", "It failed."), shipped())
+    outcome = verdicts.of_opening(SMTPFailure(code, "connect", "It failed."), replies())
     assert outcome.verdict is Verdict.RELEASED
     assert outcome.health is not FINE
 
@@ -259,7 +259,7 @@ def test_out_of_turn_after_the_dot(text: str) -> None:
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
 )
 def test_any_reply_has_a_meaning(stage: Step, code: int, words: str) -> None:
-    outcome = verdicts.of_reply(stage, Reply(code, (words,)), shipped())
+    outcome = verdicts.of_reply(stage, Reply(code, (words,)), replies())
     match outcome.verdict:
         case Verdict.ACCEPTED:
             assert stage == "dot"

@@ -4,12 +4,15 @@ import json
 import os
 import pickle
 import socket
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 
 from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION, queue_name
@@ -29,6 +32,10 @@ Path("executed-by-import").touch()
 def boom(*arguments, **keywords):
     Path("executed-by-call").touch()
 """
+
+
+#: A hundred thousand bytes that become a hundred million.
+BOMB = zlib.compress(bytes(100_000_000))
 
 
 class Explosive:
@@ -66,6 +73,9 @@ def forgeries(listener_port: int) -> Iterator[dict[str, bytes]]:
     yield {"data": call(TEST_FUNCTION, 1, instance="evil")}
     yield {"data": call(TEST_FUNCTION, 1, host="evil.example")}
     yield {"data": call(RING_FUNCTION, sender_id=1, extra=2)}
+    for field in ("data", "exc_info", "meta", "result"):
+        yield {"data": call(RING_FUNCTION, 1), field: BOMB}
+        yield {"data": call(RING_FUNCTION, 1), field: b"x" * 5_000_000}
     yield {"data": b"not json at all"}
     yield {"data": b"[]"}
     yield {"created_at": b"2026-01-01T00:00:00Z"}
@@ -95,6 +105,25 @@ def test_a_bell_is_one_of_two_functions_with_one_number(function: str) -> None:
         ),
     ]
     assert [one for one in others if _is_bell(safe_job(one))] == []
+
+
+@pytest.mark.parametrize("field", ["data", "exc_info"])
+def test_what_would_fill_the_memory_is_not_unpacked(field: str) -> None:
+    fields: dict[bytes, bytes] = {b"data": call(RING_FUNCTION, 1), field.encode(): BOMB[:60_000]}
+    tracemalloc.start()
+    try:
+        with pytest.raises(NoSuchJobError):
+            safe_job(b"").restore(fields)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bell_of_ours_is_restored() -> None:
+    for data in (call(RING_FUNCTION, 7), zlib.compress(call(RING_FUNCTION, 7))):
+        job = safe_job(b"")
+        job.restore({b"data": data, b"origin": b"x"})
+        assert job.args == [7]
 
 
 def forge(connection: Redis, name: str, number: int, fields: dict[str, bytes]) -> None:

@@ -9,12 +9,12 @@ from collections import Counter as Tally
 from datetime import datetime, timedelta
 
 from redis import Redis
-from sqlalchemy import Engine, exists, select, update
+from sqlalchemy import ColumnElement, Engine, and_, exists, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import journal, states
-from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, abandoned
+from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST
@@ -25,13 +25,15 @@ log = logging.getLogger(__name__)
 class SteadyClock:
     """Whether the database's clock goes as this machine's does.
 
-    One that was set forward makes every lease look over, also where the holder is well. Holders
-    soon beat by the new time, and until then nobody may take their lanes: mail would go out twice.
+    One that was set makes a lease look over, or far from over, also where the holder is well.
+    Holders soon beat by the new time, and until then nobody may take their lanes: mail would go
+    out twice.
     """
 
     def __init__(self) -> None:
         self._seen: tuple[datetime, float] | None = None
         self._settled_at = 0.0
+        self._steady_since = time.monotonic()
 
     def is_steady(self, engine: Engine) -> bool:
         """Look, and compare with the look before."""
@@ -40,11 +42,16 @@ class SteadyClock:
         here = time.monotonic()
         if self._seen is not None:
             went = (moment - self._seen[0]).total_seconds()
-            if went - (here - self._seen[1]) > _JUMP_SECONDS:
+            if abs(went - (here - self._seen[1])) > _JUMP_SECONDS:
                 log.warning("the database's clock jumped: no lane is rescued for a moment")
-                self._settled_at = here + _SETTLE_SECONDS
+                self._settled_at, self._steady_since = here + _SETTLE_SECONDS, here
         self._seen = (moment, here)
         return here >= self._settled_at
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it was steady for longer than any lease lasts, as far as this process knows."""
+        return time.monotonic() - self._steady_since > LEASE_SECONDS
 
 
 _JUMP_SECONDS = 5.0
@@ -52,33 +59,37 @@ _JUMP_SECONDS = 5.0
 _SETTLE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 
 
-def rescue(engine: Engine, redis: Redis) -> int:
-    """Settle the deliveries of every lane whose lease ran out; how many there were."""
+def rescue(engine: Engine, redis: Redis, *, ahead: bool = False) -> int:
+    """Settle the deliveries of every lane whose lease ran out; how many there were.
+
+    Args:
+        ahead: of lanes too whose lease ends later than any that is given now.
+    """
     with reading(engine) as session:
         dead: list[tuple[int | None, int, str]] = [
-            (lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session)
+            (lane.id, lane.sender_id, lane.lease or "") for lane in abandoned(session, ahead=ahead)
         ]
         # Under a lease that no lane has: a database that lost its last moments may bring it back.
         dead += [(None, row.sender_id, row.lease) for row in session.execute(_STRAYS)]
-    return sum(_rescue_lane(engine, redis, *lane) for lane in dead)
+    return sum(_rescue_lane(engine, redis, *lane, ahead=ahead) for lane in dead)
 
 
 #: A Redis that is busy, or starts again, has the journal soon; what it tells need not be repeated.
 _REDIS_WAIT = timedelta(seconds=30)
 
 
-def _take(session: Session, lane_id: int, lease: str, ended: datetime) -> bool:
+def _take(session: Session, lane_id: int, lease: str, over: ColumnElement[bool]) -> bool:
     """Take the lane's row: that decides between two rescuers, and against its holder.
 
     Nobody waits for it: who has it locked may be frozen, and the other lanes come behind.
 
     Args:
-        ended: before which the lease must have run out.
+        over: whether the lease ran out.
     """
-    over = (Lane.id == lane_id, Lane.lease == lease, Lane.lease_until < ended)
-    if session.scalar(select(Lane.id).where(*over).with_for_update(skip_locked=True)) is None:
+    over = and_(Lane.id == lane_id, Lane.lease == lease, over)
+    if session.scalar(select(Lane.id).where(over).with_for_update(skip_locked=True)) is None:
         return False
-    freed = update(Lane).where(*over)
+    freed = update(Lane).where(over)
     return bool(changed(session, freed.values(lease=None, lease_until=None, holder="", rung=False)))
 
 
@@ -94,15 +105,21 @@ _STRAYS = (
 
 
 def _rescue_lane(
-    engine: Engine, redis: Redis, lane_id: int | None, sender_id: int, lease: str
+    engine: Engine,
+    redis: Redis,
+    lane_id: int | None,
+    sender_id: int,
+    lease: str,
+    *,
+    ahead: bool,
 ) -> int:
     found = journal.read(redis, lease)
     with transaction(engine) as session:
         moment = database_now(session)
         ours = (Delivery.lease == lease, Delivery.state == "sending")
         waits = not found and session.scalar(select(Delivery.id).where(*ours).limit(1))
-        ended = moment - _REDIS_WAIT if waits else moment
-        if lane_id is not None and not _take(session, lane_id, lease, ended):
+        over = is_over(moment - _REDIS_WAIT if waits else moment, moment, ahead=ahead)
+        if lane_id is not None and not _take(session, lane_id, lease, over):
             return 0
         rows = session.execute(
             select(Delivery.id, Delivery.message_pk, Delivery.partner_id, Delivery.created_at)

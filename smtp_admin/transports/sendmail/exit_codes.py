@@ -32,6 +32,8 @@ class Row:
         sentence: for people.
         why: the reason for the decision.
         says: a pattern that must be in what the program said.
+        bad_address: the recipient's address itself is wrong.
+        cause: the key of what is behind it, where the code alone says too little.
     """
 
     statuses: tuple[int, ...]
@@ -43,11 +45,7 @@ class Row:
     why: str
     says: str = ""
     bad_address: bool = False
-
-    @property
-    def cause(self) -> str:
-        """The key of what is behind it, where the code alone says too little."""
-        return "mail_program_setup" if self.sentence is _SETUP else ""
+    cause: str = ""
 
     def fits(self, status: int, said: str) -> bool:
         """Whether this is the meaning of *status*, given what the program said."""
@@ -88,10 +86,12 @@ TABLE: tuple[Row, ...] = (
         (75,), "", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
         "Postfix again: an argument that it does not know, or settings that it cannot read.",
         says=r"fatal: (?:usage|unsupported|open [^ ]*/main\.cf)",
+        cause="mail_program_setup",
     ),
     Row(
         (64,), "EX_USAGE", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
         "It does not understand its arguments; they are the same for the next mail.",
+        cause="mail_program_setup",
     ),
     Row(
         (65,), "EX_DATAERR", _PERMANENT, _FINE, "message_refused",
@@ -101,6 +101,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (66,), "EX_NOINPUT", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
         "A file of its own cannot be read (msmtp: a certificate); the mail came by standard input.",
+        cause="mail_program_setup",
     ),
     Row(
         (67,), "EX_NOUSER", _PERMANENT, _FINE, "recipient_refused",
@@ -128,6 +129,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (72,), "EX_OSFILE", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
         "A file of the system is missing or broken; waiting brings it back to nobody.",
+        cause="mail_program_setup",
     ),
     Row(
         (73,), "EX_CANTCREAT", _RELEASED, _DOWN, "program_failed", _TROUBLE,
@@ -155,6 +157,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (78,), "EX_CONFIG", _RELEASED, _MISCONFIGURED, "program_failed", _SETUP,
         "Its own settings are wrong.",
+        cause="mail_program_setup",
     ),
     Row(
         (126, 127), "", _RELEASED, _MISCONFIGURED, "program_missing",

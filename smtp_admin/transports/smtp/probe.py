@@ -132,7 +132,8 @@ def _judge(
         code, message = "sender_not_now", "The server would not take the sender address just now."
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
-    trial.cautions.append(Caution(code, f"{message} It said: {reply}", judged.cause))
+    unknown = "" if judged.recognised else str(reply)
+    trial.cautions.append(Caution(code, f"{message} It said: {reply}", judged.cause, unknown))
     return message, reply
 
 

@@ -285,3 +285,50 @@ def test_a_clock_that_is_set_forward_takes_no_lane_from_who_holds_it(
 
         assert until(rescued)
     process._close()
+
+
+@pytest.mark.parametrize("saw_it", [True, False])
+def test_a_clock_that_is_set_back_keeps_no_lane_of_the_dead(
+    each: HostApp, bench_of: MakeBench, monkeypatch: pytest.MonkeyPatch, saw_it: bool
+) -> None:
+    """Their leases end an hour from now; who lives has renewed its own before they are taken."""
+    where = "smtp_admin.delivery.maintenance.rescue"
+    monkeypatch.setattr(f"{where}._SETTLE_SECONDS", 0.2)
+    each.save_sender(max_connections=2)
+    bench = bench_of(each)
+    sender_id = sender_row(each).id
+    each.db.session.rollback()
+    process = WorkerProcess(each.app)
+    with shifted(timedelta(hours=1)):
+        alive = lanes.acquire(bench.engine, sender_id, "alive")
+        gone = lanes.acquire(bench.engine, sender_id, "gone")
+        assert alive is not None
+        assert gone is not None
+        if saw_it:
+            process._rescue()
+
+    def held() -> set[str | None]:
+        with transaction(bench.engine) as session:
+            return set(session.scalars(select(Lane.lease).where(Lane.lease.is_not(None))))
+
+    process._rescue()
+    assert held() == {alive.lease, gone.lease}, "it may be that the others beat in a moment"
+    with transaction(bench.engine) as session:
+        assert lanes.beat(session, alive)
+    monkeypatch.setattr(f"{where}.LEASE_SECONDS", 0)  # as if so much time had gone by
+
+    def rescued() -> bool:
+        process._rescue()
+        return held() == {alive.lease}
+
+    assert until(rescued)
+    process._close()
+
+
+def test_a_lease_of_now_is_never_too_far_ahead(each: HostApp, bench_of: MakeBench) -> None:
+    each.save_sender()
+    bench = bench_of(each)
+    assert lanes.acquire(bench.engine, sender_row(each).id, "alive") is not None
+    assert rescue(bench.engine, bench.redis, ahead=True) == 0
+    with transaction(bench.engine) as session:
+        assert session.scalar(select(Lane.lease).where(Lane.lease.is_not(None)))

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler
@@ -78,7 +79,9 @@ class Sink(ABC):
 
 def surroundings(port: int = 0, sendmail: tuple[str, ...] = ()) -> Surroundings:
     """What drivers are lent here."""
-    return Surroundings(Dialler(DiallingPolicy(frozenset({port}), LOOPBACK), PATIENT), sendmail)
+    return Surroundings(
+        Dialler(DiallingPolicy(frozenset({port}), LOOPBACK), PATIENT), replies(), sendmail
+    )
 
 
 def address(key: int) -> str:

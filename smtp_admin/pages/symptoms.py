@@ -1,0 +1,55 @@
+"""``/symptoms`` and ``…/symptoms``: what may be wrong, from what one sees."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.diagnosis.table import causes
+from smtp_admin.monitor.symptoms import troubleshoot
+from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
+from smtp_admin.pages.sender_routes import add_sender_page, page_url
+from smtp_admin.senders.resolve import DEFAULT_KEY, load_sender
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/symptoms")(symptoms)
+    add_sender_page(blueprint, "symptoms", _symptoms)
+
+
+@guarded(Action.SEE_OVERVIEW)
+def symptoms() -> ResponseReturnValue:
+    """Every symptom, and whose mail one may look at for it."""
+    shown = [(one.id, one.name) for one in web.visible_partners()]
+    if allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
+        shown.insert(0, (SYSTEM, OWNER_OF_SYSTEM))
+    owners = [(name, page_url(one, DEFAULT_KEY, "symptoms")) for one, name in shown]
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "symptoms": [
+                    {"key": one.key, "title": one.title, "means": one.means, "first": one.first}
+                    for one in causes().symptoms
+                ],
+                "senders": [{"name": name, "url": url} for name, url in owners],
+            }
+        )
+    return render_template(
+        "smtp_admin/symptoms_of_all.html", symptoms=causes().symptoms, owners=owners
+    )
+
+
+def _symptoms(partner_id: str, key: str) -> ResponseReturnValue:
+    """The symptoms with what is known of one sender."""
+    sender = load_sender(session(), partner_id, key)
+    found = troubleshoot(session(), sender)
+    if web.wants_json():
+        return web.answer_json(
+            {"ok": True, "partner_id": partner_id, "sender": key, **found.as_json()}
+        )
+    return render_template(
+        "smtp_admin/symptoms.html", sender=sender, found=found, **frame(partner_id, key)
+    )

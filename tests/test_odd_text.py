@@ -1,0 +1,89 @@
+"""Text that no database can hold: a sentence at every door, and never an error of ours."""
+
+import re
+from itertools import product
+from typing import Any
+
+import pytest
+
+from smtp_admin.errors import MessageError
+from tests.app import ADMIN, HostApp
+from tests.scene import HTML, JSON
+from tests.servers.databases import PostgreSQL
+
+ODD = ("%00", "a%00b", "%ed%a0%80", "%ff", "\ud800".encode("utf-8", "surrogatepass").hex("%"))
+ASKED = ("number", "type", "mail", "preset", "customer", "from", "to", "before", "limit",
+         "partner_id", "sender", "driver", "priority", "after")  # fmt: skip
+NAMES = ("a\0b", "\ud800", "\0")
+
+
+@pytest.fixture
+def site(new_app: object, postgresql: PostgreSQL) -> HostApp:
+    """On the database that refuses most."""
+    made: HostApp = new_app(uri=postgresql.create_database())  # type: ignore[operator]  # a factory
+    made.actor = ADMIN
+    with made.app.app_context():
+        made.save_sender("acme")
+        made.save_sender("")
+    return made
+
+
+def test_in_the_address_of_every_page(site: HostApp) -> None:
+    rules = [one for one in site.app.url_map.iter_rules() if one.endpoint.startswith("smtp_admin")]
+    asked = 0
+    for rule, odd in product(rules, ODD):
+        if rule.endpoint.endswith(".static") or not rule.arguments:
+            continue
+        for name in rule.arguments:
+            path = rule.rule.replace(f"<{name}>", odd).replace("<partner_id>", "acme")
+            path = re.sub("<[^>]*>", "x", path)
+            for method, headers in product((rule.methods or set()) - {"OPTIONS"}, (JSON, HTML)):
+                answer = site.client.open(path, method=method, headers=headers)
+                assert answer.status_code < 500, (method, path)
+                if "%00" in odd and "unsubscribe" not in path:
+                    assert answer.status_code == 404, (method, path)
+                asked += 1
+    assert asked > 300
+
+
+def test_in_what_is_asked(site: HostApp) -> None:
+    rules = [one.rule.replace("<partner_id>", "acme") for one in site.app.url_map.iter_rules()
+             if one.endpoint.startswith("smtp_admin") and "GET" in (one.methods or ())]  # fmt: skip
+    for rule, odd, headers in product(rules, ODD, (JSON, HTML)):
+        if "<" in rule:
+            continue
+        answer = site.client.get(f"{rule}?" + "&".join(f"{name}={odd}" for name in ASKED),
+                                 headers=headers)  # fmt: skip
+        assert answer.status_code < 500, (rule, odd)
+        if "%00" in odd:
+            assert answer.status_code in {400, 403}, (rule, odd)  # one page is for customers only
+            said = "a character that cannot be used" in answer.text
+            assert said is (answer.status_code == 400)
+
+
+@pytest.mark.parametrize("name", [*NAMES, 7, b"x"])
+def test_in_what_the_host_names(site: HostApp, name: object) -> None:
+    plugin: Any = site.plugin
+    context = {"name": "Sam", "reset_url": "https://acme.example/", "expires_minutes": 60}
+
+    def send(**how: object) -> None:
+        plugin.send("password_reset", to="sam@example.org", context=context, **how)
+
+    with site.app.app_context():
+        for how in ("partner_id", "sender", "idempotency_key"):
+            with pytest.raises(MessageError):
+                send(**{how: name})
+        for how in ("batch_key", "label", "partner_id"):
+            with pytest.raises(MessageError):
+                plugin.send_many("password_reset", [("sam@example.org", context)], **{how: name})
+        # The transaction goes on.
+        send(partner_id="acme")
+        site.db.session.commit()
+
+
+def test_in_a_command(site: HostApp) -> None:
+    runner = site.app.test_cli_runner()
+    for arguments in (["mail", "show", "a\udcff"], ["explain", "--partner", "a\0b"]):
+        answer = runner.invoke(args=["smtp-admin", *arguments])
+        assert answer.exit_code == 2
+        assert "This is not UTF-8" in answer.output
