@@ -7,6 +7,7 @@ does not throw away the others.
 import json
 import os
 import platform
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -100,16 +101,23 @@ def publish(measured: Mapping[str, Section]) -> None:
     kept: dict[str, Any] = {}
     if _JSON.exists():
         kept = json.loads(_JSON.read_text()).get("sections", {})
-    kept |= {
-        name: asdict(section) | {"text": text_of(name, section)}
-        for name, section in measured.items()
-    }
+    kept |= {name: asdict(section) for name, section in measured.items()}
     _JSON.write_text(json.dumps({"sections": kept}, indent=2) + "\n")
-    texts = [kept[name]["text"] for name in SECTIONS if name in kept]
+    texts = _published(_RESULTS.read_text() if _RESULTS.exists() else "")
+    texts |= {name: text_of(name, section) for name, section in measured.items()}
     _RESULTS.write_text(
         "# Benchmark\n\nMade by `make bench`. Medians of interleaved rounds; the sink is Postfix's "
-        "`smtp-sink` and everything runs on one machine.\n\n" + "\n".join(texts)
+        "`smtp-sink` and everything runs on one machine.\n\n"
+        + "\n".join(texts[name] for name in SECTIONS if name in texts)
     )
+
+
+def _published(page: str) -> dict[str, str]:
+    """The sections of a page that was written before, perhaps on another machine."""
+    _, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    names = {title: name for name, title in _TITLES.items()}
+    found = ((one.partition("\n")[0], one) for one in sections)
+    return {names[title]: f"## {one.strip()}\n" for title, one in found if title in names}
 
 
 def text_of(name: str, section: Section) -> str:

@@ -91,7 +91,8 @@ class UTCDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a time zone cannot be stored")
-        value = value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -184,6 +185,28 @@ def worker_engine(
         event.listen(own, "connect", _take_over_transactions)
         event.listen(own, "begin", _begin_immediate)
     return own
+
+
+@contextmanager
+def beside_workers(pool_size: int = 1) -> Iterator[Engine]:
+    """An engine for a command that writes in many steps while workers write too.
+
+    On SQLite the host's own would give up after a few seconds, for workers look for the lock far
+    more often.
+    """
+    engine = worker_engine(host_engine(), pool_size=pool_size)
+    try:
+        yield engine
+    finally:
+        if engine is not host_engine():
+            engine.dispose()
+
+
+def wait_for_workers(session: Session) -> None:
+    """Let a command's own session wait for SQLite's lock as long as workers do."""
+    if session.get_bind().dialect.name == "sqlite":
+        milliseconds = _SQLITE_WAITS_SECONDS * 1000
+        session.connection().exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
 
 
 def _take_over_transactions(connection: Any, _record: Any) -> None:

@@ -13,20 +13,11 @@ from benchmarks.peers.script import facts, ready, wait_for_word
 _AT_ONCE = 500
 
 
-def configure(task: dict[str, Any]) -> None:
-    """The settings that its documentation asks for."""
-    address = urlsplit(task["database"])
+def configure(task: dict[str, Any], **more: Any) -> None:
+    """The settings that its documentation asks for, and *more* of its own."""
     settings.configure(
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "HOST": address.hostname,
-                "PORT": address.port,
-                "USER": address.username,
-                "NAME": address.path.removeprefix("/"),
-            }
-        },
+        DATABASES={"default": _database(task["database"])},
         TEMPLATES=[
             {"BACKEND": "django.template.backends.django.DjangoTemplates"},
             {
@@ -43,9 +34,27 @@ def configure(task: dict[str, Any]) -> None:
         POST_OFFICE={
             "BATCH_SIZE": 1000,  # a connection for each batch; the default is 100
             "THREADS_PER_PROCESS": task["connections"],
+            **more,
         },
     )
     django.setup()
+
+
+def _database(url: str) -> dict[str, Any]:
+    address = urlsplit(url)
+    if address.scheme.startswith("sqlite"):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": address.path.removeprefix("/"),
+            "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"},  # as ours has it
+        }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": address.hostname,
+        "PORT": address.port,
+        "USER": address.username,
+        "NAME": address.path.removeprefix("/"),
+    }
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import click
 
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import known_partner
-from smtp_admin.database import host_engine, session
+from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import BatchSeen, list_batches, show_batch
 
@@ -71,7 +71,8 @@ def show(public_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def cancel(public_id: str, as_json: bool) -> None:
     """Cancel."""
-    count = cancel_batch(host_engine(), public_id)
+    with beside_workers() as engine:
+        count = cancel_batch(engine, public_id)
     if as_json:
         show_json({"ok": True, "id": public_id, "cancelled": count})
     else:

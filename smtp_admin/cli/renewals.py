@@ -5,11 +5,10 @@ import time
 from typing import Any
 
 import click
-from sqlalchemy import Engine
 
 from smtp_admin.cli.group import OPERATOR, commands, show_json
 from smtp_admin.cli.which import known_partner
-from smtp_admin.database import SYSTEM, host_engine, session, worker_engine
+from smtp_admin.database import SYSTEM, beside_workers, host_engine, session
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
@@ -40,11 +39,8 @@ def renewals() -> None:
 def run(context: click.Context, partner_id: str | None, as_json: bool) -> None:
     """Run."""
     known_partner(partner_id)
-    engine = _engine()
-    try:
+    with beside_workers(2) as engine:
         reports = scheduler.run_now(engine, partner_id, _progress(as_json))
-    finally:
-        _close(engine)
     _show(reports, "queued", as_json)
     if any(one.failed for one in reports.values()):
         context.exit(1)
@@ -64,11 +60,8 @@ def preview(partner_id: str | None, customer_id: str | None, as_json: bool) -> N
     if customer_id is not None:
         _show_customer(partner_id or SYSTEM, customer_id, as_json)
         return
-    engine = _engine()
-    try:
+    with beside_workers(2) as engine:
         reports = scheduler.look(engine, partner_id, _progress(as_json))
-    finally:
-        _close(engine)
     _show(reports, "due", as_json)
 
 
@@ -102,15 +95,6 @@ def import_(file: str, partner_id: str) -> None:
         f"Saved: reminders are {state}, {values.min_hours} hours between notices, "
         f"{values.on_demand_min_hours} before one on demand."
     )
-
-
-def _engine() -> Engine:
-    return worker_engine(host_engine(), pool_size=2)
-
-
-def _close(engine: Engine) -> None:
-    if engine is not host_engine():
-        engine.dispose()
 
 
 def _progress(as_json: bool) -> Any:

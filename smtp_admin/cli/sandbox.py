@@ -7,7 +7,7 @@ import click
 from smtp_admin.audit.service import record
 from smtp_admin.cli.group import OPERATOR, commands, show_json
 from smtp_admin.config import public_url
-from smtp_admin.database import SYSTEM, host_engine, session
+from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.delivery import held_actions
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
@@ -49,7 +49,8 @@ def release(add: str | None, remove: str | None, yes: bool, as_json: bool) -> No
     if add is not None or remove is not None:
         _change(_address(add, "--add"), _address(remove, "--remove"))
     elif found.acts:
-        held_actions.release(host_engine(), installation().config.sandbox)
+        with beside_workers() as engine:
+            held_actions.release(engine, installation().config.sandbox)
     elif not found.address:
         raise InvalidInput(found.reason, hint="Set SMTP_ADMIN_PUBLIC_URL to this app's address.")
     else:
@@ -83,9 +84,9 @@ def drop(yes: bool, as_json: bool) -> None:
             )
         click.confirm(question, abort=True)
     session().rollback()
-    engine = host_engine()
     dropped = held_actions.drop_held if found.acts else held_actions.drop_everything
-    count = dropped(engine)
+    with beside_workers() as engine:
+        count = dropped(engine)
     record(session(), OPERATOR, SYSTEM, "sandbox.dropped", f"{count} mails")
     session().commit()
     if as_json:

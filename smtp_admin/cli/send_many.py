@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from smtp_admin.cli.group import OPERATOR, commands, show_json
 from smtp_admin.cli.terminal import console
 from smtp_admin.cli.which import find_sender, known_partner, sender_options
-from smtp_admin.database import session
+from smtp_admin.database import session, wait_for_workers
 from smtp_admin.delivery.batch_plan import Plan, plan
 from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput
@@ -193,6 +193,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
 
 
 def _fill(asked: _Asked) -> None:
+    wait_for_workers(session())
     filling = batches.begin(
         session(),
         asked.type_.name,

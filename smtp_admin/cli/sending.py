@@ -14,7 +14,7 @@ from smtp_admin.cli.which import (
     sender_options,
     word_of,
 )
-from smtp_admin.database import SYSTEM, host_engine, session
+from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.delivery.maintenance.prune import prune as prune_now
 from smtp_admin.installation import installation
 from smtp_admin.mail.testmail import queue_test_mail
@@ -116,5 +116,6 @@ def _show_sender(numbers: dict[str, Any]) -> None:
 )
 def prune() -> None:
     """Forget finished mail."""
-    count = prune_now(host_engine(), installation().config)
+    with beside_workers() as engine:
+        count = prune_now(engine, installation().config)
     click.echo(f"{count} mails forgotten.")

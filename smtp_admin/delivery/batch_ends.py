@@ -4,6 +4,7 @@ Both in small steps: a batch may be large, and nobody waits for its locks.
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, case, func, select, update
 from sqlalchemy.orm import Session
@@ -76,27 +77,19 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
 def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
     """Let a cancelled batch go on: queue what was not sent of it; how many deliveries.
 
-    What a person cancelled one by one stays so, and what was sensitive is erased by then. The
-    caller commits.
+    What a person cancelled one by one stays so. What was sensitive is erased by then: it leaves the
+    batch, so that whoever gives its recipients again has new mail queued for them. The caller
+    commits.
 
     Args:
         expires_at: when that is too old.
     """
     resumed = update(Batch).where(Batch.id == batch_id).values(cancelled_at=None, settled=False)
     changed(session, resumed)
-    mine = (
-        select(Delivery.id, Delivery.sender_id, Delivery.archive)
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(
-            Delivery.batch_id == batch_id,
-            Delivery.state == "cancelled",
-            Delivery.last_code == CODE,
-            func.length(Message.content) > 0,
-        )
-        .limit(_AT_ONCE)
-    )
+    _let_go_of_erased(session, batch_id)
+    cancelled = _cancelled(batch_id)
     total = 0
-    while rows := session.execute(mine).all():
+    while rows := session.execute(cancelled).all():
         changed(
             session,
             update(Delivery)
@@ -114,3 +107,32 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
         for sender_id in {row.sender_id for row in rows}:
             ring_after_commit(session, sender_id)
     return total
+
+
+def _cancelled(batch_id: int) -> Any:
+    """Some deliveries that were cancelled with their batch, and are still in it."""
+    return (
+        select(Delivery.id, Delivery.message_pk, Delivery.sender_id, Delivery.archive)
+        .where(
+            Delivery.batch_id == batch_id,
+            Delivery.state == "cancelled",
+            Delivery.last_code == CODE,
+        )
+        .limit(_AT_ONCE)
+    )
+
+
+def _let_go_of_erased(session: Session, batch_id: int) -> None:
+    """Take mail without its text out of a batch: there is nothing left of it to send."""
+    erased = (
+        _cancelled(batch_id)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(func.length(Message.content) == 0)
+    )
+    while rows := session.execute(erased).all():
+        ids, messages = [row.id for row in rows], {row.message_pk for row in rows}
+        changed(session, update(Delivery).where(Delivery.id.in_(ids)).values(batch_id=None))
+        gone = update(Message).where(Message.id.in_(messages))
+        changed(session, gone.values(batch_id=None, batch_recipient=None))
+        fewer = update(Batch).where(Batch.id == batch_id)
+        changed(session, fewer.values(queued=Batch.queued - len(messages)))

@@ -124,4 +124,5 @@ def expiry(priority: int, hours: float | None = None, send_at: datetime | None =
         send_at: when its life begins, if that is later than now.
     """
     lifetime = default_lifetime(priority) if hours is None else timedelta(hours=hours)
-    return max(now(), send_at or now()) + lifetime
+    begins = now()
+    return (begins if send_at is None else max(begins, send_at)) + lifetime

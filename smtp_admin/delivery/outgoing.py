@@ -21,6 +21,7 @@ class OutgoingMail:
         expires_at: not after this time (aware).
         on_uncertain: ``resend`` or ``hold``.
         is_test: somebody wants to see it first; no limit for recipients counts it.
+        intended: whom it was for, where the sandbox sends it to one address instead.
         held: those of the recipients whose mail the sandbox holds.
         batch_id: of the batch that it is of, with a hash of its one recipient.
     """
@@ -44,6 +45,7 @@ class OutgoingMail:
     sender_head: int | None = None
     archive_to: str = ""
     is_test: bool = False
+    intended: Sequence[str] = ()
     held: Sequence[str] = ()
     batch_id: int | None = None
     batch_recipient: str | None = None

@@ -65,7 +65,7 @@ class Allowed:
         self._had: dict[str, list[timedelta]] = {}
         for one in mails:
             if one.type_name in self._limits and not one.is_test:
-                for address in one.recipients:
+                for address in one.intended or one.recipients:
                     name = (one.partner_id, one.type_name, address)
                     self._keys[name] = recipient_keys(*name)
         if self._keys:
@@ -75,10 +75,21 @@ class Allowed:
         return bool(self._keys)
 
     def columns(self, mail: OutgoingMail, address: str, moment: datetime) -> dict[str, Any]:
-        """What the limits make of a delivery of *mail*; asking counts it."""
-        keys = self._keys.get((mail.partner_id, mail.type_name, address))
-        if keys is None or mail.is_test:
+        """What the limits make of a delivery of *mail*; asking counts it.
+
+        What the sandbox sends elsewhere is judged by whom it was for: it is kept back if none of
+        them may have it, and counted for the first who may.
+        """
+        if mail.is_test or mail.type_name not in self._limits:
             return NOT_LIMITED
+        for one in mail.intended or (address,):
+            found = self._for(mail, one, moment)
+            if found["finished_at"] is None:
+                break
+        return found
+
+    def _for(self, mail: OutgoingMail, address: str, moment: datetime) -> dict[str, Any]:
+        keys = self._keys[mail.partner_id, mail.type_name, address]
         had = [age for key in keys for age in self._had.get(key, ())]
         for rate in self._limits[mail.type_name]:
             if sum(age.total_seconds() < rate.seconds for age in had) >= rate.count:

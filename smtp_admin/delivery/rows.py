@@ -47,7 +47,8 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
         _insert_one(session, mails[0], public_ids[0])
         return [Inserted(public_ids[0])]
     moment = database_now(session)
-    dialect = session.connection().dialect.name
+    connection = session.connection()
+    dialect = connection.dialect.name
     deliveries = [_deliveries(one) for one in mails]
     if allowed:
         deliveries = [
@@ -59,8 +60,8 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
         row["created_at"] = moment
         if over and row["sensitive"]:
             row["content"] = b""
-    session.execute(_once(dialect) if once else _ONE_MESSAGE, rows)
-    found = session.execute(_ids(dialect), {"public_ids": public_ids}).all()
+    connection.execute(_once(dialect) if once else _ONE_MESSAGE, rows)
+    found = connection.execute(_ids(dialect), {"public_ids": public_ids}).all()
     numbers: dict[str, int] = {row.public_id: row.id for row in found}
     # All rows of an INSERT have the same columns.
     usual = {"next_attempt_at": moment} | (AS_USUAL if holds else {})
@@ -71,7 +72,7 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
         for row in some
     ]
     if ready:
-        session.execute(_SOME_DELIVERIES, ready)
+        connection.execute(_SOME_DELIVERIES, ready)
     return [
         Inserted(name, name in numbers, over)
         for name, over in zip(public_ids, kept_back, strict=True)
@@ -81,16 +82,17 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
 def _insert_one(session: Session, mail: OutgoingMail, public_id: str) -> None:
     row = _message(mail, public_id)
     deliveries = _deliveries(mail)
-    if len(deliveries) == 1 and session.connection().dialect.name == "postgresql":
+    connection = session.connection()
+    if len(deliveries) == 1 and connection.dialect.name == "postgresql":
         one = deliveries[0]
         values = {f"message_{name}": value for name, value in row.items()}
         values |= {f"delivery_{name}": value for name, value in one.items()}
-        session.execute(_both(tuple(row), tuple(one)), values)
+        connection.execute(_both(tuple(row), tuple(one)), values)
         return
-    result: Any = session.execute(_ONE_MESSAGE, row)
+    result: Any = connection.execute(_ONE_MESSAGE, row)
     for one in deliveries:
         one["message_pk"] = result.inserted_primary_key[0]
-    session.execute(_SOME_DELIVERIES, deliveries if len(deliveries) > 1 else deliveries[0])
+    connection.execute(_SOME_DELIVERIES, deliveries if len(deliveries) > 1 else deliveries[0])
 
 
 @lru_cache

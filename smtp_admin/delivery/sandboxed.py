@@ -31,5 +31,6 @@ def _redirected(mail: OutgoingMail, address: str) -> OutgoingMail:
         sender_head=None if mail.sender_head is None else head,
         subject=subject_for(mail.recipients, mail.subject),
         recipients=[address],
+        intended=mail.recipients,
         archive_to="",
     )

@@ -61,9 +61,12 @@ def stamped(
         )
     if message_id.endswith(_UNKNOWN):
         content, message_id = _with_domain(content, message_id, domain_of(values.from_email))
-    own = _names(content)
-    head = from_lines(sender, app_name, reply_to="reply-to" not in own, answers=answers)
-    head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
+    if values.reply_to or answers or values.headers:
+        own = _names(content)
+        head = from_lines(sender, app_name, reply_to="reply-to" not in own, answers=answers)
+        head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
+    else:
+        head = from_lines(sender, app_name)
     return Stamped(
         content=head + content,
         size=len(head) + len(content),

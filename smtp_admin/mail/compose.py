@@ -4,7 +4,7 @@ Whoever queues mail goes through here: ``send`` and its sisters, test mail, rene
 face. So what a type says about its mail holds wherever the mail comes from.
 """
 
-import uuid
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -180,7 +180,7 @@ def render_for(sender: ResolvedSender, message: Message) -> Rendered:
     config = installation().config
     from_email = sender.values.from_email
     domain = domain_of(from_email) if from_email else UNKNOWN_DOMAIN
-    message_id = f"<{uuid.uuid4().hex}@{domain}>"
+    message_id = f"<{os.urandom(16).hex()}@{domain}>"
     content = mime.build(message, message_id=message_id, limit=config.message_limit)
     return Rendered(
         stamped(sender, config.app_name, content, message_id),

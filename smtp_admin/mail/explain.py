@@ -6,17 +6,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.config import Rate
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.recipient_limits import limits_of
 from smtp_admin.errors import InvalidInput
 from smtp_admin.installation import installation
 from smtp_admin.mail import templates
 from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.mail.types import PRIORITIES, EmailType
+from smtp_admin.sandbox import site
+from smtp_admin.sandbox.site import Standing
 from smtp_admin.sandbox_rule import Sandbox
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
@@ -26,6 +30,9 @@ PARTS: tuple[tuple[str, str], ...] = (
     ("text.liquid", "Text template"),
     ("html.liquid", "HTML template"),
 )
+
+
+_AT_HOME = Standing("", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class Facts:
         fallbacks: who steps in for it, in order.
         template_files: part → whether it is the app's own (True) or comes with the plugin; a part
             that there is none of is missing.
+        standing: whether this process may send for the database at all.
+        of_platform: somebody who looks after the platform asks.
+        limits: how much of it one recipient may have.
     """
 
     type_: EmailType
@@ -48,6 +58,9 @@ class Facts:
     template_files: dict[str, bool]
     moment: datetime
     sandbox: Sandbox | None = None
+    standing: Standing = _AT_HOME
+    of_platform: bool = True
+    limits: tuple[Rate, ...] = ()
 
     @property
     def sender(self) -> ResolvedSender:
@@ -60,11 +73,19 @@ def known_types() -> list[EmailType]:
     return [*registry(), READY]
 
 
-def gather(session: Session, partner_id: str, type_name: str, key: str | None = None) -> Facts:
+def gather(
+    session: Session,
+    partner_id: str,
+    type_name: str,
+    key: str | None = None,
+    *,
+    of_platform: bool = True,
+) -> Facts:
     """The facts for a mail of *partner_id*.
 
     Args:
         key: of the sender that a caller would name.
+        of_platform: for somebody who looks after the platform.
 
     Raises:
         InvalidInput: there is no such type.
@@ -90,6 +111,9 @@ def gather(session: Session, partner_id: str, type_name: str, key: str | None = 
         template_files={part: own for part, own in files.items() if own is not None},
         moment=database_now(session),
         sandbox=installation().config.sandbox,
+        standing=site.standing(session),
+        of_platform=of_platform,
+        limits=limits_of(type_.name),
     )
 
 
@@ -100,13 +124,20 @@ def explain(facts: Facts) -> tuple[Row, ...]:
 
 
 def _sandbox(facts: Facts) -> Iterator[Row]:
-    if facts.sandbox is None:
-        return
+    """What keeps mail in; to whom it goes instead is for those who look after the platform."""
+    if not facts.standing.acts:
+        why = facts.standing.reason if facts.of_platform else ""
+        yield Row("site", "This installation", "sends nothing, mail waits", "app", why)
     rule = facts.sandbox
-    words = f"all mail goes to {rule.redirect} instead"
-    if not rule.redirect:
-        words = f"only mail to {', '.join(rule.allow)} goes out, the rest is held"
-    yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX")
+    if rule is None:
+        return
+    told = facts.of_platform
+    if rule.redirect:
+        words = f"all mail goes to {rule.redirect if told else 'one address'} instead"
+    else:
+        some = ", ".join(rule.allow) if told else "some addresses"
+        words = f"only mail to {some} goes out, the rest is held"
+    yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
 
 
 def _sender(facts: Facts) -> Iterator[Row]:
@@ -202,6 +233,14 @@ def _type(facts: Facts) -> Iterator[Row]:
                   f"of {type_.priority} mail")  # fmt: skip
     else:
         yield Row("expires", "Expires after", _hours(type_.expires_hours), "type", type_.label)
+    most = " and ".join(map(str, facts.limits))
+    yield Row(
+        "recipient_limit",
+        "Most for one recipient",
+        most or "no limit",
+        "app" if most else "default",
+        "SMTP_ADMIN_RECIPIENT_LIMITS" if most else "",
+    )
     held = type_.on_uncertain == "hold"
     yield Row(
         "on_uncertain",

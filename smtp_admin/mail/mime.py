@@ -8,8 +8,9 @@ after.
 """
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from smtp_admin.clock import now
 from smtp_admin.errors import MessageError, TooLarge
@@ -79,7 +80,7 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
         found["Cc"] = address_header("Cc", [address_of(text) for text in message.cc])
     if message.reply_to:
         found["Reply-To"] = address_header("Reply-To", [address_of(message.reply_to)])
-    found["Date"] = f"Date: {format_datetime(now().astimezone(UTC))}\r\n"
+    found["Date"] = _date(int(now().timestamp()))
     found["Message-ID"] = f"Message-ID: {message_id}\r\n"
     for name, value in message.extra_headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
@@ -92,6 +93,12 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
             raise MessageError(f"A header of this mail cannot be written: {error}") from error
     found["MIME-Version"] = "MIME-Version: 1.0\r\n"
     return found
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    """The header that says when: the same for all that are written in a second."""
+    return f"Date: {format_datetime(datetime.fromtimestamp(second, UTC))}\r\n"
 
 
 def _content(message: Message, message_id: str) -> bytes:

@@ -4,6 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
+from smtp_admin.access import Action, allowed
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.explain import explain, gather, known_types
@@ -22,7 +23,13 @@ def _explain(partner_id: str, key: str) -> ResponseReturnValue:
     asked = request.args.get("type") or types[0].name
     try:
         # Of the default sender's page, the routes decide; of another's, it is meant.
-        facts = gather(session(), partner_id, asked, key or None)
+        facts = gather(
+            session(),
+            partner_id,
+            asked,
+            key or None,
+            of_platform=allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER),
+        )
     except MessageError as error:  # it is there, but cannot send
         raise InvalidInput(error.message, hint=error.hint) from error
     rows = explain(facts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from smtp_admin.database import changed
 from smtp_admin.delivery.checks import NOT_NEEDED
 from smtp_admin.delivery.limits import COUNTED
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.recipient_limits import CODE as RECIPIENT_LIMIT
 from smtp_admin.host import ExpiringService
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.models import IS_WAITING, RenewalCustomer, RenewalNotice, RenewalRun
@@ -118,6 +119,40 @@ def move(session: Session, partner_id: str, customer_id: str, version: int) -> s
         .values(version=version + 1, notice=key),
     )
     return key if moved == 1 else ""
+
+
+def move_all(session: Session, partner_id: str, versions: Mapping[str, int]) -> dict[str, str]:
+    """Take the next notice of several customers, by id; the keys of those that one got.
+
+    As :func:`move` for each, in two statements.
+    """
+    keys = {customer_id: uuid.uuid4().hex for customer_id in sorted(versions)}
+    rows = [
+        {
+            "partner": partner_id,
+            "customer": customer_id,
+            "before": versions[customer_id],
+            "after": versions[customer_id] + 1,
+            "new_key": key,
+        }
+        for customer_id, key in keys.items()
+    ]
+    session.connection().execute(_MOVE, rows)
+    mine = select(_CUSTOMERS.c.customer_id).where(
+        _CUSTOMERS.c.partner_id == partner_id, _CUSTOMERS.c.notice.in_(list(keys.values()))
+    )
+    return {customer_id: keys[customer_id] for customer_id in session.scalars(mine)}
+
+
+_MOVE = (
+    update(_CUSTOMERS)
+    .where(
+        _CUSTOMERS.c.partner_id == bindparam("partner"),
+        _CUSTOMERS.c.customer_id == bindparam("customer"),
+        _CUSTOMERS.c.version == bindparam("before"),
+    )
+    .values(version=bindparam("after"), notice=bindparam("new_key"))
+)
 
 
 def notice_row(
@@ -231,7 +266,8 @@ def _settle(session: Session, row: Any) -> None:
     at = row.finished_at or notice.created_at
     # One whose mail was forgotten was finished long ago.
     accepted = became is None or became in COUNTED or bool(row.uncertains)
-    refused = not accepted and became in {"dead", "suppressed"}
+    kept_back = became == "suppressed" and row.last_code == RECIPIENT_LIMIT
+    refused = not accepted and became in {"dead", "suppressed"} and not kept_back
     state = "accepted" if accepted else "refused" if refused else "dropped"
     done = changed(
         session,
@@ -247,8 +283,8 @@ def _settle(session: Session, row: Any) -> None:
         # (RFC 3463, class X.1) not at all.
         gone = became == "suppressed" or _no_such_address(row.last_reply)
         values = {"last_at": at, "refused_address": notice.recipient if gone else ""}
-    elif became == "cancelled" and row.last_code != NOT_NEEDED:
-        values = {"last_at": at}  # a person did not want it to go out
+    elif kept_back or (became == "cancelled" and row.last_code != NOT_NEEDED):
+        values = {"last_at": at}  # enough for now, or a person did not want it to go out
     if done and values:
         changed(
             session,

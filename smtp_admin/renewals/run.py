@@ -189,11 +189,17 @@ def write(session: Session, partner_id: str, ready: Ready, *, on_demand: bool) -
     key = ledger.move(session, partner_id, ready.customer_id, ready.version)
     if not key:
         return {}
+    return _row(key, partner_id, ready, outbox.add(session, ready.mail), on_demand=on_demand)
+
+
+def _row(
+    key: str, partner_id: str, ready: Ready, mail_id: str, *, on_demand: bool
+) -> dict[str, Any]:
     return ledger.notice_row(
         key,
         partner_id,
         ready.customer_id,
-        mail_id=outbox.add(session, ready.mail),
+        mail_id=mail_id,
         recipient=ready.mail.recipients[0],
         services=ready.decision.services,
         on_demand=on_demand,
@@ -202,6 +208,31 @@ def write(session: Session, partner_id: str, ready: Ready, *, on_demand: bool) -
 
 def _enter(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str, Reason]:
     """Enter them in one transaction; the customers that got nothing after all, and why."""
+    if not ready:
+        return {}
+    try:
+        return _enter_together(engine, partner_id, ready)
+    except QueueFull:
+        return _enter_singly(engine, partner_id, ready)
+
+
+def _enter_together(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str, Reason]:
+    with transaction(engine) as session:
+        listen(session)
+        versions = {one.customer_id: one.version for one in ready}
+        keys = ledger.move_all(session, partner_id, versions)
+        moved = [one for one in ready if one.customer_id in keys]
+        mail_ids = outbox.add_all(session, [one.mail for one in moved])
+        rows = [
+            _row(keys[one.customer_id], partner_id, one, mail_id, on_demand=False)
+            for one, mail_id in zip(moved, mail_ids, strict=True)
+        ]
+        ledger.enter(session, rows)
+    return {one.customer_id: Reason.RACED for one in ready if one.customer_id not in keys}
+
+
+def _enter_singly(engine: Engine, partner_id: str, ready: Sequence[Ready]) -> dict[str, Reason]:
+    """As many as the queue has room for."""
     outcome: dict[str, Reason] = {}
     with transaction(engine) as session:
         listen(session)

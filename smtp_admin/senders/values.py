@@ -45,7 +45,7 @@ class SenderValues(Mapping[str, Any]):
         LookupError: there is no such driver.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_complete", "_values")
 
     # What our own code asks for by name; every other field is there as well.
     driver: str
@@ -70,6 +70,7 @@ class SenderValues(Mapping[str, Any]):
         self._values: dict[str, Any] = {
             field.name: given.get(field.name, field.default) for field in fields if not field.secret
         }
+        self._complete: bool | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "SenderValues":
@@ -122,7 +123,9 @@ class SenderValues(Mapping[str, Any]):
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that must be there to send."""
-        return not self.missing()
+        if self._complete is None:
+            self._complete = not self.missing()
+        return self._complete
 
     def missing(self) -> dict[str, list[str]]:
         """The fields that must be filled in: name → what to do."""

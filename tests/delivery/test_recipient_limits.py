@@ -191,3 +191,34 @@ def test_the_address_is_in_no_key(host: HostApp) -> None:
     assert key is not None
     assert "sam" not in key
     assert session.scalars(select(Row.type_name)).all() == ["password_reset"]
+
+
+def test_a_sandbox_counts_whom_mail_was_for(opened: NewHost, database: str) -> None:
+    """Not the one address to which it sends everything: a whole test installation shares that."""
+    host = opened(uri=database, SANDBOX="redirect:dev@example.com")
+    for number in range(7):
+        reset(host, f"p{number}@example.org")
+    assert states(host) == ["queued"] * 7
+    for _ in range(5):
+        reset(host, "p0@example.org")
+    assert states(host)[7:] == ["queued"] * 4 + ["suppressed"]
+    assert {one.recipient for one in deliveries(host)} == {"dev@example.com"}
+
+
+def test_a_sandbox_sends_what_one_of_several_may_have(opened: NewHost) -> None:
+    host = opened(SANDBOX="redirect:dev@example.com")
+    for _ in range(5):
+        reset(host, "sam@example.org")
+    reset(host, "sam@example.org", "kim@example.org")
+    assert states(host) == ["queued"] * 6
+    for _ in range(5):
+        reset(host, "kim@example.org", "sam@example.org")
+    assert states(host)[6:] == ["queued"] * 4 + ["suppressed"]
+
+
+def test_a_sandbox_counts_the_recipients_of_a_batch(opened: NewHost) -> None:
+    host = opened(SANDBOX="redirect:dev@example.com")
+    people = [(f"p{number}@example.org", RESET) for number in range(7)]
+    host.plugin.send_many("password_reset", people, partner_id="acme")
+    host.db.session.commit()
+    assert states(host) == ["queued"] * 7

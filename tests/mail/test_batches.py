@@ -31,6 +31,7 @@ from tests.servers.behaviours import Reply
 from tests.servers.scripted import ScriptedServer
 
 MakeBench = Callable[..., Workbench]
+LONG = pytest.param(100_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
 
 
 @pytest.fixture(name="each")
@@ -200,6 +201,24 @@ def test_what_a_person_cancelled_stays_so(each: HostApp) -> None:
     cancel_batch(each.db.engine, batch_id)
     send_many(each, (), batch_key="k", resume=True)
     assert [one.state for one in deliveries(each)] == ["cancelled", "queued"]
+
+
+def test_sensitive_mail_is_written_anew_where_a_batch_is_resumed(
+    host: HostApp, server: ScriptedServer
+) -> None:
+    """Its text was erased when it was cancelled; who is given again gets new mail, once."""
+    add_newsletter(host, sensitive=True)
+    host.save_sender(port=server.port)
+    batch_id = send_many(host, people(3), batch_key="k")
+    cancel_batch(host.db.engine, batch_id)
+    assert {one.content for one in host.db.session.scalars(select(Row))} == {b""}
+    send_many(host, people(2), batch_key="k", resume=True)
+    assert (seen(host, batch_id).queued, seen(host, batch_id).total) == (2, 2)
+    assert seen(host, batch_id).states == {"queued": 2}
+    send_many(host, people(4), batch_key="k")
+    host.work()
+    assert arrived(server) == {f"p{number}@example.org": 1 for number in range(4)}
+    assert seen(host, batch_id).states == {"sent": 4}
 
 
 def test_another_type_under_the_same_key_is_refused(each: HostApp) -> None:
@@ -385,7 +404,7 @@ def peak(run: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("count", [6 * STEP, pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [6 * STEP, LONG])
 def test_memory_does_not_grow_with_the_recipients(host: HostApp, count: int) -> None:
     add_newsletter(host)
     host.save_sender()

@@ -247,6 +247,8 @@ def test_the_page_and_its_json(host: HostApp) -> None:
     }  # fmt: skip
     assert found["priority"]["value"] == "urgent"
     assert found["text_template"]["source"] == "default"
+    limit = found["recipient_limit"]
+    assert (limit["value"], limit["detail"]) == ("5 in 60 minutes", "SMTP_ADMIN_RECIPIENT_LIMITS")
     headers = {"Accept": "text/html"}
     for type_ in (*SHIPPED, READY):
         address = f"/smtp-admin/partners/acme/explain?type={type_.name}"

@@ -179,6 +179,24 @@ def test_an_address_that_does_not_exist_gets_no_more(one_office: Office) -> None
     assert office.run().due == 1
 
 
+def test_a_recipients_limit_is_no_refusal(
+    opened: Any, bench_of: MakeBench, server: ScriptedServer
+) -> None:
+    """What it keeps back is not written again at once, but the address is a good one."""
+    host = opened(RECIPIENT_LIMITS={"renewal": "1 per 100 days"})
+    office = Office(host, bench_of(host), server)
+    office.have(3, customer_email="both@customer.example")
+    office.have(3, customer_id="c2", customer_email="both@customer.example")
+    assert office.run().due == 2
+    office.send()
+    assert sorted(one.state for one in office.notices()) == ["accepted", "dropped"]
+    assert len(office.mails) == 1
+    assert office.run().skipped == {"too_soon": 2}
+    assert {office.customer(one).refused_address for one in ("c1", "c2")} == {""}
+    office.later += 50 * HOUR
+    assert office.run().due == 2
+
+
 def test_a_notice_that_a_person_cancelled_is_not_written_again_at_once(one_office: Office) -> None:
     office = one_office
     office.have(6)
