@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from smtp_admin.database import Base
-from smtp_admin.schema import VERSION_TABLE, include_ours
+from smtp_admin.database import VERSION_TABLE, Base
+from smtp_admin.schema import include_ours
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -274,8 +274,12 @@ KEYS: tuple[Key, ...] = (
     Key("EHLO_NAME", "", _ehlo_name, "The name this app gives itself towards mail servers. "
         "Default: the address it connects from, in brackets."),
     Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
+    Key("PARTNER_TEST_LIMIT", "90 per 10 minutes", _rate, "The same for all people of one partner "
+        "together."),
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
+    Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
+        "delete or roll back. Commands are not limited."),
     Key("QUEUE_LIMIT", 10_000, _whole(1, 100_000_000), "Mails that one partner may have waiting."),
     Key("BATCH_LIMIT", 1_000_000, _whole(1, 100_000_000), "Most mails of one batch; the limit of "
         "the queue is for other mail."),
@@ -325,6 +329,8 @@ class Config:
     ca_file: Path | None
     ehlo_name: str
     test_limit: Rate
+    partner_test_limit: Rate
+    change_limit: Rate
     test_mail_limit: Rate
     queue_limit: int
     batch_limit: int

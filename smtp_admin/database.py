@@ -46,6 +46,8 @@ _SQLITE_WAITS_SECONDS = 30
 #: SQLite looks for its lock ever less often, at last every 100 ms: among several who write all the
 #: time, one could be unlucky for seconds. Of so short a wait it looks every one or two.
 _LOOK_MILLISECONDS = 5
+#: Where our migrations note how far they came.
+VERSION_TABLE = "smtp_admin_alembic_version"
 #: The partner id of the system's own sender and mail.
 SYSTEM = ""
 

@@ -32,6 +32,10 @@ class Actor:
         object.__setattr__(self, "partner_ids", frozenset(self.partner_ids))
 
 
+#: Whoever may run commands on the machine is recorded as this.
+OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Partner:
     """One of the host's partners, who sends mail in its own name.

@@ -19,12 +19,11 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
-from smtp_admin.database import Base, names_what_is_missing
+from smtp_admin.database import VERSION_TABLE, Base, names_what_is_missing
 from smtp_admin.errors import SetupError
 
 log = logging.getLogger(__name__)
 
-VERSION_TABLE = "smtp_admin_alembic_version"
 UPGRADE_COMMAND = "flask smtp-admin db upgrade"
 
 

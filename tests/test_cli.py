@@ -16,6 +16,7 @@ from sqlalchemy import inspect
 
 from smtp_admin import SMTPAdmin, schema
 from smtp_admin.cli.commands import commands
+from smtp_admin.database import VERSION_TABLE
 from smtp_admin.encryption import key_bytes
 from tests.app import HostApp, TestHost
 from tests.servers.scripted import Reply, ScriptedServer
@@ -301,7 +302,7 @@ def test_database_commands(site: HostApp) -> None:
     assert (down.exit_code, down.output) == (0, "The tables are at nothing.\n")
     with site.app.app_context():
         left = inspect(site.db.engine).get_table_names()
-    assert [name for name in left if name != schema.VERSION_TABLE] == []
+    assert [name for name in left if name != VERSION_TABLE] == []
     assert run(site, "db", "current").output == "none\n"
     check = run(site, "db", "check")
     assert check.exit_code == 1
@@ -335,7 +336,7 @@ def test_downgrade_to_nowhere(site: HostApp, revision: str) -> None:
 def test_tables_of_a_newer_version(site: HostApp) -> None:
     """The package was downgraded and the database was not."""
     with site.app.app_context(), site.db.engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     assert run(site, "db", "current").output == "9999\n"
     for words in (["db", "check"], ["db", "upgrade"], ["worker", "--burst"]):
         result = run(site, *words)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from smtp_admin import Host, SMTPAdmin, schema
-from smtp_admin.database import Base
+from smtp_admin.database import VERSION_TABLE, Base
 from smtp_admin.errors import SetupError
 from smtp_admin.senders.models import Sender
 from tests.app import HostApp
@@ -69,7 +69,7 @@ def ours(engine: Engine) -> set[str]:
 def test_upgrade_makes_what_the_models_say(engine: Engine) -> None:
     schema.upgrade(engine)
     assert schema.differences(engine) == []
-    assert ours(engine) == {*Base.metadata.tables, schema.VERSION_TABLE}
+    assert ours(engine) == {*Base.metadata.tables, VERSION_TABLE}
     assert schema.current(engine) == schema.head()
     schema.upgrade(engine)
     assert schema.differences(engine) == []
@@ -100,7 +100,7 @@ def test_down_to_nothing_and_up_again(engine: Engine) -> None:
     for _ in range(2):
         schema.upgrade(engine)
         schema.downgrade(engine, "base")
-        assert ours(engine) <= {schema.VERSION_TABLE}
+        assert ours(engine) <= {VERSION_TABLE}
         assert schema.current(engine) is None
         assert inspect(engine).has_table("orders")
     schema.upgrade(engine)
@@ -164,7 +164,7 @@ def test_a_check_names_the_command(engine: Engine) -> None:
     schema.check(engine)
     assert schema.is_current(engine)
     with engine.begin() as connection:
-        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0000_old'"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0000_old'"))
     with pytest.raises(
         SetupError, match="are at 0000_old, which this version of smtp_admin does not know"
     ):

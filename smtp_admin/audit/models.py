@@ -13,7 +13,10 @@ class Audit(Base):
     """Who did what to which partner's sender; also what the limits on tests are counted from."""
 
     __tablename__ = "smtp_admin_audit"
-    __table_args__ = (Index("ix_smtp_admin_audit_actor", "actor_id", "action", "at"),)
+    __table_args__ = (
+        Index("ix_smtp_admin_audit_actor", "actor_id", "action", "at"),
+        Index("ix_smtp_admin_audit_partner", "partner_id", "action", "at"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())

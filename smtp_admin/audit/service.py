@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Rate
-from smtp_admin.database import database_now
+from smtp_admin.database import VERSION_TABLE, database_now
 from smtp_admin.errors import RateLimited
-from smtp_admin.host import Actor
+from smtp_admin.host import OPERATOR, Actor
+from smtp_admin.installation import installation
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> None:
@@ -26,26 +27,88 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
     )
 
 
-def check_rate(session: Session, actor: Actor, action: str | Sequence[str], rate: Rate) -> None:
-    """Return if *actor* may do *action*, or one of several that share a limit, once more.
+#: What changes something, and may go wrong in a loop.
+CHANGES = (
+    "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
+    "routes.saved", "renewals.saved",
+)  # fmt: skip
 
-    Counted from the audit log, by the database's clock, so that several web processes share one
-    count.
+
+def record_change(
+    session: Session, actor: Actor, partner_id: str, action: str, detail: str = ""
+) -> None:
+    """Write down one of :data:`CHANGES`; the caller commits.
+
+    Every one leaves a row for good, so nobody makes them by the thousand but by commands.
 
     Raises:
-        RateLimited: it knows when it will be possible again.
+        RateLimited: this person changes too much; the caller rolls back.
     """
-    moment = database_now(session)
-    since = moment - timedelta(seconds=rate.seconds)
-    actions = [action] if isinstance(action, str) else action
-    mine = (Audit.actor_id == actor.id, Audit.action.in_(actions), Audit.at > since)
-    if (session.scalar(select(func.count()).where(*mine)) or 0) < rate.count:
+    if actor is not OPERATOR:
+        mine = (Audit.actor_id == actor.id, Audit.action.in_(CHANGES))
+        _refuse_more(session, mine, installation().config.change_limit, 1, "")
+    record(session, actor, partner_id, action, detail)
+
+
+def record_within(
+    session: Session,
+    actor: Actor,
+    partner_id: str,
+    action: str,
+    *details: str,
+    limit: Rate,
+    for_partner: Rate | None = None,
+    of: Sequence[str] = (),
+) -> None:
+    """Write down that *actor* does *action*, once for each of *details*, and commit; or refuse it.
+
+    Looking and writing are one step, one person after the other: requests side by side would else
+    all see that there is room. It is counted from the audit log by the database's clock, so that
+    several web processes share one count.
+
+    Args:
+        limit: of this person.
+        for_partner: of everybody together who does it for this partner.
+        of: the actions that share these limits, if there are others.
+
+    Raises:
+        RateLimited: it knows when it will be possible again; nothing was written down.
+    """
+    session.commit()  # what was read before must not decide
+    session.execute(_TURN)
+    actions = of or (action,)
+    limits = [(Audit.actor_id == actor.id, limit, "")]
+    if for_partner is not None:
+        limits.append((Audit.partner_id == partner_id, for_partner, " for this partner"))
+    try:
+        for whose, rate, name in limits:
+            _refuse_more(session, (whose, Audit.action.in_(actions)), rate, len(details), name)
+    except RateLimited:
+        session.rollback()
+        raise
+    for detail in details:
+        record(session, actor, partner_id, action, detail)
+    session.commit()
+
+
+#: Whoever looks holds this one row until what it decides is written: the only one that is always
+#: there, and that nobody else needs.
+_TURN = text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # noqa: S608 - our own name
+
+
+def _refuse_more(
+    session: Session, which: tuple[ColumnElement[bool], ...], rate: Rate, more: int, name: str
+) -> None:
+    since = database_now(session) - timedelta(seconds=rate.seconds)
+    mine = (*which, Audit.at > since)
+    if (session.scalar(select(func.count()).where(*mine)) or 0) + more <= rate.count:
         return
+    nth = max(0, rate.count - more)
     oldest = session.scalar(
-        select(Audit.at).where(*mine).order_by(Audit.at.desc()).offset(rate.count - 1).limit(1)
+        select(Audit.at).where(*mine).order_by(Audit.at.desc()).offset(nth).limit(1)
     )
     wait = rate.seconds if oldest is None else (oldest - since).total_seconds()
     raise RateLimited(
-        f"That was more than {rate}. Wait a little and try again.",
+        f"That was more than {rate}{name}. Wait a little and try again.",
         retry_after=max(1, int(wait) + 1),
     )

@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from smtp_admin.cli.group import OPERATOR
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import choose, mark, show_outcome, show_step
 from smtp_admin.cli.unsaved_settings import SMTP, UnsavedSettings
@@ -17,6 +16,7 @@ from smtp_admin.cli.which import whose
 from smtp_admin.connection.service import test_connection
 from smtp_admin.database import session
 from smtp_admin.errors import SMTPAdminError
+from smtp_admin.host import OPERATOR
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS

@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.errors import InvalidInput, SetupError, SMTPAdminError, Unavailable, envelope
-from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 
 
@@ -117,6 +116,3 @@ def _plain(value: Any) -> str:
 
 
 commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")
-
-#: Whoever may run commands on the machine is recorded as this.
-OPERATOR = Actor(id="operator", email="", name="operator", is_admin=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import known_partner
 from smtp_admin.database import SYSTEM, beside_workers, host_engine, session
 from smtp_admin.errors import InvalidInput
+from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
 from smtp_admin.mail import templates

@@ -2,11 +2,12 @@
 
 import click
 
-from smtp_admin.cli.group import OPERATOR, show_json
+from smtp_admin.cli.group import show_json
 from smtp_admin.cli.senders import senders
 from smtp_admin.cli.which import key_of, known_partner, partner_option, word_of
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput
+from smtp_admin.host import OPERATOR
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.senders.routing import Kind, routes_of, save_routes, senders_of

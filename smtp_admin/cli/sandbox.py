@@ -5,11 +5,12 @@ from typing import Any
 import click
 
 from smtp_admin.audit.service import record
-from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.config import public_url
 from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.delivery import held_actions
 from smtp_admin.errors import InvalidInput
+from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.address import comparable

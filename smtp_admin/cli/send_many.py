@@ -8,13 +8,14 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.terminal import console
 from smtp_admin.cli.which import find_sender, known_partner, sender_options
 from smtp_admin.database import session, wait_for_workers
 from smtp_admin.delivery.batch_plan import Plan, plan
 from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput
+from smtp_admin.host import OPERATOR
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, sender_for
 from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile

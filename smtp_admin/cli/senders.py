@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import find_sender, known_partner, partner_option, whose, word_of
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.queries import Waiting, waiting_of
 from smtp_admin.errors import NotFound
+from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.senders.drivers import available_drivers
 from smtp_admin.senders.pauses import pause as pause_it

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask import current_app
 
-from smtp_admin.cli.group import OPERATOR, commands, show_json
+from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import (
     filter_options,
     find_sender,
@@ -16,6 +16,7 @@ from smtp_admin.cli.which import (
 )
 from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.delivery.maintenance.prune import prune as prune_now
+from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.monitor.overview import status_json

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.cli.dialogue import Dialogue
 from smtp_admin.cli.field_options import WizardCommand
-from smtp_admin.cli.group import OPERATOR, BadUsage, commands, show_json
+from smtp_admin.cli.group import BadUsage, commands, show_json
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import console, mark, show_outcome, show_step
 from smtp_admin.cli.unsaved_settings import UnsavedSettings
@@ -23,6 +23,7 @@ from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.database import host_engine, session
 from smtp_admin.errors import Conflict, InvalidInput
+from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.senders.cleaning import clean_key
 from smtp_admin.senders.pauses import end_pause

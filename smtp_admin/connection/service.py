@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import check_rate, record
+from smtp_admin.audit.service import record_within
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
 from smtp_admin.connection.results import Place, keep_with_revision
@@ -99,11 +99,13 @@ def prepare(
     # What would be tested is not what would be sent with, because nothing would be.
     sender.refuse_problems()
     request = read_request(given, sender, here.keyring, actor)
-    for place in places:
-        check_rate(session, actor, DIALLED, here.config.test_limit)
-        by = " by a worker" if place == "worker" else ""
-        detail = f"{request.setup.place}{by}"
-        record(session, actor, partner_id, "connection.tested", detail)
+    details = [
+        f"{request.setup.place}{' by a worker' if place == 'worker' else ''}" for place in places
+    ]
+    record_within(
+        session, actor, partner_id, "connection.tested", *details,
+        limit=here.config.test_limit, for_partner=here.config.partner_test_limit, of=DIALLED,
+    )  # fmt: skip
     revision_id = _tested_revision(session, sender, request)
     known = background(
         session, sender, values=request.values, secrets=(), typed=revision_id is None

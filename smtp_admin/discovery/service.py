@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import check_rate, record
+from smtp_admin.audit.service import record_within
 from smtp_admin.connection.service import DIALLED
 from smtp_admin.discovery.search import Discovery, KnownServer, discover
 from smtp_admin.dns import NAMES
@@ -44,9 +44,11 @@ def find_settings_for(session: Session, partner_id: str, address: str, actor: Ac
         cleaned = clean_address(address)
     except ValueError as error:
         raise InvalidInput(fields={"address": [str(error)]}) from error
-    check_rate(session, actor, DIALLED, installation().config.test_limit)
-    record(session, actor, partner_id, "settings.searched", cleaned)
-    session.commit()
+    config = installation().config
+    record_within(
+        session, actor, partner_id, "settings.searched", cleaned,
+        limit=config.test_limit, for_partner=config.partner_test_limit, of=DIALLED,
+    )  # fmt: skip
     return find_settings(cleaned)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import check_rate, record
+from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
 from smtp_admin.config import Config
 from smtp_admin.errors import InvalidInput
@@ -75,7 +75,7 @@ def queue_test_mail(
             environment is wrong. What a sandbox lets nobody have is queued all the same, and held.
         RateLimited: this person sends too many.
     """
-    recipient = _recipient(session, to, actor)
+    recipient = _recipient(to, actor)
     sender = load_sender(session, partner_id, key)
     sender.refuse_problems()
     if sender.missing_driver:
@@ -86,7 +86,7 @@ def queue_test_mail(
             hint="Fill in its tab on the page and save, or send the test mail from there with what "
             "is entered.",
         )
-    record(session, actor, partner_id, _action(recipient, actor), recipient)
+    _count(session, actor, partner_id, recipient)
     config = installation().config
     public_id = service.send(
         session,
@@ -124,10 +124,9 @@ def send_test_mail_now(
     here = installation()
     site.require(session)
     setup = sender.setup(here.keyring, values, typed)
-    recipient = _recipient(session, to, actor)
+    recipient = _recipient(to, actor)
     _refuse_held(recipient)
-    record(session, actor, sender.partner_id, _action(recipient, actor), recipient)
-    session.commit()
+    _count(session, actor, sender.partner_id, recipient)
     type_ = service.registry().get("test")
     message = message_from_type(type_, recipient, _context(values, here.config))
     content = render_for(unsaved(sender, values), message).content
@@ -175,22 +174,22 @@ def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
     return outcome
 
 
-def _recipient(session: Session, to: str, actor: Actor) -> str:
+def _recipient(to: str, actor: Actor) -> str:
     try:
         # Where no script runs, Enter in the field of the page leaves a line break behind.
-        recipient = clean_address(to.strip() or actor.email)
+        return clean_address(to.strip() or actor.email)
     except ValueError as error:
         raise InvalidInput(fields={"to": [str(error)]}) from error
+
+
+def _count(session: Session, actor: Actor, partner_id: str, recipient: str) -> None:
+    """One more test mail, to oneself or to somebody else; it is written down at once."""
     config = installation().config
-    action = _action(recipient, actor)
-    limit = config.test_limit if action == "testmail.self" else config.test_mail_limit
-    check_rate(session, actor, action, limit)
-    return recipient
-
-
-def _action(recipient: str, actor: Actor) -> str:
-    own = recipient.casefold() == actor.email.casefold()
-    return "testmail.self" if own else "testmail.other"
+    if recipient.casefold() == actor.email.casefold():
+        action, limit, together = "testmail.self", config.test_limit, config.partner_test_limit
+    else:
+        action, limit, together = "testmail.other", config.test_mail_limit, None
+    record_within(session, actor, partner_id, action, recipient, limit=limit, for_partner=together)
 
 
 def _context(values: SenderValues, config: Config) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.audit.service import check_rate, record
+from smtp_admin.audit.service import record_within
 from smtp_admin.database import session
 from smtp_admin.deliverability.check import Deliverability
 from smtp_admin.deliverability.service import dns_lately
@@ -36,8 +36,11 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
         else:
             if anew:
                 actor = web.signed_in()
-                check_rate(session(), actor, "dns.checked", installation().config.test_limit)
-                record(session(), actor, partner_id, "dns.checked", sender.values.from_email)
+                config = installation().config
+                record_within(
+                    session(), actor, partner_id, "dns.checked", sender.values.from_email,
+                    limit=config.test_limit, for_partner=config.partner_test_limit,
+                )  # fmt: skip
             # No transaction is open while name servers are asked.
             session().commit()
             found = dns_lately(sender, anew=anew)

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record
+from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
@@ -101,7 +101,7 @@ def save(
             raise _too_late(load(session, partner_id))
     state = "on" if values.enabled else "off"
     detail = f"revision {expected_revision + 1}: {state}" if own else "the system's settings apply"
-    record(session, actor, partner_id, "renewals.saved", detail)
+    record_change(session, actor, partner_id, "renewals.saved", detail)
     session.flush()
     return load(session, partner_id)
 

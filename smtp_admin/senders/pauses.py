@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record
+from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, SecretError, SMTPAdminError
 from smtp_admin.host import Actor
@@ -50,7 +50,7 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
     )
     if not paused:
         raise Conflict("There is no such sender any more; nothing was changed.")
-    record(session, actor, sender.partner_id, "sender.paused", sender.name)
+    record_change(session, actor, sender.partner_id, "sender.paused", sender.name)
 
 
 def resume(session: Session, sender: ResolvedSender, actor: Actor) -> None:
@@ -67,7 +67,7 @@ def resume(session: Session, sender: ResolvedSender, actor: Actor) -> None:
     )
     if not ended:
         raise Conflict("This sender is not paused; nothing was changed.")
-    record(session, actor, sender.partner_id, "sender.resumed", sender.name)
+    record_change(session, actor, sender.partner_id, "sender.resumed", sender.name)
 
 
 def end_pause(session: Session, sender: ResolvedSender, actor: Actor) -> bool:
@@ -86,7 +86,7 @@ def end_pause(session: Session, sender: ResolvedSender, actor: Actor) -> bool:
         .values(**NO_PAUSE),
     )
     if ended:
-        record(session, actor, sender.partner_id, "sender.resumed", sender.name)
+        record_change(session, actor, sender.partner_id, "sender.resumed", sender.name)
     return bool(ended)
 
 

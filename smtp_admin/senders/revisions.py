@@ -7,7 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record
+from smtp_admin.audit.service import record_change
 from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput
@@ -185,10 +185,10 @@ def add_revision(
     session.expire_all()
     which = f" of {current.name}" if key != DEFAULT_KEY else ""
     if restores is None:
-        record(session, actor, partner_id, "settings.saved", f"revision {number}{which}")
+        record_change(session, actor, partner_id, "settings.saved", f"revision {number}{which}")
     else:
         detail = f"revision {number}{which} with the values of {restores.number}"
-        record(session, actor, partner_id, "settings.rolled_back", detail)
+        record_change(session, actor, partner_id, "settings.rolled_back", detail)
     _tell(session, sender_id, partner_id, number)
     return load_sender(session, partner_id, key)
 
@@ -249,7 +249,7 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
     )
     if not gone:
         raise Conflict("This sender is not there any more; nothing was changed.")
-    record(session, actor, sender.partner_id, "sender.deleted", sender.name)
+    record_change(session, actor, sender.partner_id, "sender.deleted", sender.name)
     session.expire_all()
     _tell(session, sender.sender_id, sender.partner_id, sender.revision)
 

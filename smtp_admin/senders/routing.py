@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record
+from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, changed
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.host import Actor
@@ -178,5 +178,5 @@ def save_routes(
     )
     session.flush()
     words = ", ".join(f"{name} by {key or 'default'}" for (_, name), key in wanted.items())
-    record(session, actor, partner_id, "routes.saved", words or "none")
+    record_change(session, actor, partner_id, "routes.saved", words or "none")
     routes_changed.send(None, session=session, partner_id=partner_id)

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from smtp_admin import SMTPAdmin, clock, schema
 from smtp_admin.clock import shifted
+from smtp_admin.database import VERSION_TABLE
 from smtp_admin.monitor import check_database, check_redis
 from smtp_admin.monitor.health import Check, Part, examine
 from smtp_admin.monitor.parts import PARTS
@@ -187,11 +188,11 @@ def test_other_databases(request: pytest.FixtureRequest, redis: RedisServer, kin
 
 def test_tables_missing_and_too_new(host: HostApp) -> None:
     with host.db.engine.begin() as connection:
-        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     assert "9999" in only(host, "tables")["message"]
     with host.db.engine.begin() as connection:
         head = schema.head()
-        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '{head}'"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{head}'"))
     schema.downgrade(host.db.engine, "base")
     result = run(host)
     assert result.exit_code == 1
