@@ -173,6 +173,9 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
         SMTP_ADMIN_SECRET_KEYS=[key],
         SMTP_ADMIN_ALLOWED_NETWORKS=["127.0.0.0/8", "::1/128"],
         SMTP_ADMIN_ALLOWED_PORTS=range(1, 65536),
+        # Many tests share an app and save through it.
+        SMTP_ADMIN_CHANGE_LIMIT="10000 per minute",
+        SMTP_ADMIN_PARTNER_TEST_LIMIT="10000 per minute",
         SMTP_ADMIN_RETRY_DELAY=0.05,
         SMTP_ADMIN_RETRY_FACTOR=1,
     )
