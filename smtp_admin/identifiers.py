@@ -11,3 +11,8 @@ def is_storable(text: str) -> bool:
     PostgreSQL takes no NUL, and half a pair of UTF-16 has no bytes in UTF-8.
     """
     return not _UNSTORABLE.search(text)
+
+
+def storable(text: str) -> str:
+    """*text* with a mark in place of what no database can hold."""
+    return _UNSTORABLE.sub("\ufffd", text)

@@ -1,5 +1,6 @@
 """What every page and JSON answer has in common: who asks, what is refused, how errors look."""
 
+import itertools
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
 from jinja2 import TemplateNotFound
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from wtforms.validators import ValidationError
 
@@ -39,7 +41,7 @@ from smtp_admin.errors import (
     envelope,
 )
 from smtp_admin.host import Actor, Partner
-from smtp_admin.identifiers import is_storable
+from smtp_admin.identifiers import is_storable, storable
 from smtp_admin.installation import installation
 
 log = logging.getLogger(__name__)
@@ -241,9 +243,10 @@ def _guard() -> None:
     require(current_actor(), action, partner_id)
     if not all(is_storable(str(one)) for one in named.values()):
         raise NotFound
-    asked = [text for pair in request.args.items(multi=True) for text in pair]
-    if not all(map(is_storable, asked)):
-        raise InvalidInput("The address has a character that cannot be used, such as %00.")
+    asked = [*request.args.items(multi=True)]
+    if not all(map(is_storable, itertools.chain.from_iterable(asked))):
+        # As Werkzeug does with what is not UTF-8: it names nothing that is there.
+        request.args = ImmutableMultiDict((storable(one), storable(text)) for one, text in asked)
     if partner_id is not None:
         partner = installation().host.partner(partner_id)
         if partner is None:

@@ -274,7 +274,7 @@ STATUS: dict[str, Statuses] = {
     "?partner_id=globex": (401, 403, 200, 404, 200, 200),
     "?partner_id=nobody": (401, 403, 404, 404, 404, 404),
     "?partner_id=": PLATFORM,
-    "?partner_id=%00": (401, 403, 400, 400, 400, 400),
+    "?partner_id=%00": (401, 403, 404, 404, 404, 404),
     "?partner_id=acme&partner_id=globex": ACMES,
 }
 

@@ -55,10 +55,6 @@ def test_in_what_is_asked(site: HostApp) -> None:
         answer = site.client.get(f"{rule}?" + "&".join(f"{name}={odd}" for name in ASKED),
                                  headers=headers)  # fmt: skip
         assert answer.status_code < 500, (rule, odd)
-        if "%00" in odd:
-            assert answer.status_code in {400, 403}, (rule, odd)  # one page is for customers only
-            said = "a character that cannot be used" in answer.text
-            assert said is (answer.status_code == 400)
 
 
 @pytest.mark.parametrize("name", [*NAMES, 7, b"x"])
