@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
+from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
@@ -97,6 +98,8 @@ class Scene:
                 session.commit()
             if sender.deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
+            if rule.endswith("/deliverability"):
+                check_and_remember(load_sender(session, whose, key))
 
     def _whose(self, rule: str) -> tuple[str, str]:
         return "" if "/system" in rule else "acme", KEY if "<key>" in rule else ""

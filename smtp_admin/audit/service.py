@@ -27,6 +27,8 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
     )
 
 
+#: What asks name servers or dials, for a person who waits: they share one limit.
+NETWORK = ("connection.tested", "settings.searched", "dns.checked")
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",

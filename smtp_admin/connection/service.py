@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record_within
+from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
 from smtp_admin.connection.results import Place, keep_with_revision
@@ -27,7 +27,6 @@ from smtp_admin.transports.driver import Surroundings
 log = logging.getLogger("smtp_admin.connection")
 
 #: What makes this platform dial as a person asks, and shares the limit on connection tests.
-DIALLED = ("connection.tested", "settings.searched")
 #: Told each step of a test as it ends.
 Watch = Callable[[StepResult], None]
 
@@ -104,7 +103,7 @@ def prepare(
     ]
     record_within(
         session, actor, partner_id, "connection.tested", *details,
-        limit=here.config.test_limit, for_partner=here.config.partner_test_limit, of=DIALLED,
+        limit=here.config.test_limit, for_partner=here.config.partner_test_limit, of=NETWORK,
     )  # fmt: skip
     revision_id = _tested_revision(session, sender, request)
     known = background(

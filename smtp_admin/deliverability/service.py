@@ -1,6 +1,4 @@
-"""The DNS check of a sender, remembered for some minutes."""
-
-from datetime import timedelta
+"""The DNS check of a sender, and what it found last."""
 
 from smtp_admin import clock
 from smtp_admin.deliverability.check import Deliverability, check
@@ -11,8 +9,6 @@ from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.nameserver import NameService
 
-#: How long a page shows what DNS said before it asks again by itself.
-FRESH = timedelta(minutes=10)
 _MOST_REMEMBERED = 500
 _LATELY = Kept[dict[Sending, Deliverability]](lambda _: {})
 
@@ -26,24 +22,19 @@ def check_dns(sender: ResolvedSender, names: NameService | None = None) -> Deliv
     return check(sending_of(sender), names or NAMES.of(installation()), now=clock.now)
 
 
-def dns_lately(sender: ResolvedSender, *, anew: bool = False) -> Deliverability:
-    """The same, but not asked again within :data:`FRESH`; each process remembers for itself.
-
-    Args:
-        anew: ask now, whatever is remembered.
+def check_and_remember(sender: ResolvedSender) -> Deliverability:
+    """The same, and it is what :func:`dns_remembered` finds; each process remembers for itself.
 
     Raises:
         ValueError: its From address is none.
     """
     remembered = _LATELY.of(installation())
     sending = sending_of(sender)
-    found = remembered.get(sending)
-    if anew or found is None or clock.now() - found.checked_at > FRESH:
-        found = check_dns(sender)
-        remembered.pop(sending, None)
-        remembered[sending] = found
-        for oldest in [*remembered][:-_MOST_REMEMBERED]:
-            remembered.pop(oldest, None)
+    found = check_dns(sender)
+    remembered.pop(sending, None)
+    remembered[sending] = found
+    for oldest in [*remembered][:-_MOST_REMEMBERED]:
+        remembered.pop(oldest, None)
     return found
 
 

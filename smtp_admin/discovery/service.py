@@ -2,8 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.audit.service import record_within
-from smtp_admin.connection.service import DIALLED
+from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.discovery.search import Discovery, KnownServer, discover
 from smtp_admin.dns import NAMES
 from smtp_admin.errors import InvalidInput
@@ -47,7 +46,7 @@ def find_settings_for(session: Session, partner_id: str, address: str, actor: Ac
     config = installation().config
     record_within(
         session, actor, partner_id, "settings.searched", cleaned,
-        limit=config.test_limit, for_partner=config.partner_test_limit, of=DIALLED,
+        limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
     )  # fmt: skip
     return find_settings(cleaned)
 

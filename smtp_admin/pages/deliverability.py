@@ -4,11 +4,10 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.audit.service import record_within
+from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.database import session
-from smtp_admin.deliverability.check import Deliverability
-from smtp_admin.deliverability.service import dns_lately
-from smtp_admin.errors import InvalidInput, RequestError
+from smtp_admin.deliverability.service import check_and_remember, dns_remembered
+from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page
@@ -22,34 +21,35 @@ def add_to(blueprint: Blueprint) -> None:
 
 
 def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
-    """What DNS says about a sender; POST asks again."""
+    """What DNS said about a sender when it was last asked; POST asks.
+
+    Looking asks nobody: else whoever opens a page could keep our threads waiting for name servers.
+    """
     sender = load_sender(session(), partner_id, key)
-    found: Deliverability | None = None
+    found = dns_remembered(sender) if sender.configured else None
     error: RequestError | None = None
-    anew = request.method == "POST"
+    asks = request.method == "POST"
     try:
-        if not sender.configured:
-            if anew or web.wants_json():
-                raise InvalidInput(
-                    "No settings are saved for this sender.", hint="Fill in its SMTP tab first."
-                )
-        else:
-            if anew:
-                actor = web.signed_in()
-                config = installation().config
-                record_within(
-                    session(), actor, partner_id, "dns.checked", sender.values.from_email,
-                    limit=config.test_limit, for_partner=config.partner_test_limit,
-                )  # fmt: skip
-            # No transaction is open while name servers are asked.
-            session().commit()
-            found = dns_lately(sender, anew=anew)
+        if not sender.configured and (asks or web.wants_json()):
+            raise InvalidInput(
+                "No settings are saved for this sender.", hint="Fill in its SMTP tab first."
+            )
+        if asks:
+            config = installation().config
+            record_within(
+                session(), web.signed_in(), partner_id, "dns.checked", sender.values.from_email,
+                limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+            )  # fmt: skip
+            found = check_and_remember(sender)
+        elif web.wants_json() and found is None:
+            raise NotFound(
+                "DNS was not asked about this sender yet.", hint="POST to this address asks."
+            )
     except RequestError as refused:
         session().rollback()
         if web.wants_json():
             raise
         error = refused
-        found = dns_lately(sender) if sender.configured else None
     if web.wants_json() and found is not None:
         return web.answer_json({"ok": True, **found.as_json()})
     page = render_template(

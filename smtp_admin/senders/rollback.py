@@ -3,10 +3,13 @@
 Nothing old is changed. What may not be saved today may not come back either.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
@@ -26,6 +29,7 @@ from smtp_admin.senders.revisions import add_revision, check_values, too_late
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.session import Dialler
 
 _LOOK_UP_SECONDS = 3.0
@@ -52,19 +56,19 @@ class Plan:
 def plan_rollback(
     session: Session, partner_id: str, number: int, *, actor: Actor, key: str = DEFAULT_KEY
 ) -> Plan:
-    """What would change, and whether it can; nothing is changed.
+    """What would change, and whether it can, as far as nobody has to be asked; nothing is changed.
 
-    The session's transaction ends before DNS is asked.
+    Whether its host may be dialled today shows when it is done.
 
     Raises:
         NotFound: there is no such revision.
     """
     obstacle: InvalidInput | SecretError | None = None
+    current, target = _load(session, partner_id, number, key)
     try:
-        _check_rules(session, partner_id, number, key)
+        _check_rules(number, target.fields, ask=False)
     except InvalidInput as error:
         obstacle = error
-    current, target = _load(session, partner_id, number, key)
     found = _changes(session, current, target)
     if obstacle is None:
         try:
@@ -96,8 +100,21 @@ def roll_back(
         InvalidInput: the environment holds a field, a rule forbids a value, a secret was not
             stored, or nothing would change.
         SecretError: a secret of the revision cannot be opened.
+        RateLimited: this person asks too much of the network.
     """
-    _check_rules(session, partner_id, number, key)
+    current, target = _load(session, partner_id, number, key)
+    if current.revision != expected_revision:
+        raise _overtaken(current)
+    fields = target.fields
+    host = fields.get("host")
+    if host and ip_literal(host) is None:
+        config = installation().config
+        record_within(
+            session, actor, partner_id, "dns.checked", host,
+            limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+        )  # fmt: skip
+    session.rollback()  # no transaction waits for DNS
+    _check_rules(number, fields, ask=True)
     current, target = _load(session, partner_id, number, key)
     if current.revision != expected_revision:
         raise _overtaken(current)
@@ -118,19 +135,16 @@ def _load(
     return load_sender(session, partner_id, key), target
 
 
-def _check_rules(session: Session, partner_id: str, number: int, key: str) -> None:
-    """Whether the destination may be dialled today."""
-    found = find_revision(session, partner_id, number, key)
-    if found is None:
-        raise NotFound
-    host, port = found.fields.get("host"), found.fields.get("port")
+def _check_rules(number: int, fields: Mapping[str, Any], *, ask: bool) -> None:
+    """Whether the destination may be dialled today; a name is looked up only with *ask*."""
+    host, port = fields.get("host"), fields.get("port")
     if not host or not port:
         return
-    session.rollback()  # no transaction waits for DNS
     policy = Dialler.from_config(installation().config).policy
     try:
         policy.check_port(port)
-        policy.addresses(host, port, Deadline(_LOOK_UP_SECONDS))
+        if ask or ip_literal(host) is not None:
+            policy.addresses(host, port, Deadline(_LOOK_UP_SECONDS))
     except SMTPFailure as failure:
         # A name that DNS does not know just now is the connection test's business.
         if failure.code == "destination_not_allowed":
