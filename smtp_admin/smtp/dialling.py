@@ -268,6 +268,11 @@ def _not_now(host: str) -> SMTPFailure:
     )
 
 
+#: Threads of a process that wait for the system's resolver, or were left to wait.
+_MOST_LOOKUPS = 64
+_LOOKUPS = threading.BoundedSemaphore(_MOST_LOOKUPS)
+
+
 def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list[str]:
     # No socket timeout covers the system's resolver, so it runs in a thread that may be left.
     answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
@@ -277,9 +282,17 @@ def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list
             answers.put(list(resolve(host, port)))
         except (OSError, UnicodeError) as error:
             answers.put(error)
+        finally:
+            _LOOKUPS.release()
 
-    threading.Thread(target=look, name=f"resolve {host}", daemon=True).start()
     try:
+        if not _LOOKUPS.acquire(timeout=max(deadline.remaining(), 0.01)):
+            raise queue.Empty
+        try:
+            threading.Thread(target=look, name=f"resolve {host}", daemon=True).start()
+        except BaseException:
+            _LOOKUPS.release()
+            raise
         found = answers.get(timeout=max(deadline.remaining(), 0.01))
     except queue.Empty:
         raise SMTPFailure(

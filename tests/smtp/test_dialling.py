@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -268,6 +269,29 @@ def test_name_service_is_away() -> None:
 def test_no_usable_answer(answers: tuple[str, ...]) -> None:
     empty = policy(*answers)
     fails("dns_failed", "dns", lambda: empty.addresses("a.example", 25, Deadline(1)))
+
+
+def test_a_name_service_that_hangs_does_not_fill_the_process_with_threads() -> None:
+    enough = threading.Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        enough.wait(30)
+        return ["8.8.8.8"]
+
+    def names() -> int:
+        return sum(one.name.startswith("resolve ") for one in threading.enumerate())
+
+    slow_policy = DiallingPolicy(PORTS, resolve=slow)
+    with ThreadPoolExecutor(100) as askers:
+        asked = [
+            askers.submit(slow_policy.addresses, "a.example", 25, Deadline(0.5)) for _ in range(100)
+        ]
+        assert {type(one.exception(20)) for one in asked} == {SMTPFailure}
+        assert names() == 64
+        enough.set()
+    while names():
+        time.sleep(0.01)
+    assert policy("8.8.8.8").addresses("a.example", 25, Deadline(5))
 
 
 def test_slow_name_service() -> None:
