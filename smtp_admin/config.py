@@ -276,6 +276,8 @@ KEYS: tuple[Key, ...] = (
     Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
     Key("PARTNER_TEST_LIMIT", "90 per 10 minutes", _rate, "The same for all people of one partner "
         "together."),
+    Key("TESTS_AT_ONCE", 3, _whole(1, 1000), "Most that a web process tests at a time; fewer than "
+        "it has threads."),
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
@@ -330,6 +332,7 @@ class Config:
     ehlo_name: str
     test_limit: Rate
     partner_test_limit: Rate
+    tests_at_once: int
     change_limit: Rate
     test_mail_limit: Rate
     queue_limit: int

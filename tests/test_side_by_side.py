@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
 
+import pytest
 from sqlalchemy import func, select
 
 from smtp_admin.audit.models import Audit
@@ -13,7 +14,9 @@ from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.conftest import database, opened
 from tests.delivery.workbench import deliveries
 from tests.scene import JSON
+from tests.servers.behaviours import Drip, Stall
 from tests.servers.scripted import ScriptedServer
+from tests.worker.running import until
 
 __all__ = ["database", "opened"]
 TAB = "/smtp-admin/partners/acme"
@@ -38,8 +41,11 @@ def recorded(host: HostApp) -> int:
     return host.db.session.scalar(select(func.count()).select_from(Audit)) or 0
 
 
-def test_connection_tests(opened: Callable[..., HostApp], database: str) -> None:
-    host = opened(uri=database, TEST_LIMIT="5 per hour")
+def test_connection_tests(
+    opened: Callable[..., HostApp], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smtp_admin.audit.in_flight.MOST_FOR_PARTNER", MANY)
+    host = opened(uri=database, TEST_LIMIT="5 per hour", TESTS_AT_ONCE=MANY)
     with ScriptedServer() as server:
         given = {"host": "127.0.0.1", "port": server.port, "security": "none",
                  "from_email": "a@acme.example"}  # fmt: skip
@@ -69,6 +75,52 @@ def test_test_mails_to_others(opened: Callable[..., HostApp], database: str) -> 
     )
     assert found == {202: 2, 429: MANY - 2}
     assert len(deliveries(host)) == 2
+
+
+def test_few_run_at_a_time(opened: Callable[..., HostApp]) -> None:
+    """Whoever tests a silent server keeps two threads, and no more of them wait behind."""
+    host = opened()
+
+    def ask(server: ScriptedServer, partner_id: str) -> int:
+        given = {"host": "127.0.0.1", "port": server.port, "security": "none",
+                 "from_email": "a@acme.example"}  # fmt: skip
+        address = f"/smtp-admin/partners/{partner_id}/test-connection"
+        return host.app.test_client().post(address, json=given, headers=JSON).status_code
+
+    with (
+        ThreadPoolExecutor(4) as threads,
+        ScriptedServer(behaviours={"greeting": Stall()}) as silent,
+        ScriptedServer() as quick,
+    ):
+        waiting = [threads.submit(ask, silent, "acme") for _ in range(2)]
+        assert until(lambda: silent.connections == 2)
+        assert ask(quick, "acme") == 429, "two run already"
+        assert ask(quick, "globex") == 200, "others are not concerned"
+        waiting.append(threads.submit(ask, silent, "globex"))
+        assert until(lambda: silent.connections == 3)
+        assert ask(quick, "globex") == 429, "three are enough for a process"
+        assert [one.done() for one in waiting] == [False] * 3
+        silent.stop()
+        assert [one.result(30) for one in waiting] == [400] * 3
+        assert ask(quick, "acme") == 200, "what has ended is not counted"
+
+
+def test_a_test_mail_comes_to_an_end(
+    opened: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may answer each command just in time, and all of them never."""
+    monkeypatch.setattr("smtp_admin.mail.testmail.OVERALL_SECONDS", 1.0)
+    host = opened()
+    form = {"host": "127.0.0.1", "security": "none", "from_email": "a@acme.example",
+            "driver": "smtp", "revision": "0", "to": "sam@example.org"}  # fmt: skip
+    with ScriptedServer(behaviours={"ehlo": Drip("250 hello", 3.0)}) as server:
+        answer = host.client.post(
+            f"{TAB}/test-email", data=form | {"port": server.port}, headers=JSON
+        )
+    assert answer.status_code == 400, answer.text
+    error = answer.get_json()["error"]
+    assert error["code"] == "timeout"
+    assert "did not get to an end within 1 seconds" in error["message"]
 
 
 def test_people_of_one_partner_share_a_limit(opened: Callable[..., HostApp]) -> None:

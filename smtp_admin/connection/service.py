@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
@@ -121,7 +122,8 @@ def run_here(
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
     surroundings = Surroundings.from_config(installation().config, replies())
-    result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
+    with in_flight(partner_id):
+        result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:

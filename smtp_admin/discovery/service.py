@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.discovery.search import Discovery, KnownServer, discover
 from smtp_admin.dns import NAMES
@@ -48,7 +49,8 @@ def find_settings_for(session: Session, partner_id: str, address: str, actor: Ac
         session, actor, partner_id, "settings.searched", cleaned,
         limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
     )  # fmt: skip
-    return find_settings(cleaned)
+    with in_flight(partner_id):
+        return find_settings(cleaned)
 
 
 def _known(provider: Provider | None) -> KnownServer | None:

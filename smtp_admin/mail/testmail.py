@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from threading import Event, Timer
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
 from smtp_admin.config import Config
@@ -32,6 +34,8 @@ from smtp_admin.transports.warm import make_transport
 log = logging.getLogger("smtp_admin.testmail")
 
 _COMMAND_SECONDS = 10.0
+#: How long a person waits for a mail that is sent at once.
+OVERALL_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,8 @@ def send_test_mail_now(
     goes_to = _goes_to(recipient)
     if here.config.sandbox is not None and here.config.sandbox.redirect:
         content, _ = redirected(content, [recipient], goes_to)
-    outcome = _deliver(here.config, setup, Outgoing(0, mail_from, goes_to, content))
+    with in_flight(sender.partner_id):
+        outcome = _deliver(here.config, setup, Outgoing(0, mail_from, goes_to, content))
     if outcome.verdict is Verdict.ACCEPTED:
         return Sent(goes_to, reply=str(outcome.reply or ""))
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
@@ -167,10 +172,24 @@ def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
     )
     impatient = replace(usual, dialler=replace(usual.dialler, timeouts=timeouts))
     transport = make_transport(setup, impatient)
+    too_late = Event()
+
+    def cut() -> None:
+        too_late.set()
+        transport.abort()
+
+    # A server that answers each command just in time would hold the request for minutes.
+    timer = Timer(OVERALL_SECONDS, cut)
+    timer.daemon = True
+    timer.start()
     try:
         (_, outcome), *_rest = transport.deliver([mail])
     finally:
+        timer.cancel()
         transport.close()
+    if too_late.is_set() and outcome.verdict is not Verdict.ACCEPTED:
+        words = f"The server did not get to an end within {OVERALL_SECONDS:.0f} seconds."
+        return replace(outcome, code="timeout", cause="", reason=words)
     return outcome
 
 

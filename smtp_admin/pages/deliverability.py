@@ -4,6 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.database import session
 from smtp_admin.deliverability.service import check_and_remember, dns_remembered
@@ -40,7 +41,8 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
                 session(), web.signed_in(), partner_id, "dns.checked", sender.values.from_email,
                 limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
             )  # fmt: skip
-            found = check_and_remember(sender)
+            with in_flight(partner_id):
+                found = check_and_remember(sender)
         elif web.wants_json() and found is None:
             raise NotFound(
                 "DNS was not asked about this sender yet.", hint="POST to this address asks."

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, SecretError
 from smtp_admin.host import Actor
@@ -114,7 +115,8 @@ def roll_back(
             limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
         )  # fmt: skip
     session.rollback()  # no transaction waits for DNS
-    _check_rules(number, fields, ask=True)
+    with in_flight(partner_id):
+        _check_rules(number, fields, ask=True)
     current, target = _load(session, partner_id, number, key)
     if current.revision != expected_revision:
         raise _overtaken(current)
