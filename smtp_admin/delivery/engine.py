@@ -61,7 +61,7 @@ _STOPPED = "The worker was stopped before the server had answered."
 
 
 def _nobody(*_: object) -> None:
-    """Whom it concerns: nobody."""
+    """Ignore the call."""
 
 
 @dataclass(frozen=True, slots=True)

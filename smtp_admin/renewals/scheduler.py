@@ -106,7 +106,7 @@ def look(engine: Engine, only: str | None = None, tell: Tell | None = None) -> d
 
 
 def _nobody(*_: object) -> None:
-    """Whom it concerns: nobody."""
+    """Ignore the call."""
 
 
 def _settle(engine: Engine) -> datetime:
