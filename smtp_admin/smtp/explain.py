@@ -63,12 +63,12 @@ _OTHER_NAME = (
     "the provider's server but is not in its certificate."
 )
 _SELF_SIGNED = (
-    "Install a certificate of a public authority on the mail server, or let the platform's "
-    "operator add your private one (SMTP_ADMIN_CA_FILE)."
+    "Install a certificate of a public authority on the mail server, or enter yours in the field "
+    "“Certificate authority”."
 )
 _UNTRUSTED = (
-    "The mail server may not send its intermediate certificates, or may use a private authority "
-    "that the platform's operator can add (SMTP_ADMIN_CA_FILE)."
+    "The mail server may not send its intermediate certificates, or may use a private authority: "
+    "enter that in the field “Certificate authority”."
 )
 
 
