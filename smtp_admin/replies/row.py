@@ -102,7 +102,8 @@ class Row:
         found = self.says.search(seen) if self.says else None
         if self.says and found is None:
             return None
-        facts = {} if found is None else {k: words[slice(*found.span(k))] for k, v in found.groupdict().items() if v}
+        named = found.groupdict().items() if found else ()
+        facts = {name: words[slice(*found.span(name))] for name, said in named if found and said}
         if self.names:
             address = context.recipient if self.names == "recipient" else context.sender
             if not names(facts.get("identities", words), address):

@@ -148,10 +148,22 @@ def test_a_rate_shows_as_a_rate_and_as_a_delay(site: HostApp, server: ScriptedSe
     sent(site, server, "mail", "450 4.7.1 Error: too much mail from 198.51.100.7")
     shown = found(site)
     assert likely(shown["rate"])[0] == "provider_limit"
-    assert {"provider_limit", "behind_others"} <= {*likely(shown["delayed"])}
+    assert likely(shown["delayed"]) == ["provider_limit"]
     text = section(look(site), "delayed")
     assert "Sender Paused." in text
     assert "The sender paused itself for this." in text
+
+
+def test_a_pause_for_a_refused_login_is_no_sign_of_a_rate(
+    site: HostApp, server: ScriptedServer
+) -> None:
+    site.save_sender(port=server.port, username="mia@acme.example", password="x")
+    sent(site, server, "mail", "535 5.7.8 Error: authentication failed")
+    shown = found(site)
+    assert likely(shown["rate"]) == []
+    for key in ("lost", "delayed", "refused"):
+        assert likely(shown[key])[0] == "login_wanted"
+        assert "behind_others" not in likely(shown[key])
 
 
 def test_mail_that_waits_while_none_goes_out(site: HostApp, server: ScriptedServer) -> None:
