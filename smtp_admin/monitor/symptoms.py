@@ -26,6 +26,7 @@ from smtp_admin.senders.resolve import ResolvedSender
 _OF_HOSTS = frozenset({"settings", "network", "encryption", "login"})
 #: What a sign means, as a reason for a cause.
 _BECAUSE = {
+    "unset": "Mail waits, and there is no sender.",
     "paused": "The sender is paused.",
     "limit": "The limit of this sender is used up.",
     "provider_limit": "As much was sent as the provider allows.",

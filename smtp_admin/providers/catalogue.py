@@ -73,11 +73,7 @@ def provider_of_words(words: str) -> Provider | None:
     """Whose server speaks so, whomever the mail was for."""
     seen = without_names(words)
     return next(
-        (
-            one
-            for one in knowledge().known
-            if one.says and re.search(one.says, seen, re.IGNORECASE)
-        ),
+        (one for one in knowledge().known if one.says and re.search(one.says, seen, re.IGNORECASE)),
         None,
     )
 
