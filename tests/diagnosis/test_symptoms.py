@@ -165,6 +165,16 @@ def test_a_pause_for_a_refused_login_is_no_sign_of_a_rate(
     assert likely(shown["lost"]) == likely(shown["delayed"]) == [cause]
 
 
+def test_greylisting_is_a_delay_and_no_failure_now_and_then(
+    site: HostApp, server: ScriptedServer
+) -> None:
+    site.save_sender(port=server.port)
+    sent(site, server, "rcpt", "450 4.7.1 Recipient address rejected: Greylisted")
+    shown = found(site)
+    assert likely(shown["delayed"]) == ["greylisted"]
+    assert likely(shown["intermittent"]) == []
+
+
 def test_mail_that_waits_while_none_goes_out(site: HostApp, server: ScriptedServer) -> None:
     site.save_sender(port=server.port)
     queue(site)
