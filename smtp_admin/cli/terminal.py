@@ -60,6 +60,8 @@ def show_outcome(out: Console, result: TestResult) -> None:
         out.print(f"[bold green]Works.[/] {result.duration_ms:g} ms, nothing was sent.")
         for warning in result.warnings:
             out.print(f"[yellow]Note:[/] {escape(warning.message)}")
+            if hint := result.hint(warning):
+                out.print(f"  Most likely: {escape(hint)}")
         return
     out.print(f"[bold red]{escape(result.failure.message)}[/]")
     out.print(escape(result.failure.hint))

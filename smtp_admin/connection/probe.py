@@ -7,7 +7,8 @@ from typing import Any
 from smtp_admin.connection.certificate import names_shown
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.diagnosis.causes import NOTHING
-from smtp_admin.diagnosis.diagnose import Diagnosis, of_failure
+from smtp_admin.diagnosis.diagnose import Diagnosis, facts_about, of_failure
+from smtp_admin.diagnosis.table import causes
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.report import Report, StepResult
@@ -35,6 +36,14 @@ class TestResult:
     def ok(self) -> bool:
         """Whether mail could be sent this way."""
         return self.failure is None
+
+    def hint(self, warning: Caution) -> str:
+        """What is behind *warning* and what to do about it, where the server's words told."""
+        row = causes().by_key.get(warning.cause)
+        if row is None:
+            return ""
+        found = row.cause(facts_about(warning.code, values=self.request.values))
+        return f"{found.what} {found.do}"
 
     def connection_json(self) -> dict[str, Any]:
         """What was connected to, as far as it got."""

@@ -21,7 +21,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 #: What a sender's own state and numbers may show, without any failure:
 #: it is paused; its limit, or its provider's, is used up; mail waits and nothing goes out; an
 #: outcome is not known; and what DNS lacks.
-SIGNS = ("paused", "limit", "provider_limit", "stuck", "unknown", "spf", "dkim", "dmarc")
+SIGNS = ("unset", "paused", "limit", "provider_limit", "stuck", "unknown", "spf", "dkim", "dmarc")
 #: The login is none of them: it may be a token.
 _ALWAYS_KNOWN = frozenset({"sender", "domain", "port", "host"})
 _ANY = "*"

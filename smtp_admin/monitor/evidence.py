@@ -102,6 +102,8 @@ def gather(session: Session, sender: ResolvedSender) -> Evidence:
 
 def _signs(found: Evidence) -> Iterator[str]:
     shown, values = found.card, found.card.sender.values
+    if shown.health == "unconfigured" and shown.numbers.pending:
+        yield "unset"
     if shown.health == "paused":
         yield "paused"
     limited = _reached(found.used_this_hour, values.max_per_hour) or _reached(

@@ -177,7 +177,8 @@ def _state(
                 "Using the system's sender",
                 f"Mail goes out from {through.values.from_email} until this tab is filled in.",
             )
-        waiting = f" {numbers.pending} mails are waiting." if numbers.pending else ""
+        mails = "1 mail is" if numbers.pending == 1 else f"{numbers.pending:,} mails are"
+        waiting = f" {mails} waiting." if numbers.pending else ""
         return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
     if is_paused(sender):
         return "paused", "Paused", sender.pause_text

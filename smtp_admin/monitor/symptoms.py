@@ -26,6 +26,7 @@ from smtp_admin.senders.resolve import ResolvedSender
 _OF_HOSTS = frozenset({"settings", "network", "encryption", "login"})
 #: What a sign means, as a reason for a cause.
 _BECAUSE = {
+    "unset": "Mail waits, and there is no sender.",
     "paused": "The sender is paused.",
     "limit": "The limit of this sender is used up.",
     "provider_limit": "As much was sent as the provider allows.",
@@ -131,10 +132,13 @@ def _shown(
     mine = [row for row in rows if symptom.key in row.symptoms]
     seen = tuple(one for one in failed if _belongs(symptom, table, one.refusal.code, one.cause.key))
     likely: dict[str, Likely] = {}
-    for found in (*_paused(symptom, table, evidence), *map(_failed, seen)):
+    paused = tuple(_paused(symptom, table, evidence))
+    for found in (*paused, *map(_failed, seen)):
         likely.setdefault(found.cause.key, found)
+    # That it is paused says no more once it stands there what for.
+    signs_left = evidence.signs - {"paused"} if paused else evidence.signs
     for row in mine:
-        signs = [sign for sign in row.seen if sign in evidence.signs]
+        signs = [sign for sign in row.seen if sign in signs_left]
         if signs:
             reason = " ".join(_BECAUSE[sign] for sign in signs)
             likely.setdefault(row.key, Likely(row.cause(facts), reason))
@@ -149,13 +153,14 @@ def _belongs(symptom: Symptom, table: Causes, code: str, cause: str) -> bool:
 
 
 def _paused(symptom: Symptom, table: Causes, evidence: Evidence) -> Iterator[Likely]:
-    """Why the sender paused itself, where that shows *symptom* or is to stand beside it."""
+    """Why the sender paused itself, where that shows *symptom* or is one of its causes."""
     card = evidence.card
     code = card.sender.pause_code
     if card.explanation is None or code == BY_HAND:
         return
     cause = card.explanation.causes[0]
-    if "pause" in symptom.look or _belongs(symptom, table, code, cause.key):
+    waits = any("paused" in row.seen and symptom.key in row.symptoms for row in table.rows)
+    if waits or _belongs(symptom, table, code, cause.key):
         yield Likely(cause, "The sender paused itself for this.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from smtp_admin.providers.provider import Knowledge, Provider
 from smtp_admin.providers.reading import read_folder
+from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.row import Row
 from smtp_admin.replies.table import Table, rows_of, shipped
 from smtp_admin.smtp.address import domain_of
@@ -69,13 +70,10 @@ def provider_behind(host: str) -> Provider | None:
 
 
 def provider_of_words(words: str) -> Provider | None:
-    """Whose server speaks so."""
+    """Whose server speaks so, whomever the mail was for."""
+    seen = without_names(words)
     return next(
-        (
-            one
-            for one in knowledge().known
-            if one.says and re.search(one.says, words, re.IGNORECASE)
-        ),
+        (one for one in knowledge().known if one.says and re.search(one.says, seen, re.IGNORECASE)),
         None,
     )
 

@@ -84,9 +84,13 @@ class Row:
     given: Context = field(default_factory=Context)
 
     def facts(
-        self, code: int, enhanced: str, words: str, context: Context
+        self, code: int, enhanced: str, words: str, seen: str, context: Context
     ) -> Mapping[str, str] | None:
-        """What the words name, if this row knows such a reply; else ``None``."""
+        """What the words name, if this row knows such a reply; else ``None``.
+
+        Args:
+            seen: the words as patterns see them, each letter in its place.
+        """
         if self.codes is not None and code not in self.codes:
             return None
         if (self.bare and enhanced) or (self.enhanced and not self.enhanced.fullmatch(enhanced)):
@@ -95,10 +99,11 @@ class Row:
             return None
         if (self.login and context.login not in self.login) or not _is_of(self.hosts, context.host):
             return None
-        found = self.says.search(words) if self.says else None
+        found = self.says.search(seen) if self.says else None
         if self.says and found is None:
             return None
-        facts = {} if found is None else {k: v for k, v in found.groupdict().items() if v}
+        named = found.groupdict().items() if found else ()
+        facts = {name: words[slice(*found.span(name))] for name, said in named if found and said}
         if self.names:
             address = context.recipient if self.names == "recipient" else context.sender
             if not names(facts.get("identities", words), address):

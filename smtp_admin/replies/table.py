@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smtp_admin.replies.classes import by_class
+from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.meaning import (
     NOTHING_KNOWN,
     STEPS,
@@ -58,10 +59,11 @@ class Table:
     def judge(self, step: Step, reply: Reply, context: Context = NOTHING_KNOWN) -> Judgement:
         """What *reply*, a refusal (4xx or 5xx), means at *step*."""
         code, enhanced, words = reply.code, reply.enhanced or "", words_of(reply)
+        seen = without_names(words, context.recipient, context.sender, context.host)
         for row in self._of[step]:
-            facts = row.facts(code, enhanced, words, context)
+            facts = row.facts(code, enhanced, words, seen, context)
             if facts is not None:
-                return self._of_row(row, step, reply, words, facts)
+                return self._of_row(row, step, reply, seen, facts)
         return by_class(step, reply)
 
     def _of_row(

@@ -142,3 +142,14 @@ def test_of_words_that_are_known_nobody_says_so(
     page = show(site, server)
     assert said[4:20] in page
     assert "ot recognised" not in page
+
+
+def test_a_warning_names_what_is_behind_it(site: HostApp, server: ScriptedServer) -> None:
+    """The same words as beside a mail that waits for it."""
+    said = "450 4.7.1 <you@else.example>: Recipient address rejected: Greylisted"
+    server.behave("rcpt", Reply(said))
+    page = seen_in_the_test(site, server)
+    assert "would not take mail to the sender address just now" in page
+    hint = "The server lets senders that it does not know wait (greylisting). It is tried again"
+    assert hint in page
+    assert hint in followed(site, server)

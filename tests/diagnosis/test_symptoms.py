@@ -148,10 +148,31 @@ def test_a_rate_shows_as_a_rate_and_as_a_delay(site: HostApp, server: ScriptedSe
     sent(site, server, "mail", "450 4.7.1 Error: too much mail from 198.51.100.7")
     shown = found(site)
     assert likely(shown["rate"])[0] == "provider_limit"
-    assert {"provider_limit", "behind_others"} <= {*likely(shown["delayed"])}
+    assert likely(shown["delayed"]) == ["provider_limit"]
     text = section(look(site), "delayed")
     assert "Sender Paused." in text
     assert "The sender paused itself for this." in text
+
+
+def test_a_pause_for_a_refused_login_is_no_sign_of_a_rate(
+    site: HostApp, server: ScriptedServer
+) -> None:
+    site.save_sender(port=server.port)
+    sent(site, server, "mail", "530 5.7.0 Authentication required")
+    shown = found(site)
+    assert likely(shown["rate"]) == []
+    [cause] = likely(shown["refused"])
+    assert likely(shown["lost"]) == likely(shown["delayed"]) == [cause]
+
+
+def test_greylisting_is_a_delay_and_no_failure_now_and_then(
+    site: HostApp, server: ScriptedServer
+) -> None:
+    site.save_sender(port=server.port)
+    sent(site, server, "rcpt", "450 4.7.1 Recipient address rejected: Greylisted")
+    shown = found(site)
+    assert likely(shown["delayed"]) == ["greylisted"]
+    assert likely(shown["intermittent"]) == []
 
 
 def test_mail_that_waits_while_none_goes_out(site: HostApp, server: ScriptedServer) -> None:
@@ -237,6 +258,9 @@ def test_a_sender_that_has_nothing_yet(site: HostApp) -> None:
     page = look(site)
     assert "None of this kind." in page
     assert "No sender yet." in section(page, "delayed")
+    assert likely(found(site)["lost"]) == []
+    queue_mail(site)
+    assert likely(found(site)["lost"]) == likely(found(site)["delayed"]) == ["no_sender"]
 
 
 def test_the_number_of_queries_is_always_the_same(site: HostApp, server: ScriptedServer) -> None:

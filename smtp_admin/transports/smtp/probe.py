@@ -129,7 +129,8 @@ def _judge(
     if judged.health is SenderHealth.LIMITED:
         code, message = "rate_limited", judged.reason
     elif reply.temporary:
-        code, message = "sender_not_now", "The server would not take the sender address just now."
+        whom = "the sender address" if step == "mail" else "mail to the sender address"
+        code, message = "sender_not_now", f"The server would not take {whom} just now."
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
     unknown = "" if judged.recognised else str(reply)
