@@ -14,6 +14,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import find_batch
 from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.held import as_before_the_end
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.errors import Conflict
@@ -99,8 +100,7 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
                 # A send whose outcome is unknown counts against the sender's limit all the same.
                 finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
                 expires_at=expires_at,
-                last_code="",
-                last_error="",
+                **as_before_the_end(),
             ),
         )
         total += sum(not row.archive for row in rows)

@@ -178,7 +178,7 @@ def begin(
             ends = expires_at or batch_plan.expiry_at(
                 BULK, type_.expires_hours, send_at, ahead + total, each
             )
-            resume_by_key(session, partner_id, batch_key, ends)
+            resume_by_key(session, partner_id, type_.name, batch_key, ends)
         batch = batches.begin(
             session,
             partner_id,
@@ -193,9 +193,11 @@ def begin(
     return Filling(session, type_, order, batch, ahead, each)
 
 
-def resume_by_key(session: Session, partner_id: str, key: str, expires_at: datetime) -> int:
-    """Let the cancelled batch of this key go on, if there is one; how many deliveries."""
-    row = batches.cancelled_with_key(session, partner_id, key)
+def resume_by_key(
+    session: Session, partner_id: str, type_name: str, key: str, expires_at: datetime
+) -> int:
+    """Let the cancelled batch of this type and key go on, if there is one; how many deliveries."""
+    row = batches.cancelled_with_key(session, partner_id, type_name, key)
     return 0 if row is None else resume_batch(session, row, expires_at)
 
 

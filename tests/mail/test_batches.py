@@ -13,10 +13,12 @@ from sqlalchemy import func, select
 
 from smtp_admin import Conflict, MessageError, QueueFull, Recipient, TooLarge
 from smtp_admin.clock import now, shifted
+from smtp_admin.delivery import held_actions
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import BatchSeen, list_batches, show_batch
+from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.maintenance.batch_counts import count_batches
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.models import Delivery
@@ -225,6 +227,32 @@ def test_another_type_under_the_same_key_is_refused(each: HostApp) -> None:
     send_many(each, people(1), batch_key="k")
     with pytest.raises(Conflict, match="newsletter"):
         each.plugin.send_many("test", people(1), partner_id="acme", batch_key="k")
+
+
+def test_another_type_under_the_key_of_a_cancelled_batch_resumes_nothing(each: HostApp) -> None:
+    batch_id = send_many(each, people(2), batch_key="k")
+    cancel_batch(each.db.engine, batch_id)
+    with pytest.raises(Conflict, match="newsletter"):
+        each.plugin.send_many("test", (), partner_id="acme", batch_key="k", resume=True)
+    each.db.session.commit()
+    assert seen(each, batch_id).cancelled_at is not None
+    assert [one.state for one in deliveries(each)] == ["cancelled"] * 2
+
+
+def test_what_a_sandbox_held_is_held_after_the_resume_too(
+    opened: NewHost, database: str, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    host = opened(uri=database, SANDBOX="allow:p0@example.org")
+    add_newsletter(host)
+    host.save_sender(port=server.port)
+    batch_id = send_many(host, people(3), batch_key="k")
+    cancel_batch(host.db.engine, batch_id)
+    send_many(host, (), batch_key="k", resume=True)
+    assert [one.last_code for one in deliveries(host)] == ["", HELD, HELD]
+    bench_of(host).tick()
+    assert arrived(server) == {"p0@example.org": 1}
+    assert held_actions.release(host.db.engine, None) == 2
+    assert [one.last_code for one in deliveries(host)] == [""] * 3
 
 
 @pytest.mark.parametrize(
