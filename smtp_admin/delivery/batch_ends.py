@@ -110,7 +110,10 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
 
 
 def _cancelled(batch_id: int) -> Any:
-    """Some deliveries that were cancelled with their batch, and are still in it."""
+    """Some deliveries that were cancelled with their batch, and are still in it.
+
+    Read with locks: MariaDB's snapshot may be older than what cancelled them.
+    """
     return (
         select(Delivery.id, Delivery.message_pk, Delivery.sender_id, Delivery.archive)
         .where(
@@ -119,6 +122,7 @@ def _cancelled(batch_id: int) -> Any:
             Delivery.last_code == CODE,
         )
         .limit(_AT_ONCE)
+        .with_for_update()
     )
 
 

@@ -107,7 +107,8 @@ def cancelled_with_key(
         Batch.cancelled_at.is_not(None),
     )
     with session.no_autoflush:
-        return session.scalar(select(Batch.id).where(*mine))
+        # With a lock, for MariaDB's snapshot may be older than the end of the batch.
+        return session.scalar(select(Batch.id).where(*mine).with_for_update())
 
 
 @lru_cache
@@ -159,6 +160,8 @@ def note_queued(session: Session, batch_id: int, queued: int, suppressed: int) -
         )
     )
     if not changed(session, more):
+        if session.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
+            raise Conflict("The transaction that began the batch was rolled back; nothing is left.")
         raise Conflict("The batch was cancelled; the rest was not queued.")
     # A locking read: MariaDB's snapshot may be older than the batch, and a change of nothing
     # does not show it.

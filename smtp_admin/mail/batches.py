@@ -167,9 +167,9 @@ def begin(
         raise MessageError("The label of a batch is text.")
     if resume and batch_key is None:
         raise MessageError("Only a batch with a batch_key can be resumed.")
+    order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at, priority="bulk")
     if sender is not None and len(sender) > _LONGEST_SENDER:
         raise MessageError(f"There is no sender {sender[:40]!r}.")
-    order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at, priority="bulk")
     found = compose.sender_for(session, type_, order)
     with schema.explained(host_engine()):
         ahead = batch_plan.waiting_at(session, found.sender_id) if found.sender_id else 0
@@ -189,7 +189,8 @@ def begin(
             total=total,
             created_by=created_by,
         )
-    order = replace(order, sender=batch.sender_key, batch_id=batch.id)
+    # Who names another one means it: the batch's own may be deleted by now.
+    order = replace(order, sender=sender or batch.sender_key, batch_id=batch.id)
     return Filling(session, type_, order, batch, ahead, each)
 
 

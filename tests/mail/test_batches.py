@@ -25,7 +25,9 @@ from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.mail import batches
 from smtp_admin.mail.batches import STEP
-from tests.app import HostApp
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import delete_sender
+from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
 from tests.mail.newsletter import NAME, add_newsletter, people
@@ -195,6 +197,48 @@ def test_a_batch_that_was_cancelled_takes_nobody_more(each: HostApp) -> None:
     assert [one.state for one in deliveries(each)] == ["cancelled", "cancelled"]
 
 
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_resumed_by_who_looked_before_it_was_cancelled(
+    opened: NewHost, database: str, *, sensitive: bool
+) -> None:
+    """MariaDB shows a transaction what was there when it first looked."""
+    host = opened(uri=database)
+    add_newsletter(host, sensitive=sensitive)
+    host.save_sender()
+    batch_id = send_many(host, people(3), batch_key="k")
+    assert seen(host, batch_id).cancelled_at is None
+    cancel_batch(host.db.engine, batch_id)
+    send_many(host, people(3), batch_key="k", resume=True)
+    assert seen(host, batch_id).states == {"queued": 3}
+    assert seen(host, batch_id).queued == 3
+
+
+def test_a_batch_whose_sender_was_deleted_goes_on_by_another(each: HostApp) -> None:
+    each.save_sender(key="second")
+    batch_id = send_many(each, people(2), batch_key="k", sender="second")
+    session = each.db.session()
+    delete_sender(session, load_sender(session, "acme", "second"), ADMIN)
+    session.commit()
+    with pytest.raises(MessageError, match="no sender 'second'"):
+        send_many(each, people(3), batch_key="k")
+    session.rollback()
+    assert send_many(each, people(3), batch_key="k", sender="default") == batch_id
+    assert [one.recipient for one in deliveries(each)][2:] == ["p2@example.org"]
+
+
+def test_a_batch_whose_beginning_was_rolled_back(each: HostApp) -> None:
+    session = each.db.session()
+
+    def given() -> Iterator[Recipient]:
+        yield from people(STEP + 1)
+        session.rollback()
+
+    with pytest.raises(Conflict, match="rolled back"):
+        each.plugin.send_many(NAME, given(), partner_id="acme", batch_key="k")
+    session.rollback()
+    assert [counted(each, table) for table in (Batch, Row, Delivery)] == [0, 0, 0]
+
+
 def test_what_a_person_cancelled_stays_so(each: HostApp) -> None:
     batch_id = send_many(each, people(2), batch_key="k")
     session = each.db.session()
@@ -284,6 +328,8 @@ def test_one_who_cannot_be_written_to(host: HostApp, recipient: Any, words: str 
         {"partner_id": "nobody"},
         {"sender": "unknown"},
         {"sender": "x" * 500},
+        {"sender": 5},
+        {"send_at": "tomorrow"},
         {"batch_key": ""},
         {"batch_key": "x" * 201},
         {"resume": True},
