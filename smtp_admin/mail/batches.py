@@ -190,7 +190,9 @@ def begin(
             created_by=created_by,
         )
     # Who names another one means it: the batch's own may be deleted by now.
-    order = replace(order, sender=sender or batch.sender_key, batch_id=batch.id)
+    order = replace(
+        order, sender=batch.sender_key if sender is None else sender, batch_id=batch.id
+    )
     return Filling(session, type_, order, batch, ahead, each)
 
 
