@@ -159,7 +159,8 @@ def _show_plan(asked: _Asked, expected: Plan) -> None:
     origin = values.from_email or "nobody yet: no sender is set up, so it waits"
     click.echo(f"{expected.count:,} mails of type {asked.type_.name}, from {origin}.")
     if expected.ahead:
-        click.echo(f"{expected.ahead:,} mails wait at this sender already.")
+        wait = "mail waits" if expected.ahead == 1 else "mails wait"
+        click.echo(f"{expected.ahead:,} {wait} at this sender already.")
     if expected.seconds:
         click.echo(f"By its limits all of it takes about {_in_words(expected.seconds)}.")
     if expected.too_old:
@@ -220,8 +221,11 @@ def _fill(asked: _Asked) -> None:
             "ok": True, "id": filling.batch.public_id, "key": asked.key,
             "count": filling.seen, "queued": filling.queued,
             "suppressed": filling.suppressed, "already_there": filling.seen - filling.queued,
+            "resumed": filling.resumed,
         })  # fmt: skip
         return
+    if filling.resumed:
+        click.echo(f"{filling.resumed:,} mails that were cancelled are queued again.")
     click.echo(f"{filling.queued:,} mails are queued as batch {filling.batch.public_id}.")
     if filling.seen > filling.queued:
         click.echo(f"{filling.seen - filling.queued:,} are in it already.")

@@ -72,6 +72,8 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
                 ),
             )
             erase_sensitive(session, {row.message_pk for row in rows})
+            # Whoever lists it now wants to see what this did, not what was counted before.
+            changed(session, update(Batch).where(Batch.id == batch_id).values(counted_at=None))
             total += sum(not row.archive for row in rows)
 
 
@@ -85,8 +87,8 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
     Args:
         expires_at: when that is too old.
     """
-    resumed = update(Batch).where(Batch.id == batch_id).values(cancelled_at=None, settled=False)
-    changed(session, resumed)
+    resumed = update(Batch).where(Batch.id == batch_id)
+    changed(session, resumed.values(cancelled_at=None, counted_at=None, settled=False))
     _let_go_of_erased(session, batch_id)
     cancelled = _cancelled(batch_id)
     total = 0

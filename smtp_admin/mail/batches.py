@@ -66,6 +66,7 @@ class Filling:
         seen: recipients that were given so far, also those that it had already.
         queued: those that are new in it.
         suppressed: those of them whose mail a limit for recipients kept back.
+        resumed: how many that were cancelled with it are queued again.
     """
 
     session: Session
@@ -77,6 +78,7 @@ class Filling:
     seen: int = 0
     queued: int = 0
     suppressed: int = 0
+    resumed: int = 0
 
     def add(self, recipients: Sequence[Recipient]) -> None:
         """Put some more into it; the caller commits.
@@ -174,11 +176,12 @@ def begin(
     with schema.explained(host_engine()):
         ahead = batch_plan.waiting_at(session, found.sender_id) if found.sender_id else 0
         each = batch_plan.seconds_each(found.values)
+        resumed = 0
         if resume and batch_key is not None:
             ends = expires_at or batch_plan.expiry_at(
                 BULK, type_.expires_hours, send_at, ahead + total, each
             )
-            resume_by_key(session, partner_id, type_.name, batch_key, ends)
+            resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends)
         batch = batches.begin(
             session,
             partner_id,
@@ -193,7 +196,7 @@ def begin(
     order = replace(
         order, sender=batch.sender_key if sender is None else sender, batch_id=batch.id
     )
-    return Filling(session, type_, order, batch, ahead, each)
+    return Filling(session, type_, order, batch, ahead, each, resumed=resumed)
 
 
 def resume_by_key(

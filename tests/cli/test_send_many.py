@@ -202,7 +202,9 @@ def test_cancel_and_resume(site: HostApp, file: Path, server: ScriptedServer) ->
     assert "--resume" in said
     site.work()
     assert not server.messages
-    run(site, "send-many", NAME, str(file), *OF_ACME, "--resume")
+    again = run(site, "send-many", NAME, str(file), *OF_ACME, "--resume").output
+    assert "3 mails that were cancelled are queued again." in again
+    assert answer(site, "send-many", NAME, str(file), *OF_ACME, "--resume")["resumed"] == 0
     site.work()
     assert arrived(server) == {f"p{number}@example.org": 1 for number in range(3)}
     assert "3 of 3 done" in run(site, "batch", "show", batch_id).output

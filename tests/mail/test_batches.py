@@ -419,6 +419,19 @@ def test_a_worker_keeps_the_numbers(each: HostApp, server: ScriptedServer) -> No
     assert listed.states == {"sent": 3}
 
 
+def test_a_large_batch_is_counted_anew_where_somebody_stopped_it(host: HostApp) -> None:
+    """A worker's count is good for a while, but not past what a person has just done."""
+    add_newsletter(host)
+    host.save_sender()
+    batch_id = send_many(host, people(2001), batch_key="k")
+    count_batches(host.db.engine)
+    cancel_batch(host.db.engine, batch_id)
+    assert list_batches(host.db.session())[0].states == {"cancelled": 2001}
+    count_batches(host.db.engine)
+    send_many(host, (), batch_key="k", resume=True)
+    assert list_batches(host.db.session())[0].states == {"queued": 2001}
+
+
 def test_what_became_of_a_batch_outlives_its_mail(each: HostApp) -> None:
     batch_id = send_many(each, people(2))
     each.work()
