@@ -76,11 +76,15 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
         found["Reply-To"] = address_header("Reply-To", [address_of(message.reply_to)])
     found["Date"] = _date(int(now().timestamp()))
     found["Message-ID"] = f"Message-ID: {message_id}\r\n"
+    given: set[str] = set()
     for name, value in message.extra_headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in OURS:
             raise MessageError(f"The header {name[:60]!r} cannot be set.")
         if name.lower().startswith(("content-", "resent-")):
             raise MessageError(f"The header {name!r} cannot be set.")
+        if name.lower() in given:
+            raise MessageError(f"The header {name!r} is there twice.")
+        given.add(name.lower())
         try:
             found[name] = extra_header(name, header_text(f"header {name}", value))
         except ValueError as error:

@@ -1,6 +1,6 @@
 """A mail as it goes to the sandbox's one address: what it says of whom it was meant for.
 
-Answers must not reach anybody real either: Reply-To and its like go, and To names the sandbox alone.
+Answers must not reach anybody real either: Reply-To and its like go, To names the sandbox alone.
 """
 
 import re

@@ -258,6 +258,18 @@ def test_a_header_that_is_ours_or_none_is_refused(name: str) -> None:
         made(extra_headers={name: "x"})
 
 
+def test_a_header_twice_is_refused() -> None:
+    with pytest.raises(MessageError, match="twice"):
+        made(extra_headers={"References": "<a@b>", "references": "<c@d>"})
+
+
+@pytest.mark.parametrize("text", [b"x", 5, ["x"]])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    for fields in ({"body": text}, {"html": text}, {"alts": {"calendar": text}}):
+        with pytest.raises(MessageError, match="is a str"):
+            made(**fields)
+
+
 def test_headers_of_the_callers_own() -> None:
     raw = made(body="x", extra_headers={"X-Campaign": "spring ☀", "List-ID": "<a.b>"})
     mail = parsed(raw)
