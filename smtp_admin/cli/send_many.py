@@ -136,6 +136,7 @@ def _plan(asked: _Asked) -> Plan:
         priority=BULK,
         hours=asked.type_.expires_hours,
         send_at=None,
+        sensitive=asked.type_.sensitive,
     )
 
 

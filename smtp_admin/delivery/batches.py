@@ -96,9 +96,7 @@ def _by_key(session: Session, partner_id: str, key: str) -> Any:
     return session.execute(select(Batch.id).where(*mine)).first()
 
 
-def cancelled_with_key(
-    session: Session, partner_id: str, type_name: str, key: str
-) -> int | None:
+def cancelled_with_key(session: Session, partner_id: str, type_name: str, key: str) -> int | None:
     """The id of the batch of this type and key, if it was cancelled."""
     mine = (
         Batch.partner_id == partner_id,

@@ -65,6 +65,7 @@ class Filling:
     Attributes:
         seen: recipients that were given so far, also those that it had already.
         queued: those that are new in it.
+        every: how many deliveries one mail is, and ``each``: seconds that one of them takes.
         suppressed: those of them whose mail a limit for recipients kept back.
         resumed: how many that were cancelled with it are queued again.
     """
@@ -75,6 +76,7 @@ class Filling:
     batch: batches.Begun
     ahead: int
     each: float
+    every: int
     seen: int = 0
     queued: int = 0
     suppressed: int = 0
@@ -112,7 +114,7 @@ class Filling:
         batches.note_complete(self.session, self.batch.id)
 
     def _expiry(self) -> datetime:
-        place = self.ahead + self.queued + STEP
+        place = self.ahead + (self.queued + STEP) * self.every
         return batch_plan.expiry_at(
             BULK, self.type_.expires_hours, self.order.send_at, place, self.each
         )
@@ -176,10 +178,11 @@ def begin(
     with schema.explained(host_engine()):
         ahead = batch_plan.waiting_at(session, found.sender_id) if found.sender_id else 0
         each = batch_plan.seconds_each(found.values)
+        every = batch_plan.deliveries_each(found.values, sensitive=type_.sensitive)
         resumed = 0
         if resume and batch_key is not None:
             ends = expires_at or batch_plan.expiry_at(
-                BULK, type_.expires_hours, send_at, ahead + total, each
+                BULK, type_.expires_hours, send_at, ahead + total * every, each
             )
             resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends)
         batch = batches.begin(
@@ -193,10 +196,8 @@ def begin(
             created_by=created_by,
         )
     # Who names another one means it: the batch's own may be deleted by now.
-    order = replace(
-        order, sender=batch.sender_key if sender is None else sender, batch_id=batch.id
-    )
-    return Filling(session, type_, order, batch, ahead, each, resumed=resumed)
+    order = replace(order, sender=batch.sender_key if sender is None else sender, batch_id=batch.id)
+    return Filling(session, type_, order, batch, ahead, each, every, resumed=resumed)
 
 
 def resume_by_key(

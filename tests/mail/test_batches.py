@@ -376,6 +376,19 @@ def test_mail_lives_as_long_as_the_senders_limit_needs(opened: NewHost, database
     assert deliveries(host)[-1].expires_at == moment
 
 
+def test_copies_to_an_archive_need_time_of_the_limit_too(host: HostApp) -> None:
+    add_newsletter(host)
+    host.save_sender(max_per_hour=10)
+    send_many(host, people(1))
+    host.save_sender(key="copied", max_per_hour=10, archive_to="archive@acme.example")
+    send_many(host, people(1), sender="copied")
+    plain, copied, archive = [one.expires_at for one in deliveries(host)]
+    assert plain is not None
+    assert copied is not None
+    assert copied == archive
+    assert copied - plain > timedelta(seconds=400 * (STEP - 1))
+
+
 def test_a_type_that_says_how_long_it_lives_is_obeyed(host: HostApp) -> None:
     add_newsletter(host, expires_hours=2)
     host.save_sender(max_per_hour=10)
