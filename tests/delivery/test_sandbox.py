@@ -199,7 +199,7 @@ def test_who_steps_in_sends_nobody_anything_else(
     each: HostApp, server: ScriptedServer, bench_of: Bench, closed_port: int, sandbox: Sandbox
 ) -> None:
     """Queued before the sandbox, with an archive, and taken over by a sender with a Reply-To."""
-    archive = {"archive_to": "all@acme.example"}
+    archive: dict[str, Any] = {"archive_to": "all@acme.example"}
     each.save_sender(key="b", port=server.port, reply_to="help@acme.example", **archive)
     each.save_sender(port=closed_port, fallbacks=("b",), **archive)
     each.plugin.send_message(
