@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.terminal import console
+from smtp_admin.cli.whereto import destination, show_where_mail_goes
 from smtp_admin.cli.which import find_sender, known_partner, sender_options
 from smtp_admin.database import session, wait_for_workers
 from smtp_admin.delivery.batch_plan import Plan, plan
@@ -136,6 +137,7 @@ def _plan(asked: _Asked) -> Plan:
         priority=BULK,
         hours=asked.type_.expires_hours,
         send_at=None,
+        sensitive=asked.type_.sensitive,
     )
 
 
@@ -158,9 +160,11 @@ def _plan_as_json(asked: _Asked, expected: Plan) -> dict[str, Any]:
 def _show_plan(asked: _Asked, expected: Plan) -> None:
     values = expected.sender.values
     origin = values.from_email or "nobody yet: no sender is set up, so it waits"
+    show_where_mail_goes()
     click.echo(f"{expected.count:,} mails of type {asked.type_.name}, from {origin}.")
     if expected.ahead:
-        click.echo(f"{expected.ahead:,} mails wait at this sender already.")
+        wait = "mail waits" if expected.ahead == 1 else "mails wait"
+        click.echo(f"{expected.ahead:,} {wait} at this sender already.")
     if expected.seconds:
         click.echo(f"By its limits all of it takes about {_in_words(expected.seconds)}.")
     if expected.too_old:
@@ -187,7 +191,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
     public_id = batches.send_first_to(session(), asked.type_, first, myself, order)
     session().commit()
     if not asked.as_json:
-        click.echo(f"The first one's mail goes to {myself} as {public_id}.")
+        click.echo(f"The first one's mail goes to {destination(myself)} as {public_id}.")
     return not ask or click.confirm(
         f"Look at it. Are the {asked.checked.count:,} mails to be queued?", default=False
     )
@@ -221,11 +225,15 @@ def _fill(asked: _Asked) -> None:
             "ok": True, "id": filling.batch.public_id, "key": asked.key,
             "count": filling.seen, "queued": filling.queued,
             "suppressed": filling.suppressed, "already_there": filling.seen - filling.queued,
+            "resumed": filling.resumed,
         })  # fmt: skip
         return
+    if filling.resumed:
+        click.echo(f"{filling.resumed:,} mails that were cancelled are queued again.")
     click.echo(f"{filling.queued:,} mails are queued as batch {filling.batch.public_id}.")
-    if filling.seen > filling.queued:
-        click.echo(f"{filling.seen - filling.queued:,} are in it already.")
+    known = filling.seen - filling.queued
+    if known:
+        click.echo(f"{known:,} {'is' if known == 1 else 'are'} in it already.")
     if filling.suppressed:
         click.echo(f"{filling.suppressed:,} of them had as many as a recipient may have.")
 

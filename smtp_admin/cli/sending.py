@@ -7,6 +7,7 @@ import click
 from flask import current_app
 
 from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.whereto import show_where_mail_goes
 from smtp_admin.cli.which import (
     filter_options,
     find_sender,
@@ -61,6 +62,7 @@ def send_test(address: str, partner_id: str, sender_word: str | None, as_json: b
     if as_json:
         show_json({"ok": True, "to": sent.recipient, "id": sent.public_id, "status": "queued"})
     else:
+        show_where_mail_goes()
         click.echo(f"A test mail to {sent.recipient} is queued as {sent.public_id}.")
 
 
@@ -84,10 +86,7 @@ def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> No
         where = {"acts": found.acts, "reason": found.reason, "rule": str(rule) if rule else ""}
         show_json({**numbers, "sandbox": where})
         return
-    if not found.acts:
-        click.echo(f"{found.reason} {found.hint}")
-    if rule is not None:
-        click.echo(f"This is a sandbox: SMTP_ADMIN_SANDBOX is {rule}.")
+    show_where_mail_goes()
     for name, value in numbers.items():
         if name not in {"ok", "senders"}:
             click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")

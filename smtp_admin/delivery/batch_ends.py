@@ -14,6 +14,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import find_batch
 from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.held import as_before_the_end
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.errors import Conflict
@@ -71,6 +72,8 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
                 ),
             )
             erase_sensitive(session, {row.message_pk for row in rows})
+            # Whoever lists it now wants to see what this did, not what was counted before.
+            changed(session, update(Batch).where(Batch.id == batch_id).values(counted_at=None))
             total += sum(not row.archive for row in rows)
 
 
@@ -84,8 +87,8 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
     Args:
         expires_at: when that is too old.
     """
-    resumed = update(Batch).where(Batch.id == batch_id).values(cancelled_at=None, settled=False)
-    changed(session, resumed)
+    resumed = update(Batch).where(Batch.id == batch_id)
+    changed(session, resumed.values(cancelled_at=None, counted_at=None, settled=False))
     _let_go_of_erased(session, batch_id)
     cancelled = _cancelled(batch_id)
     total = 0
@@ -99,8 +102,7 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
                 # A send whose outcome is unknown counts against the sender's limit all the same.
                 finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
                 expires_at=expires_at,
-                last_code="",
-                last_error="",
+                **as_before_the_end(),
             ),
         )
         total += sum(not row.archive for row in rows)
@@ -110,7 +112,10 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
 
 
 def _cancelled(batch_id: int) -> Any:
-    """Some deliveries that were cancelled with their batch, and are still in it."""
+    """Some deliveries that were cancelled with their batch, and are still in it.
+
+    Read with locks: MariaDB's snapshot may be older than what cancelled them.
+    """
     return (
         select(Delivery.id, Delivery.message_pk, Delivery.sender_id, Delivery.archive)
         .where(
@@ -119,6 +124,7 @@ def _cancelled(batch_id: int) -> Any:
             Delivery.last_code == CODE,
         )
         .limit(_AT_ONCE)
+        .with_for_update()
     )
 
 

@@ -10,6 +10,7 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.limits import DAY, HOUR, kept_for_urgent
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
 from smtp_admin.delivery.outbox import expiry
+from smtp_admin.installation import installation
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 
@@ -19,7 +20,7 @@ class Plan:
     """What is to be expected of a batch.
 
     Attributes:
-        ahead: mails that wait at the sender already.
+        ahead: what waits at the sender already, copies to its archive too.
         seconds: how long its limits make all of them take; 0 where it has none.
         expires_at: when the last mail is too old to be sent.
         too_old: how many will be too old before their turn, since their type does not live longer.
@@ -34,7 +35,7 @@ class Plan:
 
 
 def seconds_each(values: SenderValues) -> float:
-    """How long one mail of a batch takes by the limits of its sender, on average."""
+    """How long one delivery of a batch takes by the limits of its sender, on average."""
     limits = ((values.max_per_hour, HOUR), (values.max_per_day, DAY))
     return max(
         (
@@ -44,6 +45,12 @@ def seconds_each(values: SenderValues) -> float:
         ),
         default=0.0,
     )
+
+
+def deliveries_each(values: SenderValues, *, sensitive: bool) -> int:
+    """How many deliveries one mail is: limits count the copy to an archive like any other."""
+    copied = values.archive_to and not sensitive and installation().config.sandbox is None
+    return 2 if copied else 1
 
 
 def waiting_at(session: Session, sender_id: int) -> int:
@@ -65,7 +72,8 @@ def expiry_at(
 
     Args:
         hours: what the type says.
-        each: seconds that one mail takes.
+        place: how many deliveries go before it, its own too.
+        each: seconds that one of them takes.
     """
     usual = expiry(priority, hours, send_at)
     return usual if hours is not None else usual + timedelta(seconds=place * each)
@@ -79,12 +87,17 @@ def plan(
     priority: int,
     hours: float | None,
     send_at: datetime | None,
+    sensitive: bool,
 ) -> Plan:
     """What is to be expected of *count* mails."""
     ahead = waiting_at(session, sender.sender_id) if sender.sender_id else 0
     each = seconds_each(sender.values)
-    seconds = (ahead + count) * each
-    ends = expiry_at(priority, hours, send_at, ahead + count, each)
+    every = deliveries_each(sender.values, sensitive=sensitive)
+    place = ahead + count * every
+    seconds = place * each
+    ends = expiry_at(priority, hours, send_at, place, each)
     late = max(now(), send_at or now()) + timedelta(seconds=seconds) - ends
-    too_old = min(count, int(late.total_seconds() / each) + 1) if each and late > timedelta() else 0
+    too_old = 0
+    if each and late > timedelta():
+        too_old = min(count, int(late.total_seconds() / (each * every)) + 1)
     return Plan(count, sender, ahead, seconds, ends, too_old)

@@ -96,11 +96,17 @@ def _by_key(session: Session, partner_id: str, key: str) -> Any:
     return session.execute(select(Batch.id).where(*mine)).first()
 
 
-def cancelled_with_key(session: Session, partner_id: str, key: str) -> int | None:
-    """The id of the batch of this key, if it was cancelled."""
-    mine = (Batch.partner_id == partner_id, Batch.key == key, Batch.cancelled_at.is_not(None))
+def cancelled_with_key(session: Session, partner_id: str, type_name: str, key: str) -> int | None:
+    """The id of the batch of this type and key, if it was cancelled."""
+    mine = (
+        Batch.partner_id == partner_id,
+        Batch.key == key,
+        Batch.type_name == type_name,
+        Batch.cancelled_at.is_not(None),
+    )
     with session.no_autoflush:
-        return session.scalar(select(Batch.id).where(*mine))
+        # With a lock, for MariaDB's snapshot may be older than the end of the batch.
+        return session.scalar(select(Batch.id).where(*mine).with_for_update())
 
 
 @lru_cache
@@ -152,6 +158,8 @@ def note_queued(session: Session, batch_id: int, queued: int, suppressed: int) -
         )
     )
     if not changed(session, more):
+        if session.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
+            raise Conflict("The transaction that began the batch was rolled back; nothing is left.")
         raise Conflict("The batch was cancelled; the rest was not queued.")
     # A locking read: MariaDB's snapshot may be older than the batch, and a change of nothing
     # does not show it.

@@ -6,7 +6,7 @@ It ends as too old like any other, so nobody finds last month's link when a sand
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import and_, case
 
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
 
@@ -20,6 +20,15 @@ IS_HELD = and_(IS_QUEUED, Delivery.last_code == CODE)
 
 #: What it has where nothing is held, in the columns that tell it.
 AS_USUAL = {"last_code": "", "last_error": ""}
+
+
+def as_before_the_end() -> dict[str, Any]:
+    """The same of a delivery that had ended and is queued again: what was held is held."""
+    held = Delivery.next_attempt_at >= _NOT_BY_ITSELF
+    return {
+        "last_code": case((held, CODE), else_=""),
+        "last_error": case((held, _REASON), else_=""),
+    }
 
 
 def as_held() -> dict[str, Any]:

@@ -65,7 +65,9 @@ class Filling:
     Attributes:
         seen: recipients that were given so far, also those that it had already.
         queued: those that are new in it.
+        every: how many deliveries one mail is, and ``each``: seconds that one of them takes.
         suppressed: those of them whose mail a limit for recipients kept back.
+        resumed: how many that were cancelled with it are queued again.
     """
 
     session: Session
@@ -74,9 +76,11 @@ class Filling:
     batch: batches.Begun
     ahead: int
     each: float
+    every: int
     seen: int = 0
     queued: int = 0
     suppressed: int = 0
+    resumed: int = 0
 
     def add(self, recipients: Sequence[Recipient]) -> None:
         """Put some more into it; the caller commits.
@@ -110,7 +114,7 @@ class Filling:
         batches.note_complete(self.session, self.batch.id)
 
     def _expiry(self) -> datetime:
-        place = self.ahead + self.queued + STEP
+        place = self.ahead + (self.queued + STEP) * self.every
         return batch_plan.expiry_at(
             BULK, self.type_.expires_hours, self.order.send_at, place, self.each
         )
@@ -167,18 +171,20 @@ def begin(
         raise MessageError("The label of a batch is text.")
     if resume and batch_key is None:
         raise MessageError("Only a batch with a batch_key can be resumed.")
+    order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at, priority="bulk")
     if sender is not None and len(sender) > _LONGEST_SENDER:
         raise MessageError(f"There is no sender {sender[:40]!r}.")
-    order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at, priority="bulk")
     found = compose.sender_for(session, type_, order)
     with schema.explained(host_engine()):
         ahead = batch_plan.waiting_at(session, found.sender_id) if found.sender_id else 0
         each = batch_plan.seconds_each(found.values)
+        every = batch_plan.deliveries_each(found.values, sensitive=type_.sensitive)
+        resumed = 0
         if resume and batch_key is not None:
             ends = expires_at or batch_plan.expiry_at(
-                BULK, type_.expires_hours, send_at, ahead + total, each
+                BULK, type_.expires_hours, send_at, ahead + total * every, each
             )
-            resume_by_key(session, partner_id, batch_key, ends)
+            resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends)
         batch = batches.begin(
             session,
             partner_id,
@@ -189,13 +195,16 @@ def begin(
             total=total,
             created_by=created_by,
         )
-    order = replace(order, sender=batch.sender_key, batch_id=batch.id)
-    return Filling(session, type_, order, batch, ahead, each)
+    # Who names another one means it: the batch's own may be deleted by now.
+    order = replace(order, sender=batch.sender_key if sender is None else sender, batch_id=batch.id)
+    return Filling(session, type_, order, batch, ahead, each, every, resumed=resumed)
 
 
-def resume_by_key(session: Session, partner_id: str, key: str, expires_at: datetime) -> int:
-    """Let the cancelled batch of this key go on, if there is one; how many deliveries."""
-    row = batches.cancelled_with_key(session, partner_id, key)
+def resume_by_key(
+    session: Session, partner_id: str, type_name: str, key: str, expires_at: datetime
+) -> int:
+    """Let the cancelled batch of this type and key go on, if there is one; how many deliveries."""
+    row = batches.cancelled_with_key(session, partner_id, type_name, key)
     return 0 if row is None else resume_batch(session, row, expires_at)
 
 

@@ -70,6 +70,8 @@ class Order:
             raise MessageError("An idempotency key is a text of 1 to 200 characters.")
         begins, ends = self.send_at, self.expires_at
         for moment in (begins, ends):
+            if moment is not None and not isinstance(moment, datetime):
+                raise MessageError("A time is a datetime.")
             if moment is not None and moment.tzinfo is None:
                 raise MessageError("A time needs a time zone.")
             if moment is not None and not _FIRST < moment < _LAST:

@@ -17,18 +17,12 @@ from smtp_admin.errors import MessageError, TooLarge
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.parts import file_part, header_text, multipart, text_part
+from smtp_admin.smtp.header_guard import OURS
 from smtp_admin.smtp.headers import address_header, extra_header, text_header
 
 _LONGEST_LINE = 998
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 _WRITTEN_NAME = re.compile(r"^[^ \t\r\n:]+", re.MULTILINE)
-#: What we write ourselves. A second one would contradict it.
-_OURS = frozenset(
-    {
-        "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id",
-        "mime-version", "return-path", "received", "dkim-signature",
-    }
-)  # fmt: skip
 
 
 def recipients_of(message: Message) -> list[str]:
@@ -82,11 +76,15 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
         found["Reply-To"] = address_header("Reply-To", [address_of(message.reply_to)])
     found["Date"] = _date(int(now().timestamp()))
     found["Message-ID"] = f"Message-ID: {message_id}\r\n"
+    given: set[str] = set()
     for name, value in message.extra_headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in OURS:
             raise MessageError(f"The header {name[:60]!r} cannot be set.")
         if name.lower().startswith(("content-", "resent-")):
             raise MessageError(f"The header {name!r} cannot be set.")
+        if name.lower() in given:
+            raise MessageError(f"The header {name!r} is there twice.")
+        given.add(name.lower())
         try:
             found[name] = extra_header(name, header_text(f"header {name}", value))
         except ValueError as error:

@@ -26,8 +26,10 @@ def text_part(subtype: str, text: str) -> bytes:
     """*text* as ``text/subtype``: its headers, an empty line, its lines.
 
     Raises:
-        MessageError: there is no such kind of text.
+        MessageError: it is no text, or there is no such kind.
     """
+    if not isinstance(text, str):
+        raise MessageError(f"The text of a mail is a str, not {type(text).__name__}.")
     encoding, data = quoted_printable.written(text)
     return _text_head(subtype, encoding) + data
 

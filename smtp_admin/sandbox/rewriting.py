@@ -1,6 +1,6 @@
 """A mail as it goes to the sandbox's one address: what it says of whom it was meant for.
 
-Answers must not reach anybody real either: Reply-To goes, and To names the sandbox alone.
+Answers must not reach anybody real either: Reply-To and its like go, To names the sandbox alone.
 """
 
 import re
@@ -11,7 +11,14 @@ from smtp_admin.smtp.headers import address_header, text_header
 HEADER = "X-Smtp-Admin-Intended-To"
 _FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
 _MARK = f"{HEADER}:".lower().encode("ascii")
-_GONE = frozenset({b"to", b"cc", b"reply-to", b"subject"})
+#: Where answers and receipts would go: to somebody real.
+_ANSWERS = frozenset(
+    {
+        b"reply-to", b"mail-reply-to", b"mail-followup-to", b"errors-to", b"return-receipt-to",
+        b"disposition-notification-to", b"x-confirm-reading-to",
+    }
+)  # fmt: skip
+_GONE = _ANSWERS | {b"to", b"cc", b"subject"}
 
 
 def is_redirected(content: bytes) -> bool:
@@ -24,7 +31,8 @@ def redirected(
 ) -> tuple[bytes, int]:
     """*content* as mail to *address*, and how long its *head* is then.
 
-    What was redirected before only loses a Reply-To that came since with a sender's headers.
+    What was redirected before only loses what asks for answers and came since with a sender's
+    headers.
 
     Args:
         intended: whom it was meant for.
@@ -32,9 +40,9 @@ def redirected(
     """
     own, _ = _fields(content[:head])
     fields, body = _fields(content[head:])
-    own = [one for one in own if _name(one) != b"reply-to"]
+    own = [one for one in own if _name(one) not in _ANSWERS]
     if is_redirected(content):
-        kept = [one for one in fields if _name(one) != b"reply-to"]
+        kept = [one for one in fields if _name(one) not in _ANSWERS]
     else:
         kept = [one for one in fields if _name(one) not in _GONE]
         kept += [_subject(fields, intended), _bytes(address_header("To", [("", address)]))]

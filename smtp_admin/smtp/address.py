@@ -12,6 +12,8 @@ import idna
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _LOCAL_ASCII = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
 _LOCAL_UTF8 = re.compile(rf"[{_ATEXT}\u00a1-\U0010ffff]+(?:\.[{_ATEXT}\u00a1-\U0010ffff]+)*")
+#: What many programs decode even where it may not stand, and then see another address, or two.
+_ENCODED_WORD = re.compile(r"=\?.*\?=")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_LOCAL = 64
 _LONGEST = 254
@@ -36,6 +38,8 @@ def clean_address(text: str) -> str:
         raise ValueError("An e-mail address cannot begin with a hyphen.")
     if not (_LOCAL_ASCII.fullmatch(local) or _is_utf8_local(local)):
         raise ValueError("The part before the @ contains something that it cannot.")
+    if _ENCODED_WORD.search(local):
+        raise ValueError("The part before the @ looks like encoded text (=?…?=).")
     cleaned = f"{local}@{_ascii_domain(domain)}"
     if len(cleaned) > _LONGEST:
         raise ValueError("This address is longer than 254 characters.")

@@ -5,11 +5,13 @@ import re
 from smtp_admin.smtp.address import check_header_text
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
-#: What we write ourselves. A second one would contradict it.
-_OURS = frozenset(
+#: What we write ourselves, in lower case. A second one would contradict it, and by the last one the
+#: sandbox knows what it has redirected already.
+OURS = frozenset(
     {
         "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id",
         "mime-version", "return-path", "received", "dkim-signature",
+        "x-smtp-admin-intended-to",
     }
 )  # fmt: skip
 
@@ -22,6 +24,6 @@ def check_header(name: str, value: str) -> tuple[str, str]:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"“{name[:60]}” cannot be the name of a header.")
-    if name.lower() in _OURS or name.lower().startswith("content-"):
+    if name.lower() in OURS or name.lower().startswith("content-"):
         raise ValueError(f"{name} is set by the product itself.")
     return name, check_header_text(value)

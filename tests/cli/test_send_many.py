@@ -202,7 +202,9 @@ def test_cancel_and_resume(site: HostApp, file: Path, server: ScriptedServer) ->
     assert "--resume" in said
     site.work()
     assert not server.messages
-    run(site, "send-many", NAME, str(file), *OF_ACME, "--resume")
+    again = run(site, "send-many", NAME, str(file), *OF_ACME, "--resume").output
+    assert "3 mails that were cancelled are queued again." in again
+    assert answer(site, "send-many", NAME, str(file), *OF_ACME, "--resume")["resumed"] == 0
     site.work()
     assert arrived(server) == {f"p{number}@example.org": 1 for number in range(3)}
     assert "3 of 3 done" in run(site, "batch", "show", batch_id).output
@@ -237,3 +239,26 @@ def test_too_many_for_one_batch(new_app: Callable[..., HostApp], file: Path) -> 
 def test_json_is_all_that_a_script_sees(site: HostApp, file: Path) -> None:
     said = run(site, "send-many", NAME, str(file), *OF_ACME, "--json").output
     assert json.loads(said)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "words"),
+    [
+        ("redirect:dev@example.com", "dev@example.com instead of me@acme.example as"),
+        ("allow:me@acme.example", "goes to me@acme.example as"),
+        ("allow:you@acme.example", "me@acme.example, but the sandbox holds it, as"),
+    ],
+)
+def test_a_sandbox_is_named(
+    new_app: Callable[..., HostApp], file: Path, sandbox: str, words: str
+) -> None:
+    site = new_app(SANDBOX=sandbox)
+    add_newsletter(site)
+    with site.app.app_context():
+        site.save_sender("acme")
+        myself = ("--to-myself-first", "me@acme.example", "--yes")
+        said = run(site, "send-many", NAME, str(file), *OF_ACME, *myself).output
+        assert f"This is a sandbox: SMTP_ADMIN_SANDBOX is {sandbox}." in said
+        assert words in said
+        tested = run(site, "send-test", "me@acme.example", *OF_ACME).output
+        assert f"SMTP_ADMIN_SANDBOX is {sandbox}." in tested

@@ -7,10 +7,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+import pytest
+
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.gate import REDIRECTED_CODE
 from smtp_admin.delivery.held import CODE
+from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.installation import NAME
 from smtp_admin.sandbox.rewriting import HEADER
 from smtp_admin.sandbox_rule import Sandbox
@@ -189,3 +192,40 @@ def test_held_mail_becomes_too_old_like_any_other(opened: Any, bench_of: Bench) 
     queue(host, "you@example.org")
     bench_of(host).tick(timedelta(hours=73))
     assert [one.state for one in deliveries(host)] == ["expired"]
+
+
+@pytest.mark.parametrize("sandbox", [TO_DEV, SOME])
+def test_who_steps_in_sends_nobody_anything_else(
+    each: HostApp, server: ScriptedServer, bench_of: Bench, closed_port: int, sandbox: Sandbox
+) -> None:
+    """Queued before the sandbox, with an archive, and taken over by a sender with a Reply-To."""
+    archive: dict[str, Any] = {"archive_to": "all@acme.example"}
+    each.save_sender(key="b", port=server.port, reply_to="help@acme.example", **archive)
+    each.save_sender(port=closed_port, fallbacks=("b",), **archive)
+    each.plugin.send_message(
+        letter("you@example.org", cc=["me@example.com"], bcc=["eve@example.org"]),
+        partner_id="acme",
+    )
+    each.db.session.commit()
+    restart(each, sandbox)
+    bench = bench_of(each)
+    bench.tick()
+    assert fall_back(each.db.engine, each.installation.config) > 0
+    bench.tick()
+    bench.tick(timedelta(hours=1))
+    seen = received(server)
+    assert {to for to, _ in seen} == {sandbox.redirect or "me@example.com"}
+    if sandbox.redirect:
+        assert {str(mail["Reply-To"]) for _, mail in seen} == {"None"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "x@sub.example.net", "x@example.net.evil.example", "x@notexample.net", "me+1@example.com",
+        "me@example.com.evil.example", "xme@example.com", "me@example.com@evil.example",
+        '"me@example.com"@evil.example', "m\u0435@example.com", "", "example.net",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_an_allowed_address_is_held(address: str) -> None:
+    assert not SOME.lets_out(address)

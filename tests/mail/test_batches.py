@@ -13,17 +13,21 @@ from sqlalchemy import func, select
 
 from smtp_admin import Conflict, MessageError, QueueFull, Recipient, TooLarge
 from smtp_admin.clock import now, shifted
+from smtp_admin.delivery import held_actions
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import BatchSeen, list_batches, show_batch
+from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.maintenance.batch_counts import count_batches
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.mail import batches
 from smtp_admin.mail.batches import STEP
-from tests.app import HostApp
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import delete_sender
+from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
 from tests.mail.newsletter import NAME, add_newsletter, people
@@ -193,6 +197,48 @@ def test_a_batch_that_was_cancelled_takes_nobody_more(each: HostApp) -> None:
     assert [one.state for one in deliveries(each)] == ["cancelled", "cancelled"]
 
 
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_resumed_by_who_looked_before_it_was_cancelled(
+    opened: NewHost, database: str, *, sensitive: bool
+) -> None:
+    """MariaDB shows a transaction what was there when it first looked."""
+    host = opened(uri=database)
+    add_newsletter(host, sensitive=sensitive)
+    host.save_sender()
+    batch_id = send_many(host, people(3), batch_key="k")
+    assert seen(host, batch_id).cancelled_at is None
+    cancel_batch(host.db.engine, batch_id)
+    send_many(host, people(3), batch_key="k", resume=True)
+    assert seen(host, batch_id).states == {"queued": 3}
+    assert seen(host, batch_id).queued == 3
+
+
+def test_a_batch_whose_sender_was_deleted_goes_on_by_another(each: HostApp) -> None:
+    each.save_sender(key="second")
+    batch_id = send_many(each, people(2), batch_key="k", sender="second")
+    session = each.db.session()
+    delete_sender(session, load_sender(session, "acme", "second"), ADMIN)
+    session.commit()
+    with pytest.raises(MessageError, match="no sender 'second'"):
+        send_many(each, people(3), batch_key="k")
+    session.rollback()
+    assert send_many(each, people(3), batch_key="k", sender="") == batch_id
+    assert [one.recipient for one in deliveries(each)][2:] == ["p2@example.org"]
+
+
+def test_a_batch_whose_beginning_was_rolled_back(each: HostApp) -> None:
+    session = each.db.session()
+
+    def given() -> Iterator[Recipient]:
+        yield from people(STEP + 1)
+        session.rollback()
+
+    with pytest.raises(Conflict, match="rolled back"):
+        each.plugin.send_many(NAME, given(), partner_id="acme", batch_key="k")
+    session.rollback()
+    assert [counted(each, table) for table in (Batch, Row, Delivery)] == [0, 0, 0]
+
+
 def test_what_a_person_cancelled_stays_so(each: HostApp) -> None:
     batch_id = send_many(each, people(2), batch_key="k")
     session = each.db.session()
@@ -227,6 +273,32 @@ def test_another_type_under_the_same_key_is_refused(each: HostApp) -> None:
         each.plugin.send_many("test", people(1), partner_id="acme", batch_key="k")
 
 
+def test_another_type_under_the_key_of_a_cancelled_batch_resumes_nothing(each: HostApp) -> None:
+    batch_id = send_many(each, people(2), batch_key="k")
+    cancel_batch(each.db.engine, batch_id)
+    with pytest.raises(Conflict, match="newsletter"):
+        each.plugin.send_many("test", (), partner_id="acme", batch_key="k", resume=True)
+    each.db.session.commit()
+    assert seen(each, batch_id).cancelled_at is not None
+    assert [one.state for one in deliveries(each)] == ["cancelled"] * 2
+
+
+def test_what_a_sandbox_held_is_held_after_the_resume_too(
+    opened: NewHost, database: str, server: ScriptedServer, bench_of: MakeBench
+) -> None:
+    host = opened(uri=database, SANDBOX="allow:p0@example.org")
+    add_newsletter(host)
+    host.save_sender(port=server.port)
+    batch_id = send_many(host, people(3), batch_key="k")
+    cancel_batch(host.db.engine, batch_id)
+    send_many(host, (), batch_key="k", resume=True)
+    assert [one.last_code for one in deliveries(host)] == ["", HELD, HELD]
+    bench_of(host).tick()
+    assert arrived(server) == {"p0@example.org": 1}
+    assert held_actions.release(host.db.engine, None) == 2
+    assert [one.last_code for one in deliveries(host)] == [""] * 3
+
+
 @pytest.mark.parametrize(
     ("recipient", "words"),
     [
@@ -256,6 +328,8 @@ def test_one_who_cannot_be_written_to(host: HostApp, recipient: Any, words: str 
         {"partner_id": "nobody"},
         {"sender": "unknown"},
         {"sender": "x" * 500},
+        {"sender": 5},
+        {"send_at": "tomorrow"},
         {"batch_key": ""},
         {"batch_key": "x" * 201},
         {"resume": True},
@@ -302,6 +376,19 @@ def test_mail_lives_as_long_as_the_senders_limit_needs(opened: NewHost, database
     assert deliveries(host)[-1].expires_at == moment
 
 
+def test_copies_to_an_archive_need_time_of_the_limit_too(host: HostApp) -> None:
+    add_newsletter(host)
+    host.save_sender(max_per_hour=10)
+    send_many(host, people(1))
+    host.save_sender(key="copied", max_per_hour=10, archive_to="archive@acme.example")
+    send_many(host, people(1), sender="copied")
+    plain, copied, archive = [one.expires_at for one in deliveries(host)]
+    assert plain is not None
+    assert copied is not None
+    assert copied == archive
+    assert copied - plain > timedelta(seconds=400 * (STEP - 1))
+
+
 def test_a_type_that_says_how_long_it_lives_is_obeyed(host: HostApp) -> None:
     add_newsletter(host, expires_hours=2)
     host.save_sender(max_per_hour=10)
@@ -343,6 +430,19 @@ def test_a_worker_keeps_the_numbers(each: HostApp, server: ScriptedServer) -> No
     session.rollback()  # the snapshot is older than the worker's commit
     (listed,) = list_batches(session)
     assert listed.states == {"sent": 3}
+
+
+def test_a_large_batch_is_counted_anew_where_somebody_stopped_it(host: HostApp) -> None:
+    """A worker's count is good for a while, but not past what a person has just done."""
+    add_newsletter(host)
+    host.save_sender()
+    batch_id = send_many(host, people(2001), batch_key="k")
+    count_batches(host.db.engine)
+    cancel_batch(host.db.engine, batch_id)
+    assert list_batches(host.db.session())[0].states == {"cancelled": 2001}
+    count_batches(host.db.engine)
+    send_many(host, (), batch_key="k", resume=True)
+    assert list_batches(host.db.session())[0].states == {"queued": 2001}
 
 
 def test_what_became_of_a_batch_outlives_its_mail(each: HostApp) -> None:

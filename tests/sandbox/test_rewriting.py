@@ -54,6 +54,23 @@ def test_nobody_real_is_answered() -> None:
     assert content.partition(b"\r\n\r\n")[2] == mail.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Mail-Reply-To", "Mail-Followup-To", "Errors-To", "Return-Receipt-To",
+        "Disposition-Notification-To", "disposition-notification-to", "X-Confirm-Reading-To",
+    ],
+)  # fmt: skip
+def test_no_receipt_and_no_answer_reaches_anybody_real(name: str) -> None:
+    mail = SENDERS + f"{name}: help@acme.example\r\n".encode()
+    head = len(mail)
+    mail += build(extra_headers={name.swapcase(): "me@acme.example"})
+    content, head = redirected(mail, ["you@example.org"], DEV, head)
+    assert read(content)[name] is None
+    later = f"{name}: help@acme.example\r\n".encode() + content
+    assert redirected(later, [DEV], DEV)[0] == content
+
+
 def test_a_second_time_only_an_answer_goes() -> None:
     once, _ = redirected(build(), ["you@example.org"], DEV)
     assert redirected(once, [DEV], "other@example.com") == (once, 0)

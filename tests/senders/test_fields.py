@@ -94,6 +94,7 @@ BAD: dict[str, list[str]] = {
         "Bcc: evil@x.example", "To: evil@x.example", "From: evil@x.example", "SUBJECT: x",
         "Content-Type: text/html", "Message-ID: <x@y>", "Date: now", "X-A: a\0b", "X-A\0: b",
         "X-A: =?utf-8?q?x?=", "X-Á: 1", "Received: x", "DKIM-Signature: x",
+        "X-Smtp-Admin-Intended-To: x@y.example",
         "\n".join(f"X-{number}: 1" for number in range(21)),
     ],
     "fallbacks": ["a b!", "../x", "x" * 41, "system, default", "a,b,c,d,e,f", "ü", "default",
