@@ -75,9 +75,10 @@ test-kill: $(VENV)/dev.stamp
 	SMTP_ADMIN_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/endurance/test_kills.py $(PYTEST_ARGS)
 
 # What takes minutes, or needs root: lost servers and killed workers at every point, two machines as
-# two network namespaces, real leases, a year of renewals, a hundred thousand recipients.
+# two network namespaces, real leases, a year of renewals, a hundred thousand recipients, and every
+# page in four looks.
 test-long: $(VENV)/dev.stamp
-	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest -m "long or browser" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

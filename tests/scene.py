@@ -5,11 +5,11 @@ from itertools import product
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import inspect, text
 from werkzeug.test import TestResponse
 
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
+from smtp_admin.database import Base
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
@@ -36,9 +36,8 @@ def dump(site: HostApp) -> Dump:
     """Every row of every table of ours."""
     with site.app.app_context(), site.db.engine.connect() as connection:
         return {
-            name: sorted(tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}")))
-            for name in inspect(connection).get_table_names()
-            if name.startswith("smtp_admin_")
+            name: sorted(tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {name}"))
+            for name in Base.metadata.tables
         }
 
 

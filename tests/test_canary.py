@@ -85,7 +85,10 @@ def echo(password: str, code: str) -> Callable[[ScriptedServer, Session, str], b
     return answer
 
 
-@pytest.fixture(params=PASSWORDS, ids=["utf-8", "ascii"])
+@pytest.fixture(
+    params=[pytest.param(PASSWORDS[0], marks=pytest.mark.long), PASSWORDS[1]],
+    ids=["utf-8", "ascii"],
+)
 def places(request: pytest.FixtureRequest) -> Places:
     """What is collected, and for which password."""
     return Places(request.param)

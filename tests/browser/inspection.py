@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -96,11 +97,14 @@ def sign_in(page: Page, site: str, email: str) -> None:
 
 
 def inspect(page: Page, name: str, looks: tuple[Look, ...] = ALL_LOOKS) -> list[str]:
-    """Everything that is wrong with the page as it stands; a picture of each look is kept."""
+    """Everything that is wrong with the page as it stands; a picture of each look is kept.
+
+    All of *looks* in a long run; else the two that differ most.
+    """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found: list[str] = []
     with accessibility(page) as violations:
-        for size, scheme in looks:
+        for size, scheme in looks if os.environ.get("SMTP_ADMIN_TEST_LONG") else TWO_LOOKS:
             width, height = SIZES[size]
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=scheme)

@@ -77,7 +77,7 @@ def copies(sink: ScriptedServer) -> Tally[str]:
 @pytest.mark.parametrize(
     ("fault", "database"),
     [
-        (flushed, "postgresql"),
+        pytest.param(flushed, "postgresql", marks=pytest.mark.long),
         (killed_and_empty, "sqlite"),
         (away_while_mail_goes_out, "postgresql"),
     ],
