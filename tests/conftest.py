@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector thousands of collected tests: it would look through them often."""
+    """Spare the garbage collector thousands of tests, which it would look through often."""
     gc.collect()
     gc.freeze()
 
