@@ -62,7 +62,7 @@ def test_sent_at_once_then_refused_until_the_day_is_over(office: Office) -> None
     assert len(office.mails) == 1
     assert office.notices()[0].on_demand
 
-    office.later = 23 * HOUR + timedelta(minutes=59)
+    office.later = 23 * HOUR + timedelta(minutes=59, seconds=20)
     answer = ask(office)
     assert answer.status_code == 429
     assert error(answer)["code"] == "rate_limited"
