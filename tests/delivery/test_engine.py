@@ -476,10 +476,10 @@ def test_who_slept_through_its_lease_sends_no_more(
 ) -> None:
     """A rescuer has given the rest to somebody else by then."""
     host, bench = host_with_bench
-    monkeypatch.setattr(lanes, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(lanes, "LEASE_SECONDS", 2.0)
 
     def take_long(server: ScriptedServer, session: Session, line: str) -> None:
-        time.sleep(0.5)
+        time.sleep(2.5)
 
     server.behave("dot", take_long)
     host.save_sender(port=server.port)
