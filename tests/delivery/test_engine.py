@@ -470,12 +470,14 @@ def test_only_so_many_bytes_are_held_at_once(
 
 
 def test_who_slept_through_its_lease_sends_no_more(
-    host_with_bench: tuple[HostApp, Workbench],
+    opened: NewHost,
     server: ScriptedServer,
+    bench_of: MakeBench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A rescuer has given the rest to somebody else by then."""
-    host, bench = host_with_bench
+    host = opened()
+    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=10))
     monkeypatch.setattr(lanes, "LEASE_SECONDS", 2.0)
 
     def take_long(server: ScriptedServer, session: Session, line: str) -> None:
