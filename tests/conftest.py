@@ -1,6 +1,5 @@
 """Fixtures that every part of the suite uses: a host app on a real database and a real Redis."""
 
-import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -68,12 +67,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
-
-
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector thousands of tests, which it would look through often."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
