@@ -18,6 +18,7 @@ from smtp_admin.cli.commands import commands
 from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail.types import SHIPPED
+from smtp_admin.monitor.parts import PARTS
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.smtp.failure import CODES
 from tests.app import HostApp
@@ -39,6 +40,13 @@ def section(page: str, title: str) -> str:
     )
     assert found, f"{page} has no section {title!r}"
     return found[2]
+
+
+def test_every_check_of_the_doctor_is_described() -> None:
+    described = re.findall(
+        r"^\| `(\w+)` \|", (ROOT / "docs/operations.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {one.name for one in PARTS} <= set(described)
 
 
 def rows(text: str) -> list[list[str]]:
