@@ -134,9 +134,16 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
     """A transaction in which tables can be changed, by nobody else at the same time.
 
     Raises:
-        SetupError: somebody else changes them, and does not come to an end.
+        SetupError: somebody else changes them, and does not come to an end; or it is a kind of
+            database that we do not know.
     """
-    with engine.connect() as connection, _ALONE[engine.dialect.name](connection):
+    alone = _ALONE.get(engine.dialect.name)
+    if alone is None:
+        raise SetupError(
+            f"The database {engine.dialect.name} is not supported.",
+            hint="Use PostgreSQL, MariaDB or SQLite.",
+        )
+    with engine.connect() as connection, alone(connection):
         yield connection
 
 
