@@ -94,7 +94,9 @@ def test_few_run_at_a_time(opened: Callable[..., HostApp]) -> None:
     ):
         waiting = [threads.submit(ask, silent, "acme") for _ in range(2)]
         assert until(lambda: silent.connections == 2)
+        counted = recorded(host)
         assert ask(quick, "acme") == 429, "two run already"
+        assert recorded(host) == counted, "what was not begun does not count"
         assert ask(quick, "globex") == 200, "others are not concerned"
         waiting.append(threads.submit(ask, silent, "globex"))
         assert until(lambda: silent.connections == 3)

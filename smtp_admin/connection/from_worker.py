@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
+from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.config import Config
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.connection.probe import TestResult, probe
@@ -117,11 +118,12 @@ def from_both_places(
     Raises:
         InvalidInput, RateLimited, SecretError: as for the test from here; nothing was dialled.
     """
-    prepared = prepare(session, partner_id, given, actor, ("web", "worker"), key=key)
-    test_id, public_id = ask_worker(session, partner_id, prepared, actor, key)
-    session.commit()
-    called = doorbell().call_for_test(test_id)
-    result = run_here(session, partner_id, prepared, actor)
+    with in_flight(partner_id):
+        prepared = prepare(session, partner_id, given, actor, ("web", "worker"), key=key)
+        test_id, public_id = ask_worker(session, partner_id, prepared, actor, key)
+        session.commit()
+        called = doorbell().call_for_test(test_id)
+        result = run_here(session, partner_id, prepared, actor)
     changed(
         session,
         update(WorkerTest).where(WorkerTest.id == test_id).values(web_result=to_text(result)),

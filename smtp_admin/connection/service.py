@@ -69,12 +69,13 @@ def test_connection(
     Raises:
         InvalidInput: the fields cannot be used, or the stored password may not; nothing was
             dialled.
-        RateLimited: this person tests too often.
+        RateLimited: this person tests too often, or enough tests run already.
         SecretError: the stored password cannot be opened.
     """
-    prepared = prepare(session, partner_id, given, actor, key=key)
-    session.commit()
-    return run_here(session, partner_id, prepared, actor, watch)
+    with in_flight(partner_id):
+        prepared = prepare(session, partner_id, given, actor, key=key)
+        session.commit()
+        return run_here(session, partner_id, prepared, actor, watch)
 
 
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
@@ -122,8 +123,7 @@ def run_here(
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
     surroundings = Surroundings.from_config(installation().config, replies())
-    with in_flight(partner_id):
-        result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
+    result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:
         try:

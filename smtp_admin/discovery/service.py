@@ -45,11 +45,11 @@ def find_settings_for(session: Session, partner_id: str, address: str, actor: Ac
     except ValueError as error:
         raise InvalidInput(fields={"address": [str(error)]}) from error
     config = installation().config
-    record_within(
-        session, actor, partner_id, "settings.searched", cleaned,
-        limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
-    )  # fmt: skip
     with in_flight(partner_id):
+        record_within(
+            session, actor, partner_id, "settings.searched", cleaned,
+            limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+        )  # fmt: skip
         return find_settings(cleaned)
 
 

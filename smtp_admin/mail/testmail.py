@@ -130,7 +130,6 @@ def send_test_mail_now(
     setup = sender.setup(here.keyring, values, typed)
     recipient = _recipient(to, actor)
     _refuse_held(recipient)
-    _count(session, actor, sender.partner_id, recipient)
     type_ = service.registry().get("test")
     message = message_from_type(type_, recipient, _context(values, here.config))
     content = render_for(unsaved(sender, values), message).content
@@ -139,6 +138,7 @@ def send_test_mail_now(
     if here.config.sandbox is not None and here.config.sandbox.redirect:
         content, _ = redirected(content, [recipient], goes_to)
     with in_flight(sender.partner_id):
+        _count(session, actor, sender.partner_id, recipient)
         outcome = _deliver(here.config, setup, Outgoing(0, mail_from, goes_to, content))
     if outcome.verdict is Verdict.ACCEPTED:
         return Sent(goes_to, reply=str(outcome.reply or ""))

@@ -37,11 +37,11 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
             )
         if asks:
             config = installation().config
-            record_within(
-                session(), web.signed_in(), partner_id, "dns.checked", sender.values.from_email,
-                limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
-            )  # fmt: skip
             with in_flight(partner_id):
+                record_within(
+                    session(), web.signed_in(), partner_id, "dns.checked", sender.values.from_email,
+                    limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+                )  # fmt: skip
                 found = check_and_remember(sender)
         elif web.wants_json() and found is None:
             raise NotFound(

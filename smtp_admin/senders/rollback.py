@@ -108,14 +108,14 @@ def roll_back(
         raise _overtaken(current)
     fields = target.fields
     host = fields.get("host")
-    if host and ip_literal(host) is None:
-        config = installation().config
-        record_within(
-            session, actor, partner_id, "dns.checked", host,
-            limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
-        )  # fmt: skip
-    session.rollback()  # no transaction waits for DNS
     with in_flight(partner_id):
+        if host and ip_literal(host) is None:
+            config = installation().config
+            record_within(
+                session, actor, partner_id, "dns.checked", host,
+                limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+            )  # fmt: skip
+        session.rollback()  # no transaction waits for DNS
         _check_rules(number, fields, ask=True)
     current, target = _load(session, partner_id, number, key)
     if current.revision != expected_revision:
