@@ -180,6 +180,7 @@ def worker_engine(
         # default of MariaDB locks gaps between rows, so that workers would wait for each other.
         options["isolation_level"] = "READ COMMITTED"
     own = create_engine(engine.url, **options)
+    event.listen(own, "connect", _note_opening)
     limit = _IDLE_LIMITS.get(own.dialect.name)
     if limit is not None:
         event.listen(own, "connect", partial(_limit_idle_transactions, limit))
@@ -187,6 +188,23 @@ def worker_engine(
         event.listen(own, "connect", _take_over_transactions)
         event.listen(own, "begin", _begin_immediate)
     return own
+
+
+_OPENED = "smtp_admin_opened"
+
+
+def _note_opening(_connection: Any, record: Any) -> None:
+    record.info[_OPENED] = time.monotonic()
+
+
+def opened_at(connection: Connection) -> float:
+    """When this connection of a worker's engine was opened, by the monotonic clock in seconds.
+
+    One that is older than something that was committed proves that the database has not crashed
+    since. Not for a database in memory, which cannot outlive us; there it is 0.
+    """
+    opened: float = connection.info.get(_OPENED, 0.0)
+    return opened
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_apps_that_share_a_database_object_ring_their_own_bells(
             host.save_sender("acme")
             queue(host)
         client = redis_client(redis.url)
-        assert len(list(client.scan_iter("smtp_admin:*:bell:*"))) == count
+        assert len(list(client.scan_iter("smtp_admin:*:named:*"))) == count
         client.close()
         del app, plugin, host
         gc.collect()

@@ -72,6 +72,7 @@ class Batch:
         more: whether more may be due than this.
         began: this machine's monotonic clock when the claim asked for the time, in seconds. The
             answer may have had to wait for a lock.
+        pauses: how often in a row the sender had to pause.
     """
 
     sender: ResolvedSender
@@ -79,6 +80,7 @@ class Batch:
     moment: datetime
     more: bool
     began: float = field(default_factory=time.monotonic)
+    pauses: int = 0
 
     @property
     def too_old_at(self) -> float:
@@ -93,6 +95,8 @@ class Batch:
 
 #: A batch holds so many bytes of mail; a single larger one is held all the same.
 _MOST_BYTES = 4 * 1024 * 1024
+#: While a sender has had nothing accepted: its server may be one of hundreds that say nothing.
+_FIRST_BYTES = 256 * 1024
 _TRIES = 5
 #: How many partners have their turn in one batch, and whose was the last, by sender.
 _TURNS = 10
@@ -141,7 +145,8 @@ def _claim_once(
         claimed = _claim_allowed(session, lane, sender, moment, size)
         if not claimed:
             return None
-        ids = _no_larger(session, claimed)
+        known_well = row[0].last_accepted_at is not None
+        ids = _no_larger(session, claimed, _MOST_BYTES if known_well else _FIRST_BYTES)
         # Partners who take turns may be more than had one.
         more = len(claimed) >= size or len(ids) < len(claimed) or sender.partner_id == SYSTEM
         locks_all = session.connection().dialect.name == "sqlite"
@@ -150,7 +155,7 @@ def _claim_once(
         # They are ours by now, and meanwhile others may write.
         with reading(database) as session:
             deliveries = _load(session, ids)
-    return Batch(sender, deliveries, moment, more, began)
+    return Batch(sender, deliveries, moment, more, began, row[0].pauses)
 
 
 def usable(sender: ResolvedSender, moment: datetime) -> bool:
@@ -268,16 +273,16 @@ def _claim(
     return ids
 
 
-def _no_larger(session: Session, claimed: list[int]) -> list[int]:
-    """The first of *claimed* whose mails may be held in memory together; the others go back."""
+def _no_larger(session: Session, claimed: list[int], most: int) -> list[int]:
+    """The first of *claimed* whose mails have *most* bytes together; the others go back."""
     dialect = session.connection().dialect.name
-    if session.scalar(total_size(dialect), {"ids": claimed}) <= _MOST_BYTES:
+    if session.scalar(total_size(dialect), {"ids": claimed}) <= most:
         return claimed
     sizes = {row[0]: row[1] for row in session.execute(sizes_of(dialect), {"ids": claimed})}
     total, count = 0, 0
     for one in claimed:
         total += sizes[one]
-        if count and total > _MOST_BYTES:
+        if count and total > most:
             session.execute(RETURN_THESE, {"ids": claimed[count:]})
             break
         count += 1

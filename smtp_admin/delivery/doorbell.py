@@ -6,6 +6,8 @@ every ten seconds. So nothing here waits long, and nothing here fails its caller
 
 import logging
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -23,7 +25,7 @@ from smtp_admin.installation import Installation, Kept, installation
 
 log = logging.getLogger(__name__)
 
-#: The functions that a worker runs; they take the id of a sender, and of a connection test.
+#: The functions that a worker runs; the second takes the id of a connection test.
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
 TEST_FUNCTION = "smtp_admin.worker.jobs.test_connection"
 #: How long a request, or a worker, waits for Redis.
@@ -32,6 +34,12 @@ PATIENCE_SECONDS = 0.4
 _SULK_SECONDS = 5.0
 #: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
 _BELL_SECONDS = 15
+_JOB_SECONDS = 3600
+#: While no worker listens, no more bells than this wait; each is for all senders that are named.
+_MOST_BELLS = 100
+#: How many senders with urgent mail one bell is for.
+_MOST_NAMED = 1000
+_MOST_DIGITS = 18
 #: Nobody waits longer for a connection test.
 _TEST_SECONDS = 60
 _PENDING = "smtp_admin_bells"
@@ -51,8 +59,20 @@ def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The senders that bells rang for, those with urgent mail apart."""
+
+    urgent: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
+
+
 class Doorbell:
-    """Rings for lanes through RQ; one per app."""
+    """Rings for lanes through RQ; one per app.
+
+    A job is only the bell. The senders that it is for stand in a set beside it, so however many
+    mails are queued while no worker listens, Redis holds a few jobs and each sender once.
+    """
 
     def __init__(self, url: str, queue: str) -> None:
         self._redis = redis_client(url)
@@ -63,10 +83,17 @@ class Doorbell:
         """Wake a worker for this sender; whether Redis took the bell (or already had it)."""
         if time.monotonic() < self._sulking_until:
             return False
+        named, rung = self._keys(urgent)
         try:
-            # One waiting bell per lane is enough, but an urgent one goes to the front.
-            if self._redis.set(self._key(sender_id), "1", nx=not urgent, ex=_BELL_SECONDS):
-                self._enqueue(sender_id, urgent)
+            with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.sadd(named, sender_id)
+                pipeline.expire(named, _JOB_SECONDS)
+                # One waiting bell is enough for all that are named, but an urgent one goes first.
+                pipeline.set(rung, "1", nx=True, ex=_BELL_SECONDS)
+                pipeline.llen(self._queue.key)
+                _, _, silent, waiting = pipeline.execute()
+            if silent and waiting < _MOST_BELLS:
+                self._enqueue(rung, urgent)
         except (RedisError, OSError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             log.warning(
@@ -76,12 +103,27 @@ class Doorbell:
             return False
         return True
 
-    def answered(self, sender_id: int) -> None:
-        """A worker heard the bell: the next mail may ring again."""
+    def answer(self, most: int) -> Named:
+        """Whom a bell that was heard is for; from now on the next mail rings again.
+
+        Args:
+            most: senders to take of those that are not urgent; for the others it rings once more,
+                so that another worker may take them.
+        """
+        (urgent, urgent_rung), (named, rung) = self._keys(True), self._keys(False)
         try:
-            self._redis.delete(self._key(sender_id))
+            with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.delete(urgent_rung, rung)
+                pipeline.spop(urgent, _MOST_NAMED)
+                pipeline.spop(named, most)
+                pipeline.scard(named)
+                _, first, others, left = pipeline.execute()
+            if left and self._redis.set(rung, "1", nx=True, ex=_BELL_SECONDS):
+                self._enqueue(rung, False)
         except (RedisError, OSError):
-            log.debug("the bell of sender %s stays until it expires", sender_id)
+            log.debug("nobody can say for whom the bell was; the sweeper knows")
+            return Named()
+        return Named(_numbers(first), _numbers(others))
 
     def call_for_test(self, test_id: int) -> bool:
         """Let a worker run this connection test next; whether Redis took the call."""
@@ -117,25 +159,30 @@ class Doorbell:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             return None
 
-    def _enqueue(self, sender_id: int, urgent: bool) -> None:
+    def _enqueue(self, rung: str, urgent: bool) -> None:
         try:
             self._queue.enqueue_call(
                 RING_FUNCTION,
-                args=(sender_id,),
                 at_front=urgent,
                 result_ttl=0,
-                failure_ttl=3600,
-                ttl=3600,
-                description=f"send for sender {sender_id}",
+                failure_ttl=_JOB_SECONDS,
+                ttl=_JOB_SECONDS,
+                description="a bell",
             )
         except ResponseError:
             # Redis is there and refuses: a bell without a job would keep others from ringing.
-            self._redis.delete(self._key(sender_id))
+            self._redis.delete(rung)
             raise
 
-    def _key(self, sender_id: int) -> str:
-        """What says that a bell is waiting."""
-        return f"{self._queue.name}:bell:{sender_id}"
+    def _keys(self, urgent: bool) -> tuple[str, str]:
+        """Which senders are named, and what says that a bell is waiting."""
+        kind = "urgent" if urgent else "others"
+        return f"{self._queue.name}:named:{kind}", f"{self._queue.name}:bell:{kind}"
+
+
+def _numbers(texts: Iterable[bytes]) -> tuple[int, ...]:
+    # Whoever reaches Redis can write anything there.
+    return tuple(int(text) for text in texts if text.isdigit() and len(text) <= _MOST_DIGITS)
 
 
 def queue_name(engine: Engine) -> str:

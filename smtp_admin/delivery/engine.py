@@ -7,16 +7,13 @@ puts things right.
 """
 
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from traceback import format_tb
 
-from flask import Flask
-from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.database import database_now, transaction
@@ -24,19 +21,20 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.announcements import announce_pause
 from smtp_admin.delivery.breaker import pause_sender
 from smtp_admin.delivery.claim import Batch, Claimed
-from smtp_admin.delivery.journal import Journal, Lines
+from smtp_admin.delivery.context import WorkerContext
+from smtp_admin.delivery.journal import Journal
+from smtp_admin.delivery.lane_connection import LaneConnection
 from smtp_admin.delivery.lane_database import LaneDatabase
-from smtp_admin.delivery.lanes import HeldLane, KeptLease
+from smtp_admin.delivery.lanes import HeldLane
+from smtp_admin.delivery.leases import KeptLease
+from smtp_admin.delivery.progress import Progress
 from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.errors import SMTPAdminError
-from smtp_admin.installation import Installation
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.transports.base import Outgoing, Transport
-from smtp_admin.transports.driver import Surroundings
+from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
-from smtp_admin.transports.warm import WarmTransports
 
 log = logging.getLogger(__name__)
 
@@ -60,60 +58,49 @@ _FAULTS = (Exception, SystemExit)
 _STOPPED = "The worker was stopped before the server had answered."
 
 
-def _nobody(*_: object) -> None:
-    """Ignore the call."""
+def work_lane(context: WorkerContext, sender_id: int, progress: Progress | None = None) -> bool:
+    """Send what is due for *sender_id* for one time slice; whether more may be due.
 
-
-@dataclass(frozen=True, slots=True)
-class WorkerContext:
-    """What a sender thread works with.
-
-    Attributes:
-        watch: told which transport is in use, so that another thread can cut it at the end.
-        moved: told whenever the outcome of a mail is known.
-        wanted: whether another lane waits for a thread, so that this one should not go on for long.
-        more: told the sender that has more waiting than one connection takes at once, while another
-            of its connections is free.
-        suitable: how many mails of a sender suit one batch, kept from one time slice to the next.
+    Args:
+        progress: where is written down how far it is.
     """
+    progress = progress or Progress()
+    connection = LaneConnection(context.engine)
+    progress.rest = connection.rest
+    try:
+        began = time.monotonic()
+        with connection.used() as database:
+            if not may_act(database):
+                return False  # not even a lane is taken: another's database keeps every row
+            lane = lanes.acquire(database, sender_id, context.worker)
+        if lane is None:
+            return False
+        with context.leases.kept(lane, began) as lease:
+            return _work(context, lane, lease, connection, progress)
+    finally:
+        connection.rest()
 
-    app: Flask
-    here: Installation
-    engine: Engine
-    lines: Lines
-    surroundings: Surroundings
-    transports: WarmTransports
-    worker: str
-    stopping: threading.Event
-    watch: Callable[[Transport | None], None] = _nobody
-    moved: Callable[[], None] = _nobody
-    wanted: Callable[[], bool] = bool
-    more: Callable[[int], None] = _nobody
-    suitable: dict[int, int] = field(default_factory=dict)
 
-
-def work_lane(context: WorkerContext, sender_id: int) -> bool:
-    """Send what is due for *sender_id* for one time slice; whether more may be due."""
-    if not may_act(context.engine):
-        return False  # not even a lane is taken: another's database keeps every row as it is
-    began = time.monotonic()
-    lane = lanes.acquire(context.engine, sender_id, context.worker)
-    if lane is None:
-        return False
-    with context.engine.connect() as database, KeptLease(context.engine, lane, began) as lease:
-        journal = Journal(context.lines, lane.lease)
-        lane_database = LaneDatabase(
-            context.app, context.here.config, database, lane, context.worker, context.stopping
-        )
-        try:
-            more = _LaneWork(context, lane, lease, journal, lane_database).run()
-            lane_database.close()
-            # Not after an error: the lane stays taken until rescue has read the journal.
-            rung = lanes.release(database, lane)
-            journal.finish()
-        finally:
-            lane_database.close()
-            journal.close()
+def _work(
+    context: WorkerContext,
+    lane: HeldLane,
+    lease: KeptLease,
+    connection: LaneConnection,
+    progress: Progress,
+) -> bool:
+    journal = Journal(context.lines, lane.lease)
+    lane_database = LaneDatabase(
+        context.app, context.here.config, connection, lane, context.worker, context.stopping
+    )
+    try:
+        more = _LaneWork(context, lane, lease, journal, lane_database, progress).run()
+        lane_database.close()
+        # Not after an error: the lane stays taken until rescue has read the journal.
+        rung = lane_database.release()
+        journal.finish()
+    finally:
+        lane_database.close()
+        journal.close()
     return more or rung
 
 
@@ -143,8 +130,10 @@ class _LaneWork:
         lease: KeptLease,
         journal: Journal,
         lane_database: LaneDatabase,
+        progress: Progress,
     ) -> None:
         self._context = context
+        self._progress = progress
         self._lane = lane
         self._lease = lease
         self._journal = journal
@@ -159,7 +148,8 @@ class _LaneWork:
         self._size = min(FIRST_BATCH, context.suitable.get(lane.sender_id, FIRST_BATCH))
         #: Whether the last claim left something behind; whether that is for somebody else.
         self._may_be_more, self._left_behind = True, False
-        self._called = False
+        #: Whether a batch was as large as it could be, and whether another connection was called.
+        self._full, self._called = False, False
 
     def run(self) -> bool:
         """Claim and send until nothing is due or the time is over; whether more may be due."""
@@ -219,10 +209,14 @@ class _LaneWork:
         if not mails:
             return False
         try:
-            transport = context.transports.take(sender.sender_id, setup, context.surroundings)
+            failures = 0 if self._progress.hurried else batch.pauses
+            surroundings = context.surroundings.patient(failures)
+            transport = context.transports.take(sender.sender_id, setup, surroundings)
         except _FAULTS as error:
             return self._without_transport(batch, error)
-        context.watch(transport)
+        self._progress.transport = transport
+        # What follows may take minutes, and others need the connection.
+        self._lane_database.rest()
         try:
             outcomes = transport.deliver(
                 mails, lambda ahead: self._following(sender.revision, ahead)
@@ -233,7 +227,7 @@ class _LaneWork:
                 # Only now may the transport write again, or not at all.
                 _close(outcomes)
         finally:
-            context.watch(None)
+            self._progress.transport = None
             context.transports.give_back(sender.sender_id, setup, transport)
 
     def _without_transport(self, batch: Batch, error: BaseException) -> bool:
@@ -246,7 +240,13 @@ class _LaneWork:
     ) -> Iterator[tuple[int, Outcome]]:
         """*outcomes*, also where the driver has a fault: the mail under way may have arrived."""
         try:
-            yield from outcomes
+            while True:
+                self._progress.waits()
+                one = next(outcomes, None)
+                self._progress.works()
+                if one is None:
+                    return
+                yield one
         except DBAPIError:
             raise  # of the next batch, which the transport asked for
         except _FAULTS as error:
@@ -266,14 +266,12 @@ class _LaneWork:
             self._left_behind = True
             self._kept = batch
             return []
-        if full and not self._called:
-            self._called = True
-            if self._lane.others:
-                self._context.more(self._lane.sender_id)
+        self._full |= full
         since = time.monotonic()
         until = min(since + _LONGEST_BATCH_SECONDS, batch.too_old_at)
         self._under_way.append(_UnderWay(batch, count, count, since, until))
         self._waiting |= {one.id: one for one in batch.deliveries}
+        self._progress.held += sum(len(one.content) for one in batch.deliveries)
         return [
             Outgoing(one.id, one.mail_from, one.recipient, one.content) for one in batch.deliveries
         ]
@@ -285,6 +283,13 @@ class _LaneWork:
             revision: of the settings that the connection was made with.
             ahead: whether a mail waits for this answer.
         """
+        self._progress.works()
+        try:
+            return self._following_batch(revision, ahead)
+        finally:
+            self._progress.waits()
+
+    def _following_batch(self, revision: int, ahead: bool) -> list[Outgoing]:
         over = self._context.stopping.is_set() or self._lane_database.failed
         if not self._lane_database.asked or over:
             return []
@@ -300,7 +305,6 @@ class _LaneWork:
     def _follow(self, outcomes: Iterable[tuple[int, Outcome]], refusals: int) -> bool:
         """Note each outcome until it is time to stop; whether all were sent and all is fine."""
         for key, first in outcomes:
-            self._context.moved()
             refusals = refusals + 1 if first.code == "sender_refused" else 0
             again = refusals >= _REFUSALS_IN_A_ROW
             outcome = _sender_refused_again(first) if again else first
@@ -331,10 +335,18 @@ class _LaneWork:
     def _note(self, key: int, outcome: Outcome) -> None:
         """Journal one outcome, and have it committed when it is time."""
         if outcome.verdict is Verdict.ACCEPTED:
+            self._progress.accepted = True
             self._journal.accepted(key)
         elif outcome.verdict is not Verdict.UNCERTAIN:
             self._journal.settled(key)
-        self._lane_database.enter(Result(self._waiting.pop(key), outcome))
+        claimed = self._waiting.pop(key)
+        self._progress.held -= len(claimed.content)
+        self._lane_database.enter(Result(claimed, outcome))
+        if self._full and not self._called and outcome.health is SenderHealth.FINE:
+            # Only now: into a server that says nothing, one connection is enough.
+            self._called = True
+            if self._lane.others:
+                self._context.more(self._lane.sender_id)
         present = self._under_way[0]
         present.left -= 1
         if present.left == 0 or self._lane_database.due or not self._journal.works:

@@ -1,17 +1,17 @@
 """The database's side of a lane: claim the next batch and write results down while it is sending.
 
-Everything happens on the lane's one connection, one thing after the other. A claim that succeeds
-therefore proves that the results before it are on the disk, which would not be so if the database
-had crashed in between.
+One thing happens after the other. A claim that succeeds on a connection that was open before the
+last results were written proves that these are on the disk: the database has not crashed since. On
+a younger connection they are written once more first.
 """
 
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -21,10 +21,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.config import Config
-from smtp_admin.delivery import gate
+from smtp_admin.delivery import gate, lanes
 from smtp_admin.delivery.announcements import announce
 from smtp_admin.delivery.checks import still_wanted
 from smtp_admin.delivery.claim import Batch, Claimed, claim
+from smtp_admin.delivery.lane_connection import LaneConnection
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Recorded, Result, give_back, record
 from smtp_admin.delivery.sender_headers import with_sender_headers
@@ -50,14 +51,14 @@ class LaneDatabase:
         self,
         app: Flask,
         config: Config,
-        database: Connection,
+        connection: LaneConnection,
         lane: HeldLane,
         worker: str,
         stopping: threading.Event,
     ) -> None:
         self._app = app
         self._config = config
-        self._database = database
+        self._connection = connection
         self._lane = lane
         self._worker = worker
         self._stopping = stopping
@@ -69,6 +70,9 @@ class LaneDatabase:
         self._since = time.monotonic()
         #: Committed, but perhaps not yet on the disk; a database that crashed has forgotten them.
         self._written: list[Result] = []
+        #: When the first of them was, by this machine's monotonic clock, and with which settings.
+        self._written_at, self._revision = 0.0, 0
+        self._committed_at = 0.0
 
     def claim(self, size: int) -> Batch | None:
         """Up to *size* mails, each with its From header; ``None`` when nothing is to be done."""
@@ -139,10 +143,19 @@ class LaneDatabase:
 
     def give_back(self, ids: Iterable[int]) -> None:
         """Return mails that were not touched to the queue."""
-        self._do(lambda: give_back(self._database, self._lane, ids))
+        self._do(lambda: self._give_back(ids))
+
+    def release(self) -> bool:
+        """Give the lane back, with everything written; whether a bell came in the meantime."""
+        with self._proven() as database:
+            return lanes.release(database, self._lane)
+
+    def rest(self) -> None:
+        """Need no connection until further notice; from any thread, and never waits."""
+        self._connection.rest()
 
     def close(self) -> None:
-        """Finish what was begun; afterwards the connection is the caller's alone."""
+        """Finish what was begun."""
         if self._beside is not None:
             self._beside.close()
             self._beside = None
@@ -150,43 +163,62 @@ class LaneDatabase:
     def _do(self, work: Callable[[], _T]) -> _T:
         return work() if self._beside is None else self._beside.begin(work).result()
 
+    @contextmanager
+    def _proven(self) -> Iterator[Connection]:
+        """A connection on which a commit proves that what was written before is on the disk."""
+        with self._connection.used() as database:
+            if self._written and self._connection.since > self._written_at:
+                log.info("the database may have crashed: %d results are written once more",
+                         len(self._written))  # fmt: skip
+                self._record(self._written, self._revision, None)
+                self._written_at = self._committed_at
+            yield database
+
+    def _give_back(self, ids: Iterable[int]) -> None:
+        with self._connection.used() as database:
+            give_back(database, self._lane, ids)
+
     def _claim(self, size: int) -> Batch | None:
-        while (batch := self._claim_some(size)) is not None:
-            self._written.clear()
-            allowed = self._allowed(batch)
-            own = with_sender_headers(
-                self._database,
-                allowed,
-                batch.sender,
-                self._config.app_name,
-                copies=self._config.sandbox is None,
-            )
-            wanted = still_wanted(self._database, self._lane, own)
-            if wanted:
-                # Copies to the archive that came with the headers are due as well.
-                copied = batch.sender.values.archive_to and own is not allowed
-                more = batch.more or bool(copied)
-                return replace(batch, deliveries=self._redirected(batch, wanted), more=more)
+        with self._proven() as database:
+            while (batch := self._claim_some(database, size)) is not None:
+                self._written.clear()
+                allowed = self._allowed(database, batch)
+                own = with_sender_headers(
+                    database,
+                    allowed,
+                    batch.sender,
+                    self._config.app_name,
+                    copies=self._config.sandbox is None,
+                )
+                wanted = still_wanted(database, self._lane, own)
+                if wanted:
+                    # Copies to the archive that came with the headers are due as well.
+                    copied = batch.sender.values.archive_to and own is not allowed
+                    more = batch.more or bool(copied)
+                    wanted = self._redirected(database, batch, wanted)
+                    return replace(batch, deliveries=wanted, more=more)
         return None
 
-    def _claim_some(self, size: int) -> Batch | None:
-        if not may_act(self._database):
+    def _claim_some(self, database: Connection, size: int) -> Batch | None:
+        if not may_act(database):
             return None
-        return claim(self._database, self._lane, size, self._known)
+        return claim(database, self._lane, size, self._known)
 
-    def _allowed(self, batch: Batch) -> list[Claimed]:
+    def _allowed(self, database: Connection, batch: Batch) -> list[Claimed]:
         sandbox = self._config.sandbox
         if sandbox is None:
             return batch.deliveries
-        return gate.hold_back(self._database, self._lane, batch.deliveries, sandbox)
+        return gate.hold_back(database, self._lane, batch.deliveries, sandbox)
 
-    def _redirected(self, batch: Batch, deliveries: list[Claimed]) -> list[Claimed]:
+    def _redirected(
+        self, database: Connection, batch: Batch, deliveries: list[Claimed]
+    ) -> list[Claimed]:
         # Last: the headers that the sender has just put on are rewritten too.
         sandbox = self._config.sandbox
         if sandbox is None or not sandbox.redirect:
             return deliveries
         return gate.redirect(
-            self._database,
+            database,
             deliveries,
             sandbox.redirect,
             revision=batch.sender.revision,
@@ -195,7 +227,10 @@ class LaneDatabase:
 
     def _write(self, results: list[Result], sender: ResolvedSender, moment: datetime) -> None:
         recorded = self._persist(results, sender.revision, moment)
+        if not self._written:
+            self._written_at = self._committed_at
         self._written += results
+        self._revision = sender.revision
         announce(self._app, sender, recorded)
 
     def _persist(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
@@ -209,19 +244,26 @@ class LaneDatabase:
         for wait in _DATABASE_WAITS:
             self._stopping.wait(wait)
             with suppress(DBAPIError):
-                return self._record(everything, revision, moment)
-        return self._record(everything, revision, moment)
+                return self._record_again(everything, revision, moment)
+        return self._record_again(everything, revision, moment)
 
-    def _record(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
-        return record(
-            self._database,
-            self._lane,
-            results,
-            config=self._config,
-            revision=revision,
-            worker=self._worker,
-            moment=moment,
-        )
+    def _record_again(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
+        recorded = self._record(results, revision, moment)
+        self._written_at = self._committed_at
+        return recorded
+
+    def _record(self, results: list[Result], revision: int, moment: datetime | None) -> Recorded:
+        with self._connection.used() as database:
+            self._committed_at = time.monotonic()
+            return record(
+                database,
+                self._lane,
+                results,
+                config=self._config,
+                revision=revision,
+                worker=self._worker,
+                moment=moment,
+            )
 
 
 class _Background:

@@ -4,16 +4,13 @@ The lease, not RQ, keeps two workers from one lane: RQ may run a job twice, and 
 leaves its child running. All times are the database's.
 """
 
-import threading
-import time
 import uuid
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
@@ -22,7 +19,6 @@ from smtp_admin.senders.models import Sender, SenderRevision
 
 #: Without a heartbeat for so long, a lane is up for rescue.
 LEASE_SECONDS = 45.0
-HEARTBEAT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,14 @@ class HeldLane:
     others: bool = False
 
 
-def acquire(engine: Engine, sender_id: int, holder: str) -> HeldLane | None:
+def acquire(database: Engine | Connection, sender_id: int, holder: str) -> HeldLane | None:
     """Take a free lane of *sender_id*, or ``None`` if all that it may have are taken.
 
     A lane whose lease ran out is not free: :mod:`.rescue` must first look after its mail.
     """
     lease = uuid.uuid4().hex
     for _ in range(2):
-        with transaction(engine) as session:
+        with transaction(database) as session:
             free = session.scalars(_FREE, {"of": sender_id}).all()
             for lane_id in free:
                 taken = changed(
@@ -89,16 +85,16 @@ _FREE = (
 )
 
 
-def beat(session: Session, lane: HeldLane) -> bool:
-    """Hold on to *lane*; ``False`` if it is no longer ours, and nothing may be written."""
-    return bool(
-        changed(
-            session,
-            update(Lane)
-            .where(Lane.id == lane.lane_id, Lane.lease == lane.lease)
-            .values(lease_until=_until(session)),
-        )
-    )
+def beat(session: Session, held: Collection[HeldLane]) -> set[str]:
+    """Hold on to the lanes that are *held*; the leases of those that are still ours.
+
+    Nothing may be written under another.
+    """
+    leases = {one.lease for one in held}
+    ours = (Lane.id.in_([one.lane_id for one in held]), Lane.lease.in_(leases))
+    if changed(session, update(Lane).where(*ours).values(lease_until=_until(session))) == len(held):
+        return leases
+    return {str(lease) for lease in session.scalars(select(Lane.lease).where(*ours))}
 
 
 def release(database: Engine | Connection, lane: HeldLane) -> bool:
@@ -144,41 +140,3 @@ _SLACK_SECONDS = 5.0
 
 def _until(session: Session) -> Any:
     return database_now(session) + timedelta(seconds=LEASE_SECONDS)
-
-
-class KeptLease:
-    """A lane's lease, kept alive from a thread while its owner talks to a slow server.
-
-    Args:
-        since: when it was not yet taken, by this machine's monotonic clock in seconds.
-    """
-
-    def __init__(self, engine: Engine, lane: HeldLane, since: float) -> None:
-        self._engine = engine
-        self._lane = lane
-        self._until = since + LEASE_SECONDS
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="lease heartbeat", daemon=True)
-
-    def __enter__(self) -> "KeptLease":
-        self._thread.start()
-        return self
-
-    @property
-    def ran_out(self) -> bool:
-        """Whether it may have passed to somebody else; the database is not asked."""
-        return time.monotonic() >= self._until
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT_SECONDS):
-            began = time.monotonic()
-            # A beat that fails, also for want of a free connection, is made up for by the next; the
-            # lease outlives three of them.
-            with suppress(SQLAlchemyError):
-                with transaction(self._engine) as session:
-                    ours = beat(session, self._lane)
-                self._until = began + LEASE_SECONDS if ours else began

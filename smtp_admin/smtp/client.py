@@ -9,7 +9,7 @@ reply carries the password back into a message or log.
 import logging
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
@@ -25,6 +25,7 @@ _READY = 220
 _LOGGED_IN = 235
 _MOST_PARAMETERS = 100
 GOODBYE_SECONDS = 1.0
+_FIRST_GREETING, _LONGEST_GREETING, _LONGEST_CONNECT = 15.0, 300.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Timeouts:
 
     Attributes:
         connect: for name and connection.
+        greeting: for the server's first words, or the handshake before them; that of a command
+            where it is ``None``.
         command: for the reply to one command, and for the TLS handshake.
         body_rate: bytes per second that a slow server must take at least.
         final_dot: for the reply after the message. Long, because giving up early sends twice.
@@ -42,6 +45,26 @@ class Timeouts:
     command: float = 60.0
     body_rate: int = 50_000
     final_dot: float = 600.0
+    greeting: float | None = None
+
+    def patient(self, failures: int) -> "Timeouts":
+        """How long a worker waits for a server that could not be reached so many times in a row.
+
+        Most servers that say nothing at first never will, and each of them keeps others waiting;
+        a few are only slow. So it is little at first and twice as much each time, up to two
+        minutes for the connection and the RFC's five for the greeting.
+        """
+        longer = 2.0 ** min(failures, 10)
+        return replace(
+            self,
+            connect=max(self.connect, min(self.connect * longer, _LONGEST_CONNECT)),
+            greeting=min((self.greeting or _FIRST_GREETING) * longer, _LONGEST_GREETING),
+        )
+
+    @property
+    def first_words(self) -> float:
+        """Seconds for the greeting, or the handshake before it."""
+        return self.command if self.greeting is None else self.greeting
 
 
 class SMTPClient:
@@ -88,7 +111,7 @@ class SMTPClient:
         Raises:
             SMTPFailure: ``not_smtp``, ``server_refused``, ``timeout`` or ``connection_lost``.
         """
-        reply = self.read("greeting")
+        reply = self.read("greeting", seconds=self._timeouts.first_words)
         if not (reply.code == _READY or reply.temporary or reply.permanent):
             raise explain.of_wire("greeting", WireGarbage())
         if reply.code != _READY:
@@ -158,15 +181,21 @@ class SMTPClient:
             )
         return reply
 
-    def encrypt(self, context: ssl.SSLContext, server_hostname: str) -> None:
+    def encrypt(
+        self, context: ssl.SSLContext, server_hostname: str, *, at_once: bool = False
+    ) -> None:
         """Do the TLS handshake and, unless told otherwise, check the certificate.
+
+        Args:
+            at_once: whether it comes before the greeting.
 
         Raises:
             SMTPFailure: ``certificate_error``, ``tls_failed``, ``timeout`` or
                 ``connection_lost``.
         """
         try:
-            self._wire.start_tls(context, server_hostname, self._deadline())
+            seconds = self._timeouts.first_words if at_once else self._timeouts.command
+            self._wire.start_tls(context, server_hostname, self._deadline(seconds))
         except (WireTimeout, WireClosed) as error:
             raise explain.of_wire("tls", error) from error
         except ssl.SSLCertVerificationError as error:

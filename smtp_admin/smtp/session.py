@@ -153,7 +153,7 @@ def _introduce(client: SMTPClient, server: Server, dialler: Dialler, report: Rep
             client_certificate=server.client_certificate,
             client_key=server.client_key,
         )
-        client.encrypt(context, server.host)
+        client.encrypt(context, server.host, at_once=server.security == "ssl")
         sock = client.wire.tls
         if sock is not None:
             report.tls = describe(sock)

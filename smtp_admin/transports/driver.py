@@ -1,7 +1,7 @@
 """What a driver is: a way of sending, with its fields, its test and its transport."""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smtp_admin.config import Config
@@ -56,6 +56,11 @@ class Surroundings:
     def from_config(cls, config: Config, replies: Table) -> "Surroundings":
         """As the host app configured it."""
         return cls(Dialler.from_config(config), replies, config.sendmail)
+
+    def patient(self, failures: int) -> "Surroundings":
+        """The same for a sender whose server could not be reached *failures* times in a row."""
+        timeouts = self.dialler.timeouts.patient(failures)
+        return replace(self, dialler=replace(self.dialler, timeouts=timeouts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rq.job import Job
 
 from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION
 
-_listeners: list[Callable[[int], None]] = []
+_listeners: list[Callable[[], None]] = []
 _testers: list[Callable[[int], None]] = []
 
 
@@ -35,12 +35,12 @@ class RefusedJob(Exception):
     """A job that we did not make."""
 
 
-def ring(sender_id: int) -> None:
-    """A bell: the lane of this sender has something to do."""
-    if isinstance(sender_id, bool) or not isinstance(sender_id, int):
-        raise RefusedJob("a bell names a sender by number")
+def ring(*named: object) -> None:
+    """A bell: senders that are named beside it have something to do."""
+    if named:
+        raise RefusedJob("a bell brings nothing along")
     for listener in _listeners:
-        listener(sender_id)
+        listener()
 
 
 def test_connection(test_id: int) -> None:
@@ -54,7 +54,7 @@ def test_connection(test_id: int) -> None:
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
 
 
-def listen(listener: Callable[[int], None], tester: Callable[[int], None] = lambda _: None) -> None:
+def listen(listener: Callable[[], None], tester: Callable[[int], None] = lambda _: None) -> None:
     """Let *listener* hear the bells of this process, and nobody else any longer.
 
     Args:
@@ -64,7 +64,8 @@ def listen(listener: Callable[[int], None], tester: Callable[[int], None] = lamb
     _testers[:] = [tester]
 
 
-_FUNCTIONS: dict[str, Callable[[int], None]] = {
+_TAKES: dict[str, list[type]] = {RING_FUNCTION: [], TEST_FUNCTION: [int]}
+_FUNCTIONS: dict[str, Callable[..., None]] = {
     RING_FUNCTION: ring,
     TEST_FUNCTION: test_connection,
 }
@@ -94,7 +95,7 @@ class SafeJob(Job):
         """
         if self.func_name not in _FUNCTIONS or self.instance is not None or self.kwargs:
             return False
-        return len(self.args) == 1 and type(self.args[0]) is int
+        return [type(one) for one in self.args] == _TAKES[self.func_name]
 
     @property
     def func(self) -> Callable[..., Any]:

@@ -4,182 +4,265 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter as Tally
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from smtp_admin.delivery.engine import WorkerContext, work_lane
-from smtp_admin.transports.base import Transport
+from smtp_admin.database import SYSTEM
+from smtp_admin.delivery.context import WorkerContext
+from smtp_admin.delivery.engine import work_lane
+from smtp_admin.delivery.maintenance.due import DueSender, Health
+from smtp_admin.delivery.progress import Progress
+from smtp_admin.worker.shares import Use, WaitingLanes
 
 log = logging.getLogger(__name__)
 
-#: A lane whose server has said nothing for so long no longer counts as a thread in use.
-SLOW_SECONDS = 5.0
-#: Threads at most, for each one that was asked for.
-MOST_THREADS = 4
+#: A lane whose server has said nothing for so long gives its place to another.
+SILENT_SECONDS = 0.25
+#: Conversations that are open at once, however many servers are silent.
+MOST_OPEN = 256
+#: Silent conversations of one partner before no other of its lanes begins.
+_MOST_SILENT_OF_PARTNER = 8
+#: How often is looked for silent servers: while lanes wait for a place, and else.
+_TICK_SECONDS, _LAZY_SECONDS = 0.1, 0.5
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
     """What one thread is doing."""
 
-    moved_at: float = field(default_factory=time.monotonic)
-    transport: Transport | None = None
-    #: Whether its place was given to another lane while it waits.
-    stood_aside: bool = False
-
-    def moved(self) -> None:
-        self.moved_at = time.monotonic()
-
-    def watch(self, transport: Transport | None) -> None:
-        self.transport = transport
-        self.moved()
-
-
-#: Given what is told which transport is in use, and what is told of each outcome.
-MakeContext = Callable[[Callable[[Transport | None], None], Callable[[], None]], WorkerContext]
+    sender: DueSender
+    progress: Progress = field(default_factory=Progress)
 
 
 class SenderThreads:
-    """*count* lanes at a time, each worked by a thread.
+    """*count* lanes at work at a time, each by a thread, beside those that wait for their servers.
 
     A mail server may take ten minutes to answer a final dot, and a few of them would hold up
-    everybody. So a lane that waits long stands aside: another is worked in its place, by up to
-    four times as many threads.
+    everybody. So a lane whose server is silent gives its place to another and waits on: then it
+    costs a sleeping thread and a socket, and has neither a connection to the database nor a
+    heartbeat of its own. Up to :data:`MOST_OPEN` conversations wait so.
 
     Args:
-        make_context: makes what one thread works with, given who is told which transport is in use,
-            and who is told of progress.
+        context: what they work with.
         again: told the sender whose time slice ended with more to do, after the thread is free.
-        stopping: set when no new lane should be begun.
     """
 
     def __init__(
-        self,
-        count: int,
-        make_context: Callable[
-            [Callable[[Transport | None], None], Callable[[], None]], WorkerContext
-        ],
-        again: Callable[[int], None],
-        stopping: threading.Event,
+        self, count: int, context: WorkerContext, again: Callable[[DueSender], None]
     ) -> None:
-        self._most = count * MOST_THREADS
-        self._make_context = make_context
+        self._count = count
+        self._context = context
         self._again = again
-        self._stopping = stopping
-        self._lanes: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._free = threading.Semaphore(count)
-        self._wanted = threading.Event()
-        self._busy = 0
-        self._quiet = threading.Condition()
+        self._most = max(MOST_OPEN, 4 * count)
+        self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)
+        self._crowded = threading.Condition(self._lock)
+        self._waiting = WaitingLanes(self._most)
         self._running: set[_Running] = set()
-        self._threads: list[threading.Thread] = []
-
-    def wait_until_free(self, seconds: float) -> bool:
-        """Whether a thread is free, or becomes so in time; it is not reserved."""
-        if self._acquire(seconds):
-            self._free.release()
-            return True
-        return False
-
-    def want(self) -> None:
-        """A lane waits for a thread: those that have worked for a while give way."""
-        self._wanted.set()
+        #: Those that have a place.
+        self._placed = 0
+        self._handed: queue.SimpleQueue[_Running | None] = queue.SimpleQueue()
+        self._idle = 0
+        self._threads = 0
+        #: What is known of senders whose mail was accepted here.
+        self._well: dict[int, DueSender] = {}
+        self._bell_waits = False
+        self._watcher: threading.Thread | None = None
 
     @property
     def wanted(self) -> bool:
-        """Whether a lane waits and no thread is free."""
-        return self._wanted.is_set()
+        """Whether a lane waits and no thread is free: who has worked for a while gives way."""
+        return self._bell_waits or (self._placed >= self._count and len(self._waiting) > 0)
 
-    def submit(self, sender_id: int) -> None:
-        """Hand a lane to the next free thread, waiting for one; nothing happens when stopping."""
-        while not self._acquire(0.5):
-            if self._stopping.is_set():
-                return
-        self._wanted.clear()
-        with self._quiet:
-            self._busy += 1
-            if self._busy > len(self._threads):
-                thread = threading.Thread(
-                    target=self._run, name=f"sender {self._busy}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
-        self._lanes.put(sender_id)
+    @property
+    def free(self) -> int:
+        """How many lanes could begin at once."""
+        return max(0, self._count - self._placed)
+
+    def hears(self) -> bool:
+        """Whether the next bell is for us: no lane whose server is well waits for a place."""
+        with self._lock:
+            return self._waiting.count("well") == 0 or self._placed < self._count
+
+    def want(self) -> None:
+        """A bell waits that nobody takes."""
+        self._bell_waits = True
+
+    def known(self, ids: Collection[int]) -> dict[int, DueSender]:
+        """Those of these senders that are known here to be well."""
+        with self._lock:
+            return {one: self._well[one] for one in ids if one in self._well}
+
+    def offer(self, senders: Collection[DueSender]) -> None:
+        """Let them wait for a place, or begin at once."""
+        with self._lock:
+            self._bell_waits = False
+            for sender in senders:
+                if sender.health == "failing":
+                    self._well.pop(sender.sender_id, None)
+                self._waiting.put(sender)
+            self._hand_out()
 
     def wait_until_quiet(self) -> None:
-        """Wait until no lane is being worked."""
+        """Wait until no lane is being worked, and none waits."""
         with self._quiet:
-            self._quiet.wait_for(lambda: self._busy == 0)
+            self._quiet.wait_for(lambda: not self._running and not len(self._waiting))
 
     def stop(self, grace: float) -> None:
         """Let every thread finish the message in flight; after *grace* seconds cut them off.
 
         What was cut after its last byte was written is recorded as unknown, not lost.
         """
-        for _ in self._threads:
-            self._lanes.put(None)
-        with self._quiet:
-            finished = self._quiet.wait_for(lambda: self._busy == 0, timeout=grace)
-            in_use = [one.transport for one in self._running if one.transport is not None]
+        with self._lock:
+            for _ in range(self._threads):
+                self._handed.put(None)
+            self._crowded.notify_all()
+            finished = self._quiet.wait_for(lambda: not self._running, timeout=grace)
+            in_use = [one.progress.transport for one in self._running]
         if not finished:
             for transport in in_use:
                 with suppress(OSError):
-                    transport.abort()
-        ends = time.monotonic() + 3.0
-        for thread in self._threads:
-            thread.join(timeout=max(0.0, ends - time.monotonic()))
+                    if transport is not None:
+                        transport.abort()
+        with self._quiet:
+            self._quiet.wait_for(lambda: not self._running, timeout=3.0)
 
-    def _acquire(self, seconds: float) -> bool:
-        """Take a place, also one whose lane has been waiting for its server for long."""
-        ends = time.monotonic() + seconds
-        while not self._free.acquire(timeout=min(seconds, 0.2)):
-            self._let_the_slow_stand_aside()
-            if time.monotonic() >= ends:
-                return self._free.acquire(blocking=False)
+    def _hand_out(self) -> None:
+        """Give every free place to a lane that waits; the lock is held."""
+        while (running := self._next()) is not None:
+            if self._idle > 0:
+                self._idle -= 1
+            elif not self._one_more():
+                self._leave(running)
+                return
+            self._handed.put(running)
+        if self._running and self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="silence", daemon=True)
+            self._watcher.start()
+        elif len(self._waiting):
+            self._crowded.notify()
+
+    def _one_more(self) -> bool:
+        """Whether another thread could be started."""
+        thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine gives us no more; whoever is idle next goes on
+            log.warning("no further thread could be started; %d send", self._threads)
+            return False
+        self._threads += 1
         return True
 
-    def _let_the_slow_stand_aside(self) -> None:
-        since = time.monotonic() - SLOW_SECONDS
-        with self._quiet:
-            if self._busy >= self._most:
-                return
-            for one in self._running:
-                if not one.stood_aside and one.moved_at < since:
-                    one.stood_aside = True
-                    self._free.release()
-                    return
+    def _next(self) -> _Running | None:
+        """What has a place from now on; the lock is held."""
+        stopping = self._context.stopping.is_set()
+        if stopping or self._placed >= self._count or len(self._running) >= self._most:
+            return None
+        if not len(self._waiting):
+            return None
+        moment = time.monotonic()
+        silent = [
+            one.sender for one in self._running if one.progress.silent_for(moment) > SILENT_SECONDS
+        ]
+        senders = {one.sender_id for one in silent}
+        partners = Tally(one.partner_id for one in silent if one.partner_id != SYSTEM)
+
+        def blocked(sender: DueSender) -> bool:
+            # What is silent already is not asked by a second connection.
+            return (
+                sender.sender_id in senders
+                or partners[sender.partner_id] >= _MOST_SILENT_OF_PARTNER
+            )
+
+        held = sum(one.progress.held for one in self._running)
+        opened: Tally[Health] = Tally(one.sender.health for one in self._running)
+        sender = self._waiting.take(Use(opened, held), blocked)
+        if sender is None:
+            return None
+        running = _Running(sender)
+        running.progress.hurried = self._waiting.is_crowded(sender.health)
+        self._running.add(running)
+        self._placed += 1
+        return running
 
     def _run(self) -> None:
-        while True:
-            sender_id = self._lanes.get()
-            if sender_id is None:
-                break
-            running = _Running()
-            with self._quiet:
-                self._running.add(running)
-            more = self._work(self._make_context(running.watch, running.moved), sender_id)
-            with self._quiet:
-                self._running.remove(running)
-                self._busy -= 1
-                if not running.stood_aside:
-                    self._free.release()
-                self._quiet.notify_all()
-            if more and not self._stopping.is_set():
-                try:
-                    self._again(sender_id)
-                except SQLAlchemyError as error:  # a thread that dies is missed
-                    log.warning("nobody was called again (%s)", type(error).__name__)
+        running = self._handed.get()
+        while running is not None:
+            more = self._work(running)
+            with self._lock:
+                following, stays = self._finish(running)
+            if more and not self._context.stopping.is_set():
+                self._call_again(running.sender)
+            if not stays:
+                return
+            running = following or self._handed.get()
 
-    @staticmethod
-    def _work(context: WorkerContext, sender_id: int) -> bool:
+    def _finish(self, running: _Running) -> tuple[_Running | None, bool]:
+        """Free its place; what the same thread does next, and whether it stays for that.
+
+        The lock is held.
+        """
+        sender, progress = running.sender, running.progress
+        self._leave(running)
+        if progress.accepted:
+            self._well[sender.sender_id] = replace(sender, health="well", urgent=False)
+        elif progress.alone:
+            self._well.pop(sender.sender_id, None)
+        self._waiting.back(sender.partner_id)
+        following = self._next()
+        self._hand_out()
+        self._quiet.notify_all()
+        if following is not None:
+            return following, True
+        # After many servers were silent there are far more threads than there is work.
+        stays = self._idle < self._count or self._context.stopping.is_set()
+        if stays:
+            self._idle += 1
+        else:
+            self._threads -= 1
+        return None, stays
+
+    def _leave(self, running: _Running) -> None:
+        self._running.remove(running)
+        if not running.progress.alone:
+            self._placed -= 1
+
+    def _call_again(self, sender: DueSender) -> None:
         try:
-            with context.app.app_context():
-                return work_lane(context, sender_id)
+            self._again(sender)
+        except SQLAlchemyError as error:  # a thread that dies is missed
+            log.warning("nobody was called again (%s)", type(error).__name__)
+
+    def _work(self, running: _Running) -> bool:
+        try:
+            with self._context.app.app_context():
+                return work_lane(self._context, running.sender.sender_id, running.progress)
         except DBAPIError as error:
             log.warning("the database is away (%s); the sweeper tries again", type(error).__name__)
         except BaseException:  # a thread that dies would silently halve the worker
             log.exception("a lane failed; its mail is looked after when the lease runs out")
         return False
+
+    def _watch(self) -> None:
+        """Let those whose servers are silent give up what others need."""
+        while not self._context.stopping.is_set():
+            with self._lock:
+                self._crowded.wait(timeout=_TICK_SECONDS if len(self._waiting) else _LAZY_SECONDS)
+                moment = time.monotonic()
+                silent = [
+                    one.progress
+                    for one in self._running
+                    if one.progress.silent_for(moment) > SILENT_SECONDS
+                ]
+                if len(self._waiting):
+                    for one in silent:
+                        if not one.alone:
+                            one.alone = True
+                            self._placed -= 1
+                    self._hand_out()
+            for one in silent:
+                one.rest()

@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Collection
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -20,12 +22,19 @@ from sqlalchemy import Engine
 
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine, worker_engine
+from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
-from smtp_admin.delivery.engine import WorkerContext
 from smtp_admin.delivery.journal import Lines
+from smtp_admin.delivery.leases import Leases
 from smtp_admin.delivery.maintenance.batch_counts import count_batches
 from smtp_admin.delivery.maintenance.deleted import empty_deleted
-from smtp_admin.delivery.maintenance.due import SWEEP_SECONDS, due_counts, due_senders
+from smtp_admin.delivery.maintenance.due import (
+    SWEEP_SECONDS,
+    DueSender,
+    due_counts,
+    due_senders,
+    senders_of,
+)
 from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.prune import prune
@@ -37,12 +46,11 @@ from smtp_admin.installation import Installation, installation
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.senders.resolve import overrides_for
-from smtp_admin.transports.base import Transport
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.permission import Permission
-from smtp_admin.worker.pool import MOST_THREADS, SenderThreads
+from smtp_admin.worker.pool import SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
 from smtp_admin.worker.testing import ConnectionTests
 
@@ -57,6 +65,8 @@ _RECONNECT_SECONDS = 2.0
 #: How long it waits for a bell before it looks whether it is to stop: a signal that another
 #: thread receives does not wake the one that waits.
 _LISTEN_SECONDS = 3
+#: How long a bell waits for another machine while lanes wait for a place on this one.
+_LEFT_TO_OTHERS_SECONDS = 1.0
 
 
 class WorkerProcess:
@@ -72,13 +82,13 @@ class WorkerProcess:
     def __init__(self, app: Flask, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         self._app = app
         self._here: Installation = installation()
-        # A connection to the database for each thread and its heartbeat, and for the schedule;
-        # more while mail servers are slow.
+        # One for each lane at work and what it writes beside that, and some for the duties; a lane
+        # that waits for its server has none.
         host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
         self._engine: Engine = worker_engine(
             host_engine(),
-            pool_size=2 * concurrency + 2,
-            max_overflow=2 * concurrency * (MOST_THREADS - 1),
+            pool_size=concurrency + 4,
+            max_overflow=concurrency + 4,
             connect_args=host_options.get("connect_args"),
         )
         schema.check(self._engine)
@@ -87,17 +97,17 @@ class WorkerProcess:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
         self._lines = Lines(self._redis)
+        self._leases = Leases(self._engine)
         self._queue = queue_name(host_engine())
         self._stopping = threading.Event()
         self._clock = SteadyClock()
         self._transports = WarmTransports()
-        self._suitable: dict[int, int] = {}
         #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
         self._deaf = False
         self._permission = Permission(self._engine)
-        self._threads = SenderThreads(concurrency, self._context, self._again, self._stopping)
+        self._threads = SenderThreads(concurrency, self._context(), self._again)
         self._tests = ConnectionTests(app, self._here, self._engine, self._name)
         self._schedule = Schedule(
             app,
@@ -178,8 +188,7 @@ class WorkerProcess:
                 if before.get(sender_id) != count
             ]:
                 before = due_counts(self._engine)
-                for sender_id in waiting:
-                    self._threads.submit(sender_id)
+                self._threads.offer(senders_of(self._engine, waiting))
                 self._threads.wait_until_quiet()
         finally:
             self._stopping.set()
@@ -223,18 +232,28 @@ class WorkerProcess:
         if self._listening:
             raise StopRequested
 
-    def _hear(self, sender_id: int) -> None:
+    def _hear(self) -> None:
         self._deaf = False
-        doorbell(self._here).answered(sender_id)
-        self._threads.submit(sender_id)
+        named = doorbell(self._here).answer(max(1, self._threads.free))
+        for ids, urgent in ((named.urgent, True), (named.others, False)):
+            self._offer(ids, urgent=urgent)
 
-    def _again(self, sender_id: int) -> None:
-        # To the end of the queue, so that other senders have their turn.
-        if not doorbell(self._here).ring(sender_id):
-            self._sweep()
+    def _offer(self, ids: Collection[int], *, urgent: bool = False) -> None:
+        found = self._threads.known(ids)
+        known = [replace(one, urgent=urgent) for one in found.values()]
+        unknown = [one for one in ids if one not in found]
+        if unknown:
+            known += senders_of(self._engine, unknown, urgent=urgent)
+        self._threads.offer(known)
+
+    def _again(self, sender: DueSender) -> None:
+        # To the end of the queue, so that other senders have their turn, on other machines too.
+        if self._deaf or not doorbell(self._here).ring(sender.sender_id):
+            self._threads.offer([sender])
 
     def _more(self, sender_id: int) -> None:
-        doorbell(self._here).ring(sender_id)
+        if self._deaf or not doorbell(self._here).ring(sender_id):
+            self._offer([sender_id])
 
     def _close_idle(self) -> None:
         # Nobody's connection is kept busy by us for longer than mail servers like.
@@ -245,39 +264,27 @@ class WorkerProcess:
             rescue(self._engine, self._redis, ahead=self._clock.is_sure)
 
     def _sweep(self) -> None:
-        for sender_id in due_senders(self._engine):
-            if self._stopping.is_set():
-                return
-            heard = doorbell(self._here).ring(sender_id) and not self._deaf
-            if heard:
-                continue
-            # The bells of this machine go straight to its own threads.
-            if self._threads.wait_until_free(0):
-                self._threads.submit(sender_id)
-            else:
-                self._threads.want()
+        # No bells for these: every worker sees them, and the lease lets one of them have each.
+        self._threads.offer(due_senders(self._engine))
 
-    def _context(
-        self, watch: Callable[[Transport | None], None], moved: Callable[[], None]
-    ) -> WorkerContext:
+    def _context(self) -> WorkerContext:
         return WorkerContext(
             app=self._app,
             here=self._here,
             engine=self._engine,
+            leases=self._leases,
             lines=self._lines,
             surroundings=Surroundings.from_config(self._here.config, replies()),
             transports=self._transports,
             worker=self._name,
             stopping=self._stopping,
-            watch=watch,
-            moved=moved,
             wanted=lambda: self._threads.wanted,
             more=self._more,
-            suitable=self._suitable,
         )
 
     def _close(self) -> None:
         self._transports.close_all()
+        self._leases.close()
         self._lines.close()
         self._redis.close()
         if self._engine is not host_engine():
@@ -322,12 +329,13 @@ class BellWorker(SimpleWorker):
         """None: the process has its own."""
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the next bell, but only take it while a thread is free to follow it.
+        """Wait for the next bell; for a moment it is left to others while all threads are busy.
 
-        While all are busy, the bell stays in Redis, where another machine may take it.
+        Meanwhile it stays in Redis, where another machine may take it.
         """
-        while not self._threads.wait_until_free(0.2):
-            if self._process_stopping.is_set():
+        until = time.monotonic() + _LEFT_TO_OTHERS_SECONDS
+        while not self._threads.hears() and time.monotonic() < until:
+            if self._process_stopping.wait(0.1):
                 raise StopRequested
             self.heartbeat()
             if any(queue.count for queue in self.queues):

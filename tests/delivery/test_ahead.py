@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from smtp_admin.delivery import engine, lanes
-from smtp_admin.delivery.engine import WorkerContext, work_lane
+from smtp_admin.delivery.context import WorkerContext
+from smtp_admin.delivery.engine import work_lane
 from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost

@@ -8,9 +8,11 @@ from sqlalchemy import Engine, select, update
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine, transaction, worker_engine
+from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.doorbell import redis_client
-from smtp_admin.delivery.engine import WorkerContext, work_lane
+from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Lines
+from smtp_admin.delivery.leases import Leases
 from smtp_admin.delivery.maintenance.due import due_senders
 from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.rescue import rescue
@@ -39,7 +41,7 @@ __all__ = [
     "sender_row",
 ]
 
-SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0)
+SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0, greeting=1.0)
 
 
 class Workbench:
@@ -56,6 +58,7 @@ class Workbench:
         self.engine: Engine = worker_engine(host_engine(), pool_size=pool_size)
         self.redis = redis_client(redis_url or here.config.redis_url)
         self.lines = Lines(self.redis)
+        self.leases = Leases(self.engine)
         self.stopping = threading.Event()
         policy = DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks)
         self._surroundings = Surroundings(Dialler(policy=policy, timeouts=timeouts), replies())
@@ -68,6 +71,7 @@ class Workbench:
             app=self.host.app,
             here=self.host.installation,
             engine=self.engine,
+            leases=self.leases,
             lines=self.lines,
             surroundings=self._surroundings,
             transports=self._transports,
@@ -88,8 +92,8 @@ class Workbench:
             rescue(self.engine, self.redis)
             expire(self.engine)
             settle_unknown(self.host.app, self.engine)
-            for sender_id in due_senders(self.engine):
-                work_lane(self.context(), sender_id)
+            for sender in due_senders(self.engine):
+                work_lane(self.context(), sender.sender_id)
         self.host.db.session.rollback()
 
     def lose_lease(self) -> None:
@@ -105,6 +109,7 @@ class Workbench:
     def close(self) -> None:
         """Let go of every connection."""
         self.close_connections()
+        self.leases.close()
         self.lines.close()
         self.redis.close()
         self.engine.dispose()

@@ -95,7 +95,7 @@ def test_if_redis_dies_with_the_worker_no_more_than_its_group_is_repeated(
     [
         "smtp_admin.worker.process:BellWorker.execute_job",
         "smtp_admin.worker.process:WorkerProcess._hear",
-        "smtp_admin.worker.pool:SenderThreads.submit",
+        "smtp_admin.worker.pool:SenderThreads.offer",
     ],
 )
 def test_a_bell_that_dies_with_who_heard_it_is_made_up_for(

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS
+from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session

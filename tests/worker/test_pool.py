@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from smtp_admin.delivery import engine
+from smtp_admin.delivery.maintenance.due import DueSender
 from smtp_admin.worker.pool import SenderThreads
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
@@ -49,17 +50,18 @@ def test_a_thread_outlives_a_database_that_goes_away_between_two_lanes(
     host.save_sender()
     sender_id = sender_row(host).id
     host.db.session.rollback()
-    asked: list[int] = []
+    asked: list[DueSender] = []
 
-    def again(sender_id: int) -> None:
-        asked.append(sender_id)
+    def again(sender: DueSender) -> None:
+        asked.append(sender)
         raise OperationalError("SELECT", None, OSError("it is away"))
 
     bench = Workbench(host)
-    threads = SenderThreads(1, lambda _watch, _moved: bench.context(), again, bench.stopping)
-    threads.submit(sender_id)
+    threads = SenderThreads(1, bench.context(), again)
+    sender = DueSender(sender_id, "acme", "new")
+    threads.offer([sender])
     assert until(lambda: len(asked) == 1, 10)
-    threads.submit(sender_id)
+    threads.offer([sender])
     assert until(lambda: len(asked) == 2, 10)
     bench.stopping.set()
     threads.stop(1)

@@ -3,42 +3,72 @@
 Lost bells, retries and ended pauses all end here, so everything else may forget about them.
 """
 
-from sqlalchemy import Engine, exists, func, or_, select
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Engine, and_, case, exists, func, literal, or_, select
 
 from smtp_admin.database import database_now, reading
-from smtp_admin.delivery.models import IS_QUEUED, Delivery, Lane
+from smtp_admin.delivery.models import IS_QUEUED, URGENT, Delivery, Lane
 from smtp_admin.senders.models import Sender
 
 SWEEP_SECONDS = 10.0
+#: How a sender's server did: it took mail of late, nobody knows, or it could not be reached.
+Health = Literal["well", "new", "failing"]
+#: For how long it counts that a server took mail.
+_OF_LATE = timedelta(days=7)
 
 
-def due_senders(engine: Engine) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class DueSender:
+    """A sender with something to send, as those who share out the work see it.
+
+    Attributes:
+        urgent: whether mail is due that is urgent.
+    """
+
+    sender_id: int
+    partner_id: str
+    health: Health
+    urgent: bool = False
+
+
+def due_senders(engine: Engine) -> list[DueSender]:
     """The senders that have something to send, may send, and have a free lane."""
     with reading(engine) as session:
         moment = database_now(session)
-        waiting = exists().where(
+        waiting = (
             Delivery.sender_id == Sender.id,
             IS_QUEUED,
             Delivery.next_attempt_at <= moment,
         )
-        free = exists().where(Lane.sender_id == Sender.id, Lane.lease.is_(None))
-        return list(
-            session.scalars(
-                select(Sender.id)
-                .where(
-                    Sender.deleted_at.is_(None),
-                    or_(Sender.paused_until.is_(None), Sender.paused_until <= moment),
-                    free,
-                    waiting,
-                )
-                .order_by(Sender.id)
+        urgent = exists().where(*waiting, Delivery.priority == URGENT)
+        rows: Any = session.execute(
+            select(*_about(moment), urgent)
+            .where(
+                Sender.deleted_at.is_(None),
+                or_(Sender.paused_until.is_(None), Sender.paused_until <= moment),
+                exists().where(Lane.sender_id == Sender.id, Lane.lease.is_(None)),
+                exists().where(*waiting),
             )
+            .order_by(Sender.id)
         )
+        return [DueSender(*row) for row in rows]
+
+
+def senders_of(engine: Engine, ids: Collection[int], *, urgent: bool = False) -> list[DueSender]:
+    """The senders with these ids, for which somebody says that they have something to send."""
+    with reading(engine) as session:
+        about = select(*_about(database_now(session)), literal(urgent))
+        rows: Any = session.execute(about.where(Sender.id.in_(ids)))
+        return [DueSender(*row) for row in rows]
 
 
 def due_counts(engine: Engine) -> dict[int, int]:
     """How much each sender of :func:`due_senders` has waiting."""
-    senders = due_senders(engine)
+    senders = [one.sender_id for one in due_senders(engine)]
     with reading(engine) as session:
         rows = session.execute(
             select(Delivery.sender_id, func.count())
@@ -46,3 +76,10 @@ def due_counts(engine: Engine) -> dict[int, int]:
             .group_by(Delivery.sender_id)
         ).all()
         return {int(sender_id): int(count) for sender_id, count in rows}
+
+
+def _about(moment: datetime) -> tuple[Any, ...]:
+    accepted = Sender.last_accepted_at
+    of_late = and_(accepted.is_not(None), accepted > moment - _OF_LATE)
+    health = case((Sender.pauses > 0, "failing"), (of_late, "well"), else_="new")
+    return (Sender.id, Sender.partner_id, health)

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import journal, states
-from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, LEASE_SECONDS, abandoned, is_over
+from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
+from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST

@@ -105,14 +105,14 @@ def test_a_beating_heart_keeps_the_lane(each: HostApp, bench_of: MakeBench) -> N
     lane, _batch = claimed(bench)
     with shifted(timedelta(seconds=40)):
         with transaction(bench.engine) as session:
-            assert lanes.beat(session, lane)
+            assert lanes.beat(session, [lane])
         assert rescue(bench.engine, bench.redis) == 0
     with shifted(timedelta(seconds=80)):
         assert rescue(bench.engine, bench.redis) == 0
     with shifted(timedelta(seconds=90)):
         assert rescue(bench.engine, bench.redis) == 1
         with transaction(bench.engine) as session:
-            assert not lanes.beat(session, lane)
+            assert not lanes.beat(session, [lane])
 
 
 @pytest.mark.parametrize("redis_is", ["away", "flushed"])
@@ -277,7 +277,7 @@ def test_a_clock_that_is_set_forward_takes_no_lane_from_who_holds_it(
         process._rescue()
         assert held() == {alive.lease, gone.lease}
         with transaction(bench.engine) as session:
-            assert lanes.beat(session, alive)
+            assert lanes.beat(session, [alive])
 
         def rescued() -> bool:
             process._rescue()
@@ -314,7 +314,7 @@ def test_a_clock_that_is_set_back_keeps_no_lane_of_the_dead(
     process._rescue()
     assert held() == {alive.lease, gone.lease}, "it may be that the others beat in a moment"
     with transaction(bench.engine) as session:
-        assert lanes.beat(session, alive)
+        assert lanes.beat(session, [alive])
     monkeypatch.setattr(f"{where}.LEASE_SECONDS", 0)  # as if so much time had gone by
 
     def rescued() -> bool:

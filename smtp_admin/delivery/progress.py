@@ -1,0 +1,48 @@
+"""How far a lane is: written by the thread that works it, read by whoever shares out the work."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smtp_admin.transports.base import Transport
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class Progress:
+    """One time slice on one lane.
+
+    Attributes:
+        transport: what is in use, so that another thread can cut it at the end.
+        waits_since: since when it has waited for the mail server, by the monotonic clock in
+            seconds; ``None`` while it has work of its own.
+        accepted: whether the server has taken a mail.
+        held: bytes of the mails that it holds in memory.
+        alone: whether its place was given to another lane while it waits.
+        hurried: whether others wait for such a place, so that nobody is waited for long.
+        rest: gives back what a silent server need not keep; for any thread.
+    """
+
+    transport: Transport | None = None
+    waits_since: float | None = None
+    accepted: bool = False
+    held: int = 0
+    alone: bool = False
+    hurried: bool = False
+    rest: Callable[[], None] = _nothing
+
+    def waits(self) -> None:
+        """The mail server is to speak next."""
+        self.waits_since = time.monotonic()
+
+    def works(self) -> None:
+        """It is our turn."""
+        self.waits_since = None
+
+    def silent_for(self, moment: float) -> float:
+        """Seconds that the server has said nothing by *moment*; 0 while it is our turn."""
+        since = self.waits_since
+        return 0.0 if since is None else moment - since
