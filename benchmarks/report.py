@@ -23,6 +23,7 @@ _TITLES = {
     "throughput": "Throughput",
     "distance": "Distance",
     "scale": "Scale",
+    "silent": "Silent servers",
     "enqueue": "Enqueueing",
     "renewals": "Renewals",
     "latency": "Latency",

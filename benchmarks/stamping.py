@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -60,6 +62,17 @@ class StampingServer:
                 raise TimeoutError(f"no mail to {recipient} in {seconds:.0f} s") from None
             if found == recipient:
                 return moment
+
+    def wait_for_all(self, recipients: Iterable[str], seconds: float) -> dict[str, int]:
+        """When the mails to *recipients* were complete, in nanoseconds; those that came in time."""
+        ends = time.monotonic() + seconds
+        missing, found = set(recipients), dict[str, int]()
+        while missing and (left := ends - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                recipient, moment = self._stamps.get(timeout=left)
+                found.setdefault(recipient, moment)
+                missing.discard(recipient)
+        return found
 
     def _read(self) -> None:
         output = self._process.stdout

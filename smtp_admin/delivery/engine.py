@@ -100,7 +100,6 @@ def _work(
         journal.finish()
     finally:
         lane_database.close()
-        journal.close()
     return more or rung
 
 
@@ -209,8 +208,8 @@ class _LaneWork:
         if not mails:
             return False
         try:
-            failures = 0 if self._progress.hurried else batch.pauses
-            surroundings = context.surroundings.patient(failures)
+            hurried = self._progress.hurried
+            surroundings = context.surroundings.patient(batch.pauses, hurried=hurried)
             transport = context.transports.take(sender.sender_id, setup, surroundings)
         except _FAULTS as error:
             return self._without_transport(batch, error)

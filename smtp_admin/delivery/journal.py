@@ -7,8 +7,10 @@ can have been under way. The batch before stays in it until the next begins, bec
 may not have been committed yet.
 """
 
+import itertools
 import logging
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,21 +38,51 @@ def _command(*words: bytes) -> bytes:
     return b"*%d\r\n%s" % (len(words), _bulk(*words))
 
 
-class Lines:
-    """Connections to Redis on which nobody waits for answers, kept from lane to lane."""
+class Line:
+    """A connection to Redis on which nobody waits for answers, shared by lanes.
+
+    What is written to it arrives in order, or its epoch ends: then something may be lost.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._lock = threading.Lock()
-        self._idle: list[Any] = []
+        self._connection: Any = None
+        self._socket: Any = None
+        #: When Redis last did not answer, by the monotonic clock.
+        self._away_at = 0.0
+        #: Counts the connections that this line has had.
+        self.epoch = 0
 
-    def take(self) -> Any:
-        """A connection that was used before, or ``None``."""
+    def send(self, command: bytes, epoch: int) -> bool:
+        """Write *command*; whether it was written and the line's *epoch* is still the same."""
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            return self._send(command, epoch)
 
-    def connect(self) -> Any:
-        """A new connection, or ``None`` if Redis does not answer."""
+    def confirm(self, command: bytes, key: bytes) -> tuple[int, int]:
+        """Write *command* and wait until it was carried out.
+
+        Returns the entries that the list *key* has then, ``-1`` if Redis does not answer, and the
+        epoch in which that is so.
+        """
+        asked_at = time.monotonic()
+        with self._lock:
+            if self._away_at > asked_at:
+                return -1, self.epoch  # somebody else has just waited for it
+            # One that was kept may have died since; then a new one tells whether Redis is there.
+            for _ in range(2):
+                found = self._ask(command, key) if self._socket or self._connect() else None
+                if found is not None:
+                    return found, self.epoch
+            self._away_at = time.monotonic()
+            return -1, self.epoch
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._end()
+
+    def _connect(self) -> bool:
         pool = self._redis.connection_pool
         # Not one of the pool's own: their answers must be read.
         connection: Any = pool.connection_class(**pool.connection_kwargs)
@@ -59,37 +91,75 @@ class Lines:
             connection.send_command("CLIENT", "REPLY", "OFF")
         except (RedisError, OSError):
             connection.disconnect()
-            return None
-        return connection
+            return False
+        self._connection, self._socket = connection, connection._sock
+        return True
 
-    def give_back(self, connection: Any) -> None:
-        """Keep *connection* for the next lane; everything written to it is whole."""
-        with self._lock:
-            self._idle.append(connection)
+    def _ask(self, command: bytes, key: bytes) -> int | None:
+        on = _command(b"CLIENT", b"REPLY", b"ON") + _command(b"LLEN", key)
+        if not self._send(command + on, self.epoch):
+            return None
+        try:
+            self._connection.read_response()
+            found = self._connection.read_response()
+        except (RedisError, OSError):
+            self._end()
+            return None
+        off = self._send(_command(b"CLIENT", b"REPLY", b"OFF"), self.epoch)
+        return found if off and isinstance(found, int) else None
+
+    def _send(self, command: bytes, epoch: int) -> bool:
+        if self._socket is None or epoch != self.epoch:
+            return False
+        try:
+            # Redis's own wire format, past the client: it would read an answer for each write.
+            self._socket.sendall(command)
+        except OSError:
+            self._end()
+            return False
+        return True
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self.epoch += 1
+            self._connection.disconnect()
+        self._connection = self._socket = None
+
+
+class Lines:
+    """The lines of a worker; lanes share them, so that a silent one keeps nothing open.
+
+    Args:
+        count: how many there are.
+    """
+
+    def __init__(self, redis: Redis, count: int = 4) -> None:
+        self._lines = [Line(redis) for _ in range(count)]
+        self._next = itertools.count()
+
+    def line(self) -> Line:
+        """The line for the next lane."""
+        return self._lines[next(self._next) % len(self._lines)]
 
     def close(self) -> None:
-        """Let go of those that nobody uses."""
-        while connection := self.take():
-            connection.disconnect()
+        """Let go of all of them."""
+        for line in self._lines:
+            line.close()
 
 
 class Journal:
     """Where one lane writes; used by one thread."""
 
     def __init__(self, lines: Lines, lease: str) -> None:
-        self._lines = lines
-        self._key = _key(lease)
+        self._line = lines.line()
+        self._key = _key(lease).encode("ascii")
         #: The beginning of every entry's command; only the entry itself differs.
-        self._rpush = b"*3\r\n" + _bulk(b"RPUSH", self._key.encode("ascii"))
-        self._connection: Any = None
-        self._socket: Any = None
+        self._rpush = b"*3\r\n" + _bulk(b"RPUSH", self._key)
+        self._epoch = -1
         #: The entries of the present batch, after its order of sending.
         self._present: list[bytes] = []
-
-    @property
-    def works(self) -> bool:
-        """Whether what is written arrives, as far as one can tell without asking."""
-        return self._socket is not None
+        #: Whether what is written arrives, as far as one can tell without asking.
+        self.works = False
 
     def begin(self, ids: Sequence[int]) -> bool:
         """A batch comes next, to be sent in this order; whether Redis has confirmed to know it.
@@ -98,31 +168,25 @@ class Journal:
         Redis still holds what an earlier batch wrote. The results of all batches but the last
         must be on the disk.
         """
-        if self._connection is None:
-            # One that was kept may have died since; then a new one tells whether Redis is there.
-            for connect in (self._lines.take, self._lines.connect):
-                self._use(connect())
-                if self.works and self._begin(ids):
-                    return True
-            return False
-        return self._begin(ids)
-
-    def _begin(self, ids: Sequence[int]) -> bool:
         order = b"b:" + ",".join(map(str, ids)).encode("ascii")
-        key, seconds = self._key.encode("ascii"), b"%d" % _KEEP_SECONDS
         # Whole, so that it is true also after a Redis that came back with nothing; and at once,
         # so that nobody ever reads half of it.
-        self._send(
+        whole = (
             _command(b"MULTI")
-            + _command(b"DEL", key)
-            + _command(b"RPUSH", key, *self._present, order)
-            + _command(b"EXPIRE", key, seconds)
+            + _command(b"DEL", self._key)
+            + _command(b"RPUSH", self._key, *self._present, order)
+            + _command(b"EXPIRE", self._key, b"%d" % _KEEP_SECONDS)
             + _command(b"EXEC")
         )
-        if not self._holds(len(self._present) + 1):
-            return False
-        self._present = [order]
-        return True
+        found, self._epoch = self._line.confirm(whole, self._key)
+        # One that has no memory left refuses the entries, and answers.
+        works = found == len(self._present) + 1
+        if works:
+            self._present = [order]
+        elif self.works or found >= 0:
+            log.warning("Redis does not keep the journal: results are committed one by one")
+        self.works = works
+        return works
 
     def accepted(self, delivery_id: int) -> None:
         """The server took it."""
@@ -134,53 +198,16 @@ class Journal:
 
     def finish(self) -> None:
         """Everything is committed."""
-        self._send(_command(b"DEL", self._key.encode("ascii")))
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if self._connection is not None:
-            self._lines.give_back(self._connection)
-        self._use(None)
-
-    def _use(self, connection: Any) -> None:
-        self._connection = connection
-        self._socket = None if connection is None else connection._sock
-
-    def _holds(self, entries: int) -> bool:
-        """Whether Redis has carried out everything, and not refused it for want of memory."""
-        length = _command(b"LLEN", self._key.encode("ascii"))
-        self._send(_command(b"CLIENT", b"REPLY", b"ON") + length)
-        if self._connection is None:
-            return False
-        try:
-            self._connection.read_response()
-            found = self._connection.read_response()
-        except (RedisError, OSError):
-            self._give_up()
-            return False
-        if found != entries:
-            self._give_up()
-        self._send(_command(b"CLIENT", b"REPLY", b"OFF"))
-        return self.works
+        self._send(_command(b"DEL", self._key))
 
     def _push(self, entry: bytes) -> None:
         self._present.append(entry)
         self._send(b"%s$%d\r\n%s\r\n" % (self._rpush, len(entry), entry))
 
     def _send(self, command: bytes) -> None:
-        if self._socket is None:
-            return
-        try:
-            # Redis's own wire format, past the client: it would read an answer for each write.
-            self._socket.sendall(command)
-        except OSError:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        log.warning("Redis went away: results are committed one by one")
-        if self._connection is not None:
-            self._connection.disconnect()
-        self._use(None)
+        if self.works and not self._line.send(command, self._epoch):
+            log.warning("Redis went away: results are committed one by one")
+            self.works = False
 
 
 @dataclass(frozen=True, slots=True)

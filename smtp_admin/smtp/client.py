@@ -26,6 +26,8 @@ _LOGGED_IN = 235
 _MOST_PARAMETERS = 100
 GOODBYE_SECONDS = 1.0
 _FIRST_GREETING, _LONGEST_GREETING, _LONGEST_CONNECT = 15.0, 300.0, 120.0
+#: How much shorter the first wait is while many wait.
+_HURRY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,29 @@ class Timeouts:
     final_dot: float = 600.0
     greeting: float | None = None
 
-    def patient(self, failures: int) -> "Timeouts":
+    def patient(self, failures: int, *, hurried: bool = False) -> "Timeouts":
         """How long a worker waits for a server that could not be reached so many times in a row.
 
         Most servers that say nothing at first never will, and each of them keeps others waiting;
         a few are only slow. So it is little at first and twice as much each time, up to two
         minutes for the connection and the RFC's five for the greeting.
+
+        Args:
+            hurried: whether many others wait for their first words: less at first, and no more
+                than else the first time.
         """
+        first = _FIRST_GREETING if self.greeting is None else self.greeting
         longer = 2.0 ** min(failures, 10)
+        if hurried:
+            return replace(
+                self,
+                connect=min(self.connect / _HURRY * longer, self.connect),
+                greeting=min(first / _HURRY * longer, first),
+            )
         return replace(
             self,
             connect=max(self.connect, min(self.connect * longer, _LONGEST_CONNECT)),
-            greeting=min((self.greeting or _FIRST_GREETING) * longer, _LONGEST_GREETING),
+            greeting=min(first * longer, _LONGEST_GREETING),
         )
 
     @property

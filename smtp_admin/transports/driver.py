@@ -57,9 +57,13 @@ class Surroundings:
         """As the host app configured it."""
         return cls(Dialler.from_config(config), replies, config.sendmail)
 
-    def patient(self, failures: int) -> "Surroundings":
-        """The same for a sender whose server could not be reached *failures* times in a row."""
-        timeouts = self.dialler.timeouts.patient(failures)
+    def patient(self, failures: int, *, hurried: bool) -> "Surroundings":
+        """The same for a sender whose server could not be reached *failures* times in a row.
+
+        Args:
+            hurried: whether many others wait for their first words.
+        """
+        timeouts = self.dialler.timeouts.patient(failures, hurried=hurried)
         return replace(self, dialler=replace(self.dialler, timeouts=timeouts))
 
 

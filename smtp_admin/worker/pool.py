@@ -21,13 +21,13 @@ from smtp_admin.worker.shares import Use, WaitingLanes
 log = logging.getLogger(__name__)
 
 #: A lane whose server has said nothing for so long gives its place to another.
-SILENT_SECONDS = 0.25
+SILENT_SECONDS = 0.1
 #: Conversations that are open at once, however many servers are silent.
 MOST_OPEN = 256
 #: Silent conversations of one partner before no other of its lanes begins.
 _MOST_SILENT_OF_PARTNER = 8
 #: How often is looked for silent servers: while lanes wait for a place, and else.
-_TICK_SECONDS, _LAZY_SECONDS = 0.1, 0.5
+_TICK_SECONDS, _LAZY_SECONDS = 0.05, 0.5
 
 
 @dataclass(slots=True, eq=False)

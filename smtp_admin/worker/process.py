@@ -96,7 +96,7 @@ class WorkerProcess:
             log.error("the system's sender cannot be used: %s", problem)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._redis: Redis = redis_client(self._here.config.redis_url)
-        self._lines = Lines(self._redis)
+        self._lines = Lines(self._redis, concurrency)
         self._leases = Leases(self._engine)
         self._queue = queue_name(host_engine())
         self._stopping = threading.Event()

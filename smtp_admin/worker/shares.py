@@ -17,7 +17,7 @@ HEALTHS: tuple[Health, ...] = get_args(Health)
 #: Turns of each while all of them wait.
 _TURNS: Mapping[Health, int] = {"well": 4, "new": 2, "failing": 1}
 #: How much of all conversations each may have, in eighths.
-_EIGHTHS: Mapping[Health, int] = {"well": 8, "new": 4, "failing": 2}
+_EIGHTHS: Mapping[Health, int] = {"well": 8, "new": 5, "failing": 2}
 #: Bytes of mail that are in memory before nobody else whose server is not well has a turn.
 _MOST_HELD = 64 * 1024 * 1024
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
@@ -23,7 +24,6 @@ def journal(client: Redis) -> Iterator[Journal]:
     lines = Lines(client)
     made = Journal(lines, "lease")
     yield made
-    made.close()
     lines.close()
 
 
@@ -109,7 +109,6 @@ def test_a_redis_that_is_full_takes_no_batch(client: Redis, journal: Journal) ->
 def test_it_outlives_its_writer_until_it_is_forgotten(client: Redis, journal: Journal) -> None:
     journal.begin([1, 2, 3])
     journal.accepted(1)
-    journal.close()
     assert known(client, {1}, {2}, [1, 2, 3])
     assert 0 < client.ttl("smtp_admin:journal:lease") < 8 * 24 * 3600
     forget(client, "lease")
@@ -170,6 +169,34 @@ def test_many_entries_arrive_in_order(client: Redis, journal: Journal) -> None:
     assert known(client, set(range(4999)), {4999}, range(5000))
 
 
+def test_many_lanes_wait_for_a_silent_redis_together(redis: RedisServer, client: Redis) -> None:
+    lines = Lines(client, 1)
+    assert Journal(lines, "before").begin([1])
+    redis.pause()
+    try:
+        began = time.monotonic()
+        with ThreadPoolExecutor(50) as threads:
+            journals = [Journal(lines, f"lease {number}") for number in range(50)]
+            assert not any(threads.map(lambda journal: journal.begin([1]), journals))
+        assert time.monotonic() - began < 5
+    finally:
+        redis.resume()
+
+
+def test_what_another_lane_lost_with_the_line_is_known_here(
+    redis: RedisServer, client: Redis
+) -> None:
+    lines = Lines(client, 1)
+    first, second = Journal(lines, "first"), Journal(lines, "second")
+    assert first.begin([1, 2])
+    redis.stop()
+    redis.start()
+    assert second.begin([3])
+    first.accepted(1)
+    assert not first.works, "the line is another one by now"
+    lines.close()
+
+
 def test_silent_redis_costs_little(redis: RedisServer, client: Redis) -> None:
     redis.pause()
     try:
@@ -192,12 +219,10 @@ def test_lanes_share_a_few_connections(redis: RedisServer, client: Redis) -> Non
         assert made.begin([1])
         made.accepted(1)
         made.finish()
-        made.close()
-    assert int(client.info("clients")["connected_clients"]) <= before + 1
+    assert int(client.info("clients")["connected_clients"]) <= before + 4
     redis.stop()
     made = Journal(lines, "another")
     assert not made.begin([1])
     redis.start()
     assert made.begin([1])
-    made.close()
     lines.close()

@@ -46,7 +46,6 @@ def journal_all(bench: Workbench, lane: HeldLane, batch: Batch) -> None:
     journal.begin([one.id for one in batch.deliveries])
     for one in batch.deliveries:
         journal.accepted(one.id)
-    journal.close()
 
     def arrived() -> bool:
         found = read(bench.redis, lane.lease)

@@ -108,25 +108,22 @@ class Storm:
 
     def _send(self, lane: HeldLane, batch: Batch, dice: random.Random) -> bool:
         journal = Journal(self._bench.lines, lane.lease)
-        try:
-            journal.begin([one.id for one in batch.deliveries])
-            left = list(batch.deliveries)
-            for one in batch.deliveries[: dice.randint(0, 8)]:
-                if dice.random() < 0.05:
-                    return False
-                outcome = dice.choices(OUTCOMES, WEIGHTS)[0]
-                if outcome is ACCEPTED:
-                    journal.accepted(one.id)
-                elif outcome is not LOST:
-                    journal.settled(one.id)
-                if dice.random() < 0.05:
-                    return False
-                self._record(lane, Result(one, outcome))
-                left.remove(one)
-            give_back(self._bench.engine, lane, [one.id for one in left])
-            journal.finish()
-        finally:
-            journal.close()
+        journal.begin([one.id for one in batch.deliveries])
+        left = list(batch.deliveries)
+        for one in batch.deliveries[: dice.randint(0, 8)]:
+            if dice.random() < 0.05:
+                return False
+            outcome = dice.choices(OUTCOMES, WEIGHTS)[0]
+            if outcome is ACCEPTED:
+                journal.accepted(one.id)
+            elif outcome is not LOST:
+                journal.settled(one.id)
+            if dice.random() < 0.05:
+                return False
+            self._record(lane, Result(one, outcome))
+            left.remove(one)
+        give_back(self._bench.engine, lane, [one.id for one in left])
+        journal.finish()
         return True
 
     def _record(self, lane: HeldLane, result: Result) -> None:

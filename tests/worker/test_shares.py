@@ -67,7 +67,7 @@ def test_who_waits_alone_has_every_turn() -> None:
     assert {one.health for one in taken(lanes, 9)} == {"new", "failing"}
 
 
-@pytest.mark.parametrize(("health", "most"), [("well", 256), ("new", 128), ("failing", 64)])
+@pytest.mark.parametrize(("health", "most"), [("well", 256), ("new", 160), ("failing", 64)])
 def test_no_kind_fills_the_room_of_the_others(health: Health, most: int) -> None:
     lanes = WaitingLanes(MOST)
     lanes.put(of(1, health))

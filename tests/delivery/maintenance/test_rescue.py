@@ -46,7 +46,6 @@ def journal_of(bench: Workbench, lane: HeldLane, batch: Batch, accepted: int) ->
     journal.begin([one.id for one in batch.deliveries])
     for one in batch.deliveries[:accepted]:
         journal.accepted(one.id)
-    journal.close()
     for _ in range(100):  # what was written without waiting takes a moment to arrive
         found = read(bench.redis, lane.lease)
         if found is not None and len(found.accepted) == accepted:
