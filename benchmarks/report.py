@@ -23,6 +23,7 @@ _TITLES = {
     "throughput": "Throughput",
     "distance": "Distance",
     "scale": "Scale",
+    "lanes": "Lanes",
     "silent": "Silent servers",
     "enqueue": "Enqueueing",
     "renewals": "Renewals",

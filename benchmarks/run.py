@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from benchmarks import distance, enqueue, latency, renewals, scale, silence, throughput
+from benchmarks import distance, enqueue, lanes, latency, renewals, scale, silence, throughput
 from benchmarks.report import SECTIONS, Section, publish, text_of
 from benchmarks.stage import open_stage
 
@@ -32,6 +32,7 @@ def main() -> None:
             "throughput": lambda: throughput.run(stage, mails, rounds, _tell),
             "distance": lambda: distance.run(stage, mails, rounds, _tell),
             "scale": lambda: scale.run(stage, mails, rounds, asked.rows, _tell),
+            "lanes": lambda: lanes.run(stage, rounds, _tell),
             "silent": lambda: silence.run(stage, _tell),
             "enqueue": lambda: enqueue.run(stage, mails, rounds, _tell),
             "renewals": lambda: renewals.run(stage, asked.rows, _tell),

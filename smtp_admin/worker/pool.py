@@ -25,7 +25,7 @@ SILENT_SECONDS = 0.1
 #: Conversations that are open at once, however many servers are silent.
 MOST_OPEN = 256
 #: Silent conversations of one partner before no other of its lanes begins.
-_MOST_SILENT_OF_PARTNER = 8
+_MOST_SILENT_OF_PARTNER = 4
 #: How often is looked for silent servers: while lanes wait for a place, and else.
 _TICK_SECONDS, _LAZY_SECONDS = 0.05, 0.5
 

@@ -2,8 +2,8 @@
 
 A server that says nothing costs its place in the worker for a moment, and a conversation for as
 long as it is silent. So servers that took mail of late have most of the turns, and room that the
-others cannot fill; those that nobody knows, and those that could not be reached, have a share each
-and never starve. Not thread-safe: the pool's lock guards it.
+others cannot fill; those whose test succeeded, those that nobody knows, and those that could not be
+reached, have a share each and never starve. Not thread-safe: the pool's lock guards it.
 """
 
 from collections import OrderedDict
@@ -15,9 +15,9 @@ from smtp_admin.delivery.maintenance.due import DueSender, Health
 
 HEALTHS: tuple[Health, ...] = get_args(Health)
 #: Turns of each while all of them wait.
-_TURNS: Mapping[Health, int] = {"well": 4, "new": 2, "failing": 1}
+_TURNS: Mapping[Health, int] = {"well": 4, "tested": 2, "new": 2, "failing": 1}
 #: How much of all conversations each may have, in eighths.
-_EIGHTHS: Mapping[Health, int] = {"well": 8, "new": 5, "failing": 2}
+_EIGHTHS: Mapping[Health, int] = {"well": 8, "tested": 2, "new": 3, "failing": 2}
 #: Bytes of mail that are in memory before nobody else whose server is not well has a turn.
 _MOST_HELD = 64 * 1024 * 1024
 

@@ -5,7 +5,7 @@ from collections import Counter as Tally
 import pytest
 
 from smtp_admin.delivery.maintenance.due import DueSender, Health
-from smtp_admin.worker.shares import Use, WaitingLanes
+from smtp_admin.worker.shares import HEALTHS, Use, WaitingLanes
 
 MOST = 256
 
@@ -25,8 +25,7 @@ def taken(lanes: WaitingLanes, count: int, use: Use | None = None) -> list[DueSe
 def crowd() -> WaitingLanes:
     """A thousand of each kind."""
     lanes = WaitingLanes(MOST)
-    healths: tuple[Health, ...] = ("well", "new", "failing")
-    for number, health in enumerate(healths):
+    for number, health in enumerate(HEALTHS):
         for each in range(1000):
             lanes.put(of(10_000 * number + each, health))
     return lanes
@@ -56,18 +55,20 @@ def test_who_gets_well_waits_among_the_well_alone() -> None:
 
 
 def test_most_turns_are_for_those_that_are_well_and_nobody_starves() -> None:
-    turns = Tally(one.health for one in taken(crowd(), 70))
-    assert turns == {"well": 40, "new": 20, "failing": 10}
+    turns = Tally(one.health for one in taken(crowd(), 90))
+    assert turns == {"well": 40, "tested": 20, "new": 20, "failing": 10}
 
 
 def test_who_waits_alone_has_every_turn() -> None:
     lanes = crowd()
     while lanes.count("well"):
-        lanes.take(Use({"new": MOST, "failing": MOST}), nobody)
-    assert {one.health for one in taken(lanes, 9)} == {"new", "failing"}
+        lanes.take(Use({"tested": MOST, "new": MOST, "failing": MOST}), nobody)
+    assert {one.health for one in taken(lanes, 9)} == {"tested", "new", "failing"}
 
 
-@pytest.mark.parametrize(("health", "most"), [("well", 256), ("new", 160), ("failing", 64)])
+@pytest.mark.parametrize(
+    ("health", "most"), [("well", 256), ("tested", 64), ("new", 96), ("failing", 64)]
+)
 def test_no_kind_fills_the_room_of_the_others(health: Health, most: int) -> None:
     lanes = WaitingLanes(MOST)
     lanes.put(of(1, health))

@@ -12,11 +12,12 @@ from sqlalchemy import Engine, and_, case, exists, func, literal, or_, select
 
 from smtp_admin.database import database_now, reading
 from smtp_admin.delivery.models import IS_QUEUED, URGENT, Delivery, Lane
-from smtp_admin.senders.models import Sender
+from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
 
 SWEEP_SECONDS = 10.0
-#: How a sender's server did: it took mail of late, nobody knows, or it could not be reached.
-Health = Literal["well", "new", "failing"]
+#: How a sender's server did: it took mail of late; a test of its settings succeeded; nobody knows;
+#: it could not be reached.
+Health = Literal["well", "tested", "new", "failing"]
 #: For how long it counts that a server took mail.
 _OF_LATE = timedelta(days=7)
 
@@ -78,8 +79,22 @@ def due_counts(engine: Engine) -> dict[int, int]:
         return {int(sender_id): int(count) for sender_id, count in rows}
 
 
+_TESTED = (
+    select(RevisionTest.revision_id)
+    .join(SenderRevision, SenderRevision.id == RevisionTest.revision_id)
+    .where(
+        SenderRevision.sender_id == Sender.id,
+        SenderRevision.number == Sender.current_revision,
+        RevisionTest.ok,
+    )
+    .correlate(Sender)
+)
+
+
 def _about(moment: datetime) -> tuple[Any, ...]:
     accepted = Sender.last_accepted_at
     of_late = and_(accepted.is_not(None), accepted > moment - _OF_LATE)
-    health = case((Sender.pauses > 0, "failing"), (of_late, "well"), else_="new")
+    health = case(
+        (Sender.pauses > 0, "failing"), (of_late, "well"), (exists(_TESTED), "tested"), else_="new"
+    )
     return (Sender.id, Sender.partner_id, health)
