@@ -1,4 +1,4 @@
-"""Liquid with limits, and nothing else: a module of its own, so that it is imported at first use."""
+"""Liquid with limits, and nothing else: a module of its own, so that it is imported late."""
 
 from collections.abc import Mapping
 from functools import lru_cache
