@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select, text
 from werkzeug.routing import Rule
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
@@ -218,14 +218,37 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
 
 
 def _migrate(engine: Engine) -> None:
-    """Run the migrations; a new file or MariaDB gets a copy of what went through them."""
+    """Run the migrations; an empty database gets a copy of what went through them."""
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and not Path(file).exists():
         Path(file).write_bytes(_migrated_file())
-    elif engine.dialect.name == "mysql" and not inspect(engine).get_table_names():
-        _copy_tables(engine)
+    elif engine.dialect.name in _COPIERS and not inspect(engine).get_table_names():
+        _COPIERS[engine.dialect.name](engine)
     else:
         schema.upgrade(engine)
+
+
+#: The database that the others are copies of.
+_MIGRATED = "migrated"
+
+
+def _copy_database(engine: Engine) -> None:
+    """PostgreSQL copies files, in a fraction of the time that our migrations take."""
+    name = engine.url.database
+    engine.dispose()
+    server = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        version = server.dialect.server_version_info or (0,)
+        how = "STRATEGY file_copy" if version >= (15,) else ""
+        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        if connection.scalar(known, {"name": _MIGRATED}) is None:
+            connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
+            migrated = create_engine(engine.url.set(database=_MIGRATED))
+            schema.upgrade(migrated)
+            migrated.dispose()
+        connection.execute(text(f"DROP DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
+    server.dispose()
 
 
 #: What makes our tables on MariaDB, with their first rows; there each migration takes its time.
@@ -250,6 +273,9 @@ def _statements(engine: Engine) -> Iterator[str]:
             for row in connection.execute(select(table)):
                 filled = table.insert().values(row._asdict())
                 yield str(filled.compile(engine, compile_kwargs={"literal_binds": True}))
+
+
+_COPIERS = {"mysql": _copy_tables, "postgresql": _copy_database}
 
 
 @cache
