@@ -213,11 +213,11 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
     plugin = SMTPAdmin(host=host)
     plugin.init_app(app, db)
     with app.app_context():
-        _migrate(db.engine)
+        migrate(db.engine)
     return HostApp(app, db, plugin, host, key)
 
 
-def _migrate(engine: Engine) -> None:
+def migrate(engine: Engine) -> None:
     """Run the migrations; an empty database gets a copy of what went through them."""
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and not Path(file).exists():
