@@ -125,6 +125,10 @@ def _ports(value: Any) -> frozenset[int]:
         read(parts[0])
         read(parts[-1])  # the others lie between
         return _every(parts)
+    if set(map(type, parts)) == {int}:  # may be tens of thousands, at each start
+        read(min(parts))
+        read(max(parts))
+        return frozenset(parts)
     return frozenset(read(part) for part in parts)
 
 
