@@ -10,6 +10,9 @@ PORT ?= 5000
 # Much of the suite waits for servers that are slow on purpose, so more processes than cores.
 JOBS ?= 4
 export PORT
+# A run starts hundreds of processes. Where Python is told to keep no bytecode (many images do), each
+# would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test test-oldest test-newest lock test-kill test-long lint format bench dist clean
 .DEFAULT_GOAL := run

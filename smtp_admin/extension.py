@@ -10,12 +10,11 @@ from flask_wtf.csrf import generate_csrf
 
 from smtp_admin import schema, web
 from smtp_admin.api.views import make_api_blueprint
-from smtp_admin.cli.commands import commands
+from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
 from smtp_admin.delivery.maintenance import reassign
-from smtp_admin.diagnosis.table import causes
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
@@ -43,7 +42,6 @@ from smtp_admin.pages import (
 )
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.pages.sandbox_note import sandbox_notes
-from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
 
@@ -95,9 +93,6 @@ class SMTPAdmin:
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        # A row that cannot be used is told now, not at the first refusal.
-        replies()
-        causes()
         begin_before_savepoints(db.session)
         doorbell.listen(db.session)
         reassign.listen()

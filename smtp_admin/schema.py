@@ -1,20 +1,17 @@
 """Our own migrations with our own version table, beside whatever the host does.
 
 They share no history with the host's: a shared one would have two heads, on which the host's
-``flask db upgrade`` stops.
+``flask db upgrade`` stops. Whether the tables are the newest is asked at every start, so that goes
+without Alembic, which takes long to import: functions that change tables import it themselves.
 """
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -22,8 +19,12 @@ from smtp_admin import resources
 from smtp_admin.database import VERSION_TABLE, Base, names_what_is_missing
 from smtp_admin.errors import SetupError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 log = logging.getLogger(__name__)
 
+_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - our own name
 UPGRADE_COMMAND = "flask smtp-admin db upgrade"
 
 
@@ -42,13 +43,16 @@ def include_object(
 
 def head() -> str:
     """The revision that this version of the package needs."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return revisions()[-1]
 
 
 def current(engine: Engine) -> str | None:
     """The revision that the database has, or ``None`` for none."""
     with engine.connect() as connection:
-        return _context(connection).get_current_revision()
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found: str | None = connection.scalar(text(_VERSION))
+        return found
 
 
 def check(engine: Engine) -> None:
@@ -105,6 +109,8 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     Raises:
         SetupError: a newer version of the package made the tables.
     """
+    from alembic import command
+
     _refuse_newer(current(engine))
     with _migrating(engine) as connection:
         command.upgrade(_config(connection), revision)
@@ -116,6 +122,8 @@ def downgrade(engine: Engine, revision: str) -> None:
     Raises:
         SetupError: there is no such revision, or older tables cannot hold what is there.
     """
+    from alembic import command
+
     known = ["base", *revisions()]
     if revision not in known:
         raise SetupError(
@@ -224,6 +232,8 @@ def _empty(connection: Connection) -> None:
 
 def _refuse_to_lose(engine: Engine, revision: str) -> None:
     """Ask every step before the first is taken: not every database can undo half of them."""
+    from alembic.script import ScriptDirectory
+
     found = current(engine)
     if found not in revisions():
         return
@@ -235,10 +245,11 @@ def _refuse_to_lose(engine: Engine, revision: str) -> None:
                 refuse(connection)
 
 
-def revisions() -> list[str]:
-    """Every revision of this version, oldest first."""
-    script = ScriptDirectory.from_config(_config())
-    return [one.revision for one in reversed(list(script.walk_revisions()))]
+@cache
+def revisions() -> tuple[str, ...]:
+    """Every revision of this version, oldest first; each is the name of its file."""
+    files = (resources.folder("migrations") / "versions").glob("[0-9]*.py")
+    return tuple(sorted(one.stem for one in files))
 
 
 def _refuse_newer(found: str | None) -> None:
@@ -251,8 +262,17 @@ def _refuse_newer(found: str | None) -> None:
 
 def differences(engine: Engine) -> list[Any]:
     """How the tables in the database differ from the models; empty when they do not."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    options: dict[str, Any] = {
+        "version_table": VERSION_TABLE,
+        "include_object": include_ours,
+        "target_metadata": Base.metadata,
+    }
     with engine.connect() as connection:
-        return list(compare_metadata(_context(connection, compare=True), Base.metadata))
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, Base.metadata))
 
 
 def include_ours(
@@ -264,14 +284,9 @@ def include_ours(
     return not include_object(object_, name, type_, reflected, compare_to)
 
 
-def _context(connection: Connection, *, compare: bool = False) -> MigrationContext:
-    options: dict[str, Any] = {"version_table": VERSION_TABLE}
-    if compare:
-        options |= {"include_object": include_ours, "target_metadata": Base.metadata}
-    return MigrationContext.configure(connection, opts=options)
+def _config(connection: Connection | None = None) -> "Config":
+    from alembic.config import Config
 
-
-def _config(connection: Connection | None = None) -> Config:
     config = Config()
     folder: Path = resources.folder("migrations")
     # Alembic reads its options through configparser, to which a percent sign is special.

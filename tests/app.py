@@ -1,6 +1,6 @@
 """A small host app for tests: three partners, and whoever the test says is signed in."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select, text
+from werkzeug.routing import Rule
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.delivery.doorbell import DOORBELL
@@ -159,11 +160,36 @@ class CompiledTemplates(BytecodeCache):
 
 _COMPILED = CompiledTemplates()
 
+#: What builds the addresses of a rule: by its text and parts, and whether it takes unknown values.
+_Builder = Callable[..., tuple[str, str]]
+_BUILDERS: dict[tuple[str, tuple[tuple[bool, str], ...], bool], _Builder] = {}
+
+
+class KnownRule(Rule):
+    """A rule that is compiled once for all apps; nine tenths of what making an app takes.
+
+    If Werkzeug did this otherwise one day, nothing here would be called, and apps only be slower.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> _Builder:
+        if self.defaults:  # they go into what is compiled
+            return super()._compile_builder(append_unknown)
+        parts = (self.rule, tuple(self._trace), append_unknown)
+        if parts not in _BUILDERS:
+            _BUILDERS[parts] = super()._compile_builder(append_unknown)
+        return _BUILDERS[parts]
+
+
+class KnownRules(Flask):
+    """An app whose rules the apps before it have compiled."""
+
+    url_rule_class = KnownRule
+
 
 def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
     """A host app on the database *uri*, migrated. Loopback and every port may be dialled."""
     key = generate_key()
-    app = Flask("tests.app")
+    app = KnownRules("tests.app")
     app.config.update(
         SECRET_KEY="a test's secret",
         SQLALCHEMY_DATABASE_URI=uri,
@@ -187,19 +213,42 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
     plugin = SMTPAdmin(host=host)
     plugin.init_app(app, db)
     with app.app_context():
-        _migrate(db.engine)
+        migrate(db.engine)
     return HostApp(app, db, plugin, host, key)
 
 
-def _migrate(engine: Engine) -> None:
-    """Run the migrations; a new file or MariaDB gets a copy of what went through them."""
+def migrate(engine: Engine) -> None:
+    """Run the migrations; an empty database gets a copy of what went through them."""
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and not Path(file).exists():
         Path(file).write_bytes(_migrated_file())
-    elif engine.dialect.name == "mysql" and not inspect(engine).get_table_names():
-        _copy_tables(engine)
+    elif engine.dialect.name in _COPIERS and not inspect(engine).get_table_names():
+        _COPIERS[engine.dialect.name](engine)
     else:
         schema.upgrade(engine)
+
+
+#: The database that the others are copies of.
+_MIGRATED = "migrated"
+
+
+def _copy_database(engine: Engine) -> None:
+    """PostgreSQL copies files, in a fraction of the time that our migrations take."""
+    name = engine.url.database
+    engine.dispose()
+    server = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        version = server.dialect.server_version_info or (0,)
+        how = "STRATEGY file_copy" if version >= (15,) else ""
+        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        if connection.scalar(known, {"name": _MIGRATED}) is None:
+            connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
+            migrated = create_engine(engine.url.set(database=_MIGRATED))
+            schema.upgrade(migrated)
+            migrated.dispose()
+        connection.execute(text(f"DROP DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
+    server.dispose()
 
 
 #: What makes our tables on MariaDB, with their first rows; there each migration takes its time.
@@ -224,6 +273,9 @@ def _statements(engine: Engine) -> Iterator[str]:
             for row in connection.execute(select(table)):
                 filled = table.insert().values(row._asdict())
                 yield str(filled.compile(engine, compile_kwargs={"literal_binds": True}))
+
+
+_COPIERS = {"mysql": _copy_tables, "postgresql": _copy_database}
 
 
 @cache

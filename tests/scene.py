@@ -57,14 +57,24 @@ class Scene:
 
     Each owner has a default sender and another; each of these two revisions to choose from, and a
     connection test that no worker has taken.
+
+    Args:
+        known: one whose database *site* has a copy of, so that nothing is left to save.
     """
 
-    def __init__(self, site: HostApp, server: ScriptedServer) -> None:
+    def __init__(self, site: HostApp, server: ScriptedServer, known: "Scene | None" = None) -> None:
         self.site = site
         self.server = server
-        self.mails: dict[str, str] = {}
-        self.tests: dict[tuple[str, str], str] = {}
+        self.mails: dict[str, str] = dict(known.mails) if known else {}
+        self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
         site.actor = ADMIN
+        if known:
+            site.host.services += known.site.host.services
+        else:
+            self._save()
+
+    def _save(self) -> None:
+        site, server = self.site, self.server
         with site.app.app_context():
             for partner_id, key in product(("", "acme", "globex"), ("", KEY)):
                 site.save_sender(partner_id, key=key, port=server.port, from_name="Before")

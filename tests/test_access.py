@@ -1,8 +1,12 @@
 """Who may do what: a row for every route and method, for everybody who may come."""
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Blueprint
@@ -130,16 +134,9 @@ OPTIONS: dict[str, Statuses] = {
 CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS}
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A mail server that counts who dials it."""
-    with ScriptedServer() as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Scene]:
-    """One for all tests that change nothing."""
+    """One for all tests that change nothing; its name server knows no domain."""
     redis_server.start()
     site = make_app(sqlite_url(tmp_path_factory.mktemp("still")), {"REDIS_URL": redis_server.url})
     with ScriptedServer() as server, DNSServer() as dns:
@@ -150,12 +147,19 @@ def still(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
 
 
 @pytest.fixture
-def scene(new_app: Callable[..., HostApp], server: ScriptedServer) -> Iterator[Scene]:
-    """The app that is asked; its name server knows no domain."""
-    site = new_app()
-    with DNSServer() as dns:
-        NAMES.put(site.installation, NameService((dns.address,)))
-        yield Scene(site, server)
+def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Scene:
+    """One that the test may change: an app on a copy of the other one's database."""
+    uri = sqlite_url(tmp_path)
+    with (
+        still.site.app.app_context(),
+        still.site.db.engine.connect() as connection,
+        closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as copy,
+    ):
+        driver: Any = connection.connection.driver_connection
+        driver.backup(copy)
+    site = new_app(uri=uri, SECRET_KEYS=[still.site.secret_key])
+    NAMES.put(site.installation, NAMES.of(still.site.installation))
+    return Scene(site, still.server, still)
 
 
 def routes(site: HostApp) -> set[tuple[str, str]]:

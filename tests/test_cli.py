@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 from unittest.mock import patch
 
@@ -14,8 +16,8 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
-from smtp_admin import SMTPAdmin, schema
-from smtp_admin.cli.commands import commands
+from smtp_admin import SMTPAdmin, cli, schema
+from smtp_admin.cli.group import MODULES, commands
 from smtp_admin.database import VERSION_TABLE
 from smtp_admin.encryption import key_bytes
 from tests.app import HostApp, TestHost
@@ -24,7 +26,10 @@ from tests.servers.scripted import Reply, ScriptedServer
 
 def leaves(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command below *group*, with the words that call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
         if isinstance(command, click.Group):
             yield from leaves(command, *path, name)
         else:
@@ -113,6 +118,13 @@ def run(app: HostApp | Flask, *words: str, **more: Any) -> Result:
 def save(site: HostApp, server: ScriptedServer, partner_id: str = "", **values: Any) -> None:
     with site.app.app_context():
         site.save_sender(partner_id, port=server.port, **values)
+
+
+def test_every_module_of_a_command_is_known() -> None:
+    """A command whose module nobody imports would not be there."""
+    for module in iter_modules(cli.__path__, f"{cli.__name__}."):
+        import_module(module.name)
+    assert commands.commands.keys() == MODULES.keys()
 
 
 def test_every_command_is_here() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import smtp_admin
 from smtp_admin import access, signals
-from smtp_admin.cli.commands import commands
+from smtp_admin.cli.group import commands
 from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail.types import SHIPPED
@@ -231,7 +231,10 @@ def test_commands_are_complete() -> None:
 
 def leaves(group: click.Group, before: str) -> Iterator[tuple[str, set[str]]]:
     """Every command under *group* as one types it, with its options."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
         if isinstance(command, click.Group):
             yield from leaves(command, f"{before}{name} ")
             continue

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import produce_migrations
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -25,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-from smtp_admin import Host, SMTPAdmin, schema
+from smtp_admin import Host, SMTPAdmin, resources, schema
 from smtp_admin.database import VERSION_TABLE, Base
 from smtp_admin.errors import SetupError
 from smtp_admin.senders.models import Sender
@@ -153,6 +155,15 @@ def test_every_step_can_be_taken_back(engine: Engine) -> None:
         assert schema.differences(engine) == []
         schema.downgrade(engine, reached or "base")
         assert schema.current(engine) == reached
+
+
+def test_files_are_named_and_ordered_as_alembic_takes_them() -> None:
+    """At a start the names of the files are believed; Alembic reads what is in them."""
+    config = Config()
+    config.set_main_option("script_location", str(resources.folder("migrations")))
+    config.set_main_option("path_separator", "os")
+    steps = list(ScriptDirectory.from_config(config).walk_revisions())
+    assert schema.revisions() == tuple(one.revision for one in reversed(steps))
 
 
 def test_a_check_names_the_command(engine: Engine) -> None:

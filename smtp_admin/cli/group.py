@@ -1,8 +1,9 @@
-"""The group itself, and how every command fails: a sentence, never a traceback."""
+"""The group itself, where its commands are, and how each fails: a sentence, never a traceback."""
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from importlib import import_module
 from types import MappingProxyType
 from typing import IO, Any
 
@@ -115,4 +116,44 @@ def _plain(value: Any) -> str:
     return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else str(value)
 
 
-commands = CommandGroup("smtp-admin", help="Mail settings, sending and workers.")
+#: Command → its module here, which adds it to the group when it is imported.
+MODULES: Mapping[str, str] = {
+    "batch": "batch",
+    "db": "database",
+    "deliverability": "deliverability",
+    "discover": "discovery",
+    "doctor": "doctor",
+    "explain": "explain",
+    "keys": "keys",
+    "mail": "mail",
+    "prune": "sending",
+    "renewals": "renewals",
+    "sandbox": "sandbox",
+    "send-many": "send_many",
+    "send-test": "sending",
+    "senders": "routes",  # one of its commands, beside those in `senders`
+    "status": "sending",
+    "test-connection": "connection",
+    "wizard": "wizard",
+    "worker": "sending",
+}
+
+
+class _AllCommands(CommandGroup):
+    """Imports a command's module when the command is asked for.
+
+    Every process of a host has the group, and most run none of its commands.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all, imported or not."""
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, if there is one."""
+        if cmd_name in MODULES:
+            import_module(f"smtp_admin.cli.{MODULES[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
+
+
+commands = _AllCommands("smtp-admin", help="Mail settings, sending and workers.")

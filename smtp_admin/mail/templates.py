@@ -7,15 +7,12 @@ has limits for loops and output.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask import current_app
 from jinja2 import BaseLoader, TemplateNotFound
-from liquid import BoundTemplate, Environment, StrictUndefined
-from liquid.exceptions import LiquidError
 
 from smtp_admin import resources
 from smtp_admin.errors import MessageError
@@ -23,19 +20,10 @@ from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.types import EmailType
 from smtp_admin.smtp.address import check_header_text
 
-_MOST_OUTPUT_BYTES = 500_000
-_MOST_LOOPS = 10_000
 #: By loader, so that each app has its own: a template's text, and whether it still says so.
 _sources: WeakKeyDictionary[BaseLoader, dict[str, tuple[str, Callable[[], bool] | None]]] = (
     WeakKeyDictionary()
 )
-
-
-class _Limited(Environment):
-    output_stream_limit = _MOST_OUTPUT_BYTES
-    loop_iteration_limit = _MOST_LOOPS
-    context_depth_limit = 30
-    local_namespace_limit = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +64,8 @@ def _render_html(type_: EmailType, data: Mapping[str, Any]) -> str:
     ready = inlined_template(source) if source and not _has_markup(data) else None
     if ready is not None:
         # A mistake is found again below, where its line is the one in the file.
-        with suppress(LiquidError):
-            return str(_parsed(ready, True).render(**data))
+        with suppress(MessageError):
+            return _fill(ready, data, escape=True)
     html = _render(type_, "html.liquid", data, escape=True)
     return inlined(html) if html else ""
 
@@ -115,9 +103,16 @@ def _render(type_: EmailType, part: str, data: Mapping[str, Any], *, escape: boo
             return ""
         raise MessageError(f"There is no template smtp_admin/email/{type_.name}/{part}.")
     try:
-        return str(_parsed(source, escape).render(**data))
-    except LiquidError as error:
-        raise MessageError(f"The template {type_.name}/{part}: {error}") from error
+        return _fill(source, data, escape=escape)
+    except MessageError as error:
+        raise MessageError(f"The template {type_.name}/{part}: {error.message}") from error
+
+
+def _fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
+    # Liquid takes long to import, and most processes render no mail.
+    from smtp_admin.mail.liquid import fill
+
+    return fill(source, data, escape=escape)
 
 
 def _source(name: str) -> str | None:
@@ -150,14 +145,3 @@ def is_apps_own(type_: EmailType, part: str) -> bool | None:
     except TemplateNotFound:
         return None
     return file is None or not Path(file).is_relative_to(resources.folder("templates"))
-
-
-@lru_cache(maxsize=256)
-def _parsed(source: str, escape: bool) -> BoundTemplate:
-    """Reading a template takes longer than rendering it, and runs render the same very often."""
-    return _environment(escape).from_string(source)
-
-
-@lru_cache(maxsize=2)
-def _environment(escape: bool) -> Environment:
-    return _Limited(autoescape=escape, undefined=StrictUndefined)

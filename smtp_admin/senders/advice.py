@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from smtp_admin.providers.catalogue import (
     is_free_mail,
@@ -84,14 +85,12 @@ class Advice:
     message: str
 
 
-def _codes() -> tuple[str, ...]:
+@cache
+def codes() -> tuple[str, ...]:
+    """Every code that there is: those above, and those of the providers' rules and notes."""
     doubts = [rule.code for one in providers() for rule in one.rules if not rule.certain]
     notes = [note.code for one in providers() for note in one.notes]
     return tuple(dict.fromkeys([*_GENERAL, *doubts, *notes]))
-
-
-#: Every code that there is: those above, and those of the providers' rules and notes.
-CODES: tuple[str, ...] = _codes()
 
 
 def advice(

@@ -2,8 +2,6 @@
 
 import re
 
-from email_validator import EmailNotValidError, validate_email
-
 from smtp_admin.smtp.address import check_header_text, clean_address
 from smtp_admin.smtp.header_guard import check_header
 from smtp_admin.transports.fields import whole_number
@@ -35,6 +33,9 @@ clean_limit = whole_number(
 
 def clean_from_email(text: str) -> str:
     """The address that mails come from; empty for none yet."""
+    # Only where a sender is saved is the library needed, and it takes long to import.
+    from email_validator import EmailNotValidError, validate_email
+
     address = text.strip(" ")
     if not address:
         return ""

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def relayed(site: Site) -> Iterator[ScriptedServer]:
     """What Postfix passes on arrives here; the site's mail program is that Postfix's."""
+    site.work()  # what earlier tests left waiting has another way
     here = site.app.extensions["smtp_admin"]
     with skipped_if_unavailable(), ScriptedServer() as relay, PostfixQueue(relay.port) as postfix:
         config = replace(here.config, sendmail=postfix.command)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.cli.commands import commands
+from smtp_admin.cli.group import commands
 from smtp_admin.delivery.states import STATES
 from smtp_admin.diagnosis.explanation import (
     explain_delivery,

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask_mail import Mail
 from flask_sqlalchemy import SQLAlchemy
 
-from smtp_admin import Host, SMTPAdmin, schema
+from smtp_admin import Host, SMTPAdmin
 from smtp_admin.mail.types import EmailType
+from tests.app import KnownRules, migrate
 from tests.delivery.conftest import bench_of, database, each, opened, server
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
@@ -50,7 +50,7 @@ def templates(tmp_path: Path) -> Path:
 @pytest.fixture
 def plugin(templates: Path, tmp_path: Path, redis: RedisServer) -> Iterator[SMTPAdmin]:
     """The plugin in such a host, within its app context."""
-    app = Flask(__name__, template_folder=str(templates))
+    app = KnownRules(__name__, template_folder=str(templates))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=sqlite_url(tmp_path),
         SMTP_ADMIN_APP_NAME="Northwind",
@@ -65,7 +65,7 @@ def plugin(templates: Path, tmp_path: Path, redis: RedisServer) -> Iterator[SMTP
         made.register_type(type_)
     made.init_app(app, db)
     with app.app_context():
-        schema.upgrade(db.engine)
+        migrate(db.engine)
         yield made
         db.session.remove()
         db.engine.dispose()

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from smtp_admin import SMTPAdmin, resources
 from smtp_admin.errors import MessageError
-from smtp_admin.mail import templates
+from smtp_admin.mail import liquid, templates
 from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.types import SHIPPED, EmailType
 from tests.mail.conftest import OWN_TYPES
@@ -181,7 +181,7 @@ def test_the_shipped_templates_are_inlined_ahead(plugin: SMTPAdmin, type_: Email
     source = (folder / "html.liquid").read_text()
     ready = inlined_template(source)
     assert ready is not None
-    mail = inlined(str(templates._parsed(source, True).render(**type_.sample)))
+    mail = inlined(str(liquid._parsed(source, True).render(**type_.sample)))
     assert meaning(inlined(templates.render(type_, type_.sample).html)) == meaning(mail)
 
 
@@ -216,7 +216,7 @@ def test_markup_among_the_values_has_its_styles(plugin: SMTPAdmin, write: Write)
 def test_a_mistake_names_the_line_of_the_file(plugin: SMTPAdmin, write: Write) -> None:
     source = STYLE + "\n" * 20 + "<p>{{ nobody }}</p>"
     with pytest.raises(Exception, match="nobody") as plain:
-        templates._parsed(source, True).render()
+        liquid._parsed(source, True).render()
     write("greeting", subject="x", text="x", html=source)
     with pytest.raises(MessageError) as found:
         templates.render(GREETING, {"who": "x"})

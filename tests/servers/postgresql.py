@@ -67,7 +67,9 @@ class PostgreSQL(Server):
         with self._connect(
             host=HOST, port=self._port, user="postgres", dbname="postgres", autocommit=True
         ) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            # Files are copied faster than written anew through the log, which is the default.
+            how = "STRATEGY file_copy" if connection.info.server_version >= 150000 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {how}".encode())
         return f"postgresql+psycopg://postgres@{HOST}:{self._port}/{name}"
 
     def restart_immediately(self) -> None:
