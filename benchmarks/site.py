@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.mail import BODY, RECIPIENT
 from benchmarks.sink import Stalled
+from benchmarks.tools import processor_seconds_of
 from smtp_admin import Message
 from smtp_admin.clock import now
 from smtp_admin.delivery.doorbell import ring_after_commit
@@ -136,8 +137,7 @@ def check_alive(worker: Worker) -> None:
 
 def processor_seconds(worker: Worker) -> float:
     """How much processor time a worker has used, in itself and for the system's calls."""
-    after_name = Path(f"/proc/{worker._process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+    return processor_seconds_of(worker._process.pid)
 
 
 def resident_megabytes(worker: Worker) -> float:

@@ -5,9 +5,11 @@ import statistics
 from benchmarks.contestants import Contestant, Task
 from benchmarks.contestants.ours import Ours
 from benchmarks.contestants.theirs import BARE, PEERS
-from benchmarks.report import Section, Table, spread
+from benchmarks.report import Section, Table, goal, spread
 from benchmarks.rounds import Entry, Tell, compete
 from benchmarks.stage import KINDS, Stage
+
+_PROCESSOR_RATIO = 1.2
 
 
 def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
@@ -21,7 +23,8 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
     }
     base = medians.get(BARE.name)
     fastest = max((speed for name, speed in medians.items() if _is_peer(name)), default=None)
-    rows = [_row(entry, base, fastest) for entry in entries]
+    costs = {entry.contestant.name: entry.processor for entry in entries}
+    rows = [_row(entry, base, fastest, costs.get(BARE.name)) for entry in entries]
     notes = [
         (
             f"{rounds} rounds in turn, {mails:,} mails of 2 kB, one connection, loopback. "
@@ -42,10 +45,12 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
     data = {
         "mails": mails,
         "rounds": rounds,
+        "processor_us_a_mail": costs,
         "mails_per_second": {entry.contestant.name: entry.speeds for entry in entries},
         "missing": {entry.contestant.name: entry.missing for entry in entries if entry.missing},
     }
-    columns = ["", "mails/s, median", "lowest", "highest", "× bare smtplib", "× fastest peer"]
+    columns = ["", "mails/s, median", "lowest", "highest", "× bare smtplib", "× fastest peer",
+               "processor a mail", "× bare smtplib", "goal"]  # fmt: skip
     return Section(notes, [Table(columns, rows)], data)
 
 
@@ -54,10 +59,15 @@ def _is_peer(name: str) -> bool:
     return name in {peer.name for peer in PEERS if peer is not BARE}
 
 
-def _row(entry: Entry, base: float | None, fastest: float | None) -> list[str]:
+def _row(entry: Entry, base: float | None, fastest: float | None, least: float | None) -> list[str]:
     name = entry.contestant.name
     if not entry.runs:
-        return [f"{name}: not measured: {entry.missing}", *["–"] * 5]
+        return [f"{name}: not measured: {entry.missing}", *["–"] * 8]
     middle = statistics.median(entry.speeds)
     ratios = [f"{middle / other:.2f}" if other else "–" for other in (base, fastest)]
-    return [name, *spread(entry.speeds), *ratios]
+    cost, share, judged = "–", "–", "–"
+    if entry.processor is not None and least is not None:
+        cost, share = f"{entry.processor:.0f} µs", f"{entry.processor / least:.2f}"
+        if isinstance(entry.contestant, Ours):
+            judged = goal(entry.processor / least, _PROCESSOR_RATIO, most=True)
+    return [name, *spread(entry.speeds), *ratios, cost, share, judged]

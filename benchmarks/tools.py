@@ -1,6 +1,7 @@
 """What the peers need, installed into ``build/bench`` and nowhere else."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -111,3 +112,9 @@ def _run(command: list[str], folder: Path | None = None) -> None:
     if done.returncode:
         last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
         raise Unavailable(f"{Path(command[0]).name} failed: {''.join(last)[:200]}")
+
+
+def processor_seconds_of(process_id: int) -> float:
+    """How much processor time a process has used, in itself and for the system's calls."""
+    after_name = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

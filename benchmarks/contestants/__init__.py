@@ -37,6 +37,9 @@ class Ready(Protocol):
     def settle(self) -> None:
         """Wait for what belongs to the work after the sink took the last mail."""
 
+    def processor(self) -> float | None:
+        """Seconds of the processor that it has used so far, if one process does all of it."""
+
 
 class Contestant(Protocol):
     """One way of sending.
@@ -65,11 +68,13 @@ class Run:
 
     Attributes:
         samples: how many mails were accepted when (seconds of a clock of their own).
+        processor: seconds of the processor, where that is known.
     """
 
     count: int
     seconds: float
     samples: list[tuple[float, int]]
+    processor: float | None = None
 
     @property
     def speed(self) -> float:
@@ -95,9 +100,16 @@ def measure(contestant: Contestant, task: Task) -> Run:
     task.stage.redis.flush()
     with contestant.ready(task) as ready:
         before = sink.accepted
+        used = ready.processor()
         began = time.perf_counter()
         ready.go()
         samples = sink.wait_for(before + task.count, ready.check)
         ready.settle()
         seconds = time.perf_counter() - began
-    return Run(task.count, seconds, [(when, count - before) for when, count in samples])
+        used_by_now = ready.processor()
+    return Run(
+        task.count,
+        seconds,
+        [(when, count - before) for when, count in samples],
+        used_by_now - used if used is not None and used_by_now is not None else None,
+    )

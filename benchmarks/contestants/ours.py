@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.contestants import Task
-from benchmarks.site import Site, check_alive
+from benchmarks.site import Site, check_alive, processor_seconds
 from benchmarks.stage import Kind
 from tests.worker.running import Worker
 
@@ -53,3 +53,7 @@ class _Held:
     def settle(self) -> None:
         """Until the last result is committed."""
         self._site.settle()
+
+    def processor(self) -> float:
+        """The worker's."""
+        return processor_seconds(self._worker)

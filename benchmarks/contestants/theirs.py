@@ -25,6 +25,7 @@ class Peer:
         program: finds or installs what runs it; raises ``Unavailable``.
         versions: names what was found.
         database: whether it needs a PostgreSQL database.
+        alone: whether one process does all of it, and stays until it is stopped.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Peer:
         *,
         share: float = 1.0,
         database: bool = False,
+        alone: bool = False,
     ) -> None:
         self.name = name
         self.share = share
@@ -43,6 +45,7 @@ class Peer:
         self._program = program
         self._versions = versions
         self._database = database
+        self._alone = alone
 
     def install(self) -> str:
         """Install it into ``build/bench`` if it is not there."""
@@ -80,7 +83,7 @@ class Peer:
                 env=os.environ | {"BENCH_NODE": str(tools.NODE_FOLDER)},
             )
         try:
-            waiting = _Waiting(process, log)
+            waiting = _Waiting(process, log, alone=self._alone)
             waiting.wait_until_ready()
             yield waiting
         finally:
@@ -93,9 +96,10 @@ class Peer:
 class _Waiting:
     """A script that has said it is ready."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, *, alone: bool) -> None:
         self._process = process
         self._log = log
+        self._alone = alone
 
     def wait_until_ready(self) -> None:
         """Wait for the line that says so."""
@@ -121,13 +125,21 @@ class _Waiting:
     def settle(self) -> None:
         """Nothing: what it has to write down after the last mail is not counted."""
 
+    def processor(self) -> float | None:
+        """The script's, if it is alone and still there."""
+        return tools.processor_seconds_of(self._process.pid) if self._alone else None
+
 
 def _ours() -> Path:
     return Path(sys.executable)
 
 
 BARE = Peer(
-    "bare smtplib loop, nothing stored", "bare_smtplib", _ours, lambda _: "standard library"
+    "bare smtplib loop, nothing stored",
+    "bare_smtplib",
+    _ours,
+    lambda _: "standard library",
+    alone=True,
 )
 NODE = Peer(
     "nodemailer (pool) + BullMQ",

@@ -13,3 +13,4 @@ wait_for_word()
 for _ in range(task["count"]):
     client.sendmail(task["from"], [task["to"]], raw)
 client.quit()
+wait_for_word()  # until it is stopped: what it used is still to be read
