@@ -294,12 +294,19 @@ def is_one_of(
     return among
 
 
-def changed(session: Session, statement: Any) -> int:
-    """How many rows an UPDATE or DELETE changed; loaded objects are not told."""
+def changed(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
+    """How many rows an UPDATE or DELETE changed; loaded objects are not told.
+
+    Args:
+        values: of the statement's own parameters.
+    """
     result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
-        statement.execution_options(synchronize_session=False)
+        statement, values, execution_options=_UNTOLD
     )
     return result.rowcount
+
+
+_UNTOLD = {"synchronize_session": False}
 
 
 #: Two transactions got in each other's way, and this one was chosen to begin again:

@@ -334,12 +334,12 @@ class _LaneWork:
     def _note(self, key: int, outcome: Outcome) -> None:
         """Journal one outcome, and have it committed when it is time."""
         if outcome.verdict is Verdict.ACCEPTED:
-            self._progress.accepted = True
             self._journal.accepted(key)
         elif outcome.verdict is not Verdict.UNCERTAIN:
             self._journal.settled(key)
         claimed = self._waiting.pop(key)
         self._progress.held -= len(claimed.content)
+        self._progress.answered |= outcome.health is SenderHealth.FINE
         self._lane_database.enter(Result(claimed, outcome))
         if self._full and not self._called and outcome.health is SenderHealth.FINE:
             # Only now: into a server that says nothing, one connection is enough.

@@ -10,10 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.clock import sql_now
+from smtp_admin.database import UTCDateTime, changed, database_now, transaction
 from smtp_admin.delivery.models import Lane
 from smtp_admin.senders.models import Sender, SenderRevision
 
@@ -43,23 +54,18 @@ def acquire(database: Engine | Connection, sender_id: int, holder: str) -> HeldL
     lease = uuid.uuid4().hex
     for _ in range(2):
         with transaction(database) as session:
-            free = session.scalars(_FREE, {"of": sender_id}).all()
-            for lane_id in free:
-                taken = changed(
-                    session,
-                    update(Lane)
-                    .where(Lane.id == lane_id, Lane.lease.is_(None))
-                    .values(lease=lease, lease_until=_until(session), holder=holder[:100]),
-                )
-                if taken:
-                    return HeldLane(lane_id, sender_id, lease, others=lane_id != free[-1])
+            free = session.execute(_FREE, {"of": sender_id}).all()
+            for lane_id, moment in free:
+                values = {
+                    "which": lane_id,
+                    "new_lease": lease,
+                    "until": moment + timedelta(seconds=LEASE_SECONDS),
+                    "by": holder[:100],
+                }
+                if changed(session, _TAKE, values):
+                    return HeldLane(lane_id, sender_id, lease, others=lane_id != free[-1][0])
             # Its holder may be just finishing, and must not miss what this bell was rung for.
-            told = changed(
-                session,
-                update(Lane)
-                .where(Lane.sender_id == sender_id, Lane.lease.is_not(None))
-                .values(rung=True),
-            )
+            told = changed(session, _RING, {"of": sender_id})
         if told:
             return None
     return None
@@ -75,7 +81,7 @@ _CONNECTIONS = (
 #: The lanes of a sender that nobody holds and that its number of connections allows. A sender
 #: that lives in the environment alone has no revision, and one connection.
 _FREE = (
-    select(Lane.id)
+    select(Lane.id, type_coerce(sql_now(), UTCDateTime()))
     .where(
         Lane.sender_id == bindparam("of"),
         Lane.lease.is_(None),
@@ -83,6 +89,18 @@ _FREE = (
     )
     .order_by(Lane.slot)
 )
+_TAKE = (
+    update(Lane)
+    .where(Lane.id == bindparam("which"), Lane.lease.is_(None))
+    .values(lease=bindparam("new_lease"), lease_until=bindparam("until"), holder=bindparam("by"))
+)
+_RING = (
+    update(Lane).where(Lane.sender_id == bindparam("of"), Lane.lease.is_not(None)).values(rung=True)
+)
+_OURS = (Lane.id == bindparam("which"), Lane.lease == bindparam("our_lease"))
+_FREED: dict[str, Any] = {"lease": None, "lease_until": None, "holder": "", "rung": False}
+_RELEASE = update(Lane).where(*_OURS, ~Lane.rung).values(_FREED)
+_RELEASE_RUNG = update(Lane).where(*_OURS).values(_FREED)
 
 
 def beat(session: Session, held: Collection[HeldLane]) -> set[str]:
@@ -99,14 +117,10 @@ def beat(session: Session, held: Collection[HeldLane]) -> set[str]:
 
 def release(database: Engine | Connection, lane: HeldLane) -> bool:
     """Give *lane* back, with nothing under way on it; whether a bell came in the meantime."""
+    ours = {"which": lane.lane_id, "our_lease": lane.lease}
     with transaction(database) as session:
-        ours = (Lane.id == lane.lane_id, Lane.lease == lane.lease)
-        rung = session.scalar(select(Lane.rung).where(*ours).with_for_update())
-        changed(
-            session,
-            update(Lane).where(*ours).values(lease=None, lease_until=None, holder="", rung=False),
-        )
-    return bool(rung)
+        # The second finds it where a bell came, also between the two.
+        return not changed(session, _RELEASE, ours) and bool(changed(session, _RELEASE_RUNG, ours))
 
 
 def abandoned(session: Session, *, ahead: bool = False) -> list[Lane]:

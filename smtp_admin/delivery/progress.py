@@ -19,7 +19,7 @@ class Progress:
         transport: what is in use, so that another thread can cut it at the end.
         waits_since: since when it has waited for the mail server, by the monotonic clock in
             seconds; ``None`` while it has work of its own.
-        accepted: whether the server has taken a mail.
+        answered: whether the server has taken or refused a mail as one that is well does.
         held: bytes of the mails that it holds in memory.
         alone: whether its place was given to another lane while it waits.
         hurried: whether others wait for such a place, so that nobody is waited for long.
@@ -28,7 +28,7 @@ class Progress:
 
     transport: Transport | None = None
     waits_since: float | None = None
-    accepted: bool = False
+    answered: bool = False
     held: int = 0
     alone: bool = False
     hurried: bool = False

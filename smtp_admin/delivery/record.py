@@ -141,7 +141,7 @@ def _write_sent(
     dialect = session.connection().dialect.name
     ours = {"ids": values["ids"], "our_lease": lane.lease}
     if dialect == "postgresql":
-        found = set(session.scalars(_as_sent(dialect).returning(Delivery.id), values))
+        found = set(session.scalars(_as_sent_telling(dialect), values))
     elif dialect == "sqlite" and session.scalar(_count_of_ours(dialect), ours) == len(sent):
         # Each row of a result costs time, while others wait for the lock; mostly all are ours.
         session.execute(_as_sent(dialect), values)
@@ -186,6 +186,11 @@ def _as_sent(dialect: str) -> Any:
         )
         .execution_options(synchronize_session=False)
     )
+
+
+@lru_cache
+def _as_sent_telling(dialect: str) -> Any:
+    return _as_sent(dialect).returning(Delivery.id)
 
 
 def _write_one(
@@ -276,29 +281,35 @@ def add_to_counter(
     span: int = 1,
 ) -> None:
     """Add to the row of this minute (or of *span* minutes), which may not exist yet."""
-    row: dict[str, Any] = {
-        "sender_id": sender_id,
-        "partner_id": partner_id,
-        "span": span,
-        "minute": minute,
-        "sent": tally["sent"],
-        "failed": tally["failed"],
-        "dead": tally["dead"],
-        "seconds": tally["milliseconds"] / 1000,
-    }
+    database = session.connection()
+    database.execute(
+        _add_to_counter(database.dialect.name),
+        {
+            "sender_id": sender_id,
+            "partner_id": partner_id,
+            "span": span,
+            "minute": minute,
+            "sent": tally["sent"],
+            "failed": tally["failed"],
+            "dead": tally["dead"],
+            "seconds": tally["milliseconds"] / 1000,
+        },
+    )
+
+
+@lru_cache
+def _add_to_counter(dialect: str) -> Any:
     table: Any = Counter.__table__
-    added = {name: table.c[name] + row[name] for name in ("sent", "failed", "dead", "seconds")}
-    dialect = session.connection().dialect.name
+    added = ("sent", "failed", "dead", "seconds")
     if dialect in {"mysql", "mariadb"}:
-        session.execute(mysql.insert(table).values(row).on_duplicate_key_update(added))
-        return
-    dialect_insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    session.execute(
-        dialect_insert(table)
-        .values(row)
-        .on_conflict_do_update(
-            index_elements=["sender_id", "partner_id", "span", "minute"], set_=added
+        row = mysql.insert(table)
+        return row.on_duplicate_key_update(
+            {name: table.c[name] + row.inserted[name] for name in added}
         )
+    new: Any = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return new.on_conflict_do_update(
+        index_elements=["sender_id", "partner_id", "span", "minute"],
+        set_={name: table.c[name] + new.excluded[name] for name in added},
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM
@@ -248,17 +248,18 @@ def load_sender_by_id(session: Session, sender_id: int) -> ResolvedSender | None
     return None if row is None else resolve(session, row, row.partner_id, row.key)
 
 
+_REVISION = select(SenderRevision).where(
+    SenderRevision.sender_id == bindparam("of"), SenderRevision.number == bindparam("now")
+)
+
+
 def resolve(
     session: Session, row: Sender | None, partner_id: str, key: str = DEFAULT_KEY
 ) -> ResolvedSender:
     """The sender whose row is *row*, with its current revision and the environment over it."""
     saved = None
     if row is not None and row.current_revision:
-        saved = session.scalar(
-            select(SenderRevision).where(
-                SenderRevision.sender_id == row.id, SenderRevision.number == row.current_revision
-            )
-        )
+        saved = session.scalar(_REVISION, {"of": row.id, "now": row.current_revision})
     return resolve_with(row, saved, partner_id, key)
 
 

@@ -165,16 +165,16 @@ class SenderThreads:
         if not len(self._waiting):
             return None
         moment = time.monotonic()
-        silent = [
-            one.sender for one in self._running if one.progress.silent_for(moment) > SILENT_SECONDS
-        ]
-        senders = {one.sender_id for one in silent}
-        partners = Tally(one.partner_id for one in silent if one.partner_id != SYSTEM)
+        silent = [one for one in self._running if one.progress.silent_for(moment) > SILENT_SECONDS]
+        partners = Tally(one.sender.partner_id for one in silent)
+        partners[SYSTEM] = 0
+        # What is silent, or has not answered yet, is not asked over a second connection.
+        unanswered = {one.sender.sender_id for one in self._running if not one.progress.answered}
+        unanswered |= {one.sender.sender_id for one in silent}
 
         def blocked(sender: DueSender) -> bool:
-            # What is silent already is not asked by a second connection.
             return (
-                sender.sender_id in senders
+                sender.sender_id in unanswered
                 or partners[sender.partner_id] >= _MOST_SILENT_OF_PARTNER
             )
 
@@ -208,7 +208,7 @@ class SenderThreads:
         """
         sender, progress = running.sender, running.progress
         self._leave(running)
-        if progress.accepted:
+        if progress.answered:
             self._well[sender.sender_id] = replace(sender, health="well", urgent=False)
         elif progress.alone:
             self._well.pop(sender.sender_id, None)

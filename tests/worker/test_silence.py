@@ -1,0 +1,113 @@
+"""Mail servers that say nothing cost a worker next to nothing, wherever they fall silent."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.app import HostApp
+from tests.delivery.workbench import queue
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+from tests.servers.silent import SILENCES, Silence, SilentServer
+from tests.worker.running import Site, Worker, until
+
+RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+#: Seconds. On a machine with nothing else to do it is a tenth.
+SOON = 5.0
+
+
+@contextmanager
+def at_work(
+    folder: Path, redis: RedisServer, concurrency: int
+) -> Iterator[tuple[HostApp, Worker, ScriptedServer]]:
+    """A worker, and a partner whose server is well and has taken mail before."""
+    site = Site(folder, redis.url)
+    with ScriptedServer() as well, site.opened() as host:
+        host.save_sender("initech", port=well.port)
+        with site.worker("--concurrency", str(concurrency)) as worker:
+            worker.ready()
+            queue(host, "before@example.org", partner_id="initech")
+            assert well.wait_for_messages(1, timeout=20), worker.output
+            yield host, worker, well
+
+
+def longest_wait(host: HostApp, well: ScriptedServer, count: int = 5) -> float:
+    """Seconds until a mail and a password reset arrived, the longest of some."""
+    longest = 0.0
+    for number in range(count):
+        before = len(well.messages)
+        began = time.monotonic()
+        queue(host, f"n{number}@example.org", partner_id="initech")
+        host.plugin.send(
+            "password_reset", to=f"u{number}@example.org", partner_id="initech", context=RESET
+        )
+        host.db.session.commit()
+        assert well.wait_for_messages(before + 2, timeout=30)
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+def open_databases(worker: Worker, folder: Path) -> int:
+    """How many connections to its SQLite database a worker has."""
+    names = []
+    for one in Path(f"/proc/{worker._process.pid}/fd").iterdir():
+        with suppress(OSError):
+            names.append(str(one.readlink()))
+    return sum(name.startswith(str(folder)) and name.endswith(".db") for name in names)
+
+
+@pytest.mark.parametrize(("partners", "connections"), [(1, 20), (8, 2)])
+def test_whoever_leaves_the_final_dot_unanswered_holds_up_nobody(
+    tmp_path: Path, redis: RedisServer, partners: int, connections: int
+) -> None:
+    """Sixteen threads, all of a worker's, sat there within 18 seconds."""
+    with SilentServer("dot") as tarpit, at_work(tmp_path, redis, 2) as (host, worker, well):
+        for number in range(partners):
+            host.save_sender(f"p{number}", port=tarpit.port, max_connections=connections)
+            for _ in range(60 // partners):
+                queue(host, "r@example.org", partner_id=f"p{number}")
+        assert until(lambda: tarpit.conversations >= partners, 20)
+        assert longest_wait(host, well) < SOON
+        assert tarpit.conversations == partners, "none is opened beside a silent one"
+        assert until(lambda: open_databases(worker, tmp_path) <= 2 + 4 + 4, 10)
+        assert longest_wait(host, well) < SOON
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_a_crowd_of_silent_servers_holds_up_nobody(
+    tmp_path: Path, redis: RedisServer, silence: Silence
+) -> None:
+    """Of a thousand that never greeted, sixteen filled a worker for a minute, then the next."""
+    crowd = 40
+    with SilentServer(silence) as silent, at_work(tmp_path, redis, 1) as (host, worker, well):
+        for number in range(crowd):
+            host.save_sender(f"p{number}", port=silent.port)
+            queue(host, "r@example.org", partner_id=f"p{number}")
+        assert until(lambda: silent.conversations >= crowd // 2, 30), silent.conversations
+        assert longest_wait(host, well) < SOON
+        with Redis.from_url(redis.url) as client:
+            assert sum(1 for _ in client.scan_iter("rq:job:*")) <= 100
+        assert worker.stop() < 15
+
+
+def test_a_silent_server_that_speaks_after_all_gets_its_mail(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    """Who gave up its place goes on without one."""
+    slow_seconds = 1.5
+
+    with ScriptedServer() as slow, at_work(tmp_path, redis, 1) as (host, _, well):
+
+        def take_long(_server: ScriptedServer, _session: object, _line: str) -> None:
+            time.sleep(slow_seconds)
+
+        slow.behave("dot", [take_long, None])
+        host.save_sender("acme", port=slow.port)
+        queue(host, *(f"r{number}@example.org" for number in range(30)), partner_id="acme")
+        assert until(lambda: slow.occurrences("dot") == 1, 20)
+        assert longest_wait(host, well, 1) < slow_seconds + SOON
+        assert slow.wait_for_messages(30, timeout=20)
