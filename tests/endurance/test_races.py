@@ -25,7 +25,6 @@ from tests.endurance.points import MakeBench
 from tests.endurance.sites import AnySite, counted, queue_each, states
 from tests.worker.running import until
 
-EACH = ["sqlite", "postgresql"]
 ROUNDS = 6
 MAILS = 20
 ACCEPTED = Outcome(Verdict.ACCEPTED)
@@ -119,9 +118,9 @@ def before_update_of(engine: Engine, table: str, act: Callable[[], Any]) -> Iter
 
 
 def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_counted_twice(
-    postgresql_site: AnySite, bench_of: MakeBench
+    shared_site: AnySite, bench_of: MakeBench
 ) -> None:
-    with postgresql_site.opened() as host, ThreadPoolExecutor(1) as holder:
+    with shared_site.opened() as host, ThreadPoolExecutor(1) as holder:
         host.save_sender(max_connections=1)
         queue_each(host, (f"r{one}@example.org" for one in range(MAILS)))
         bench, holders = bench_of(host), bench_of(host)
@@ -144,10 +143,10 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
 
 
 def test_a_holder_that_dies_while_it_writes_down_and_a_rescuer_passes_repeats_nothing(
-    postgresql_site: AnySite, bench_of: MakeBench
+    shared_site: AnySite, bench_of: MakeBench
 ) -> None:
     """What the rescuer left to it is still known to the next rescuer."""
-    with postgresql_site.opened() as host, ThreadPoolExecutor(1) as threads:
+    with shared_site.opened() as host, ThreadPoolExecutor(1) as threads:
         host.save_sender(max_connections=1)
         queue_each(host, (f"r{one}@example.org" for one in range(MAILS)))
         bench = bench_of(host)
