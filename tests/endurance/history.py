@@ -14,7 +14,8 @@ __all__ = ["broken_rules", "changes", "remember"]
 _TABLE = """
 CREATE TABLE endurance_history (
     number {key}, thing VARCHAR(10), row_id INTEGER,
-    state_before VARCHAR(12), state_after VARCHAR(12), lease_before VARCHAR(32), lease_after VARCHAR(32))
+    state_before VARCHAR(12), state_after VARCHAR(12),
+    lease_before VARCHAR(32), lease_after VARCHAR(32))
 """
 _NOTE = """
 INSERT INTO endurance_history (thing, row_id, state_before, state_after, lease_before, lease_after)

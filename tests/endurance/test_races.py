@@ -9,8 +9,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import DBAPIError
 
+from smtp_admin.database import is_contention
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.journal import Journal, read
@@ -67,10 +70,22 @@ def write_down(bench: Workbench, lane: HeldLane, batch: Batch) -> None:
 
 
 def at_once(start: threading.Barrier, act: Callable[[], Any], late: float) -> None:
-    """Begin when the others do, or a little later."""
+    """Begin when the others do, or a little later.
+
+    Of two that wait for each other MariaDB ends one, which begins again, as it does in a worker:
+    a holder tries to write once more, and a rescuer comes again.
+    """
     start.wait(10)
     time.sleep(late)
-    act()
+    for _ in range(5):
+        try:
+            act()
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+        else:
+            return
+    pytest.fail("chosen each time")
 
 
 def test_two_rescuers_and_the_holder_finish_at_once_and_each_mail_counts_once(
