@@ -113,8 +113,10 @@ class FailingMariaDB(MariaDB, FailingDatabase):
         )
 
     def listen_on(self, address: str, network: str) -> None:
-        anybody = f"'root'@'{network.rpartition('.')[0]}.%'"
-        Query(self.create_database()).run(f"GRANT ALL ON *.* TO {anybody}")
+        anybody = f"root@'{network.removesuffix('24')}255.255.255.0'"
+        query = Query(self.create_database())
+        query.run(f"CREATE USER {anybody}")
+        query.run(f"GRANT ALL ON *.* TO {anybody}")
         self.options = (*self.options, f"--bind-address=127.0.0.1,{address}")
         self.restart_immediately()
 
