@@ -14,7 +14,7 @@ from smtp_admin.clock import shifted
 from smtp_admin.database import transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
-from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.delivery.doorbell import PATIENCE_SECONDS, redis_client
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Journal, read
 from smtp_admin.delivery.lanes import HeldLane
@@ -332,3 +332,24 @@ def test_a_lease_of_now_is_never_too_far_ahead(each: HostApp, bench_of: MakeBenc
     assert rescue(bench.engine, bench.redis, ahead=True) == 0
     with transaction(bench.engine) as session:
         assert session.scalar(select(Lane.lease).where(Lane.lease.is_not(None)))
+
+
+def test_a_frozen_redis_is_waited_for_once_and_not_for_each_lane(
+    opened: Callable[..., HostApp], bench_of: MakeBench, redis: RedisServer
+) -> None:
+    """The sweep comes behind it, and is all that finds mail meanwhile."""
+    host = opened()
+    host.save_sender(port=25, max_connections=20)
+    bench = bench_of(host)
+    queue(host, *(f"r{number}@example.org" for number in range(10)))
+    for _ in range(10):
+        claimed(bench, size=1)
+    bench.lose_lease()
+    redis.pause()
+    try:
+        began = time.monotonic()
+        assert rescue(bench.engine, bench.redis) == 10
+        assert time.monotonic() - began < 5 * PATIENCE_SECONDS
+    finally:
+        redis.resume()
+    assert {one.state for one in deliveries(host)} == {"uncertain"}
