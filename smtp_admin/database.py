@@ -38,6 +38,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from smtp_admin.clock import sql_now
+from smtp_admin.errors import SetupError
 from smtp_admin.installation import installation
 
 #: None of our transactions waits for anything but the database itself.
@@ -141,8 +142,18 @@ def _begin(connection: Connection, _name: str) -> None:
 
 
 def host_engine() -> Engine:
-    """The engine of the host's default database."""
-    return cast("Engine", installation().db.engine)
+    """The engine of the host's default database.
+
+    Raises:
+        SetupError: the host has others only (``SQLALCHEMY_BINDS``).
+    """
+    engines: Mapping[str | None, Engine] = installation().db.engines
+    if None not in engines:
+        raise SetupError(
+            "The app has no default database, and there the tables of smtp_admin belong.",
+            hint="Set SQLALCHEMY_DATABASE_URI; SQLALCHEMY_BINDS alone is not enough.",
+        )
+    return engines[None]
 
 
 def worker_engine(
