@@ -66,7 +66,7 @@ def test_its_buttons_delay_mail_and_do_no_other_harm(
         (job,) = jobs_of(shown, connection)
         job.delete()
         queue(host, "emptied@example.org", partner_id="acme")
-        shown.empty()
+        shown.empty()  # type: ignore[no-untyped-call]  # RQ's own
         with site.worker() as worker:
             ready(worker)
             patience = BELL_SECONDS + SWEEP_SECONDS + 5
