@@ -3,12 +3,15 @@
 TLS looks at a certificate once, when a connection is made. The next one finds it expired.
 """
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from smtp_admin import signals
+from smtp_admin.delivery.engine import FIRST_BATCH, work_lane
 from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -102,3 +105,55 @@ def check_paused(host: HostApp, server: ScriptedServer, told: list[tuple[str, st
     assert (sender.pause_code, sender.pause_cause) == ("certificate_error", "certificate_expired")
     assert "expired" in sender.pause_reason
     assert told == [("certificate_error", sender.pause_reason)]
+
+
+@pytest.mark.long
+def test_what_an_open_connection_still_sends_ends_no_pause_of_another(
+    opened: NewHost, bench_of: MakeBench, tls_server: ScriptedServer,
+    certificates: CertificateFactory, redis: object,
+) -> None:  # fmt: skip
+    """Two connections: the second is made when the certificate has expired."""
+    told: list[str] = []
+    held, go = threading.Event(), threading.Event()
+
+    def hear(_app: object, *, code: str, **_more: object) -> None:
+        told.append(code)
+
+    def hold(*_: object) -> None:
+        held.set()
+        assert go.wait(30)
+
+    with (
+        tls_server as server,
+        signals.sender_paused.connected_to(hear),
+        ThreadPoolExecutor(1) as threads,
+    ):
+        host = opened()
+        aging = Aging(server, certificates)
+        host.save_sender(
+            host="localhost",
+            port=server.port,
+            security="tls" if server.starttls else "ssl",
+            ca_certificate=certificates.ca_file.read_text(),
+            max_connections=2,
+        )
+        bench = bench_of(host, timeouts=Timeouts(connect=5.0, command=5.0, final_dot=20.0))
+        server.behave("dot", [None, hold, None])
+        queue(host, *(f"r{number}@example.org" for number in range(FIRST_BATCH + MAILS)))
+        sender_id = sender_row(host).id
+
+        def work_first() -> None:
+            with host.app.app_context():
+                work_lane(bench.context(), sender_id)
+
+        first = threads.submit(work_first)
+        assert held.wait(20)
+        aging.wait()
+        bench.work()
+        assert told == ["certificate_error"]
+        go.set()
+        first.result(30)
+        found = [one.state for one in deliveries(host)]
+        assert (found.count("sent"), found.count("queued")) == (FIRST_BATCH, MAILS)
+        assert sender_row(host).pause_cause == "certificate_expired"
+        assert told == ["certificate_error"], "told once"
