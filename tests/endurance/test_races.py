@@ -70,13 +70,18 @@ def write_down(bench: Workbench, lane: HeldLane, batch: Batch) -> None:
 
 
 def at_once(start: threading.Barrier, act: Callable[[], Any], late: float) -> None:
-    """Begin when the others do, or a little later.
-
-    Of two that wait for each other MariaDB ends one, which begins again, as it does in a worker:
-    a holder tries to write once more, and a rescuer comes again.
-    """
+    """Begin when the others do, or a little later."""
     start.wait(10)
     time.sleep(late)
+    persistently(act)
+
+
+def persistently(act: Callable[[], Any]) -> None:
+    """Do it, and again where it was ended so that another could go on.
+
+    Of two that wait for each other MariaDB ends one. In a worker, a holder then tries to write
+    once more, and a rescuer comes again.
+    """
     for _ in range(5):
         try:
             act()
@@ -145,7 +150,8 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
         running: list[Any] = []
 
         def finish() -> None:
-            running.append(holder.submit(write_down, holders, lane, batch))
+            writing = partial(write_down, holders, lane, batch)
+            running.append(holder.submit(persistently, writing))
             with suppress(TimeoutError):  # where it has to wait for the rescuer, it waits
                 running[0].result(1.0)
 

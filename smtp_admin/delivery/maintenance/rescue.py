@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from redis import Redis
 from sqlalchemy import ColumnElement, Engine, and_, exists, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database import changed, database_now, is_contention, reading, transaction
 from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import HEARTBEAT_SECONDS, LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.models import Delivery, Lane
@@ -72,7 +73,15 @@ def rescue(engine: Engine, redis: Redis, *, ahead: bool = False) -> int:
         # Under a lease that no lane has: a database that lost its last moments may bring it back.
         dead += [(None, row.sender_id, row.lease) for row in session.execute(_STRAYS)]
     journals = _Journals(redis)
-    return sum(_rescue_lane(engine, journals, *lane, ahead=ahead) for lane in dead)
+    count = 0
+    for lane in dead:
+        try:
+            count += _rescue_lane(engine, journals, *lane, ahead=ahead)
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+            log.info("a lane's mail is just being written down; it is looked at again")
+    return count
 
 
 class _Journals:
