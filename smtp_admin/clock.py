@@ -4,8 +4,10 @@ Leases and limits are decided by the database's clock alone, because several mac
 and their own clocks disagree. Tests move time with :func:`shifted`.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +33,24 @@ def shifted(by: timedelta) -> Iterator[None]:
         yield
     finally:
         _shift = before
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What another clock said, and when that was by this machine's monotonic one."""
+
+    moment: datetime
+    at: float = field(default_factory=time.monotonic)
+    shift: timedelta = field(default_factory=lambda: _shift)
+
+    @property
+    def age(self) -> float:
+        """Seconds since."""
+        return time.monotonic() - self.at
+
+    def present(self) -> datetime:
+        """What it says now, unless it was set meanwhile."""
+        return self.moment + timedelta(seconds=self.age) + _shift - self.shift
 
 
 def _shift_seconds() -> float:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -37,8 +38,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from smtp_admin.clock import sql_now
-from smtp_admin.installation import installation
+from smtp_admin.clock import Reading, sql_now
+from smtp_admin.errors import SetupError
+from smtp_admin.installation import Kept, installation
 
 #: None of our transactions waits for anything but the database itself.
 _IDLE_SECONDS = 15
@@ -117,6 +119,30 @@ def database_now(connection: Session) -> datetime:
     return moment
 
 
+@dataclass(slots=True)
+class _Clock:
+    """What the database's clock said when it was last asked."""
+
+    reading: Reading | None = None
+
+
+_CLOCK = Kept[_Clock](lambda _: _Clock())
+#: How long nobody asks again.
+_READING_SECONDS = 60.0
+
+
+def about_now(connection: Session) -> datetime:
+    """The database's present time (aware, UTC), asked for once a minute in each process.
+
+    For what may be a moment off, and must not follow a machine's own clock, which may be wrong.
+    """
+    clock = _CLOCK.of(installation())
+    if clock.reading is None or clock.reading.age > _READING_SECONDS:
+        with connection.no_autoflush:
+            clock.reading = Reading(database_now(connection))
+    return clock.reading.present()
+
+
 def begin_before_savepoints(sessions: Any) -> None:
     """Let a savepoint on SQLite be a part of a transaction, for all sessions of a factory.
 
@@ -141,8 +167,18 @@ def _begin(connection: Connection, _name: str) -> None:
 
 
 def host_engine() -> Engine:
-    """The engine of the host's default database."""
-    return cast("Engine", installation().db.engine)
+    """The engine of the host's default database.
+
+    Raises:
+        SetupError: the host has others only (``SQLALCHEMY_BINDS``).
+    """
+    engines: Mapping[str | None, Engine] = installation().db.engines
+    if None not in engines:
+        raise SetupError(
+            "The app has no default database, and there the tables of smtp_admin belong.",
+            hint="Set SQLALCHEMY_DATABASE_URI; SQLALCHEMY_BINDS alone is not enough.",
+        )
+    return engines[None]
 
 
 def worker_engine(

@@ -26,6 +26,7 @@ from wtforms.validators import ValidationError
 
 from smtp_admin import resources
 from smtp_admin.access import Action, action_of, allowed, require
+from smtp_admin.database import host_engine
 from smtp_admin.errors import (
     CSRFFailed,
     Forbidden,
@@ -272,7 +273,7 @@ def _check_schema() -> None:
     if here.schema_checked or (request.endpoint or "").endswith(".static"):
         return
     try:
-        schema.check(here.db.engine)
+        schema.check(host_engine())
     except SetupError as error:
         raise Unavailable(error.message, hint=error.hint) from error
     here.schema_checked = True

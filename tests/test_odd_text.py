@@ -1,6 +1,7 @@
 """Text that no database can hold: a sentence at every door, and never an error of ours."""
 
 import re
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from smtp_admin.errors import MessageError
 from tests.app import ADMIN, HostApp
 from tests.scene import HTML, JSON
-from tests.servers.databases import PostgreSQL
+from tests.servers.databases import MariaDB, PostgreSQL
 
 ODD = ("%00", "a%00b", "%ed%a0%80", "%ff", "\ud800".encode("utf-8", "surrogatepass").hex("%"))
 ASKED = ("number", "type", "mail", "preset", "customer", "from", "to", "before", "limit",
@@ -17,10 +18,11 @@ ASKED = ("number", "type", "mail", "preset", "customer", "from", "to", "before",
 NAMES = ("a\0b", "\ud800", "\0")
 
 
-@pytest.fixture
-def site(new_app: object, postgresql: PostgreSQL) -> HostApp:
-    """On the database that refuses most."""
-    made: HostApp = new_app(uri=postgresql.create_database())  # type: ignore[operator]  # a factory
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
+def site(request: pytest.FixtureRequest, new_app: Callable[..., HostApp]) -> HostApp:
+    """On the databases that refuse most."""
+    server: PostgreSQL | MariaDB = request.getfixturevalue(request.param)
+    made = new_app(uri=server.create_database())
     made.actor = ADMIN
     with made.app.app_context():
         made.save_sender("acme")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.clock import now
+from smtp_admin.database import about_now
 from smtp_admin.delivery.limits import DAY, HOUR, kept_for_urgent
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
 from smtp_admin.delivery.outbox import expiry
@@ -60,6 +60,7 @@ def waiting_at(session: Session, sender_id: int) -> int:
 
 
 def expiry_at(
+    begins: datetime,
     priority: int,
     hours: float | None,
     send_at: datetime | None,
@@ -71,11 +72,12 @@ def expiry_at(
     A type that says itself how long its mail lives is obeyed.
 
     Args:
+        begins: now, by the database's clock.
         hours: what the type says.
         place: how many deliveries go before it, its own too.
         each: seconds that one of them takes.
     """
-    usual = expiry(priority, hours, send_at)
+    usual = expiry(begins, priority, hours, send_at)
     return usual if hours is not None else usual + timedelta(seconds=place * each)
 
 
@@ -95,8 +97,9 @@ def plan(
     every = deliveries_each(sender.values, sensitive=sensitive)
     place = ahead + count * every
     seconds = place * each
-    ends = expiry_at(priority, hours, send_at, place, each)
-    late = max(now(), send_at or now()) + timedelta(seconds=seconds) - ends
+    begins = about_now(session)
+    ends = expiry_at(begins, priority, hours, send_at, place, each)
+    late = max(begins, send_at or begins) + timedelta(seconds=seconds) - ends
     too_old = 0
     if each and late > timedelta():
         too_old = min(count, int(late.total_seconds() / (each * every)) + 1)

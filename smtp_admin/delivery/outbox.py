@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from smtp_admin.clock import now
 from smtp_admin.delivery.backlog import check_backlog
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.models import URGENT, Message
@@ -117,12 +116,17 @@ def default_lifetime(priority: int) -> timedelta:
     return timedelta(hours=1 if priority == URGENT else 72)
 
 
-def expiry(priority: int, hours: float | None = None, send_at: datetime | None = None) -> datetime:
+def expiry(
+    begins: datetime,
+    priority: int,
+    hours: float | None = None,
+    send_at: datetime | None = None,
+) -> datetime:
     """When a mail is too old to be sent; *hours* instead of its priority's.
 
     Args:
-        send_at: when its life begins, if that is later than now.
+        begins: when it is queued, by the database's clock, which ends its life.
+        send_at: when its life begins, if that is later.
     """
     lifetime = default_lifetime(priority) if hours is None else timedelta(hours=hours)
-    begins = now()
     return (begins if send_at is None else max(begins, send_at)) + lifetime

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from smtp_admin import schema
-from smtp_admin.database import SYSTEM, host_engine
+from smtp_admin.database import SYSTEM, about_now, host_engine
 from smtp_admin.delivery import batch_plan, batches, outbox
 from smtp_admin.delivery.batch_ends import resume_batch
 from smtp_admin.delivery.models import BULK
@@ -116,7 +116,12 @@ class Filling:
     def _expiry(self) -> datetime:
         place = self.ahead + (self.queued + STEP) * self.every
         return batch_plan.expiry_at(
-            BULK, self.type_.expires_hours, self.order.send_at, place, self.each
+            about_now(self.session),
+            BULK,
+            self.type_.expires_hours,
+            self.order.send_at,
+            place,
+            self.each,
         )
 
     def _not_yet(self, recipients: Sequence[Recipient]) -> Iterator[tuple[int, Recipient]]:
@@ -182,7 +187,7 @@ def begin(
         resumed = 0
         if resume and batch_key is not None:
             ends = expires_at or batch_plan.expiry_at(
-                BULK, type_.expires_hours, send_at, ahead + total * every, each
+                about_now(session), BULK, type_.expires_hours, send_at, ahead + total * every, each
             )
             resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends)
         batch = batches.begin(

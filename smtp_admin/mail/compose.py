@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from smtp_admin import schema
-from smtp_admin.database import SYSTEM, host_engine
+from smtp_admin.database import SYSTEM, about_now, host_engine
 from smtp_admin.delivery.batches import recipient_hash
 from smtp_admin.delivery.outbox import expiry
 from smtp_admin.delivery.outgoing import OutgoingMail
@@ -93,7 +93,8 @@ def compose(session: Session, type_: EmailType, message: Message, order: Order) 
         TooLarge: it is larger than a mail may be.
         SetupError: the tables are missing; it names the command that makes them.
     """
-    return written(sender_for(session, type_, order), type_, message, order)
+    sender = sender_for(session, type_, order)
+    return written(sender, type_, message, order, about_now(session))
 
 
 def sender_for(session: Session, type_: EmailType, order: Order) -> ResolvedSender:
@@ -191,9 +192,12 @@ def render_for(sender: ResolvedSender, message: Message) -> Rendered:
 
 
 def written(
-    sender: ResolvedSender, type_: EmailType, message: Message, order: Order
+    sender: ResolvedSender, type_: EmailType, message: Message, order: Order, begins: datetime
 ) -> OutgoingMail:
     """*message* from *sender*, with everything that its type and its order say about it.
+
+    Args:
+        begins: now, by the database's clock.
 
     Raises:
         MessageError: it cannot be built.
@@ -203,7 +207,7 @@ def written(
     rendered = render_for(sender, message)
     priority = PRIORITIES[order.priority or type_.priority]
     batch_id = order.batch_id
-    ends = order.expires_at or expiry(priority, type_.expires_hours, order.send_at)
+    ends = order.expires_at or expiry(begins, priority, type_.expires_hours, order.send_at)
     return OutgoingMail(
         partner_id=order.partner_id,
         sender_id=sender.sender_id,

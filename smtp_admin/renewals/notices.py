@@ -59,10 +59,14 @@ def outgoing(
     sender: ResolvedSender,
     partner_id: str,
     services: Sequence[ExpiringService],
+    now: datetime,
     *,
     on_demand: bool,
 ) -> OutgoingMail:
     """The mail as it goes into the outbox; too old as soon as everything in it has expired.
+
+    Args:
+        now: by the database's clock.
 
     Raises:
         MessageError: it cannot be built.
@@ -70,7 +74,7 @@ def outgoing(
     """
     last = max(one.expires_at for one in services)
     order = Order(partner_id, priority=priority_of(on_demand=on_demand), latest=last)
-    return written(sender, email_type(), message, order)
+    return written(sender, email_type(), message, order, now)
 
 
 def email_type() -> EmailType:

@@ -209,7 +209,8 @@ def _send(standing: Standing) -> Reason | None:
         with _writing(engine) as session:
             listen(session)
             sender = notices.sender_of(session, partner_id, on_demand=True)
-            mail = notices.outgoing(message, sender, partner_id, services, on_demand=True)
+            now = standing.now
+            mail = notices.outgoing(message, sender, partner_id, services, now, on_demand=True)
             ready = Ready(customer.id, standing.version, standing.decision, mail)
             row = write(session, partner_id, ready, on_demand=True)
             ledger.enter(session, [row] if row else [])

@@ -112,7 +112,7 @@ class Run:
             self.report.note(one.id, decision.reason)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
-            full = self._write(some, places, sender) or full
+            full = self._write(some, places, sender, now) or full
         if full:
             self.report.ended = "The mail queue is full; the next run goes on."
         return not full
@@ -126,6 +126,7 @@ class Run:
         due: Sequence[tuple[Customer, Decision]],
         places: dict[str, ledger.Known],
         sender: ResolvedSender,
+        now: datetime,
     ) -> bool:
         """Enter the notices; whether the queue is full."""
         strangers = [one.id for one, _ in due if one.id not in places]
@@ -138,7 +139,7 @@ class Run:
         ready = []
         for one, decision in due:
             try:
-                ready.append(self._prepare(one, decision, places[one.id], sender))
+                ready.append(self._prepare(one, decision, places[one.id], sender, now))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
@@ -162,10 +163,11 @@ class Run:
         decision: Decision,
         place: ledger.Known,
         sender: ResolvedSender,
+        now: datetime,
     ) -> "Ready":
         message = notices.compose(customer, decision.services, self.values, place.token)
         mail = notices.outgoing(
-            message, sender, self.partner_id, decision.services, on_demand=False
+            message, sender, self.partner_id, decision.services, now, on_demand=False
         )
         return Ready(customer.id, place.version, decision, mail)
 

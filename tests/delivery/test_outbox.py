@@ -354,3 +354,25 @@ def test_mail_of_no_partner_is_refused(each: HostApp, partner_id: Any) -> None:
         each.plugin.send_message(letter(), partner_id=partner_id)
     each.db.session.commit()
     assert not deliveries(each)
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_machine_whose_clock_is_wrong_gives_mail_its_usual_life(
+    each: HostApp, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Urgent mail lives for an hour: of a machine five hours behind it would be born too old."""
+
+    class WrongClock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    each.save_sender(port=server.port)
+    monkeypatch.setattr("smtp_admin.clock.datetime", WrongClock)
+    each.plugin.send("password_reset", to="you@example.org", partner_id="acme", context=RESET)
+    each.db.session.commit()
+    (one,) = deliveries(each)
+    assert one.expires_at is not None
+    assert abs(one.expires_at - one.created_at - timedelta(hours=1)) < timedelta(seconds=5)
+    each.work()
+    assert [one.state for one in deliveries(each)] == ["sent"]

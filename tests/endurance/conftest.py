@@ -1,4 +1,4 @@
-"""Fixtures for endurance: the two databases that production uses most, and a site on each."""
+"""Fixtures for endurance: the three databases, and a site on each."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,31 +9,35 @@ from tests.delivery.conftest import bench_of
 from tests.endurance.points import PASSWORD
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite
-from tests.servers.databases import PostgreSQL, sqlite_url
+from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 
 __all__ = ["bench_of"]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+LONG = tuple(pytest.param(kind, marks=pytest.mark.long) for kind in ("postgresql", "mariadb"))
+
+
+@pytest.fixture(params=["sqlite", *LONG])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of both kinds in turn."""
+    """The address of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return sqlite_url(tmp_path)
-    created: str = request.getfixturevalue("postgresql").create_database()
+    created: str = request.getfixturevalue(request.param).create_database()
     return created
 
 
 @pytest.fixture
 def site(tmp_path: Path, redis: RedisServer, database: str) -> AnySite:
-    """A host app that workers can be started for, on both databases in turn."""
+    """A host app that workers can be started for, on each database in turn."""
     return AnySite(tmp_path / "site", redis.url, database)
 
 
-@pytest.fixture
-def postgresql_site(tmp_path: Path, redis: RedisServer, postgresql: PostgreSQL) -> AnySite:
-    """The same on PostgreSQL alone, for what needs several transactions at a time."""
-    return AnySite(tmp_path / "site", redis.url, postgresql.create_database())
+@pytest.fixture(params=["postgresql", "mariadb"])
+def shared_site(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> AnySite:
+    """The same on those alone that let several transactions write at a time."""
+    created: str = request.getfixturevalue(request.param).create_database()
+    return AnySite(tmp_path / "site", redis.url, created)
 
 
 @pytest.fixture

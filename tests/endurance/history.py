@@ -14,41 +14,49 @@ __all__ = ["broken_rules", "changes", "remember"]
 _TABLE = """
 CREATE TABLE endurance_history (
     number {key}, thing VARCHAR(10), row_id INTEGER,
-    before VARCHAR(12), after VARCHAR(12), lease_before VARCHAR(32), lease_after VARCHAR(32))
+    state_before VARCHAR(12), state_after VARCHAR(12),
+    lease_before VARCHAR(32), lease_after VARCHAR(32))
 """
 _NOTE = """
-INSERT INTO endurance_history (thing, row_id, before, after, lease_before, lease_after)
+INSERT INTO endurance_history (thing, row_id, state_before, state_after, lease_before, lease_after)
 VALUES ({values});
 """
 _DELIVERY = "'delivery', NEW.id, OLD.state, NEW.state, OLD.lease, NEW.lease"
 _LANE = "'lane', NEW.id, '', '', OLD.lease, NEW.lease"
 _WATCHED = {
-    "delivery": (_DELIVERY, "OLD.state <> NEW.state OR OLD.lease {other} NEW.lease"),
-    "lane": (_LANE, "OLD.lease {other} NEW.lease"),
+    "delivery": (_DELIVERY, "OLD.state <> NEW.state OR {other}"),
+    "lane": (_LANE, "{other}"),
+}
+#: For each kind of database: its key that counts up, and how it says that a lease is another.
+_WORDS = {
+    "postgresql": ("BIGSERIAL PRIMARY KEY", "OLD.lease IS DISTINCT FROM NEW.lease"),
+    "mysql": ("BIGINT AUTO_INCREMENT PRIMARY KEY", "NOT (OLD.lease <=> NEW.lease)"),
+    "sqlite": ("INTEGER PRIMARY KEY", "OLD.lease IS NOT NEW.lease"),
 }
 
 
 def remember(engine: Engine) -> None:
     """Begin to write down every change of a delivery's state and of a lease."""
-    postgresql = engine.dialect.name == "postgresql"
-    key = "BIGSERIAL PRIMARY KEY" if postgresql else "INTEGER PRIMARY KEY"
+    kind = engine.dialect.name
+    key, other = _WORDS[kind]
     with engine.begin() as connection:
         connection.execute(text(_TABLE.format(key=key)))
         for name, (values, condition) in _WATCHED.items():
-            note = _NOTE.format(values=values)
-            if postgresql:
-                changed = condition.format(other="IS DISTINCT FROM")
+            note, changed = _NOTE.format(values=values), condition.format(other=other)
+            when = f" WHEN ({changed})"
+            if kind == "postgresql":
                 connection.exec_driver_sql(
                     f"CREATE FUNCTION endurance_{name}() RETURNS trigger LANGUAGE plpgsql AS"
                     f" $$ BEGIN {note} RETURN NULL; END $$"
                 )
                 action = f"EXECUTE FUNCTION endurance_{name}()"
+            elif kind == "mysql":
+                when, action = "", f"BEGIN IF {changed} THEN {note} END IF; END"
             else:
-                changed = condition.format(other="IS NOT")
                 action = f"BEGIN {note} END"
             connection.exec_driver_sql(
                 f"CREATE TRIGGER endurance_{name} AFTER UPDATE ON smtp_admin_{name}"
-                f" FOR EACH ROW WHEN ({changed}) {action}"
+                f" FOR EACH ROW{when} {action}"
             )
 
 
@@ -63,7 +71,7 @@ def broken_rules(engine: Engine) -> list[str]:
     with engine.begin() as connection:
         rows = connection.execute(
             text(
-                "SELECT thing, row_id, before, after, lease_before, lease_after"
+                "SELECT thing, row_id, state_before, state_after, lease_before, lease_after"
                 " FROM endurance_history ORDER BY number"
             )
         ).all()

@@ -9,8 +9,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import DBAPIError
 
+from smtp_admin.database import is_contention
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.journal import Journal, read
@@ -25,7 +28,6 @@ from tests.endurance.points import MakeBench
 from tests.endurance.sites import AnySite, counted, queue_each, states
 from tests.worker.running import until
 
-EACH = ["sqlite", "postgresql"]
 ROUNDS = 6
 MAILS = 20
 ACCEPTED = Outcome(Verdict.ACCEPTED)
@@ -70,7 +72,24 @@ def at_once(start: threading.Barrier, act: Callable[[], Any], late: float) -> No
     """Begin when the others do, or a little later."""
     start.wait(10)
     time.sleep(late)
-    act()
+    persistently(act)
+
+
+def persistently(act: Callable[[], Any]) -> None:
+    """Do it, and again where it was ended so that another could go on.
+
+    Of two that wait for each other MariaDB ends one. In a worker, a holder then tries to write
+    once more, and a rescuer comes again.
+    """
+    for _ in range(5):
+        try:
+            act()
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+        else:
+            return
+    pytest.fail("chosen each time")
 
 
 def test_two_rescuers_and_the_holder_finish_at_once_and_each_mail_counts_once(
@@ -118,9 +137,9 @@ def before_update_of(engine: Engine, table: str, act: Callable[[], Any]) -> Iter
 
 
 def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_counted_twice(
-    postgresql_site: AnySite, bench_of: MakeBench
+    shared_site: AnySite, bench_of: MakeBench
 ) -> None:
-    with postgresql_site.opened() as host, ThreadPoolExecutor(1) as holder:
+    with shared_site.opened() as host, ThreadPoolExecutor(1) as holder:
         host.save_sender(max_connections=1)
         queue_each(host, (f"r{one}@example.org" for one in range(MAILS)))
         bench, holders = bench_of(host), bench_of(host)
@@ -130,7 +149,8 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
         running: list[Any] = []
 
         def finish() -> None:
-            running.append(holder.submit(write_down, holders, lane, batch))
+            writing = partial(write_down, holders, lane, batch)
+            running.append(holder.submit(persistently, writing))
             with suppress(TimeoutError):  # where it has to wait for the rescuer, it waits
                 running[0].result(1.0)
 
@@ -143,10 +163,10 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
 
 
 def test_a_holder_that_dies_while_it_writes_down_and_a_rescuer_passes_repeats_nothing(
-    postgresql_site: AnySite, bench_of: MakeBench
+    shared_site: AnySite, bench_of: MakeBench
 ) -> None:
     """What the rescuer left to it is still known to the next rescuer."""
-    with postgresql_site.opened() as host, ThreadPoolExecutor(1) as threads:
+    with shared_site.opened() as host, ThreadPoolExecutor(1) as threads:
         host.save_sender(max_connections=1)
         queue_each(host, (f"r{one}@example.org" for one in range(MAILS)))
         bench = bench_of(host)

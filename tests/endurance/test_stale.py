@@ -81,10 +81,10 @@ def test_a_worker_that_wakes_up_late_changes_nothing(
 
 
 def test_a_worker_that_stands_still_inside_a_transaction_holds_up_its_own_lane_alone(
-    postgresql_site: AnySite, sink: Sink, bench_of: MakeBench
+    shared_site: AnySite, sink: Sink, bench_of: MakeBench
 ) -> None:
     """So does one whose machine lost its power: the database notices after hours."""
-    site = postgresql_site
+    site = shared_site
     inside = Fate("smtp_admin.delivery.claim:_load", signal=SIGSTOP)
     with site.opened() as host, ThreadPoolExecutor(1) as threads:
         bench = ten_mails(host, sink, bench_of)

@@ -30,7 +30,7 @@ from tests.endurance.history import broken_rules
 from tests.endurance.points import MakeBench
 from tests.endurance.sites import AnySite, counted, queue_each, states
 
-EACH = ["sqlite", "postgresql"]
+EACH = ["sqlite", "postgresql", "mariadb"]
 ACCEPTED = Outcome(Verdict.ACCEPTED)
 LOST = Outcome(Verdict.UNCERTAIN, SenderHealth.FINE, "lost", code="connection_lost")
 REFUSED = Outcome(Verdict.PERMANENT, reason="no", code="recipient_refused")

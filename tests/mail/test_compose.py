@@ -146,7 +146,7 @@ def test_a_notice_obeys_its_type(host: HostApp) -> None:
     sender = host.save_sender()
     customer = a_customer(a_service(now=now()))
     message = notices.compose(customer, customer.services, RenewalValues(), "T" * 32)
-    mail = notices.outgoing(message, sender, "acme", customer.services, on_demand=False)
+    mail = notices.outgoing(message, sender, "acme", customer.services, now(), on_demand=False)
     assert (mail.sensitive, mail.on_uncertain, mail.priority) == (True, "hold", 2)
     assert mail.expires_at is not None
     assert timedelta(hours=1, minutes=59) < mail.expires_at - now() <= timedelta(hours=2)
@@ -156,7 +156,7 @@ def test_a_notice_does_not_outlive_what_it_is_about(host: HostApp) -> None:
     sender = host.save_sender()
     customer = a_customer(a_service(now=now()))
     message = notices.compose(customer, customer.services, RenewalValues(), "T" * 32)
-    mail = notices.outgoing(message, sender, "acme", customer.services, on_demand=True)
+    mail = notices.outgoing(message, sender, "acme", customer.services, now(), on_demand=True)
     last = max(one.expires_at for one in customer.services)
     assert mail.expires_at == min(last, mail.expires_at or last)
     assert mail.priority == 1

@@ -1,4 +1,4 @@
-"""The moments at which PostgreSQL fails, for how long, and what must be so afterwards."""
+"""The moments at which a database fails, for how long, and what must be so afterwards."""
 
 import threading
 import time
@@ -18,7 +18,6 @@ __all__ = [
 
 #: Shorter and longer than a worker tries to write down its results.
 _SHORT, _LONG = 0.2, 10.0
-_COMMIT_STAYS_IN_MEMORY = {"wal_writer_delay": "10s"}
 
 
 def _away(stage: Stage, seconds: float) -> None:
@@ -37,8 +36,18 @@ def at_the_claim(stage: Stage) -> None:
 
 
 def at_the_end_of_the_claim(stage: Stage) -> None:
-    """The claim is committed, but its worker never hears of it."""
-    # A commit that waits for a standby is on the disk already when the server dies.
+    """The claim is committed, but its worker never hears of it.
+
+    A commit that waits for a replica is on the disk already when the server dies.
+    """
+    if stage.database.kind == "postgresql":
+        _claim_unheard_on_postgresql(stage)
+    else:
+        _claim_unheard_on_mariadb(stage)
+    _away(stage, _SHORT)
+
+
+def _claim_unheard_on_postgresql(stage: Stage) -> None:
     name = stage.uri.rpartition("/")[2]
     stage.query.run(f"ALTER DATABASE {name} SET synchronous_commit = 'local'")
     stage.query.run(
@@ -49,12 +58,38 @@ def at_the_end_of_the_claim(stage: Stage) -> None:
         "CREATE TRIGGER await_standby BEFORE UPDATE ON smtp_admin_delivery FOR EACH ROW "
         "WHEN (NEW.state = 'sending') EXECUTE FUNCTION await_standby()"
     )
-    stage.configure(synchronous_standby_names="nobody")
+    _configure_postgresql(stage, synchronous_standby_names="nobody")
     stage.queue_mails()
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     assert stage.query.wait_for(waiting), "no claim was committed"
     stage.query.run("ALTER SYSTEM RESET synchronous_standby_names")
-    _away(stage, _SHORT)
+
+
+def _claim_unheard_on_mariadb(stage: Stage) -> None:
+    stage.gate("sending")
+    with stage.closed_gate():
+        stage.queue_mails()
+        stage.wait_at_gate()
+        # Of everybody, until the server is back: so only when the claim is all but committed.
+        stage.query.run("SET GLOBAL rpl_semi_sync_master_timeout = 60000")
+        stage.query.run("SET GLOBAL rpl_semi_sync_master_enabled = ON")
+    waiting = (
+        "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync%'"
+    )
+    assert stage.query.wait_for(waiting), "no claim was committed"
+
+
+def _configure_postgresql(stage: Stage, **settings: str) -> None:
+    """Change settings of the server that need no restart."""
+    for name, value in settings.items():
+        stage.query.run(f"ALTER SYSTEM SET {name} = '{value}'")
+    stage.query.run("SELECT pg_reload_conf()")
+
+
+def _commits_stay_in_memory(stage: Stage) -> None:
+    """Results are not on the disk at once; on MariaDB every commit is."""
+    if stage.database.kind == "postgresql":
+        _configure_postgresql(stage, wal_writer_delay="10s")
 
 
 def in_the_middle_of_a_mail(stage: Stage) -> None:
@@ -105,7 +140,7 @@ def _at_the_final_update(stage: Stage, seconds: float) -> None:
 
 def just_after_a_final_update(stage: Stage) -> None:
     """Some results of a batch are committed, but not yet on the disk; the rest is being sent."""
-    stage.configure(**_COMMIT_STAYS_IN_MEMORY)
+    _commits_stay_in_memory(stage)
     done = threading.Event()
 
     def restart() -> None:
@@ -124,7 +159,7 @@ def just_after_a_final_update(stage: Stage) -> None:
 
 def just_after_the_last_update_of_a_batch(stage: Stage) -> None:
     """All results of a batch are committed, but not yet on the disk; the next is being claimed."""
-    stage.configure(**_COMMIT_STAYS_IN_MEMORY)
+    _commits_stay_in_memory(stage)
     stage.gate("sending")
     begun, closed = threading.Event(), threading.Event()
 

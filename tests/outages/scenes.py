@@ -1,11 +1,11 @@
-"""Scenes in which PostgreSQL fails at a chosen moment while a real worker sends."""
+"""Scenes in which a database fails at a chosen moment while a real worker sends."""
 
 import contextlib
 import math
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import Site, Worker, until
 
-from .surroundings import FailingPostgreSQL, Query, ready
+from .surroundings import FAILING, FailingDatabase, Query, ready
 
 __all__ = ["MAILS", "PROMISED_SECONDS", "Ending", "Endings", "Scene", "Stage", "play_all"]
 
@@ -38,18 +38,12 @@ class Stage:
         at_dot: what happens before the mail of this number, from 1, is accepted.
     """
 
-    database: FailingPostgreSQL
+    database: FailingDatabase
     query: Query
     uri: str
     sink: ScriptedServer
     site: Site
     at_dot: dict[int, Callable[[], None]] = field(default_factory=dict)
-
-    def configure(self, **settings: str) -> None:
-        """Change settings of the server that need no restart."""
-        for name, value in settings.items():
-            self.query.run(f"ALTER SYSTEM SET {name} = '{value}'")
-        self.query.run("SELECT pg_reload_conf()")
 
     def queue_mails(self) -> None:
         """Sixty mails, each to somebody else."""
@@ -59,29 +53,16 @@ class Stage:
 
     def gate(self, state: str) -> None:
         """Let no delivery enter *state* while somebody keeps the gate closed."""
-        self.query.run(
-            "CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS "
-            "'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'"
-        )
-        self.query.run(
-            "CREATE TRIGGER gate BEFORE UPDATE ON smtp_admin_delivery FOR EACH ROW "
-            f"WHEN (NEW.state = '{state}') EXECUTE FUNCTION pass_gate()"
-        )
+        for statement in self.database.gate:
+            self.query.run(statement.format(state=state))
 
-    @contextlib.contextmanager
-    def closed_gate(self) -> Iterator[None]:
+    def closed_gate(self) -> contextlib.AbstractContextManager[None]:
         """Keep it closed; a crash of the server opens it too."""
-        import psycopg  # optional: without it PostgreSQL's tests are skipped
-
-        address = self.uri.replace("+psycopg", "")
-        with contextlib.closing(psycopg.connect(address, autocommit=True)) as connection:
-            connection.execute("SELECT pg_advisory_lock(1)")
-            yield
+        return self.query.held(self.database.lock)
 
     def wait_at_gate(self) -> None:
         """Wait until somebody stands before the gate."""
-        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        assert self.query.wait_for(waiting), "nobody came to the gate"
+        assert self.query.wait_for(self.database.at_gate), "nobody came to the gate"
 
     def dot(self, _server: ScriptedServer, _session: Session, _line: str) -> None:
         """The sink's answer to each mail, a little slow."""
@@ -120,22 +101,23 @@ class Ending:
 Endings = dict[Scene, Future[Ending]]
 
 
-def play_all(scenes: Sequence[Scene], folder: Path, *, hurry: bool) -> Endings:
+def play_all(kind: str, scenes: Sequence[Scene], folder: Path, *, hurry: bool) -> Endings:
     """Play all scenes side by side, each on a server of its own, until all are over.
 
     Args:
+        kind: of the database.
         hurry: let leases and rests end as soon as nobody waits for them any more.
     """
     with ThreadPoolExecutor(len(scenes)) as threads:
         return {
-            scene: threads.submit(_play, scene, folder / scene.__name__, hurry=hurry)
+            scene: threads.submit(_play, kind, scene, folder / scene.__name__, hurry=hurry)
             for scene in scenes
         }
 
 
-def _play(scene: Scene, folder: Path, *, hurry: bool) -> Ending:
+def _play(kind: str, scene: Scene, folder: Path, *, hurry: bool) -> Ending:
     with (
-        FailingPostgreSQL(folder / "database") as database,
+        FAILING[kind](folder / "database") as database,
         RedisServer(folder / "redis") as redis,
         ScriptedServer() as sink,
     ):
@@ -170,9 +152,10 @@ def _wait(stage: Stage, *, hurry: bool) -> None:
             if now != leases:
                 leases, since = now, time.monotonic()
             elif time.monotonic() - since > _SILENT_SECONDS:
-                stage.query("UPDATE smtp_admin_lane SET lease_until = now() - interval '1 minute'")
+                stage.query("UPDATE smtp_admin_lane SET lease_until = '2020-01-01'")
             stage.query(
-                "UPDATE smtp_admin_delivery SET next_attempt_at = now() WHERE state = 'uncertain'"
+                "UPDATE smtp_admin_delivery SET next_attempt_at = '2020-01-01' "
+                "WHERE state = 'uncertain'"
             )
         time.sleep(0.1)
         return False

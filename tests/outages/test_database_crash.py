@@ -1,4 +1,4 @@
-"""PostgreSQL dies without goodbye while a worker sends, and is back a second later.
+"""The database dies without goodbye while a worker sends, and is back a second later.
 
 The scenes take some seconds each, so they are played side by side, once, before the tests.
 """
@@ -9,6 +9,7 @@ from tests.servers.skipping import skipped_if_unavailable
 
 from . import moments
 from .scenes import MAILS, PROMISED_SECONDS, Endings, Scene, play_all
+from .surroundings import FAILING
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -20,10 +21,10 @@ SCENES: tuple[Scene, ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Endings:
+@pytest.fixture(scope="module", params=FAILING)
+def endings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Endings:
     with skipped_if_unavailable():
-        return play_all(SCENES, tmp_path_factory.mktemp("scenes"), hurry=True)
+        return play_all(request.param, SCENES, tmp_path_factory.mktemp("scenes"), hurry=True)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)

@@ -1,4 +1,4 @@
-"""PostgreSQL dies without goodbye at each moment: a minute after its return all is as it should be.
+"""The database dies without goodbye at each moment, and a minute after its return all is well.
 
 With the real leases and rests, so it takes that minute.
 """
@@ -9,6 +9,7 @@ from tests.servers.skipping import skipped_if_unavailable
 
 from . import moments
 from .scenes import PROMISED_SECONDS, Endings, Scene, play_all
+from .surroundings import FAILING
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -24,10 +25,10 @@ SCENES: tuple[Scene, ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Endings:
+@pytest.fixture(scope="module", params=FAILING)
+def endings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Endings:
     with skipped_if_unavailable():
-        return play_all(SCENES, tmp_path_factory.mktemp("scenes"), hurry=False)
+        return play_all(request.param, SCENES, tmp_path_factory.mktemp("scenes"), hurry=False)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)

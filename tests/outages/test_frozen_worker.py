@@ -23,7 +23,7 @@ from tests.servers.skipping import skipped_if_unavailable
 from tests.worker.running import Site, until
 
 from .scenes import MAILS, Stage
-from .surroundings import FailingPostgreSQL, Query, ready
+from .surroundings import FAILING, Query, ready
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -72,8 +72,7 @@ def frozen_in_a_claim(stage: Stage) -> Iterator[None]:
         process = int(holder.rpartition(":")[2])
         os.kill(process, signal.SIGSTOP)
     try:
-        idle = "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"
-        assert stage.query.wait_for(idle), "no transaction was open"
+        assert stage.query.wait_for(stage.database.idle), "no transaction was open"
         yield
     finally:
         os.kill(process, signal.SIGCONT)
@@ -113,12 +112,12 @@ def play(stage: Stage) -> Ending:
         )
 
 
-@pytest.fixture(scope="module")
-def ending(tmp_path_factory: pytest.TempPathFactory) -> Ending:
+@pytest.fixture(scope="module", params=FAILING)
+def ending(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ending:
     folder = tmp_path_factory.mktemp("frozen")
     with (
         skipped_if_unavailable(),
-        FailingPostgreSQL(folder / "database") as database,
+        FAILING[request.param](folder / "database") as database,
         RedisServer(folder / "redis") as redis,
         ScriptedServer() as sink,
     ):

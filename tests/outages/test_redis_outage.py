@@ -78,8 +78,11 @@ def copies(sink: ScriptedServer) -> Tally[str]:
     ("fault", "database"),
     [
         pytest.param(flushed, "postgresql", marks=pytest.mark.long),
+        pytest.param(flushed, "mariadb", marks=pytest.mark.long),
         (killed_and_empty, "sqlite"),
+        pytest.param(killed_and_empty, "mariadb", marks=pytest.mark.long),
         (away_while_mail_goes_out, "postgresql"),
+        pytest.param(away_while_mail_goes_out, "mariadb", marks=pytest.mark.long),
     ],
     indirect=["database"],
 )

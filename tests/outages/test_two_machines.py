@@ -22,7 +22,7 @@ from tests.servers.skipping import skipped_if_unavailable
 from tests.worker.running import APP, Site, Worker, move_due_time, until
 
 from .machines import HUB, NETWORK, Machine, two_machines
-from .surroundings import FailingPostgreSQL, Query, ready
+from .surroundings import FAILING, Query, ready
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -119,11 +119,11 @@ class Hub:
 
 
 @contextlib.contextmanager
-def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(redis_server, "HOST", HUB)
     sink = ScriptedServer(behaviours={"dot": slowly})
     sink.host = HUB
-    with FailingPostgreSQL(folder / "database") as database, RedisServer(folder / "redis") as redis:
+    with FAILING[kind](folder / "database") as database, RedisServer(folder / "redis") as redis:
         database.listen_on(HUB, NETWORK)
         uri = database.create_database().replace("127.0.0.1", HUB)
         site = Site(folder / "site", redis.url, uri=uri, ALLOWED_NETWORKS=[f"{HUB}/32"])
@@ -140,14 +140,15 @@ def worker_on(machine: Machine, site: Site) -> Iterator[Worker]:
         yield ready(worker)
 
 
+@pytest.mark.parametrize("kind", FAILING)
 def test_what_a_machine_had_under_way_is_finished_by_the_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """And when its network is back, it works again and does no harm."""
     with (
         skipped_if_unavailable(),
         two_machines() as (first, second),
-        hub(tmp_path, monkeypatch) as hub_,
+        hub(kind, tmp_path, monkeypatch) as hub_,
         Shop(first, hub_.site.folder) as shop,
         worker_on(first, hub_.site) as one,
         worker_on(second, hub_.site) as two,

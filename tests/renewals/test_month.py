@@ -28,7 +28,7 @@ from tests.app import ADMIN, HostApp, make_app
 from tests.delivery.workbench import Workbench, deliveries
 from tests.renewals.lives import Scheduler, write_services
 from tests.renewals.office import DAY, HOUR, Office
-from tests.servers.databases import PostgreSQL, sqlite_url
+from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Close, Reply, ScriptedServer
 
@@ -261,7 +261,7 @@ def test_ten_days(tmp_path: Path, redis: RedisServer, server: ScriptedServer) ->
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_thirty_days(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -270,8 +270,8 @@ def test_thirty_days(
     kind: str,
 ) -> None:
     uri, restart = sqlite_url(tmp_path), None
-    if kind == "postgresql":
-        database: PostgreSQL = request.getfixturevalue("postgresql")
+    if kind != "sqlite":
+        database: PostgreSQL | MariaDB = request.getfixturevalue(kind)
         uri, restart = database.create_database(), database.restart_immediately
     world = play(tmp_path, uri, redis, server, customers=60, days=30, hours=3, seed=30,
                  restart=restart)  # fmt: skip

@@ -104,6 +104,10 @@ class CertificateFactory:
         """
         return self._leaf("expired", starts=-60 * DAY, ends=-DAY)
 
+    def ending(self, ends: datetime.datetime) -> CertificatePair:
+        """Return a certificate that is good until *ends*, to the second."""
+        return self._leaf(f"ending-{ends:%H%M%S.%f}", ends=ends - _now())
+
     def not_yet_valid(self) -> CertificatePair:
         """Return a certificate that starts tomorrow.
 

@@ -46,9 +46,12 @@ class MariaDB(Server):
 
     It runs as whoever runs the tests, root included, and listens on 127.0.0.1 only: its
     administrator has no password.
+
+    Args:
+        options: of the server, in place of what the tests otherwise give it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         try:
             import pymysql  # optional: SQLite needs none of this
         except ImportError as error:
@@ -56,11 +59,16 @@ class MariaDB(Server):
         self._pymysql = pymysql
         self._server, self._installer = find_mariadb()
         self._numbers = itertools.count(1)
+        self.options: tuple[str, ...] = options
         self._folder = folder.resolve() / "mariadb"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = self._folder / "log"
         self._identity = ("--user=root",) if os.geteuid() == 0 else ()
         self._data = f"--datadir={self._folder / 'data'}"
+        # One that starts takes away the temporary tables it finds, those of another one too.
+        own_tables = self._folder / "temporary"
+        own_tables.mkdir(exist_ok=True)
+        self._environment = os.environ | {"TMPDIR": str(own_tables)}
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._install()
@@ -83,6 +91,26 @@ class MariaDB(Server):
         # takes longer than all else that the connection does in most tests.
         return f"mysql+pymysql://root@{HOST}:{self._port}/{name}?charset=utf8mb4&ssl_disabled=true"
 
+    def crash(self) -> None:
+        """End it without goodbye: open connections break, commits stay."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.kill()
+            process.wait()
+
+    def come_back(self) -> None:
+        """Start it again on the same data and port; it returns when it accepts connections."""
+        process = self._launch()
+        if not self._answers(process):
+            stop_process(process)
+            raise RuntimeError(f"MariaDB did not come back:\n{tail(self._log)}")
+        self._process = process
+
+    def restart_immediately(self) -> None:
+        """Restart without goodbye, as after a crash."""
+        self.crash()
+        self.come_back()
+
     def stop(self) -> None:
         """End the server; a second call does nothing.
 
@@ -103,6 +131,7 @@ class MariaDB(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment,
                 check=False,
             )
         if done.returncode:
@@ -123,10 +152,11 @@ class MariaDB(Server):
         own = (self._data, "--socket=socket", f"--port={self._port}", *self._identity)
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [self._server, "--no-defaults", *own, *MARIADB_OPTIONS],
+                [self._server, "--no-defaults", *own, *MARIADB_OPTIONS, *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment,
             )
 
     def _answers(self, process: "subprocess.Popen[bytes]") -> bool:

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from redis import Redis
 from sqlalchemy import ColumnElement, Engine, and_, exists, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database import changed, database_now, is_contention, reading, transaction
 from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
@@ -72,7 +73,38 @@ def rescue(engine: Engine, redis: Redis, *, ahead: bool = False) -> int:
         ]
         # Under a lease that no lane has: a database that lost its last moments may bring it back.
         dead += [(None, row.sender_id, row.lease) for row in session.execute(_STRAYS)]
-    return sum(_rescue_lane(engine, redis, *lane, ahead=ahead) for lane in dead)
+    journals = _Journals(redis)
+    count = 0
+    for lane in dead:
+        try:
+            count += _rescue_lane(engine, journals, *lane, ahead=ahead)
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+            log.info("a lane's mail is just being written down; it is looked at again")
+    return count
+
+
+class _Journals:
+    """The journals, in one look: a Redis that once did not answer is not asked for the next.
+
+    Each question would wait as long, and the worker's other duties come behind.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._answers = True
+
+    def read(self, lease: str) -> journal.Found | None:
+        """As :func:`journal.read`."""
+        found = journal.read(self._redis, lease) if self._answers else None
+        self._answers = found is not None
+        return found
+
+    def forget(self, lease: str) -> None:
+        """As :func:`journal.forget`; what nobody forgets is gone in a week."""
+        if self._answers:
+            journal.forget(self._redis, lease)
 
 
 #: A Redis that is busy, or starts again, has the journal soon; what it tells need not be repeated.
@@ -107,14 +139,14 @@ _STRAYS = (
 
 def _rescue_lane(
     engine: Engine,
-    redis: Redis,
+    journals: _Journals,
     lane_id: int | None,
     sender_id: int,
     lease: str,
     *,
     ahead: bool,
 ) -> int:
-    found = journal.read(redis, lease)
+    found = journals.read(lease)
     with transaction(engine) as session:
         moment = database_now(session)
         ours = (Delivery.lease == lease, Delivery.state == "sending")
@@ -178,7 +210,7 @@ def _rescue_lane(
             )
         left = session.scalar(select(Delivery.id).where(*ours).limit(1))
     if left is None:  # else its holder has them locked, and may die before it commits
-        journal.forget(redis, lease)
+        journals.forget(lease)
     log.warning(
         "rescued the mail of a lost worker: %d accepted, %d untouched, %d unknown",
         len(accepted), len(untouched), len(unknown),

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 
 from smtp_admin.clock import shifted
 from smtp_admin.database import transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
-from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.delivery.doorbell import PATIENCE_SECONDS, redis_client
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Journal, read
 from smtp_admin.delivery.lanes import HeldLane
@@ -331,3 +332,48 @@ def test_a_lease_of_now_is_never_too_far_ahead(each: HostApp, bench_of: MakeBenc
     assert rescue(bench.engine, bench.redis, ahead=True) == 0
     with transaction(bench.engine) as session:
         assert session.scalar(select(Lane.lease).where(Lane.lease.is_not(None)))
+
+
+def test_a_frozen_redis_is_waited_for_once_and_not_for_each_lane(
+    opened: Callable[..., HostApp], bench_of: MakeBench, redis: RedisServer
+) -> None:
+    """The sweep comes behind it, and is all that finds mail meanwhile."""
+    host = opened()
+    host.save_sender(port=25, max_connections=20)
+    bench = bench_of(host)
+    queue(host, *(f"r{number}@example.org" for number in range(10)))
+    for _ in range(10):
+        claimed(bench, size=1)
+    bench.lose_lease()
+    redis.pause()
+    try:
+        began = time.monotonic()
+        assert rescue(bench.engine, bench.redis) == 10
+        assert time.monotonic() - began < 5 * PATIENCE_SECONDS
+    finally:
+        redis.resume()
+    assert {one.state for one in deliveries(host)} == {"uncertain"}
+
+
+def test_a_lane_whose_holder_is_in_the_way_holds_up_no_other(
+    host_with_bench: tuple[HostApp, Workbench],
+) -> None:
+    """Of two transactions that wait for each other MariaDB ends one: here the rescuer's."""
+    host, bench = host_with_bench
+    queue(host, "a@example.org", "b@example.org")
+    for _ in range(2):
+        claimed(bench, size=1)
+    bench.lose_lease()
+    chosen: list[str] = []
+
+    def end(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if statement.startswith("UPDATE smtp_admin_delivery ") and not chosen:
+            chosen.append(statement)
+            raise OperationalError(statement, {}, Exception(1213, "Deadlock found"))
+
+    event.listen(bench.engine, "before_cursor_execute", end)
+    assert rescue(bench.engine, bench.redis) == 1
+    event.remove(bench.engine, "before_cursor_execute", end)
+    assert sorted(one.state for one in deliveries(host)) == ["sending", "uncertain"]
+    assert rescue(bench.engine, bench.redis) == 1
+    assert {one.state for one in deliveries(host)} == {"uncertain"}
