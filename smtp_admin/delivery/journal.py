@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 log = logging.getLogger(__name__)
 
 _MOST_DIGITS = 19
+#: After Redis did not answer, lanes go on without it for so long: each would wait for it in vain.
+AGAIN_SECONDS = 2.0
 _KEEP_SECONDS = 7 * 24 * 3600
 
 
@@ -67,7 +69,7 @@ class Line:
         """
         asked_at = time.monotonic()
         with self._lock:
-            if self._away_at > asked_at:
+            if self._away_at and self._away_at > asked_at - AGAIN_SECONDS:
                 return -1, self.epoch  # somebody else has just waited for it
             # One that was kept may have died since; then a new one tells whether Redis is there.
             for _ in range(2):

@@ -65,6 +65,7 @@ class Schedule:
         for duty in self._duties:
             if self._stopping.is_set() or time.monotonic() < duty.due_at:
                 continue
+            began = time.monotonic()
             try:
                 with self._app.app_context():
                     duty.act()
@@ -72,7 +73,8 @@ class Schedule:
                 log.warning("%s: the database is away (%s)", duty.name, type(error).__name__)
             except Exception:  # the other duties must go on
                 log.exception("%s failed", duty.name)
-            duty.due_at = time.monotonic() + duty.seconds
+            # From its beginning: what was slow once must not make every next one late.
+            duty.due_at = began + duty.seconds
         return True
 
     def _may(self) -> bool:

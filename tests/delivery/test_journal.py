@@ -142,7 +142,7 @@ def test_a_flushed_journal_vouches_for_nothing_that_it_forgot(
 
 
 def test_redis_that_is_away_is_noticed_and_found_again(
-    redis: RedisServer, client: Redis, journal: Journal
+    redis: RedisServer, client: Redis, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.begin([1])
     assert journal.works
@@ -157,6 +157,8 @@ def test_redis_that_is_away_is_noticed_and_found_again(
     assert until(gone)
     assert not journal.begin([2])
     redis.start()
+    assert not journal.begin([2]), "others need not wait for it too"
+    monkeypatch.setattr("smtp_admin.delivery.journal.AGAIN_SECONDS", 0.0)
     assert journal.begin([3, 4])
     assert known(client, {1}, {3}, [3, 4])
 
@@ -210,7 +212,9 @@ def test_silent_redis_costs_little(redis: RedisServer, client: Redis) -> None:
         redis.resume()
 
 
-def test_lanes_share_a_few_connections(redis: RedisServer, client: Redis) -> None:
+def test_lanes_share_a_few_connections(
+    redis: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each connection of its own would be one more that Redis keeps, or refuses."""
     lines = Lines(client)
     before = int(client.info("clients")["connected_clients"])
@@ -224,5 +228,6 @@ def test_lanes_share_a_few_connections(redis: RedisServer, client: Redis) -> Non
     made = Journal(lines, "another")
     assert not made.begin([1])
     redis.start()
+    monkeypatch.setattr("smtp_admin.delivery.journal.AGAIN_SECONDS", 0.0)
     assert made.begin([1])
     lines.close()

@@ -40,7 +40,6 @@ def away(redis: RedisServer) -> Iterator[None]:
 
 
 @pytest.mark.long
-@pytest.mark.xfail(strict=True, reason="a sender for whom no thread is free waits for a sweep more")
 @pytest.mark.parametrize("fault", [frozen, away])
 def test_mail_of_every_sender_goes_out_after_one_sweep(
     tmp_path: Path, redis: RedisServer, fault: Fault
