@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
-from smtp_admin.database import VERSION_TABLE, Base, names_what_is_missing
+from smtp_admin.database import VERSION_TABLE, Base
+from smtp_admin.database_errors import names_what_is_missing
 from smtp_admin.errors import SetupError
 
 if TYPE_CHECKING:

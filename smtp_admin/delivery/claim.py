@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, is_contention, reading, transaction
+from smtp_admin.database import SYSTEM, reading, transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.claim_statements import (
     FIRST_PARTNER,
     NEXT_PARTNER,

@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from traceback import format_tb
 
-from sqlalchemy.exc import DBAPIError
-
 from smtp_admin.database import database_now, transaction
+from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.announcements import announce_pause
 from smtp_admin.delivery.breaker import pause_sender
@@ -30,6 +29,7 @@ from smtp_admin.delivery.leases import KeptLease
 from smtp_admin.delivery.progress import Progress
 from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
+from smtp_admin.delivery.under_way import UnderWay
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
@@ -103,22 +103,6 @@ def _work(
     return more or rung
 
 
-@dataclass(slots=True)
-class _UnderWay:
-    """A batch of which something is still to be sent."""
-
-    batch: Batch
-    count: int
-    left: int
-    since: float
-    until: float
-
-    @property
-    def rate(self) -> float:
-        """Mails a second so far."""
-        return (self.count - self.left) / max(time.monotonic() - self.since, 0.001)
-
-
 class _LaneWork:
     """One time slice on one lane."""
 
@@ -140,7 +124,7 @@ class _LaneWork:
         self._ends = time.monotonic() + SLICE_SECONDS
         self._journaled = False
         #: The batches that were begun, and their mails that have no outcome yet.
-        self._under_way: deque[_UnderWay] = deque()
+        self._under_way: deque[UnderWay] = deque()
         self._waiting: dict[int, Claimed] = {}
         #: Claimed, and not to be sent in the stream of the batch before it.
         self._kept: Batch | None = None
@@ -168,7 +152,7 @@ class _LaneWork:
             # What was achieved is in the journal; the rescuer must know that no more was begun.
             for key in self._waiting:
                 self._journal.settled(key)
-            with suppress(DBAPIError):
+            with suppress(*AWAY):
                 self._write()
                 self._lane_database.settle()
             raise
@@ -246,7 +230,7 @@ class _LaneWork:
                 if one is None:
                     return
                 yield one
-        except DBAPIError:
+        except AWAY:
             raise  # of the next batch, which the transport asked for
         except _FAULTS as error:
             under_way = next(iter(self._waiting), None)
@@ -268,7 +252,7 @@ class _LaneWork:
         self._full |= full
         since = time.monotonic()
         until = min(since + _LONGEST_BATCH_SECONDS, batch.too_old_at)
-        self._under_way.append(_UnderWay(batch, count, count, since, until))
+        self._under_way.append(UnderWay(batch, count, count, since, until))
         self._waiting |= {one.id: one for one in batch.deliveries}
         self._progress.held += sum(len(one.content) for one in batch.deliveries)
         return [
@@ -371,7 +355,7 @@ class _LaneWork:
             self._choose_size(present)
             self._lane_database.claim_ahead(self._size)
 
-    def _choose_size(self, present: _UnderWay) -> None:
+    def _choose_size(self, present: UnderWay) -> None:
         """Decide how much to claim next."""
         fitting = min(MOST_AT_ONCE, self._size * 2, int(present.rate * _BATCH_SECONDS))
         self._size = self._context.suitable[self._lane.sender_id] = max(1, fitting)

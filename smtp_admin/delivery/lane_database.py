@@ -18,9 +18,9 @@ from typing import TypeVar
 
 from flask import Flask
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.config import Config
+from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery import gate, lanes
 from smtp_admin.delivery.announcements import announce
 from smtp_admin.delivery.checks import still_wanted
@@ -236,14 +236,14 @@ class LaneDatabase:
     def _persist(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
         try:
             return self._record(results, revision, moment)
-        except DBAPIError:
+        except AWAY:
             log.warning("the database did not take %d results; trying again", len(results))
         # What it took before may be lost as well. Whatever is not finds its guard gone and
         # changes nothing, also where a commit succeeded and only its answer was lost.
         everything = [*self._written, *results]
         for wait in _DATABASE_WAITS:
             self._stopping.wait(wait)
-            with suppress(DBAPIError):
+            with suppress(*AWAY):
                 return self._record_again(everything, revision, moment)
         return self._record_again(everything, revision, moment)
 

@@ -103,16 +103,26 @@ _RELEASE = update(Lane).where(*_OURS, ~Lane.rung).values(_FREED)
 _RELEASE_RUNG = update(Lane).where(*_OURS).values(_FREED)
 
 
-def beat(session: Session, held: Collection[HeldLane]) -> set[str]:
-    """Hold on to the lanes that are *held*; the leases of those that are still ours.
+def beat(session: Session, held: Collection[HeldLane]) -> tuple[set[str], set[str]]:
+    """Hold on to the lanes that are *held*; the leases that were renewed, and those that are lost.
 
-    Nothing may be written under another.
+    Nothing may be written under one that is lost. A lane that somebody has locked just now, mostly
+    its own claim, is in neither: it must not keep the others waiting.
     """
     leases = {one.lease for one in held}
     ours = (Lane.id.in_([one.lane_id for one in held]), Lane.lease.in_(leases))
-    if changed(session, update(Lane).where(*ours).values(lease_until=_until(session))) == len(held):
-        return leases
-    return {str(lease) for lease in session.scalars(select(Lane.lease).where(*ours))}
+    if session.connection().dialect.name == "sqlite":
+        changed(session, update(Lane).where(*ours).values(lease_until=_until(session)))
+        found = {str(lease) for lease in session.scalars(select(Lane.lease).where(*ours))}
+        return found, leases - found
+    free = select(Lane.id, Lane.lease).where(*ours).with_for_update(skip_locked=True)
+    renewed = {lane_id: str(lease) for lane_id, lease in session.execute(free)}
+    until = update(Lane).where(Lane.id.in_(renewed)).values(lease_until=_until(session))
+    changed(session, until)
+    if len(renewed) == len(leases):
+        return leases, set()
+    found = {str(lease) for lease in session.scalars(select(Lane.lease).where(*ours))}
+    return set(renewed.values()), leases - found
 
 
 def release(database: Engine | Connection, lane: HeldLane) -> bool:

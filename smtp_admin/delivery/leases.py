@@ -27,13 +27,13 @@ class KeptLease:
         """Whether it may have passed to somebody else; the database is not asked."""
         return time.monotonic() >= self._until
 
-    def beaten(self, began: float, *, ours: bool) -> None:
-        """Take over what a heartbeat found out.
+    def renewed(self, began: float) -> None:
+        """It is ours from *began* on, by this machine's monotonic clock in seconds."""
+        self._until = began + lanes.LEASE_SECONDS
 
-        Args:
-            began: when it was begun, by this machine's monotonic clock in seconds.
-        """
-        self._until = began + lanes.LEASE_SECONDS if ours else began
+    def lost(self) -> None:
+        """It has passed to somebody else."""
+        self._until = 0.0
 
 
 class Leases:
@@ -89,9 +89,12 @@ class Leases:
             return
         began = time.monotonic()
         with transaction(self._engine) as session:
-            ours = lanes.beat(session, [one.lane for one in kept])
+            renewed, lost = lanes.beat(session, [one.lane for one in kept])
         for one in kept:
-            one.beaten(began, ours=one.lane.lease in ours)
+            if one.lane.lease in renewed:
+                one.renewed(began)
+            elif one.lane.lease in lost:
+                one.lost()
 
     def _beat_on(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):

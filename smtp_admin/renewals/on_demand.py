@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, host_engine, is_contention, transaction
+from smtp_admin.database import database_now, host_engine, transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import (
     Conflict,

@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, is_contention, reading, transaction
+from smtp_admin.database import database_now, reading, transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.doorbell import listen

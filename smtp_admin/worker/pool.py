@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from smtp_admin.database import SYSTEM
+from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.maintenance.due import DueSender, Health
@@ -241,7 +242,7 @@ class SenderThreads:
         try:
             with self._context.app.app_context():
                 return work_lane(self._context, running.sender.sender_id, running.progress)
-        except DBAPIError as error:
+        except AWAY as error:
             log.warning("the database is away (%s); the sweeper tries again", type(error).__name__)
         except BaseException:  # a thread that dies would silently halve the worker
             log.exception("a lane failed; its mail is looked after when the lease runs out")

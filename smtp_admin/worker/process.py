@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine, worker_engine
+from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
 from smtp_admin.delivery.journal import Lines
@@ -242,8 +243,10 @@ class WorkerProcess:
         found = self._threads.known(ids)
         known = [replace(one, urgent=urgent) for one in found.values()]
         unknown = [one for one in ids if one not in found]
-        if unknown:
-            known += senders_of(self._engine, unknown, urgent=urgent)
+        try:
+            known += senders_of(self._engine, unknown, urgent=urgent) if unknown else []
+        except AWAY as error:
+            log.warning("the database is away (%s); the sweeper tries again", type(error).__name__)
         self._threads.offer(known)
 
     def _again(self, sender: DueSender) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
+
+from smtp_admin.database_errors import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Schedule:
             try:
                 with self._app.app_context():
                     duty.act()
-            except DBAPIError as error:
+            except AWAY as error:
                 log.warning("%s: the database is away (%s)", duty.name, type(error).__name__)
             except Exception:  # the other duties must go on
                 log.exception("%s failed", duty.name)
@@ -81,7 +82,7 @@ class Schedule:
         try:
             with self._app.app_context():
                 return self._allowed()
-        except DBAPIError as error:
+        except AWAY as error:
             log.warning("nothing is done: the database is away (%s)", type(error).__name__)
             return False
 

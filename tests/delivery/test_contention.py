@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from smtp_admin.database import is_contention, transaction, worker_engine
+from smtp_admin.database import transaction, worker_engine
+from smtp_admin.database_errors import is_contention
 from tests.servers.databases import MariaDB
 
 

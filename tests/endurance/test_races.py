@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import DBAPIError
 
-from smtp_admin.database import is_contention
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
 from smtp_admin.delivery.journal import Journal, read

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.clock import now
-from smtp_admin.database import is_contention, transaction
+from smtp_admin.database import transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.actions import cancel, retry
 from smtp_admin.delivery.claim import Batch, claim

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Engine, and_, exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, is_contention, reading, transaction
+from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.leases import HEARTBEAT_SECONDS

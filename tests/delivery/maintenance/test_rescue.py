@@ -105,14 +105,14 @@ def test_a_beating_heart_keeps_the_lane(each: HostApp, bench_of: MakeBench) -> N
     lane, _batch = claimed(bench)
     with shifted(timedelta(seconds=40)):
         with transaction(bench.engine) as session:
-            assert lanes.beat(session, [lane])
+            assert lanes.beat(session, [lane]) == ({lane.lease}, set())
         assert rescue(bench.engine, bench.redis) == 0
     with shifted(timedelta(seconds=80)):
         assert rescue(bench.engine, bench.redis) == 0
     with shifted(timedelta(seconds=90)):
         assert rescue(bench.engine, bench.redis) == 1
         with transaction(bench.engine) as session:
-            assert not lanes.beat(session, [lane])
+            assert lanes.beat(session, [lane]) == (set(), {lane.lease})
 
 
 @pytest.mark.parametrize("redis_is", ["away", "flushed"])

@@ -1,0 +1,41 @@
+"""What an error of a database means, whichever kind it is."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import exc
+from sqlalchemy.exc import DBAPIError
+
+#: The database does not answer, or every connection to it is in use for too long.
+AWAY = (DBAPIError, exc.TimeoutError)
+#: Two transactions got in each other's way, and this one was chosen to begin again:
+#: MariaDB's 1205 and 1213, PostgreSQL's 40001 and 40P01.
+_CONTENTION = {1205, 1213, "40001", "40P01"}
+
+
+def is_contention(error: DBAPIError) -> bool:
+    """Whether the same transaction may simply be tried again."""
+    return not _CONTENTION.isdisjoint(_codes(error.orig))
+
+
+def _codes(original: Any) -> set[Any]:
+    """The driver's codes for an error: PostgreSQL's five letters, MariaDB's number.
+
+    Newer versions of PyMySQL carry five letters too, and those say less: HY000 for many errors.
+    """
+    number = next(iter(getattr(original, "args", ())), None)
+    return {getattr(original, "sqlstate", None), number if isinstance(number, int) else None}
+
+
+#: A table or column that a statement names is not there: PostgreSQL's 42P01 and 42703, MariaDB's
+#: 1146 and 1054. SQLite has sentences only.
+_UNDEFINED = {"42P01", "42703", 1146, 1054}
+_UNDEFINED_IN_SQLITE = ("no such table", "no such column", "has no column named")
+
+
+def names_what_is_missing(error: DBAPIError) -> bool:
+    """Whether the tables lack what a statement needs: they are not there, or are older ones."""
+    original: Any = error.orig
+    if isinstance(original, sqlite3.Error):
+        return any(words in str(original) for words in _UNDEFINED_IN_SQLITE)
+    return not _UNDEFINED.isdisjoint(_codes(original))
