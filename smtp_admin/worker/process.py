@@ -96,6 +96,7 @@ class WorkerProcess:
         for problem in overrides_for(SYSTEM).problems:
             log.error("the system's sender cannot be used: %s", problem)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._bell = doorbell(self._here)  # made here: lanes are outside of any app's context
         self._redis: Redis = redis_client(self._here.config.redis_url)
         self._lines = Lines(self._redis, concurrency)
         self._leases = Leases(self._engine)
@@ -235,7 +236,7 @@ class WorkerProcess:
 
     def _hear(self) -> None:
         self._deaf = False
-        named = doorbell(self._here).answer(max(1, self._threads.free))
+        named = self._bell.answer(max(1, self._threads.free))
         for ids, urgent in ((named.urgent, True), (named.others, False)):
             self._offer(ids, urgent=urgent)
 
@@ -251,11 +252,11 @@ class WorkerProcess:
 
     def _again(self, sender: DueSender) -> None:
         # To the end of the queue, so that other senders have their turn, on other machines too.
-        if self._deaf or not doorbell(self._here).ring(sender.sender_id):
+        if self._deaf or not self._bell.ring(sender.sender_id):
             self._threads.offer([sender])
 
     def _more(self, sender_id: int) -> None:
-        if self._deaf or not doorbell(self._here).ring(sender_id):
+        if self._deaf or not self._bell.ring(sender_id):
             self._offer([sender_id])
 
     def _close_idle(self) -> None:

@@ -28,7 +28,7 @@ ENGINE = "smtp_admin.delivery.engine"
 LANES = "smtp_admin.delivery.lanes"
 #: Only the one that stands still has a short lease: a busy machine takes nothing from the others.
 #: Its heart does not beat at all: stopped in the middle of a beat it would lock all of SQLite.
-SHORT = {f"{LANES}:LEASE_SECONDS": 1.5, f"{LANES}:HEARTBEAT_SECONDS": 60.0}
+SHORT = {f"{LANES}:LEASE_SECONDS": 1.5, "smtp_admin.delivery.leases:HEARTBEAT_SECONDS": 60.0}
 BURST = ("--burst", "--concurrency", "1")
 
 NAPS = {
