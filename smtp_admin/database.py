@@ -329,14 +329,10 @@ def is_one_of(
     return among
 
 
-def changed(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
-    """How many rows an UPDATE or DELETE changed; loaded objects are not told.
-
-    Args:
-        values: of the statement's own parameters.
-    """
+def changed(session: Session, statement: Any) -> int:
+    """How many rows an UPDATE or DELETE changed; loaded objects are not told."""
     result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
-        statement, values, execution_options=_UNTOLD
+        statement, execution_options=_UNTOLD
     )
     return result.rowcount
 

@@ -33,7 +33,7 @@ def judge_sender(
     """
     sender_id = lane.sender_id
     if works:
-        session.execute(_WORKS, {"which": sender_id, "moment": moment})
+        session.connection().execute(_WORKS, {"which": sender_id, "moment": moment})
     if refused:
         same = update(Sender).where(*_still(sender_id, revision))
         changed(session, same.values(refusals=Sender.refusals + refused))
@@ -87,7 +87,6 @@ _WORKS = (
         # Last: MariaDB sets one after the other, and the others ask for this one.
         (Sender.paused_until, case((_OVER, None), else_=Sender.paused_until)),
     )
-    .execution_options(synchronize_session=False)
 )
 
 

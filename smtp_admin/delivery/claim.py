@@ -260,37 +260,40 @@ def _claim(
     if partner_id is not None:
         due["only_partner"] = partner_id
         statements = OF_PARTNER
-    dialect = session.connection().dialect.name
+    database = session.connection()  # what it finds are numbers, not objects of the session's
+    dialect = database.dialect.name
     ids: list[int]
     if dialect == "postgresql":
-        rows = session.execute(statements.at_once, due | {"new_lease": lane.lease}).all()
+        rows = database.execute(statements.at_once, due | {"new_lease": lane.lease}).all()
         return [row[0] for row in sorted(rows, key=lambda row: (row[1], row[2], row[0]))]
     if dialect == "sqlite":
-        ids = [row[-1] for row in sorted(json.loads(session.scalar(statements.listed, due)))]
+        ids = [row[-1] for row in sorted(json.loads(database.scalar(statements.listed, due)))]
     else:
-        ids = list(session.scalars(statements.locked, due))
+        ids = list(database.scalars(statements.locked, due))
     if ids:
-        session.execute(take_these(dialect), {"ids": ids, "new_lease": lane.lease})
+        database.execute(take_these(dialect), {"ids": ids, "new_lease": lane.lease})
     return ids
 
 
 def _no_larger(session: Session, claimed: list[int], most: int) -> list[int]:
     """The first of *claimed* whose mails have *most* bytes together; the others go back."""
-    dialect = session.connection().dialect.name
-    if session.scalar(total_size(dialect), {"ids": claimed}) <= most:
+    database = session.connection()
+    dialect = database.dialect.name
+    if database.scalar(total_size(dialect), {"ids": claimed}) <= most:
         return claimed
-    sizes = {row[0]: row[1] for row in session.execute(sizes_of(dialect), {"ids": claimed})}
+    sizes = {row[0]: row[1] for row in database.execute(sizes_of(dialect), {"ids": claimed})}
     total, count = 0, 0
     for one in claimed:
         total += sizes[one]
         if count and total > most:
-            session.execute(RETURN_THESE, {"ids": claimed[count:]})
+            database.execute(RETURN_THESE, {"ids": claimed[count:]})
             break
         count += 1
     return claimed[:count]
 
 
 def _load(session: Session, ids: list[int]) -> list[Claimed]:
-    statement = messages_of(session.connection().dialect.name)
-    by_id = {row[0]: Claimed(*row) for row in session.execute(statement, {"ids": ids})}
+    database = session.connection()
+    statement = messages_of(database.dialect.name)
+    by_id = {row[0]: Claimed(*row) for row in database.execute(statement, {"ids": ids})}
     return [by_id[one] for one in ids]

@@ -54,7 +54,8 @@ def acquire(database: Engine | Connection, sender_id: int, holder: str) -> HeldL
     lease = uuid.uuid4().hex
     for _ in range(2):
         with transaction(database) as session:
-            free = session.execute(_FREE, {"of": sender_id}).all()
+            connection = session.connection()
+            free = connection.execute(_FREE, {"of": sender_id}).all()
             for lane_id, moment in free:
                 values = {
                     "which": lane_id,
@@ -62,10 +63,10 @@ def acquire(database: Engine | Connection, sender_id: int, holder: str) -> HeldL
                     "until": moment + timedelta(seconds=LEASE_SECONDS),
                     "by": holder[:100],
                 }
-                if changed(session, _TAKE, values):
+                if connection.execute(_TAKE, values).rowcount:
                     return HeldLane(lane_id, sender_id, lease, others=lane_id != free[-1][0])
             # Its holder may be just finishing, and must not miss what this bell was rung for.
-            told = changed(session, _RING, {"of": sender_id})
+            told = connection.execute(_RING, {"of": sender_id}).rowcount
         if told:
             return None
     return None
@@ -129,8 +130,11 @@ def release(database: Engine | Connection, lane: HeldLane) -> bool:
     """Give *lane* back, with nothing under way on it; whether a bell came in the meantime."""
     ours = {"which": lane.lane_id, "our_lease": lane.lease}
     with transaction(database) as session:
-        # The second finds it where a bell came, also between the two.
-        return not changed(session, _RELEASE, ours) and bool(changed(session, _RELEASE_RUNG, ours))
+        connection = session.connection()
+        if connection.execute(_RELEASE, ours).rowcount:
+            return False
+        # A bell came, perhaps just now; or the lane is not ours any more.
+        return connection.execute(_RELEASE_RUNG, ours).rowcount > 0
 
 
 def abandoned(session: Session, *, ahead: bool = False) -> list[Lane]:

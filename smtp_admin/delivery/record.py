@@ -138,17 +138,18 @@ def _write_sent(
         "moment": moment,
         "reply": str(sent[-1][0].outcome.reply or "")[:300],
     }
-    dialect = session.connection().dialect.name
+    database = session.connection()  # no objects of the session's are concerned
+    dialect = database.dialect.name
     ours = {"ids": values["ids"], "our_lease": lane.lease}
     if dialect == "postgresql":
-        found = set(session.scalars(_as_sent_telling(dialect), values))
-    elif dialect == "sqlite" and session.scalar(_count_of_ours(dialect), ours) == len(sent):
+        found = set(database.scalars(_as_sent_telling(dialect), values))
+    elif dialect == "sqlite" and database.scalar(_count_of_ours(dialect), ours) == len(sent):
         # Each row of a result costs time, while others wait for the lock; mostly all are ours.
-        session.execute(_as_sent(dialect), values)
+        database.execute(_as_sent(dialect), values)
         return sent
     else:
-        found = set(session.scalars(_ours(dialect), ours))
-        session.execute(_as_sent(dialect), values)
+        found = set(database.scalars(_ours(dialect), ours))
+        database.execute(_as_sent(dialect), values)
     return sent if len(found) == len(sent) else [p for p in sent if p[0].delivery.id in found]
 
 
@@ -184,7 +185,6 @@ def _as_sent(dialect: str) -> Any:
             last_error="",
             last_reply=bindparam("reply"),
         )
-        .execution_options(synchronize_session=False)
     )
 
 

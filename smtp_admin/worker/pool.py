@@ -55,7 +55,7 @@ class SenderThreads:
     def __init__(
         self, count: int, context: WorkerContext, again: Callable[[DueSender], None]
     ) -> None:
-        self._count = count
+        self.count = count
         self._context = context
         self._again = again
         self._most = max(MOST_OPEN, 4 * count)
@@ -77,17 +77,12 @@ class SenderThreads:
     @property
     def wanted(self) -> bool:
         """Whether a lane waits and no thread is free: who has worked for a while gives way."""
-        return self._bell_waits or (self._placed >= self._count and len(self._waiting) > 0)
-
-    @property
-    def free(self) -> int:
-        """How many lanes could begin at once."""
-        return max(0, self._count - self._placed)
+        return self._bell_waits or (self._placed >= self.count and len(self._waiting) > 0)
 
     def hears(self) -> bool:
         """Whether the next bell is for us: no lane whose server is well waits for a place."""
         with self._lock:
-            return self._waiting.count("well") == 0 or self._placed < self._count
+            return self._waiting.count("well") == 0 or self._placed < self.count
 
     def want(self) -> None:
         """A bell waits that nobody takes."""
@@ -161,7 +156,7 @@ class SenderThreads:
     def _next(self) -> _Running | None:
         """What has a place from now on; the lock is held."""
         stopping = self._context.stopping.is_set()
-        if stopping or self._placed >= self._count or len(self._running) >= self._most:
+        if stopping or self._placed >= self.count or len(self._running) >= self._most:
             return None
         if not len(self._waiting):
             return None
@@ -220,7 +215,7 @@ class SenderThreads:
         if following is not None:
             return following, True
         # After many servers were silent there are far more threads than there is work.
-        stays = self._idle < self._count or self._context.stopping.is_set()
+        stays = self._idle < self.count or self._context.stopping.is_set()
         if stays:
             self._idle += 1
         else:

@@ -68,6 +68,8 @@ _RECONNECT_SECONDS = 2.0
 _LISTEN_SECONDS = 3
 #: How long a bell waits for another machine while lanes wait for a place on this one.
 _LEFT_TO_OTHERS_SECONDS = 1.0
+#: Senders that are taken from Redis for each thread: some tenths of a second's work.
+_AT_ONCE = 8
 
 
 class WorkerProcess:
@@ -236,7 +238,7 @@ class WorkerProcess:
 
     def _hear(self) -> None:
         self._deaf = False
-        named = self._bell.answer(max(1, self._threads.free))
+        named = self._bell.answer(_AT_ONCE * self._threads.count)
         for ids, urgent in ((named.urgent, True), (named.others, False)):
             self._offer(ids, urgent=urgent)
 
