@@ -197,7 +197,7 @@ class _LaneWork:
             transport = context.transports.take(sender.sender_id, setup, surroundings)
         except _FAULTS as error:
             return self._without_transport(batch, error)
-        self._progress.transport = transport
+        self._progress.transport, self._progress.place = transport, setup.place
         # What follows may take minutes, and others need the connection.
         self._lane_database.rest()
         try:

@@ -58,7 +58,11 @@ class Sequel:
 
 
 class Transport(Protocol):
-    """A way of sending that keeps its connection between calls; used by one thread at a time."""
+    """A way of sending that keeps its connection between calls; used by one thread at a time.
+
+    One may have an attribute ``opening``, true while no mail is under way because the connection is
+    still being made: a worker that is told to stop cuts it then at once.
+    """
 
     def deliver(
         self, mails: Iterable[Outgoing], more: More = no_more

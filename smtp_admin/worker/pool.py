@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,19 +16,27 @@ from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.maintenance.due import DueSender, Health
-from smtp_admin.delivery.progress import Progress
+from smtp_admin.delivery.progress import SILENT_SECONDS, Progress
 from smtp_admin.worker.shares import Use, WaitingLanes
 
 log = logging.getLogger(__name__)
 
-#: A lane whose server has said nothing for so long gives its place to another.
-SILENT_SECONDS = 0.1
 #: Conversations that are open at once, however many servers are silent.
 MOST_OPEN = 256
-#: Silent conversations of one partner before no other of its lanes begins.
-_MOST_SILENT_OF_PARTNER = 4
+#: Stuck conversations of one partner, and the part of all that are stuck at one server, before no
+#: other lane of theirs begins.
+_MOST_STUCK_OF_PARTNER, _PLACES = 4, 8
+#: How long those that were cut off have for writing down what became of their mail.
+_CUT_SECONDS = 3.0
 #: How often is looked for silent servers: while lanes wait for a place, and else.
 _TICK_SECONDS, _LAZY_SECONDS = 0.05, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Partner:
+    """What other lanes of a partner wait for: one of its own to end."""
+
+    partner_id: str
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +79,8 @@ class SenderThreads:
         self._threads = 0
         #: What is known of senders whose mail was accepted here.
         self._well: dict[int, DueSender] = {}
+        #: Where the mail of senders went when they last had a place here.
+        self._places: dict[int, str] = {}
         self._bell_waits = False
         self._watcher: threading.Thread | None = None
 
@@ -111,21 +121,29 @@ class SenderThreads:
     def stop(self, grace: float) -> None:
         """Let every thread finish the message in flight; after *grace* seconds cut them off.
 
-        What was cut after its last byte was written is recorded as unknown, not lost.
+        What was cut after its last byte was written is recorded as unknown, not lost. Where no
+        mail is under way yet, nothing is waited for.
         """
         with self._lock:
             for _ in range(self._threads):
                 self._handed.put(None)
             self._crowded.notify_all()
-            finished = self._quiet.wait_for(lambda: not self._running, timeout=grace)
+        self._cut(opening=True)
+        if not self._ended(grace):
+            self._cut()
+            self._ended(_CUT_SECONDS)
+
+    def _cut(self, *, opening: bool = False) -> None:
+        with self._lock:
             in_use = [one.progress.transport for one in self._running]
-        if not finished:
-            for transport in in_use:
+        for transport in in_use:
+            if transport is not None and (not opening or getattr(transport, "opening", False)):
                 with suppress(OSError):
-                    if transport is not None:
-                        transport.abort()
+                    transport.abort()
+
+    def _ended(self, seconds: float) -> bool:
         with self._quiet:
-            self._quiet.wait_for(lambda: not self._running, timeout=3.0)
+            return self._quiet.wait_for(lambda: not self._running, timeout=seconds)
 
     def _hand_out(self) -> None:
         """Give every free place to a lane that waits; the lock is held."""
@@ -160,20 +178,7 @@ class SenderThreads:
             return None
         if not len(self._waiting):
             return None
-        moment = time.monotonic()
-        silent = [one for one in self._running if one.progress.silent_for(moment) > SILENT_SECONDS]
-        partners = Tally(one.sender.partner_id for one in silent)
-        partners[SYSTEM] = 0
-        # What is silent, or has not answered yet, is not asked over a second connection.
-        unanswered = {one.sender.sender_id for one in self._running if not one.progress.answered}
-        unanswered |= {one.sender.sender_id for one in silent}
-
-        def blocked(sender: DueSender) -> bool:
-            return (
-                sender.sender_id in unanswered
-                or partners[sender.partner_id] >= _MOST_SILENT_OF_PARTNER
-            )
-
+        blocked = self._blocked()
         held = sum(one.progress.held for one in self._running)
         opened: Tally[Health] = Tally(one.sender.health for one in self._running)
         sender = self._waiting.take(Use(opened, held), blocked)
@@ -184,6 +189,29 @@ class SenderThreads:
         self._running.add(running)
         self._placed += 1
         return running
+
+    def _blocked(self) -> Callable[[DueSender], Hashable]:
+        """Tells of a sender what it must wait for before another of its lanes begins, if anything.
+
+        Into what is stuck no further connection is opened.
+        """
+        moment = time.monotonic()
+        stuck = [one for one in self._running if one.progress.is_stuck(moment)]
+        senders = {one.sender.sender_id for one in stuck}
+        senders |= {one.sender.sender_id for one in self._running if not one.progress.answered}
+        partners = Tally(one.sender.partner_id for one in stuck)
+        partners[SYSTEM] = 0
+        places = Tally(one.progress.place for one in stuck)
+        places[""] = 0
+
+        def blocked(sender: DueSender) -> Hashable:
+            sender_id, partner_id = sender.sender_id, sender.partner_id
+            if sender_id in senders or partners[partner_id] >= _MOST_STUCK_OF_PARTNER:
+                return _Partner(partner_id)
+            place = self._places.get(sender_id, "")
+            return place if places[place] >= self._most // _PLACES else None
+
+        return blocked
 
     def _run(self) -> None:
         running = self._handed.get()
@@ -208,7 +236,10 @@ class SenderThreads:
             self._well[sender.sender_id] = replace(sender, health="well", urgent=False)
         elif progress.alone:
             self._well.pop(sender.sender_id, None)
-        self._waiting.back(sender.partner_id)
+        if progress.place:
+            self._places[sender.sender_id] = progress.place
+            self._waiting.back(progress.place)
+        self._waiting.back(_Partner(sender.partner_id))
         following = self._next()
         self._hand_out()
         self._quiet.notify_all()

@@ -7,7 +7,7 @@ reached, have a share each and never starve. Not thread-safe: the pool's lock gu
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -48,8 +48,8 @@ class WaitingLanes:
             health: OrderedDict() for health in HEALTHS
         }
         self._credit: dict[Health, int] = dict.fromkeys(HEALTHS, 0)
-        #: Those that must not begin now, by partner.
-        self._parked: dict[str, dict[int, DueSender]] = {}
+        #: Those that must not begin now, by what they wait for.
+        self._parked: dict[Hashable, dict[int, DueSender]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -69,11 +69,11 @@ class WaitingLanes:
         if sender.urgent:
             queue.move_to_end(sender.sender_id, last=False)
 
-    def take(self, use: Use, blocked: Callable[[DueSender], bool]) -> DueSender | None:
+    def take(self, use: Use, blocked: Callable[[DueSender], Hashable]) -> DueSender | None:
         """Who is next, or ``None`` if nobody can begin now.
 
         Args:
-            blocked: whether one must not begin now; it waits until :meth:`back`.
+            blocked: what one must wait for, if it must not begin now; it does until :meth:`back`.
         """
         turns = [health for health in HEALTHS if self._has_room(health, use)]
         for health in turns:
@@ -82,8 +82,9 @@ class WaitingLanes:
             queue = self._queues[health]
             while queue:
                 _, sender = queue.popitem(last=False)
-                if blocked(sender):
-                    self._parked.setdefault(sender.partner_id, {})[sender.sender_id] = sender
+                why = blocked(sender)
+                if why is not None:
+                    self._parked.setdefault(why, {})[sender.sender_id] = sender
                     continue
                 self._credit[health] -= sum(_TURNS[one] for one in turns)
                 return sender
@@ -94,9 +95,9 @@ class WaitingLanes:
         """Whether more of this health wait than may be open at once."""
         return len(self._queues[health]) > self._room(health)
 
-    def back(self, partner_id: str) -> None:
-        """Those of this partner that must not begin may be asked again."""
-        for sender in self._parked.pop(partner_id, {}).values():
+    def back(self, why: Hashable) -> None:
+        """Those that waited for this may be asked again."""
+        for sender in self._parked.pop(why, {}).values():
             self.put(sender)
 
     def _has_room(self, health: Health, use: Use) -> bool:

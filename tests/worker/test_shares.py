@@ -14,8 +14,8 @@ def of(sender_id: int, health: Health = "well", *, urgent: bool = False) -> DueS
     return DueSender(sender_id, f"partner {sender_id}", health, urgent)
 
 
-def nobody(_: DueSender) -> bool:
-    return False
+def nobody(_: DueSender) -> None:
+    return None
 
 
 def taken(lanes: WaitingLanes, count: int, use: Use | None = None) -> list[DueSender]:
@@ -86,9 +86,11 @@ def test_who_must_not_begin_is_passed_over_and_comes_back() -> None:
     lanes = WaitingLanes(MOST)
     lanes.put(of(1))
     lanes.put(of(2))
-    assert lanes.take(Use({}), lambda sender: sender.sender_id == 1) == of(2)
+    assert lanes.take(Use({}), lambda sender: "why" if sender.sender_id == 1 else None) == of(2)
     assert len(lanes) == 0
-    lanes.back("partner 1")
+    lanes.back("another reason")
+    assert len(lanes) == 0
+    lanes.back("why")
     assert lanes.take(Use({}), nobody) == of(1)
 
 

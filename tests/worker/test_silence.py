@@ -11,7 +11,7 @@ from redis import Redis
 from tests.app import HostApp
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import ScriptedServer, Stall
 from tests.servers.silent import SILENCES, Silence, SilentServer
 from tests.worker.running import Site, Worker, until
 
@@ -112,3 +112,42 @@ def test_a_silent_server_that_speaks_after_all_gets_its_mail(
         assert until(lambda: slow.occurrences("dot") == 1, 20)
         assert longest_wait(host, well, 1) < slow_seconds + SOON
         assert slow.wait_for_messages(30, timeout=20)
+
+
+def test_a_slow_server_is_sent_to_over_all_its_connections(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    """Three tenths of a second for each mail is no silence."""
+
+    def take_long(_server: ScriptedServer, _session: object, _line: str) -> None:
+        time.sleep(0.3)
+
+    with ScriptedServer() as slow, at_work(tmp_path, redis, 4) as (host, _, well):
+        slow.behave("dot", take_long)
+        host.save_sender("acme", port=slow.port, max_connections=4)
+        began = time.monotonic()
+        queue(host, *(f"r{number}@example.org" for number in range(60)), partner_id="acme")
+        assert longest_wait(host, well, 2) < SOON
+        assert slow.wait_for_messages(60, timeout=30)
+        assert slow.connections >= 3
+        assert time.monotonic() - began < 14, "over one connection it takes eighteen seconds"
+
+
+def test_a_provider_that_hangs_takes_not_all_conversations(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    """All of its partners had sent before, so nothing but the place tells them apart."""
+    host_of_many = 40
+    with at_work(tmp_path, redis, 2) as (host, worker, well), ScriptedServer() as provider:
+        names = [f"p{number}" for number in range(host_of_many)]
+        for name in names:
+            host.save_sender(name, port=provider.port)
+            queue(host, "before@example.org", partner_id=name)
+        assert provider.wait_for_messages(host_of_many, timeout=30), worker.output
+        provider.behave("dot", Stall())
+        before = provider.occurrences("dot")
+        for name in names:
+            queue(host, "r@example.org", partner_id=name)
+        assert until(lambda: provider.occurrences("dot") >= before + 32, 30)
+        assert longest_wait(host, well) < SOON
+        assert provider.occurrences("dot") - before <= 32 + 2

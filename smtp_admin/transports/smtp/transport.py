@@ -55,6 +55,11 @@ class SMTPTransport:
     def __repr__(self) -> str:
         return f"<SMTPTransport to {self._server.host}:{self._server.port}>"
 
+    @property
+    def opening(self) -> bool:
+        """Whether there is no session yet, so that no mail is under way."""
+        return self._client is None
+
     def deliver(
         self, mails: Iterable[Outgoing], more: More = no_more
     ) -> Iterator[tuple[int, Outcome]]:
