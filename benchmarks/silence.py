@@ -31,7 +31,7 @@ _UNKNOWN = [f"unknown{number}" for number in range(5)]
 _CONCURRENCY = 4
 #: How long everything is watched, and how often a pair of mails is queued.
 _SECONDS, _BETWEEN_SECONDS = 60.0, 0.5
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 60.0
 _NORMAL_SECONDS, _URGENT_SECONDS, _MOST_OPEN, _MORE_JOBS, _GROWTH_MB = 5.0, 2.0, 256, 100, 100.0
 _RESET = {"name": "Sam", "reset_url": "https://app.example/r", "expires_minutes": 60}
 

@@ -27,6 +27,8 @@ from tests.worker.running import APP, Worker
 _SETTLE_SECONDS = 60.0
 _PER_TRANSACTION = 100
 _LAST_LINES = 30
+#: A worker that uses so little of the processor in so long is idle.
+_IDLE_LOOK_SECONDS, _IDLE_PROCESSOR_SECONDS, _IDLE_PATIENCE_SECONDS = 0.5, 0.02, 20.0
 
 
 class Site:
@@ -138,6 +140,18 @@ def check_alive(worker: Worker) -> None:
 def processor_seconds(worker: Worker) -> float:
     """How much processor time a worker has used, in itself and for the system's calls."""
     return processor_seconds_of(worker._process.pid)
+
+
+def wait_until_idle(worker: Worker) -> None:
+    """Wait until the duties of a worker's first moments are over: they belong to no mail."""
+    ends = time.monotonic() + _IDLE_PATIENCE_SECONDS
+    used = processor_seconds(worker)
+    while time.monotonic() < ends:
+        time.sleep(_IDLE_LOOK_SECONDS)
+        by_now = processor_seconds(worker)
+        if by_now - used <= _IDLE_PROCESSOR_SECONDS:
+            return
+        used = by_now
 
 
 def resident_megabytes(worker: Worker) -> float:

@@ -40,6 +40,13 @@ def run(stage: Stage, mails: int, rounds: int, tell: Tell) -> Section:
             "fast one process wakes another here; that changes with the load and the placement on "
             "cores."
         ),
+        (
+            "Processor time is that of the whole process, while everything is sent. Of ours two "
+            "thirds is the thread that sends (four replies judged one by one, one write, the "
+            "journal's system call), and a third the one beside it, which claims and records: the "
+            "bare loop does neither. [Scaling](../docs/scaling.md#where-the-time-goes) has the "
+            "shares."
+        ),
         "Versions: " + "; ".join(entry.versions for entry in entries if entry.versions) + ".",
     ]
     data = {

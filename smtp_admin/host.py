@@ -6,6 +6,25 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from smtp_admin.errors import SetupError
+from smtp_admin.identifiers import is_storable
+
+_LONGEST_ID = 100
+_AS_TEXT = (
+    "Where your app's ids are numbers, give the plugin str(…) of them everywhere: in Partner.id, "
+    "in Actor.id and Actor.partner_ids, and as partner_id= of send()."
+)
+
+
+def _check_id(where: str, value: object) -> None:
+    """Refuse what is no id, here where the host's own code is still in the traceback.
+
+    A number would be compared with the text of an address, and be nobody's.
+    """
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise SetupError(f"{where} must be text, and {value!r} is of type {kind}.", hint=_AS_TEXT)
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -18,6 +37,9 @@ class Actor:
         is_admin: an administrator of the whole platform.
         partner_ids: the partners whose settings this person administers.
         customer_id: set for a customer, who may ask for a renewal reminder and nothing else.
+
+    Raises:
+        SetupError: an id is not text.
     """
 
     id: str
@@ -28,8 +50,19 @@ class Actor:
     customer_id: str | None = None
 
     def __post_init__(self) -> None:
+        given: object = self.partner_ids
+        if isinstance(given, str):
+            raise SetupError(
+                f"Actor.partner_ids is a collection of ids, and {given!r} is one text.",
+                hint="Write frozenset({…}) around it.",
+            )
         # A host may well pass a list: what decides permissions must not change afterwards.
         object.__setattr__(self, "partner_ids", frozenset(self.partner_ids))
+        _check_id("Actor.id", self.id)
+        for one in self.partner_ids:
+            _check_id("Each of Actor.partner_ids", one)
+        if self.customer_id is not None:
+            _check_id("Actor.customer_id", self.customer_id)
 
 
 #: Whoever may run commands on the machine is recorded as this.
@@ -45,11 +78,23 @@ class Partner:
             addresses of pages.
         name: what people call it.
         site_domain: the domain of the partner's web site, which its mail should come from.
+
+    Raises:
+        SetupError: the id is not text, is empty or too long, or has a slash.
     """
 
     id: str
     name: str
     site_domain: str = ""
+
+    def __post_init__(self) -> None:
+        _check_id("Partner.id", self.id)
+        if not 0 < len(self.id) <= _LONGEST_ID or "/" in self.id or not is_storable(self.id):
+            raise SetupError(
+                f"Partner.id is text of 1 to {_LONGEST_ID} characters without a slash, and "
+                f"{self.id[:_LONGEST_ID]!r} is not.",
+                hint="It stands in addresses of pages. Give another one that stays the same.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.contestants import Task
-from benchmarks.site import Site, check_alive, processor_seconds
+from benchmarks.site import Site, check_alive, processor_seconds, wait_until_idle
 from benchmarks.stage import Kind
 from tests.worker.running import Worker
 
@@ -32,6 +32,7 @@ class Ours:
             site.hold()
             site.queue(task.count)
             with site.worker(task.connections) as worker:
+                wait_until_idle(worker)
                 yield _Held(site, worker)
 
 

@@ -33,7 +33,10 @@ class DeadLetter:
 
 def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
     """Send a signal for each mail that reached its end, and for a sender that paused."""
+    somebody_hears = bool(signals.delivery_sent.receivers)
     for result, decision in recorded.entries:
+        if decision.state == "sent" and not somebody_hears:
+            continue
         one, outcome = result.delivery, result.outcome
         if decision.state == "sent":
             _tell(

@@ -35,9 +35,13 @@ from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, resolve
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claimed:
-    """One delivery that is ours to send, with its bytes."""
+    """One delivery that is ours to send, with its bytes.
+
+    Nobody changes one. It is not frozen because one is made for each mail, and Python takes longer
+    to make a frozen one than a driver takes to read the row.
+    """
 
     id: int
     message_pk: int

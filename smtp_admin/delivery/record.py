@@ -37,9 +37,9 @@ from smtp_admin.delivery.retry import Decision, decide
 from smtp_admin.transports.outcome import Outcome, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
-    """A claimed delivery and what came of it."""
+    """A claimed delivery and what came of it; nobody changes one."""
 
     delivery: Claimed
     outcome: Outcome

@@ -2,6 +2,7 @@
 
 from smtp_admin.monitor import (
     check_database,
+    check_host,
     check_links,
     check_machine,
     check_redis,
@@ -15,6 +16,7 @@ PARTS: tuple[Part, ...] = (
     Part("tables", check_database.tables, ("database",)),
     Part("storage", check_database.storage, ("tables",)),
     Part("sandbox", check_sandbox.sandbox, ("tables",)),
+    Part("partners", check_host.partners),
     Part("links", check_links.links),
     Part("redis", check_redis.redis),
     Part("workers", check_redis.workers, ("tables",)),

@@ -1,0 +1,40 @@
+"""Whether what the host app says of its partners can be used."""
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from smtp_admin.errors import SetupError
+from smtp_admin.installation import installation
+from smtp_admin.monitor.health import Check
+
+log = logging.getLogger(__name__)
+
+
+def partners() -> Iterator[Check]:
+    """Every partner's id, and whether the host finds each of them again by it."""
+    host = installation().host
+    try:
+        ids = [one.id for one in host.partners()]
+        lost = next((one for one in ids if host.partner(one) is None), None)
+    except SetupError as error:
+        yield Check("partners", "failed", error.message, error.hint)
+        return
+    except Exception as error:  # the host's own code
+        log.exception("the host's partners() or partner() failed")
+        words = f"partners() or partner() of your Host failed: {type(error).__name__}."
+        yield Check("partners", "failed", words, "The log has the traceback.")
+        return
+    doubled = [one for one, count in Tally(ids).items() if count > 1]
+    if lost is not None:
+        yield Check(
+            "partners",
+            "failed",
+            f"partners() names {lost!r}, and partner({lost!r}) finds nobody: its pages are 404.",
+            "partner() is given the id as text, as it stands in the address.",
+        )
+    elif doubled:
+        words = f"Two partners have the id {doubled[0]!r}."
+        yield Check("partners", "failed", words, "Each needs one of its own.")
+    else:
+        yield Check("partners", "ok", f"{len(ids)} partners, each with an id that can be used.")
