@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ def _command(*words: bytes) -> bytes:
     return b"*%d\r\n%s" % (len(words), _bulk(*words))
 
 
+_ON, _OFF = (_command(b"CLIENT", b"REPLY", word) for word in (b"ON", b"OFF"))
+
+
 class Line:
     """A connection to Redis on which nobody waits for answers, shared by lanes.
 
@@ -61,23 +64,23 @@ class Line:
         with self._lock:
             return self._send(command, epoch)
 
-    def confirm(self, command: bytes, key: bytes) -> tuple[int, int]:
-        """Write *command* and wait until it was carried out.
+    def confirm(self, commands: bytes, count: int) -> tuple[Any, int]:
+        """Write so many *commands* and wait for their answers.
 
-        Returns the entries that the list *key* has then, ``-1`` if Redis does not answer, and the
-        epoch in which that is so.
+        Returns the last answer, an error as an object too, or ``None`` if Redis does not answer;
+        and the epoch in which that is so.
         """
         asked_at = time.monotonic()
         with self._lock:
             if self._away_at and self._away_at > asked_at - AGAIN_SECONDS:
-                return -1, self.epoch  # somebody else has just waited for it
+                return None, self.epoch  # somebody else has just waited for it
             # One that was kept may have died since; then a new one tells whether Redis is there.
             for _ in range(2):
-                found = self._ask(command, key) if self._socket or self._connect() else None
+                found = self._ask(commands, count) if self._socket or self._connect() else None
                 if found is not None:
                     return found, self.epoch
             self._away_at = time.monotonic()
-            return -1, self.epoch
+            return None, self.epoch
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -97,18 +100,19 @@ class Line:
         self._connection, self._socket = connection, connection._sock
         return True
 
-    def _ask(self, command: bytes, key: bytes) -> int | None:
-        on = _command(b"CLIENT", b"REPLY", b"ON") + _command(b"LLEN", key)
-        if not self._send(command + on, self.epoch):
+    def _ask(self, commands: bytes, count: int) -> Any:
+        if not self._send(_ON + commands + _OFF, self.epoch):
             return None
-        try:
-            self._connection.read_response()
-            found = self._connection.read_response()
-        except (RedisError, OSError):
-            self._end()
-            return None
-        off = self._send(_command(b"CLIENT", b"REPLY", b"OFF"), self.epoch)
-        return found if off and isinstance(found, int) else None
+        found: Any = None
+        for _ in range(1 + count):
+            try:
+                found = self._connection.read_response()
+            except ResponseError as refusal:
+                found = refusal
+            except (RedisError, OSError):
+                self._end()
+                return None
+        return found
 
     def _send(self, command: bytes, epoch: int) -> bool:
         if self._socket is None or epoch != self.epoch:
@@ -174,18 +178,18 @@ class Journal:
         # Whole, so that it is true also after a Redis that came back with nothing; and at once,
         # so that nobody ever reads half of it.
         whole = (
-            _command(b"MULTI")
-            + _command(b"DEL", self._key)
-            + _command(b"RPUSH", self._key, *self._present, order)
-            + _command(b"EXPIRE", self._key, b"%d" % _KEEP_SECONDS)
-            + _command(b"EXEC")
+            _command(b"MULTI"),
+            _command(b"DEL", self._key),
+            _command(b"RPUSH", self._key, *self._present, order),
+            _command(b"EXPIRE", self._key, b"%d" % _KEEP_SECONDS),
+            _command(b"EXEC"),
         )
-        found, self._epoch = self._line.confirm(whole, self._key)
+        done, self._epoch = self._line.confirm(b"".join(whole), len(whole))
         # One that has no memory left refuses the entries, and answers.
-        works = found == len(self._present) + 1
+        works = isinstance(done, list) and done[1] == len(self._present) + 1
         if works:
             self._present = [order]
-        elif self.works or found >= 0:
+        elif self.works or done is not None:
             log.warning("Redis does not keep the journal: results are committed one by one")
         self.works = works
         return works

@@ -59,12 +59,11 @@ class Leases:
         """
         one = KeptLease(lane, since)
         with self._lock:
-            self._kept[lane.lease] = one
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._beat_on, name="lease heartbeat", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._beat_on, name="lease heartbeat", daemon=True)
+                thread.start()  # it may not, on a machine that is full
+                self._thread = thread
+            self._kept[lane.lease] = one
         try:
             yield one
         finally:

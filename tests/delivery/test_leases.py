@@ -1,10 +1,12 @@
 """One heartbeat for all leases of a worker."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from smtp_admin.clock import now
@@ -77,3 +79,23 @@ def test_a_lane_that_somebody_has_locked_keeps_no_other_from_being_renewed(
         leases.beat()
         assert [one.ran_out for one in kept] == [False] * 3
     leases.close()
+
+
+def test_a_heartbeat_that_could_not_start_is_begun_with_the_next_lane(
+    each: HostApp, bench_of: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is out of threads for a moment, as TasksMax makes it."""
+    bench = bench_of(each)
+    leases = Leases(bench.engine)
+    lane = lanes.HeldLane(1, 1, "a lease")
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError), leases.kept(lane, time.monotonic()):
+            pass
+    with leases.kept(lane, time.monotonic()):
+        names = [one.name for one in threading.enumerate()]
+        assert "lease heartbeat" in names
