@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.app import HostApp
 from tests.delivery.workbench import queue
+from tests.endurance.sink import Sink
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stall
 from tests.servers.silent import SILENCES, Silence, SilentServer
@@ -112,6 +113,21 @@ def test_a_silent_server_that_speaks_after_all_gets_its_mail(
         assert until(lambda: slow.occurrences("dot") == 1, 20)
         assert longest_wait(host, well, 1) < slow_seconds + SOON
         assert slow.wait_for_messages(30, timeout=20)
+
+
+def test_a_burst_sends_all_that_it_can_while_a_server_is_silent(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    """A lane that gave way left most of its mail until the last silent server spoke."""
+    site = Site(tmp_path, redis.url)
+    with SilentServer("dot") as silent, Sink() as well, site.opened() as host:
+        host.save_sender("initech", port=well.port)
+        for number in range(30):
+            host.save_sender(f"p{number}", port=silent.port)
+            queue(host, "r@example.org", partner_id=f"p{number}")
+        queue(host, *(f"r{number}@example.org" for number in range(400)), partner_id="initech")
+        with site.worker("--burst") as worker:
+            assert until(lambda: len(well.accepted) >= 400, 30), worker.output
 
 
 def test_a_slow_server_is_sent_to_over_all_its_connections(
