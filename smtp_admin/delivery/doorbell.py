@@ -7,6 +7,7 @@ every ten seconds. So nothing here waits long, and nothing here fails its caller
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -94,6 +95,12 @@ class Doorbell:
                 _, _, silent, waiting = pipeline.execute()
             if silent and waiting < _MOST_BELLS:
                 self._enqueue(rung, urgent)
+        except ResponseError as error:
+            # It is there and refuses. Whatever else somebody wrote under our names makes room.
+            with suppress(RedisError, OSError):
+                self._redis.delete(named, rung)
+            log.warning("Redis refused a bell (%s)", type(error).__name__)
+            return False
         except (RedisError, OSError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             log.warning(

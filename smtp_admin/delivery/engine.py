@@ -222,13 +222,15 @@ class _LaneWork:
         self, outcomes: Iterator[tuple[int, Outcome]], sender: ResolvedSender
     ) -> Iterator[tuple[int, Outcome]]:
         """*outcomes*, also where the driver has a fault: the mail under way may have arrived."""
+        silent = True
         try:
             while True:
                 self._progress.waits()
                 one = next(outcomes, None)
                 self._progress.works()
                 if one is None:
-                    return
+                    break
+                silent = False
                 yield one
         except AWAY:
             raise  # of the next batch, which the transport asked for
@@ -237,6 +239,10 @@ class _LaneWork:
             if under_way is None:
                 raise
             yield under_way, _of_fault(sender, error, Verdict.UNCERTAIN)
+        if silent and self._waiting and not self._context.stopping.is_set():
+            # Else it would be asked again at once, and for ever.
+            nothing = RuntimeError("deliver() ended without an outcome")
+            yield next(iter(self._waiting)), _of_fault(sender, nothing, Verdict.RELEASED)
 
     def _begin(self, batch: Batch) -> list[Outgoing]:
         """Note in the journal that *batch* comes next; its mails, or none if it goes back."""

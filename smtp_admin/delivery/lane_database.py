@@ -168,8 +168,8 @@ class LaneDatabase:
         """A connection on which a commit proves that what was written before is on the disk."""
         with self._connection.used() as database:
             if self._written and self._connection.since > self._written_at:
-                log.info("the database may have crashed: %d results are written once more",
-                         len(self._written))  # fmt: skip
+                log.debug("%d results are older than the connection, and written once more",
+                          len(self._written))  # fmt: skip
                 self._record(self._written, self._revision, None)
                 self._written_at = self._committed_at
             yield database

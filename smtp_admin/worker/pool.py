@@ -82,7 +82,8 @@ class SenderThreads:
         #: Where the mail of senders went when they last had a place here.
         self._places: dict[int, str] = {}
         self._bell_waits = False
-        self._watcher: threading.Thread | None = None
+        #: Whether silence is looked for, and whether it was told that threads ran out.
+        self._watched, self._told = False, False
 
     @property
     def wanted(self) -> bool:
@@ -150,25 +151,32 @@ class SenderThreads:
         while (running := self._next()) is not None:
             if self._idle > 0:
                 self._idle -= 1
-            elif not self._one_more():
+            elif not self._one_more(self._run):
+                # The machine gives us no more: as many as there are must do, with room to spare.
+                self._most = max(1, self._threads - self.count)
                 self._leave(running)
+                self._waiting.put(running.sender)
                 return
+            else:
+                self._threads += 1
             self._handed.put(running)
-        if self._running and self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="silence", daemon=True)
-            self._watcher.start()
+        if self._running and not self._watched:
+            self._watched = self._one_more(self._watch)
         elif len(self._waiting):
             self._crowded.notify()
 
-    def _one_more(self) -> bool:
+    def _one_more(self, target: Callable[[], None]) -> bool:
         """Whether another thread could be started."""
-        thread = threading.Thread(target=self._run, name="sender", daemon=True)
         try:
-            thread.start()
-        except RuntimeError:  # the machine gives us no more; whoever is idle next goes on
-            log.warning("no further thread could be started; %d send", self._threads)
+            threading.Thread(target=target, name="sender", daemon=True).start()
+        except RuntimeError:
+            if not self._told:
+                self._told = True
+                log.warning(
+                    "this machine starts no further threads; at most %d mail servers are waited "
+                    "for at a time", self._threads,
+                )  # fmt: skip
             return False
-        self._threads += 1
         return True
 
     def _next(self) -> _Running | None:
@@ -206,7 +214,10 @@ class SenderThreads:
 
         def blocked(sender: DueSender) -> Hashable:
             sender_id, partner_id = sender.sender_id, sender.partner_id
-            if sender_id in senders or partners[partner_id] >= _MOST_STUCK_OF_PARTNER:
+            # One that is well, or has urgent mail, need not wait for others of its partner.
+            first = sender.urgent or sender.health == "well"
+            crowded = not first and partners[partner_id] >= _MOST_STUCK_OF_PARTNER
+            if sender_id in senders or crowded:
                 return _Partner(partner_id)
             place = self._places.get(sender_id, "")
             return place if places[place] >= self._most // _PLACES else None

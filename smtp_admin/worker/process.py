@@ -2,21 +2,19 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
-import time
 from collections.abc import Collection
 from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError, StopRequested
-from rq.job import Job
+from rq import Queue
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from sqlalchemy import Engine
 
@@ -50,6 +48,7 @@ from smtp_admin.senders.resolve import overrides_for
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
+from smtp_admin.worker.bells import BellWorker
 from smtp_admin.worker.permission import Permission
 from smtp_admin.worker.pool import SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
@@ -66,10 +65,10 @@ _RECONNECT_SECONDS = 2.0
 #: How long it waits for a bell before it looks whether it is to stop: a signal that another
 #: thread receives does not wake the one that waits.
 _LISTEN_SECONDS = 3
-#: How long a bell waits for another machine while lanes wait for a place on this one.
-_LEFT_TO_OTHERS_SECONDS = 1.0
 #: Senders that are taken from Redis for each thread: some tenths of a second's work.
 _AT_ONCE = 8
+#: Open files that are enough for all conversations, and for what else there is.
+_FILES = 4096
 
 
 class WorkerProcess:
@@ -90,8 +89,8 @@ class WorkerProcess:
         host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
         self._engine: Engine = worker_engine(
             host_engine(),
-            pool_size=concurrency + 4,
-            max_overflow=concurrency + 4,
+            pool_size=2 * concurrency + 6,
+            max_overflow=0,  # what is opened for a moment would look like a database that crashed
             connect_args=host_options.get("connect_args"),
         )
         schema.check(self._engine)
@@ -158,6 +157,7 @@ class WorkerProcess:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        _allow_files()
         self._permission.begin()
         self._schedule.start()
         self._renewals.start()
@@ -298,100 +298,9 @@ class WorkerProcess:
             self._engine.dispose()
 
 
-def _is_bell(job: Job) -> bool:
-    try:
-        return isinstance(job, jobs.SafeJob) and job.is_bell
-    except (DeserializationError, TypeError, ValueError):
-        return False  # whatever it is made of, RQ files it as failed
-
-
-class BellWorker(SimpleWorker):
-    """RQ's loop, hearing bells: a job takes milliseconds, the sending is done by threads."""
-
-    _threads: SenderThreads
-    _process_stopping = threading.Event()
-    _impatient: Redis
-    _permission: Permission
-    #: RQ would wait up to a minute before it looks for a lost Redis again, in seconds.
-    max_connection_wait_time = 2.0
-
-    def prepare(
-        self,
-        threads: SenderThreads,
-        stopping: threading.Event,
-        impatient: Redis,
-        permission: Permission,
-    ) -> None:
-        """Say whom the bells are for, and give a client that does not wait.
-
-        Args:
-            permission: without it bells are left to others.
-        """
-        self._permission = permission
-        self._threads = threads
-        self._impatient = impatient
-        self._process_stopping = stopping
-
-    def _install_signal_handlers(self) -> None:
-        """None: the process has its own."""
-
-    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the next bell; for a moment it is left to others while all threads are busy.
-
-        Meanwhile it stays in Redis, where another machine may take it.
-        """
-        until = time.monotonic() + _LEFT_TO_OTHERS_SECONDS
-        while not self._threads.hears() and time.monotonic() < until:
-            if self._process_stopping.wait(0.1):
-                raise StopRequested
-            self.heartbeat()
-            if any(queue.count for queue in self.queues):
-                self._threads.want()
-        if self._process_stopping.is_set() or not self._permission.held:
-            raise StopRequested
-        return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
-
-    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
-        """Say that we live, unless we are told to stop: RQ does this whenever it begins to wait."""
-        if self._process_stopping.is_set():
-            raise StopRequested
-        super().heartbeat(*args, **kwargs)
-        if not self.connection.hexists(self.key, "pid"):
-            # Redis was emptied: we listen, but nobody knows of us.
-            self.connection.delete(self.key)
-            self.register_birth()  # type: ignore[no-untyped-call]  # RQ's own
-
-    def subscribe(self) -> None:
-        """Nothing: RQ's remote commands would let whoever reaches Redis stop workers."""
-
-    def unsubscribe(self) -> None:
-        """Nothing was subscribed to."""
-
-    def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log what went wrong with a bell, unless it is only that we were told to stop."""
-        if self._process_stopping.is_set():
-            raise StopRequested
-        super().handle_exception(job, *exc_info)
-
-    def teardown(self) -> None:
-        """Sign off at Redis, unless it does not answer: then our entry there expires."""
-        try:
-            self._impatient.ping()
-            super().teardown()  # type: ignore[no-untyped-call]  # RQ's own
-        except (RedisError, OSError) as error:
-            log.debug("signing off at Redis failed (%s)", type(error).__name__)
-
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run one job: a bell, without what RQ does for jobs that take long and have results.
-
-        Its registries and heartbeats cost five milliseconds for each, and a bell that is lost is
-        rung again.
-        """
-        if not _is_bell(job):
-            super().execute_job(job, queue)
-            return
-        with self.connection.pipeline(transaction=False) as pipeline:
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.delete(job.key)
-            pipeline.execute()
-        job.func(*job.args)
+def _allow_files() -> None:
+    """Ask the system for as many open files as it lets us have: each conversation is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -18,8 +18,9 @@ HEALTHS: tuple[Health, ...] = get_args(Health)
 _TURNS: Mapping[Health, int] = {"well": 4, "tested": 2, "new": 2, "failing": 1}
 #: How much of all conversations each may have, in eighths.
 _EIGHTHS: Mapping[Health, int] = {"well": 8, "tested": 2, "new": 3, "failing": 2}
-#: Bytes of mail that are in memory before nobody else whose server is not well has a turn.
-_MOST_HELD = 64 * 1024 * 1024
+#: Bytes of mail that are in memory before nobody else whose server is not well has a turn, and
+#: before nobody at all has. In memory they take up to three times as much.
+_MOST_HELD, _MOST_HELD_OF_ALL = 64 * 1024 * 1024, 192 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class WaitingLanes:
     def _has_room(self, health: Health, use: Use) -> bool:
         if not self._queues[health] or use.open.get(health, 0) >= self._room(health):
             return False
-        return health == "well" or use.held < _MOST_HELD
+        return use.held < (_MOST_HELD_OF_ALL if health == "well" else _MOST_HELD)
 
     def _room(self, health: Health) -> int:
         return max(1, self._most * _EIGHTHS[health] // 8)

@@ -87,3 +87,24 @@ def test_a_driver_that_cannot_begin_harms_no_mail(
     (one,) = deliveries(host)
     assert (one.state, one.attempts, one.uncertains) == ("queued", 0, 0)
     assert load_sender(host.db.session(), "acme").pause_code == "driver_failed"
+
+
+class Mute(Faulty):
+    """Comes to its end without an outcome for anything."""
+
+    def deliver(
+        self, mails: Iterable[Outgoing], more: More = no_more
+    ) -> Iterator[tuple[int, Outcome]]:
+        yield from ()
+
+
+def test_a_driver_without_outcomes_is_not_asked_for_ever(
+    host: HostApp, faulty: Callable[..., None]
+) -> None:
+    """It had the whole processor of a worker."""
+    faulty(open=lambda _setup, _surroundings: Mute())
+    queue(host)
+    host.work()
+    (one,) = deliveries(host)
+    assert (one.state, one.last_code) == ("queued", "driver_failed")
+    assert load_sender(host.db.session(), "acme").pause_code == "driver_failed"

@@ -93,7 +93,7 @@ def test_if_redis_dies_with_the_worker_no_more_than_its_group_is_repeated(
 @pytest.mark.parametrize(
     "where",
     [
-        "smtp_admin.worker.process:BellWorker.execute_job",
+        "smtp_admin.worker.bells:BellWorker.execute_job",
         "smtp_admin.worker.process:WorkerProcess._hear",
         "smtp_admin.worker.pool:SenderThreads.offer",
     ],

@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION, queue_name
 from smtp_admin.worker import jobs
-from smtp_admin.worker.process import _is_bell
+from smtp_admin.worker.bells import _is_bell
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer

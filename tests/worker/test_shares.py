@@ -80,6 +80,7 @@ def test_memory_is_for_those_that_are_well() -> None:
     lanes = crowd()
     full = Use({}, held=64 * 1024 * 1024)
     assert {one.health for one in taken(lanes, 20, full)} == {"well"}
+    assert taken(lanes, 1, Use({}, held=192 * 1024 * 1024)) == []
 
 
 def test_who_must_not_begin_is_passed_over_and_comes_back() -> None:
