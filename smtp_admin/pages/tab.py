@@ -21,7 +21,6 @@ from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.pages.sender_frame import frame, is_last_resort
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.providers.shape import usable_password
-from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender, overrides_for
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.routing import senders_of
@@ -150,7 +149,7 @@ def show_tab(
         may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
         label=_label(form, sender),
         card=card(session(), sender),
-        paused_by_hand=sender.pause_code == BY_HAND,
+        paused=is_paused(sender),
         blocked=blocked_kinds(),
         error=error,
         test=test,
