@@ -80,7 +80,7 @@ class _Known:
     workers: int | None
     at_work: frozenset[int]
     queues: Mapping[tuple[int, str], "_Queue"]
-    limits: Mapping[int, datetime | None]
+    limits: Mapping[int, "_Limit"]
     failures: Mapping[int, "_Failures"]
 
     def of(self, sender: ResolvedSender, partner_id: str | None = None) -> Facts:
@@ -94,7 +94,7 @@ class _Known:
         for (sender_id, whose), one in self.queues.items() if own else ():
             if sender_id == own and partner_id in (None, whose):
                 queue = queue.plus(one)
-        failures = self.failures.get(own, _Failures())
+        failures, limit = self.failures.get(own, _Failures()), self.limits.get(own)
         return Facts(
             moment=self.moment,
             trouble=password_trouble(sender) if sender.configured else ("", ""),
@@ -105,8 +105,9 @@ class _Known:
             due_since=queue.due_since,
             held=queue.held,
             next_at=queue.next_at,
-            limited=own in self.limits,
-            limit_until=self.limits.get(own),
+            limited=limit is not None,
+            limit_until=limit.until if limit else None,
+            urgent_goes=limit is not None and limit.urgent,
             failed=failures.mails,
             refused=failures.refused,
             last_error=failures.error,
@@ -138,6 +139,24 @@ class _Failures:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A limit that is used up.
+
+    Attributes:
+        until: when it goes on; ``None`` if nobody can say.
+        urgent: whether there is something left for urgent mail.
+    """
+
+    until: datetime | None
+    urgent: bool
+
+    def and_also(self, other: "_Limit") -> "_Limit":
+        """Both at once."""
+        known = None if self.until is None or other.until is None else max(self.until, other.until)
+        return _Limit(known, self.urgent and other.urgent)
+
+
 def _first(*times: datetime | None) -> datetime | None:
     return min((one for one in times if one is not None), default=None)
 
@@ -153,7 +172,7 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
         workers=doorbell().workers(),
         at_work=frozenset(session.scalars(held)) if ids else frozenset(),
         queues=_queues(session, ids, moment) if ids else {},
-        limits=dict(_limits(session, senders, moment)),
+        limits=_limits(session, senders, moment),
         failures=dict(_failures(session, senders)),
     )
 
@@ -218,37 +237,36 @@ def _counts(sender: ResolvedSender) -> ColumnElement[bool]:
 
 def _limits(
     session: Session, senders: Sequence[ResolvedSender], moment: datetime
-) -> Iterator[tuple[int, datetime | None]]:
-    """Senders that may send nothing but urgent mail, and when each goes on."""
-    found: dict[int, list[datetime | None]] = {}
+) -> dict[int, "_Limit"]:
+    """Senders that may send nothing but urgent mail, if that, and when each goes on."""
+    found: dict[int, _Limit] = {}
     for window, name in ((HOUR, "max_per_hour"), (DAY, "max_per_day")):
-        allowed = {
-            one.sender_id: limit - kept_for_urgent(limit)
+        most = {
+            one.sender_id: limit
             for one in senders
             if (limit := getattr(one.values, name)) is not None
         }
-        for sender_id, until in _used_up(session, allowed, moment, window):
-            found.setdefault(sender_id, []).append(until)
-    for sender_id, times in found.items():
-        known = [one for one in times if one is not None]
-        yield sender_id, max(known) if len(known) == len(times) else None
+        for sender_id, one in _used_up(session, most, moment, window):
+            found[sender_id] = one.and_also(found[sender_id]) if sender_id in found else one
+    return found
 
 
 def _used_up(
-    session: Session, allowed: Mapping[int, int], moment: datetime, window: timedelta
-) -> Iterator[tuple[int, datetime | None]]:
-    """Of the senders in *allowed*, those that have used up that number in *window*."""
-    if not allowed:
+    session: Session, most: Mapping[int, int], moment: datetime, window: timedelta
+) -> Iterator[tuple[int, "_Limit"]]:
+    """Of the senders in *most*, those that have used up that number in *window*."""
+    if not most:
         return
     since = moment - window
-    theirs = Delivery.sender_id.in_(allowed)
+    theirs = Delivery.sender_id.in_(most)
     on_its_way = (theirs, Delivery.lease.is_not(None), Delivery.state == "sending")
     under_way = _counted(session, func.count(), *on_its_way)
     finished = _counted(session, func.sum(_WEIGHT), theirs, Delivery.finished_at > since)
+    used = {one: finished.get(one, 0) + under_way.get(one, 0) for one in most}
     full = {
-        one: most - under_way.get(one, 0)
-        for one, most in allowed.items()
-        if finished.get(one, 0) + under_way.get(one, 0) >= most
+        one: limit - kept_for_urgent(limit) - under_way.get(one, 0)
+        for one, limit in most.items()
+        if used[one] >= limit - kept_for_urgent(limit)
     }
     if not full:
         return
@@ -266,9 +284,9 @@ def _used_up(
     )
     enough = or_(
         *(
-            and_(running.c.sender_id == one, running.c.newer >= most)
-            for one, most in full.items()
-            if most > 0
+            and_(running.c.sender_id == one, running.c.newer >= left)
+            for one, left in full.items()
+            if left > 0
         ),
         false(),
     )
@@ -279,7 +297,8 @@ def _used_up(
     )
     opens: dict[int, datetime] = {int(sender_id): at for sender_id, at in rows}
     for one in full:
-        yield one, opens[one] + window if one in opens else None
+        until = opens[one] + window if one in opens else None
+        yield one, _Limit(until, urgent=used[one] < most[one])
 
 
 def _counted(session: Session, what: Any, *which: ColumnElement[bool]) -> dict[int, int]:

@@ -41,7 +41,8 @@ class Facts:
         at_work: whether one is sending for it right now.
         waiting: mails in its queue; of these *due* may go now, since *due_since*, and *held* are
             kept by the sandbox. Of the rest, the next is due at *next_at*.
-        limit_until: if its limit is used up, when it goes on.
+        limited: whether its limit is used up, *limit_until* when it goes on, and *urgent_goes*
+            if the part that is kept for urgent mail is not.
         failed: mails that failed with these settings since one was last accepted, and *refused* if
             the server itself refused them all; *last_error* is of the last one.
     """
@@ -57,6 +58,7 @@ class Facts:
     next_at: datetime | None = None
     limited: bool = False
     limit_until: datetime | None = None
+    urgent_goes: bool = False
     failed: int = 0
     refused: bool = False
     last_error: str = ""
@@ -119,16 +121,15 @@ def decide(
         carrier: the system's sender, where that one carries the mail while there is none of its
             own. Its facts count this partner's mail only: the rest is nobody's business here.
     """
-    if sender.problems:
-        return _say(facts, "problem", "Not usable", " ".join(sender.problems), "bad")
+    wrong = " ".join(sender.problems or facts.trouble).strip()
+    if wrong:
+        return _say(facts, "problem", "Not usable", wrong, "bad")
     if not sender.configured:
         return _without_settings(facts) if carrier is None else _carried(*carrier)
     paused = sender.paused_until is not None and sender.paused_until > facts.moment
     if paused and sender.pause_code == BY_HAND:
         words = f"{sender.pause_reason} Mail waits until somebody resumes it."
         return _say(facts, "paused_by_hand", "Paused by hand", words.strip(), "off")
-    if facts.trouble[0]:
-        return _say(facts, "problem", "Not usable", " ".join(facts.trouble).strip(), "bad")
     if paused:
         return _pause(sender, facts)
     if sender.values.kind.keeps_mail:
@@ -208,8 +209,8 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
 def _limit(facts: Facts) -> State:
     until = facts.limit_until
     goes_on = f", goes on at {clock_time(until, facts.moment)}" if until else ""
-    waits = f" {_mails(facts.waiting)}." if facts.waiting else ""
-    words = f"A tenth of it is kept for urgent mail.{waits}"
+    waits = f"{_mails(facts.waiting)}." if facts.waiting else "Nothing waits yet."
+    words = f"{waits} Urgent mail goes out all the same." if facts.urgent_goes else waits
     return _say(facts, "limit", f"Limit reached{goes_on}", words, "warn", until=until)
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from flask import Flask
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from smtp_admin.database import host_engine
 from smtp_admin.delivery.doorbell import queue_name, redis_client
 from smtp_admin.encryption import Keyring, generate_key
+from smtp_admin.installation import installation
 from smtp_admin.sandbox_rule import Sandbox
 from smtp_admin.sender_state.state import Key
 from smtp_admin.senders import pauses
@@ -26,10 +28,11 @@ LOGIN, PASSWORD = "mia@acme.example", "the mailbox's password"
 
 
 @contextmanager
-def a_worker(host: HostApp) -> Iterator[None]:
+def a_worker(app: Flask) -> Iterator[None]:
     """A worker that is there, as RQ knows it, and takes nothing up."""
-    client = redis_client(host.installation.config.redis_url)
-    queues = [queue_name(host_engine())]
+    with app.app_context():
+        client = redis_client(installation().config.redis_url)
+        queues = [queue_name(host_engine())]
     one = SimpleWorker(queues, connection=client, serializer=JSONSerializer)
     one.register_birth()  # type: ignore[no-untyped-call]  # RQ's own
     try:

@@ -35,7 +35,7 @@ SAYS: dict[Key, str] = {
     "paused": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC\. .* nothing listens on port 1\.",
     "keeping": r"Keeping mail\. Mail is kept",
     "no_worker": r"Waiting for a worker\. None runs; 12 mails wait\.",
-    "limit": r"Limit reached, goes on at (\d+ \w+ )?\d\d:\d\d UTC\. .* 3 mails wait\.",
+    "limit": r"Limit reached, goes on at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
     "late": r"Late: 1 mail waits\. Mail has been due for 12 min, and nobody sends it\.",
     "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
     "failing": r"Failing: the last 2 were refused\. .*550 5\.1\.1",
@@ -88,7 +88,7 @@ def test_every_place_tells_it(scene: Scene, key: Key) -> None:
     SCENES[key](scene)
     with ExitStack() as until:
         if scene.worker:
-            until.enter_context(a_worker(host))
+            until.enter_context(a_worker(host.app))
         until.enter_context(shifted(scene.later))
         found = state(host)
         assert found.key == key
@@ -140,12 +140,12 @@ def test_mail_that_waits_for_another_try_does_not_drain(scene: Scene) -> None:
     scene.server.behave("rcpt", Reply("450 4.2.0 greylisted, come back later"))
     scene.send(work=False)
     host = scene.host
-    with a_worker(host):
+    with a_worker(host.app):
         assert "drains in" in page(host), "it is due"
     start_again(host, retry_delay=600.0)
     with shifted(timedelta(seconds=30)):
         host.work()
-    with a_worker(host), shifted(timedelta(seconds=40)):
+    with a_worker(host.app), shifted(timedelta(seconds=40)):
         found = state(host)
         assert (found.key, found.waiting, found.due) == ("retrying", 1, 0)
         assert "drains in" not in page(host)
@@ -156,7 +156,7 @@ def test_the_limit_goes_on_when_the_first_mail_is_an_hour_old(scene: Scene) -> N
     with shifted(timedelta(minutes=-40)):
         scene.send()
     scene.send(4)
-    with a_worker(scene.host):
+    with a_worker(scene.host.app):
         found = state(scene.host)
         assert found.key == "limit"
         assert found.until
@@ -175,7 +175,7 @@ def test_without_redis_nothing_is_said_of_workers(scene: Scene) -> None:
 
 def test_failures_of_other_settings_do_not_count(scene: Scene) -> None:
     SCENES["failing"](scene)
-    with a_worker(scene.host):
+    with a_worker(scene.host.app):
         assert state(scene.host).key == "failing"
         scene.save(from_name="Corrected")
         assert state(scene.host).key == "ready"
@@ -184,7 +184,7 @@ def test_failures_of_other_settings_do_not_count(scene: Scene) -> None:
 def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     SCENES["delivering"](scene)
     scene.save(from_name="Changed")
-    with a_worker(scene.host):
+    with a_worker(scene.host.app):
         found = state(scene.host)
     assert found.key == "ready"
     assert found.detail.startswith("Nothing has been sent with these settings yet; before, last")
@@ -195,7 +195,7 @@ def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
     scene.refuse("550 5.1.1 no such user")
     with shifted(timedelta(seconds=30)):
         scene.send()
-        with a_worker(scene.host):
+        with a_worker(scene.host.app):
             found = state(scene.host)
             assert found.key == "delivering"
             assert "The mail after it failed: " in found.detail
@@ -210,7 +210,7 @@ def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
 def test_the_systems_card_counts_what_the_systems_sender_sends(scene: Scene) -> None:
     scene.save("")
     scene.send(3, partner_id="globex")
-    with a_worker(scene.host):
+    with a_worker(scene.host.app):
         words = page(scene.host, "/smtp-admin/system")
     assert "Delivering" in words
     assert "Sent, 24 h 3 " in words
@@ -223,7 +223,7 @@ def test_a_partner_does_not_learn_why_the_systems_sender_waits(scene: Scene) -> 
     scene.send(3, partner_id="globex")
     scene.send(work=False)
     host.actor = ACME_ADMIN
-    with a_worker(host):
+    with a_worker(host.app):
         for path in (ACME, "/smtp-admin/", f"{ACME}/explain", f"{ACME}/symptoms"):
             words = page(host, path)
             assert "globex" not in words
