@@ -6,7 +6,9 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
+from smtp_admin.clock import now
 from smtp_admin.connection.copy_report import report_text
+from smtp_admin.connection.tested_before import count_for_revision
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
@@ -53,6 +55,7 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
             key=key,
             label=str(form.label.data or "") if key != DEFAULT_KEY else None,
         )
+        count_for_revision(session(), web.tested_before(), saved, web.signed_in(), now())
         session().commit()
     except (RequestError, SecretError) as error:
         session().rollback()
