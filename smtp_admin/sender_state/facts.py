@@ -7,7 +7,6 @@ one for each sender.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, false, func, or_, select
 from sqlalchemy.orm import Session
@@ -231,8 +230,10 @@ def _failures(
 def _counts(sender: ResolvedSender) -> ColumnElement[bool]:
     """Attempts by the present settings of *sender*, with no success after them."""
     own = and_(Attempt.sender_id == sender.sender_id, Attempt.revision == sender.revision)
-    last = sender.last_accepted_at
-    return own if last is None else and_(own, Attempt.at > last + _TOGETHER)
+    last, saved = sender.last_accepted_at, sender.saved_at
+    if last is None or (saved is not None and saved > last):
+        return own
+    return and_(own, Attempt.at > last + _TOGETHER)
 
 
 def _limits(
@@ -240,28 +241,34 @@ def _limits(
 ) -> dict[int, "_Limit"]:
     """Senders that may send nothing but urgent mail, if that, and when each goes on."""
     found: dict[int, _Limit] = {}
+    values = [one.values for one in senders]
+    if all(one.max_per_hour is None and one.max_per_day is None for one in values):
+        return found
+    under_way = _under_way(session, [one.sender_id for one in senders])
     for window, name in ((HOUR, "max_per_hour"), (DAY, "max_per_day")):
         most = {
             one.sender_id: limit
             for one in senders
             if (limit := getattr(one.values, name)) is not None
         }
-        for sender_id, one in _used_up(session, most, moment, window):
+        for sender_id, used_up in _used_up(session, most, under_way, moment - window):
+            one = replace(used_up, until=used_up.until and used_up.until + window)
             found[sender_id] = one.and_also(found[sender_id]) if sender_id in found else one
     return found
 
 
 def _used_up(
-    session: Session, most: Mapping[int, int], moment: datetime, window: timedelta
+    session: Session, most: Mapping[int, int], under_way: Mapping[int, int], since: datetime
 ) -> Iterator[tuple[int, "_Limit"]]:
-    """Of the senders in *most*, those that have used up that number in *window*."""
+    """Of the senders in *most*, those that have used up that number, until what is to grow old."""
     if not most:
         return
-    since = moment - window
-    theirs = Delivery.sender_id.in_(most)
-    on_its_way = (theirs, Delivery.lease.is_not(None), Delivery.state == "sending")
-    under_way = _counted(session, func.count(), *on_its_way)
-    finished = _counted(session, func.sum(_WEIGHT), theirs, Delivery.finished_at > since)
+    rows = session.execute(
+        select(Delivery.sender_id, func.sum(_WEIGHT))
+        .where(Delivery.sender_id.in_(most), Delivery.finished_at > since)
+        .group_by(Delivery.sender_id)
+    )
+    finished = {int(sender_id): int(count or 0) for sender_id, count in rows}
     used = {one: finished.get(one, 0) + under_way.get(one, 0) for one in most}
     full = {
         one: limit - kept_for_urgent(limit) - under_way.get(one, 0)
@@ -290,19 +297,22 @@ def _used_up(
         ),
         false(),
     )
-    rows = session.execute(
+    newest = session.execute(
         select(running.c.sender_id, func.max(running.c.finished_at))
         .where(enough)
         .group_by(running.c.sender_id)
     )
-    opens: dict[int, datetime] = {int(sender_id): at for sender_id, at in rows}
+    opens: dict[int, datetime] = {int(sender_id): at for sender_id, at in newest}
     for one in full:
-        until = opens[one] + window if one in opens else None
-        yield one, _Limit(until, urgent=used[one] < most[one])
+        yield one, _Limit(opens.get(one), urgent=used[one] < most[one])
 
 
-def _counted(session: Session, what: Any, *which: ColumnElement[bool]) -> dict[int, int]:
-    """*what* of the deliveries *which*, by sender."""
-    statement = select(Delivery.sender_id, what).where(*which)
-    rows = session.execute(statement.group_by(Delivery.sender_id))
-    return {int(sender_id): int(count or 0) for sender_id, count in rows}
+def _under_way(session: Session, ids: Sequence[int]) -> dict[int, int]:
+    """How many mails of each sender are with a server; found by the leases that are held."""
+    rows = session.execute(
+        select(Lane.sender_id, func.count())
+        .join(Delivery, Delivery.lease == Lane.lease)
+        .where(Lane.sender_id.in_(ids), Delivery.lease.is_not(None), Delivery.state == "sending")
+        .group_by(Lane.sender_id)
+    )
+    return {int(sender_id): int(count) for sender_id, count in rows}

@@ -16,9 +16,10 @@ from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
 from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
-from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp, make_app
 from tests.delivery.workbench import queue
 from tests.sender_state.scenes import SCENES, Scene, a_worker, start_again
+from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Reply, ScriptedServer
 
 ACME = "/smtp-admin/partners/acme"
@@ -122,6 +123,28 @@ def test_every_place_tells_it(scene: Scene, key: Key) -> None:
         else:
             assert found.headline[1:] in row["value"]
             assert row["detail"] == found.detail
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_other_databases(
+    request: pytest.FixtureRequest, redis: RedisServer, server: ScriptedServer, kind: str
+) -> None:
+    uri = request.getfixturevalue(kind).create_database()
+    made = make_app(uri, {"REDIS_URL": redis.url})
+    with made.app.app_context():
+        scene = Scene(made, server)
+        keys: tuple[Key, ...] = ("ready", "delivering", "limit", "failing", "no_worker")
+        for key in keys:
+            server.behave("rcpt", None)
+            SCENES[key](scene)
+            with ExitStack() as until:
+                if scene.worker:
+                    until.enter_context(a_worker(made.app))
+                found = state(made)
+            assert found.key == key
+        assert found.waiting >= 12
+        made.db.session.remove()
+        made.db.engine.dispose()
 
 
 def test_no_time_is_named_where_none_is_known(scene: Scene) -> None:
