@@ -52,6 +52,7 @@ MOST_REQUEST_BYTES = 256 * 1024
 _EXAMPLE = '{"host": "mail.example.com", "port": 587}'
 _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
+_TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
 #: The blueprints that were protected here.
 _OURS: set[str] = set()
@@ -131,6 +132,19 @@ def notify(text: str) -> None:
 def notice() -> str:
     """What :func:`notify` was told, once."""
     return str(session.pop(_NOTICE, ""))
+
+
+def remember_test(note: Mapping[str, str] | None) -> None:
+    """Keep what was tested last for the person's next save, or forget it if that failed."""
+    if note is None:
+        session.pop(_TESTED, None)
+    elif not current_app.session_interface.is_null_session(session):
+        session[_TESTED] = dict(note)
+
+
+def tested_before() -> Any:
+    """What :func:`remember_test` was told last, if anything."""
+    return session.get(_TESTED)
 
 
 def wants_json() -> bool:

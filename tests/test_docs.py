@@ -19,6 +19,7 @@ from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail.types import SHIPPED
 from smtp_admin.monitor.parts import PARTS
+from smtp_admin.sender_state.state import KEYS as STATES
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.smtp.failure import CODES
 from tests.app import HostApp
@@ -104,6 +105,7 @@ def loggers() -> Iterator[str]:
         ("docs/mounting.md", "The look",
          re.findall(r"var\((--smtp-admin-[a-z-]+)", (ROOT / STYLES).read_text("utf-8"))),
         ("docs/operations.md", "Logs", [*loggers()]),
+        ("docs/operations.md", "States of a sender", [*STATES]),
     ],
 )  # fmt: skip
 def test_table_is_complete(page: str, title: str, names: list[str]) -> None:
@@ -146,6 +148,11 @@ def test_routes_are_complete(host: HostApp) -> None:
         (rule, methods) for rule, methods in ours if (rule.replace(KEYED, ""), methods) in ours
     }
     assert documented == ours - {one for one in again if KEYED in one[0]}
+
+
+def test_states_stand_in_the_order_in_which_they_are_decided() -> None:
+    table = rows(section("docs/operations.md", "States of a sender"))
+    assert [coded(row[0])[0] for row in table] == list(STATES)
 
 
 def test_error_codes_are_complete() -> None:

@@ -171,7 +171,7 @@ def test_empty_states(site: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_empty_tab(site: HostApp) -> None:
     page = get(site, "/partners/acme").text
-    assert "No sender yet" in page
+    assert "Not set up" in page
     assert "Stored encrypted, never shown again." in page
     assert "Revision" not in page
     assert re.search(r'<input[^>]*name="port"[^>]*value="587"', page)

@@ -119,6 +119,7 @@ class Dialogue:
             for name, texts in getattr(error, "fields", {}).items():
                 self._out.print(f"  {escape(f'{self._questions.label(name)}: ' + ' '.join(texts))}")
             return error.message
+        self._unsaved.was_tested(result, OPERATOR)
         show_outcome(self._out, result)
         if result.failure is None:
             return ""

@@ -7,11 +7,13 @@ import click
 
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import find_sender, known_partner, partner_option, whose, word_of
-from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery.queries import Waiting, waiting_of
 from smtp_admin.errors import NotFound
 from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import PAUSED, State
 from smtp_admin.senders.drivers import available_drivers
 from smtp_admin.senders.pauses import pause as pause_it
 from smtp_admin.senders.pauses import resume as resume_it
@@ -35,15 +37,16 @@ def senders() -> None:
 def list_(partner_id: str | None, as_json: bool) -> None:
     """List."""
     known_partner(partner_id)
-    found = [_as_dict(one) for owner in _owners(partner_id)
-             for one in senders_of(session(), owner)]  # fmt: skip
+    known = [one for owner in _owners(partner_id) for one in senders_of(session(), owner)]
+    states = states_of(session(), known)
+    found = [_as_dict(one, state) for one, state in zip(known, states, strict=True)]
     if as_json:
         show_json(found)
         return
     if not found:
         click.echo("No sender of its own: mail goes out by the system's.")
     for one in found:
-        words = [one["partner_id"] or "system", word_of(one["key"]), one["state"], one["driver"],
+        words = [one["partner_id"] or "system", word_of(one["key"]), one["headline"], one["driver"],
                  one["place"], one["from_email"], one["label"]]  # fmt: skip
         click.echo("  ".join(word for word in words if word))
         if one["reason"]:
@@ -59,9 +62,8 @@ def _owners(partner_id: str | None) -> Iterator[str]:
         yield one.id
 
 
-def _as_dict(sender: ResolvedSender) -> dict[str, Any]:
+def _as_dict(sender: ResolvedSender, state: State) -> dict[str, Any]:
     """One sender for a script."""
-    state, reason = _state(sender)
     return {
         "partner_id": sender.partner_id,
         "key": sender.key,
@@ -70,21 +72,10 @@ def _as_dict(sender: ResolvedSender) -> dict[str, Any]:
         "place": sender.values.place() if sender.values.complete else "",
         "from_email": sender.values.from_email,
         "revision": sender.revision,
-        "state": state,
-        "reason": reason,
-        "paused_until": sender.paused_until if state == "paused" else None,
+        **state.as_json(),
+        "reason": state.detail,
+        "paused_until": sender.paused_until if state.key in PAUSED else None,
     }
-
-
-def _state(sender: ResolvedSender) -> tuple[str, str]:
-    """``ready``, ``paused``, ``problem`` or ``unconfigured``, and why."""
-    if sender.problems:
-        return "problem", " ".join(sender.problems)
-    if not sender.configured:
-        return "unconfigured", "No settings are saved for it."
-    if sender.paused_until is not None and sender.paused_until > database_now(session()):
-        return "paused", sender.pause_text
-    return "ready", ""
 
 
 @senders.command(

@@ -87,11 +87,18 @@ def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> No
         show_json({**numbers, "sandbox": where})
         return
     show_where_mail_goes()
+    click.echo(_state_in_words(numbers))
     for name, value in numbers.items():
-        if name not in {"ok", "senders"}:
+        if name not in _NOT_NUMBERS:
             click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")
     for one in numbers.get("senders", ()):
         _show_sender(one)
+
+
+#: The state is told in one sentence before them.
+_NOT_NUMBERS = frozenset(
+    {"ok", "senders", "state", "headline", "message", "tone", "since", "until"}
+)
 
 
 def _shown(value: Any) -> str:
@@ -106,8 +113,13 @@ def _show_sender(numbers: dict[str, Any]) -> None:
     click.echo(
         f"sender {word_of(numbers['sender'])}{label}: {numbers['pending']:,} pending, "
         f"{numbers['sent_this_hour']:,}{limit} sent this hour, {numbers['dead']:,} dead"
-        + (", paused" if numbers["paused"] else "")
     )
+    click.echo(f"    {_state_in_words(numbers)}")
+
+
+def _state_in_words(numbers: dict[str, Any]) -> str:
+    words = f"{numbers['headline']}."
+    return f"{words} {numbers['message']}" if numbers["message"] else words
 
 
 @commands.command(

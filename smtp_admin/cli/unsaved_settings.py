@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from smtp_admin import clock
+from smtp_admin.clock import now
+from smtp_admin.connection.probe import TestResult
+from smtp_admin.connection.tested_before import Note, count_for_revision, note_of
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
@@ -36,6 +39,7 @@ class UnsavedSettings:
         texts: field → text as typed, for the fields of every driver that was looked at.
         secrets: secret → text as typed; one that is missing or empty means the stored one.
         label: what people are to call it; ``None`` leaves that as it is.
+        tested: the note of the last test, if it succeeded.
     """
 
     sender: ResolvedSender
@@ -43,6 +47,7 @@ class UnsavedSettings:
     texts: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     label: str | None = None
+    tested: Note | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.texts = texts_of(self.sender.values) | self.texts
@@ -241,7 +246,7 @@ class UnsavedSettings:
             InvalidInput: a secret is missing, or something cannot be right.
             SecretError: there is no key to seal a secret with, or the stored one does not open.
         """
-        return save_settings(
+        saved = save_settings(
             session,
             self.sender.partner_id,
             values,
@@ -251,6 +256,12 @@ class UnsavedSettings:
             key=self.sender.key,
             label=self.label,
         )
+        count_for_revision(session, self.tested, saved, actor, now())
+        return saved
+
+    def was_tested(self, result: TestResult, actor: Actor) -> None:
+        """Note what came of a test, for the revision that may follow."""
+        self.tested = note_of(result, self.sender.partner_id, self.sender.key, actor, now())
 
 
 def texts_of(values: SenderValues) -> dict[str, str]:

@@ -150,6 +150,7 @@ def _provision(unsaved: UnsavedSettings, *, tested: bool, as_json: bool) -> None
             key=unsaved.sender.key,
             watch=lambda step: None if as_json else show_step(out, step),
         )
+        unsaved.was_tested(result, OPERATOR)
         if not as_json:
             show_outcome(out, result)
     answer: dict[str, Any] = {

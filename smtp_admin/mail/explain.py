@@ -22,6 +22,9 @@ from smtp_admin.mail.types import PRIORITIES, EmailType
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.site import Standing
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.sender_state import state as state_facts
+from smtp_admin.sender_state.facts import state_of
+from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
 
@@ -48,6 +51,7 @@ class Facts:
         standing: whether this process may send for the database at all.
         of_platform: somebody who looks after the platform asks.
         limits: how much of it one recipient may have.
+        known_state: of the sender; what its row alone tells, where nobody looked further.
     """
 
     type_: EmailType
@@ -61,6 +65,12 @@ class Facts:
     standing: Standing = _AT_HOME
     of_platform: bool = True
     limits: tuple[Rate, ...] = ()
+    known_state: State | None = None
+
+    @property
+    def state(self) -> State:
+        """In what state the sender is."""
+        return self.known_state or decide(self.sender, state_facts.Facts(self.moment))
 
     @property
     def sender(self) -> ResolvedSender:
@@ -114,6 +124,7 @@ def gather(
         standing=site.standing(session),
         of_platform=of_platform,
         limits=limits_of(type_.name),
+        known_state=state_of(session, choice.sender),
     )
 
 
@@ -150,7 +161,8 @@ def _sender(facts: Facts) -> Iterator[Row]:
         name = "the system's" if facts.partner_id == SYSTEM else "the partner's own"
         yield Row("sender", "Sender", f"{name}{which}", source, revision_of(sender))
     yield Row("rule", "Chosen by", *_rule(facts))
-    yield Row("state", "Sends now", *_state(sender, facts.moment))
+    to_others = sender.partner_id != facts.partner_id and not facts.of_platform
+    yield Row("state", "Sends now", *_state(sender, facts.state, to_others=to_others))
 
 
 def _rule(facts: Facts) -> tuple[str, Source, str]:
@@ -167,18 +179,27 @@ def _rule(facts: Facts) -> tuple[str, Source, str]:
     return "default", "default", "nobody has settings yet"
 
 
-def _state(sender: ResolvedSender, moment: datetime) -> tuple[str, Source, str]:
+def _state(
+    sender: ResolvedSender, state: State, *, to_others: bool = False
+) -> tuple[str, Source, str]:
+    """Whether *sender* sends now, in the words that its page has.
+
+    Args:
+        to_others: for somebody whose sender it is not, and who is not told its reasons.
+    """
     source = whose(sender)
-    if sender.problems:
-        where: Source = "environment" if sender.locked else source
-        said = "a variable cannot be used" if sender.locked else "its settings cannot be used"
-        return f"no: {said}", where, " ".join(sender.problems)
-    if not sender.configured:
-        return "no: there are no settings", "default", "mail waits in the queue"
-    if sender.paused_until is not None and sender.paused_until > moment:
-        until = f"{sender.paused_until:%Y-%m-%d %H:%M} UTC"
-        return f"no: paused until {until}", source, sender.pause_text
-    return "yes", source, ""
+    if state.key in {"delivering", "ready"}:
+        return "yes", source, ""
+    if to_others and state.key != "no_worker":
+        why = "" if state.goes else "the platform's operator sees why"
+        return "yes" if state.goes else "no, mail waits", source, why
+    if state.key == "problem" and sender.locked:
+        source = "environment"
+    elif state.key == "unconfigured":
+        source = "default"
+    answer = "yes" if state.goes or state.key == "failing" else "no"
+    words = f"{answer}: {state.headline[0].lower()}{state.headline[1:]}"
+    return words, source, state.detail
 
 
 def _fallbacks(facts: Facts) -> Iterator[Row]:
@@ -200,7 +221,7 @@ def _fallbacks(facts: Facts) -> Iterator[Row]:
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
     if one.sender is None:
         return one.name, source, "there is no such sender any more"
-    state, _, why = _state(one.sender, moment)
+    state, _, why = _state(one.sender, decide(one.sender, state_facts.Facts(moment)))
     if usable(one.sender, moment):
         return f"{_named(one.sender)}, from {one.sender.values.from_email}", source, "can send"
     return _named(one.sender), source, f"sends now: {state}. {why}".rstrip(". ")

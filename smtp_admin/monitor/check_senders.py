@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, database_now, session
-from smtp_admin.delivery.limits import allowance
-from smtp_admin.delivery.models import IS_QUEUED, Delivery, Lane
+from smtp_admin.delivery.models import IS_QUEUED, Delivery
 from smtp_admin.delivery.queries import summary
 from smtp_admin.diagnosis.explanation import explain_pause
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
-from smtp_admin.monitor.overview import ago
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import LATE, PAUSED, TOO_LATE, Key, State, span_words
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import (
@@ -27,10 +27,6 @@ from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.session import Dialler
 
-#: How long mail may be due without anybody sending it.
-LATE, TOO_LATE = timedelta(seconds=60), timedelta(minutes=10)
-_JUST_NOW = timedelta(seconds=60)
-_FOR_GOOD = timedelta(days=365)
 #: Fine senders that are shown one by one.
 _MOST_FINE = 20
 _LOOKUP_SECONDS, _ALL_LOOKUPS_SECONDS = 3.0, 8.0
@@ -41,8 +37,8 @@ def mail() -> Iterator[Check]:
     with_session = session()
     moment = database_now(with_session)
     late = max(
-        (moment - since for sender_id, since in _due(with_session, moment).items()
-         if _should_go(with_session, sender_id, moment)),
+        (moment - state.since for _, state in _with_due_mail(with_session, moment)
+         if state.key in {"late", "no_worker"} and state.since is not None),
         default=timedelta(),
     )  # fmt: skip
     numbers = summary(with_session, None)
@@ -50,7 +46,7 @@ def mail() -> Iterator[Check]:
     waiting += f"{numbers.uncertain:,} with an unknown outcome."
     if late > LATE:
         yield Check("mail", "failed" if late > TOO_LATE else "warning",
-                    f"Mail has been due for {_span(late)}, and nobody sends it. {waiting}",
+                    f"Mail has been due for {span_words(late)}, and nobody sends it. {waiting}",
                     "Look whether a worker runs, and at its log.")  # fmt: skip
     else:
         yield Check("mail", "ok", waiting)
@@ -82,20 +78,16 @@ def environment() -> Iterator[Check]:
 def senders() -> Iterator[Check]:
     """The state of every sender, the system's first."""
     with_session = session()
-    moment = database_now(with_session)
-    due = _due(with_session, moment)
-    rows = with_session.scalars(
-        select(Sender).where(Sender.deleted_at.is_(None)).order_by(Sender.partner_id, Sender.key)
-    ).all()
     system = load_sender(with_session, SYSTEM)
-    yield _state(system, moment, waiting=system.sender_id in due)
+    there = select(Sender).where(Sender.deleted_at.is_(None))
+    rows = with_session.scalars(there.order_by(Sender.partner_id, Sender.key)).all()
+    own = [resolve(with_session, row, row.partner_id, row.key) for row in rows]
+    # Mail of those without settings goes out by another.
+    shown = [system, *(one for one in own if one.configured and one.sender_id != system.sender_id)]
     fine = 0
-    for row in rows:
-        sender = resolve(with_session, row, row.partner_id, row.key)
-        if not sender.configured or sender.sender_id == system.sender_id:
-            continue  # its mail goes out by another
-        check = _state(sender, moment, waiting=False)
-        fine += check.status == "ok"
+    for sender, state in zip(shown, states_of(with_session, shown), strict=True):
+        check = _check(sender, state)
+        fine += check.status == "ok" and sender is not system
         if check.status != "ok" or fine <= _MOST_FINE:
             yield check
     if fine > _MOST_FINE:
@@ -135,77 +127,47 @@ def servers() -> Iterator[Check]:
                     "by name.")  # fmt: skip
 
 
-def _state(sender: ResolvedSender, moment: datetime, *, waiting: bool) -> Check:
-    def check(status: Status, message: str, hint: str = "") -> Check:
-        return Check("sender", status, message, hint, _name(sender))
-
-    if sender.problems:
-        return check("failed", f"It sends nothing: {' '.join(sender.problems)}",
-                     "A variable is named at “environment”, too.")  # fmt: skip
-    if not sender.configured:
+def _check(sender: ResolvedSender, state: State) -> Check:
+    """A state as a check: the same words as everywhere, and what to do about it."""
+    status, message, hint = _STATUS.get(state.key, "ok"), state.sentence, ""
+    if state.key == "problem":
+        hint = password_trouble(sender)[1] if sender.configured else ""
+        if sender.problems:
+            hint = "A variable is named at “environment”, too."
+    elif state.key == "unconfigured":
         # A partner without settings of its own has no sender; this is the system's.
-        return check(
-            "failed" if waiting else "warning",
-            "Not configured: mail of the system, and of partners without settings, waits"
-            f"{', and some is waiting now' if waiting else ''}.",
-            "Run `flask smtp-admin wizard`, or fill in its page.",
-        )
-    trouble, hint = password_trouble(sender)
-    if trouble:
-        return check("failed", trouble, hint)
-    if sender.paused_until is not None and sender.paused_until > moment:
-        return check(*_pause(sender, sender.paused_until, moment))
-    if sender.last_accepted_at is None:
-        return check("ok", f"Ready, by {sender.values.place()}; nothing has been sent yet.")
-    return check("ok", f"Last accepted {ago(sender.last_accepted_at)} by {sender.values.place()}.")
+        status = "failed" if state.waiting else "warning"
+        message += " That is mail of the system, and of partners without settings."
+        hint = "Run `flask smtp-admin wizard`, or fill in its page."
+    elif state.key == "no_worker":
+        status = "warning" if state.waiting else "ok"
+        hint = "See “workers”." if state.waiting else ""
+    elif state.key in PAUSED:
+        names = ", ".join(sender.values.fallbacks)
+        covered = bool(names) and state.key != "rate_limited"
+        status = "warning" if covered or state.key == "rate_limited" else "failed"
+        message += f" Meanwhile {names} steps in." if covered else " Its mail waits."
+        explained = explain_pause(session(), sender)
+        hint = explained.hint if explained else ""
+    return Check("sender", status, message, hint, _name(sender))
 
 
-def _pause(sender: ResolvedSender, until: datetime, moment: datetime) -> tuple[Status, str, str]:
-    values, code = sender.values, sender.pause_code
-    covered = bool(values.fallbacks) and code != "rate_limited"
-    status: Status = "warning" if covered or code == "rate_limited" else "failed"
-    meanwhile = f"{', '.join(values.fallbacks)} steps in" if covered else "its mail waits"
-    ends = "until its settings change" if until - moment > _FOR_GOOD else f"until {until:%H:%M} UTC"
-    explained = explain_pause(session(), sender)
-    hint = explained.hint if explained else ""
-    return status, f"Paused {ends}, {meanwhile}: {sender.pause_text}", hint
+#: Of those whose status follows from nothing else.
+_STATUS: dict[Key, Status] = {"problem": "failed", "failing": "warning", "late": "warning"}
 
 
-def _due(with_session: Session, moment: datetime) -> dict[int, datetime]:
-    """Sender → since when its oldest mail could have gone out."""
-    rows = with_session.execute(
-        select(Delivery.sender_id, func.min(Delivery.next_attempt_at))
-        .where(IS_QUEUED, Delivery.next_attempt_at <= moment)
-        .group_by(Delivery.sender_id)
-    )
-    return {int(sender_id): since for sender_id, since in rows}
-
-
-def _should_go(with_session: Session, sender_id: int, moment: datetime) -> bool:
-    """Whether nothing keeps this sender from sending, and yet it does not."""
-    row = with_session.get(Sender, sender_id)
-    if row is None or (row.paused_until is not None and row.paused_until > moment):
-        return False
-    sender = resolve(with_session, row, row.partner_id, row.key)
-    accepted = sender.last_accepted_at
-    if not sender.configured or sender.problems:
-        return False
-    if accepted is not None and moment - accepted < _JUST_NOW:
-        return False
-    if allowance(with_session, sender_id, sender.values, moment).others == 0:
-        return False
-    held = select(Lane.id).where(Lane.sender_id == sender_id, Lane.lease_until > moment)
-    return with_session.scalar(held.limit(1)) is None
+def _with_due_mail(
+    with_session: Session, moment: datetime
+) -> Iterator[tuple[ResolvedSender, State]]:
+    """Every sender whose mail could go out, with its state."""
+    ids = with_session.scalars(
+        select(Delivery.sender_id).where(IS_QUEUED, Delivery.next_attempt_at <= moment).distinct()
+    ).all()
+    rows = with_session.scalars(select(Sender).where(Sender.id.in_(ids))).all()
+    found = [resolve(with_session, row, row.partner_id, row.key) for row in rows]
+    yield from zip(found, states_of(with_session, found), strict=True)
 
 
 def _name(sender: ResolvedSender) -> str:
     whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
     return f"{whose}, sender {sender.key}" if sender.key else whose
-
-
-def _span(time: timedelta) -> str:
-    minutes, seconds = divmod(int(time.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"

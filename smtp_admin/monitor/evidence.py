@@ -21,6 +21,8 @@ from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, card
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.providers.provider import Provider
+from smtp_admin.sender_state.facts import systems_sender
+from smtp_admin.sender_state.state import PAUSED
 from smtp_admin.senders.resolve import ResolvedSender
 
 #: Mail that waits for longer than this, while none goes out, is stuck.
@@ -56,8 +58,7 @@ class Evidence:
         """The numbers and the state; failures stand with their symptoms."""
         numbers, values = self.card.numbers, self.card.sender.values
         return {
-            "state": self.card.health,
-            "message": self.card.detail,
+            **self.card.state.as_json(),
             "queue": {
                 "pending": numbers.pending,
                 "oldest_pending_seconds": numbers.oldest_pending_seconds,
@@ -85,8 +86,8 @@ class Evidence:
 def gather(session: Session, sender: ResolvedSender) -> Evidence:
     """What is known of *sender*, or of its partner's mail where another one carries it."""
     shown = card(session, sender)
-    carrier = sender if sender.configured else shown.through
-    sender_id = carrier.sender_id if carrier else 0
+    carrier = sender if not shown.by_system else systems_sender(session)
+    sender_id = carrier.sender_id if carrier.configured else 0
     # Through the system's sender go other partners' mails too, which are nobody's business here.
     whose = None if carrier is sender or sender.partner_id == SYSTEM else sender.partner_id
     failures = refusals(session, sender_id, whose) if sender_id else ()
@@ -102,9 +103,9 @@ def gather(session: Session, sender: ResolvedSender) -> Evidence:
 
 def _signs(found: Evidence) -> Iterator[str]:
     shown, values = found.card, found.card.sender.values
-    if shown.health == "unconfigured" and shown.numbers.pending:
+    if shown.state.key == "unconfigured" and shown.numbers.pending:
         yield "unset"
-    if shown.health == "paused":
+    if shown.state.key in PAUSED:
         yield "paused"
     limited = _reached(found.used_this_hour, values.max_per_hour) or _reached(
         found.used_today, values.max_per_day
@@ -119,7 +120,7 @@ def _signs(found: Evidence) -> Iterator[str]:
     oldest = shown.numbers.oldest_pending_seconds or 0
     waits = oldest > _LONG.total_seconds() and not installation().config.sandbox
     moves = limited or shown.numbers.sent_this_hour or found.refusals
-    if waits and not moves and shown.health in {"ready", "delivering"}:
+    if waits and not moves and shown.state.key not in PAUSED | {"unconfigured", "problem"}:
         yield "stuck"
     if shown.numbers.uncertain:
         yield "unknown"

@@ -1,9 +1,10 @@
 """A sender's state and numbers, as the pages and the API show them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,13 +16,14 @@ from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
-from smtp_admin.senders.pauses import BY_HAND
-from smtp_admin.senders.resolve import ResolvedSender, load_sender, password_trouble
+from smtp_admin.sender_state import state as states
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import State
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import sender_for_mail, senders_of
 
-#: What is paused for longer waits for a person.
-_FOR_GOOD = timedelta(days=365)
-Health = Literal["unconfigured", "problem", "paused", "ready", "delivering"]
+#: Who paused a sender by hand is no riddle; why it paused itself may be one.
+_ITS_OWN = states.PAUSED - {"paused_by_hand"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,13 @@ class Card:
     """What stands on top of a tab.
 
     Attributes:
-        through: whose sender carries the mail while there is none of its own; ``None`` if its
-            own does.
         explanation: why it is paused, and what to do about it.
         bars: the last 24 hours as heights from 0 to 1, accepted and failed.
     """
 
     sender: ResolvedSender
     numbers: Summary
-    health: Health
-    headline: str
-    detail: str
-    through: ResolvedSender | None
+    state: State
     explanation: Explanation | None = None
 
     @property
@@ -55,38 +52,45 @@ class Card:
         return self.sender.values.max_per_hour
 
     @property
-    def again_in_minutes(self) -> int | None:
-        """When a paused sender is tried again."""
-        until = self.sender.paused_until
-        if self.health != "paused" or until is None or until - now() > _FOR_GOOD:
-            return None
-        return max(0, int((until - now()).total_seconds() // 60))
+    def by_system(self) -> bool:
+        """Whether the system's sender carries the mail, because there is none of its own."""
+        own = self.sender.configured or self.sender.partner_id == SYSTEM
+        return not own and self.state.key != "unconfigured"
 
     @property
     def drains_in_minutes(self) -> int | None:
-        """When the queue will be empty at the rate of the limit; ``None`` if nobody can say."""
-        limit = self.max_per_hour
-        if not limit or not self.numbers.pending or self.health == "paused":
+        """When what is due will be gone at the rate of the limit; ``None`` if nobody can say."""
+        limit, due = self.max_per_hour, self.state.due
+        if not limit or not due or self.state.key not in {"delivering", "limit"}:
             return None
         left = max(0, limit - self.numbers.sent_this_hour)
-        over = max(0, self.numbers.pending - left)
-        return ceil(over / limit * 60)
+        return ceil(max(0, due - left) / limit * 60)
 
 
 def card(session: Session, sender: ResolvedSender) -> Card:
     """The card of *sender*: of one among several its own numbers, else its partner's."""
+    return cards(session, [sender])[0]
+
+
+def cards(session: Session, senders: Sequence[ResolvedSender]) -> list[Card]:
+    """The cards of *senders*, in their order."""
+    return [
+        _card(session, sender, state)
+        for sender, state in zip(senders, states_of(session, senders), strict=True)
+    ]
+
+
+def _card(session: Session, sender: ResolvedSender, state: State) -> Card:
     own = sender.sender_id if sender.configured else 0
-    several = len(senders_of(session, sender.partner_id)) > 1 or bool(sender.key)
-    numbers = summary(session, sender.partner_id, sender.sender_id if several else own,
-                      of_sender=several)  # fmt: skip
-    through = None
-    if not sender.configured and sender.partner_id != SYSTEM and not sender.key:
-        system = sender_for_mail(session, sender.partner_id)
-        through = system if system.configured else None
-    health, headline, detail = _state(sender, numbers, through)
-    by_hand = sender.pause_code == BY_HAND  # who did it is no riddle
-    why = explain_pause(session, sender) if health == "paused" and not by_hand else None
-    return Card(sender, numbers, health, headline, detail, through, why)
+    if sender.partner_id == SYSTEM and sender.sender_id:
+        # Whoever's mail it is: it says of this sender when mail was last accepted, too.
+        numbers = summary(session, None, sender.sender_id, of_sender=True)
+    elif len(senders_of(session, sender.partner_id)) > 1 or sender.key != DEFAULT_KEY:
+        numbers = summary(session, sender.partner_id, sender.sender_id, of_sender=True)
+    else:
+        numbers = summary(session, sender.partner_id, own)
+    why = explain_pause(session, sender) if state.key in _ITS_OWN else None
+    return Card(sender, numbers, state, why)
 
 
 def status_json(
@@ -105,25 +109,33 @@ def status_json(
         sender = load_sender(session, owner, sender_key)
         if sender.deleted or (not sender.sender_id and not sender.configured):
             raise NotFound(f"There is no sender {sender_key[:40]!r}.")
-        return {"ok": True, **_of_sender(session, sender)}
+        return {"ok": True, **_of_senders(session, [sender])[0]}
     sender = sender_for_mail(session, owner)
     own = sender.sender_id if sender.partner_id == owner else 0
     numbers = summary(session, partner_id, own if partner_id is not None else 0)
     senders = [one for one in senders_of(session, owner) if one.sender_id]
+    # A partner's state is that of its own default sender, which may be to use the system's.
+    asked = sender if sender.partner_id == owner else load_sender(session, owner)
     return {
         "ok": True,
-        **_numbers(numbers, sender),
-        "senders": [_of_sender(session, one) for one in senders],
+        **_numbers(numbers, sender, states_of(session, [asked])[0]),
+        "senders": _of_senders(session, senders),
     }
 
 
-def _of_sender(session: Session, sender: ResolvedSender) -> dict[str, Any]:
-    numbers = summary(session, sender.partner_id, sender.sender_id, of_sender=True)
-    return {"sender": sender.key, "label": sender.label, **_numbers(numbers, sender)}
+def _of_senders(session: Session, senders: Sequence[ResolvedSender]) -> list[dict[str, Any]]:
+    found = []
+    for sender, state in zip(senders, states_of(session, senders), strict=True):
+        whose = None if sender.partner_id == SYSTEM else sender.partner_id
+        numbers = summary(session, whose, sender.sender_id, of_sender=True)
+        own = {"sender": sender.key, "label": sender.label}
+        found.append(own | _numbers(numbers, sender, state))
+    return found
 
 
-def _numbers(numbers: Summary, sender: ResolvedSender) -> dict[str, Any]:
+def _numbers(numbers: Summary, sender: ResolvedSender, state: State) -> dict[str, Any]:
     return {
+        **state.as_json(),
         "pending": numbers.pending,
         "sending": numbers.sending,
         "sent": numbers.sent,
@@ -157,37 +169,4 @@ def is_paused(sender: ResolvedSender) -> bool:
 
 def ago(moment: datetime) -> str:
     """How long ago *moment* was, in words."""
-    seconds = max(0, int((now() - moment).total_seconds()))
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        count = seconds // size
-        if count:
-            return f"{count} {word}{'' if count == 1 else 's'} ago"
-    return "just now"
-
-
-def _state(
-    sender: ResolvedSender, numbers: Summary, through: ResolvedSender | None
-) -> tuple[Health, str, str]:
-    if sender.problems:
-        return "problem", "Not usable", " ".join(sender.problems)
-    if not sender.configured:
-        if through is not None:
-            return (
-                "ready",
-                "Using the system's sender",
-                f"Mail goes out from {through.values.from_email} until this tab is filled in.",
-            )
-        mails = "1 mail is" if numbers.pending == 1 else f"{numbers.pending:,} mails are"
-        waiting = f" {mails} waiting." if numbers.pending else ""
-        return "unconfigured", "No sender yet", f"Mail is queued and not sent.{waiting}"
-    if is_paused(sender):
-        return "paused", "Paused", sender.pause_text
-    trouble, hint = password_trouble(sender)
-    if trouble:
-        return "problem", "Not usable", f"{trouble} {hint}".strip()
-    if sender.values.kind.keeps_mail:
-        return "ready", "Keeping mail", "Mail is kept in the worker's memory, and not sent."
-    if sender.last_accepted_at is not None:
-        when = ago(sender.last_accepted_at)
-        return "delivering", "Delivering", f"Last accepted {when} by {sender.values.place()}."
-    return "ready", "Ready", "Nothing has been sent yet."
+    return states.ago(moment, now())

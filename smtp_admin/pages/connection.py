@@ -6,9 +6,12 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
+from smtp_admin.clock import now
 from smtp_admin.connection.answers import as_dict, both_as_json
 from smtp_admin.connection.from_worker import BothTests, from_both_places, look
+from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
+from smtp_admin.connection.tested_before import note_of
 from smtp_admin.database import session
 from smtp_admin.errors import NotFound, RequestError, envelope
 from smtp_admin.pages.sender_frame import frame
@@ -31,6 +34,7 @@ def _test(partner_id: str, key: str) -> ResponseReturnValue:
         result = test_connection(session(), partner_id, request_fields(), web.signed_in(), key=key)
     except RequestError as error:
         return _refuse(partner_id, key, error)
+    _remember(partner_id, key, result)
     status = 200 if result.ok else 400
     if as_json:
         return web.answer_json(as_dict(result), status)
@@ -43,11 +47,18 @@ def _test_from_both(partner_id: str, key: str) -> ResponseReturnValue:
         both = from_both_places(session(), partner_id, request_fields(), web.signed_in(), key=key)
     except RequestError as error:
         return _refuse(partner_id, key, error)
+    if both.web is not None:
+        _remember(partner_id, key, both.web)
     follow = _follow_url(partner_id, key, both)
     if web.wants_json():
         body, status = both_as_json(both, follow)
         return web.answer_json(body, status)
     return show_tab(partner_id, key, both=both, look_again=follow)
+
+
+def _remember(partner_id: str, key: str, result: TestResult) -> None:
+    """What was tested may be what is saved next, and then it was tested."""
+    web.remember_test(note_of(result, partner_id, key, web.signed_in(), now()))
 
 
 def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:

@@ -7,39 +7,23 @@ from flask import request
 
 from smtp_admin import web
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.monitor.overview import Health, is_paused
 from smtp_admin.pages.sender_routes import page_url, sender_urls
-from smtp_admin.senders.resolve import (
-    DEFAULT_KEY,
-    ResolvedSender,
-    load_sender,
-    password_trouble,
-)
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import State
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.transports.registry import drivers
 
-WORDS: dict[Health, str] = {
-    "unconfigured": "no settings yet",
-    "problem": "not usable",
-    "paused": "paused",
-    "ready": "ready",
-    "delivering": "delivering",
-}
 OWNER_OF_SYSTEM = "System e-mail"
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A sender in the bar of senders.
-
-    Attributes:
-        words: its state, for who does not see the shape.
-    """
+    """A sender in the bar of senders."""
 
     name: str
     url: str
-    health: Health
-    words: str
+    state: State
     here: bool
 
 
@@ -82,33 +66,17 @@ def is_last_resort(sender: ResolvedSender) -> bool:
     return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
 
 
-def health_of(sender: ResolvedSender) -> Health:
-    """A sender's state in one word, without looking at its mail."""
-    if sender.problems:
-        return "problem"
-    if not sender.configured:
-        return "unconfigured"
-    if is_paused(sender):
-        return "paused"
-    if password_trouble(sender)[0]:
-        return "problem"
-    return "delivering" if sender.last_accepted_at else "ready"
-
-
 def _neighbours(
     partner_id: str, key: str, name: str, own: list[ResolvedSender]
 ) -> tuple[Neighbour, ...]:
     """All senders, the default first even while it has no settings, and the one looked at."""
-    shown: dict[str, tuple[str, Health]] = {DEFAULT_KEY: (sender_name(""), "unconfigured")}
-    shown |= {one.key: (sender_name(one.key, one.label), health_of(one)) for one in own}
-    shown.setdefault(key, (name, "unconfigured"))
+    shown = {one.key: (sender_name(one.key, one.label), one) for one in own}
+    for each, called in ((DEFAULT_KEY, sender_name(DEFAULT_KEY)), (key, name)):
+        if each not in shown:
+            shown[each] = (called, load_sender(session(), partner_id, each))
+    ordered = sorted(shown.items(), key=lambda one: one[0] != DEFAULT_KEY)
+    states = states_of(session(), [sender for _, (_, sender) in ordered])
     return tuple(
-        Neighbour(
-            name=called,
-            url=page_url(partner_id, one, "tab"),
-            health=health,
-            words=WORDS[health],
-            here=one == key,
-        )
-        for one, (called, health) in shown.items()
+        Neighbour(called, page_url(partner_id, one, "tab"), state, here=one == key)
+        for (one, (called, _)), state in zip(ordered, states, strict=True)
     )

@@ -10,8 +10,10 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, RequestError
-from smtp_admin.pages.sender_frame import WORDS, frame, health_of, sender_name
+from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import add_owner_page, page_url
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import State
 from smtp_admin.senders.cleaning import DEFAULT, clean_key
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import clean_label
@@ -32,8 +34,7 @@ class Listed:
     sender: ResolvedSender
     name: str
     url: str
-    health: str
-    words: str
+    state: State
     steps_in: str
 
 
@@ -66,18 +67,17 @@ def _show(
             sender=one,
             name=sender_name(one.key, one.label),
             url=page_url(partner_id, one.key, "tab"),
-            health=health_of(one),
-            words=WORDS[health_of(one)].capitalize(),
+            state=state,
             steps_in=", ".join(names.get(each, each) for each in one.values.fallbacks),
         )
-        for one in own
+        for one, state in zip(own, states_of(session(), own), strict=True)
     ]
     if web.wants_json():
         return web.answer_json(
             {
                 "ok": True,
                 "senders": [
-                    {"key": one.sender.key, "label": one.sender.label, "state": one.health}
+                    {"key": one.sender.key, "label": one.sender.label, **one.state.as_json()}
                     for one in listed
                 ],
             }

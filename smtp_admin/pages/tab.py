@@ -6,7 +6,9 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
+from smtp_admin.clock import now
 from smtp_admin.connection.copy_report import report_text
+from smtp_admin.connection.tested_before import count_for_revision
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
@@ -21,7 +23,6 @@ from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.pages.sender_frame import frame, is_last_resort
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.providers.shape import usable_password
-from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender, overrides_for
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.routing import senders_of
@@ -54,6 +55,7 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
             key=key,
             label=str(form.label.data or "") if key != DEFAULT_KEY else None,
         )
+        count_for_revision(session(), web.tested_before(), saved, web.signed_in(), now())
         session().commit()
     except (RequestError, SecretError) as error:
         session().rollback()
@@ -150,7 +152,7 @@ def show_tab(
         may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
         label=_label(form, sender),
         card=card(session(), sender),
-        paused_by_hand=sender.pause_code == BY_HAND,
+        paused=is_paused(sender),
         blocked=blocked_kinds(),
         error=error,
         test=test,

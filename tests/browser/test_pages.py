@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import wsgi
 from smtp_admin.embedded.mailbox import store_mail
+from smtp_admin.senders import pauses
+from smtp_admin.senders.resolve import load_sender
+from tests.sender_state.scenes import a_worker
 from tests.servers.scripted import Reply
 
 from .inspection import ALL_LOOKS, TWO_LOOKS, Listener, Look, inspect
-from .site import Site
+from .site import OLGA, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -140,6 +144,68 @@ def tab_paused(page: Page, site: Site) -> None:
     site.work()
     at(page, site, "/smtp-admin/partners/initech")
     page.click("#status summary")
+
+
+def in_state(page: Page, site: Site, words: str) -> None:
+    """The tab with a sender in this state, while a worker is there."""
+    with a_worker(site.app):
+        at(page, site, ACME)
+    page.wait_for_selector(f"#status >> text={words}")
+
+
+@state(looks=TWO_LOOKS)
+def tab_failing(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.smtp.behave("rcpt", Reply(f"550 5.1.1 no such user {LONG}"))
+    site.send("acme", 2)
+    site.work()
+    in_state(page, site, "Failing: the last 2 were refused")
+
+
+@state(looks=TWO_LOOKS)
+def tab_at_its_limit(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.send("acme", 2)
+    site.work()
+    site.save("acme", max_per_hour=1)
+    in_state(page, site, "Limit reached")
+
+
+@state(looks=TWO_LOOKS)
+def tab_paused_for_its_rate(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.smtp.behave("mail", Reply("450 4.7.0 rate limit exceeded"))
+    site.send("acme")
+    site.work()
+    in_state(page, site, "UTC, rate")
+
+
+@state(looks=TWO_LOOKS)
+def tab_delivering(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.send("acme", 3)
+    site.work()
+    in_state(page, site, "Delivering")
+
+
+@state(looks=TWO_LOOKS)
+def tab_without_a_worker(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.send("acme", 12)
+    at(page, site, ACME)
+    page.wait_for_selector("text=Waiting for a worker")
+    site.work()
+
+
+@state(looks=TWO_LOOKS)
+def tab_paused_by_hand(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click("#pause-form button")
+    page.wait_for_selector("#status >> text=Paused by hand")
+    with site.app.app_context():  # for those who look at this sender next
+        session = wsgi.db.session()
+        pauses.resume(session, load_sender(session, "acme"), OLGA)
+        session.commit()
 
 
 @state(looks=TWO_LOOKS)

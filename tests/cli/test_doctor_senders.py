@@ -66,7 +66,7 @@ def test_a_paused_sender_with_its_diagnosis(host: HostApp) -> None:
         host.work()
     found = only(host, "sender")
     assert (found["status"], found["subject"]) == ("failed", "the system")
-    assert "Paused until its settings change" in found["message"]
+    assert "Stopped until the login is corrected" in found["message"]
     assert "535" in found["message"]
     assert found["hint"]
     # Its mail waits for a person, not for a worker.

@@ -166,10 +166,10 @@ def test_list(site: HostApp) -> None:
     everybody = [(one["partner_id"], one["key"]) for one in answer(site, "senders", "list")]
     assert everybody == [("", ""), ("acme", ""), ("acme", "newsletters")]
     (default, one) = answer(site, "senders", "list", "--partner", "acme")
-    assert (default["state"], default["driver"], default["revision"]) == ("ready", "smtp", 1)
+    assert (default["state"], default["driver"], default["revision"]) == ("no_worker", "smtp", 1)
     assert one["from_email"] == "newsletters@acme.example"
     shown = run(site, "senders", "list", "--partner", "acme").output
-    assert "acme  newsletters  ready  smtp" in shown
+    assert "acme  newsletters  No worker runs  smtp" in shown
     empty = run(site, "senders", "list", "--partner", "globex")
     assert "mail goes out by the system's" in empty.output
     run(site, "senders", "list", "--partner", "nobody", status=1)
@@ -179,7 +179,7 @@ def test_pause_and_resume(site: HostApp) -> None:
     words = ("newsletters", "--partner", "acme")
     assert "is paused" in run(site, "senders", "pause", *words).output
     (_, one) = answer(site, "senders", "list", "--partner", "acme")
-    assert (one["state"], one["reason"]) == ("paused", "operator paused it.")
+    assert (one["state"], one["headline"]) == ("paused_by_hand", "Paused by hand")
     assert one["paused_until"]
     assert "operator paused it." in run(site, "senders", "list", "--partner", "acme").output
     assert answer(site, "senders", "resume", *words)["key"] == "newsletters"

@@ -19,6 +19,7 @@ from smtp_admin.delivery.maintenance import (
     settle_unknown,
 )
 from smtp_admin.delivery.refusals import refusals
+from smtp_admin.sender_state.facts import state_of
 from smtp_admin.senders.pauses import pause
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import delete_sender
@@ -34,6 +35,13 @@ def empty(bench: Workbench) -> None:
     delete_sender(session, load_sender(session, "acme"), ADMIN)
     session.commit()
     assert deleted.empty_deleted(bench.engine, bench.host.installation.config)
+
+
+def state_of_limited(bench: Workbench) -> None:
+    """The state of a sender that has limits."""
+    session = bench.host.db.session()
+    bench.host.save_sender("acme", max_per_hour=1, max_per_day=1)
+    state_of(session, load_sender(session, "acme"))
 
 
 def step_in(bench: Workbench) -> None:
@@ -58,6 +66,10 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "summary of one sender": lambda bench, lane: queries.summary(
         bench.host.db.session(), "acme", lane.sender_id, of_sender=True
     ),
+    "summary of the system's sender": lambda bench, lane: queries.summary(
+        bench.host.db.session(), None, lane.sender_id, of_sender=True
+    ),
+    "state of a sender": lambda bench, _: state_of_limited(bench),
     "what a deletion would do": lambda bench, lane: queries.waiting_of(
         bench.host.db.session(), lane.sender_id
     ),
@@ -76,6 +88,8 @@ PARTIAL = {
     "backlog": "_open",
     "summary": "_open",
     "summary of one sender": "_open",
+    "summary of the system's sender": "_due",
+    "state of a sender": "_turns",
     "deleted senders": "_due",
     "fallback": "_due",
 }

@@ -150,7 +150,7 @@ def test_a_rate_shows_as_a_rate_and_as_a_delay(site: HostApp, server: ScriptedSe
     assert likely(shown["rate"])[0] == "provider_limit"
     assert likely(shown["delayed"]) == ["provider_limit"]
     text = section(look(site), "delayed")
-    assert "Sender Paused." in text
+    assert "Sender Paused until " in text
     assert "The sender paused itself for this." in text
 
 
@@ -257,7 +257,7 @@ def test_of_the_systems_sender_only_ones_own(site: HostApp, server: ScriptedServ
 def test_a_sender_that_has_nothing_yet(site: HostApp) -> None:
     page = look(site)
     assert "None of this kind." in page
-    assert "No sender yet." in section(page, "delayed")
+    assert "Not set up." in section(page, "delayed")
     assert likely(found(site)["lost"]) == []
     queue_mail(site)
     assert likely(found(site)["lost"]) == likely(found(site)["delayed"]) == ["no_sender"]

@@ -105,7 +105,7 @@ def test_sender_pauses_and_loses_nothing(
     assert "Traceback" not in caplog.text
     assert [one.levelname for one in caplog.records if "paused" in one.getMessage()] == ["ERROR"]
     page = broken.client.get(PAGE, headers=HTML).text
-    assert "Paused" in page
+    assert "Not usable" in page
     assert "SMTP_ADMIN_SECRET_KEYS" in page
 
 

@@ -1,0 +1,293 @@
+"""Every state of a sender as it comes about, and that every place tells the same one."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from smtp_admin.clock import shifted
+from smtp_admin.sender_state.facts import state_of, states_of
+from smtp_admin.sender_state.state import KEYS, Key, State
+from smtp_admin.senders import pauses
+from smtp_admin.senders.resolve import load_sender
+from tests.app import ACME_ADMIN, ADMIN, HostApp, make_app
+from tests.delivery.workbench import queue
+from tests.sender_state.scenes import SCENES, Scene, a_worker, start_again
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import Reply, ScriptedServer
+
+ACME = "/smtp-admin/partners/acme"
+
+#: What each says, in the scene that brings it about.
+SAYS: dict[Key, str] = {
+    "problem": r"Not usable\. .*SMTP_ADMIN_SECRET_KEYS",
+    "unconfigured": r"Not set up\. Mail waits and is not sent\. One mail waits now\.",
+    "system": r"Using the system's sender\. Mail goes out from noreply@platform\.example until",
+    "system_waits": r"Waiting for the system's sender\. It gets no mail out .* One mail waits\.",
+    "paused_by_hand": r"Paused by hand\. Ada paused it\. Mail waits until somebody resumes it\.",
+    "stopped": r"Stopped until the login is corrected\. .*535",
+    "rate_limited": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC, rate\. .*450 4\.7\.0",
+    "paused": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC\. .* nothing listens on port 1\.",
+    "keeping": r"Keeping mail\. Mail is kept",
+    "no_worker": r"Waiting for a worker\. None runs; 12 mails wait\.",
+    "limit": r"Limit reached, goes on at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
+    "late": r"Late: 1 mail waits\. Mail has been due for 12 min, and nobody sends it\.",
+    "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
+    "failing": r"Failing: the last 2 were refused\. .*550 5\.1\.1",
+    "held": r"Held: 1 mail waits\. The sandbox lets none of it out\.",
+    "delivering": r"Delivering\. Last accepted just now by ",
+    "ready": r"Ready\. Nothing has been sent yet\.",
+}  # fmt: skip
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(host: HostApp, server: ScriptedServer) -> Scene:
+    return Scene(host, server)
+
+
+def state(host: HostApp, partner_id: str = "acme", key: str = "") -> State:
+    host.db.session.rollback()
+    return state_of(host.db.session(), load_sender(host.db.session(), partner_id, key))
+
+
+def page(host: HostApp, path: str = ACME) -> str:
+    answer = host.client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+def as_json(host: HostApp, path: str) -> Any:
+    answer = host.client.get(path, headers={"Accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def command(host: HostApp, *words: str) -> Any:
+    result = host.app.test_cli_runner().invoke(args=["smtp-admin", *words, "--json"])
+    return json.loads(result.stdout)
+
+
+def test_every_state_has_a_scene() -> None:
+    assert set(SCENES) == set(SAYS) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_place_tells_it(scene: Scene, key: Key) -> None:
+    host = scene.host
+    SCENES[key](scene)
+    with ExitStack() as until:
+        if scene.worker:
+            until.enter_context(a_worker(host.app))
+        until.enter_context(shifted(scene.later))
+        found = state(host)
+        assert found.key == key
+        assert re.match(SAYS[key], found.sentence), found.sentence
+        told = {"state": found.key, "headline": found.headline, "message": found.detail,
+                "tone": found.tone}  # fmt: skip
+        for path in (ACME, "/smtp-admin/"):
+            assert f"{found.headline} {found.detail}" in page(host, path).replace(
+                "Pause sending ", ""
+            ).replace("Resume sending ", "")
+        assert found.headline in page(host, "/smtp-admin/partners")
+        assert f"Sender {found.sentence}" in page(host, f"{ACME}/symptoms")
+        status = as_json(host, "/api/email/status?partner_id=acme")
+        assert told.items() <= status.items()
+        assert told.items() <= as_json(host, f"{ACME}/symptoms")["evidence"].items()
+        assert told.items() <= command(host, "status", "--partner", "acme").items()
+        if not load_sender(host.db.session(), "acme").configured:
+            return  # no sender of its own: it stands in no list of senders
+        assert f"Default {found.headline}" in page(host, f"{ACME}/senders")
+        (listed, *_) = as_json(host, f"{ACME}/senders")["senders"]
+        assert told.items() <= listed.items()
+        (one, *_) = command(host, "senders", "list", "--partner", "acme")
+        assert told.items() <= one.items()
+        checks = {one["subject"]: one["message"] for one in command(host, "doctor")["checks"]
+                  if one["name"] == "sender"}  # fmt: skip
+        assert checks["partner acme"].startswith(found.sentence)
+        explained = as_json(host, f"{ACME}/explain")["rows"]
+        (row,) = [one for one in explained if one["name"] == "state"]
+        if key in {"delivering", "ready"}:
+            assert row["value"] == "yes"
+        else:
+            assert found.headline[1:] in row["value"]
+            assert row["detail"] == found.detail
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_other_databases(
+    request: pytest.FixtureRequest, redis: RedisServer, server: ScriptedServer, kind: str
+) -> None:
+    uri = request.getfixturevalue(kind).create_database()
+    made = make_app(uri, {"REDIS_URL": redis.url})
+    with made.app.app_context():
+        scene = Scene(made, server)
+        keys: tuple[Key, ...] = ("ready", "delivering", "limit", "failing", "no_worker")
+        for key in keys:
+            server.behave("rcpt", None)
+            SCENES[key](scene)
+            with ExitStack() as until:
+                if scene.worker:
+                    until.enter_context(a_worker(made.app))
+                found = state(made)
+            assert found.key == key
+        assert found.waiting >= 12
+        made.db.session.remove()
+        made.db.engine.dispose()
+
+
+def test_no_time_is_named_where_none_is_known(scene: Scene) -> None:
+    """A pause until somebody corrects the settings lasts ten years for the machine."""
+    SCENES["stopped"](scene)
+    for path in (ACME, f"{ACME}/explain", f"{ACME}/symptoms"):
+        words = page(scene.host, path)
+        assert "20" + "36" not in words
+        assert "minutes" not in words.partition("Sender")[0]
+    assert state(scene.host).until is None
+
+
+def test_mail_that_waits_for_another_try_does_not_drain(scene: Scene) -> None:
+    scene.save(max_per_hour=100)
+    scene.send()
+    scene.server.behave("rcpt", Reply("450 4.2.0 greylisted, come back later"))
+    scene.send(work=False)
+    host = scene.host
+    with a_worker(host.app):
+        assert "drains in" in page(host), "it is due"
+    start_again(host, retry_delay=600.0)
+    with shifted(timedelta(seconds=30)):
+        host.work()
+    with a_worker(host.app), shifted(timedelta(seconds=40)):
+        found = state(host)
+        assert (found.key, found.waiting, found.due) == ("retrying", 1, 0)
+        assert "drains in" not in page(host)
+
+
+def test_the_limit_goes_on_when_the_first_mail_is_an_hour_old(scene: Scene) -> None:
+    scene.save(max_per_hour=3)  # one of them is kept for urgent mail
+    with shifted(timedelta(minutes=-40)):
+        scene.send()
+    scene.send(4)
+    with a_worker(scene.host.app):
+        found = state(scene.host)
+        assert found.key == "limit"
+        assert found.until
+        with shifted(timedelta(minutes=19)):
+            assert state(scene.host).key == "limit"
+        with shifted(timedelta(minutes=21)):
+            assert state(scene.host).key != "limit"
+
+
+def test_without_redis_nothing_is_said_of_workers(scene: Scene) -> None:
+    scene.save()
+    scene.send(work=False)
+    start_again(scene.host, redis_url="redis://127.0.0.1:1/0")
+    assert state(scene.host).key == "ready"
+
+
+def test_failures_of_other_settings_do_not_count(scene: Scene) -> None:
+    SCENES["failing"](scene)
+    with a_worker(scene.host.app):
+        assert state(scene.host).key == "failing"
+        scene.save(from_name="Corrected")
+        assert state(scene.host).key == "ready"
+
+
+def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
+    SCENES["delivering"](scene)
+    scene.save(from_name="Changed")
+    with a_worker(scene.host.app):
+        found = state(scene.host)
+    assert found.key == "ready"
+    assert found.detail.startswith("Nothing has been sent with these settings yet; before, last")
+
+
+def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
+    SCENES["delivering"](scene)
+    scene.refuse("550 5.1.1 no such user")
+    with shifted(timedelta(seconds=30)):
+        scene.send()
+        with a_worker(scene.host.app):
+            found = state(scene.host)
+            assert found.key == "delivering"
+            assert "The mail after it failed: " in found.detail
+            scene.send()
+            assert state(scene.host).headline == "Failing: the last 2 were refused"
+            scene.server.behave("rcpt", None)
+            with shifted(timedelta(seconds=30)):
+                scene.send()
+                assert state(scene.host).key == "delivering"
+
+
+def test_the_systems_card_counts_what_the_systems_sender_sends(scene: Scene) -> None:
+    scene.save("")
+    scene.send(3, partner_id="globex")
+    with a_worker(scene.host.app):
+        words = page(scene.host, "/smtp-admin/system")
+    assert "Delivering" in words
+    assert "Sent, 24 h 3 " in words
+
+
+def test_a_partner_does_not_learn_why_the_systems_sender_waits(scene: Scene) -> None:
+    host = scene.host
+    host.save_sender("", port=scene.server.port)
+    scene.server.behave("rcpt", Reply("450 4.7.0 rate limit exceeded for globex"))
+    scene.send(3, partner_id="globex")
+    scene.send(work=False)
+    host.actor = ACME_ADMIN
+    with a_worker(host.app):
+        for path in (ACME, "/smtp-admin/", f"{ACME}/explain", f"{ACME}/symptoms"):
+            words = page(host, path)
+            assert "globex" not in words
+            assert "rate limit" not in words
+            assert "4 mails" not in words
+        assert "Waiting for the system's sender" in page(host)
+        assert "no, mail waits" in page(host, f"{ACME}/explain")
+        status = as_json(host, "/api/email/status?partner_id=acme")
+        assert (status["state"], status["until"]) == ("system_waits", None)
+    host.actor = ADMIN
+    assert state(host, "").key == "rate_limited"
+
+
+def test_the_number_of_queries_does_not_depend_on_senders_or_mail(scene: Scene) -> None:
+    host = scene.host
+
+    def queries(keys: list[str]) -> int:
+        host.db.session.rollback()
+        senders = [load_sender(host.db.session(), "acme", one) for one in keys]
+        counted: list[str] = []
+
+        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            counted.append(statement)
+
+        event.listen(host.db.engine, "before_cursor_execute", note)
+        try:
+            assert len(states_of(host.db.session(), senders)) == len(keys)
+        finally:
+            event.remove(host.db.engine, "before_cursor_execute", note)
+        return len(counted)
+
+    keys = ["", *(f"s{number}" for number in range(12))]
+    for key in keys:
+        host.save_sender("acme", key=key, port=scene.server.port, max_per_hour=50)
+    before = queries([""])
+    scene.send(3)
+    scene.refuse("550 5.1.1 no such user")
+    for key in keys:
+        queue(host, sender=key or None)
+    host.work()
+    pauses.pause(host.db.session(), load_sender(host.db.session(), "acme", "s3"), ADMIN)
+    host.db.session.commit()
+    assert queries(keys) == before
+    assert before < 10
