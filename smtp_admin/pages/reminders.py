@@ -2,9 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -156,7 +155,7 @@ def _shown(found: list[Standing]) -> Reminder:
     first = ready or (min(timed, key=lambda one: one.allowed_at or one.now) if timed else None)
     first = first or (found[0] if found else None)
     error = None if ready else refusal(first)
-    zone = ZoneInfo((first.customer.time_zone or first.values.time_zone) if first else "UTC")
+    zone = first.customer.zone(first.values) if first else UTC
     allowed_at = first.allowed_at.astimezone(zone) if first and first.allowed_at else None
     seconds = 0
     if first is not None and allowed_at is not None:

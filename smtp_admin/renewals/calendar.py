@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from smtp_admin.database import database_now, transaction
 from smtp_admin.errors import NotFound
 from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.days import beginning, surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
@@ -86,16 +87,16 @@ def look_ahead(engine: Engine, partner_id: str, values: RenewalValues) -> Calend
     values = replace(values, enabled=True)
     with transaction(engine) as session:
         now = database_now(session)
-    first = now.astimezone(ZoneInfo(values.time_zone)).date()
+    first = now.astimezone(values.zone).date()
     found = Calendar(now, {first + timedelta(days=number): 0 for number in range(DAYS)})
-    until = now + timedelta(days=DAYS) + values.window
+    until = surely_after(_end(values, now), values.lead_days)
     try:
         records = usable(
             supply.expiring(until, partner_id), partner_id, lambda _: _count_broken(found)
         )
         for batch in batches(_in_time(found, customers(records)), _BATCH):
             for entry in _entries(engine, partner_id, values, now, together(batch)):
-                _add(found, entry, ZoneInfo(values.time_zone))
+                _add(found, entry, values.zone)
     except supply.HostFailedError as error:
         found.complete = False
         found.problem = error.message
@@ -118,6 +119,12 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
     with transaction(engine) as session:
         now = database_now(session)
     return next(_entries(engine, partner_id, values, now, [Customer(customer_id, services)]))
+
+
+def _end(values: RenewalValues, now: datetime) -> datetime:
+    """When the last of the thirty days ends, which are those of the settings' zone."""
+    zone = values.zone
+    return beginning(now.astimezone(zone).date() + timedelta(days=DAYS), zone)
 
 
 def _in_time(found: Calendar, coming: Iterable[Customer]) -> Iterator[Customer]:
@@ -162,7 +169,7 @@ def _entries(
         # A sender that does not work now will, for a calendar of what is to come.
         moments = tuple(
             moment
-            for moment, decision in project(values, one, facts, now, now + timedelta(days=DAYS))
+            for moment, decision in project(values, one, facts, now, _end(values, now))
             if decision.reason is None
         )
         decision = decide(values, one, facts, now, sender_works=works)

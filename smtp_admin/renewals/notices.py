@@ -6,7 +6,6 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from unicodedata import category
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
@@ -103,7 +102,7 @@ def context_of(
     """What the templates of the type may use."""
     first = services[0]
     locale = _locale(first.language)
-    zone = ZoneInfo(customer.time_zone or values.time_zone)
+    zone = customer.zone(values)
     return {
         "name": shown(first.customer_name),
         "services": [

@@ -24,6 +24,7 @@ from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.days import surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
@@ -62,7 +63,7 @@ class Run:
     def go(self) -> Report:
         """Do it; what the host or a template does wrong is in the report, not raised."""
         with reading(self.engine) as session:
-            until = database_now(session) + self.values.window
+            until = surely_after(database_now(session), self.values.lead_days)
         # A context of its own: what the host's session went through must not reach the next run.
         with current_app.app_context():
             try:
