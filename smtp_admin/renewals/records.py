@@ -60,6 +60,13 @@ class Customer:
         names = (one.time_zone for one in self.services)
         return next((one for one in names if one and zone_called(one)), "")
 
+    @property
+    def unknown_zone(self) -> str:
+        """The first zone given where none of them is known, or ``""``; another is taken then."""
+        return (
+            "" if self.time_zone else next((s.time_zone for s in self.services if s.time_zone), "")
+        )
+
     def zone(self, values: RenewalValues) -> ZoneInfo:
         """Whose calendar and clock count for this customer: the own, else that of *values*."""
         return zone_called(self.time_zone) or values.zone

@@ -28,7 +28,7 @@ from smtp_admin.renewals.days import surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
-from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.renewals.values import RenewalValues, zone_called
 from smtp_admin.senders.resolve import ResolvedSender
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class Run:
 
     def go(self) -> Report:
         """Do it; what the host or a template does wrong is in the report, not raised."""
+        if zone_called(self.values.time_zone) is None:
+            self.report.settings_zone = self.values.time_zone
         with reading(self.engine) as session:
             until = surely_after(database_now(session), self.values.lead_days)
         # A context of its own: what the host's session went through must not reach the next run.
@@ -112,6 +114,8 @@ class Run:
             if decision.reason is None:
                 due.append((one, decision))
             self.report.note(one.id, decision.reason)
+            if one.unknown_zone:
+                self.report.note_zone(one.id, one.unknown_zone, self.values.zone.key)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
             full = self._write(some, places, sender, now) or full

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,7 +18,7 @@ from smtp_admin.renewals.report import Report
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries
 from tests.renewals.office import DAY, HOUR, Office
-from tests.renewals.things import a_service, changes
+from tests.renewals.things import a_service
 from tests.servers.scripted import Close, Reply, ScriptedServer
 
 MakeBench = Callable[..., Workbench]
@@ -45,34 +44,6 @@ def handing_over(services: Any) -> Any:
         return services
 
     return expiring_services
-
-
-def put_back(zone: str, *, by: timedelta) -> datetime:
-    """An expiry a little after the next time that the clocks of *zone* are put back so far."""
-    there = ZoneInfo(zone)
-    for change in changes(there, now().year, now().year + 2):
-        offsets = [
-            one.astimezone(there).utcoffset() or timedelta() for one in (change - HOUR, change)
-        ]
-        if change > now() + 8 * DAY and offsets[0] - offsets[1] == by:
-            return change + DAY
-    raise AssertionError("the clocks are put back every year")
-
-
-def test_what_is_due_by_the_calendar_is_asked_for(office: Office) -> None:
-    """A week in which the clocks are put back is longer than 168 hours."""
-    expiry = put_back("Europe/Warsaw", by=HOUR)
-    office.host.host.services.append(a_service(expires_at=expiry, time_zone="Europe/Warsaw"))
-    office.later = expiry - now() - 7 * DAY - HOUR - timedelta(minutes=5)
-    assert office.run().skipped == {"not_yet": 1}
-    with office.in_time():
-        assert scheduler.look(office.bench.engine, "acme")["acme"].due == 0
-    office.later += timedelta(minutes=6)
-    with office.in_time():
-        assert scheduler.look(office.bench.engine, "acme")["acme"].due == 1
-    assert office.run().due == 1
-    office.send()
-    assert len(office.mails) == 1
 
 
 def test_one_mail_for_all_that_expires(office: Office) -> None:
