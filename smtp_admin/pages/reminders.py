@@ -130,20 +130,31 @@ def ask(token: str) -> ResponseReturnValue:
 
 @guarded(Action.UNSUBSCRIBE)
 def unsubscribe_now(token: str) -> ResponseReturnValue:
-    """End reminders, or begin again; the same again changes nothing."""
-    wanted = request.form.get("reminders") == "on"
+    """End reminders, or begin again; the same again changes nothing.
+
+    Only for a mail program's one click (RFC 8058, section 3.1) or the page's own button:
+    scanners of mail post to addresses too, and must end nobody's reminders.
+    """
+    if request.form.get("List-Unsubscribe") == "One-Click":
+        wanted = False
+    elif request.form.get("reminders") in {"on", "off"}:
+        wanted = request.form["reminders"] == "on"
+    else:
+        return _show(unsubscribe.find(session(), token), status=400)
     found = unsubscribe.choose(session(), token, wanted=wanted)
     session().commit()
     return _show(found, changed=True)
 
 
-def _show(found: unsubscribe.Subscription, *, changed: bool = False) -> ResponseReturnValue:
+def _show(
+    found: unsubscribe.Subscription, *, changed: bool = False, status: int = 200
+) -> ResponseReturnValue:
     partner = installation().host.partner(found.partner_id) if found.partner_id else None
     name = partner.name if partner else installation().config.app_name
     page = render_template(
         "smtp_admin/renewals/unsubscribe.html", found=found, changed=changed, name=name
     )
-    response = make_response(page)
+    response = make_response(page, status)
     response.headers["Referrer-Policy"] = "no-referrer"  # the address is the secret
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -186,9 +186,50 @@ def test_one_click_without_cookies_ends_reminders_and_nothing_else(office: Offic
     assert deliveries(office.host)[-1].state == "sent"
 
 
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_one_click_in_either_form(office: Office, content_type: str) -> None:
+    """RFC 8058, section 3.2: senders of the click may choose."""
+    answer = office.host.client.post(
+        link_of(office), data={"List-Unsubscribe": "One-Click"}, content_type=content_type
+    )
+    assert answer.status_code == 200
+    assert office.customer().unsubscribed_at is not None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"data": {}},
+        {"data": {"List-Unsubscribe": "one-click"}},
+        {"data": {"List-Unsubscribe": ""}},
+        {"data": {"reminders": "maybe"}},
+        {"data": {"unsubscribe": "1"}},
+        {"query_string": {"List-Unsubscribe": "One-Click", "reminders": "off"}},
+        {"json": {"List-Unsubscribe": "One-Click"}},
+        {"data": b"List-Unsubscribe=One-Click", "content_type": "text/plain"},
+        {"headers": {"List-Unsubscribe": "One-Click"}},
+    ],
+    ids=str,
+)
+def test_any_other_post_changes_nothing(office: Office, sent: dict[str, Any]) -> None:
+    link = link_of(office)
+    answer = office.host.client.post(link, **sent)
+    assert answer.status_code == 400
+    assert "No more reminders" in answer.text  # the button is there for a person who came so
+    assert office.customer().unsubscribed_at is None
+    office.host.client.post(link, data={"reminders": "off"})
+    since = office.customer().unsubscribed_at
+    assert since is not None
+    office.host.client.post(link, **sent)
+    assert office.customer().unsubscribed_at == since
+
+
 def test_it_can_be_taken_back(office: Office) -> None:
     link = link_of(office)
-    office.host.client.post(link)
+    office.host.client.post(link, data={"reminders": "off"})
     page = office.host.client.post(link, data={"reminders": "on"})
     assert "You get reminders of Acme GmbH again." in page.text
     assert office.customer().unsubscribed_at is None
@@ -225,5 +266,7 @@ def test_the_hosts_own_check_does_not_stand_in_the_way(
     office.run()
     office.send()
     host.app.config["WTF_CSRF_ENABLED"] = True
-    assert host.client.post(link_of(office)).status_code == 200
+    one_click = {"List-Unsubscribe": "One-Click"}
+    assert host.client.post(link_of(office), data=one_click).status_code == 200
+    assert office.customer().unsubscribed_at is not None
     assert host.client.post("/smtp-admin/renewals/system").status_code == 400
