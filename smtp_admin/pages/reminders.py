@@ -13,8 +13,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
-from smtp_admin.installation import installation
-from smtp_admin.renewals import notices, unsubscribe
+from smtp_admin.renewals import notices, supply, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
 from smtp_admin.renewals.schedule import Reason
 
@@ -149,8 +148,7 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
 def _show(
     found: unsubscribe.Subscription, *, changed: bool = False, status: int = 200
 ) -> ResponseReturnValue:
-    partner = installation().host.partner(found.partner_id) if found.partner_id else None
-    name = partner.name if partner else installation().config.app_name
+    name = supply.partner_name(found.partner_id)
     page = render_template(
         "smtp_admin/renewals/unsubscribe.html", found=found, changed=changed, name=name
     )

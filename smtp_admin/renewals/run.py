@@ -69,6 +69,7 @@ class Run:
         # A context of its own: what the host's session went through must not reach the next run.
         with current_app.app_context():
             try:
+                supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
                         self.report.ended = "The worker was told to stop; the next run goes on."
