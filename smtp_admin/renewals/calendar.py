@@ -52,6 +52,7 @@ class Calendar:
     Attributes:
         days: each of the thirty days with its number of notices.
         entries: the first customers, with what happens to each.
+        only_reached: whether these are only those that get a notice.
         skipped: reason → customers that get nothing in these days.
         complete: whether everybody was looked at.
         problem: what the app did wrong, or ``""``.
@@ -63,6 +64,7 @@ class Calendar:
     skipped: Counter[Reason] = field(default_factory=Counter)
     customers: int = 0
     broken: int = 0
+    only_reached: bool = False
     complete: bool = True
     problem: str = ""
 
@@ -82,20 +84,33 @@ class Calendar:
         return max(self.days.values(), default=0)
 
 
-def look_ahead(engine: Engine, partner_id: str, values: RenewalValues) -> Calendar:
+def look_ahead(
+    engine: Engine,
+    partner_id: str,
+    values: RenewalValues,
+    *,
+    days: int = DAYS,
+    seconds: float = _SECONDS,
+    only_reached: bool = False,
+) -> Calendar:
     """The calendar of *partner_id*; where reminders are off, as if they were on."""
     values = replace(values, enabled=True)
     with transaction(engine) as session:
         now = database_now(session)
     first = now.astimezone(values.zone).date()
-    found = Calendar(now, {first + timedelta(days=number): 0 for number in range(DAYS)})
-    until = surely_after(_end(values, now), values.lead_days)
+    found = Calendar(
+        now,
+        {first + timedelta(days=number): 0 for number in range(days)},
+        only_reached=only_reached,
+    )
+    end = _end(values, now, days)
+    until = surely_after(end, values.lead_days)
     try:
         records = usable(
             supply.expiring(until, partner_id), partner_id, lambda _: _count_broken(found)
         )
-        for batch in batches(_in_time(found, customers(records)), _BATCH):
-            for entry in _entries(engine, partner_id, values, now, together(batch)):
+        for batch in batches(_in_time(found, customers(records), seconds), _BATCH):
+            for entry in _entries(engine, partner_id, values, now, end, together(batch)):
                 _add(found, entry, values.zone)
     except supply.HostFailedError as error:
         found.complete = False
@@ -118,18 +133,19 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
         )
     with transaction(engine) as session:
         now = database_now(session)
-    return next(_entries(engine, partner_id, values, now, [Customer(customer_id, services)]))
+    mine = [Customer(customer_id, services)]
+    return next(_entries(engine, partner_id, values, now, _end(values, now, DAYS), mine))
 
 
-def _end(values: RenewalValues, now: datetime) -> datetime:
-    """When the last of the thirty days ends, which are those of the settings' zone."""
+def _end(values: RenewalValues, now: datetime, days: int) -> datetime:
+    """When the last of so many days ends, which are those of the settings' zone."""
     zone = values.zone
-    return beginning(now.astimezone(zone).date() + timedelta(days=DAYS), zone)
+    return beginning(now.astimezone(zone).date() + timedelta(days=days), zone)
 
 
-def _in_time(found: Calendar, coming: Iterable[Customer]) -> Iterator[Customer]:
+def _in_time(found: Calendar, coming: Iterable[Customer], seconds: float) -> Iterator[Customer]:
     """*coming*, until there was time enough; a host may be slow, or know very many."""
-    ends = time.monotonic() + _SECONDS
+    ends = time.monotonic() + seconds
     for one in coming:
         yield one
         if time.monotonic() > ends:
@@ -149,7 +165,7 @@ def _add(found: Calendar, entry: Entry, zone: ZoneInfo) -> None:
             found.days[day] += 1
     if not entry.moments:
         found.skipped[entry.now.reason or Reason.EXPIRED] += 1
-    if len(found.entries) < _SHOWN:
+    if len(found.entries) < _SHOWN and (entry.moments or not found.only_reached):
         found.entries.append(entry)
 
 
@@ -158,6 +174,7 @@ def _entries(
     partner_id: str,
     values: RenewalValues,
     now: datetime,
+    end: datetime,
     batch: Sequence[Customer],
 ) -> Iterator[Entry]:
     with transaction(engine) as session:
@@ -169,7 +186,7 @@ def _entries(
         # A sender that does not work now will, for a calendar of what is to come.
         moments = tuple(
             moment
-            for moment, decision in project(values, one, facts, now, _end(values, now))
+            for moment, decision in project(values, one, facts, now, end)
             if decision.reason is None
         )
         decision = decide(values, one, facts, now, sender_works=works)

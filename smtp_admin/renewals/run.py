@@ -72,7 +72,7 @@ class Run:
                 supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
-                        self.report.ended = "The worker was told to stop; the next run goes on."
+                        self.report.ended = "It was told to stop; the next run goes on."
                         break
                     if not self._work(self._once_each(batch)):
                         break
