@@ -26,11 +26,12 @@ from smtp_admin.renewals.switching import Today, mailed_today, seal
 
 #: A mail's HTML brings styles of its own, and must not run anything or reach our pages.
 _MAIL_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 #: A request does not wait longer for a run; workers go on with the rest.
 _RUN_SECONDS = 10.0
+_LONGEST_SEARCH = 100
 #: Instead of a customer's own link, which would work.
 _NOBODYS_LINK = "preview"
 
@@ -217,11 +218,13 @@ def _run(partner_id: str) -> ResponseReturnValue:
 
 
 def _calendar(partner_id: str) -> ResponseReturnValue:
+    search = request.args.get("q", "")[:_LONGEST_SEARCH]
     applied = load(session(), partner_id)
     return render_template(
         "smtp_admin/renewals/calendar.html",
         applied=applied,
-        calendar=look_ahead(host_engine(), partner_id, applied.values),
+        calendar=look_ahead(host_engine(), partner_id, applied.values, search=search),
+        search=search,
         **_common(partner_id, "calendar"),
     )
 

@@ -53,6 +53,8 @@ class Calendar:
         days: each of the thirty days with its number of notices.
         entries: the first customers, with what happens to each.
         only_reached: whether these are only those that get a notice.
+        search: what those have in their name, id or address, in any case; ``""`` for all.
+        matching: how many these would be if all were shown.
         skipped: reason → customers that get nothing in these days.
         complete: whether everybody was looked at.
         problem: what the app did wrong, or ``""``.
@@ -63,8 +65,10 @@ class Calendar:
     entries: list[Entry] = field(default_factory=list)
     skipped: Counter[Reason] = field(default_factory=Counter)
     customers: int = 0
+    matching: int = 0
     broken: int = 0
     only_reached: bool = False
+    search: str = ""
     complete: bool = True
     problem: str = ""
 
@@ -92,6 +96,7 @@ def look_ahead(
     days: int = DAYS,
     seconds: float = _SECONDS,
     only_reached: bool = False,
+    search: str = "",
 ) -> Calendar:
     """The calendar of *partner_id*; where reminders are off, as if they were on."""
     values = replace(values, enabled=True)
@@ -102,6 +107,7 @@ def look_ahead(
         now,
         {first + timedelta(days=number): 0 for number in range(days)},
         only_reached=only_reached,
+        search=search.strip().casefold(),
     )
     end = _end(values, now, days)
     until = surely_after(end, values.lead_days)
@@ -165,8 +171,18 @@ def _add(found: Calendar, entry: Entry, zone: ZoneInfo) -> None:
             found.days[day] += 1
     if not entry.moments:
         found.skipped[entry.now.reason or Reason.EXPIRED] += 1
-    if len(found.entries) < _SHOWN and (entry.moments or not found.only_reached):
+    if not _is_wanted(found, entry):
+        return
+    found.matching += 1
+    if len(found.entries) < _SHOWN:
         found.entries.append(entry)
+
+
+def _is_wanted(found: Calendar, entry: Entry) -> bool:
+    if found.only_reached and not entry.moments:
+        return False
+    texts = (entry.name, entry.customer.id, *(s.customer_email for s in entry.customer.services))
+    return not found.search or any(found.search in one.casefold() for one in texts)
 
 
 def _entries(

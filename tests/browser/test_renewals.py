@@ -166,7 +166,9 @@ def preview(page: Page, site: Site) -> None:
     at(page, site, f"{ACME}/calendar")
     page.click("text=Dana Dietrich")
     page.wait_for_selector("text=The mail")
-    page.wait_for_selector("text=dietrich.example, domain")
+    page.frame_locator("iframe").locator("text=dietrich.example, domain").wait_for()
+    page.click("text=As text")
+    page.wait_for_selector("pre >> text=dietrich.example, domain")
 
 
 @state("customer")

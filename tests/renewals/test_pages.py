@@ -58,6 +58,29 @@ def test_the_calendar_says_when_and_why_not(office: Office) -> None:
     assert [entry.customer.id for entry in found.entries] == ["soon", "later", "mute"]
 
 
+def test_the_calendar_can_be_searched(office: Office) -> None:
+    office.have(3, customer_id="c-1", customer_name="Sue Söder", customer_email="sue@a.example")
+    office.have(20, customer_id="c-2", customer_name="Lars Later", customer_email="lars@b.example")
+    for search, found in (("SÖDER", ["Sue"]), ("b.example", ["Lars"]), ("c-", ["Sue", "Lars"]),
+                          (" lars ", ["Lars"]), ("<nobody>", [])):  # fmt: skip
+        answer = office.host.client.get(f"{ACME}/calendar", query_string={"q": search})
+        assert [one for one in ("Sue", "Lars") if f">{one} " in answer.text] == found, search
+        assert ("Nobody like that." in answer.text) == (not found)
+        assert "<nobody>" not in answer.text
+        assert "to 2 of 2 customers" in answer.text  # the bars are of all
+
+
+def test_the_calendar_is_a_part_of_renewals(office: Office) -> None:
+    for path, mine in ((ACME, "Settings and runs"), (f"{ACME}/calendar", "Calendar")):
+        text = page(office, path)
+        assert re.findall(r'aria-current="page">([^<]+)</a>', text)[-2:] == ["Renewals", mine]
+    days = look_ahead(office.host.db.engine, "acme", RenewalValues(enabled=True)).days
+    office.have(3)
+    text = page(office, f"{ACME}/calendar")
+    for day in [*days][::5]:
+        assert f"<span>{day:%-d %b}</span>" in text
+
+
 def test_what_the_calendar_says_is_what_happens(office: Office) -> None:
     office.have(3.5, 9.3, customer_id="a")
     office.have(12.1, customer_id="b")
@@ -103,6 +126,9 @@ def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
     assert "A notice is due" in text
     mail = office.host.client.get(f"{ACME}/preview/mail?customer=c%201/2")
     assert "sandbox" in mail.headers["Content-Security-Policy"]
+    # It stands in our own page as it will look, and in nobody else's.
+    assert "frame-ancestors 'self'" in mail.headers["Content-Security-Policy"]
+    assert re.search(r'<iframe[^>]*src="[^"]*/preview/mail\?customer=c(%20|\+)1/2"', text)
     assert "<b>Web</b>" not in mail.text
     office.host.actor = GLOBEX_ADMIN
     page(office, url, 404)
