@@ -94,7 +94,7 @@ def look_ahead(
     values: RenewalValues,
     *,
     days: int = DAYS,
-    seconds: float = _SECONDS,
+    seconds: float | None = None,
     only_reached: bool = False,
     search: str = "",
 ) -> Calendar:
@@ -110,12 +110,13 @@ def look_ahead(
         search=search.strip().casefold(),
     )
     end = _end(values, now, days)
+    allowed = _SECONDS if seconds is None else seconds
     until = surely_after(end, values.lead_days)
     try:
         records = usable(
             supply.expiring(until, partner_id), partner_id, lambda _: _count_broken(found)
         )
-        for batch in batches(_in_time(found, customers(records), seconds), _BATCH):
+        for batch in batches(_in_time(found, customers(records), allowed), _BATCH):
             for entry in _entries(engine, partner_id, values, now, end, together(batch)):
                 _add(found, entry, values.zone)
     except supply.HostFailedError as error:
