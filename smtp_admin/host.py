@@ -110,7 +110,7 @@ class ExpiringService:
         service_id: the same for the service.
         customer_email: where the reminder goes.
         customer_name: how the mail addresses the customer; may be empty.
-        language: a tag such as ``de`` or ``pt-BR``, for dates and amounts; ``""`` for English.
+        language: a tag such as ``de`` or ``pt-BR``, of the mail and its dates; ``""`` for English.
         time_zone: such as ``Europe/Berlin``; ``""`` for the one of the renewal settings.
         service_name: what the customer knows it by.
         expires_at: aware.

@@ -55,6 +55,8 @@ POSTS: dict[str, tuple[int, int]] = {
     **{f"{owner}/routes": (200, 303) for owner in OWNERS},
     f"{PREFIX}/renewals/system": (303, 303),
     f"{PREFIX}/renewals/partners/<partner_id>": (303, 303),
+    f"{PREFIX}/renewals/system/run": (409, 409),
+    f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
 }
 #: Mail programs post here by themselves, with nothing but the link.

@@ -32,7 +32,7 @@ NETWORK = ("connection.tested", "settings.searched", "dns.checked")
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
-    "routes.saved", "renewals.saved",
+    "routes.saved", "renewals.saved", "renewals.run",
 )  # fmt: skip
 
 

@@ -131,6 +131,8 @@ def _show(reports: dict[str, Report], word: str, as_json: bool) -> None:
             click.echo(f"  {one.failed:>8,}  failed")
         if one.broken:
             click.echo(f"  {one.broken:>8,}  broken records")
+        for sentence in one.zone_sentences:
+            click.echo(f"  {sentence}")
         for problem in one.problems:
             click.echo(f"    {problem}")
         if one.ended:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
+from smtp_admin.mail.wording import words_in
 
 Priority = Literal["urgent", "normal", "bulk"]
 PRIORITIES: dict[Priority, int] = {"urgent": URGENT, "normal": NORMAL, "bulk": BULK}
@@ -136,7 +137,9 @@ SHIPPED = (
             "balance": "the customer's balance",
             "currency": "of the balance",
             "more": "how many further services are not in the list",
-            "language": "the customer's, such as de; en if it is not known",
+            "language": "of dates and amounts, such as de",
+            "words": "what the shipped templates say, by key, in that language",
+            "partner_name": "who signs the mail; empty for the application",
             "unsubscribe_url": "the link that ends these reminders; empty if there is none",
             "extra": "further values from the host",
         },
@@ -156,10 +159,19 @@ SHIPPED = (
             "currency": "EUR",
             "more": 0,
             "language": "en",
+            "words": words_in("renewal", "en"),
+            "partner_name": "Example Hosting",
             "unsubscribe_url": "https://example.com/unsubscribe/abc",
             "extra": {},
         },
-        defaults={"more": 0, "language": "en", "unsubscribe_url": "", "extra": {}},
+        defaults={
+            "more": 0,
+            "language": "en",
+            "words": words_in("renewal", "en"),
+            "partner_name": "",
+            "unsubscribe_url": "",
+            "extra": {},
+        },
         priority="bulk",
         notice=True,
     ),

@@ -2,9 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,8 +13,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
-from smtp_admin.installation import installation
-from smtp_admin.renewals import notices, unsubscribe
+from smtp_admin.renewals import notices, supply, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
 from smtp_admin.renewals.schedule import Reason
 
@@ -131,20 +129,30 @@ def ask(token: str) -> ResponseReturnValue:
 
 @guarded(Action.UNSUBSCRIBE)
 def unsubscribe_now(token: str) -> ResponseReturnValue:
-    """End reminders, or begin again; the same again changes nothing."""
-    wanted = request.form.get("reminders") == "on"
+    """End reminders, or begin again; the same again changes nothing.
+
+    Only for a mail program's one click (RFC 8058, section 3.1) or the page's own button:
+    scanners of mail post to addresses too, and must end nobody's reminders.
+    """
+    if request.form.get("List-Unsubscribe") == "One-Click":
+        wanted = False
+    elif request.form.get("reminders") in {"on", "off"}:
+        wanted = request.form["reminders"] == "on"
+    else:
+        return _show(unsubscribe.find(session(), token), status=400)
     found = unsubscribe.choose(session(), token, wanted=wanted)
     session().commit()
     return _show(found, changed=True)
 
 
-def _show(found: unsubscribe.Subscription, *, changed: bool = False) -> ResponseReturnValue:
-    partner = installation().host.partner(found.partner_id) if found.partner_id else None
-    name = partner.name if partner else installation().config.app_name
+def _show(
+    found: unsubscribe.Subscription, *, changed: bool = False, status: int = 200
+) -> ResponseReturnValue:
+    name = supply.partner_name(found.partner_id)
     page = render_template(
         "smtp_admin/renewals/unsubscribe.html", found=found, changed=changed, name=name
     )
-    response = make_response(page)
+    response = make_response(page, status)
     response.headers["Referrer-Policy"] = "no-referrer"  # the address is the secret
     response.headers["X-Robots-Tag"] = "noindex"
     return response
@@ -156,7 +164,7 @@ def _shown(found: list[Standing]) -> Reminder:
     first = ready or (min(timed, key=lambda one: one.allowed_at or one.now) if timed else None)
     first = first or (found[0] if found else None)
     error = None if ready else refusal(first)
-    zone = ZoneInfo((first.customer.time_zone or first.values.time_zone) if first else "UTC")
+    zone = first.customer.zone(first.values) if first else UTC
     allowed_at = first.allowed_at.astimezone(zone) if first and first.allowed_at else None
     seconds = 0
     if first is not None and allowed_at is not None:

@@ -1,6 +1,6 @@
 """The form of the renewal settings. What a field accepts is decided in :mod:`.values`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -59,11 +59,17 @@ class RenewalForm(Form):
         "Time zone", description="Of customers whose own is not known, such as Europe/Berlin."
     )
     revision = HiddenField(default="0")
+    #: Of which settings the person was told whom they mail today.
+    confirmed = HiddenField()
 
     def fill(self, applied: Applied) -> None:
         """Show what applies now."""
-        values = applied.values
         self.own.data = applied.own
+        self.revision.data = str(applied.revision)
+        self.show(applied.values)
+
+    def show(self, values: RenewalValues) -> None:
+        """Show *values* in the fields."""
         self.enabled.data = values.enabled
         self.window_days.data = str(values.window_days)
         self.steps.data = ", ".join(map(str, values.steps))
@@ -72,7 +78,6 @@ class RenewalForm(Form):
         self.quiet_from.data = f"{values.quiet_from:%H:%M}"
         self.quiet_to.data = f"{values.quiet_to:%H:%M}"
         self.time_zone.data = values.time_zone
-        self.revision.data = str(applied.revision)
 
     def cleaned(self, before: RenewalValues) -> RenewalValues:
         """The values that were entered.
@@ -96,6 +101,23 @@ class RenewalForm(Form):
         if complaints:
             raise InvalidInput(fields=complaints)
         return replace(before, **read)
+
+    def chosen(self, applied: Applied, given: Container[str]) -> RenewalValues:
+        """The values that are to be the partner's own from now on, or the system's.
+
+        Fields that show what is inherited are disabled and do not come back: who takes settings of
+        their own without a script begins with those that apply.
+
+        Args:
+            given: the names of the fields that came back.
+
+        Raises:
+            InvalidInput: as :meth:`cleaned`.
+        """
+        if not applied.own and not any(name in given for name in _READ):
+            on = bool(self.enabled.data) or applied.values.enabled
+            return replace(applied.values, enabled=on)
+        return self.cleaned(applied.values)
 
     @property
     def seen_revision(self) -> int:

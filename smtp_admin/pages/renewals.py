@@ -1,5 +1,6 @@
 """The pages of those who send reminders: settings with reports, calendar, preview of one mail."""
 
+import time
 from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -7,7 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
-from smtp_admin.database import SYSTEM, host_engine, session
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import SYSTEM, beside_workers, host_engine, session
 from smtp_admin.errors import Conflict, NotFound, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
@@ -15,17 +17,21 @@ from smtp_admin.mail import templates
 from smtp_admin.mail.templates import Rendered
 from smtp_admin.pages.renewal_forms import RenewalForm
 from smtp_admin.pages.sender_routes import sender_urls
-from smtp_admin.renewals import notices, queries
+from smtp_admin.renewals import notices, queries, scheduler
 from smtp_admin.renewals import values as clean
 from smtp_admin.renewals.calendar import Entry, look_ahead, look_at
 from smtp_admin.renewals.schedule import SENTENCES, Reason
 from smtp_admin.renewals.service import load, save
+from smtp_admin.renewals.switching import Today, mailed_today, seal
 
 #: A mail's HTML brings styles of its own, and must not run anything or reach our pages.
 _MAIL_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
+#: A request does not wait longer for a run; workers go on with the rest.
+_RUN_SECONDS = 10.0
+_LONGEST_SEARCH = 100
 #: Instead of a customer's own link, which would work.
 _NOBODYS_LINK = "preview"
 
@@ -34,11 +40,13 @@ def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
     blueprint.get("/renewals/")(renewals)
     blueprint.route("/renewals/system", methods=["GET", "POST"])(system_renewals)
+    blueprint.post("/renewals/system/run")(system_renewals_run)
     blueprint.get("/renewals/system/calendar")(system_calendar)
     blueprint.get("/renewals/system/preview")(system_preview)
     blueprint.get("/renewals/system/preview/mail")(system_preview_mail)
     one = "/renewals/partners/<partner_id>"
     blueprint.route(one, methods=["GET", "POST"])(partner_renewals)
+    blueprint.post(f"{one}/run")(partner_renewals_run)
     blueprint.get(f"{one}/calendar")(partner_calendar)
     blueprint.get(f"{one}/preview")(partner_preview)
     blueprint.get(f"{one}/preview/mail")(partner_preview_mail)
@@ -64,6 +72,18 @@ def system_renewals() -> ResponseReturnValue:
 def partner_renewals(partner_id: str) -> ResponseReturnValue:
     """A partner's settings."""
     return _settings(partner_id)
+
+
+@guarded(Action.EDIT_SYSTEM_RENEWALS)
+def system_renewals_run() -> ResponseReturnValue:
+    """Run over the customers without a partner now."""
+    return _run(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_RENEWALS)
+def partner_renewals_run(partner_id: str) -> ResponseReturnValue:
+    """Run over a partner's customers now."""
+    return _run(partner_id)
 
 
 @guarded(Action.EDIT_SYSTEM_RENEWALS)
@@ -119,7 +139,13 @@ def _settings(partner_id: str) -> ResponseReturnValue:
     try:
         own = partner_id == SYSTEM or bool(form.own.data)
         # Who goes back to the system's settings may leave anything in the fields.
-        values = form.cleaned(applied.values) if own else applied.values
+        values = form.chosen(applied, request.form) if own else applied.values
+        coming = values if own else load(session(), SYSTEM).values
+        if coming.enabled and not applied.values.enabled and form.confirmed.data != seal(coming):
+            today = mailed_today(host_engine(), session(), partner_id, coming)
+            if today.worth_saying:
+                form.confirmed.data = seal(coming)
+                return _show_settings(partner_id, form, today=today)
         saved = save(
             session(),
             partner_id,
@@ -139,9 +165,16 @@ def _settings(partner_id: str) -> ResponseReturnValue:
 
 
 def _show_settings(
-    partner_id: str, form: RenewalForm, error: RequestError | None = None
+    partner_id: str,
+    form: RenewalForm,
+    error: RequestError | None = None,
+    today: Today | None = None,
 ) -> ResponseReturnValue:
     applied = load(session(), partner_id)
+    system = RenewalForm()
+    system.show(load(session(), SYSTEM).values)
+    if partner_id != SYSTEM and not form.own.data:
+        form.show(load(session(), SYSTEM).values)
     for name, texts in (error.fields if error else {}).items():
         form[name].errors = texts
     if isinstance(error, Conflict):
@@ -151,6 +184,8 @@ def _show_settings(
         "smtp_admin/renewals/settings.html",
         form=form,
         error=error,
+        today=today,
+        system=system,
         applied=applied,
         advice=clean.warnings(applied.values),
         runs=queries.runs(session(), partner_id),
@@ -159,12 +194,37 @@ def _show_settings(
     ), (error.status if error else 200)
 
 
+def _run(partner_id: str) -> ResponseReturnValue:
+    if not load(session(), partner_id).values.enabled:
+        raise Conflict(
+            "Reminders are off, so there is nothing to run.", hint="Switch them on first."
+        )
+    try:
+        record_change(session(), web.signed_in(), partner_id, "renewals.run")
+        session().commit()
+    except RequestError:
+        session().rollback()
+        raise
+    ends = time.monotonic() + _RUN_SECONDS
+    with beside_workers(2) as engine:
+        reports = scheduler.run_now(engine, partner_id, stopped=lambda: time.monotonic() > ends)
+    queued = sum(one.due for one in reports.values())
+    problems = any(one.failed or one.ended for one in reports.values())
+    web.notify(
+        f"{queued:,} notice{' was' if queued == 1 else 's were'} queued."
+        + (" The report says what went wrong." if problems else "")
+    )
+    return redirect(url(partner_id), code=303)
+
+
 def _calendar(partner_id: str) -> ResponseReturnValue:
+    search = request.args.get("q", "")[:_LONGEST_SEARCH]
     applied = load(session(), partner_id)
     return render_template(
         "smtp_admin/renewals/calendar.html",
         applied=applied,
-        calendar=look_ahead(host_engine(), partner_id, applied.values),
+        calendar=look_ahead(host_engine(), partner_id, applied.values, search=search),
+        search=search,
         **_common(partner_id, "calendar"),
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from smtp_admin.database import database_now, transaction
 from smtp_admin.errors import NotFound
 from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.days import beginning, surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
@@ -51,6 +52,9 @@ class Calendar:
     Attributes:
         days: each of the thirty days with its number of notices.
         entries: the first customers, with what happens to each.
+        only_reached: whether these are only those that get a notice.
+        search: what those have in their name, id or address, in any case; ``""`` for all.
+        matching: how many these would be if all were shown.
         skipped: reason → customers that get nothing in these days.
         complete: whether everybody was looked at.
         problem: what the app did wrong, or ``""``.
@@ -61,7 +65,10 @@ class Calendar:
     entries: list[Entry] = field(default_factory=list)
     skipped: Counter[Reason] = field(default_factory=Counter)
     customers: int = 0
+    matching: int = 0
     broken: int = 0
+    only_reached: bool = False
+    search: str = ""
     complete: bool = True
     problem: str = ""
 
@@ -81,21 +88,37 @@ class Calendar:
         return max(self.days.values(), default=0)
 
 
-def look_ahead(engine: Engine, partner_id: str, values: RenewalValues) -> Calendar:
+def look_ahead(
+    engine: Engine,
+    partner_id: str,
+    values: RenewalValues,
+    *,
+    days: int = DAYS,
+    seconds: float | None = None,
+    only_reached: bool = False,
+    search: str = "",
+) -> Calendar:
     """The calendar of *partner_id*; where reminders are off, as if they were on."""
     values = replace(values, enabled=True)
     with transaction(engine) as session:
         now = database_now(session)
-    first = now.astimezone(ZoneInfo(values.time_zone)).date()
-    found = Calendar(now, {first + timedelta(days=number): 0 for number in range(DAYS)})
-    until = now + timedelta(days=DAYS) + values.window
+    first = now.astimezone(values.zone).date()
+    found = Calendar(
+        now,
+        {first + timedelta(days=number): 0 for number in range(days)},
+        only_reached=only_reached,
+        search=search.strip().casefold(),
+    )
+    end = _end(values, now, days)
+    allowed = _SECONDS if seconds is None else seconds
+    until = surely_after(end, values.lead_days)
     try:
         records = usable(
             supply.expiring(until, partner_id), partner_id, lambda _: _count_broken(found)
         )
-        for batch in batches(_in_time(found, customers(records)), _BATCH):
-            for entry in _entries(engine, partner_id, values, now, together(batch)):
-                _add(found, entry, ZoneInfo(values.time_zone))
+        for batch in batches(_in_time(found, customers(records), allowed), _BATCH):
+            for entry in _entries(engine, partner_id, values, now, end, together(batch)):
+                _add(found, entry, values.zone)
     except supply.HostFailedError as error:
         found.complete = False
         found.problem = error.message
@@ -117,12 +140,19 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
         )
     with transaction(engine) as session:
         now = database_now(session)
-    return next(_entries(engine, partner_id, values, now, [Customer(customer_id, services)]))
+    mine = [Customer(customer_id, services)]
+    return next(_entries(engine, partner_id, values, now, _end(values, now, DAYS), mine))
 
 
-def _in_time(found: Calendar, coming: Iterable[Customer]) -> Iterator[Customer]:
+def _end(values: RenewalValues, now: datetime, days: int) -> datetime:
+    """When the last of so many days ends, which are those of the settings' zone."""
+    zone = values.zone
+    return beginning(now.astimezone(zone).date() + timedelta(days=days), zone)
+
+
+def _in_time(found: Calendar, coming: Iterable[Customer], seconds: float) -> Iterator[Customer]:
     """*coming*, until there was time enough; a host may be slow, or know very many."""
-    ends = time.monotonic() + _SECONDS
+    ends = time.monotonic() + seconds
     for one in coming:
         yield one
         if time.monotonic() > ends:
@@ -142,8 +172,18 @@ def _add(found: Calendar, entry: Entry, zone: ZoneInfo) -> None:
             found.days[day] += 1
     if not entry.moments:
         found.skipped[entry.now.reason or Reason.EXPIRED] += 1
+    if not _is_wanted(found, entry):
+        return
+    found.matching += 1
     if len(found.entries) < _SHOWN:
         found.entries.append(entry)
+
+
+def _is_wanted(found: Calendar, entry: Entry) -> bool:
+    if found.only_reached and not entry.moments:
+        return False
+    texts = (entry.name, entry.customer.id, *(s.customer_email for s in entry.customer.services))
+    return not found.search or any(found.search in one.casefold() for one in texts)
 
 
 def _entries(
@@ -151,6 +191,7 @@ def _entries(
     partner_id: str,
     values: RenewalValues,
     now: datetime,
+    end: datetime,
     batch: Sequence[Customer],
 ) -> Iterator[Entry]:
     with transaction(engine) as session:
@@ -162,7 +203,7 @@ def _entries(
         # A sender that does not work now will, for a calendar of what is to come.
         moments = tuple(
             moment
-            for moment, decision in project(values, one, facts, now, now + timedelta(days=DAYS))
+            for moment, decision in project(values, one, facts, now, end)
             if decision.reason is None
         )
         decision = decide(values, one, facts, now, sender_works=works)

@@ -6,7 +6,6 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from unicodedata import category
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
@@ -21,7 +20,10 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, written
 from smtp_admin.mail.message import Message
+from smtp_admin.mail.templates import is_apps_own
 from smtp_admin.mail.types import EmailType, Priority
+from smtp_admin.mail.wording import wording, words_in
+from smtp_admin.renewals import supply
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import ResolvedSender
@@ -43,6 +45,7 @@ def compose(
 
     Raises:
         MessageError: a template does not fit, or a name cannot stand in a subject.
+        HostFailedError: the host's own code raised.
     """
     link = unsubscribe_url(token)
     headers = {}
@@ -100,10 +103,14 @@ def can_send(session: Session, sender: ResolvedSender, now: datetime, *, on_dema
 def context_of(
     customer: Customer, services: Sequence[ExpiringService], values: RenewalValues, link: str
 ) -> dict[str, Any]:
-    """What the templates of the type may use."""
+    """What the templates of the type may use.
+
+    Raises:
+        HostFailedError: the host's own code raised.
+    """
     first = services[0]
-    locale = _locale(first.language)
-    zone = ZoneInfo(customer.time_zone or values.time_zone)
+    locale = _locale_of_mail(first.language)
+    zone = customer.zone(values)
     return {
         "name": shown(first.customer_name),
         "services": [
@@ -120,6 +127,8 @@ def context_of(
         "balance": amount(first.balance, first.currency, locale),
         "currency": first.currency,
         "language": str(locale).replace("_", "-"),
+        "words": words_in(TYPE, locale.language),
+        "partner_name": shown(supply.partner_name(first.partner_id)),
         "unsubscribe_url": link,
         "extra": dict(first.extra),
     }
@@ -139,6 +148,17 @@ def unsubscribe_url(token: str) -> str:
     if adapter is None:
         return ""
     return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
+
+
+def _locale_of_mail(language: str) -> Locale:
+    """The customer's, where the sentences are in it too: one mail is in one language.
+
+    An app's own text may be in any language, and there the customer's counts.
+    """
+    locale = _locale(language)
+    if locale.language in wording(TYPE) or is_apps_own(email_type(), "text.liquid"):
+        return locale
+    return _ENGLISH
 
 
 @lru_cache(maxsize=256)

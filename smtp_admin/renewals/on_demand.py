@@ -219,7 +219,7 @@ def _send(standing: Standing) -> Reason | None:
         if not is_contention(error):
             raise
         return Reason.RACED
-    except (MessageError, TooLarge, QueueFull) as error:
+    except (MessageError, TooLarge, QueueFull, supply.HostFailedError) as error:
         log.warning("no reminder for customer %r of %r: %s", customer.id, partner_id, error)
         return Reason.QUEUE_FULL
     return None if row else Reason.RACED

@@ -69,6 +69,6 @@ def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime
     ):
         return "Everything in it has been renewed or cancelled."
     customer = Customer(notice.customer_id, services)
-    if not notice.on_demand and quiet_until(values, customer.time_zone, now) is not None:
+    if not notice.on_demand and quiet_until(values, customer.zone(values), now) is not None:
         return "Quiet hours began; it is written anew when they are over."
     return None

@@ -8,9 +8,10 @@ from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from smtp_admin.host import ExpiringService
-from smtp_admin.renewals.values import zone_called
+from smtp_admin.renewals.values import RenewalValues, zone_called
 from smtp_admin.smtp.address import clean_address
 
 _LONGEST_ID = 100
@@ -58,6 +59,17 @@ class Customer:
         """The first zone given that there is, or ``""``."""
         names = (one.time_zone for one in self.services)
         return next((one for one in names if one and zone_called(one)), "")
+
+    @property
+    def unknown_zone(self) -> str:
+        """The first zone given where none of them is known, or ``""``; another is taken then."""
+        return (
+            "" if self.time_zone else next((s.time_zone for s in self.services if s.time_zone), "")
+        )
+
+    def zone(self, values: RenewalValues) -> ZoneInfo:
+        """Whose calendar and clock count for this customer: the own, else that of *values*."""
+        return zone_called(self.time_zone) or values.zone
 
 
 def problem_of(record: Any, partner_id: str) -> str:

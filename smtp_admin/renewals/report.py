@@ -10,6 +10,10 @@ from smtp_admin.renewals.schedule import Reason
 _EXAMPLES = 10
 _PROBLEMS = 20
 _LONGEST = 300
+#: Different names of zones that are told apart.
+_ZONES = 10
+_LONGEST_ZONE = 60
+_FURTHER = ""
 
 
 @dataclass(slots=True)
@@ -22,6 +26,10 @@ class Report:
         broken: records that could not be used.
         skipped: reason → customers.
         examples: reason → the first of them.
+        zones: name of a time zone that is not known → customers of whom the host says it.
+        zone_examples: the same name → the first of them.
+        zone_taken: the zone that is taken instead, or ``""`` where there are none.
+        settings_zone: that of the settings if it is not known either, else ``""``.
         problems: the first failures and broken records, in words.
         ended: why it ended early, or ``""``.
     """
@@ -33,6 +41,10 @@ class Report:
     broken: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    zones: Counter[str] = field(default_factory=Counter)
+    zone_examples: dict[str, list[str]] = field(default_factory=dict)
+    zone_taken: str = ""
+    settings_zone: str = ""
     problems: list[str] = field(default_factory=list)
     ended: str = ""
 
@@ -65,6 +77,37 @@ class Report:
         self.broken += 1
         self._add_problem(problem)
 
+    def note_zone(self, customer_id: str, name: str, taken: str) -> None:
+        """The zone of a customer is not known, so that *taken* counts; no reason against a notice.
+
+        It does not make a report worth keeping: it would be the same four times an hour.
+        """
+        shown = name[:_LONGEST_ZONE]
+        if shown not in self.zones and len(self.zones) >= _ZONES:
+            shown = _FURTHER
+        self.zones[shown] += 1
+        self.zone_taken = taken
+        _add_example(self.zone_examples, shown, customer_id)
+
+    @property
+    def zone_sentences(self) -> list[str]:
+        """What is wrong with time zones, one sentence for each."""
+        found = []
+        if self.settings_zone:
+            found.append(
+                f"The time zone of the settings, {self.settings_zone!r}, is not known here; UTC is "
+                "taken."
+            )
+        for name, count in self.zones.most_common():
+            which = "Further time zones are" if name == _FURTHER else f"Time zone {name!r} is"
+            some = ", ".join(self.zone_examples.get(name, []))
+            more = "" if count <= _EXAMPLES else ", …"
+            found.append(
+                f"{which} not known; {self.zone_taken} is taken for {count:,} "
+                f"customer{'' if count == 1 else 's'}: {some}{more}."
+            )
+        return found
+
     def note_unordered(self) -> None:
         """The services of a customer came apart, and may do so where it costs a notice."""
         problem = "expiring_services() does not order by customer: services of one came apart."
@@ -77,20 +120,25 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
-        return asdict(self) | {"skipped": dict(self.skipped)}
+        return asdict(self) | {"skipped": dict(self.skipped), "zones": dict(self.zones)}
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """What :meth:`as_json` wrote."""
         fields = json.loads(text)
-        return cls(**(fields | {"skipped": Counter(fields.get("skipped", {}))}))
+        counts = {name: Counter(fields.get(name, {})) for name in ("skipped", "zones")}
+        return cls(**(fields | counts))
 
     def _skip(self, customer_id: str, reason: Reason) -> None:
         self.skipped[reason.value] += 1
-        some = self.examples.setdefault(reason.value, [])
-        if len(some) < _EXAMPLES:
-            some.append(customer_id)
+        _add_example(self.examples, reason.value, customer_id)
 
     def _add_problem(self, problem: str) -> None:
         if len(self.problems) < _PROBLEMS:
             self.problems.append(problem[:_LONGEST])
+
+
+def _add_example(examples: dict[str, list[str]], name: str, customer_id: str) -> None:
+    some = examples.setdefault(name, [])
+    if len(some) < _EXAMPLES:
+        some.append(customer_id)

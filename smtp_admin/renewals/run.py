@@ -24,10 +24,11 @@ from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
 from smtp_admin.renewals import ledger, notices, supply
+from smtp_admin.renewals.days import surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
-from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.renewals.values import RenewalValues, zone_called
 from smtp_admin.senders.resolve import ResolvedSender
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,17 @@ class Run:
 
     def go(self) -> Report:
         """Do it; what the host or a template does wrong is in the report, not raised."""
+        if zone_called(self.values.time_zone) is None:
+            self.report.settings_zone = self.values.time_zone
         with reading(self.engine) as session:
-            until = database_now(session) + self.values.window
+            until = surely_after(database_now(session), self.values.lead_days)
         # A context of its own: what the host's session went through must not reach the next run.
         with current_app.app_context():
             try:
+                supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
-                        self.report.ended = "The worker was told to stop; the next run goes on."
+                        self.report.ended = "It was told to stop; the next run goes on."
                         break
                     if not self._work(self._once_each(batch)):
                         break
@@ -111,6 +115,8 @@ class Run:
             if decision.reason is None:
                 due.append((one, decision))
             self.report.note(one.id, decision.reason)
+            if one.unknown_zone:
+                self.report.note_zone(one.id, one.unknown_zone, self.values.zone.key)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
             full = self._write(some, places, sender, now) or full

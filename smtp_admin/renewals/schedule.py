@@ -11,6 +11,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from smtp_admin.host import ExpiringService
+from smtp_admin.renewals.days import days_before
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
 
@@ -104,14 +105,19 @@ def decide(
     """
     if not values.enabled:
         return Decision((), Reason.DISABLED)
+    zone = customer.zone(values)
     near = tuple(
         sorted(
-            (one for one in customer.services if now < one.expires_at <= now + values.window),
+            (
+                one
+                for one in customer.services
+                if now < one.expires_at and _begins(values, one, zone) <= now
+            ),
             key=lambda one: (one.expires_at, one.service_id),
         )
     )
     if not near:
-        return _nothing_near(values, customer, facts, now)
+        return _nothing_near(values, customer, facts, now, zone)
     email = customer.email
     if not email:
         return Decision(near, Reason.NO_ADDRESS)
@@ -126,10 +132,10 @@ def decide(
         if now < allowed_at:
             return Decision(near, Reason.TOO_SOON, allowed_at)
     if not on_demand:
-        later = _step_to_come(values, customer, facts, near, now)
+        later = _step_to_come(values, customer, facts, near, now, zone)
         if later is not None:
             return Decision(near, Reason.ANNOUNCED, later)
-        loud_at = quiet_until(values, customer.time_zone, now)
+        loud_at = quiet_until(values, zone, now)
         if loud_at is not None:
             return Decision(near, Reason.QUIET, loud_at)
     if not sender_works:
@@ -166,10 +172,9 @@ def project(
             moment = decision.again_at
 
 
-def quiet_until(values: RenewalValues, time_zone: str, now: datetime) -> datetime | None:
+def quiet_until(values: RenewalValues, zone: ZoneInfo, now: datetime) -> datetime | None:
     """When the quiet hours that *now* falls into end (UTC), or ``None`` if it falls into none."""
     begins, ends = values.quiet_from, values.quiet_to
-    zone = ZoneInfo(time_zone or values.time_zone)
     local = now.astimezone(zone)
     if not _between(local.time(), begins, ends):
         return None
@@ -190,12 +195,12 @@ def _between(clock: time, begins: time, ends: time) -> bool:
 
 
 def _nothing_near(
-    values: RenewalValues, customer: Customer, facts: Facts, now: datetime
+    values: RenewalValues, customer: Customer, facts: Facts, now: datetime, zone: ZoneInfo
 ) -> Decision:
     later = [one for one in customer.services if one.expires_at > now]
     if not later:
         return Decision((), Reason.EXPIRED)
-    begins = min(one.expires_at for one in later) - values.window
+    begins = min(_begins(values, one, zone) for one in later)
     renewed = any(
         one.service_id in facts.announced and facts.announced[one.service_id] < one.expires_at
         for one in later
@@ -209,21 +214,27 @@ def _step_to_come(
     facts: Facts,
     near: tuple[ExpiringService, ...],
     now: datetime,
+    zone: ZoneInfo,
 ) -> datetime | None:
     """The next step of any service, if the last one of each was followed by a notice about it."""
     if not values.steps or facts.last_at is None:
         return None
     for one in near:
-        passed = [moment for moment in _steps(values, one) if moment <= now]
+        passed = [moment for moment in _steps(values, one, zone) if moment <= now]
         told = facts.announced.get(one.service_id) == one.expires_at
         if not told or facts.last_at < max(passed):
             return None
     to_come = [
-        moment for one in customer.services for moment in _steps(values, one) if moment > now
+        moment for one in customer.services for moment in _steps(values, one, zone) if moment > now
     ]
     return min(to_come, default=max(one.expires_at for one in near))
 
 
-def _steps(values: RenewalValues, service: ExpiringService) -> Iterator[datetime]:
+def _begins(values: RenewalValues, service: ExpiringService, zone: ZoneInfo) -> datetime:
+    """From when on a service is worth a notice."""
+    return days_before(service.expires_at, values.lead_days, zone)
+
+
+def _steps(values: RenewalValues, service: ExpiringService, zone: ZoneInfo) -> Iterator[datetime]:
     for days in values.steps:
-        yield service.expires_at - timedelta(days=days)
+        yield days_before(service.expires_at, days, zone)

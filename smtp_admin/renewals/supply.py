@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask import g
+
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import Unavailable
 from smtp_admin.host import ExpiringService, Host
@@ -83,6 +85,23 @@ def of_customer(customer_id: str) -> Supplied:
 def tells_of_customers() -> bool:
     """Whether the host has a ``customer_services()`` of its own."""
     return type(installation().host).customer_services is not Host.customer_services
+
+
+def partner_name(partner_id: str) -> str:
+    """What people call this partner, or the app itself; asked once in a request or a run.
+
+    Raises:
+        HostFailedError: the host's code raised.
+    """
+    names: dict[str, str] = g.setdefault("_smtp_admin_partner_names", {})
+    if partner_id not in names:
+        try:
+            found = installation().host.partner(partner_id) if partner_id != SYSTEM else None
+            names[partner_id] = found.name if found is not None else ""
+        except Exception as error:
+            log.exception("partner() of the host failed for %r", partner_id)
+            raise HostFailedError("partner", error) from error
+    return names[partner_id] or installation().config.app_name
 
 
 def partner_ids() -> Iterator[str]:

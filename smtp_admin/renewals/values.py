@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ _MOST_STEPS = 10
 _SHORT_ON_DEMAND = 6
 #: What the recommendations on the page say, in hours.
 RECOMMENDED = {"min_hours": (24, 72), "on_demand_min_hours": (12, 48)}
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,17 @@ class RenewalValues:
     time_zone: str = "UTC"
 
     @property
-    def window(self) -> timedelta:
-        """How long before its expiry a service is looked at; the largest step, if there are any."""
-        return timedelta(days=self.steps[0] if self.steps else self.window_days)
+    def lead_days(self) -> int:
+        """Days of the customer's calendar before its expiry from which a service is looked at.
+
+        The largest step, if there are any.
+        """
+        return self.steps[0] if self.steps else self.window_days
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of customers whose own is not known; UTC where this one is not known any more either."""
+        return zone_called(self.time_zone) or _UTC
 
     def gap(self, *, on_demand: bool) -> timedelta:
         """How long after a notice the next one may follow."""
@@ -109,11 +119,12 @@ def clean_zone(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1000)
 def zone_called(name: str) -> ZoneInfo | None:
-    """The time zone of that name, or ``None``."""
+    """The time zone of that name, or ``None``; remembered, as odd ones are looked for as files."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):  # odd names are looked for as files
+    except (ValueError, OSError, LookupError):  # a folder, a name that is too long
         return None
 
 
@@ -129,7 +140,7 @@ def warnings(values: RenewalValues) -> dict[str, list[str]]:
         found.setdefault("on_demand_min_hours", []).append(
             f"Under {_SHORT_ON_DEMAND} hours, one customer can ask for many mails a day."
         )
-    if timedelta(hours=values.min_hours) >= values.window:
+    if values.min_hours >= 24 * values.lead_days:
         found.setdefault("min_hours", []).append(
             "This is as long as the time before expiry in which notices go out: a customer with "
             "several services may get none about one of them."

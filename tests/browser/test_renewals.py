@@ -69,6 +69,44 @@ def settings_of_the_system(page: Page, site: Site) -> None:
     assert page.locator("#own").count() == 0
 
 
+@state()
+def settings_inherited(page: Page, site: Site) -> None:
+    """The box of own settings sets fields free, and takes them back to what applies."""
+    at(page, site, f"{BASE}/partners/globex")
+    assert page.is_disabled("#min_hours")
+    page.check("#own")
+    page.fill("#min_hours", "36")
+    page.check("#enabled")
+    page.uncheck("#own")
+    assert page.is_disabled("#min_hours")
+    assert page.input_value("#min_hours") == "48"
+    assert not page.is_checked("#enabled")
+    page.check("#own")
+    assert page.input_value("#min_hours") == "36"
+    assert page.is_checked("#enabled")
+    page.uncheck("#own")
+
+
+@state("partner")
+def settings_switching_on(page: Page, site: Site) -> None:
+    """It says whom it will mail before anything is saved."""
+    site.remind(enabled=False)
+    at(page, site, ACME)
+    page.check("#enabled")
+    page.click("button >> text=/^Save$/")
+    page.wait_for_selector("text=Nothing is saved yet.")
+    page.wait_for_selector("text=Dana Dietrich")
+
+
+@state(looks=TWO_LOOKS)
+def settings_run_now(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.remind(enabled=True)
+    at(page, site, ACME)
+    page.click("button >> text=Run now")
+    page.wait_for_selector("text=queued.")
+
+
 @state("partner")
 def settings_wrong(page: Page, site: Site) -> None:
     site.remind(enabled=True)
@@ -128,7 +166,9 @@ def preview(page: Page, site: Site) -> None:
     at(page, site, f"{ACME}/calendar")
     page.click("text=Dana Dietrich")
     page.wait_for_selector("text=The mail")
-    page.wait_for_selector("text=dietrich.example, domain")
+    page.frame_locator("iframe").locator("text=dietrich.example, domain").wait_for()
+    page.click("text=As text")
+    page.wait_for_selector("pre >> text=dietrich.example, domain")
 
 
 @state("customer")

@@ -1,11 +1,13 @@
 """What the pages of reminders show, and to whom."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from flask import render_template_string
+from werkzeug.test import TestResponse
 
-from smtp_admin.renewals import scheduler
+from smtp_admin.renewals import scheduler, service
 from smtp_admin.renewals.calendar import look_ahead
 from smtp_admin.renewals.values import RenewalValues
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
@@ -56,6 +58,29 @@ def test_the_calendar_says_when_and_why_not(office: Office) -> None:
     assert [entry.customer.id for entry in found.entries] == ["soon", "later", "mute"]
 
 
+def test_the_calendar_can_be_searched(office: Office) -> None:
+    office.have(3, customer_id="c-1", customer_name="Sue Söder", customer_email="sue@a.example")
+    office.have(20, customer_id="c-2", customer_name="Lars Later", customer_email="lars@b.example")
+    for search, found in (("SÖDER", ["Sue"]), ("b.example", ["Lars"]), ("c-", ["Sue", "Lars"]),
+                          (" lars ", ["Lars"]), ("<nobody>", [])):  # fmt: skip
+        answer = office.host.client.get(f"{ACME}/calendar", query_string={"q": search})
+        assert [one for one in ("Sue", "Lars") if f">{one} " in answer.text] == found, search
+        assert ("Nobody like that." in answer.text) == (not found)
+        assert "<nobody>" not in answer.text
+        assert "to 2 of 2 customers" in answer.text  # the bars are of all
+
+
+def test_the_calendar_is_a_part_of_renewals(office: Office) -> None:
+    for path, mine in ((ACME, "Settings and runs"), (f"{ACME}/calendar", "Calendar")):
+        text = page(office, path)
+        assert re.findall(r'aria-current="page">([^<]+)</a>', text)[-2:] == ["Renewals", mine]
+    days = look_ahead(office.host.db.engine, "acme", RenewalValues(enabled=True)).days
+    office.have(3)
+    text = page(office, f"{ACME}/calendar")
+    for day in [*days][::5]:
+        assert f"<span>{day:%-d %b}</span>" in text
+
+
 def test_what_the_calendar_says_is_what_happens(office: Office) -> None:
     office.have(3.5, 9.3, customer_id="a")
     office.have(12.1, customer_id="b")
@@ -101,6 +126,9 @@ def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
     assert "A notice is due" in text
     mail = office.host.client.get(f"{ACME}/preview/mail?customer=c%201/2")
     assert "sandbox" in mail.headers["Content-Security-Policy"]
+    # It stands in our own page as it will look, and in nobody else's.
+    assert "frame-ancestors 'self'" in mail.headers["Content-Security-Policy"]
+    assert re.search(r'<iframe[^>]*src="[^"]*/preview/mail\?customer=c(%20|\+)1/2"', text)
     assert "<b>Web</b>" not in mail.text
     office.host.actor = GLOBEX_ADMIN
     page(office, url, 404)
@@ -157,3 +185,135 @@ def test_a_host_embeds_the_button(office: Office) -> None:
     office.later = timedelta(days=2)
     office.set(enabled=False)
     assert "reminder" not in page(office, "/mine")
+
+
+# --- Switching on, and running now ---------------------------------------------------------------
+
+OWN = {"own": "y", "enabled": "y", "window_days": "7", "steps": "", "min_hours": "48",
+       "on_demand_min_hours": "24", "quiet_from": "", "quiet_to": "",
+       "time_zone": "UTC"}  # fmt: skip
+
+
+def is_on(office: Office, partner_id: str = "acme") -> bool:
+    office.host.db.session.rollback()
+    return service.load(office.host.db.session(), partner_id).values.enabled
+
+
+def post(office: Office, path: str, **values: str) -> TestResponse:
+    """The form as the page has it, with *values* in it."""
+    partner_id = "" if path.endswith("system") else path.rpartition("/")[2]
+    seen = service.load(office.host.db.session(), partner_id).revision
+    return office.host.client.post(path, data={**values, "revision": str(seen)}, headers=HTML)
+
+
+def told(answer: TestResponse) -> str:
+    found = re.search(r'name="confirmed"[^>]*value="(\w+)"', answer.text)
+    assert found
+    return found[1]
+
+
+def test_switching_on_says_first_whom_it_mails_today(office: Office) -> None:
+    office.set(enabled=False)
+    office.have(3, customer_id="soon", customer_name="Sue <Soon>")
+    office.have(20, customer_id="later", customer_name="Lars Later")
+    office.have(3, customer_id="mute", customer_name="Moe Mute", customer_email="nobody")
+    asked = post(office, ACME, **OWN)
+    assert asked.status_code == 200
+    for words in ("Nothing is saved yet.", "1 customer gets a mail today", "Sue &lt;Soon&gt;.",
+                  "Switch on", "Not now"):  # fmt: skip
+        assert words in asked.text
+    assert "Lars Later" not in asked.text
+    assert "Moe Mute" not in asked.text
+    assert not is_on(office)
+    # What was told is about these settings: other ones are told about anew.
+    wider = post(office, ACME, **OWN | {"window_days": "30", "confirmed": told(asked)})
+    assert "2 customers get a mail today" in wider.text
+    assert not is_on(office)
+    assert post(office, ACME, **OWN, confirmed=told(asked)).status_code == 303
+    assert is_on(office)
+    # They are on: nothing has to be told any more.
+    assert post(office, ACME, **OWN | {"window_days": "30"}).status_code == 303
+
+
+def test_switching_on_with_nobody_to_mail_just_saves(office: Office) -> None:
+    office.set(enabled=False)
+    office.have(20)
+    assert post(office, ACME, **OWN).status_code == 303
+    assert is_on(office)
+
+
+def test_the_system_says_it_for_partners_without_their_own(office: Office) -> None:
+    office.set(enabled=False)
+    office.have(3, customer_id="own", customer_name="Of Acme")
+    office.have(3, customer_id="globe", customer_name="Of Globex", partner_id="globex")
+    office.have(3, customer_id="house", customer_name="Of Ourselves", partner_id="")
+    asked = post(office, f"{BASE}/system", **OWN)
+    assert "2 customers get a mail today" in asked.text
+    assert "Of Ourselves, Of Globex." in asked.text
+    assert "Of Acme" not in asked.text
+    assert not is_on(office, "globex")
+    # Acme's admin goes over to the system's settings, which are on by then.
+    assert post(office, f"{BASE}/system", **OWN, confirmed=told(asked)).status_code == 303
+    over = post(office, ACME)
+    assert "Of Acme." in over.text
+    assert post(office, ACME, confirmed=told(over)).status_code == 303
+    assert is_on(office)
+
+
+def test_a_host_that_fails_is_named_before_switching_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(until: object, partner_id: str) -> None:
+        raise RuntimeError("secret words")
+
+    monkeypatch.setattr(office.host.host, "expiring_services", failing)
+    office.set(enabled=False)
+    asked = post(office, ACME, **OWN)
+    assert "It cannot be told whom" in asked.text
+    assert "expiring_services() failed with RuntimeError" in asked.text
+    assert not is_on(office)
+
+
+def test_very_many_names_are_counted(office: Office) -> None:
+    office.set(enabled=False)
+    for number in range(25):
+        office.have(3, customer_id=f"c{number:02}", customer_name=f"Name {number:02}")
+    text = post(office, ACME, **OWN).text
+    assert "25 customers get a mail today" in text
+    assert "Name 19 and 5 more." in text
+
+
+def test_inherited_fields_are_disabled_and_show_what_applies(office: Office) -> None:
+    office.set("", enabled=True, min_hours=60, time_zone="Asia/Tokyo")
+    office.set(own=False, enabled=False, min_hours=36)
+    text = page(office, ACME)
+    assert re.search(r"<fieldset[^>]* disabled>", text)
+    assert 'value="60"' in text
+    assert 'value="36"' not in text
+    # Without a script only the box comes back: what applied becomes the partner's own.
+    assert post(office, ACME, own="y").status_code == 303
+    applied = service.load(office.host.db.session(), "acme")
+    assert (applied.own, applied.values.min_hours, applied.values.enabled) == (True, 60, True)
+    assert not re.search(r"<fieldset[^>]* disabled>", page(office, ACME))
+    assert not re.search(r"<fieldset[^>]* disabled>", page(office, f"{BASE}/system"))
+
+
+def test_run_now(office: Office) -> None:
+    office.have(3)
+    assert "Run now" in page(office, ACME)
+    done = office.host.client.post(f"{ACME}/run", headers=HTML, follow_redirects=True)
+    assert "1 notice was queued." in done.text
+    assert "1 notice of 1 customer" in done.text
+    again = office.host.client.post(f"{ACME}/run", headers=HTML, follow_redirects=True)
+    assert "0 notices were queued." in again.text
+    office.send()
+    assert len(office.mails) == 1
+
+
+def test_run_now_is_for_reminders_that_are_on(office: Office) -> None:
+    office.set(enabled=False)
+    assert "Run now" not in page(office, ACME)
+    answer = office.host.client.post(f"{ACME}/run", headers=HTML)
+    assert answer.status_code == 409
+    assert "Reminders are off" in answer.text
+    assert office.runs() == []

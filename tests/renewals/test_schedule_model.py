@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 
 from smtp_admin.renewals.schedule import Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
-from tests.renewals.things import a_customer, a_service
+from tests.renewals.things import a_customer, a_service, days_earlier
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 #: Around the last Sundays of March and October, and over a leap day.
 STARTS = [datetime(2026, 3, 20, tzinfo=UTC), datetime(2026, 10, 17, tzinfo=UTC),
           datetime(2028, 2, 20, tzinfo=UTC)]  # fmt: skip
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
+    "America/St_Johns",
+    "Africa/Cairo",
+]
 
 
 @dataclass
@@ -33,8 +41,12 @@ class Model:
         return {
             (name, end)
             for name, end in self.expiries.items()
-            if timedelta(0) < end - now <= self.values.window
+            if days_earlier(end, self.lead, self.zone) <= now < end
         }
+
+    @property
+    def lead(self) -> int:
+        return max(self.values.steps, default=self.values.window_days)
 
     def wants(self, now: datetime, works: bool) -> bool:
         near = self.near(now)
@@ -54,7 +66,8 @@ class Model:
         return minute not in quiet
 
     def untold(self, one: tuple[str, datetime], now: datetime) -> bool:
-        passed = [one[1] - days * DAY for days in self.values.steps if one[1] - days * DAY <= now]
+        steps = [days_earlier(one[1], days, self.zone) for days in self.values.steps]
+        passed = [moment for moment in steps if moment <= now]
         return not any(at >= max(passed) and one in about for at, about in self.notices)
 
 

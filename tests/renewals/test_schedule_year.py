@@ -13,7 +13,7 @@ import pytest
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.schedule import Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
-from tests.renewals.things import a_customer, a_service
+from tests.renewals.things import a_customer, a_service, days_earlier
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 #: With a leap day in it.
@@ -39,6 +39,10 @@ class Life:
     reasons: dict[tuple[str, datetime], Counter[Reason]] = field(default_factory=dict)
     told: set[tuple[str, datetime]] = field(default_factory=set)
     _customer: tuple[dict[str, datetime], Customer] | None = None
+
+    def is_near(self, end: datetime, now: datetime) -> bool:
+        """Whether something that ends then is worth a notice now."""
+        return now < end and days_earlier(end, 7, self.zone or VALUES.time_zone) <= now
 
     def customer(self) -> Customer:
         """As the host tells of it; made anew only when something has changed."""
@@ -90,7 +94,7 @@ def step(
     one: Life, now: datetime, luck: random.Random, *, runs: bool, sends: bool, tally: Counter[str]
 ) -> None:
     if one.arrives_at is not None and now >= one.arrives_at and sends:
-        near = {name: end for name, end in one.expiries.items() if now < end <= now + 7 * DAY}
+        near = {name: end for name, end in one.expiries.items() if one.is_near(end, now)}
         one.facts = Facts(now, near)
         one.notices.append(now)
         one.told |= set(near.items())
@@ -101,7 +105,7 @@ def step(
             one.expiries[name] = end + luck.choice((30, 90, 365)) * DAY
     if not runs:
         for name, end in one.expiries.items():
-            if now < end <= now + 7 * DAY:
+            if one.is_near(end, now):
                 one.reasons.setdefault((name, end), Counter())[Reason.NO_SENDER] += 1
         return
     customer = one.customer()
