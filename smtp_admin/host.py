@@ -61,8 +61,6 @@ class Actor:
         _check_id("Actor.id", self.id)
         for one in self.partner_ids:
             _check_id("Each of Actor.partner_ids", one)
-        if self.customer_id is not None:
-            _check_id("Actor.customer_id", self.customer_id)
 
 
 #: Whoever may run commands on the machine is recorded as this.
