@@ -14,7 +14,6 @@ import shlex
 import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -124,18 +123,8 @@ def _ports(value: Any) -> frozenset[int]:
     if isinstance(parts, range) and parts:
         read(parts[0])
         read(parts[-1])  # the others lie between
-        return _every(parts)
-    if set(map(type, parts)) == {int}:  # may be tens of thousands, at each start
-        read(min(parts))
-        read(max(parts))
         return frozenset(parts)
     return frozenset(read(part) for part in parts)
-
-
-@cache
-def _every(ports: range) -> frozenset[int]:
-    """Thousands of numbers, shared by all apps of a process that allow the same."""
-    return frozenset(ports)
 
 
 def _networks(value: Any) -> tuple[Network, ...]:

@@ -1,7 +1,7 @@
 """Wake a worker for a sender's lane, after the mail is committed.
 
-A bell may be lost, doubled or late without harm: SQL is the truth, and the sweeper rings again
-every ten seconds. So nothing here waits long, and nothing here fails its caller.
+A bell may be lost, doubled or late without harm: SQL is the truth, and workers look into it every
+ten seconds. So nothing here waits long, and nothing here fails its caller.
 """
 
 import logging
@@ -95,14 +95,13 @@ class Doorbell:
                 _, _, silent, waiting = pipeline.execute()
             if silent and waiting < _MOST_BELLS:
                 self._enqueue(rung, urgent)
-        except ResponseError as error:
-            # It is there and refuses. Whatever else somebody wrote under our names makes room.
-            with suppress(RedisError, OSError):
-                self._redis.delete(named, rung)
-            log.warning("Redis refused a bell (%s)", type(error).__name__)
-            return False
         except (RedisError, OSError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
+            if "WRONGTYPE" in str(
+                error
+            ):  # what somebody else wrote there would silence us for good
+                with suppress(RedisError, OSError):
+                    self._redis.delete(named)
             log.warning(
                 "Redis is away (%s): no bell rings; workers find the mail within ten seconds",
                 type(error).__name__,

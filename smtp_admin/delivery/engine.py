@@ -247,7 +247,6 @@ class _LaneWork:
     def _begin(self, batch: Batch) -> list[Outgoing]:
         """Note in the journal that *batch* comes next; its mails, or none if it goes back."""
         count = len(batch.deliveries)
-        full = count >= self._size
         self._may_be_more = batch.more
         ids = [one.id for one in batch.deliveries]
         if self._lease.ran_out or (self._journaled and not self._journal.begin(ids)):
@@ -255,7 +254,7 @@ class _LaneWork:
             self._left_behind = True
             self._kept = batch
             return []
-        self._full |= full
+        self._full |= count >= self._size
         since = time.monotonic()
         until = min(since + _LONGEST_BATCH_SECONDS, batch.too_old_at)
         self._under_way.append(UnderWay(batch, count, count, since, until))

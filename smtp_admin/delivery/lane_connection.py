@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
-from smtp_admin.database import opened_at
-
 
 class LaneConnection:
     """One connection of the worker's pool at a time, taken when it is first used.
@@ -35,12 +33,6 @@ class LaneConnection:
             if self._connection is None:
                 self._connection = self._engine.connect()
             yield self._connection
-
-    @property
-    def since(self) -> float:
-        """When the connection that is there was opened; see :func:`opened_at`."""
-        with self.used() as connection:
-            return opened_at(connection)
 
     def rest(self) -> None:
         """Give the connection back if nobody is using it just now; from any thread."""

@@ -20,6 +20,7 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from smtp_admin.config import Config
+from smtp_admin.database import opened_at
 from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery import gate, lanes
 from smtp_admin.delivery.announcements import announce
@@ -167,11 +168,10 @@ class LaneDatabase:
     def _proven(self) -> Iterator[Connection]:
         """A connection on which a commit proves that what was written before is on the disk."""
         with self._connection.used() as database:
-            if self._written and self._connection.since > self._written_at:
+            if self._written and opened_at(database) > self._written_at:
                 log.debug("%d results are older than the connection, and written once more",
                           len(self._written))  # fmt: skip
-                self._record(self._written, self._revision, None)
-                self._written_at = self._committed_at
+                self._record_again(self._written, self._revision, None)
             yield database
 
     def _give_back(self, ids: Iterable[int]) -> None:
@@ -247,7 +247,9 @@ class LaneDatabase:
                 return self._record_again(everything, revision, moment)
         return self._record_again(everything, revision, moment)
 
-    def _record_again(self, results: list[Result], revision: int, moment: datetime) -> Recorded:
+    def _record_again(
+        self, results: list[Result], revision: int, moment: datetime | None
+    ) -> Recorded:
         recorded = self._record(results, revision, moment)
         self._written_at = self._committed_at
         return recorded

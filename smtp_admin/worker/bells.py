@@ -67,7 +67,6 @@ class BellWorker(SimpleWorker):
         while not self._threads.hears() and time.monotonic() < until:
             if self._process_stopping.wait(0.1):
                 raise StopRequested
-            self.heartbeat()
             if any(queue.count for queue in self.queues):
                 self._threads.want()
         if self._process_stopping.is_set() or not self._permission.held:

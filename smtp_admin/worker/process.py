@@ -256,7 +256,7 @@ class WorkerProcess:
     def _again(self, sender: DueSender) -> None:
         # To the end of the queue, so that other senders have their turn, on other machines too.
         if self._deaf or not self._bell.ring(sender.sender_id):
-            self._sweep()
+            self._threads.offer(due_senders(self._engine, sender.sender_id))
 
     def _more(self, sender_id: int) -> None:
         if self._deaf or not self._bell.ring(sender_id):

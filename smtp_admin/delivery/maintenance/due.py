@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Engine, and_, case, exists, func, literal, or_, select
+from sqlalchemy import Engine, and_, case, exists, func, or_, select
 
 from smtp_admin.database import database_now, reading
 from smtp_admin.delivery.models import IS_QUEUED, URGENT, Delivery, Lane
@@ -36,8 +36,12 @@ class DueSender:
     urgent: bool = False
 
 
-def due_senders(engine: Engine) -> list[DueSender]:
-    """The senders that have something to send, may send, and have a free lane."""
+def due_senders(engine: Engine, only: int | None = None) -> list[DueSender]:
+    """The senders that have something to send, may send, and have a free lane.
+
+    Args:
+        only: the id of the one that is asked about.
+    """
     with reading(engine) as session:
         moment = database_now(session)
         waiting = (
@@ -53,6 +57,7 @@ def due_senders(engine: Engine) -> list[DueSender]:
                 or_(Sender.paused_until.is_(None), Sender.paused_until <= moment),
                 exists().where(Lane.sender_id == Sender.id, Lane.lease.is_(None)),
                 exists().where(*waiting),
+                *(() if only is None else (Sender.id == only,)),
             )
             .order_by(Sender.id)
         )
@@ -62,9 +67,9 @@ def due_senders(engine: Engine) -> list[DueSender]:
 def senders_of(engine: Engine, ids: Collection[int], *, urgent: bool = False) -> list[DueSender]:
     """The senders with these ids, for which somebody says that they have something to send."""
     with reading(engine) as session:
-        about = select(*_about(database_now(session)), literal(urgent))
+        about: Any = select(*_about(database_now(session)))
         rows: Any = session.execute(about.where(Sender.id.in_(ids)))
-        return [DueSender(*row) for row in rows]
+        return [DueSender(one, whose, health, urgent) for one, whose, health in rows]
 
 
 def due_counts(engine: Engine) -> dict[int, int]:
