@@ -9,7 +9,6 @@ from smtp_admin import signals
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import actions
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.models import Counter, Delivery
 from smtp_admin.delivery.queries import summary
@@ -17,7 +16,7 @@ from smtp_admin.errors import Conflict, NotFound
 from smtp_admin.monitor.overview import status_json
 from smtp_admin.senders.models import Sender
 from tests.app import HostApp
-from tests.delivery.workbench import deliveries, queue, row_of, sender_row
+from tests.delivery.workbench import deliveries, queue, row_of, sender_row, step_in
 from tests.servers.scripted import Reply, ScriptedServer
 
 
@@ -113,7 +112,7 @@ def test_the_systems_sender_steps_in_where_it_may(host: HostApp) -> None:
         queue(host, "b@example.org", partner_id="globex")
         pause(host, "acme")
         pause(host, "globex")
-        assert fall_back(host_engine(), host.installation.config) == 1
+        assert step_in(host) == 1
         host.work()
         assert [one.recipients for one in server.messages] == [["a@example.org"]]
         (sent,) = server.messages
@@ -141,7 +140,7 @@ def test_nobody_steps_in_for_a_mail_that_may_have_arrived(host: HostApp) -> None
     session.execute(update(Delivery).values(uncertains=1))
     session.commit()
     pause(host)
-    assert fall_back(host_engine(), host.installation.config) == 0
+    assert step_in(host) == 0
 
 
 def test_recipients_who_have_it_keep_their_bytes(host: HostApp) -> None:
@@ -153,7 +152,7 @@ def test_recipients_who_have_it_keep_their_bytes(host: HostApp) -> None:
         first = row_of(host, public_id).content
         host.work()
         assert sorted(one.state for one in deliveries(host)) == ["queued", "sent"]
-        assert fall_back(host_engine(), host.installation.config) == 1
+        assert step_in(host) == 1
         host.work()
         assert [one.state for one in deliveries(host)] == ["sent", "sent"]
         assert row_of(host, public_id).content == first
@@ -223,7 +222,7 @@ def test_the_host_hears_the_id_that_it_knows(host: HostApp) -> None:
         with signals.delivery_sent.connected_to(hear):
             host.work(1)
             server.behave("rcpt", None)
-            assert fall_back(host_engine(), host.installation.config) == 1
+            assert step_in(host) == 1
             host.work(1)
     assert [len(one) for one in heard] == [3, 3]
     assert {one["public_id"] for one in heard} == {public_id}

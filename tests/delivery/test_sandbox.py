@@ -13,12 +13,11 @@ from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.gate import REDIRECTED_CODE
 from smtp_admin.delivery.held import CODE
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.installation import NAME
 from smtp_admin.sandbox.rewriting import HEADER
 from smtp_admin.sandbox_rule import Sandbox
 from tests.app import HostApp, started_with
-from tests.delivery.workbench import Workbench, attempts, deliveries, letter, queue, row_of
+from tests.delivery.workbench import Workbench, attempts, deliveries, letter, queue, row_of, step_in
 from tests.servers.scripted import ScriptedServer
 
 DEV = "dev@example.com"
@@ -210,7 +209,7 @@ def test_who_steps_in_sends_nobody_anything_else(
     restart(each, sandbox)
     bench = bench_of(each)
     bench.tick()
-    assert fall_back(each.db.engine, each.installation.config) > 0
+    assert step_in(each) > 0
     bench.tick()
     bench.tick(timedelta(hours=1))
     seen = received(server)

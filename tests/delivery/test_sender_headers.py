@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 
 from smtp_admin.clock import now
 from smtp_admin.delivery.backlog import backlog
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.rows import wants_copy
 from smtp_admin.errors import Conflict, QueueFull
@@ -24,6 +23,7 @@ from tests.delivery.workbench import (
     queue,
     row_of,
     sender_row,
+    step_in,
 )
 from tests.servers.scripted import ScriptedServer
 
@@ -162,7 +162,7 @@ def test_who_steps_in_sends_the_copy_too_and_adds_none_of_its_own(host: HostApp)
     paused = {"paused_until": now() + timedelta(minutes=5), "pause_reason": "It is away."}
     session.execute(update(Sender).where(Sender.partner_id == "acme").values(**paused))
     session.commit()
-    assert fall_back(host.db.engine, host.installation.config) == 2
+    assert step_in(host) == 2
     assert recipients(host) == [("you@example.org", False), (ARCHIVE, True)]
     assert {one.sender_id for one in deliveries(host)} == {sender_row(host, "").id}
 
@@ -176,7 +176,7 @@ def test_who_steps_in_gives_an_unknown_message_id_its_domain(host: HostApp) -> N
     paused = {"paused_until": now() + timedelta(minutes=5), "pause_reason": "It is away."}
     session.execute(update(Sender).where(Sender.partner_id == "acme").values(**paused))
     session.commit()
-    assert fall_back(host.db.engine, host.installation.config) == 1
+    assert step_in(host) == 1
     row = row_of(host, public_id)
     assert row.message_id.endswith("@platform.example>")
     assert row.content.count(row.message_id.encode()) == 1

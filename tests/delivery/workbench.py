@@ -15,6 +15,7 @@ from smtp_admin.delivery.journal import Lines
 from smtp_admin.delivery.leases import Leases
 from smtp_admin.delivery.maintenance.due import due_senders
 from smtp_admin.delivery.maintenance.expire import expire
+from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Lane
@@ -39,6 +40,7 @@ __all__ = [
     "row_of",
     "rows_of",
     "sender_row",
+    "step_in",
 ]
 
 SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0, greeting=1.0)
@@ -113,6 +115,17 @@ class Workbench:
         self.lines.close()
         self.redis.close()
         self.engine.dispose()
+
+
+def step_in(host: HostApp) -> int:
+    """Let others take over the mail of paused senders; how many deliveries.
+
+    A second later than now: when a mail is due is written by a guess of the database's clock, which
+    may be some milliseconds ahead of it.
+    """
+    host.db.session.rollback()
+    with shifted(timedelta(seconds=1)):
+        return fall_back(host_engine(), host.installation.config)
 
 
 def letter(*recipients: str, subject: str = "Hello", **fields: Any) -> Message:

@@ -11,13 +11,12 @@ from smtp_admin.delivery import lanes
 from smtp_admin.delivery.actions import retry
 from smtp_admin.delivery.checks import NOT_NEEDED, register, still_wanted
 from smtp_admin.delivery.claim import claim
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.record import give_back
 from smtp_admin.host import ExpiringService, Host
 from smtp_admin.senders.pauses import pause
 from smtp_admin.senders.resolve import load_sender
 from tests.app import ADMIN, HostApp, TestHost
-from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
+from tests.delivery.workbench import Workbench, deliveries, queue, sender_row, step_in
 from tests.renewals.office import DAY, HOUR, Office
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -232,7 +231,7 @@ def test_a_notice_is_settled_also_where_another_sender_took_over_its_customer(
     with office.in_time():
         pause(session, load_sender(session, "acme"), ADMIN)
         session.commit()
-        assert fall_back(office.bench.engine, office.host.installation.config) == 1
+        assert step_in(office.host) == 1
     office.send()
     assert [one.state for one in deliveries(office.host)] == ["sent", "sent"]
     (notice,) = office.notices()

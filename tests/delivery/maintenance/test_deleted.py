@@ -15,7 +15,6 @@ from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.maintenance import deleted
 from smtp_admin.delivery.maintenance.deleted import empty_deleted
 from smtp_admin.delivery.maintenance.due import due_senders
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery
@@ -35,6 +34,7 @@ from tests.delivery.workbench import (
     row_of,
     rows_of,
     sender_row,
+    step_in,
 )
 from tests.servers.scripted import ScriptedServer, Session
 
@@ -221,7 +221,7 @@ def test_after_a_deletion_the_list_of_who_took_over_counts(host: HostApp) -> Non
     paused = {"paused_until": now() + timedelta(minutes=15), "pause_reason": "It is away."}
     session.execute(update(Sender).where(Sender.id == sender_row(host).id).values(**paused))
     session.commit()
-    assert fall_back(host_engine(), host.installation.config) == 1
+    assert step_in(host) == 1
     assert at(host) == [("", "")]
 
 

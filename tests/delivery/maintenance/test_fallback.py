@@ -10,12 +10,11 @@ from smtp_admin.database import host_engine, reading
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.maintenance import fallback, moving
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery, Hop
 from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
-from tests.delivery.workbench import Workbench, deliveries, queue, row_of, sender_row
+from tests.delivery.workbench import Workbench, deliveries, queue, row_of, sender_row, step_in
 
 PAUSE = timedelta(minutes=15)
 
@@ -30,10 +29,6 @@ def pause(host: HostApp) -> None:
     paused = {"paused_until": now() + PAUSE, "pause_reason": "The server is away."}
     session.execute(update(Sender).where(Sender.partner_id == "acme").values(**paused))
     session.commit()
-
-
-def step_in(host: HostApp) -> int:
-    return fall_back(host_engine(), host.installation.config)
 
 
 def test_all_recipients_of_a_mail_are_handed_over_together(

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from smtp_admin.clock import now
-from smtp_admin.database import SYSTEM, host_engine
+from smtp_admin.database import SYSTEM
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.maintenance import fallback
-from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.mail.testmail import queue_test_mail
 from smtp_admin.senders.models import Sender
@@ -18,7 +17,16 @@ from smtp_admin.senders.pauses import pause as pause_by_hand
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import save_routes
 from tests.app import ADMIN, HostApp
-from tests.delivery.workbench import deliveries, hops, letter, queue, row_of, rows_of, sender_row
+from tests.delivery.workbench import (
+    deliveries,
+    hops,
+    letter,
+    queue,
+    row_of,
+    rows_of,
+    sender_row,
+    step_in,
+)
 
 HEADERS = (("X-Stream", "outbound"), ("X-Tenant", "acme"))
 
@@ -37,11 +45,6 @@ def resume(host: HostApp, partner_id: str = "acme", key: str = "") -> None:
     which = (Sender.partner_id == partner_id, Sender.key == key)
     session.execute(update(Sender).where(*which).values(paused_until=None))
     session.commit()
-
-
-def step_in(host: HostApp) -> int:
-    host.db.session.rollback()
-    return fall_back(host_engine(), host.installation.config)
 
 
 def several(host: HostApp, **default: Any) -> None:
