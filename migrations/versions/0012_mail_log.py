@@ -29,17 +29,17 @@ _PARTS = {
     ),
     "mysql": (
         "lower(substring_index(recipient, '@', -1))",
-        "lower(left(recipient, char_length(recipient)"
-        " - char_length(substring_index(recipient, '@', -1)) - 1))",
+        (
+            "lower(left(recipient, char_length(recipient)"
+            " - char_length(substring_index(recipient, '@', -1)) - 1))"
+        ),
     ),
 }
 
 
 def upgrade() -> None:
     for name in ("domain", "mailbox"):
-        op.add_column(
-            _DELIVERY, sa.Column(name, sa.String(254), nullable=False, server_default="")
-        )
+        op.add_column(_DELIVERY, sa.Column(name, sa.String(254), nullable=False, server_default=""))
     dialect = op.get_bind().dialect.name
     domain, mailbox = _PARTS["mysql" if dialect == "mariadb" else dialect]
     op.execute(
