@@ -23,6 +23,8 @@ SEARCHED = 10_000
 #: Ids of mails are made by web machines, whose clocks may be off.
 _CLOCKS_DIFFER = timedelta(hours=1)
 _EXPORTED_AT_ONCE = 1000
+#: "After this id" is the page of the oldest.
+OLDEST = 1
 
 Group = Literal["waiting", "sent", "failed", "unknown", "ended"]
 #: States as people tell them apart.
@@ -136,7 +138,7 @@ def page_of(
         return LogPage(())
     has_newer = more if backwards else bool(before)
     has_older = True if backwards else more
-    if backwards and after == 1:  # the page of the oldest
+    if after == OLDEST:
         has_older = False
     return LogPage(rows, ids[-1] if has_older else 0, ids[0] if has_newer else 0)
 
@@ -201,7 +203,8 @@ def _ids(
             .where(has_words(words))
         )
     if after:
-        statement = statement.where(Delivery.id > after).order_by(Delivery.id)
+        statement = statement.where(Delivery.id > (0 if after == OLDEST else after))
+        statement = statement.order_by(Delivery.id)
     else:
         if before:
             statement = statement.where(Delivery.id < before)

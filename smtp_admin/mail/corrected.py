@@ -46,7 +46,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     ).first()
     if found is None:
         raise NotFound
-    delivery, message = found.tuple()
+    delivery, message = found
     if delivery.state not in {"dead", "bounced"}:
         raise Conflict("Only mail that was not delivered can be sent to another address.")
     if not message.content:
