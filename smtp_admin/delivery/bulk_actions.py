@@ -15,7 +15,7 @@ from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
 from smtp_admin.delivery.mail_log import MailFilter, ids_of
-from smtp_admin.delivery.models import Delivery
+from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
 
@@ -33,11 +33,13 @@ class Done:
         count: deliveries that were changed.
         at: the moment by which :func:`take_back` finds them again.
         more: whether time was up before all had their turn.
+        can_be_undone: whether any of it can be: what carried secrets is erased by then.
     """
 
     at: datetime
     count: int = 0
     more: bool = False
+    can_be_undone: bool = False
     #: For each partner, the row of the audit log.
     _audits: dict[str, int] = field(default_factory=dict)
     _counts: Tally[str] = field(default_factory=Tally)
@@ -154,11 +156,23 @@ def _step(
         if not count:
             continue
         done.count += count
+        if action.can_be_undone and not done.can_be_undone:
+            done.can_be_undone = _has_text(session, some, done.at)
         done._counts[partner_id] += count
         done._audits[partner_id] = _write_down(
             session, actor, partner_id, action.audited, done._counts[partner_id],
             done._audits.get(partner_id, 0), done.at,
         )  # fmt: skip
+
+
+def _has_text(session: Session, ids: Sequence[int], at: datetime) -> bool:
+    """Whether any of these, which ended at this moment, could be sent after all."""
+    found = (
+        select(Delivery.id)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Delivery.id.in_(ids), Delivery.finished_at == at, Message.content != b"")
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def _write_down(

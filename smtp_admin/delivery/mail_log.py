@@ -23,8 +23,8 @@ SEARCHED = 10_000
 #: Ids of mails are made by web machines, whose clocks may be off.
 _CLOCKS_DIFFER = timedelta(hours=1)
 _EXPORTED_AT_ONCE = 1000
-#: "After this id" is the page of the oldest.
-OLDEST = 1
+#: Instead of an id after which to go on: the page of the oldest.
+OLDEST = -1
 
 Group = Literal["waiting", "sent", "failed", "unknown", "ended"]
 #: States as people tell them apart.
@@ -203,7 +203,7 @@ def _ids(
             .where(has_words(words))
         )
     if after:
-        statement = statement.where(Delivery.id > (0 if after == OLDEST else after))
+        statement = statement.where(Delivery.id > max(after, 0))
         statement = statement.order_by(Delivery.id)
     else:
         if before:

@@ -42,9 +42,7 @@ def _audit(owner: str | None) -> ResponseReturnValue:
     wanted = _wanted(owner, chosen)
     if request.args.get("export") == "csv":
         return lists.csv_answer("audit", ("at", "who", "partner", "action", "detail"), _all(wanted))
-    rows, older, newer = lists.page_by_id(
-        session(), wanted, Audit.id, before=lists.number("before"), after=lists.number("after")
-    )
+    rows, older, newer = lists.page_by_id(session(), wanted, Audit.id, **lists.place())
     pager = lists.pager(base, chosen, older=older, newer=newer)
     if web.wants_json():
         return web.answer_json(

@@ -23,7 +23,7 @@ PERIODS: dict[str, tuple[timedelta, str]] = {
     "30d": (timedelta(days=30), "Last 30 days"),
 }
 #: Names of what says where in the list one is: another filter begins anew.
-_PLACES = ("before", "after", "export")
+_PLACES = ("before", "after", "oldest", "export")
 _MOST_DIGITS = 18
 #: A spreadsheet would take a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -65,6 +65,12 @@ def number(name: str) -> int:
     return int(text) if usual else 0
 
 
+def place() -> dict[str, int]:
+    """Where in a list the address points: the ids before and after which to read."""
+    after = OLDEST if number("oldest") else number("after")
+    return {"before": number("before"), "after": after}
+
+
 def word(name: str, longest: int = 300) -> str:
     """A text of the address or form."""
     return _given(name).strip()[:longest]
@@ -92,7 +98,7 @@ def pager(base: str, chosen: Mapping[str, Any], *, older: int, newer: int) -> Pa
         newest=address(base, chosen) if newer else "",
         newer=address(base, chosen, after=newer) if newer else "",
         older=address(base, chosen, before=older) if older else "",
-        oldest=address(base, chosen, after=OLDEST) if older else "",
+        oldest=address(base, chosen, oldest=1) if older else "",
     )
 
 
@@ -106,7 +112,7 @@ def page_by_id(
         before, after: 0 for the newest page.
     """
     if after:
-        some = wanted.where(key > (0 if after == OLDEST else after)).order_by(key)
+        some = wanted.where(key > max(after, 0)).order_by(key)
     else:
         some = (wanted.where(key < before) if before else wanted).order_by(key.desc())
     rows = list(session.scalars(some.limit(size + 1)))

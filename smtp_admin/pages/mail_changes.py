@@ -203,7 +203,7 @@ def _ask(
 
 
 def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
-    at = done.at.isoformat() if action.can_be_undone else ""
+    at = done.at.isoformat() if done.can_be_undone else ""
     if web.wants_json():
         return web.answer_json(
             {"ok": True, "count": done.count, "more": done.more, "undo": at or None}

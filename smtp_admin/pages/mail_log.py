@@ -35,6 +35,7 @@ from smtp_admin.senders.resolve import load_sender_by_id
 #: More in one file is for a database, not for a spreadsheet.
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
+_FEW_NAMES = 3
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",
@@ -81,10 +82,8 @@ def _log(owner: str | None) -> ResponseReturnValue:
     if request.args.get("export") == "csv":
         rows = exported(session(), view.which, MOST_EXPORTED)
         return lists.csv_answer("mail", _TITLES, map(_cells, rows))
-    page = page_of(
-        session(), view.which, before=lists.number("before"), after=lists.number("after"),
-        size=lists.PAGE_SIZE,
-    )  # fmt: skip
+    place = lists.place()
+    page = page_of(session(), view.which, **place, size=lists.PAGE_SIZE)
     pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer)
     if web.wants_json():
         return web.answer_json(
@@ -95,8 +94,8 @@ def _log(owner: str | None) -> ResponseReturnValue:
                 "newer": pager.newer or None,
             }
         )
-    first = not (lists.number("before") or lists.number("after"))
-    groups = dead_groups(session(), view.which) if first and _concerns_dead(view) else []
+    first = not any(place.values()) and _concerns_dead(view)
+    groups = dead_groups(session(), view.which) if first else []
     return render_template(
         "smtp_admin/mail/log.html",
         here="log",
@@ -169,14 +168,17 @@ def types() -> list[tuple[str, str]]:
 
 
 def owner_name(partner_id: str) -> str:
-    """What people call the owner of mail; the host is asked once for each in a request."""
+    """What people call the owner of mail; of more than a few, the host is asked at once."""
     if partner_id == SYSTEM:
         return "System"
     known: dict[str, str] = request.environ.setdefault("smtp_admin.names", {})
     if partner_id not in known:
-        partner = installation().host.partner(partner_id)
-        known[partner_id] = partner.name if partner else partner_id
-    return known[partner_id]
+        if len(known) >= _FEW_NAMES:
+            known |= {one.id: one.name for one in installation().host.partners()}
+        else:
+            partner = installation().host.partner(partner_id)
+            known[partner_id] = partner.name if partner else partner_id
+    return known.setdefault(partner_id, partner_id)
 
 
 def mail_url(one: LoggedMail) -> str:
