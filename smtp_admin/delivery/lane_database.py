@@ -187,7 +187,6 @@ class LaneDatabase:
                     database,
                     allowed,
                     batch.sender,
-                    self._config.app_name,
                     copies=self._config.sandbox is None,
                 )
                 wanted = still_wanted(database, self._lane, own)

@@ -16,6 +16,7 @@ from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.rows import wants_copy
+from smtp_admin.senders.owner_names import from_name_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text, domain_of
 from smtp_admin.smtp.headers import address_header
@@ -40,7 +41,7 @@ class Stamped(TypedDict):
 
 
 def stamped(
-    sender: ResolvedSender, app_name: str, content: bytes, message_id: str, *, answers: str = ""
+    sender: ResolvedSender, content: bytes, message_id: str, *, answers: str = ""
 ) -> Stamped:
     """*content*, which has no sender's headers, with those of *sender*; as it is if it has none.
 
@@ -63,10 +64,10 @@ def stamped(
         content, message_id = _with_domain(content, message_id, domain_of(values.from_email))
     if values.reply_to or answers or values.headers:
         own = _names(content)
-        head = from_lines(sender, app_name, reply_to="reply-to" not in own, answers=answers)
+        head = from_lines(sender, reply_to="reply-to" not in own, answers=answers)
         head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
     else:
-        head = from_lines(sender, app_name)
+        head = from_lines(sender)
     return Stamped(
         content=head + content,
         size=len(head) + len(content),
@@ -94,9 +95,7 @@ def without_sender(message: Message) -> bytes:
     return _FROM.sub(b"", head + b"\r\n")[:-2] + blank + body
 
 
-def from_lines(
-    sender: ResolvedSender, app_name: str, *, reply_to: bool = True, answers: str = ""
-) -> bytes:
+def from_lines(sender: ResolvedSender, *, reply_to: bool = True, answers: str = "") -> bytes:
     """The From header of *sender*, and its Reply-To if it has one, with line ends.
 
     Args:
@@ -105,7 +104,7 @@ def from_lines(
     """
     values = sender.values
     answer_to = (values.reply_to or answers) if reply_to else ""
-    return _lines(values.from_name or app_name, values.from_email, answer_to)
+    return _lines(from_name_of(sender), values.from_email, answer_to)
 
 
 @lru_cache(maxsize=1000)
@@ -136,7 +135,6 @@ def with_sender_headers(
     database: Engine | Connection,
     deliveries: list[Claimed],
     sender: ResolvedSender,
-    app_name: str,
     *,
     copies: bool = True,
 ) -> list[Claimed]:
@@ -154,7 +152,7 @@ def with_sender_headers(
     done: dict[int, Stamped] = {}
     with transaction(database) as session:
         for message_pk, one in sorted(missing.items()):
-            done[message_pk] = _stamp(session, one, sender, app_name, copies=copies)
+            done[message_pk] = _stamp(session, one, sender, copies=copies)
     return [_as_stamped(one, done.get(one.message_pk)) for one in deliveries]
 
 
@@ -170,10 +168,8 @@ def _as_stamped(one: Claimed, how: Stamped | None) -> Claimed:
     )
 
 
-def _stamp(
-    session: Session, one: Claimed, sender: ResolvedSender, app_name: str, *, copies: bool
-) -> Stamped:
-    stamped_now = stamped(sender, app_name, one.content, one.message_id)
+def _stamp(session: Session, one: Claimed, sender: ResolvedSender, *, copies: bool) -> Stamped:
+    stamped_now = stamped(sender, one.content, one.message_id)
     mine = (Message.id == one.message_pk, Message.from_email.is_(None))
     if changed(session, update(Message).where(*mine).values(**stamped_now)):
         if copies and sender.values.archive_to and not one.sensitive:

@@ -186,7 +186,7 @@ def render_for(sender: ResolvedSender, message: Message) -> Rendered:
     message_id = f"<{os.urandom(16).hex()}@{domain}>"
     content = mime.build(message, message_id=message_id, limit=config.message_limit)
     return Rendered(
-        stamped(sender, config.app_name, content, message_id),
+        stamped(sender, content, message_id),
         sender.values.archive_to if sender.configured else "",
     )
 

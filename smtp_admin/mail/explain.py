@@ -25,6 +25,7 @@ from smtp_admin.sandbox_rule import Sandbox
 from smtp_admin.sender_state import state as state_facts
 from smtp_admin.sender_state.facts import state_of
 from smtp_admin.sender_state.state import State, decide
+from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
 
@@ -58,7 +59,7 @@ class Facts:
     partner_id: str
     choice: Choice
     fallbacks: tuple[Fallback, ...]
-    app_name: str
+    owner_name: str
     template_files: dict[str, bool]
     moment: datetime
     sandbox: Sandbox | None = None
@@ -117,7 +118,7 @@ def gather(
         partner_id=partner_id,
         choice=choice,
         fallbacks=tuple(fallbacks_of(session, choice.sender, type_.name, type_.priority)),
-        app_name=installation().config.app_name,
+        owner_name=owner_name(choice.sender.partner_id),
         template_files={part: own for part, own in files.items() if own is not None},
         moment=database_now(session),
         sandbox=installation().config.sandbox,
@@ -130,7 +131,7 @@ def gather(
 
 def explain(facts: Facts) -> tuple[Row, ...]:
     """Every value that applies, in the order in which it matters. Nothing is looked up here."""
-    settings = setting_rows(facts.sender, facts.app_name, sensitive=facts.type_.sensitive)
+    settings = setting_rows(facts.sender, facts.owner_name, sensitive=facts.type_.sensitive)
     return (*_sender(facts), *_sandbox(facts), *_fallbacks(facts), *settings, *_type(facts))
 
 

@@ -50,7 +50,7 @@ def revision_of(sender: ResolvedSender) -> str:
     return f"revision {sender.revision}" if sender.revision else "nothing was saved"
 
 
-def setting_rows(sender: ResolvedSender, app_name: str, *, sensitive: bool) -> Iterator[Row]:
+def setting_rows(sender: ResolvedSender, owner_name: str, *, sensitive: bool) -> Iterator[Row]:
     """Every setting of *sender* that a mail depends on, in the order of the table of fields.
 
     Args:
@@ -64,7 +64,7 @@ def setting_rows(sender: ResolvedSender, app_name: str, *, sensitive: bool) -> I
                 yield _row(sender, one, one.words(values[one.name]) if told else "", "none")
     unset = {
         "from_email": ("none yet", "nothing was saved"),
-        "from_name": (app_name, "the application's name"),
+        "from_name": (owner_name, _name_of(sender)),
         "reply_to": (values.from_email or "none yet", _ANSWERS),
         "envelope_from": (values.from_email or "none yet", "the from address"),
         "headers": ("none", ""),
@@ -81,6 +81,10 @@ def setting_rows(sender: ResolvedSender, app_name: str, *, sensitive: bool) -> I
         if one.name in {"max_per_hour", "max_per_day"} and words:
             words += ", a tenth of it kept for urgent mail"
         yield _row(sender, one, words, *unset.get(one.name, (one.words(one.default), "")))
+
+
+def _name_of(sender: ResolvedSender) -> str:
+    return "the application's name" if sender.partner_id == SYSTEM else "the partner's name"
 
 
 _ANSWERS = "the from address, unless a mail has its own"

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from smtp_admin.clock import now
-from smtp_admin.installation import installation
 from smtp_admin.pages.guidance import Guidance
 from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
+from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.transports.fields import Field
 from smtp_admin.transports.smtp.fields import PASSWORD_MASK
@@ -151,7 +151,7 @@ def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidan
 
 def _placeholder(one: Field, form: SenderForm, sender: ResolvedSender) -> str:
     if one.name == "from_name":
-        return installation().config.app_name
+        return owner_name(sender.partner_id)
     if not _kept(one, form, sender):
         return one.placeholder
     set_at = sender.secret_set_at(one.name)

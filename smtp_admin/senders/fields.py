@@ -72,7 +72,7 @@ COMMON: tuple[Field, ...] = (
         "from_name",
         "From name",
         clean_from_name,
-        help="At most 64 characters; the application's name if empty.",
+        help="At most 64 characters. Empty: the partner's name; for the system, the application's.",
         variables=(Variable("SMTP_FROM_NAME"),),
         option="--from-name",
         column=True,

@@ -122,11 +122,11 @@ class WorkerProcess:
                     SWEEP_SECONDS,
                     lambda: settle_unknown(self._app, self._engine),
                 ),
-                Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine, self._here.config)),
+                Duty("fallback", SWEEP_SECONDS, lambda: fall_back(self._engine)),
                 Duty(
                     "deleted senders",
                     SWEEP_SECONDS,
-                    lambda: empty_deleted(self._engine, self._here.config),
+                    lambda: empty_deleted(self._engine),
                 ),
                 Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
                 Duty("batches", SWEEP_SECONDS, lambda: count_batches(self._engine)),

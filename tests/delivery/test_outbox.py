@@ -280,8 +280,8 @@ def test_two_lanes_that_add_the_from_header_send_the_same_bytes(
     assert first is not None
     assert second is not None
     renamed = second.sender.with_values(second.sender.values.replace(from_name="Acme Inc"))
-    (one,) = with_sender_headers(bench.engine, first.deliveries, first.sender, "Shop")
-    (two,) = with_sender_headers(bench.engine, second.deliveries, renamed, "Shop")
+    (one,) = with_sender_headers(bench.engine, first.deliveries, first.sender)
+    (two,) = with_sender_headers(bench.engine, second.deliveries, renamed)
     assert one.content.startswith(b"From: Acme Ltd <")
     assert (one.content, one.from_email) == (two.content, two.from_email)
     assert row_of(each, one.public_id).content == one.content
@@ -324,7 +324,7 @@ def test_waiting_mail_goes_with_new_credentials_and_old_bytes(
         (received,) = server.messages
         assert received.data == before
         assert received.mail_from == "old@acme.example"
-        assert b"From: Northwind <old@acme.example>" in received.data
+        assert b"From: Acme GmbH <old@acme.example>" in received.data
         assert server.sessions[0].auth_attempts[-1][1:] == ("new", "new password")
 
 

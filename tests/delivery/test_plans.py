@@ -34,7 +34,7 @@ def empty(bench: Workbench) -> None:
     bench.host.save_sender("")
     delete_sender(session, load_sender(session, "acme"), ADMIN)
     session.commit()
-    assert deleted.empty_deleted(bench.engine, bench.host.installation.config)
+    assert deleted.empty_deleted(bench.engine)
 
 
 def state_of_limited(bench: Workbench) -> None:
@@ -51,7 +51,7 @@ def step_in(bench: Workbench) -> None:
     bench.host.save_sender("acme", fallbacks=("system",))
     pause(session, load_sender(session, "acme"), ADMIN)
     session.commit()
-    assert fallback.fall_back(bench.engine, bench.host.installation.config)
+    assert fallback.fall_back(bench.engine)
 
 
 ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {

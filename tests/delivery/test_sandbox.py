@@ -121,7 +121,7 @@ def test_no_sender_yet(opened: Any, server: ScriptedServer, bench_of: Bench) -> 
     host.save_sender(port=server.port, reply_to="help@acme.example", archive_to="all@acme.example")
     bench_of(host).work()
     ((to, mail),) = received(server)
-    assert (to, mail["Reply-To"], mail["From"]) == (DEV, None, "Northwind <noreply@acme.example>")
+    assert (to, mail["Reply-To"], mail["From"]) == (DEV, None, "Acme GmbH <noreply@acme.example>")
     assert mail.get_all("Subject") == ["[to you@example.org] Hello"]
 
 

@@ -125,7 +125,7 @@ def step_in(host: HostApp) -> int:
     """
     host.db.session.rollback()
     with shifted(timedelta(seconds=1)):
-        return fall_back(host_engine(), host.installation.config)
+        return fall_back(host_engine())
 
 
 def letter(*recipients: str, subject: str = "Hello", **fields: Any) -> Message:

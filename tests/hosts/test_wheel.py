@@ -172,8 +172,10 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
         path = rule.replace("<partner_id>", whose).replace("<key>", "news")
         if rule.startswith("/settings/mail/system/"):
             continue  # the system's sender has sent nothing that could be followed
-        if rule.endswith(("/preview/mail", "/remind-me")):
-            continue  # no page but a mail of a customer; a page for customers only
+        if rule.endswith(("/preview/mail", "/remind-me", "/preview", "/raw")):
+            continue  # no page but a mail; a page for customers only
+        if "/batches/<public_id>" in rule:
+            continue  # nothing was sent to many
         followed = found[1] if "test-connection" in rule else mail_id
         page = boss.get(path.replace("<public_id>", followed))
         assert page.status == 200, rule
@@ -193,7 +195,7 @@ def test_stylesheet_and_script_are_served(boss: Visitor) -> None:
         assert file.status == 200
         assert len(file.body) > 500
         kinds.append(file.headers.get_content_type())
-    assert sorted(kinds) == ["text/css", "text/javascript"]
+    assert set(kinds) == {"text/css", "text/javascript"}
 
 
 def test_hosts_protection_guards_our_forms(boss: Visitor, smtp: ScriptedServer) -> None:
@@ -248,7 +250,7 @@ def test_partner_saves_tests_and_mail_goes_out(
     assert arrived.keys() == {name.replace("_", "-") for name in types} | {"c"}
     for name in types:
         mail = arrived[name.replace("_", "-")]
-        assert str(mail["From"]) == "Shop North <noreply@books.example>"
+        assert str(mail["From"]) == "Books & Maps <noreply@books.example>"
         html = mail.get_body(("html",))
         assert html is not None
         assert "style=" in html.get_content()  # css-inline was at work

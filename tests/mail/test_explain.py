@@ -140,7 +140,7 @@ def test_one_of_several_senders() -> None:
 def test_what_nobody_entered() -> None:
     bare = SenderValues(host="mail.example", from_email="noreply@acme.example")
     found = rows(replace(ACME, values=bare))
-    assert said(found, "from_name") == ("Northwind", "default", "the application's name")
+    assert said(found, "from_name") == ("Northwind", "default", "the partner's name")
     assert said(found, "reply_to")[:2] == ("noreply@acme.example", "default")
     assert said(found, "envelope_from") == ("noreply@acme.example", "default", "the from address")
     assert said(found, "username") == ("none", "default", "")

@@ -10,7 +10,6 @@ from collections import defaultdict
 from sqlalchemy import Engine, exists, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Config
 from smtp_admin.database import changed, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.hops import sender_name
@@ -30,7 +29,7 @@ _FOR_A_PERSON = (
 _Asked = tuple[str, str, str]
 
 
-def empty_deleted(engine: Engine, config: Config) -> int:
+def empty_deleted(engine: Engine) -> int:
     """Move the waiting mail of deleted senders; how many deliveries.
 
     Mail without a From address is left to :mod:`.reassign`, which routes it as if it were new.
@@ -43,7 +42,7 @@ def empty_deleted(engine: Engine, config: Config) -> int:
     moved = 0
     for sender in gone:
         _leave_to_a_person(engine, sender.sender_id)
-        moved += _move_all(engine, sender, config, ends)
+        moved += _move_all(engine, sender, ends)
     return moved
 
 
@@ -68,7 +67,7 @@ def _leave_to_a_person(engine: Engine, sender_id: int) -> None:
         )
 
 
-def _move_all(engine: Engine, sender: ResolvedSender, config: Config, ends: float) -> int:
+def _move_all(engine: Engine, sender: ResolvedSender, ends: float) -> int:
     moved = 0
     while True:
         with reading(engine) as session:
@@ -79,7 +78,7 @@ def _move_all(engine: Engine, sender: ResolvedSender, config: Config, ends: floa
         while planned:
             with transaction(engine) as session:
                 for message_pk, delivery_ids, move in planned[:_STEP]:
-                    moved += move_mail(session, message_pk, delivery_ids, move, config)
+                    moved += move_mail(session, message_pk, delivery_ids, move)
             del planned[:_STEP]
             if time.monotonic() >= ends:
                 return moved

@@ -15,7 +15,6 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Engine, exists, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Config
 from smtp_admin.database import SYSTEM, database_now, reading, transaction
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of, first_usable
@@ -40,7 +39,7 @@ _STEP, _LONGEST_SECONDS = 20, 2.0
 _Planned = tuple[int, list[int], Move]
 
 
-def fall_back(engine: Engine, config: Config) -> int:
+def fall_back(engine: Engine) -> int:
     """Hand over the waiting mail of senders that cannot send; how many deliveries."""
     if not may_act(engine):
         return 0
@@ -55,7 +54,7 @@ def fall_back(engine: Engine, config: Config) -> int:
     # In any order: time may be up before all had their turn.
     for sender in random.sample(paused, len(paused)):
         if calls_for_help(sender, moment):
-            moved += _hand_over(engine, sender, config, moment, ends)
+            moved += _hand_over(engine, sender, moment, ends)
         if time.monotonic() >= ends:
             break
     if moved:
@@ -63,9 +62,7 @@ def fall_back(engine: Engine, config: Config) -> int:
     return moved
 
 
-def _hand_over(
-    engine: Engine, sender: ResolvedSender, config: Config, moment: datetime, ends: float
-) -> int:
+def _hand_over(engine: Engine, sender: ResolvedSender, moment: datetime, ends: float) -> int:
     moved = after = 0
     while True:
         with reading(engine) as session:
@@ -75,7 +72,7 @@ def _hand_over(
         while planned:
             with transaction(engine) as session:
                 for message_pk, delivery_ids, move in planned[:_STEP]:
-                    moved += move_mail(session, message_pk, delivery_ids, move, config)
+                    moved += move_mail(session, message_pk, delivery_ids, move)
             del planned[:_STEP]
             if time.monotonic() >= ends:
                 return moved

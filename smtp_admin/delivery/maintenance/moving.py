@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Config
 from smtp_admin.database import changed
 from smtp_admin.delivery.hops import HopKind
 from smtp_admin.delivery.models import IS_QUEUED, Delivery, Hop, Message
@@ -45,9 +44,7 @@ def is_movable(sender_id: int) -> tuple[ColumnElement[bool], ...]:
     return (Delivery.sender_id == sender_id, IS_QUEUED, Delivery.uncertains == 0)
 
 
-def move_mail(
-    session: Session, message_pk: int, delivery_ids: Sequence[int], move: Move, config: Config
-) -> int:
+def move_mail(session: Session, message_pk: int, delivery_ids: Sequence[int], move: Move) -> int:
     """Move these deliveries of one mail, as far as they still wait; how many.
 
     They are locked first: whatever they waited for may be over just now, and a worker that claims
@@ -61,7 +58,7 @@ def move_mail(
     everybody = session.scalar(
         select(func.count()).select_from(Delivery).where(Delivery.message_pk == message_pk)
     )
-    kept_by = _with_other_headers(session, message_pk, move, config, shared=everybody != len(ids))
+    kept_by = _with_other_headers(session, message_pk, move, shared=everybody != len(ids))
     moved = changed(
         session,
         update(Delivery)
@@ -84,16 +81,14 @@ def move_mail(
     return moved
 
 
-def _with_other_headers(
-    session: Session, message_pk: int, move: Move, config: Config, *, shared: bool
-) -> int:
+def _with_other_headers(session: Session, message_pk: int, move: Move, *, shared: bool) -> int:
     """The row of the same mail from the other sender.
 
     Args:
         shared: whether other recipients need the first bytes: those stay with them.
     """
     before = session.get_one(Message, message_pk)
-    other = _other_bytes(before, move, config)
+    other = _other_bytes(before, move)
     if not shared:
         changed(session, update(Message).where(Message.id == message_pk).values(**other))
         session.expire(before)
@@ -105,8 +100,8 @@ def _with_other_headers(
     return int(result.inserted_primary_key[0])  # type: ignore[attr-defined]  # an INSERT has one
 
 
-def _other_bytes(before: Message, move: Move, config: Config) -> Stamped:
+def _other_bytes(before: Message, move: Move) -> Stamped:
     values = move.answers_to.values
     answers = values.reply_to or values.from_email
     content = without_sender(before)
-    return stamped(move.target, config.app_name, content, before.message_id, answers=answers)
+    return stamped(move.target, content, before.message_id, answers=answers)

@@ -56,7 +56,7 @@ def remove(host: HostApp, partner_id: str = "acme", key: str = "newsletters") ->
 
 def empty(host: HostApp) -> int:
     host.db.session.rollback()
-    return empty_deleted(host_engine(), host.installation.config)
+    return empty_deleted(host_engine())
 
 
 def change(host: HostApp, **values: Any) -> None:

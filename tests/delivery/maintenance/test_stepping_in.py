@@ -261,7 +261,7 @@ def test_mail_of_before_the_length_of_the_senders_headers_was_kept(host: HostApp
     pause(host)
     assert step_in(host) == 1
     content = row_of(host, public_id).content
-    assert content.startswith(b"From: Northwind <second@acme.example>\r\nReply-To: help@acme")
+    assert content.startswith(b"From: Acme GmbH <second@acme.example>\r\nReply-To: help@acme")
     assert (content.count(b"From:"), content.count(b"Reply-To:")) == (1, 1)
 
 
