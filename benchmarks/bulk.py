@@ -48,7 +48,7 @@ def fill(
     kind = "a" if finished else "b"
     for first in range(0, count, _STEP):
         last = min(first + _STEP, count) - 1
-        age = _PAST * (1 - first / count) if finished else timedelta()
+        age = _PAST * (1 - (last + 1) / count) if finished else timedelta()
         with engine.begin() as connection:
             connection.execute(_messages(kind, first, last, partners, age, content))
             connection.execute(_deliveries(kind, first, last, age, finished=finished))

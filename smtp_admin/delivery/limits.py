@@ -12,6 +12,7 @@ from math import ceil
 from sqlalchemy import bindparam, case, func, select, union_all
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import among
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.senders.values import SenderValues
 
@@ -45,14 +46,14 @@ def used_by(session: Session, sender_ids: Collection[int], since: datetime) -> d
     weight = Delivery.uncertains + case((Delivery.state.in_(COUNTED), 1), else_=0)
     finished = (
         select(Delivery.sender_id, func.sum(weight))
-        .where(Delivery.sender_id.in_(sender_ids), Delivery.finished_at > since)
+        .where(among(session, Delivery.sender_id, sender_ids), Delivery.finished_at > since)
         .group_by(Delivery.sender_id)
     )
     under_way = (
         select(Delivery.sender_id, func.count())
         .where(
             Delivery.lease.is_not(None),
-            Delivery.sender_id.in_(sender_ids),
+            among(session, Delivery.sender_id, sender_ids),
             Delivery.state == "sending",
         )
         .group_by(Delivery.sender_id)

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, func, literal_column, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    case,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM
+from smtp_admin.database import SYSTEM, among
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
 
@@ -21,6 +31,7 @@ HOURS = 24
 DAY = timedelta(hours=HOURS)
 #: What :class:`Counter` rows stand for; named, they lead the primary key on to the time.
 _SPANS = (1, 60, 1440)
+_MANY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
     measures = (Delivery.state, func.count(), func.min(Delivery.created_at))
     arms = [
         select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
-        for arm in _arms(Delivery, scopes)
+        for arm in _arms(session, Delivery, scopes)
         # What is queued has an index that leads from the sender to it.
         for which in (
             [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
@@ -126,9 +137,8 @@ def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
         # Without a group there is a row even of nothing, which has no sums.
         whole = select(*arm.keys, literal_column("0"), *sums).where(*recent)
         return _grouped(whole, arm.by or (Counter.span,))
-    ends = ((Counter.minute > moment - timedelta(hours=n + 1), HOURS - 1 - n) for n in range(HOURS))
     each = (
-        select(*arm.keys, case(*ends, else_=0).label("hour"), Counter.sent, Counter.failed,
+        select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), Counter.sent, Counter.failed,
                Counter.seconds)
         .where(*recent)
         .subquery()
@@ -138,6 +148,17 @@ def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
         one.kind, one.whose, one.of, one.hour, func.sum(one.sent), func.sum(one.failed),
         func.sum(one.seconds),
     ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
+
+
+def _hour(moment: datetime, first: int, end: int) -> ColumnElement[int]:
+    """Which hour a counter is of, if it is from *first* to *end* hours old: by halves."""
+    if end - first == 1:
+        return literal_column(str(HOURS - end), Integer)
+    middle = (first + end) // 2
+    return case(
+        (Counter.minute > moment - timedelta(hours=middle), _hour(moment, first, middle)),
+        else_=_hour(moment, middle, end),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +178,16 @@ class _Arm:
         return kind.label("kind"), whose.label("whose"), of.label("of")
 
 
-def _arms(table: type[Counter] | type[Delivery], scopes: Collection[Scope]) -> Iterator[_Arm]:
+def _arms(
+    session: Session, table: type[Counter] | type[Delivery], scopes: Collection[Scope]
+) -> Iterator[_Arm]:
     owners = _owners(scopes)
     if owners:
         both = (table.sender_id, table.partner_id)
-        yield _Arm("partner", both, (table.partner_id.in_(owners),))
-    yield from _other_arms(table, scopes)
+        # Of many, what is open is read whole: it is little, and nobody looks for each of them.
+        mine = among(session, table.partner_id, owners) if len(owners) <= _MANY else true()
+        yield _Arm("partner", both, (mine,))
+    yield from _other_arms(session, table, scopes)
 
 
 def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
@@ -170,26 +195,29 @@ def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
     owners = _owners(scopes)
     if owners:
         rows = session.execute(
-            select(Sender.id, Sender.partner_id).where(Sender.partner_id.in_([SYSTEM, *owners]))
+            select(Sender.id, Sender.partner_id).where(
+                among(session, Sender.partner_id, [SYSTEM, *owners])
+            )
         )
         own: list[int] = []
         systems = [0]  # what never found a sender
         for sender_id, partner_id in rows:
             (systems if partner_id == SYSTEM else own).append(sender_id)
         both = (Counter.sender_id, Counter.partner_id)
+        mine = among(session, Counter.partner_id, owners)
         for ids in (own, systems):
-            yield _Arm(
-                "partner", both, (Counter.sender_id.in_(ids), Counter.partner_id.in_(owners))
-            )
-    yield from _other_arms(Counter, scopes)
+            yield _Arm("partner", both, (among(session, Counter.sender_id, ids), mine))
+    yield from _other_arms(session, Counter, scopes)
 
 
-def _other_arms(table: type[Counter] | type[Delivery], scopes: Collection[Scope]) -> Iterator[_Arm]:
+def _other_arms(
+    session: Session, table: type[Counter] | type[Delivery], scopes: Collection[Scope]
+) -> Iterator[_Arm]:
     ids = sorted(
         one.sender_id for one in scopes if one.partner_id is None and one.sender_id is not None
     )
     if ids:
-        yield _Arm("sender", (table.sender_id,), (table.sender_id.in_(ids),))
+        yield _Arm("sender", (table.sender_id,), (among(session, table.sender_id, ids),))
     if Scope() in scopes:
         yield _Arm("all", (), ())
 

@@ -13,7 +13,7 @@ from sqlalchemy import and_, case, false, func, literal, or_, select, type_coerc
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import a_second_after
-from smtp_admin.database import SYSTEM, UTCDateTime, database_now
+from smtp_admin.database import SYSTEM, UTCDateTime, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.held import as_held
@@ -91,11 +91,11 @@ class _Known:
         """
         own = sender.sender_id
         waiting = self.queues.get(own, {}) if own else {}
-        if partner_id is None:
-            queue = reduce(_Queue.plus, waiting.values(), _Queue())
+        if partner_id is None and waiting:
+            queue = reduce(_Queue.plus, waiting.values())
         else:
-            queue = waiting.get(partner_id, _Queue())
-        failures, limit = self.failures.get(own, _Failures()), self.limits.full.get(own)
+            queue = waiting.get(partner_id or "", _NOTHING)
+        failures, limit = self.failures.get(own, _NO_FAILURE), self.limits.full.get(own)
         # Of a sender that others use too, how much they sent is nobody's business.
         used = self.limits.used.get(own, {}) if partner_id is None else {}
         return Facts(
@@ -151,6 +151,9 @@ class _Failures:
     error: str = ""
 
 
+_NOTHING, _NO_FAILURE = _Queue(), _Failures()
+
+
 @dataclass(frozen=True, slots=True)
 class _Limit:
     """A limit that is used up.
@@ -185,7 +188,7 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
     moment = database_now(session)
     ids = [one.sender_id for one in senders]
     held = select(Lane.sender_id).where(
-        Lane.sender_id.in_(ids), Lane.lease.is_not(None), Lane.lease_until > moment
+        among(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
     )
     return _Known(
         moment=moment,
@@ -210,7 +213,7 @@ def _queues(session: Session, ids: Sequence[int], moment: datetime) -> dict[int,
             func.sum(case((at >= _HELD_AT, 1), else_=0)),
             func.min(case((and_(at > moment, at < _HELD_AT), at))),
         )
-        .where(IS_QUEUED, Delivery.sender_id.in_(ids))
+        .where(IS_QUEUED, among(session, Delivery.sender_id, ids))
         .group_by(Delivery.sender_id, Delivery.partner_id)
     )
     found: dict[int, dict[str, _Queue]] = {}
@@ -250,7 +253,7 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
             & (Attempt.revision == Sender.current_revision)
             & (Attempt.at > since),
         )
-        .where(Sender.id.in_(ids), Attempt.verdict.not_in(_NO_FAILURES))
+        .where(among(session, Sender.id, ids), Attempt.verdict.not_in(_NO_FAILURES))
         .group_by(Attempt.sender_id)
         .subquery()
     )
@@ -297,7 +300,7 @@ def _used(
         return {}
     rows = session.execute(
         select(Delivery.sender_id, func.sum(_WEIGHT))
-        .where(Delivery.sender_id.in_(most), Delivery.finished_at > since)
+        .where(among(session, Delivery.sender_id, most), Delivery.finished_at > since)
         .group_by(Delivery.sender_id)
     )
     finished = {int(sender_id): int(count or 0) for sender_id, count in rows}
@@ -328,7 +331,7 @@ def _used_up(
             .over(partition_by=Delivery.sender_id, order_by=Delivery.finished_at.desc())
             .label("newer"),
         )
-        .where(Delivery.sender_id.in_(full), Delivery.finished_at > since)
+        .where(among(session, Delivery.sender_id, full), Delivery.finished_at > since)
         .subquery()
     )
     enough = or_(
@@ -354,7 +357,11 @@ def _under_way(session: Session, ids: Sequence[int]) -> dict[int, int]:
     rows = session.execute(
         select(Lane.sender_id, func.count())
         .join(Delivery, Delivery.lease == Lane.lease)
-        .where(Lane.sender_id.in_(ids), Delivery.lease.is_not(None), Delivery.state == "sending")
+        .where(
+            among(session, Lane.sender_id, ids),
+            Delivery.lease.is_not(None),
+            Delivery.state == "sending",
+        )
         .group_by(Lane.sender_id)
     )
     return {int(sender_id): int(count) for sender_id, count in rows}

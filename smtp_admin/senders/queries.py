@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Text, cast, or_, select
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import among
 from smtp_admin.installation import Kept, installation
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
@@ -73,7 +74,7 @@ def senders_by_owner(
     Args:
         everybody: whether *owners* are about all there are, so that the database need not choose.
     """
-    asked = _ROWS if everybody else _ROWS.where(_SENDERS.c.partner_id.in_(owners))
+    asked = _ROWS if everybody else _ROWS.where(among(session, _SENDERS.c.partner_id, owners))
     found: dict[str, list[ResolvedSender]] = {owner: [] for owner in owners}
     for one in _made_of(session, session.connection().execute(asked).all()):
         if one.partner_id in found:
@@ -115,7 +116,7 @@ def _make(session: Session, rows: dict[int, tuple[Any, ...]], kept: dict[int, _M
             (SenderRevision.sender_id == Sender.id)
             & (SenderRevision.number == Sender.current_revision),
         )
-        .where(Sender.id.in_(rows))
+        .where(among(session, Sender.id, rows))
     )
     for sender, saved in found:
         row = rows[sender.id]
