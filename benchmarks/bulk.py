@@ -21,7 +21,7 @@ from sqlalchemy import (
 from benchmarks.mail import RAW, RECIPIENT, SENDER
 from smtp_admin.clock import now
 from smtp_admin.database import UTCDateTime
-from smtp_admin.delivery.models import NORMAL, Counter, Delivery, Message
+from smtp_admin.delivery.models import NORMAL, Counter, Delivery, Message, address_parts
 from smtp_admin.senders.models import Sender
 
 _STEP = 10_000
@@ -29,6 +29,7 @@ _DIGITS = 31
 #: What finished mail is spread over.
 _PAST = timedelta(days=5)
 _ONE_DEAD_IN = 100
+_DOMAIN, _MAILBOX = address_parts(RECIPIENT)
 
 
 def partner_ids(count: int) -> list[str]:
@@ -86,6 +87,8 @@ def _deliveries(kind: str, first: int, last: int, age: timedelta, *, finished: b
         "sender_id": Sender.id,
         "partner_id": Message.partner_id,
         "recipient": literal(RECIPIENT),
+        "domain": literal(_DOMAIN),
+        "mailbox": literal(_MAILBOX),
         "state": literal("queued"),
         "priority": literal(NORMAL),
         "created_at": moment,

@@ -31,6 +31,9 @@ class Action(Enum):
     LIST_PARTNERS = "list all partners"
     EDIT_SYSTEM_SENDER = "edit and test the system's sender"
     EDIT_PARTNER_SENDER = "edit and test a partner's sender"
+    SEE_MAIL = "see the mail of those one is responsible for"
+    CHANGE_MAIL = "send again, cancel and settle that mail"
+    SEE_AUDIT = "see who did what to what one is responsible for"
     SEE_SYSTEM_STATUS = "see the numbers of all mail"
     SEE_PARTNER_STATUS = "see the numbers of a partner's mail"
     SEE_RENEWALS = "see whose renewal reminders are on"
@@ -46,6 +49,9 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.LIST_PARTNERS: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_SYSTEM_SENDER: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_SENDER: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_MAIL: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.CHANGE_MAIL: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_AUDIT: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_SYSTEM_STATUS: frozenset({Role.PLATFORM_ADMIN}),
     Action.SEE_PARTNER_STATUS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),

@@ -25,11 +25,15 @@ from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
+    audit_log,
     connection,
     deliverability,
     discovery,
     explain,
     history,
+    mail_changes,
+    mail_log,
+    one_mail,
     overview,
     reminders,
     renewals,
@@ -41,7 +45,9 @@ from smtp_admin.pages import (
     test_email,
 )
 from smtp_admin.pages.kept_mail import kept_mail
+from smtp_admin.pages.navigation import navigation
 from smtp_admin.pages.sandbox_note import sandbox_notes
+from smtp_admin.pages.times import shown_time
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
 
@@ -279,6 +285,10 @@ def _pages(here: Installation) -> Any:
         history,
         explain,
         symptoms,
+        mail_log,
+        mail_changes,
+        one_mail,
+        audit_log,
         renewals,
         reminders,
     ):
@@ -295,6 +305,9 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
+        "smtp_admin_undo": web.undo_offered,
+        "smtp_admin_navigation": navigation,
+        "smtp_admin_time": shown_time,
         "smtp_admin_kept": kept_mail,
         "smtp_admin_sandbox": sandbox_notes,
     }

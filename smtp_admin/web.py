@@ -52,6 +52,7 @@ MOST_REQUEST_BYTES = 256 * 1024
 _EXAMPLE = '{"host": "mail.example.com", "port": 587}'
 _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
+_UNDO = "smtp_admin_undo"
 _TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
 #: The blueprints that were protected here.
@@ -121,17 +122,26 @@ def _missing_template(name: str) -> str:
     return ""
 
 
-def notify(text: str) -> None:
+def notify(text: str, *, undo: str = "") -> None:
     """Show *text* once, on the next page of ours.
 
     Not by Flask's ``flash``: a host's layout may show those too, and then they stand there twice.
+
+    Args:
+        undo: the moment of what was done with mail, where it can be taken back.
     """
     session[_NOTICE] = text
+    session[_UNDO] = undo
 
 
 def notice() -> str:
     """What :func:`notify` was told, once."""
     return str(session.pop(_NOTICE, ""))
+
+
+def undo_offered() -> str:
+    """The moment that :func:`notify` was told of, once; ``""`` where nothing can be undone."""
+    return str(session.pop(_UNDO, ""))
 
 
 def remember_test(note: Mapping[str, str] | None) -> None:

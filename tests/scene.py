@@ -1,16 +1,21 @@
 """Senders of three owners, and a request of every kind that succeeds for whoever may make it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import product
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
-from smtp_admin.database import Base
+from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.mail.message import Message as Letter
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
@@ -65,9 +70,12 @@ class Scene:
     def __init__(self, site: HostApp, server: ScriptedServer, known: "Scene | None" = None) -> None:
         self.site = site
         self.server = server
+        self.undone = ""
+        self._delivery = 0
         self.mails: dict[str, str] = dict(known.mails) if known else {}
         self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
         site.actor = ADMIN
+        self.letter: str = known.letter if known else ""
         if known:
             site.host.services += known.site.host.services
         else:
@@ -95,6 +103,10 @@ class Scene:
             page = f"partners/{partner_id}" if partner_id else "system"
             answer = site.client.post(f"{PREFIX}/{page}/test-email", headers=JSON)
             self.mails[partner_id] = answer.json["id"] if answer.json else ""
+        with site.app.app_context():
+            letter = Letter("Hello", ("you@example.org",), body="Hello.", html="<p>Hello.</p>")
+            self.letter = site.plugin.send_message(letter, partner_id="acme")
+            site.db.session.commit()
 
     def prepare(self, rule: str) -> None:
         """Bring about what *rule* ends, which somebody else may have ended before."""
@@ -107,8 +119,30 @@ class Scene:
                 session.commit()
             if sender.deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
+            if rule.startswith(f"{PREFIX}/mail/"):
+                self._prepare_mail(rule.rpartition("/")[2])
             if rule.endswith("/deliverability"):
                 check_and_remember(load_sender(session, whose, key))
+
+    def _prepare_mail(self, action: str) -> None:
+        """Let all mail be in the state in which *action* is possible."""
+        session = self.site.db.session()
+        state = {
+            "cancel": "queued", "hurry": "queued", "actions": "queued", "retry": "dead",
+            "discard": "dead", "correct": "dead", "arrived": "uncertain", "lost": "uncertain",
+            "undo": "cancelled",
+        }.get(action)  # fmt: skip
+        if state is None:
+            return
+        moment = database_now(session)
+        later = {"attempts": 1, "next_attempt_at": moment + timedelta(hours=1)}
+        ended = {"finished_at": moment, "last_code": "cancelled"} if action == "undo" else {}
+        session.execute(update(Delivery).values(state=state, **later, **ended))
+        if action == "undo":
+            self.undone = moment.isoformat()
+            for partner_id in ("", "acme", "globex"):
+                record(session, ADMIN, partner_id, "mail.cancelled").at = moment
+        session.commit()
 
     def _whose(self, rule: str) -> tuple[str, str]:
         return "" if "/system" in rule else "acme", KEY if "<key>" in rule else ""
@@ -125,6 +159,8 @@ class Scene:
         """One request with everything that it needs to succeed."""
         whose, key = self._whose(rule)
         own = self.tests[whose, key] if "test-connection" in rule else self.mails[whose]
+        if rule.startswith(f"{PREFIX}/mail/"):
+            own = self.letter
         address = (
             rule.replace("<partner_id>", partner_id)
             .replace("<key>", KEY)
@@ -132,6 +168,7 @@ class Scene:
             .replace("<path:filename>", "css/smtp-admin.css")
             .replace("<token>", TOKEN)
         )
+        self._delivery = self._first_delivery(address)
         data = self._form(rule) if method == "POST" and "test-email" not in rule else None
         query = {"number": "1"} if "rollback" in rule and method != "POST" else None
         if "/preview" in rule:
@@ -140,7 +177,22 @@ class Scene:
             address, method=method, headers=headers, data=data, query_string=query, buffered=True
         )
 
+    def _first_delivery(self, address: str) -> int:
+        """The id of the first delivery of the mail that *address* names; 0 for none."""
+        with self.site.app.app_context():
+            mine = (
+                select(Delivery.id)
+                .join(Message, Message.id == Delivery.message_pk)
+                .where(Message.public_id.in_(address.split("/")))
+            )
+            return self.site.db.session().scalar(mine) or 0
+
     def _form(self, rule: str) -> dict[str, Any]:
+        if rule.startswith(f"{PREFIX}/mail/"):
+            return {
+                "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
+                "address": "new@example.org", "delivery": self._delivery,
+            }  # fmt: skip
         with self.site.app.app_context():
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted

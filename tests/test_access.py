@@ -82,6 +82,8 @@ OWNER_PAGES: dict[tuple[str, str], int] = {
     ("POST", "/senders"): 200,
     ("GET", "/routes"): 200,
     ("POST", "/routes"): 200,
+    ("GET", "/mail"): 200,
+    ("GET", "/audit"): 200,
 }
 OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
 
@@ -95,6 +97,18 @@ TABLE: dict[tuple[str, str], Statuses] = {
         for which in ("", "/senders/<key>")
         for (method, path), status in SENDER_PAGES.items()
     },
+    ("GET", f"{PREFIX}/mail"): ADMINS,
+    ("GET", f"{PREFIX}/audit"): ADMINS,
+    ("POST", f"{PREFIX}/mail/actions"): ADMINS,
+    ("POST", f"{PREFIX}/mail/undo"): ADMINS,
+    ("GET", f"{PREFIX}/mail/<public_id>"): ACMES,
+    ("GET", f"{PREFIX}/mail/<public_id>/preview"): ACMES,
+    ("GET", f"{PREFIX}/mail/<public_id>/raw"): ACMES,
+    **{
+        ("POST", f"{PREFIX}/mail/<public_id>/{action}"): ACMES
+        for action in ("retry", "hurry", "cancel", "discard", "arrived", "lost")
+    },
+    ("POST", f"{PREFIX}/mail/<public_id>/correct"): with_(202, ACMES),
     # Mail without another sender ends there.
     ("POST", f"{PREFIX}/system/delete"): with_(409, PLATFORM),
     **{
@@ -126,6 +140,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
 #: OPTIONS is answered before the view, which alone knows more than whose page it is.
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
+    **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
     **{
         f"{start}{which}/test-connection/<public_id>": who
         for start, who in OWNERS

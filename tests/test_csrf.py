@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
 from smtp_admin.dns import NAMES
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ADMIN, HostApp
@@ -58,6 +59,11 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/renewals/system/run": (409, 409),
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
+    # How many that would be.
+    f"{PREFIX}/mail/actions": (200, 200),
+    # Past the check there is no such mail.
+    f"{PREFIX}/mail/undo": (404, 404),
+    **{f"{PREFIX}/mail/<public_id>/{name}": (404, 404) for name in (*MAIL_ACTIONS, "correct")},
 }
 #: Mail programs post here by themselves, with nothing but the link.
 WITHOUT_TOKEN = {"/unsubscribe/<token>"}
@@ -87,6 +93,8 @@ class Site:
             "revision": "0",
             "number": "1",
             "label": "Another",
+            "action": "cancel",
+            "all": "1",
         }
         if token is not None:
             data["csrf_token"] = token

@@ -14,17 +14,17 @@ from smtp_admin.host import OPERATOR, Actor
 from smtp_admin.installation import installation
 
 
-def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> None:
+def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> Audit:
     """Write down who did what; the caller commits."""
-    session.add(
-        Audit(
-            actor_id=actor.id,
-            actor_email=actor.email,
-            partner_id=partner_id,
-            action=action,
-            detail=detail[:500],
-        )
+    row = Audit(
+        actor_id=actor.id,
+        actor_email=actor.email,
+        partner_id=partner_id,
+        action=action,
+        detail=detail[:500],
     )
+    session.add(row)
+    return row
 
 
 #: What asks name servers or dials, for a person who waits: they share one limit.
@@ -32,13 +32,15 @@ NETWORK = ("connection.tested", "settings.searched", "dns.checked")
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
-    "routes.saved", "renewals.saved", "renewals.run",
+    "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
+    "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
+    "mail.undone",
 )  # fmt: skip
 
 
 def record_change(
     session: Session, actor: Actor, partner_id: str, action: str, detail: str = ""
-) -> None:
+) -> Audit:
     """Write down one of :data:`CHANGES`; the caller commits.
 
     Every one leaves a row for good, so nobody makes them by the thousand but by commands.
@@ -49,7 +51,7 @@ def record_change(
     if actor is not OPERATOR:
         mine = (Audit.actor_id == actor.id, Audit.action.in_(CHANGES))
         _refuse_more(session, mine, installation().config.change_limit, 1, "")
-    record(session, actor, partner_id, action, detail)
+    return record(session, actor, partner_id, action, detail)
 
 
 def record_within(

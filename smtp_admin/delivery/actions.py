@@ -5,22 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, false, select, update
+from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now
-from smtp_admin.delivery import states
-from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.database import database_now
 from smtp_admin.delivery.hops import HopSeen, hops_seen
-from smtp_admin.delivery.limits import DAY
+from smtp_admin.delivery.mail_actions import cancel_queued, queue_again
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.public_ids import is_public_id
-from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
-from smtp_admin.senders.models import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,109 +97,27 @@ def cancel(session: Session, public_id: str) -> int:
         NotFound: there is no such mail.
         Conflict: nothing of it is queued any more.
     """
-    ids = _deliveries(session, public_id)
-    count = _cancel(session, ids, Delivery.archive.is_(False))
+    ids = _deliveries(session, public_id, Delivery.archive.is_(False))
+    count = cancel_queued(session, ids, database_now(session))
     if not count:
         raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
-    mine = (Delivery.id.in_(ids), Delivery.archive.is_(False))
-    if not session.scalar(select(exists().where(*mine, Delivery.state.not_in(_UNSENT)))):
-        _cancel(session, ids, Delivery.archive.is_(True))
-    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids))
-    erase_sensitive(session, session.scalars(messages).all())
     return count
-
-
-_UNSENT: tuple[State, ...] = ("cancelled", "expired", "suppressed")
-
-
-def _cancel(session: Session, ids: Sequence[int], which: ColumnElement[bool]) -> int:
-    # Looked for first: MariaDB keeps the lock of every row that an UPDATE asks about, and results
-    # of what is under way would wait for the caller's commit.
-    queued = Delivery.state == "queued"
-    mine = select(Delivery.id).where(Delivery.id.in_(ids), queued, which)
-    waiting = session.scalars(mine).all()
-    return changed(
-        session,
-        update(Delivery)
-        .where(Delivery.id.in_(waiting), queued)
-        .values(
-            state=states.check("queued", "cancelled"),
-            finished_at=database_now(session),
-            last_code="cancelled",
-            last_cause="",
-            last_error="Cancelled before it was sent.",
-        ),
-    )
 
 
 def retry(session: Session, public_ids: Sequence[str]) -> int:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
-    They start again with all their attempts and a new time to live, with the same bytes: as long
-    as at first, but no longer than mail of their priority usually has. What a deleted sender had
-    goes out by another one, with that one's headers. The caller commits.
+    What a deleted sender had goes out by another one, with that one's headers. The caller commits.
 
     Raises:
         NotFound: one of the mails does not exist; then none is touched.
         Conflict: none of them is a dead letter or of unknown outcome, or their text was erased.
     """
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
-    moment = database_now(session)
-    count = 0
-    for before in _AGAIN:
-        rows = session.execute(
-            select(
-                Delivery.id,
-                Delivery.sender_id,
-                Delivery.created_at,
-                Delivery.expires_at,
-                Delivery.priority,
-                and_(
-                    Delivery.uncertains > 0,
-                    Delivery.finished_at > moment - DAY,
-                    Sender.deleted_at.is_(None),
-                ),
-            )
-            .join(Message, Message.id == Delivery.message_pk)
-            .join(Sender, Sender.id == Delivery.sender_id)
-            .where(Delivery.id.in_(ids), Delivery.state == before, Message.content != b"")
-        ).all()
-        for delivery_id, sender_id, created_at, expires_at, priority, may_have_arrived in rows:
-            # Its first life counts from when it was queued, a later one would be ever longer.
-            life = min(expires_at - created_at, default_lifetime(priority)) if expires_at else None
-            count += changed(
-                session,
-                update(Delivery)
-                .where(Delivery.id == delivery_id, Delivery.state == before)
-                .values(
-                    state=states.check(before, "queued"),
-                    attempts=0,
-                    releases=0,
-                    # What the server may have taken counts against the limit all the same, and
-                    # keeps its bytes; but nobody can send those of a deleted sender.
-                    **({} if may_have_arrived else {"uncertains": 0, "finished_at": None}),
-                    next_attempt_at=moment,
-                    expires_at=moment + life if life else None,
-                ),
-            )
-            ring_after_commit(session, sender_id)
-    _count_again(session, ids)
+    count = queue_again(session, ids, database_now(session))
     if not count:
         raise Conflict("None of this is a dead letter, so nothing was queued again.")
     return count
-
-
-def _count_again(session: Session, delivery_ids: Sequence[int]) -> None:
-    """Let the batches of these be counted once more."""
-    batches = select(Delivery.batch_id).where(
-        Delivery.id.in_(delivery_ids), Delivery.batch_id.is_not(None)
-    )
-    found = session.scalars(batches.distinct()).all()
-    if found:
-        changed(session, update(Batch).where(Batch.id.in_(found)).values(settled=False))
-
-
-_AGAIN: tuple[State, ...] = ("dead", "uncertain")
 
 
 def _listed() -> Any:
@@ -246,12 +158,12 @@ def _is(public_id: str) -> ColumnElement[bool]:
     return Message.public_id == public_id if is_public_id(public_id) else false()
 
 
-def _deliveries(session: Session, public_id: str) -> list[int]:
+def _deliveries(session: Session, public_id: str, *which: ColumnElement[bool]) -> list[int]:
     found = list(
         session.scalars(
             select(Delivery.id)
             .join(Message, Message.id == Delivery.message_pk)
-            .where(_is(public_id))
+            .where(_is(public_id), *which)
         )
     )
     if not found:

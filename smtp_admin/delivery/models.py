@@ -1,6 +1,7 @@
 """The tables of the outbox: messages, their deliveries, attempts, lanes and counters."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -46,6 +47,9 @@ class Message(Base):
             mysql_length={"from_email": 1},
             mariadb_length={"from_email": 1},
         ),
+        # What a log of mail looks for: what mail programs show of a mail, and the rarer types.
+        Index("ix_smtp_admin_message_message_id", "message_id"),
+        Index("ix_smtp_admin_message_type", "type_name", "id"),
         # One mail for each recipient of a batch, however often its run is repeated.
         Index(
             "ix_smtp_admin_message_once_in_batch",
@@ -86,6 +90,20 @@ class Message(Base):
     batch_id: Mapped[int | None] = mapped_column(BigId)
     batch_recipient: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+
+
+def address_parts(recipient: str) -> tuple[str, str]:
+    """The domain and the mailbox of an address, as the columns of a delivery have them."""
+    mailbox, _, domain = recipient.rpartition("@")
+    return domain.lower()[:254], mailbox.lower()[:254]
+
+
+def _domain(context: Any) -> str:
+    return address_parts(context.get_current_parameters()["recipient"])[0]
+
+
+def _mailbox(context: Any) -> str:
+    return address_parts(context.get_current_parameters()["recipient"])[1]
 
 
 #: States that no index of open mail has, and that are rare.
@@ -138,7 +156,7 @@ class Delivery(Base):
         # What a log of mail looks through: a partner's newest, one recipient's, and what ended
         # otherwise than most mail does.
         Index("ix_smtp_admin_delivery_partner", "partner_id", "created_at"),
-        Index("ix_smtp_admin_delivery_recipient", "recipient"),
+        Index("ix_smtp_admin_delivery_address", "domain", "mailbox"),
         Index(
             "ix_smtp_admin_delivery_ended",
             "state",
@@ -172,6 +190,9 @@ class Delivery(Base):
     sender_id: Mapped[int] = mapped_column(BigId)
     partner_id: Mapped[str] = mapped_column(String(100))
     recipient: Mapped[str] = mapped_column(String(254))
+    #: The recipient's two parts in small letters, to be found by, however they were written.
+    domain: Mapped[str] = mapped_column(String(254), default=_domain, server_default="")
+    mailbox: Mapped[str] = mapped_column(String(254), default=_mailbox, server_default="")
     state: Mapped[State] = mapped_column(String(12), default="queued")
     #: 0 urgent, 1 normal, 2 bulk.
     priority: Mapped[int] = mapped_column(SmallInteger, default=1)

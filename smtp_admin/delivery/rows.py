@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, is_one_of
 from smtp_admin.delivery.held import AS_USUAL, as_held
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import Delivery, Message, address_parts
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.public_ids import new_public_ids
 from smtp_admin.delivery.recipient_limits import NOT_LIMITED, Allowed
@@ -135,10 +135,13 @@ def _deliveries(mail: OutgoingMail) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     copies = not mail.sensitive and wants_copy(mail.archive_to, mail.recipients)
     for recipient in (*mail.recipients, *([mail.archive_to] if copies else [])):
+        domain, mailbox = address_parts(recipient)
         row: dict[str, Any] = {
             "sender_id": mail.sender_id,
             "partner_id": mail.partner_id,
             "recipient": recipient,
+            "domain": domain,
+            "mailbox": mailbox,
             "priority": mail.priority,
             "expires_at": mail.expires_at,
             "archive": len(rows) == len(mail.recipients),

@@ -8,7 +8,8 @@
        │        └→ uncertain   the reply after the final dot was lost
        └─ dead, uncertain      a person, or the policy for unknown outcomes, tries again
     queued → suppressed | cancelled | expired
-    cancelled → queued          a batch that was cancelled goes on
+    dead → cancelled            a person puts it aside
+    cancelled → queued, dead    a batch that was cancelled goes on, or a person takes it back
     queued → uncertain          its sender was deleted before it could be sent a second time
 """
 
@@ -38,13 +39,13 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "delivered": frozenset({"bounced", "complained"}),
     # An event may settle what the lost reply left open; else it is sent again, or given up.
     "uncertain": frozenset({"sent", "queued", "dead", "delivered", "bounced"}),
-    # An admin looked at it and tries again.
-    "dead": frozenset({"queued"}),
+    # An admin looked at it and tries again, or puts it aside.
+    "dead": frozenset({"queued", "cancelled"}),
     "bounced": frozenset(),
     "complained": frozenset(),
     "suppressed": frozenset(),
-    # A batch that was cancelled is resumed.
-    "cancelled": frozenset({"queued"}),
+    # A batch that was cancelled is resumed; what a person did is undone.
+    "cancelled": frozenset({"queued", "dead"}),
     "expired": frozenset(),
 }
 

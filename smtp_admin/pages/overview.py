@@ -12,7 +12,7 @@ from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.monitor.overview import blocked_kinds
 from smtp_admin.monitor.sender_table import Asked, Line, Table, table
-from smtp_admin.pages.mail_links import mail_url
+from smtp_admin.pages.mail_filters import log_url
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.sender_state.state import NAMES
@@ -29,6 +29,12 @@ _COLUMNS = {
     "average": "Average",
 }
 _WORDS = ("name", "state")
+#: What the log is asked for by a number. Failed sends are no mails: each may be tried again.
+_LOGS = {
+    "queued": {"state": "waiting"},
+    "sent": {"state": "sent", "period": "24h"},
+    "dead": {"state": "dead"},
+}
 _CHART_HEIGHT, _CHART_STEP = 24, 4
 
 
@@ -69,7 +75,9 @@ def _page(title: str, *, only_partners: bool) -> ResponseReturnValue:
         table=found,
         asked=asked,
         columns=[Column.of(name, asked) for name in _COLUMNS],
-        states=[(key, NAMES[key], count) for key, count in found.states.items()],
+        order=_order(asked),
+        states=[(key, f"{NAMES[key]} {count:,}") for key, count in found.states.items()],
+        all_states=f"All {sum(found.states.values()):,}",
         missing=[(one.owner if one.partner else "the system", _tab(one)) for one in found.missing],
         blocked=blocked_kinds(),
         of_system=of_system,
@@ -121,11 +129,12 @@ class Row:
     def of(cls, line: Line) -> "Row":
         """The row of *line*."""
         owner, key = line.sender.partner_id, line.sender.key
-        which: dict[str, Any] = {} if line.alone else {"sender": key}
+        scope = line.scope
         urls = {
-            "queued": mail_url(owner, state="queued", **which),
-            "sent": mail_url(owner, state="sent", period="24h", **which),
-            "dead": mail_url(owner, state="dead", **which),
+            name: log_url(scope.partner_id, sender=scope.sender_id, **which)
+            if scope.sender_id
+            else log_url(scope.partner_id, **which)
+            for name, which in _LOGS.items()
         }
         ill = line.state.tone in {"bad", "warn"} and line.sender.configured
         why = page_url(owner, key, "symptoms") if ill else ""
@@ -153,6 +162,13 @@ def _chart(hourly: Sequence[tuple[int, int]]) -> tuple[str, str] | None:
     return "".join(good), "".join(bad)
 
 
+def _order(asked: Asked) -> str:
+    """What the address says of the order; nothing of the usual one."""
+    if asked.sort == "state" and not asked.reverse:
+        return ""
+    return f"{'-' if asked.reverse else ''}{asked.sort}"
+
+
 def _page_url(found: Table, asked: Asked, step: int) -> str:
     page = found.page + step
     return _url(asked, page=page) if 1 <= page <= found.pages else ""
@@ -162,7 +178,7 @@ def _url(asked: Asked | None = None, sort: str = "", page: int = 1) -> str:
     """This page with the same search, in this order, at this page of it."""
     query: dict[str, Any] = {}
     if asked is not None:
-        order = sort or f"{'-' if asked.reverse else ''}{asked.sort}"
-        query = {"q": asked.words, "state": asked.state, "page": page if page > 1 else None}
-        query["sort"] = order if order != "state" else None
+        order = _order(asked) if not sort else sort if sort != "state" else ""
+        query = {"q": asked.words, "state": asked.state, "sort": order,
+                 "page": page if page > 1 else None}  # fmt: skip
     return url_for(request.endpoint or "", **{name: one for name, one in query.items() if one})

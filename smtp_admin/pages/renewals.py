@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
@@ -15,6 +15,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
 from smtp_admin.mail import templates
 from smtp_admin.mail.templates import Rendered
+from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.renewal_forms import RenewalForm
 from smtp_admin.pages.sender_routes import sender_urls
 from smtp_admin.renewals import notices, queries, scheduler
@@ -24,11 +25,6 @@ from smtp_admin.renewals.schedule import SENTENCES, Reason
 from smtp_admin.renewals.service import load, save
 from smtp_admin.renewals.switching import Today, mailed_today, seal
 
-#: A mail's HTML brings styles of its own, and must not run anything or reach our pages.
-_MAIL_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox"
-)
 #: A request does not wait longer for a run; workers go on with the rest.
 _RUN_SECONDS = 10.0
 _LONGEST_SEARCH = 100
@@ -246,11 +242,7 @@ def _preview_mail(partner_id: str) -> ResponseReturnValue:
     _, mail = _look_at(partner_id)
     if mail is None or not mail.html:
         raise NotFound
-    return Response(
-        mail.html,
-        mimetype="text/html",
-        headers={"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff"},
-    )
+    return framed(mail.html)
 
 
 def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:

@@ -57,6 +57,8 @@ PAGES: dict[str, SenderPage] = {
 OWNER_PAGES: dict[str, SenderPage] = {
     "senders": SenderPage("/senders", _GET_AND_POST),
     "routes": SenderPage("/routes", _GET_AND_POST),
+    "log": SenderPage("/mail"),
+    "audit": SenderPage("/audit"),
 }
 #: Pages of other rooms that stand in the same bar.
 _BESIDE = ("renewals", "calendar")

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 import wsgi
 from smtp_admin import Actor, schema
+from smtp_admin.mail.message import Attachment, Message
 from smtp_admin.renewals import scheduler, service
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.renewals.values import RenewalValues
@@ -88,6 +89,20 @@ class Site:
                     partner_id=partner_id,
                     context={"name": "Sam", "reset_url": "https://x.example", "expires_minutes": 5},
                 )
+            wsgi.db.session.commit()
+
+    def send_letters(self, partner_id: str, count: int = 1) -> None:
+        """Queue mails that carry no secrets, with HTML and a file."""
+        letter = Message(
+            "Your invoice",
+            ("gone@customer.example",),
+            body="Hello, here is your invoice.",
+            html="<h1>Hello</h1><p style='color: #222'>Here is <b>your invoice</b>.</p>",
+            attachments=(Attachment("invoice.pdf", "application/pdf", b"%PDF-1.4"),),
+        )
+        with self.app.app_context():
+            for _ in range(count):
+                wsgi.smtp_admin.send_message(letter, partner_id=partner_id)
             wsgi.db.session.commit()
 
     def remind(

@@ -27,7 +27,9 @@ ALLOWED = {
     ("uncertain", "delivered"),
     ("uncertain", "bounced"),
     ("dead", "queued"),
+    ("dead", "cancelled"),
     ("cancelled", "queued"),
+    ("cancelled", "dead"),
 }
 
 

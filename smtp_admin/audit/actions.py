@@ -1,0 +1,33 @@
+"""What is written down, in words for people; what has none is shown as it is called."""
+
+ACTIONS: dict[str, str] = {
+    "settings.saved": "Saved the settings of a sender",
+    "settings.rolled_back": "Rolled the settings of a sender back",
+    "settings.searched": "Searched for settings",
+    "connection.tested": "Tested a connection",
+    "dns.checked": "Looked up DNS records",
+    "sender.deleted": "Deleted a sender",
+    "sender.paused": "Paused a sender",
+    "sender.resumed": "Resumed a sender",
+    "routes.saved": "Changed which mail goes by which sender",
+    "renewals.saved": "Changed the renewal notices",
+    "renewals.run": "Ran the renewal notices",
+    "sandbox.released": "Released mail of the sandbox",
+    "sandbox.dropped": "Dropped mail of the sandbox",
+    "sandbox.removed": "Made a copied database its own",
+    "testmail.self": "Sent a test mail to themselves",
+    "testmail.other": "Sent a test mail",
+    "mail.retried": "Sent mail again",
+    "mail.hurried": "Tried mail at once",
+    "mail.cancelled": "Cancelled mail",
+    "mail.discarded": "Discarded dead letters",
+    "mail.settled": "Marked mail as sent",
+    "mail.given_up": "Gave mail up",
+    "mail.corrected": "Sent mail to a corrected address",
+    "mail.undone": "Undid a change of mail",
+}
+
+
+def action_words(action: str) -> str:
+    """What *action* is called."""
+    return ACTIONS.get(action, action)

@@ -1,0 +1,211 @@
+"""One action on many deliveries, in small steps, each audited in its own transaction."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.audit.models import Audit
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.delivery.doorbell import listen
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
+from smtp_admin.delivery.mail_log import MailFilter, ids_of
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.errors import Conflict
+from smtp_admin.host import Actor
+
+_STEP = 200
+#: A person waits for the answer.
+_LONGEST_SECONDS = 15.0
+UNDONE = "mail.undone"
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of it.
+
+    Attributes:
+        count: deliveries that were changed.
+        at: the moment by which :func:`take_back` finds them again.
+        more: whether time was up before all had their turn.
+        can_be_undone: whether any of it can be: what carried secrets is erased by then.
+    """
+
+    at: datetime
+    count: int = 0
+    more: bool = False
+    can_be_undone: bool = False
+    #: For each partner, the row of the audit log.
+    _audits: dict[str, int] = field(default_factory=dict)
+    _counts: Tally[str] = field(default_factory=Tally)
+
+
+def act_on_selected(
+    engine: Engine, actor: Actor, action: MailAction, scope: MailFilter, ids: Collection[int]
+) -> Done:
+    """Do *action* with these deliveries, as far as *scope* has them.
+
+    Raises:
+        Conflict: its state allows it with none of them.
+        RateLimited: this person changes too much.
+    """
+    steps = _in_steps(sorted(ids, reverse=True))
+    return _act(engine, actor, action, scope, steps)
+
+
+def act_on_filtered(engine: Engine, actor: Actor, action: MailAction, which: MailFilter) -> Done:
+    """Do *action* with everything that *which* finds and whose state allows it.
+
+    Raises:
+        Conflict: there is nothing like that.
+        RateLimited: this person changes too much.
+    """
+    states = tuple(one for one in action.states if not which.states or one in which.states)
+    if not states:
+        raise Conflict("None of this mail is in a state in which that can be done.")
+    which = replace(which, states=states)
+    return _act(engine, actor, action, which, _found_in_steps(engine, which))
+
+
+def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> int:
+    """Undo what was done at this moment; how many deliveries.
+
+    Raises:
+        Conflict: there is nothing left of it that could be undone.
+        RateLimited: this person changes too much.
+    """
+    with reading(engine) as session:
+        names = [one.audited for one in MAIL_ACTIONS.values() if one.can_be_undone]
+        mine = select(Audit.partner_id).where(Audit.at == at, Audit.action.in_(names))
+        if scope.partner_ids is not None:
+            mine = mine.where(Audit.partner_id.in_(sorted(scope.partner_ids)))
+        owners = sorted(set(session.scalars(mine)))
+    count = 0
+    for owner in owners:
+        count += _take_back_of(engine, actor, owner, at)
+    if not count:
+        raise Conflict("Nothing of this can be undone any more.")
+    return count
+
+
+def _take_back_of(engine: Engine, actor: Actor, owner: str, at: datetime) -> int:
+    ended = select(Delivery.id).where(
+        Delivery.partner_id == owner, Delivery.state == "cancelled", Delivery.finished_at == at
+    )
+    with reading(engine) as session:
+        ids = list(session.scalars(ended))
+    count = 0
+    audit_id = 0
+    for some in _in_steps(ids):
+        with transaction(engine) as session:
+            listen(session)
+            moment = database_now(session)
+            done = undo(session, some, at, moment)
+            if not done:
+                continue
+            count += done
+            audit_id = _write_down(session, actor, owner, UNDONE, count, audit_id, moment)
+    return count
+
+
+def _act(
+    engine: Engine,
+    actor: Actor,
+    action: MailAction,
+    scope: MailFilter,
+    steps: Iterator[list[int]],
+) -> Done:
+    with reading(engine) as session:
+        done = Done(database_now(session))
+    ends = time.monotonic() + _LONGEST_SECONDS
+    for some in steps:
+        with transaction(engine) as session:
+            listen(session)
+            _step(session, actor, action, scope, some, done)
+        if time.monotonic() > ends:
+            done.more = next(steps, None) is not None
+            break
+    if not done.count:
+        raise Conflict("None of this mail is in a state in which that can be done.")
+    return done
+
+
+def _step(
+    session: Session,
+    actor: Actor,
+    action: MailAction,
+    scope: MailFilter,
+    ids: Sequence[int],
+    done: Done,
+) -> None:
+    mine = select(Delivery.partner_id, Delivery.id).where(
+        Delivery.id.in_(ids), Delivery.state.in_(action.states)
+    )
+    if scope.partner_ids is not None:
+        mine = mine.where(Delivery.partner_id.in_(sorted(scope.partner_ids)))
+    owned: dict[str, list[int]] = {}
+    for partner_id, delivery_id in session.execute(mine):
+        owned.setdefault(partner_id, []).append(delivery_id)
+    for partner_id, some in sorted(owned.items()):
+        count = action.act(session, some, done.at)
+        if not count:
+            continue
+        done.count += count
+        if action.can_be_undone and not done.can_be_undone:
+            done.can_be_undone = _has_text(session, some, done.at)
+        done._counts[partner_id] += count
+        done._audits[partner_id] = _write_down(
+            session, actor, partner_id, action.audited, done._counts[partner_id],
+            done._audits.get(partner_id, 0), done.at,
+        )  # fmt: skip
+
+
+def _has_text(session: Session, ids: Sequence[int], at: datetime) -> bool:
+    """Whether any of these, which ended at this moment, could be sent after all."""
+    found = (
+        select(Delivery.id)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Delivery.id.in_(ids), Delivery.finished_at == at, Message.content != b"")
+    )
+    return session.scalar(found.limit(1)) is not None
+
+
+def _write_down(
+    session: Session,
+    actor: Actor,
+    partner_id: str,
+    action: str,
+    count: int,
+    audit_id: int,
+    at: datetime,
+) -> int:
+    """Note how many by now, in the row that the first step wrote; the row's id."""
+    words = f"{count:,} mail{'' if count == 1 else 's'}"
+    if audit_id:
+        changed(session, update(Audit).where(Audit.id == audit_id).values(detail=words))
+        return audit_id
+    row = record_change(session, actor, partner_id, action, words)
+    row.at = at
+    session.flush()
+    return row.id
+
+
+def _in_steps(ids: Sequence[int]) -> Iterator[list[int]]:
+    for first in range(0, len(ids), _STEP):
+        yield list(ids[first : first + _STEP])
+
+
+def _found_in_steps(engine: Engine, which: MailFilter) -> Iterator[list[int]]:
+    before = 0
+    while True:
+        with reading(engine) as session:
+            ids = ids_of(session, which, before=before, most=_STEP)
+        if not ids:
+            return
+        yield ids
+        before = ids[-1]

@@ -1,0 +1,275 @@
+"""What a person can do with deliveries, each action one function on some of them.
+
+All take ids, do what is possible with those whose state allows it, and leave the others alone. The
+caller commits. An action has one moment, which every delivery that it ends keeps as its end: by it
+the same deliveries are found again if somebody wants it undone.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import changed
+from smtp_admin.delivery import states
+from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.doorbell import ring_after_commit
+from smtp_admin.delivery.held import IS_HELD, as_before_the_end
+from smtp_admin.delivery.limits import DAY
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.record import add_to_counter, erase_sensitive
+from smtp_admin.delivery.states import State
+from smtp_admin.senders.models import Sender
+
+ActionName = Literal["retry", "hurry", "cancel", "discard", "arrived", "lost"]
+#: The code of what somebody cancelled.
+CANCELLED = "cancelled"
+_CANCELLED_WORDS = "Cancelled before it was sent."
+_LOST_WORDS = "Nobody knows whether it arrived, and somebody gave it up."
+
+#: Some deliveries and the moment → how many of them it changed.
+_Act = Callable[[Session, Sequence[int], datetime], int]
+
+
+@dataclass(frozen=True, slots=True)
+class MailAction:
+    """One thing to do.
+
+    Attributes:
+        states: what it can be done with.
+        audited: what the audit log calls it.
+        can_be_undone: whether the state before can be had again.
+    """
+
+    name: ActionName
+    states: tuple[State, ...]
+    audited: str
+    act: _Act
+    can_be_undone: bool = False
+
+
+def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Queue dead letters, and mails whose outcome is unknown, once more.
+
+    They start again with all their attempts and a new time to live, with the same bytes: as long
+    as at first, but no longer than mail of their priority usually has. What was erased stays.
+    """
+    count = 0
+    for before in MAIL_ACTIONS["retry"].states:
+        rows = session.execute(
+            _lives(ids, moment).where(Delivery.state == before, Message.content != b"")
+        ).all()
+        for row in rows:
+            count += changed(
+                session,
+                update(Delivery)
+                .where(Delivery.id == row.id, Delivery.state == before)
+                .values(
+                    state=states.check(before, "queued"),
+                    attempts=0,
+                    releases=0,
+                    # What the server may have taken counts against the limit all the same, and
+                    # keeps its bytes; but nobody can send those of a deleted sender.
+                    **({} if row.may_have_arrived else {"uncertains": 0, "finished_at": None}),
+                    next_attempt_at=moment,
+                    expires_at=_new_end(row, moment),
+                ),
+            )
+            ring_after_commit(session, row.sender_id)
+    count_batches_again(session, ids)
+    return count
+
+
+def _lives(ids: Sequence[int], moment: datetime) -> Any:
+    """What a second life depends on."""
+    return (
+        select(
+            Delivery.id,
+            Delivery.sender_id,
+            Delivery.created_at,
+            Delivery.expires_at,
+            Delivery.priority,
+            and_(
+                Delivery.uncertains > 0,
+                Delivery.finished_at > moment - DAY,
+                Sender.deleted_at.is_(None),
+            ).label("may_have_arrived"),
+        )
+        .join(Message, Message.id == Delivery.message_pk)
+        .join(Sender, Sender.id == Delivery.sender_id)
+        .where(Delivery.id.in_(ids))
+    )
+
+
+def _new_end(row: Any, moment: datetime) -> datetime | None:
+    """When it is too old. Its first life counts from when it was queued, a later one would grow."""
+    if row.expires_at is None:
+        return None
+    end: datetime = moment + min(row.expires_at - row.created_at, default_lifetime(row.priority))
+    return end
+
+
+def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Try mail now that failed before and waits for its next attempt."""
+    failed = or_(Delivery.attempts > 0, Delivery.releases > 0, Delivery.last_code != "")
+    later = (Delivery.state == "queued", Delivery.next_attempt_at > moment, failed, ~IS_HELD)
+    rows = session.execute(
+        select(Delivery.id, Delivery.sender_id).where(Delivery.id.in_(ids), *later)
+    ).all()
+    for sender_id in {row.sender_id for row in rows}:
+        ring_after_commit(session, sender_id)
+    return changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_([row.id for row in rows]), *later)
+        .values(next_attempt_at=moment),
+    )
+
+
+def cancel_queued(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Do not send what is queued.
+
+    The copy to an archive ends with the last recipient, and goes out all the same if somebody has
+    the mail.
+    """
+    messages = session.scalars(
+        select(Delivery.message_pk).where(Delivery.id.in_(ids)).distinct()
+    ).all()
+    count = _cancel(session, Delivery.id.in_(ids), moment)
+    anybody = select(Delivery.message_pk).where(
+        Delivery.message_pk.in_(messages),
+        Delivery.archive.is_(False),
+        Delivery.state.not_in(_UNSENT),
+    )
+    needed = set(session.scalars(anybody))
+    ended = [one for one in messages if one not in needed]
+    _cancel(session, and_(Delivery.message_pk.in_(ended), Delivery.archive.is_(True)), moment)
+    erase_sensitive(session, messages)
+    count_batches_again(session, ids)
+    return count
+
+
+_UNSENT: tuple[State, ...] = ("cancelled", "expired", "suppressed")
+
+
+def _cancel(session: Session, which: ColumnElement[bool], moment: datetime) -> int:
+    # Looked for first: MariaDB keeps the lock of every row that an UPDATE asks about, and results
+    # of what is under way would wait for the caller's commit.
+    queued = Delivery.state == "queued"
+    waiting = session.scalars(select(Delivery.id).where(which, queued)).all()
+    return changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_(waiting), queued)
+        .values(
+            state=states.check("queued", "cancelled"),
+            finished_at=moment,
+            last_code=CANCELLED,
+            last_cause="",
+            last_error=_CANCELLED_WORDS,
+        ),
+    )
+
+
+def discard(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Put dead letters aside: they are counted no more. What they failed of stays with them."""
+    return _end(session, ids, "dead", "cancelled", finished_at=moment)
+
+
+def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Settle unknown outcomes: the recipient has it."""
+    return _end(
+        session, ids, "uncertain", "sent",
+        finished_at=func.coalesce(Delivery.finished_at, moment), last_code="", last_cause="",
+        last_error="",
+    )  # fmt: skip
+
+
+def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Settle unknown outcomes: they are dead letters, to be sent again or not."""
+    count = _end(
+        session, ids, "uncertain", "dead",
+        finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
+    )  # fmt: skip
+    if count:
+        minute = moment.replace(second=0, microsecond=0)
+        whose = select(Delivery.sender_id, Delivery.partner_id).where(
+            Delivery.id.in_(ids), Delivery.state == "dead", Delivery.last_error == _LOST_WORDS
+        )
+        tallies = Tally((row.sender_id, row.partner_id) for row in session.execute(whose))
+        for (sender_id, partner_id), number in sorted(tallies.items()):
+            add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
+    return count
+
+
+def _end(session: Session, ids: Sequence[int], before: State, after: State, **values: Any) -> int:
+    count = changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state == before)
+        .values(state=states.check(before, after), **values),
+    )
+    messages = select(Delivery.message_pk).where(Delivery.id.in_(ids)).distinct()
+    erase_sensitive(session, session.scalars(messages).all())
+    count_batches_again(session, ids)
+    return count
+
+
+def count_batches_again(session: Session, ids: Sequence[int]) -> None:
+    """Let the batches of these deliveries be counted once more."""
+    batches = select(Delivery.batch_id).where(Delivery.id.in_(ids), Delivery.batch_id.is_not(None))
+    found = session.scalars(batches.distinct()).all()
+    if found:
+        changed(session, update(Batch).where(Batch.id.in_(found)).values(settled=False))
+
+
+MAIL_ACTIONS: dict[ActionName, MailAction] = {
+    one.name: one
+    for one in (
+        MailAction("retry", ("dead", "uncertain"), "mail.retried", queue_again),
+        MailAction("hurry", ("queued",), "mail.hurried", hurry),
+        MailAction("cancel", ("queued",), "mail.cancelled", cancel_queued, can_be_undone=True),
+        MailAction("discard", ("dead",), "mail.discarded", discard, can_be_undone=True),
+        MailAction("arrived", ("uncertain",), "mail.settled", note_arrived),
+        MailAction("lost", ("uncertain",), "mail.given_up", note_lost),
+    )
+}
+
+
+def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -> int:
+    """Bring back what an action ended at *at*: cancelled mail waits again, discarded is dead again.
+
+    Mail without its text stays as it is: there is nothing left of it to send.
+    """
+    mine = (Delivery.state == "cancelled", Delivery.finished_at == at)
+    rows = session.execute(
+        _lives(ids, moment).add_columns(Delivery.last_code).where(*mine, Message.content != b"")
+    ).all()
+    waits = [row for row in rows if row.last_code == CANCELLED]
+    for row in waits:
+        changed(
+            session,
+            update(Delivery)
+            .where(Delivery.id == row.id, *mine)
+            .values(
+                state=states.check("cancelled", "queued"),
+                finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
+                expires_at=_new_end(row, moment),
+                **as_before_the_end(),
+            ),
+        )
+    for sender_id in {row.sender_id for row in waits}:
+        ring_after_commit(session, sender_id)
+    changed(
+        session,
+        update(Delivery)
+        .where(Delivery.id.in_([row.id for row in rows if row.last_code != CANCELLED]), *mine)
+        .values(state=states.check("cancelled", "dead"), finished_at=moment),
+    )
+    count_batches_again(session, ids)
+    return len(rows)

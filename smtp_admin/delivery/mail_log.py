@@ -1,0 +1,302 @@
+"""The log of mail: what there is, found by filters, a page at a time, newest first.
+
+Nothing here counts or sorts all mail: a page is read along an index, numbers stop at
+:data:`COUNTED`, and a time is first turned into the place where the mail of that time begins.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from smtp_admin.delivery.mail_search import Search, has_words
+from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
+from smtp_admin.delivery.states import STATES, State
+
+#: What is counted stops here: "10,000+" says enough, and costs as much for a million.
+COUNTED = 10_000
+#: Words are looked for in so many of the newest mails that the other filters leave.
+SEARCHED = 10_000
+#: Ids of mails are made by web machines, whose clocks may be off.
+_CLOCKS_DIFFER = timedelta(hours=1)
+_EXPORTED_AT_ONCE = 1000
+#: Instead of an id after which to go on: the page of the oldest.
+OLDEST = -1
+
+Group = Literal["waiting", "sent", "failed", "unknown", "ended"]
+#: States as people tell them apart.
+GROUPS: dict[Group, tuple[State, ...]] = {
+    "waiting": ("queued", "sending"),
+    "sent": ("sent", "delivered"),
+    "failed": ("dead", "bounced", "complained"),
+    "unknown": ("uncertain",),
+    "ended": ("cancelled", "expired", "suppressed"),
+}
+_OPEN: frozenset[State] = frozenset({"queued", "sending", "uncertain", "dead"})
+
+
+@dataclass(frozen=True, slots=True)
+class MailFilter:
+    """Which mail is asked for.
+
+    Attributes:
+        partner_ids: whose; ``None`` for everybody's, ``""`` among them for the system's own.
+        states: none for any.
+        code, cause: with which failure, as it was written down.
+        since, until: when it was queued (aware).
+    """
+
+    partner_ids: frozenset[str] | None
+    states: tuple[State, ...] = ()
+    type_name: str = ""
+    sender_id: int = 0
+    batch_id: int = 0
+    code: str = ""
+    cause: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: Search = field(default_factory=Search)
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether what it leaves can be counted along an index."""
+        return not (self.type_name or self.code or self.search.text)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedMail:
+    """One delivery in the log.
+
+    Attributes:
+        tries: sends that were its own failure.
+        has_text: whether its text is still there.
+    """
+
+    id: int
+    message_pk: int
+    public_id: str
+    partner_id: str
+    sender_id: int
+    type_name: str
+    subject: str
+    recipient: str
+    state: State
+    tries: int
+    created_at: datetime
+    next_attempt_at: datetime
+    finished_at: datetime | None
+    code: str
+    cause: str
+    error: str
+    reply: str
+    archive: bool
+    batch_id: int | None
+    has_text: bool
+    sensitive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some deliveries, newest first.
+
+    Attributes:
+        older, newer: the ids to go on from; 0 where there is nothing more that way.
+    """
+
+    rows: tuple[LoggedMail, ...]
+    older: int = 0
+    newer: int = 0
+
+
+def states_named(name: str) -> tuple[State, ...]:
+    """The states of a group or of one state; none for anything else."""
+    for group, found in GROUPS.items():
+        if name == group:
+            return found
+    return tuple(one for one in STATES if one == name)
+
+
+def page_of(
+    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, size: int = 50
+) -> LogPage:
+    """A page of the log.
+
+    Args:
+        before: older than this id; *after*: newer than that one, the nearest first. Of both, 0 is
+            the newest page.
+        size: rows of a page.
+    """
+    backwards = bool(after)
+    ids = _ids(session, which, before=before, after=after, most=size + 1)
+    more = len(ids) > size
+    ids = sorted(ids[:size], reverse=True)
+    rows = _rows(session, ids)
+    if not rows:
+        return LogPage(())
+    has_newer = more if backwards else bool(before)
+    has_older = True if backwards else more
+    if after == OLDEST:
+        has_older = False
+    return LogPage(rows, ids[-1] if has_older else 0, ids[0] if has_newer else 0)
+
+
+def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
+    """How many deliveries each group has, and all together under ``all``, up to COUNTED + 1."""
+    names: list[str] = ["all", *GROUPS]
+    columns = []
+    for name in names:
+        states = states_named(name)
+        some = conditions(session, replace(which, states=states))
+        counted: Select[Any] = (
+            select(literal_column("1")).select_from(Delivery).where(*some).limit(COUNTED + 1)
+        )
+        columns.append(
+            select(func.count()).select_from(counted.subquery()).scalar_subquery().label(name)
+        )
+    row = session.execute(select(*columns)).one()
+    return {name: int(row[number]) for number, name in enumerate(names)}
+
+
+def count_of(session: Session, which: MailFilter, most: int) -> int:
+    """How many deliveries there are, counted up to *most*."""
+    return len(_ids(session, which, most=most))
+
+
+def ids_of(session: Session, which: MailFilter, *, before: int = 0, most: int) -> list[int]:
+    """The ids of deliveries, the newest first, older than *before* if it is not 0."""
+    return _ids(session, which, before=before, most=most)
+
+
+def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
+    """These deliveries, the newest first; those that are not there any more are left out."""
+    return _rows(session, ids)
+
+
+def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
+    """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
+    before, left = 0, most
+    while left > 0:
+        ids = _ids(session, which, before=before, most=min(left, _EXPORTED_AT_ONCE))
+        if not ids:
+            return
+        yield from _rows(session, ids)
+        before, left = ids[-1], left - len(ids)
+        session.rollback()  # an export may take minutes, and no snapshot should
+
+
+def _ids(
+    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
+) -> list[int]:
+    statement: Select[Any] = select(Delivery.id)
+    if which.type_name:
+        statement = statement.join(Message, Message.id == Delivery.message_pk)
+    statement = statement.where(*conditions(session, which))
+    if words := which.search.words:
+        near = statement.order_by(Delivery.id.desc()).limit(SEARCHED).subquery()
+        statement = (
+            select(Delivery.id)
+            .join(near, near.c.id == Delivery.id)
+            .join(Message, Message.id == Delivery.message_pk)
+            .where(has_words(words))
+        )
+    if after:
+        statement = statement.where(Delivery.id > max(after, 0))
+        statement = statement.order_by(Delivery.id)
+    else:
+        if before:
+            statement = statement.where(Delivery.id < before)
+        statement = statement.order_by(Delivery.id.desc())
+    return list(session.scalars(statement.limit(most)))
+
+
+def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]:
+    """What a delivery must be, but for words; with a type, its mail has to be joined."""
+    found: list[ColumnElement[bool]] = []
+    if which.partner_ids is not None:
+        ids = sorted(which.partner_ids)
+        found.append(
+            Delivery.partner_id == ids[0] if len(ids) == 1 else Delivery.partner_id.in_(ids)
+        )
+    states = which.states
+    if which.code and not states:
+        # What went out has none, so that most mail need not be looked at.
+        states = tuple(one for one in STATES if one not in GROUPS["sent"])
+    if states:
+        found.append(_in_states(states))
+    if which.type_name:
+        found.append(Message.type_name == which.type_name)
+    if which.sender_id:
+        found.append(Delivery.sender_id == which.sender_id)
+    if which.batch_id:
+        found.append(Delivery.batch_id == which.batch_id)
+    if which.code:
+        found.append(Delivery.last_code == which.code)
+    if which.cause is not None:
+        found.append(Delivery.last_cause == which.cause)
+    if which.since is not None:
+        found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
+            session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
+    if which.until is not None:
+        found += [Delivery.created_at < which.until, Delivery.message_pk < _first_after(
+            session, which.until + _CLOCKS_DIFFER)]  # fmt: skip
+    if (condition := which.search.condition) is not None:
+        found.append(condition)
+    return found
+
+
+def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
+    # The words themselves: with parameters, partial indexes may not be used.
+    words: list[ColumnElement[Any]] = [literal_column(f"'{one}'") for one in states]
+    found = Delivery.state == words[0] if len(words) == 1 else Delivery.state.in_(words)
+    return found & IS_OPEN if _OPEN.issuperset(states) else found
+
+
+def _first_after(session: Session, moment: datetime) -> int:
+    """The key of the first mail whose id was made after *moment*: ids begin with their time."""
+    start = f"{max(0, int(moment.timestamp() * 1000)):012x}"
+    first = (
+        select(Message.id).where(Message.public_id >= start).order_by(Message.public_id).limit(1)
+    )
+    found = session.scalar(first)
+    return _AFTER_ALL if found is None else found
+
+
+_AFTER_ALL = 2**62
+
+
+def _rows(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
+    if not ids:
+        return ()
+    rows = session.execute(
+        select(
+            Delivery.id,
+            Delivery.message_pk,
+            Message.public_id,
+            Delivery.partner_id,
+            Delivery.sender_id,
+            Message.type_name,
+            Message.subject,
+            Delivery.recipient,
+            Delivery.state,
+            Delivery.attempts,
+            Delivery.created_at,
+            Delivery.next_attempt_at,
+            Delivery.finished_at,
+            Delivery.last_code,
+            Delivery.last_cause,
+            Delivery.last_error,
+            Delivery.last_reply,
+            Delivery.archive,
+            Delivery.batch_id,
+            Message.content != b"",
+            Message.sensitive,
+        )
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.id.desc())
+    )
+    found: list[list[Any]] = [list(row) for row in rows]
+    return tuple(LoggedMail(*one) for one in found)

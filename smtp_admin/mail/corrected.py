@@ -1,0 +1,106 @@
+"""Send a mail that failed to a corrected address: a new mail with the same text.
+
+The first one keeps what happened to it, and is put aside.
+"""
+
+import os
+import re
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import about_now, database_now
+from smtp_admin.delivery import outbox
+from smtp_admin.delivery.mail_actions import discard
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
+from smtp_admin.mail.addresses import address_of
+
+_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
+_NAMES = (b"to", b"cc")
+
+
+def send_corrected(session: Session, delivery_id: int, text: str) -> str:
+    """Queue what a dead letter was, for another address; its public id. The caller commits.
+
+    The mail goes by the same sender, with the same sender's headers.
+
+    Args:
+        text: the address, ``a@b.example`` or ``Name <a@b.example>``.
+
+    Raises:
+        NotFound: there is no such delivery.
+        InvalidInput: no mail can go to this address.
+        Conflict: it is no dead letter, or its text was erased.
+        QueueFull: the partner has too much waiting.
+    """
+    try:
+        address = address_of(text)[1]
+    except MessageError as error:
+        raise InvalidInput(fields={"address": [error.message]}) from error
+    found = session.execute(
+        select(Delivery, Message)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Delivery.id == delivery_id)
+    ).first()
+    if found is None:
+        raise NotFound
+    delivery, message = found
+    if delivery.state not in {"dead", "bounced"}:
+        raise Conflict("Only mail that was not delivered can be sent to another address.")
+    if not message.content:
+        raise Conflict(
+            "The text of this mail was erased, so it cannot be sent again.",
+            hint="Let the app send it anew.",
+        )
+    public_id = outbox.add(session, _mail(session, delivery, message, address))
+    if delivery.state == "dead":
+        discard(session, [delivery.id], database_now(session))
+    return public_id
+
+
+def _mail(session: Session, before: Delivery, message: Message, address: str) -> OutgoingMail:
+    domain = message.message_id.rpartition("@")[2].rstrip(">") or "localhost.invalid"
+    message_id = f"<{os.urandom(16).hex()}@{domain}>"
+    content = _readdressed(
+        message.content, {before.recipient: address, message.message_id: message_id}
+    )
+    return OutgoingMail(
+        partner_id=message.partner_id,
+        sender_id=before.sender_id,
+        type_name=message.type_name,
+        subject=message.subject,
+        content=content,
+        size=len(content),
+        message_id=message_id,
+        from_email=message.from_email,
+        recipients=[address],
+        priority=before.priority,
+        sensitive=message.sensitive,
+        on_uncertain=message.on_uncertain,
+        envelope_from=message.envelope_from,
+        # Nothing in front of the other headers was changed.
+        sender_head=message.sender_head,
+        expires_at=outbox.expiry(about_now(session), before.priority),
+    )
+
+
+def _readdressed(content: bytes, instead: dict[str, str]) -> bytes:
+    """*content* with other words in its To, Cc and Message-ID."""
+    end = content.find(b"\r\n\r\n")
+    head = content if end < 0 else content[: end + 2]
+    fields = [_other(one, instead) for one in _FIELD.findall(head)]
+    return b"".join(fields) + content[len(head) :]
+
+
+def _other(field: bytes, instead: dict[str, str]) -> bytes:
+    name, colon, value = field.partition(b":")
+    if name.strip().lower() not in {*_NAMES, b"message-id"}:
+        return field
+    for before, after in instead.items():
+        word = re.escape(before.encode())
+        # Not as a part of a longer one.
+        whole = re.compile(rb"(?<![\w.+-])" + word + rb"(?![\w.-])", re.IGNORECASE)
+        value = whole.sub(after.encode().replace(b"\\", b"\\\\"), value)
+    return name + colon + value

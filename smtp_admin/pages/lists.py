@@ -1,0 +1,155 @@
+"""What every list has in common: whose rows one sees, filters in the address, pages, and CSV."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request, stream_with_context
+from sqlalchemy.orm import Session
+
+from smtp_admin import web
+from smtp_admin.delivery.mail_log import OLDEST
+
+PAGE_SIZE = 50
+#: Names in addresses → how far back, and what people read.
+PERIODS: dict[str, tuple[timedelta, str]] = {
+    "1h": (timedelta(hours=1), "Last hour"),
+    "24h": (timedelta(hours=24), "Last 24 hours"),
+    "7d": (timedelta(days=7), "Last 7 days"),
+    "30d": (timedelta(days=30), "Last 30 days"),
+}
+#: Names of what says where in the list one is: another filter begins anew.
+_PLACES = ("before", "after", "oldest", "export")
+_MOST_DIGITS = 18
+#: A spreadsheet would take a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Where the neighbours of a page are; ``""`` where there is none."""
+
+    newest: str = ""
+    newer: str = ""
+    older: str = ""
+    oldest: str = ""
+
+
+def scope() -> frozenset[str] | None:
+    """Whose rows the present person may see: the ids of partners, or ``None`` for everybody's."""
+    actor = web.signed_in()
+    return None if actor.is_admin else actor.partner_ids
+
+
+def given(name: str) -> bool:
+    """Whether the request says anything under this name, be it nothing."""
+    return name in request.values or (request.is_json and name in web.read_json())
+
+
+def _given(name: str) -> str:
+    """What the address or the form says, or JSON that was sent."""
+    if request.is_json:
+        found = web.read_json().get(name, request.args.get(name, ""))
+        return str(found) if isinstance(found, str | int) else ""
+    return request.values.get(name, "")
+
+
+def number(name: str) -> int:
+    """A whole number of the address; 0 for anything else."""
+    text = _given(name)
+    usual = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if usual else 0
+
+
+def place() -> dict[str, int]:
+    """Where in a list the address points: the ids before and after which to read."""
+    after = OLDEST if number("oldest") else number("after")
+    return {"before": number("before"), "after": after}
+
+
+def word(name: str, longest: int = 300) -> str:
+    """A text of the address or form."""
+    return _given(name).strip()[:longest]
+
+
+def since(moment: datetime, name: str = "period") -> datetime | None:
+    """When the chosen period began; ``None`` for any time."""
+    found = PERIODS.get(_given(name))
+    return None if found is None else moment - found[0]
+
+
+def address(base: str, chosen: Mapping[str, Any], **changes: Any) -> str:
+    """*base* with the filters that are *chosen*, and others in place of some."""
+    values = {
+        name: value
+        for name, value in {**chosen, **changes}.items()
+        if value not in ("", None, 0) and (name in changes or name not in _PLACES)
+    }
+    return f"{base}?{urlencode(values, doseq=True)}" if values else base
+
+
+def pager(base: str, chosen: Mapping[str, Any], *, older: int, newer: int) -> Pager:
+    """The neighbours of a page, from the ids after which the next ones begin."""
+    return Pager(
+        newest=address(base, chosen) if newer else "",
+        newer=address(base, chosen, after=newer) if newer else "",
+        older=address(base, chosen, before=older) if older else "",
+        oldest=address(base, chosen, oldest=1) if older else "",
+    )
+
+
+def page_by_id(
+    session: Session, wanted: Any, key: Any, *, before: int, after: int, size: int = PAGE_SIZE
+) -> tuple[list[Any], int, int]:
+    """Rows of a statement, newest first, and the ids from which older and newer ones go on.
+
+    Args:
+        key: the column of the id, of which later rows have a larger one.
+        before, after: 0 for the newest page.
+    """
+    if after:
+        some = wanted.where(key > max(after, 0)).order_by(key)
+    else:
+        some = (wanted.where(key < before) if before else wanted).order_by(key.desc())
+    rows = list(session.scalars(some.limit(size + 1)))
+    more = len(rows) > size
+    rows = sorted(rows[:size], key=lambda one: int(one.id), reverse=True)
+    if not rows:
+        return [], 0, 0
+    is_oldest = after == OLDEST if after else not more
+    is_newest = not more if after else not before
+    return rows, 0 if is_oldest else rows[-1].id, 0 if is_newest else rows[0].id
+
+
+def safe_cell(value: object) -> str:
+    """*value* for a cell of CSV that no spreadsheet takes for a formula.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def csv_answer(name: str, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+    """*rows* as a CSV file, sent while it is read."""
+
+    def lines() -> Iterator[str]:
+        # The mark by which spreadsheets know that it is UTF-8.
+        yield "\ufeff" + _line(titles)
+        for row in rows:
+            yield _line([safe_cell(one) for one in row])
+
+    answer = Response(stream_with_context(lines()), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _line(cells: Sequence[str]) -> str:
+    written = StringIO()
+    csv.writer(written).writerow(cells)
+    return written.getvalue()

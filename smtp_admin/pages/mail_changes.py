@@ -1,0 +1,239 @@
+"""What is done with mail: of one mail at once, of many after a look at how many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import beside_workers, session
+from smtp_admin.delivery.bulk_actions import (
+    Done,
+    act_on_filtered,
+    act_on_selected,
+    take_back,
+)
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
+from smtp_admin.delivery.mail_log import COUNTED, MailFilter, count_of
+from smtp_admin.errors import InvalidInput, NotFound, RequestError
+from smtp_admin.mail.corrected import send_corrected
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view
+from smtp_admin.pages.one_mail import mails_of, show
+
+#: A page has fifty.
+_MOST_TICKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ActionWords:
+    """How an action is offered, asked about, and told.
+
+    Attributes:
+        button: the imperative; *question* and *done* take the number of mails in words.
+        warning: what to know before.
+    """
+
+    button: str
+    question: str
+    done: str
+    warning: str = ""
+    bad: bool = False
+
+
+WORDS: dict[ActionName, ActionWords] = {
+    "retry": ActionWords(
+        "Send again", "Send {mails} again?", "Queued again: {mails}.",
+        "Each starts again with all its attempts. Where the outcome is unknown, the recipient may "
+        "get it twice.",
+    ),
+    "hurry": ActionWords(
+        "Try now", "Try {mails} now?", "Trying now: {mails}.",
+        "Mail that failed before does not wait for its next attempt. A paused sender stays paused.",
+    ),
+    "cancel": ActionWords(
+        "Cancel", "Cancel {mails}?", "Cancelled: {mails}.",
+        "They are not sent. You can undo this, except for mail that carries secrets.", bad=True,
+    ),
+    "discard": ActionWords(
+        "Discard", "Discard {mails}?", "Discarded: {mails}.",
+        "They no longer count as not delivered. You can undo this.", bad=True,
+    ),
+    "arrived": ActionWords(
+        "It arrived", "Mark {mails} as sent?", "Marked as sent: {mails}.",
+        "Do this if the recipient has it. This cannot be undone.",
+    ),
+    "lost": ActionWords(
+        "Give it up", "Give {mails} up?", "Marked as not delivered: {mails}.",
+        "They become dead letters, which you can send again.", bad=True,
+    ),
+}  # fmt: skip
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.post("/mail/actions")(mail_actions)
+    blueprint.post("/mail/undo")(mail_undo)
+    blueprint.post("/mail/<public_id>/correct")(mail_correct)
+    for name in MAIL_ACTIONS:
+        blueprint.add_url_rule(
+            f"/mail/<public_id>/{name}", f"mail_{name}", _view_of(name), methods=["POST"]
+        )
+
+
+def _view_of(name: ActionName) -> Callable[..., ResponseReturnValue]:
+    @guarded(Action.CHANGE_MAIL)
+    def view(public_id: str) -> ResponseReturnValue:
+        return _act_on_one(public_id, MAIL_ACTIONS[name])
+
+    return view
+
+
+@guarded(Action.CHANGE_MAIL)
+def mail_actions() -> ResponseReturnValue:
+    """Show how many mails an action is about, and do it once that was confirmed."""
+    action = _action(lists.word("action", 12))
+    owner = owner_of_form()
+    view = read_view(session(), owner)
+    ticked = _ticked()
+    by_filter = lists.word("all", 5) not in ("", "False", "0")
+    if not ticked and not by_filter:
+        raise InvalidInput(
+            "No mail is ticked.", hint="Tick some, or choose all that the filter finds."
+        )
+    scope = MailFilter(view.which.partner_ids)
+    if lists.word("confirmed", 5) in ("", "False", "0"):
+        return _ask(view, action, ticked, by_filter=by_filter)
+    session().rollback()
+    with beside_workers() as engine:
+        if by_filter:
+            done = act_on_filtered(engine, web.signed_in(), action, view.which)
+        else:
+            done = act_on_selected(engine, web.signed_in(), action, scope, ticked)
+    return _told(view.url, action, done)
+
+
+@guarded(Action.CHANGE_MAIL)
+def mail_undo() -> ResponseReturnValue:
+    """Take back what was cancelled or discarded at one moment."""
+    try:
+        at = datetime.fromisoformat(lists.word("at", 40))
+    except ValueError as error:
+        raise NotFound from error
+    if at.tzinfo is None:
+        raise NotFound
+    session().rollback()
+    with beside_workers() as engine:
+        count = take_back(engine, web.signed_in(), MailFilter(lists.scope()), at)
+    if web.wants_json():
+        return web.answer_json({"ok": True, "count": count})
+    web.notify(f"Undone: {mails(count)}.")
+    return redirect(_back(url_for("smtp_admin.mail_log")), code=303)
+
+
+@guarded(Action.CHANGE_MAIL)
+def mail_correct(public_id: str) -> ResponseReturnValue:
+    """Send what was not delivered to another address."""
+    found = mails_of(public_id)
+    wanted = lists.number("delivery")
+    one = next((each for each in found if each.id == wanted), None)
+    if one is None:
+        raise NotFound
+    address = lists.word("address", 320)
+    try:
+        new = send_corrected(session(), one.id, address)
+        words = f"{one.recipient} → {address}"
+        record_change(session(), web.signed_in(), one.partner_id, "mail.corrected", words)
+        session().commit()
+    except RequestError as error:
+        session().rollback()
+        if web.wants_json():
+            raise
+        return show(public_id, error=error, status=error.status)
+    if web.wants_json():
+        return web.answer_json({"ok": True, "id": new}, 202)
+    web.notify(f"A new mail goes to {address}. The one to {one.recipient} was put aside.")
+    return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
+
+
+def mails(count: int, *, more: bool = False) -> str:
+    """So many mails, in words."""
+    return f"{count:,}{'+' if more else ''} mail{'' if count == 1 else 's'}"
+
+
+def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
+    found = mails_of(public_id)
+    wanted = lists.number("delivery")
+    ids = [one.id for one in found if wanted in (0, one.id)]
+    back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)
+    session().rollback()
+    with beside_workers() as engine:
+        scope = MailFilter(lists.scope())
+        done = act_on_selected(engine, web.signed_in(), action, scope, ids)
+    return _told(back, action, done)
+
+
+def _ask(
+    view: MailView, action: MailAction, ticked: list[int], *, by_filter: bool
+) -> ResponseReturnValue:
+    which = view.which
+    if by_filter:
+        states = tuple(one for one in action.states if not which.states or one in which.states)
+        which = replace(which, states=states)
+        count = count_of(session(), which, COUNTED + 1) if states else 0
+    else:
+        count = len(ticked)
+    if web.wants_json():
+        return web.answer_json({"ok": True, "count": count, "action": action.name})
+    words = WORDS[action.name]
+    return render_template(
+        "smtp_admin/mail/confirm.html",
+        view=view,
+        action=action,
+        words=words,
+        count=count,
+        question=words.question.format(mails=mails(min(count, COUNTED), more=count > COUNTED)),
+        ticked=ticked,
+        by_filter=by_filter,
+    )
+
+
+def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
+    at = done.at.isoformat() if done.can_be_undone else ""
+    if web.wants_json():
+        return web.answer_json(
+            {"ok": True, "count": done.count, "more": done.more, "undo": at or None}
+        )
+    words = WORDS[action.name].done.format(mails=mails(done.count))
+    more = " There is more: do the same again for the rest." if done.more else ""
+    web.notify(words + more, undo=at)
+    return redirect(back, code=303)
+
+
+def _action(name: str) -> MailAction:
+    found = next((one for one in MAIL_ACTIONS.values() if one.name == name), None)
+    if found is None:
+        raise InvalidInput("Choose what to do.", fields={"action": ["Choose one of the buttons."]})
+    return found
+
+
+def _ticked() -> list[int]:
+    texts = request.form.getlist("ids")
+    given = request.get_json(silent=True) if request.is_json else None
+    if isinstance(given, dict) and isinstance(given.get("ids"), list):
+        texts = [str(one) for one in given["ids"]]
+    found = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) <= 18]  # noqa: PLR2004 - what fits into the column
+    if len(found) > _MOST_TICKED:
+        raise InvalidInput(f"Tick at most {_MOST_TICKED} mails, or use a filter.")
+    return sorted(set(found))
+
+
+def _back(otherwise: str) -> str:
+    """Where a form came from, if that is one of our own pages."""
+    text = lists.word("back", 2000)
+    start = url_for("smtp_admin.overview")
+    return text if text.startswith(start) and "\\" not in text and "//" not in text else otherwise

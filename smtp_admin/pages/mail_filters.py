@@ -1,0 +1,127 @@
+"""The filters of the mail log, from an address or a form to what the service looks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from smtp_admin import web
+from smtp_admin.access import Action, require
+from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
+from smtp_admin.delivery.mail_search import LONGEST_SEARCH, understand
+from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.errors import NotFound
+from smtp_admin.installation import installation
+from smtp_admin.pages import lists
+from smtp_admin.pages.sender_routes import owner_url
+
+#: What stands in a form for whose log it was: everybody's, the system's, or a partner's.
+_ALL, _SYSTEM, _PARTNER = "all", "system", "partner:"
+_NO_BATCH = -1
+
+
+@dataclass(frozen=True, slots=True)
+class MailView:
+    """A log with its filters.
+
+    Attributes:
+        owner: whose: ``None`` for all that one sees, ``""`` for the system's.
+        chosen: the filters as the address has them.
+    """
+
+    owner: str | None
+    chosen: Mapping[str, str]
+    which: MailFilter
+
+    @property
+    def base(self) -> str:
+        """The address of the log without filters."""
+        return log_url(self.owner)
+
+    @property
+    def url(self) -> str:
+        """The same with them."""
+        return self.address()
+
+    def address(self, **changes: str | int) -> str:
+        """The same with other filters in place of some."""
+        return lists.address(self.base, self.chosen, **changes)
+
+    @property
+    def owner_word(self) -> str:
+        """What a form sends back for *owner*."""
+        if self.owner is None:
+            return _ALL
+        return _SYSTEM if self.owner == SYSTEM else f"{_PARTNER}{self.owner}"
+
+
+def log_url(owner: str | None, **query: str | int) -> str:
+    """The address of a log."""
+    if owner is None:
+        return url_for("smtp_admin.mail_log", **query)  # type: ignore[arg-type]  # queries of any kind
+    return owner_url(owner, "log", **query)
+
+
+def read_view(session: Session, owner: str | None) -> MailView:
+    """The log that the request asks for."""
+    chosen = {
+        "q": lists.word("q", LONGEST_SEARCH),
+        "state": _state(),
+        "type": lists.word("type", 64),
+        "period": lists.word("period", 4),
+        "sender": str(lists.number("sender") or ""),
+        "batch": lists.word("batch", 32),
+        "code": lists.word("code", 40),
+    }
+    if lists.given("cause") and chosen["code"]:
+        chosen["cause"] = lists.word("cause", 60)
+    mine = lists.scope()
+    whose = mine if owner is None else frozenset({owner})
+    which = MailFilter(
+        whose,
+        states_named(chosen["state"]),
+        chosen["type"],
+        lists.number("sender"),
+        _batch(session, chosen["batch"]),
+        chosen["code"],
+        chosen.get("cause"),
+        lists.since(database_now(session)) if chosen["period"] else None,
+        search=understand(session, chosen["q"]),
+    )
+    return MailView(owner, chosen, which)
+
+
+def owner_of_form() -> str | None:
+    """Whose log a form was sent from.
+
+    Raises:
+        NotFound: no such partner, or none that this person may know of.
+    """
+    text = lists.word("owner", 200)
+    if text in ("", _ALL):
+        return None
+    if text == _SYSTEM:
+        require(web.current_actor(), Action.EDIT_SYSTEM_SENDER)
+        return SYSTEM
+    partner_id = text.removeprefix(_PARTNER)
+    require(web.current_actor(), Action.EDIT_PARTNER_SENDER, partner_id)
+    if not text.startswith(_PARTNER) or installation().host.partner(partner_id) is None:
+        raise NotFound
+    return partner_id
+
+
+def _state() -> str:
+    text = lists.word("state", 12)
+    return text if text in GROUPS or states_named(text) else ""
+
+
+def _batch(session: Session, public_id: str) -> int:
+    if not public_id:
+        return 0
+    if not is_public_id(public_id):
+        return _NO_BATCH
+    return session.scalar(select(Batch.id).where(Batch.public_id == public_id)) or _NO_BATCH

@@ -1,0 +1,234 @@
+"""``/mail`` and ``…/mail``: the mail of everybody whom one looks after, or of one owner."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded
+from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.mail_log import (
+    COUNTED,
+    GROUPS,
+    SEARCHED,
+    LoggedMail,
+    counts_of,
+    exported,
+    page_of,
+)
+from smtp_admin.diagnosis.explanation import Explanation, explain
+from smtp_admin.installation import installation
+from smtp_admin.mail.service import READY, registry
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_filters import MailView, read_view
+from smtp_admin.pages.mail_words import GROUP_LABELS, StateWords, state_words, took
+from smtp_admin.pages.sender_frame import frame, sender_name
+from smtp_admin.pages.sender_routes import add_owner_page, page_url
+from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import load_sender_by_id
+
+#: More in one file is for a database, not for a spreadsheet.
+MOST_EXPORTED = 100_000
+_MOST_SENDERS = 100
+_FEW_NAMES = 3
+_TITLES = (
+    "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
+    "code", "error", "reply",
+)  # fmt: skip
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/mail")(mail_log)
+    add_owner_page(blueprint, "log", _log)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMail:
+    """A row of the list."""
+
+    mail: LoggedMail
+    words: StateWords
+    took: str
+    type: str
+    owner: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    """Dead letters that failed alike, with what to do about it."""
+
+    group: DeadGroup
+    explanation: Explanation
+    sender: str
+    sender_url: str
+    url: str
+
+
+@guarded(Action.SEE_MAIL)
+def mail_log() -> ResponseReturnValue:
+    """The mail of all whom one looks after."""
+    return _log(None)
+
+
+def _log(owner: str | None) -> ResponseReturnValue:
+    view = read_view(session(), owner)
+    if request.args.get("export") == "csv":
+        rows = exported(session(), view.which, MOST_EXPORTED)
+        return lists.csv_answer("mail", _TITLES, map(_cells, rows))
+    place = lists.place()
+    page = page_of(session(), view.which, **place, size=lists.PAGE_SIZE)
+    pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer)
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "mails": [as_json(one) for one in page.rows],
+                "older": pager.older or None,
+                "newer": pager.newer or None,
+            }
+        )
+    first = not any(place.values()) and _concerns_dead(view)
+    groups = dead_groups(session(), view.which) if first else []
+    return render_template(
+        "smtp_admin/mail/log.html",
+        here="log",
+        view=view,
+        rows=shown(page.rows),
+        pager=pager,
+        counts=counts_of(session(), view.which) if view.which.is_cheap else {},
+        counted=COUNTED,
+        searched=SEARCHED,
+        groups=shown_groups(groups, view),
+        group_labels=GROUP_LABELS,
+        states_of_group=GROUPS,
+        types=types(),
+        periods={name: label for name, (_, label) in lists.PERIODS.items()},
+        senders=_senders(owner) if owner is not None else (),
+        **(frame(owner) if owner is not None else {}),
+    )
+
+
+def _concerns_dead(view: MailView) -> bool:
+    """Whether dead letters are among what is asked for, and not asked for one by one."""
+    states = view.which.states
+    return (not states or "dead" in states) and not view.which.search.text
+
+
+def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
+    """*rows* as the list shows them."""
+    moment = database_now(session())
+    labels = dict(types())
+    return [
+        ShownMail(
+            one,
+            state_words(one, moment),
+            took(one),
+            labels.get(one.type_name, one.type_name),
+            owner_name(one.partner_id),
+            mail_url(one),
+        )
+        for one in rows
+    ]
+
+
+def shown_groups(groups: Iterable[DeadGroup], view: MailView) -> list[ShownGroup]:
+    """*groups*, each with its causes."""
+    found = []
+    for one in groups:
+        sender = load_sender_by_id(session(), one.sender_id)
+        values = sender.values if sender is not None and sender.configured else None
+        name, url = "", ""
+        if sender is not None:
+            owner = owner_name(sender.partner_id)
+            name = f"{owner} · {sender_name(sender.key, sender.label)}" if sender.key else owner
+            url = page_url(sender.partner_id, sender.key, "tab")
+        found.append(
+            ShownGroup(
+                one,
+                explain(one.code, one.cause, one.reply, values),
+                name,
+                url,
+                view.address(state="dead", sender=one.sender_id, code=one.code, cause=one.cause),
+            )
+        )
+    return found
+
+
+def types() -> list[tuple[str, str]]:
+    """Names and labels of the e-mail types, ready messages among them."""
+    known = {one.name: one.label for one in (*registry(), READY)}
+    return sorted(known.items(), key=lambda one: one[1].casefold())
+
+
+def owner_name(partner_id: str) -> str:
+    """What people call the owner of mail; of more than a few, the host is asked at once."""
+    if partner_id == SYSTEM:
+        return "System"
+    known: dict[str, str] = request.environ.setdefault("smtp_admin.names", {})
+    if partner_id not in known:
+        if len(known) >= _FEW_NAMES:
+            known |= {one.id: one.name for one in installation().host.partners()}
+        else:
+            partner = installation().host.partner(partner_id)
+            known[partner_id] = partner.name if partner else partner_id
+    return known.setdefault(partner_id, partner_id)
+
+
+def mail_url(one: LoggedMail) -> str:
+    """The page of one mail, at this recipient."""
+    return url_for("smtp_admin.one_mail", public_id=one.public_id, delivery=one.id)
+
+
+def as_json(one: LoggedMail) -> dict[str, Any]:
+    """One row for a script."""
+    return {
+        "id": one.public_id,
+        "delivery": one.id,
+        "partner_id": one.partner_id,
+        "type": one.type_name,
+        "subject": one.subject,
+        "recipient": one.recipient,
+        "state": one.state,
+        "tries": one.tries,
+        "queued_at": one.created_at.isoformat(),
+        "next_attempt_at": one.next_attempt_at.isoformat() if one.state == "queued" else None,
+        "finished_at": one.finished_at.isoformat() if one.finished_at else None,
+        "code": one.code,
+        "cause": one.cause,
+        "error": one.error,
+        "reply": one.reply,
+    }
+
+
+def _cells(one: LoggedMail) -> Sequence[object]:
+    return (
+        one.public_id, one.created_at.isoformat(), one.state, one.partner_id, one.recipient,
+        one.subject, one.type_name, one.finished_at.isoformat() if one.finished_at else "",
+        one.tries, one.code, one.error, one.reply,
+    )  # fmt: skip
+
+
+def _senders(owner: str) -> list[tuple[int, str]]:
+    """The senders that mail of *owner* may have gone by: its own, and the system's."""
+    rows = session().execute(
+        select(Sender.id, Sender.partner_id, Sender.key, Sender.label)
+        .where(Sender.partner_id.in_({owner, SYSTEM}))
+        .order_by(Sender.partner_id.desc(), Sender.key)
+        .limit(_MOST_SENDERS)
+    )
+    return [
+        (
+            row.id,
+            sender_name(row.key, row.label)
+            if row.partner_id == owner
+            else f"The system's: {sender_name(row.key, row.label)}",
+        )
+        for row in rows
+    ]

@@ -1,0 +1,276 @@
+"""``/mail/<id>``: the life of one mail, what it says, and what can be done with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.delivery.held import CODE as HELD
+from smtp_admin.delivery.hops import HopSeen, hops_seen
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_log import LoggedMail, rows_of
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
+from smtp_admin.errors import NotFound
+from smtp_admin.mail.preview import preview_of
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_filters import log_url
+from smtp_admin.pages.mail_frame import framed
+from smtp_admin.pages.mail_log import as_json, mail_url, owner_name, types
+from smtp_admin.pages.mail_words import state_words
+from smtp_admin.pages.sender_frame import sender_name
+from smtp_admin.pages.sender_routes import page_url
+from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
+
+#: Recipients that are listed; a mail with more is found in the log.
+_MOST_RECIPIENTS = 100
+_MOST_ATTEMPTS = 100
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/mail/<public_id>")(one_mail)
+    blueprint.get("/mail/<public_id>/preview")(mail_preview)
+    blueprint.get("/mail/<public_id>/raw")(mail_raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One entry of a mail's life.
+
+    Attributes:
+        tone: ``good``, ``bad``, ``warn``, ``ready`` or ``off``.
+        title: in bold, and ``words`` after it.
+        reply: the server's own words.
+    """
+
+    at: datetime
+    tone: str
+    title: str
+    words: str = ""
+    reply: str = ""
+
+
+_VERDICTS = {
+    "accepted": ("good", "Accepted"),
+    "temporary": ("warn", "Not taken yet"),
+    "permanent": ("bad", "Refused for good"),
+    "uncertain": ("warn", "No answer after the last line"),
+}
+_OTHER_VERDICT = ("warn", "Not sent")
+
+
+def mails_of(public_id: str) -> tuple[LoggedMail, ...]:
+    """The deliveries of a mail that the present person may see, in the order of its recipients.
+
+    Raises:
+        NotFound: there is no such mail, or it is somebody else's.
+    """
+    if not is_public_id(public_id):
+        raise NotFound
+    mine = (
+        select(Delivery.id)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Message.public_id == public_id)
+    )
+    scope = lists.scope()
+    if scope is not None:
+        mine = mine.where(Delivery.partner_id.in_(sorted(scope)))
+    ids = session().scalars(mine.order_by(Delivery.id).limit(_MOST_RECIPIENTS)).all()
+    found = rows_of(session(), ids)
+    if not found:
+        raise NotFound
+    return tuple(reversed(found))
+
+
+@guarded(Action.SEE_MAIL)
+def one_mail(public_id: str) -> ResponseReturnValue:
+    """One mail, and one of its recipients in detail."""
+    return show(public_id)
+
+
+def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseReturnValue:
+    """The page of one mail, with what an action on it was refused for."""
+    found = mails_of(public_id)
+    wanted = lists.number("delivery")
+    one = next((each for each in found if each.id == wanted), found[0])
+    sender = load_sender_by_id(session(), one.sender_id)
+    hops = hops_seen(session(), [one.id]).get(one.id, ())
+    attempts = _attempts(one.id)
+    moment = database_now(session())
+    explanation = explain_delivery(
+        session(), one.state, one.code, cause=one.cause, reply=one.reply, sender=sender,
+        uncertains=_uncertains(one.id),
+    )  # fmt: skip
+    life = list(_life(one, attempts, hops, sender, moment))
+    if web.wants_json():
+        return web.answer_json(_json(one, found, life, explanation), status)
+    content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
+    preview = preview_of(content, with_body=not one.sensitive) if content else None
+    may_open = sender is not None and _may_open(sender)
+    page = render_template(
+        "smtp_admin/mail/one.html",
+        mail=one,
+        words=state_words(one, moment),
+        found=found,
+        recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
+        life=life,
+        explanation=explanation,
+        preview=preview,
+        size=len(content),
+        owner=owner_name(one.partner_id),
+        owner_log=log_url(one.partner_id),
+        type_label=dict(types()).get(one.type_name, one.type_name),
+        sender_name=_sender_words(sender),
+        sender_url=page_url(sender.partner_id, sender.key, "tab") if may_open and sender else "",
+        symptoms_url=page_url(sender.partner_id, sender.key, "symptoms")
+        if may_open and sender
+        else url_for("smtp_admin.symptoms"),
+        actions=[name for name, each in MAIL_ACTIONS.items() if one.state in each.states],
+        may_hurry=one.state == "queued" and bool(one.tries or one.code) and one.code != HELD,
+        may_correct=one.state in {"dead", "bounced"} and one.has_text and not one.archive,
+        error=error,
+    )  # fmt: skip
+    return page, status
+
+
+@guarded(Action.SEE_MAIL)
+def mail_preview(public_id: str) -> ResponseReturnValue:
+    """The HTML of a mail, for a frame."""
+    content = _content(public_id)
+    found = preview_of(content)
+    if not found.html:
+        raise NotFound
+    return framed(found.html)
+
+
+@guarded(Action.SEE_MAIL)
+def mail_raw(public_id: str) -> ResponseReturnValue:
+    """The bytes of a mail, as they are sent."""
+    answer = Response(_content(public_id), mimetype="message/rfc822")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{public_id}.eml"'
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return answer
+
+
+def _content(public_id: str) -> bytes:
+    """What a mail says, where people other than its recipient may read it."""
+    found = mails_of(public_id)
+    wanted = lists.number("delivery")
+    one = next((each for each in found if each.id == wanted), found[0])
+    if one.sensitive:
+        raise NotFound(
+            "Nobody but its recipient may read this mail.",
+            hint="Mail of this type carries secrets, such as links that sign somebody in.",
+        )
+    content = session().scalar(select(Message.content).where(Message.id == one.message_pk))
+    if not content:
+        raise NotFound("The text of this mail was erased.")
+    return content
+
+
+def _attempts(delivery_id: int) -> Sequence[Attempt]:
+    newest = (
+        select(Attempt)
+        .where(Attempt.delivery_id == delivery_id)
+        .order_by(Attempt.id.desc())
+        .limit(_MOST_ATTEMPTS)
+    )
+    return list(reversed(session().scalars(newest).all()))
+
+
+def _uncertains(delivery_id: int) -> int:
+    return session().scalar(select(Delivery.uncertains).where(Delivery.id == delivery_id)) or 0
+
+
+def _life(
+    one: LoggedMail,
+    attempts: Sequence[Attempt],
+    hops: Sequence[HopSeen],
+    sender: ResolvedSender | None,
+    moment: datetime,
+) -> Iterator[Happened]:
+    """What happened to a delivery, in the order in which it did."""
+    found = [*map(_hop, hops), *(_attempt(each, sender) for each in attempts)]
+    yield Happened(one.created_at, "ready", "Queued", f"for {one.recipient}")
+    yield from sorted(found, key=lambda each: each.at)
+    words = state_words(one, moment)
+    ended = one.finished_at
+    if one.state in {"sent", "delivered"} and ended is not None:
+        if not attempts or attempts[-1].verdict != "accepted":
+            place = (
+                f"by {sender.values.place()}" if sender is not None and sender.configured else ""
+            )
+            yield Happened(ended, "good", "Accepted", place, one.reply)
+    elif one.state == "dead" and ended is not None:
+        yield Happened(ended, "bad", "Not delivered.", "It will not be tried again by itself.")
+    elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
+        title = "Next try" if attempts else "To be sent"
+        yield Happened(one.next_attempt_at, "off", title)
+    elif ended is not None:
+        yield Happened(ended, words.tone, f"{words.label}.", one.error or words.note)
+    elif words.note:
+        yield Happened(moment, words.tone, f"{words.label}.", words.note)
+
+
+def _hop(hop: HopSeen) -> Happened:
+    words = f"{hop.to_sender} instead of {hop.from_sender}, because: {hop.reason}"
+    return Happened(hop.at, "warn", "Handed over", f"to {words}")
+
+
+def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
+    tone, title = _VERDICTS.get(attempt.verdict, _OTHER_VERDICT)
+    # How the platform runs its own sender is its own affair.
+    about = []
+    if sender is not None and _may_open(sender):
+        about = [f"revision {attempt.revision}"] if attempt.revision else []
+        if web.signed_in().is_admin and attempt.worker:
+            about.append(f"worker {attempt.worker}")
+    words = " · ".join([attempt.error, *about]) if attempt.error else " · ".join(about)
+    return Happened(attempt.at, tone, title, words, attempt.reply)
+
+
+def _may_open(sender: ResolvedSender) -> bool:
+    actor = web.current_actor()
+    if sender.partner_id == SYSTEM:
+        return allowed(actor, Action.EDIT_SYSTEM_SENDER)
+    return allowed(actor, Action.EDIT_PARTNER_SENDER, sender.partner_id)
+
+
+def _sender_words(sender: ResolvedSender | None) -> str:
+    if sender is None:
+        return "none yet"
+    name = sender_name(sender.key, sender.label)
+    return f"the system's sender ({name})" if sender.partner_id == SYSTEM else name
+
+
+def _json(
+    one: LoggedMail,
+    found: Sequence[LoggedMail],
+    life: Sequence[Happened],
+    explanation: Explanation | None,
+) -> dict[str, Any]:
+    return {
+        "ok": True,
+        **as_json(one),
+        "recipients": [as_json(each) for each in found],
+        "happened": [
+            {
+                "at": each.at.isoformat(),
+                "what": each.title,
+                "words": each.words,
+                "reply": each.reply,
+            }
+            for each in life
+        ],
+        "causes": explanation.as_json() if explanation else [],
+    }

@@ -1,0 +1,35 @@
+"""Moments on pages: in UTC as they are sent, and in the viewer's own zone where scripts run."""
+
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+from smtp_admin.clock import now
+
+
+def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
+    """A moment for people: the time alone if it is today, else with its day.
+
+    The page's script replaces the words by the viewer's own time, and leaves UTC in the title.
+
+    Args:
+        exact: to the second.
+    """
+    if at is None:
+        return Markup("–")
+    at = at.astimezone(UTC)
+    moment = now()
+    clock = f"{at:%H:%M:%S}" if exact else f"{at:%H:%M}"
+    day = "" if at.date() == moment.date() else f"{at.day} {at:%b} "
+    if day and at.year != moment.year:
+        day = f"{at.day} {at:%b %Y} "
+    return Markup(
+        '<time datetime="{iso}" title="{full} UTC" data-smtp-admin-time="{form}">'
+        "{day}{clock} UTC</time>"
+    ).format(
+        iso=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        full=f"{at:%Y-%m-%d %H:%M:%S}",
+        form="exact" if exact else "short",
+        day=day,
+        clock=clock,
+    )

@@ -1,0 +1,169 @@
+"""The mail log, one mail, what is done with them, and the audit: seen and used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.scripted import Reply
+
+from .inspection import ALL_LOOKS, TWO_LOOKS, Look, inspect
+from .site import Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+ALL = "/smtp-admin/mail"
+LONG = "averyveryverylongname" * 3
+GONE = Reply("550 5.1.1 <gone@customer.example>: Recipient address rejected: User unknown")
+
+State = Callable[["Page", Site], None]
+STATES: dict[str, tuple[State, tuple[Look, ...]]] = {}
+
+
+def state(looks: tuple[Look, ...] = ALL_LOOKS) -> Callable[[State], State]:
+    """List a function that brings a page into a state."""
+
+    def add(function: State) -> State:
+        STATES[function.__name__] = (function, looks)
+        return function
+
+    return add
+
+
+def at(page: Page, site: Site, path: str, status: int = 200) -> None:
+    answer = page.goto(site.url + path)
+    assert answer is not None
+    assert answer.status == status
+
+
+def dead_letters(site: Site, count: int = 2, partner_id: str = "initech") -> None:
+    """Mail of a partner that the server refuses for good, and one that it takes."""
+    site.save(partner_id)
+    site.send(partner_id, 1)
+    site.work()
+    site.smtp.behave("rcpt", GONE)
+    site.send_letters(partner_id, count)
+    site.work()
+    site.smtp.behave("rcpt", None)
+
+
+INITECH = "/smtp-admin/partners/initech/mail"
+
+
+@state()
+def mail_log(page: Page, site: Site) -> None:
+    dead_letters(site)
+    site.send("initech", 1)
+    at(page, site, INITECH)
+    page.wait_for_selector("text=Not delivered")
+
+
+@state()
+def mail_log_of_all(page: Page, site: Site) -> None:
+    dead_letters(site)
+    at(page, site, ALL)
+    page.wait_for_selector("th >> text=Partner")
+
+
+@state(looks=TWO_LOOKS)
+def mail_log_empty(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex/mail?q=" + LONG)
+    page.wait_for_selector("text=No mail is like this.")
+
+
+@state(looks=TWO_LOOKS)
+def mail_confirm(page: Page, site: Site) -> None:
+    dead_letters(site)
+    at(page, site, INITECH)
+    page.click("text=Send again… >> nth=0")
+    page.wait_for_selector("#confirm-form")
+
+
+@state(looks=TWO_LOOKS)
+def mail_undo(page: Page, site: Site) -> None:
+    dead_letters(site)
+    at(page, site, INITECH)
+    page.click(".smtp-admin-problem >> text=Discard…")
+    page.click("#confirm-form button")
+    page.wait_for_selector("#undo-form")
+
+
+@state()
+def one_mail(page: Page, site: Site) -> None:
+    dead_letters(site)
+    at(page, site, f"{INITECH}?state=dead")
+    page.click("tbody th a >> nth=0")
+    page.wait_for_selector("text=What happened")
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+@state(looks=TWO_LOOKS)
+def audit_of_one(page: Page, site: Site) -> None:
+    site.save("initech")
+    at(page, site, "/smtp-admin/partners/initech/audit")
+    page.wait_for_selector("tbody >> text=Saved the settings of a sender")
+
+
+@state(looks=TWO_LOOKS)
+def audit_of_all(page: Page, site: Site) -> None:
+    site.save("acme")
+    at(page, site, "/smtp-admin/audit")
+    page.wait_for_selector("th >> text=Whose")
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_page(page: Page, site: Site, name: str) -> None:
+    bring_about, looks = STATES[name]
+    bring_about(page, site)
+    assert inspect(page, name, looks) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_from_a_refusal_to_delivery(page: Page, site: Site, scripts: bool) -> None:
+    """Dead letters, their cause, sent again once it is mended, and the audit that tells it."""
+    dead_letters(site, 3)
+    at(page, site, INITECH)
+    problem = page.locator(".smtp-admin-problem").first
+    assert "User unknown" in problem.inner_text()
+    problem.locator("text=Send again…").click()
+    page.wait_for_selector("#confirm-form")
+    page.click("#confirm-form button")
+    page.wait_for_selector("[role=status] >> text=Queued again:")
+    site.work()
+    page.reload()
+    assert page.locator(".smtp-admin-problem").count() == 0
+    at(page, site, "/smtp-admin/partners/initech/audit")
+    assert "Sent mail again" in page.locator("tbody tr").first.inner_text()
+
+
+def test_ticked_mail_is_cancelled_and_brought_back(page: Page, site: Site) -> None:
+    site.save("initech")
+    site.send_letters("initech", 3)
+    at(page, site, f"{INITECH}?state=waiting")
+    rows = page.locator("tbody tr")
+    before = rows.count()
+    page.check("[data-smtp-admin-tick-all]")
+    assert page.locator("tbody input:checked").count() == before
+    page.click("#mail-form >> text=Cancel…")
+    page.click("#confirm-form button")
+    page.wait_for_selector("#undo-form")
+    assert rows.count() == 0
+    page.click("#undo-form button")
+    page.wait_for_selector("[role=status] >> text=Undone:")
+    assert rows.count() == before
+    site.work()
+
+
+def test_times_are_the_viewers(page: Page, site: Site) -> None:
+    """With scripts in the browser's zone, and UTC stays in the title."""
+    dead_letters(site, 1)
+    at(page, site, INITECH)
+    time = page.locator("tbody time").first
+    assert "UTC" not in time.inner_text()
+    assert (time.get_attribute("title") or "").endswith(" UTC")

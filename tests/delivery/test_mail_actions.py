@@ -1,0 +1,246 @@
+"""What people do with mail, in bulk: by selection and by filter, audited, and undone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from smtp_admin.audit.models import Audit
+from smtp_admin.clock import now
+from smtp_admin.database import beside_workers
+from smtp_admin.delivery import bulk_actions
+from smtp_admin.delivery.bulk_actions import act_on_filtered, act_on_selected, take_back
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_log import GROUPS, MailFilter
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.states import STATES, may
+from smtp_admin.errors import Conflict, RateLimited
+from smtp_admin.mail.corrected import send_corrected
+from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
+from tests.servers.scripted import ScriptedServer
+
+ALL = MailFilter(None)
+Bench = Callable[..., Workbench]
+ACME = MailFilter(frozenset({"acme"}))
+
+
+@contextmanager
+def engine_of(host: HostApp) -> Iterator[Engine]:
+    host.db.session.rollback()
+    with beside_workers() as engine:
+        yield engine
+    host.db.session.rollback()
+
+
+def set_all(host: HostApp, **values: Any) -> None:
+    session = host.db.session()
+    session.execute(update(Delivery).values(**values))
+    session.commit()
+
+
+def states(host: HostApp) -> list[str]:
+    return [one.state for one in deliveries(host)]
+
+
+def audits(host: HostApp) -> list[tuple[str, str, str]]:
+    session = host.db.session()
+    session.rollback()
+    rows = session.scalars(select(Audit).where(Audit.action.like("mail.%")).order_by(Audit.id))
+    return [(one.partner_id, one.action, one.detail) for one in rows]
+
+
+def test_each_action_goes_where_a_delivery_may_go() -> None:
+    after = {"retry": "queued", "hurry": "queued", "cancel": "cancelled", "discard": "cancelled",
+             "arrived": "sent", "lost": "dead"}  # fmt: skip
+    for name, action in MAIL_ACTIONS.items():
+        for before in action.states:
+            assert name == "hurry" or may(before, after[name])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", MAIL_ACTIONS)
+def test_only_what_is_in_the_right_state_is_changed(each: HostApp, name: Any) -> None:
+    action = MAIL_ACTIONS[name]
+    each.save_sender()
+    for number in range(len(STATES)):
+        queue(each, f"n{number}@example.org")
+    session = each.db.session()
+    for number, state in enumerate(STATES):
+        mine = update(Delivery).where(Delivery.recipient == f"n{number}@example.org")
+        ended = None if state in GROUPS["waiting"] else now()
+        session.execute(
+            mine.values(state=state, finished_at=ended, attempts=1, last_code="timeout",
+                        next_attempt_at=now().replace(year=2100))
+        )  # fmt: skip
+    session.commit()
+    before = states(each)
+    with engine_of(each) as engine:
+        ids = [one.id for one in deliveries(each)]
+        done = act_on_selected(engine, ADMIN, action, ALL, ids)
+    assert done.count == len(action.states)
+    for was, one in zip(before, deliveries(each), strict=True):
+        if was not in action.states:
+            assert one.state == was
+        elif name == "hurry":
+            assert one.next_attempt_at <= now()
+        else:
+            assert one.state != was
+
+
+def test_by_filter_and_only_ones_own(each: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps, each partner's with a row in its audit log that says how many in the end."""
+    monkeypatch.setattr(bulk_actions, "_STEP", 2)
+    each.save_sender()
+    each.save_sender("globex")
+    for number in range(5):
+        queue(each, f"n{number}@example.org")
+        queue(each, f"n{number}@example.org", partner_id="globex")
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ACME)
+    assert done.count == 5
+    assert sorted(states(each)) == ["cancelled"] * 5 + ["queued"] * 5
+    assert audits(each) == [("acme", "mail.cancelled", "5 mails")]
+    with engine_of(each) as engine:
+        act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+    assert audits(each)[1:] == [("globex", "mail.cancelled", "5 mails")]
+    with engine_of(each) as engine, pytest.raises(Conflict):
+        act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+    assert len(audits(each)) == 2
+
+
+def test_ids_of_others_are_left_alone(each: HostApp) -> None:
+    each.save_sender("globex")
+    queue(each, partner_id="globex")
+    ids = [one.id for one in deliveries(each)]
+    with engine_of(each) as engine, pytest.raises(Conflict):
+        act_on_selected(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ACME, [*ids, 10**12])
+    assert states(each) == ["queued"]
+    assert audits(each) == []
+
+
+def test_cancelled_and_brought_back(each: HostApp, server: ScriptedServer, bench_of: Bench) -> None:
+    each.save_sender(port=server.port)
+    queue(each, "a@example.org", "b@example.org")
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+        assert done.can_be_undone
+        with pytest.raises(Conflict):  # somebody else's
+            take_back(engine, ADMIN, MailFilter(frozenset({"globex"})), done.at)
+        with pytest.raises(Conflict):  # another moment
+            take_back(engine, ADMIN, ALL, done.at.replace(year=2020))
+        assert take_back(engine, ACME_ADMIN, ACME, done.at) == 2
+        with pytest.raises(Conflict):  # once is enough
+            take_back(engine, ADMIN, ALL, done.at)
+    assert states(each) == ["queued", "queued"]
+    assert audits(each)[1:] == [("acme", "mail.undone", "2 mails")]
+    bench_of(each).work()
+    assert states(each) == ["sent", "sent"]
+
+
+def test_discarded_and_brought_back(each: HostApp) -> None:
+    each.save_sender()
+    queue(each)
+    set_all(each, state="dead", last_code="recipient_refused", finished_at=now())
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["discard"], ALL)
+        assert states(each) == ["cancelled"]
+        assert take_back(engine, ADMIN, ALL, done.at) == 1
+    (one,) = deliveries(each)
+    assert (one.state, one.last_code) == ("dead", "recipient_refused")
+
+
+def test_what_carried_secrets_is_not_brought_back(each: HostApp) -> None:
+    each.save_sender()
+    queue(each)
+    session = each.db.session()
+    session.execute(update(Message).values(sensitive=True))
+    session.commit()
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+        assert not done.can_be_undone
+        with pytest.raises(Conflict):
+            take_back(engine, ADMIN, ALL, done.at)
+    assert states(each) == ["cancelled"]
+
+
+def test_the_copy_to_the_archive_ends_with_the_last_recipient(each: HostApp) -> None:
+    each.save_sender(archive_to="all@acme.example")
+    queue(each, "a@example.org", "b@example.org")
+    first, second, _ = deliveries(each)
+    with engine_of(each) as engine:
+        act_on_selected(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL, [first.id])
+        assert states(each) == ["cancelled", "queued", "queued"]
+        act_on_selected(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL, [second.id])
+    assert states(each) == ["cancelled"] * 3
+
+
+def test_a_filter_that_contradicts_the_action(each: HostApp) -> None:
+    with engine_of(each) as engine, pytest.raises(Conflict):
+        act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], replace(ALL, states=("sent",)))
+
+
+def test_nobody_changes_mail_by_the_thousand_clicks(opened: Any) -> None:
+    host: HostApp = opened(CHANGE_LIMIT="2 per 10 minutes")
+    host.save_sender()
+    for _ in range(3):
+        queue(host)
+    with engine_of(host) as engine:
+        ids = [one.id for one in deliveries(host)]
+        for one in ids[:2]:
+            act_on_selected(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ACME, [one])
+        with pytest.raises(RateLimited):
+            act_on_selected(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ACME, [ids[2]])
+    assert states(host) == ["cancelled", "cancelled", "queued"]
+
+
+def test_time_is_up(each: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_actions, "_STEP", 1)
+    monkeypatch.setattr(bulk_actions, "_LONGEST_SECONDS", 0.0)
+    each.save_sender()
+    queue(each)
+    queue(each)
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+    assert (done.count, done.more) == (1, True)
+
+
+def test_to_a_corrected_address(each: HostApp, server: ScriptedServer, bench_of: Bench) -> None:
+    """A new mail with the same text, and a To and a Message-ID of its own."""
+    each.save_sender(port=server.port, reply_to="help@acme.example")
+    public_id = each.plugin.send_message(
+        letter("Mia <Mia@exmaple.org>", cc=["tom@example.org"]), partner_id="acme"
+    )
+    each.db.session.commit()
+    first = deliveries(each)[0]
+    assert first.recipient == "Mia@exmaple.org"
+    session = each.db.session()
+    mine = update(Delivery).where(Delivery.id == first.id)
+    session.execute(mine.values(state="dead", last_code="recipient_refused", finished_at=now()))
+    session.commit()
+    new = send_corrected(session, first.id, "mia@example.org")
+    session.commit()
+    before, after = row_of(each, public_id), row_of(each, new)
+    assert after.message_id != before.message_id
+    bench_of(each).work()
+    (mail,) = [one for one in server.messages if one.recipients == ["mia@example.org"]]
+    assert b"Mia <mia@example.org>" in mail.data
+    assert b"exmaple" not in mail.data
+    assert mail.data.count(after.message_id.encode()) == 1
+    assert mail.data.count(b"\r\nFrom: ") + mail.data.startswith(b"From: ") == 1
+    assert sorted(states(each)) == ["cancelled", "sent", "sent"]
+
+
+def test_only_dead_letters_with_a_text_are_readdressed(host: HostApp) -> None:
+    host.save_sender()
+    queue(host)
+    session = host.db.session()
+    (one,) = deliveries(host)
+    with pytest.raises(Conflict, match="not delivered"):
+        send_corrected(session, one.id, "mia@example.org")
+    set_all(host, state="dead")
+    session.execute(update(Message).values(content=b""))
+    with pytest.raises(Conflict, match="erased"):
+        send_corrected(session, one.id, "mia@example.org")

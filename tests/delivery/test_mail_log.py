@@ -1,0 +1,239 @@
+"""The log of mail: what each filter and each kind of search finds, and in which pages."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, update
+
+from smtp_admin.clock import now
+from smtp_admin.delivery import mail_log
+from smtp_admin.delivery.dead_letters import dead_groups
+from smtp_admin.delivery.mail_log import GROUPS, OLDEST, MailFilter, counts_of, page_of
+from smtp_admin.delivery.mail_search import understand
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.states import STATES
+from tests.app import HostApp
+from tests.delivery.workbench import deliveries, letter, queue, row_of, sender_row
+
+EVERYBODY = MailFilter(None)
+ACME = MailFilter(frozenset({"acme"}))
+
+
+def found(host: HostApp, which: MailFilter = EVERYBODY, **place: int) -> list[str]:
+    """The recipients on a page."""
+    session = host.db.session()
+    session.rollback()
+    return [one.recipient for one in page_of(session, which, **place).rows]
+
+
+def searched(host: HostApp, text: str, partner_ids: frozenset[str] | None = None) -> list[str]:
+    host.db.session.rollback()
+    search = understand(host.db.session(), text)
+    return found(host, MailFilter(partner_ids, search=search))
+
+
+def change(host: HostApp, recipient: str, **values: Any) -> None:
+    session = host.db.session()
+    session.execute(update(Delivery).where(Delivery.recipient == recipient).values(**values))
+    session.commit()
+
+
+def test_every_state_is_in_one_group() -> None:
+    assert sorted(one for some in GROUPS.values() for one in some) == sorted(STATES)
+
+
+def test_search(each: HostApp) -> None:
+    """By address however it is written, by domain, id, Message-ID, and by words."""
+    each.save_sender()
+    first = each.plugin.send_message(
+        letter("Mia.Ott@Example.org", subject="Your invoice 100%"), partner_id="acme"
+    )
+    each.db.session.commit()
+    queue(each, "tom@example.org")
+    queue(each, "mia.ott@example.com")
+    message_id = row_of(each, first).message_id
+    assert searched(each, "mia.ott@example.org") == ["Mia.Ott@example.org"]
+    assert searched(each, "MIA.OTT@EXAMPLE.ORG") == ["Mia.Ott@example.org"]
+    assert searched(each, "@example.org") == ["tom@example.org", "Mia.Ott@example.org"]
+    assert searched(each, "Example.ORG") == ["tom@example.org", "Mia.Ott@example.org"]
+    assert searched(each, f" {first.upper()} ") == ["Mia.Ott@example.org"]
+    assert searched(each, message_id) == ["Mia.Ott@example.org"]
+    assert searched(each, message_id.strip("<>")) == ["Mia.Ott@example.org"]
+    assert searched(each, "INVOICE your") == ["Mia.Ott@example.org"]
+    assert searched(each, "100%") == ["Mia.Ott@example.org"]
+    assert searched(each, "tom") == ["tom@example.org"]
+    for nothing in ("nobody@example.org", "@none.example", "0" * 32, "<x@y.example>", "1_0", "%%"):
+        assert searched(each, nothing) == [], nothing
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["'; DROP TABLE x; --", "\\", "<>", "@@", "a@b@c.example", "\ud800", "x" * 5000, "\x00"],
+)
+def test_odd_searches_find_nothing(each: HostApp, text: str) -> None:
+    each.save_sender()
+    queue(each)
+    assert searched(each, text.replace("\ud800", "").replace("\x00", "") or "zzz") == []
+
+
+def test_what_is_anothers_is_not_found(each: HostApp) -> None:
+    each.save_sender()
+    each.save_sender("globex")
+    public_id = queue(each, "tom@example.org", partner_id="globex")
+    message_id = row_of(each, public_id).message_id
+    mine = frozenset({"acme"})
+    for text in ("tom@example.org", "@example.org", public_id, message_id, "Hello", ""):
+        assert searched(each, text, mine) == [], text
+        assert searched(each, text, frozenset({"globex"})) == ["tom@example.org"], text
+        assert searched(each, text, frozenset()) == [], text
+    counts = counts_of(each.db.session(), MailFilter(mine))
+    assert set(counts.values()) == {0}
+
+
+def test_filters(each: HostApp) -> None:
+    each.save_sender()
+    each.save_sender(key="news")
+    queue(each, "a@example.org")
+    queue(each, "b@example.org", sender="news")
+    queue(each, "c@example.org")
+    change(each, "a@example.org", state="dead", last_code="recipient_refused", finished_at=now())
+    change(each, "c@example.org", state="sent", created_at=now() - timedelta(days=3))
+    news = sender_row(each, "acme", "news").id
+    assert found(each, MailFilter(None, ("dead",))) == ["a@example.org"]
+    assert found(each, MailFilter(None, GROUPS["waiting"])) == ["b@example.org"]
+    assert found(each, MailFilter(None, sender_id=news)) == ["b@example.org"]
+    assert found(each, MailFilter(None, code="recipient_refused")) == ["a@example.org"]
+    assert found(each, MailFilter(None, code="recipient_refused", cause="x")) == []
+    assert found(each, MailFilter(None, type_name="message")) == [
+        "c@example.org", "b@example.org", "a@example.org",
+    ]  # fmt: skip
+    assert found(each, MailFilter(None, type_name="renewal")) == []
+    assert found(each, MailFilter(None, batch_id=7)) == []
+    recent = MailFilter(None, since=now() - timedelta(days=1))
+    assert found(each, recent) == ["b@example.org", "a@example.org"]
+    assert counts_of(each.db.session(), EVERYBODY) == {
+        "all": 3, "waiting": 1, "sent": 1, "failed": 1, "unknown": 0, "ended": 0,
+    }  # fmt: skip
+
+
+def test_a_period_begins_where_its_mail_does(each: HostApp) -> None:
+    """Older mail is not looked through for it: the ids of mails say when they were made."""
+    each.save_sender()
+    old = queue(each, "old@example.org")
+    queue(each, "new@example.org")
+    session = each.db.session()
+    before = now() - timedelta(days=2)
+    made = f"{int(before.timestamp() * 1000):012x}"
+    session.execute(
+        update(Message).where(Message.public_id == old).values(public_id=made + old[12:])
+    )
+    session.commit()
+    change(each, "old@example.org", created_at=before)
+    assert found(each, MailFilter(None, since=now() - timedelta(hours=24))) == ["new@example.org"]
+    assert found(each, MailFilter(None, until=now() - timedelta(hours=24))) == ["old@example.org"]
+    assert found(each, MailFilter(None, since=now() + timedelta(hours=24))) == []
+
+
+def test_pages(each: HostApp) -> None:
+    """Both ways and to either end, with what is added meanwhile in nobody's way."""
+    each.save_sender()
+    for number in range(7):
+        queue(each, f"n{number}@example.org")
+    session = each.db.session()
+
+    def names(page: mail_log.LogPage) -> str:
+        return "".join(one.recipient[1] for one in page.rows)
+
+    first = page_of(session, ACME, size=3)
+    assert (names(first), first.newer) == ("654", 0)
+    second = page_of(session, ACME, before=first.older, size=3)
+    assert names(second) == "321"
+    queue(each, "n9@example.org")
+    third = page_of(session, ACME, before=second.older, size=3)
+    assert (names(third), third.older) == ("0", 0)
+    assert names(page_of(session, ACME, after=third.newer, size=3)) == "321"
+    back = page_of(session, ACME, after=second.newer, size=3)
+    assert names(back) == "654"
+    assert back.newer
+    newest = page_of(session, ACME, after=back.newer, size=3)
+    assert (names(newest), newest.newer) == ("9", 0)
+    oldest = page_of(session, ACME, after=OLDEST, size=3)
+    assert (names(oldest), oldest.older) == ("210", 0)
+    assert names(page_of(session, ACME, after=oldest.newer, size=3)) == "543"
+    assert page_of(session, ACME, before=1).rows == ()
+
+
+def test_numbers_stop_where_more_says_nothing(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_log, "COUNTED", 2)
+    each.save_sender()
+    for number in range(5):
+        queue(each, f"n{number}@example.org")
+    assert counts_of(each.db.session(), ACME)["waiting"] == 3
+
+
+def test_words_are_looked_for_among_the_newest(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_log, "SEARCHED", 2)
+    each.save_sender()
+    for name in ("first", "second", "third"):
+        each.plugin.send_message(letter(f"{name}@example.org", subject="Same"), partner_id="acme")
+    each.db.session.commit()
+    assert searched(each, "same") == ["third@example.org", "second@example.org"]
+
+
+def test_dead_letters_by_what_they_failed_of(each: HostApp) -> None:
+    each.save_sender()
+    for number in range(5):
+        queue(each, f"n{number}@example.org")
+    at = now().replace(microsecond=0)
+    for number in range(5):
+        change(
+            each, f"n{number}@example.org", state="dead", last_error=f"error {number}",
+            last_code="recipient_refused" if number < 3 else "timeout",
+            finished_at=at - timedelta(minutes=number),
+        )  # fmt: skip
+    groups = dead_groups(each.db.session(), ACME)
+    assert [(one.code, one.count, one.error) for one in groups] == [
+        ("recipient_refused", 3, "error 2"),
+        ("timeout", 2, "error 4"),
+    ]
+    assert groups[0].since == at - timedelta(minutes=2)
+    assert groups[0].last_at == at
+    assert dead_groups(each.db.session(), MailFilter(frozenset({"globex"}))) == []
+
+
+def test_exported_in_steps(each: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_log, "_EXPORTED_AT_ONCE", 2)
+    each.save_sender()
+    for number in range(5):
+        queue(each, f"n{number}@example.org")
+    session = each.db.session()
+    rows = [one.recipient[1] for one in mail_log.exported(session, ACME, 10)]
+    assert rows == ["4", "3", "2", "1", "0"]
+    assert len(list(mail_log.exported(session, ACME, 3))) == 3
+
+
+def test_a_page_is_as_many_questions_for_many_as_for_few(each: HostApp) -> None:
+    each.save_sender()
+    asked: list[str] = []
+
+    def note(*about: Any) -> None:
+        asked.append(str(about[2]))
+
+    def questions() -> int:
+        asked.clear()
+        page_of(each.db.session(), ACME)
+        counts_of(each.db.session(), ACME)
+        return len(asked)
+
+    queue(each)
+    event.listen(each.db.engine, "before_cursor_execute", note)
+    few = questions()
+    for _ in range(60):
+        queue(each)
+    assert questions() == few
+    assert len(deliveries(each)) == 61

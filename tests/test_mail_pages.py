@@ -1,0 +1,333 @@
+"""The pages of mail: whose they show, what they never show, and what is done from them."""
+
+import csv
+import re
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from smtp_admin.audit.models import Audit
+from smtp_admin.audit.service import record
+from smtp_admin.clock import now
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.mail.preview import preview_of, sanitized
+from smtp_admin.pages.lists import safe_cell
+from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
+from tests.delivery.workbench import deliveries, letter
+from tests.scene import HTML, JSON, PREFIX
+
+SECRET_LINK = "https://acme.example/reset/very-secret"
+
+
+@pytest.fixture
+def site(host: HostApp) -> HostApp:
+    """Senders of two partners, each with a mail."""
+    for partner_id in ("acme", "globex"):
+        host.save_sender(partner_id)
+        send(host, f"you@{partner_id}.example", partner_id=partner_id)
+    return host
+
+
+def send(host: HostApp, to: str, *, partner_id: str = "acme", **fields: Any) -> str:
+    public_id = host.plugin.send_message(letter(to, **fields), partner_id=partner_id)
+    host.db.session.commit()
+    return public_id
+
+
+def get(site: HostApp, path: str, headers: Any = HTML, **query: Any) -> Any:
+    return site.client.get(PREFIX + path, headers=headers, query_string=query)
+
+
+def post(site: HostApp, path: str, headers: Any = HTML, **data: Any) -> Any:
+    return site.client.post(PREFIX + path, headers=headers, data=data)
+
+
+def set_all(host: HostApp, **values: Any) -> None:
+    session = host.db.session()
+    session.execute(update(Delivery).values(**values))
+    session.commit()
+
+
+def test_everybody_sees_their_own(site: HostApp) -> None:
+    for actor, seen in (
+        (ADMIN, {"acme", "globex"}), (ACME_ADMIN, {"acme"}), (GLOBEX_ADMIN, {"globex"}),
+    ):  # fmt: skip
+        site.actor = actor
+        for query in ({}, {"q": "Hello"}, {"state": "waiting"}, {"period": "24h"}):
+            for answer in (get(site, "/mail", **query), get(site, "/mail", JSON, **query),
+                           get(site, "/mail", export="csv", **query)):  # fmt: skip
+                assert answer.status_code == 200
+                for name in ("acme", "globex"):
+                    assert (f"you@{name}.example" in answer.text) == (name in seen)
+
+
+def test_numbers_are_counted_for_oneself(site: HostApp) -> None:
+    for _ in range(3):
+        send(site, "more@globex.example", partner_id="globex")
+    site.actor = ACME_ADMIN
+    assert re.search(r"All\s*<strong>1</strong>", get(site, "/mail").text)
+    site.actor = ADMIN
+    assert re.search(r"All\s*<strong>5</strong>", get(site, "/mail").text)
+    assert re.search(r"All\s*<strong>4</strong>", get(site, "/partners/globex/mail").text)
+
+
+def test_foreign_and_missing_mail_look_alike(site: HostApp) -> None:
+    theirs = send(site, "x@globex.example", partner_id="globex", html="<p>Hi</p>")
+    site.actor = ACME_ADMIN
+    for page in ("", "/preview", "/raw"):
+        foreign, missing, odd = (
+            get(site, f"/mail/{one}{page}") for one in (theirs, "0" * 32, "nothing")
+        )
+        assert foreign.status_code == missing.status_code == odd.status_code == 404
+        assert foreign.data == missing.data == odd.data
+    for action in ("retry", "cancel", "discard", "arrived", "lost", "hurry", "correct"):
+        foreign, missing = (post(site, f"/mail/{one}/{action}") for one in (theirs, "0" * 32))
+        assert foreign.status_code == missing.status_code == 404
+        assert foreign.data == missing.data
+    answers = [
+        post(site, "/mail/actions", action="cancel", all="1", confirmed="1", owner=owner)
+        for owner in ("partner:globex", "partner:nobody", "globex")
+    ]
+    assert {one.status_code for one in answers} == {404}
+    assert len({one.data for one in answers}) == 1
+    forbidden = post(site, "/mail/actions", action="cancel", all="1", confirmed="1", owner="system")
+    assert forbidden.status_code == 403
+    assert {one.state for one in deliveries(site)} == {"queued"}
+
+
+def test_mail_with_secrets_is_never_read(site: HostApp) -> None:
+    context = {"name": "Mia", "reset_url": SECRET_LINK, "expires_minutes": 5}
+    public_id = site.plugin.send(
+        "password_reset", to="mia@acme.example", partner_id="acme", context=context
+    )
+    site.db.session.commit()
+    page = get(site, f"/mail/{public_id}")
+    assert page.status_code == 200
+    assert SECRET_LINK not in page.text
+    assert "carries secrets" in page.text
+    for path in ("/preview", "/raw"):
+        answer = get(site, f"/mail/{public_id}{path}")
+        assert answer.status_code == 404
+        assert SECRET_LINK not in answer.text
+    assert SECRET_LINK not in get(site, f"/mail/{public_id}", JSON).text
+
+
+def test_a_mail_does_nothing_in_its_preview(site: HostApp) -> None:
+    html = (
+        '<p onclick="x()" style="color: red">Hi</p><script>x()</script><img src="http://x.example/">'
+        '<a href="javascript:x()">a</a><form action="http://x.example"><input name="a"></form>'
+        '<iframe src="http://x.example"></iframe><svg onload="x()"></svg><base href="http://x">'
+        '<meta http-equiv="refresh" content="0;url=http://x.example"><link href="x">'
+    )
+    public_id = send(site, "mia@acme.example", html=html)
+    answer = get(site, f"/mail/{public_id}/preview")
+    assert answer.status_code == 200
+    for word in ("script", "onclick", "onload", "javascript", "<img", "<form", "<input", "<iframe",
+                 "<svg", "<base", "<meta", "<link"):  # fmt: skip
+        assert word not in answer.text, word
+    assert '<p style="color: red">Hi</p>' in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    page = get(site, f"/mail/{public_id}").text
+    assert re.search(r"<iframe[^>]* sandbox=", page)
+    assert "javascript:" not in page
+
+
+def test_whatever_the_bytes_are_something_is_shown() -> None:
+    for content in (
+        b"", b"\r\n\r\n", b"no header at all", b"Subject: =?x?q?=FF?=\r\n\r\nhi",
+        b"From: <<>>\r\nTo: ,,,\r\nDate: never\r\n\r\n",
+        b"Content-Type: text/html; charset=nonsense\r\n\r\n<b>\xff</b>",
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhi",
+        b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!",
+    ):  # fmt: skip
+        preview_of(content)
+    assert sanitized("<p>") == "<p></p>"
+    found = preview_of(b"Content-Type: text/html; charset=nonsense\r\n\r\n<b>h\xc3\xa9</b>")
+    assert found.html == "<b>hé</b>"
+
+
+def test_raw_is_a_file(site: HostApp) -> None:
+    public_id = send(site, "mia@acme.example", subject="Grüße")
+    answer = get(site, f"/mail/{public_id}/raw")
+    assert answer.mimetype == "message/rfc822"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{public_id}.eml"'
+    session = site.db.session()
+    kept = session.scalar(select(Message.content).where(Message.public_id == public_id))
+    assert answer.data == kept
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_is_a_formula(start: str) -> None:
+    assert safe_cell(f"{start}cmd|' /C calc'!A0").startswith("'")
+    assert safe_cell(f"x{start}") == f"x{start}"
+    assert safe_cell(None) == ""
+    assert safe_cell(5) == "5"
+
+
+def test_exported(site: HostApp) -> None:
+    send(site, "mia@acme.example", subject='=HYPERLINK("http://x.example")')
+    answer = get(site, "/partners/acme/mail", export="csv", q="mia@acme.example")
+    assert answer.mimetype == "text/csv"
+    rows = list(csv.reader(StringIO(answer.text.removeprefix("\ufeff"))))
+    assert rows[0][:5] == ["id", "queued", "state", "partner", "recipient"]
+    assert [row[5] for row in rows[1:]] == ['\'=HYPERLINK("http://x.example")']
+
+
+def test_the_life_of_a_mail(site: HostApp) -> None:
+    public_id = send(site, "mia@acme.example")
+    session = site.db.session()
+    one = deliveries(site)[-1]
+    session.add(
+        Attempt(delivery_id=one.id, verdict="temporary", code="timeout", error="No answer.",
+                reply="451 4.7.1 <b>later</b>", revision=3, worker="a-worker:1")
+    )  # fmt: skip
+    session.commit()
+    site.actor = ADMIN
+    page = get(site, f"/mail/{public_id}").text
+    assert "451 4.7.1 &lt;b&gt;later&lt;/b&gt;" in page
+    assert "revision 3" in page
+    assert "a-worker" in page
+    site.actor = ACME_ADMIN
+    page = get(site, f"/mail/{public_id}").text
+    assert "revision 3" in page
+    assert "a-worker" not in page
+    happened = get(site, f"/mail/{public_id}", JSON).json["happened"]
+    assert [each["what"] for each in happened] == ["Queued", "Not taken yet"]
+
+
+def test_how_the_system_sends_is_its_own_affair(host: HostApp) -> None:
+    """A partner without a sender sees what the server said, and nothing of the sender."""
+    host.save_sender("", from_email="mail@platform.example", host="secret-host.example")
+    public_id = send(host, "mia@acme.example", partner_id="initech")
+    host.actor = ADMIN
+    assert "secret-host" not in get(host, f"/mail/{public_id}").text
+    assert get(host, f"/mail/{public_id}").text.count('/smtp-admin/system"') > 0
+    host.actor = replace(ACME_ADMIN, partner_ids=frozenset({"initech"}))
+    page = get(host, f"/mail/{public_id}")
+    assert page.status_code == 200
+    assert "/smtp-admin/system" not in page.text
+
+
+def test_asked_before_it_is_done(site: HostApp) -> None:
+    ids = [one.id for one in deliveries(site)]
+    page = post(site, "/mail/actions", action="cancel", ids=ids)
+    assert page.status_code == 200
+    assert "Cancel 2 mails?" in page.text
+    assert {one.state for one in deliveries(site)} == {"queued"}
+    done = post(site, "/mail/actions", action="cancel", ids=ids, confirmed="1")
+    assert done.status_code == 303
+    assert {one.state for one in deliveries(site)} == {"cancelled"}
+    again = post(site, "/mail/actions", action="cancel", ids=ids, confirmed="1")
+    assert again.status_code == 409
+
+
+def test_as_json(site: HostApp) -> None:
+    acme = {"action": "cancel", "all": True, "owner": "partner:acme"}
+    asked = site.client.post(f"{PREFIX}/mail/actions", headers=JSON, json=acme)
+    assert asked.json == {"ok": True, "action": "cancel", "count": 1}
+    done = site.client.post(
+        f"{PREFIX}/mail/actions", headers=JSON,
+        json={"action": "cancel", "all": True, "confirmed": True, "owner": "partner:acme"},
+    )  # fmt: skip
+    assert (done.json["count"], done.json["more"]) == (1, False)
+    assert [one.state for one in deliveries(site)] == ["cancelled", "queued"]
+    undone = site.client.post(f"{PREFIX}/mail/undo", headers=JSON, json={"at": done.json["undo"]})
+    assert undone.json == {"ok": True, "count": 1}
+    assert [one.state for one in deliveries(site)] == ["queued", "queued"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"action": "drop"}, 400),
+        ({}, 400),
+        ({"action": "cancel"}, 400),
+        ({"action": "cancel", "ids": ["x", "-1", "9" * 40]}, 400),
+        ({"action": "cancel", "ids": [str(one) for one in range(501)]}, 400),
+        ({"action": "retry", "all": "1", "state": "sent", "confirmed": "1"}, 409),
+        ({"action": "cancel", "all": "1", "batch": "0" * 32, "confirmed": "1"}, 409),
+    ],
+)
+def test_what_cannot_be_done(site: HostApp, data: dict[str, Any], status: int) -> None:
+    answer = post(site, "/mail/actions", JSON, **data)
+    assert answer.status_code == status
+    assert answer.json["error"]["message"]
+    assert {one.state for one in deliveries(site)} == {"queued"}
+
+
+@pytest.mark.parametrize("at", ["", "x", "2026-01-01", "2026-01-01T00:00:00+00:00"])
+def test_nothing_to_undo(site: HostApp, at: str) -> None:
+    assert post(site, "/mail/undo", JSON, at=at).status_code in {404, 409}
+
+
+def test_undo_leads_nowhere_else(site: HostApp) -> None:
+    for back in ("http://evil.example/", "//evil.example", "/smtp-admin/\\evil", "/smtp-admin//e"):
+        done = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed="1")
+        answer = post(site, "/mail/undo", at=done.json["undo"], back=back)
+        assert answer.headers["Location"] == f"{PREFIX}/mail"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "before=x&after=-1", "before=99999999999999999999", "oldest=1", "state=nonsense", "q=%00",
+        "q=%FF", "period=nonsense", "sender=abc", "batch='", "code=%27&cause=", "type=%3Cb%3E",
+        "state=dead&code=timeout&cause=", "q=" + "x" * 3000, "after=1&before=1",
+    ],
+)  # fmt: skip
+def test_odd_addresses(site: HostApp, query: str) -> None:
+    for path in ("/mail", "/partners/acme/mail", "/audit"):
+        assert site.client.get(f"{PREFIX}{path}?{query}", headers=HTML).status_code == 200, path
+
+
+def test_a_wrong_address_is_said(site: HostApp) -> None:
+    public_id = send(site, "mia@acme.example")
+    set_all(site, state="dead", finished_at=now())
+    one = deliveries(site)[-1]
+    answer = post(site, f"/mail/{public_id}/correct", delivery=one.id, address="nobody")
+    assert answer.status_code == 400
+    assert "is not an address that mail can go to" in answer.text
+    client = site.client
+    data = {"delivery": one.id, "address": "mia@example.org"}
+    done = client.post(f"{PREFIX}/mail/{public_id}/correct", headers=HTML, data=data)
+    assert done.status_code == 303
+    page = client.get(done.headers["Location"], headers=HTML).text
+    assert "A new mail goes to mia@example.org." in page
+
+
+def test_the_audit_tells_who_did_what(site: HostApp) -> None:
+    post(site, "/mail/actions", action="cancel", all="1", confirmed="1")
+    page = get(site, "/audit").text
+    assert page.count('<td role="cell" class="smtp-admin-wrap">1 mail</td>') == 2
+    site.actor = GLOBEX_ADMIN
+    page = get(site, "/audit").text
+    assert page.count("Cancelled mail</th>") == 1
+    assert "Acme" not in page
+    assert get(site, "/partners/acme/audit").status_code == 404
+    entries = get(site, "/audit", JSON, action="mail.cancelled").json["entries"]
+    assert [one["partner_id"] for one in entries] == ["globex"]
+    assert get(site, "/audit", JSON, q="nobody@nowhere").json["entries"] == []
+    text = get(site, "/audit", export="csv").text
+    assert "acme" not in text
+    assert "mail.cancelled" in text
+
+
+def test_pages_of_the_audit(site: HostApp) -> None:
+    session = site.db.session()
+    for number in range(120):
+        record(session, ADMIN, "acme", "dns.checked", f"{number}")
+        session.flush()
+    session.commit()
+    seen: list[str] = []
+    address = f"{PREFIX}/partners/acme/audit?action=dns.checked"
+    while address:
+        answer = site.client.get(address, headers=JSON).json
+        seen += [one["detail"] for one in answer["entries"]]
+        address = answer["older"]
+    assert seen == [str(number) for number in reversed(range(120))]
+    assert session.scalar(select(Audit.id).limit(1))
