@@ -47,6 +47,8 @@ PAGES = (
     Page("overview by limit", "/smtp-admin/?sort=limit"),
     Page("overview by sent, 24 h", "/smtp-admin/?sort=sent"),
     Page("overview of one partner's admin", "/smtp-admin/", _OF_PARTNER),
+    Page("mail log", "/smtp-admin/mail"),
+    Page("mail log of one partner", "/smtp-admin/partners/p7/mail"),
     Page("status of the system", "/api/email/status?partner_id="),
     Page("status of a partner", "/api/email/status?partner_id=p7"),
 )

@@ -15,9 +15,9 @@ from smtp_admin.monitor.sender_table import Asked, Line, Table, table
 from smtp_admin.pages.mail_filters import log_url
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import page_url
-from smtp_admin.sender_state.state import NAMES
+from smtp_admin.sender_state.state import NAMES, Key
 
-#: The columns that one may sort by, in their order; the others are numbers.
+#: The columns that one may sort by, in their order; all but the first two are numbers.
 _COLUMNS = {
     "name": "Sender",
     "state": "State",
@@ -29,6 +29,8 @@ _COLUMNS = {
     "average": "Average",
 }
 _WORDS = ("name", "state")
+#: States that are not well and no riddle.
+_SAYS_IT_ALL: frozenset[Key] = frozenset({"no_worker", "limit", "held"})
 #: What the log is asked for by a number. Failed sends are no mails: each may be tried again.
 _LOGS = {
     "queued": {"state": "waiting"},
@@ -100,7 +102,7 @@ class Column:
     def of(cls, name: str, asked: Asked) -> "Column":
         """A click on the column that the table is sorted by turns it round."""
         here = name == asked.sort
-        down = asked.reverse == (name in _WORDS)
+        down = asked.reverse == (name == "name")
         return cls(
             label=_COLUMNS[name],
             url=_url(asked, sort=f"-{name}" if here and not asked.reverse else name),
@@ -136,7 +138,8 @@ class Row:
             else log_url(scope.partner_id, **which)
             for name, which in _LOGS.items()
         }
-        ill = line.state.tone in {"bad", "warn"} and line.sender.configured
+        ill = line.sender.configured and line.state.tone in {"bad", "warn"}
+        ill = ill and line.state.key not in _SAYS_IT_ALL
         why = page_url(owner, key, "symptoms") if ill else ""
         return cls(line, _tab(line), why, urls, _chart(line.day.hourly or ()))
 
