@@ -57,7 +57,7 @@ _KINDS: tuple[Kind, ...] = ("SQLite", "PostgreSQL", "MariaDB")
 _PARTNERS, _WAITING = 1000, 10_000
 #: What each partner sent in two days, a mail a minute when it sends at all.
 _MINUTES = 400
-_WARM, _ROUNDS = 3, 40
+_WARM, _ROUNDS = 3, 20
 _GOAL_MS = 100.0
 #: Much as a small server has it; what the tests give theirs holds no million rows.
 _MARIADB = (
@@ -69,8 +69,7 @@ _MARIADB = (
 
 def run(stage: Stage, rows: int, tell: Tell) -> Section:
     """Measure every page on every database."""
-    table: list[list[str]] = []
-    data: dict[str, Any] = {"rows": rows, "partners": _PARTNERS}
+    found: dict[str, dict[str, dict[str, float]] | str] = {}
     for kind in _KINDS:
         try:
             with ExitStack() as stack:
@@ -79,14 +78,23 @@ def run(stage: Stage, rows: int, tell: Tell) -> Section:
                     began = time.monotonic()
                     build(site, rows)
                     tell(f"{kind}: {rows:,} rows written in {time.monotonic() - began:.0f} s")
-                data[kind] = measured = measure(site)
+                found[kind] = measure(site)
         except Unavailable as why:
-            table.append([f"{kind}: not measured: {why}", *["–"] * 4])
+            found[kind] = f"not measured: {why}"
+    return report(found, rows)
+
+
+def report(found: dict[str, dict[str, dict[str, float]] | str], rows: int) -> Section:
+    """What was measured on each database, or why nothing was."""
+    table: list[list[str]] = []
+    for kind, measured in found.items():
+        if isinstance(measured, str):
+            table.append([f"{kind}: {measured}", *["–"] * 5])
             continue
-        for name, found in measured.items():
-            cells = [f"{found['p50_ms']:.0f}", f"{found['p95_ms']:.0f}"]
-            met = goal(found["p95_ms"], _GOAL_MS, most=True, unit=" ms")
-            table.append([f"{kind}: {name}", *cells, met, str(found["queries"])])
+        for name, page in measured.items():
+            cells = [f"{page[each]:.0f}" for each in ("lowest_ms", "p50_ms", "p95_ms")]
+            met = goal(page["p95_ms"], _GOAL_MS, most=True, unit=" ms")
+            table.append([f"{kind}: {name}", *cells, met, f"{page['queries']:.0f}"])
     notes = [
         (
             f"{_PARTNERS:,} partners with a sender and a password each, one in ten with a second "
@@ -100,7 +108,8 @@ def run(stage: Stage, rows: int, tell: Tell) -> Section:
             f"after {_WARM} that are not counted, one at a time, and the statements of one request."
         ),
     ]
-    columns = ["", "p50, ms", "p95, ms", "goal", "queries"]
+    columns = ["", "lowest, ms", "p50, ms", "p95, ms", "goal", "queries"]
+    data = {"rows": rows, "partners": _PARTNERS, **found}
     return Section(notes, [Table(columns, table)], data)
 
 
@@ -189,6 +198,7 @@ def measure(site: Site) -> dict[str, dict[str, float]]:
         cuts = statistics.quantiles(times[_WARM:], n=20)
         found[page.name] = {
             "first_ms": times[0],
+            "lowest_ms": min(times[_WARM:]),
             "p50_ms": cuts[9],
             "p95_ms": cuts[18],
             "queries": len(statements),
