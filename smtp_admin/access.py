@@ -100,11 +100,16 @@ def require(actor: Actor | None, action: Action, partner_id: str | None = None) 
     raise Forbidden
 
 
-def guarded(action: Action) -> Callable[[View], View]:
-    """Mark a view with the action that it is; a view without a mark is refused to everybody."""
+def guarded(action: Action, *, most_bytes: int | None = None) -> Callable[[View], View]:
+    """Mark a view with the action that it is; a view without a mark is refused to everybody.
+
+    Args:
+        most_bytes: of a request to it, if that is more than usual.
+    """
 
     def mark(view: View) -> View:
         view.smtp_admin_action = action  # type: ignore[attr-defined]  # functions take attributes
+        view.smtp_admin_most_bytes = most_bytes  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -113,3 +118,8 @@ def guarded(action: Action) -> Callable[[View], View]:
 def action_of(view: Callable[..., Any] | None) -> Action | None:
     """The action that a view was marked with, or ``None``."""
     return getattr(view, "smtp_admin_action", None)
+
+
+def most_bytes_of(view: Callable[..., Any] | None) -> int | None:
+    """What a view was marked to take, or ``None`` for the usual."""
+    return getattr(view, "smtp_admin_most_bytes", None)

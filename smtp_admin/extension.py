@@ -26,6 +26,7 @@ from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
     audit_log,
+    batch_log,
     connection,
     deliverability,
     discovery,
@@ -33,6 +34,7 @@ from smtp_admin.pages import (
     history,
     mail_changes,
     mail_log,
+    new_batch,
     one_mail,
     overview,
     reminders,
@@ -288,6 +290,8 @@ def _pages(here: Installation) -> Any:
         mail_log,
         mail_changes,
         one_mail,
+        batch_log,
+        new_batch,
         audit_log,
         renewals,
         reminders,

@@ -25,7 +25,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from wtforms.validators import ValidationError
 
 from smtp_admin import resources
-from smtp_admin.access import Action, action_of, allowed, require
+from smtp_admin.access import Action, action_of, allowed, most_bytes_of, require
 from smtp_admin.database import host_engine
 from smtp_admin.errors import (
     CSRFFailed,
@@ -250,9 +250,11 @@ def make_blueprint(prefix: str) -> Blueprint:
 
 
 def _limit_size() -> None:
-    if (request.content_length or 0) > MOST_REQUEST_BYTES:
+    view = current_app.view_functions.get(request.endpoint or "")
+    most = most_bytes_of(view) or MOST_REQUEST_BYTES
+    if (request.content_length or 0) > most:
         raise TooLarge("This request is too large.")
-    request.max_content_length = MOST_REQUEST_BYTES
+    request.max_content_length = request.max_form_memory_size = most
 
 
 def _guard() -> None:

@@ -14,6 +14,7 @@ from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
+from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.renewals import service as renewals_service
@@ -24,6 +25,7 @@ from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import routes_of
 from tests.app import ADMIN, HostApp
+from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.renewals.things import a_service
 from tests.servers.scripted import ScriptedServer
 
@@ -70,12 +72,15 @@ class Scene:
     def __init__(self, site: HostApp, server: ScriptedServer, known: "Scene | None" = None) -> None:
         self.site = site
         self.server = server
+        with site.app.app_context():
+            add_newsletter(site)
         self.undone = ""
         self._delivery = 0
         self.mails: dict[str, str] = dict(known.mails) if known else {}
         self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
         site.actor = ADMIN
         self.letter: str = known.letter if known else ""
+        self.batch: str = known.batch if known else ""
         if known:
             site.host.services += known.site.host.services
         else:
@@ -106,6 +111,7 @@ class Scene:
         with site.app.app_context():
             letter = Letter("Hello", ("you@example.org",), body="Hello.", html="<p>Hello.</p>")
             self.letter = site.plugin.send_message(letter, partner_id="acme")
+            self.batch = site.plugin.send_many(NAME, people(2), partner_id="acme")
             site.db.session.commit()
 
     def prepare(self, rule: str) -> None:
@@ -121,6 +127,10 @@ class Scene:
                 self.site.save_sender(whose, key=key, port=self.server.port)
             if rule.startswith(f"{PREFIX}/mail/"):
                 self._prepare_mail(rule.rpartition("/")[2])
+            if rule.startswith(f"{PREFIX}/batches/"):
+                ended = now() if rule.endswith("/resume") else None
+                session.execute(update(Batch).values(cancelled_at=ended))
+                session.commit()
             if rule.endswith("/deliverability"):
                 check_and_remember(load_sender(session, whose, key))
 
@@ -161,6 +171,8 @@ class Scene:
         own = self.tests[whose, key] if "test-connection" in rule else self.mails[whose]
         if rule.startswith(f"{PREFIX}/mail/"):
             own = self.letter
+        if rule.startswith(f"{PREFIX}/batches/"):
+            own = self.batch
         address = (
             rule.replace("<partner_id>", partner_id)
             .replace("<key>", KEY)
@@ -193,6 +205,9 @@ class Scene:
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
                 "address": "new@example.org", "delivery": self._delivery,
             }  # fmt: skip
+        if rule.endswith("/batches/new"):  # others each time
+            row = f"{uuid4().hex}@x.example,Mia,1"
+            return {"type": NAME, "do": "send", "csv": f"address,name,code\n{row}"}
         with self.site.app.app_context():
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted

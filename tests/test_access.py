@@ -83,6 +83,9 @@ OWNER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/routes"): 200,
     ("POST", "/routes"): 200,
     ("GET", "/mail"): 200,
+    ("GET", "/batches"): 200,
+    ("GET", "/batches/new"): 200,
+    ("POST", "/batches/new"): 202,
     ("GET", "/audit"): 200,
 }
 OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
@@ -99,6 +102,10 @@ TABLE: dict[tuple[str, str], Statuses] = {
     },
     ("GET", f"{PREFIX}/mail"): ADMINS,
     ("GET", f"{PREFIX}/audit"): ADMINS,
+    ("GET", f"{PREFIX}/batches"): ADMINS,
+    ("GET", f"{PREFIX}/batches/<public_id>"): ACMES,
+    ("POST", f"{PREFIX}/batches/<public_id>/cancel"): ACMES,
+    ("POST", f"{PREFIX}/batches/<public_id>/resume"): ACMES,
     ("POST", f"{PREFIX}/mail/actions"): ADMINS,
     ("POST", f"{PREFIX}/mail/undo"): ADMINS,
     ("GET", f"{PREFIX}/mail/<public_id>"): ACMES,
@@ -141,6 +148,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
+    f"{PREFIX}/batches/<public_id>": ADMINS,
     **{
         f"{start}{which}/test-connection/<public_id>": who
         for start, who in OWNERS

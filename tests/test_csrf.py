@@ -54,6 +54,9 @@ POSTS: dict[str, tuple[int, int]] = {
     },
     **{f"{owner}/senders": (200, 303) for owner in OWNERS},
     **{f"{owner}/routes": (200, 303) for owner in OWNERS},
+    # Past the check there is no list, and no batch.
+    **{f"{owner}/batches/new": (400, 400) for owner in OWNERS},
+    **{f"{PREFIX}/batches/<public_id>/{name}": (404, 404) for name in ("cancel", "resume")},
     f"{PREFIX}/renewals/system": (303, 303),
     f"{PREFIX}/renewals/partners/<partner_id>": (303, 303),
     f"{PREFIX}/renewals/system/run": (409, 409),

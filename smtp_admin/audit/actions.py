@@ -25,6 +25,9 @@ ACTIONS: dict[str, str] = {
     "mail.given_up": "Gave mail up",
     "mail.corrected": "Sent mail to a corrected address",
     "mail.undone": "Undid a change of mail",
+    "batch.queued": "Queued a batch",
+    "batch.cancelled": "Cancelled a batch",
+    "batch.resumed": "Resumed a batch",
 }
 
 

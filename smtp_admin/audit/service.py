@@ -34,7 +34,7 @@ CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
-    "mail.undone",
+    "mail.undone", "batch.queued", "batch.cancelled", "batch.resumed",
 )  # fmt: skip
 
 

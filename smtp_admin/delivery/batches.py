@@ -244,7 +244,11 @@ def list_batches(
     statement = select(*_BATCHES.c).order_by(Batch.id.desc()).limit(limit)
     if partner_id is not None:
         statement = statement.where(Batch.partner_id == partner_id)
-    rows = session.execute(statement).all()
+    return seen_batches(session, session.execute(statement).all())
+
+
+def seen_batches(session: Session, rows: Sequence[Any]) -> list[BatchSeen]:
+    """These rows as they stand."""
     moment = database_now(session)
     stale = [row.id for row in rows if not row.settled and not _is_kept(row, moment)]
     counted = count_states(session, stale)

@@ -13,7 +13,7 @@ from smtp_admin.database import SYSTEM, about_now, host_engine
 from smtp_admin.delivery import batch_plan, batches, outbox
 from smtp_admin.delivery.batch_ends import resume_batch
 from smtp_admin.delivery.models import BULK
-from smtp_admin.errors import MessageError
+from smtp_admin.errors import Conflict, MessageError
 from smtp_admin.mail import compose
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order
@@ -95,7 +95,7 @@ class Filling:
         for position, one in self._not_yet(recipients):
             try:
                 message = compose.message_from_type(
-                    self.type_, [one.address], _context(self.type_, one)
+                    self.type_, [one.address], context_of(self.type_, one)
                 )
                 mails.append(compose.compose(self.session, self.type_, message, order))
             except MessageError as error:
@@ -141,7 +141,8 @@ class Filling:
                 yield position, one
 
 
-def _context(type_: EmailType, one: Recipient) -> Mapping[str, Any]:
+def context_of(type_: EmailType, one: Recipient) -> Mapping[str, Any]:
+    """What the templates of *type_* may use for *one*."""
     if one.language and "language" in type_.variables:
         return {"language": one.language, **one.context}
     return one.context
@@ -213,6 +214,28 @@ def resume_by_key(
     return 0 if row is None else resume_batch(session, row, expires_at)
 
 
+def resume(session: Session, public_id: str, partner_id: str) -> int:
+    """Let a cancelled batch go on; how many deliveries of it are queued again. The caller commits.
+
+    Raises:
+        NotFound: there is no such batch, or it is not this partner's.
+        Conflict: it is not cancelled.
+    """
+    row = batches.find_batch(session, public_id, partner_id)
+    if row.cancelled_at is None:
+        raise Conflict("This batch is not cancelled; nothing was changed.")
+    type_ = registry().get(row.type_name)
+    order = Order(partner_id, row.sender_key, priority="bulk")
+    found = compose.sender_for(session, type_, order)
+    place = batch_plan.deliveries_each(found.values, sensitive=type_.sensitive) * int(row.total)
+    if found.sender_id:
+        place += batch_plan.waiting_at(session, found.sender_id)
+    each = batch_plan.seconds_each(found.values)
+    moment = about_now(session)
+    ends = batch_plan.expiry_at(moment, BULK, type_.expires_hours, None, place, each)
+    return resume_batch(session, row.id, ends)
+
+
 def send_many(session: Session, type_name: str, recipients: Iterable[Any], **how: Any) -> str:
     """Queue mail of a type to many; see :meth:`smtp_admin.SMTPAdmin.send_many`."""
     filling = begin(session, type_name, **how)
@@ -264,7 +287,7 @@ def send_first_to(
         MessageError: it cannot be built, or nobody can have it.
         QueueFull: the partner has too much waiting.
     """
-    message = compose.message_from_type(type_, [address], _context(type_, first))
+    message = compose.message_from_type(type_, [address], context_of(type_, first))
     mail = compose.compose(session, type_, message, order)
     with schema.explained(host_engine()):
         return outbox.add(session, mail)

@@ -28,14 +28,18 @@ class SenderPage:
         path: what follows the sender's own address.
         opens: for a further sender, whether it must be ``saved``, may be ``new``, with nothing
             saved yet, or may be ``past``, which is deleted.
+        most_bytes: of a request, if that is more than usual.
     """
 
     path: str
     methods: tuple[str, ...] = ("GET",)
     opens: Literal["saved", "new", "past"] = "saved"
+    most_bytes: int | None = None
 
 
 _GET_AND_POST = ("GET", "POST")
+#: What a list of recipients may have.
+LARGE_FORM_BYTES = 2 * 1024 * 1024
 PAGES: dict[str, SenderPage] = {
     "tab": SenderPage("", _GET_AND_POST, "new"),
     "test": SenderPage("/test-connection", ("POST",), "new"),
@@ -58,6 +62,8 @@ OWNER_PAGES: dict[str, SenderPage] = {
     "senders": SenderPage("/senders", _GET_AND_POST),
     "routes": SenderPage("/routes", _GET_AND_POST),
     "log": SenderPage("/mail"),
+    "batches": SenderPage("/batches"),
+    "new_batch": SenderPage("/batches/new", _GET_AND_POST, most_bytes=LARGE_FORM_BYTES),
     "audit": SenderPage("/audit"),
 }
 #: Pages of other rooms that stand in the same bar.
@@ -91,11 +97,11 @@ def add_owner_page(blueprint: Blueprint, name: str, view: View) -> None:
     """Register *view*, which takes a partner's id, as a page of the system and of every partner."""
     page = OWNER_PAGES[name]
 
-    @guarded(Action.EDIT_SYSTEM_SENDER)
+    @guarded(Action.EDIT_SYSTEM_SENDER, most_bytes=page.most_bytes)
     def of_system() -> ResponseReturnValue:
         return view(SYSTEM)
 
-    @guarded(Action.EDIT_PARTNER_SENDER)
+    @guarded(Action.EDIT_PARTNER_SENDER, most_bytes=page.most_bytes)
     def of_partner(partner_id: str) -> ResponseReturnValue:
         return view(partner_id)
 

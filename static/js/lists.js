@@ -34,5 +34,28 @@ function offerTickAll() {
   }
 }
 
+// What still changes is fetched anew, as long as the page says so and is looked at.
+function keepFresh() {
+  const part = document.querySelector("[data-smtp-admin-refresh]");
+  if (!part) return;
+  setTimeout(async () => {
+    if (!document.hidden && !part.contains(document.activeElement)) {
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const after = answer.ok && page.getElementById(part.id);
+        if (after) {
+          part.replaceWith(after);
+          showTimes(after);
+        }
+      } catch {
+        // Our own server is away for the moment; the next look comes.
+      }
+    }
+    keepFresh();
+  }, Number(part.dataset.smtpAdminRefresh) * 1000);
+}
+
 showTimes();
 offerTickAll();
+keepFresh();

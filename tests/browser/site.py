@@ -25,6 +25,7 @@ from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import delete_sender, save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
+from tests.mail.newsletter import add_newsletter_to
 from tests.servers.scripted import ScriptedServer
 
 __all__ = ["LOGIN", "MAIL_PASSWORD", "Site", "running_site"]
@@ -186,6 +187,7 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
         wsgi.db.create_all()
         schema.upgrade(wsgi.db.engine)
         wsgi.add_demo_data()
+        add_newsletter_to(app)
         # One whose settings no page here shows, for the test that fills in an empty tab.
         wsgi.db.session.add(wsgi.Partner(id="umbrella", name="Umbrella", domain="umbrella.example"))
         wsgi.db.session.commit()

@@ -104,6 +104,52 @@ def one_mail(page: Page, site: Site) -> None:
 
 
 @state(looks=TWO_LOOKS)
+def batches_empty(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex/batches")
+    page.wait_for_selector("text=Send to many")
+
+
+@state(looks=TWO_LOOKS)
+def batch_form(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/partners/globex/batches/new")
+    page.click("text=Or type the list")
+    page.fill("#batch-csv", "name\nMia")
+    page.click("text=Look at it")
+    page.wait_for_selector("[role=alert]")
+
+
+@state()
+def batch_look(page: Page, site: Site) -> None:
+    looked_at(page, site)
+
+
+@state()
+def batch(page: Page, site: Site) -> None:
+    looked_at(page, site)
+    page.click("#look-form >> text=/^Send 2 mails/")
+    page.wait_for_selector("#progress")
+
+
+@state(looks=TWO_LOOKS)
+def batches(page: Page, site: Site) -> None:
+    looked_at(page, site)
+    page.click("#look-form >> text=/^Send 2 mails/")
+    at(page, site, "/smtp-admin/batches")
+    page.wait_for_selector("text=A batch with a name")
+
+
+def looked_at(page: Page, site: Site) -> None:
+    site.save("initech", max_per_hour=10)
+    at(page, site, "/smtp-admin/partners/initech/batches/new")
+    page.select_option("#batch-type", "newsletter")
+    page.click("text=Or type the list")
+    page.fill("#batch-label", f"A batch with a name, {LONG}")
+    page.fill("#batch-csv", "address,name,code\nmia@x.example,Mia,1\ntom@x.example,Tom,2")
+    page.click("text=Look at it")
+    page.wait_for_selector("#look")
+
+
+@state(looks=TWO_LOOKS)
 def audit_of_one(page: Page, site: Site) -> None:
     site.save("initech")
     at(page, site, "/smtp-admin/partners/initech/audit")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from flask import Flask
 from jinja2 import ChoiceLoader, DictLoader
 
 from smtp_admin import Recipient
@@ -19,6 +20,11 @@ TEMPLATES = {
 
 def add_newsletter(host: HostApp, **more: Any) -> None:
     """Make the type known to *host*, with templates as its own."""
+    add_newsletter_to(host.app, **more)
+
+
+def add_newsletter_to(app: Flask, **more: Any) -> None:
+    """The same for an app."""
     names = ("name", "code")
     type_ = EmailType(
         name=NAME,
@@ -27,10 +33,10 @@ def add_newsletter(host: HostApp, **more: Any) -> None:
         sample=dict.fromkeys(names, "x"),
         **more,
     )
-    TYPES.of(host.installation).add(type_)
+    TYPES.of(app.extensions["smtp_admin"]).add(type_)
     texts = {f"smtp_admin/email/{NAME}/{part}": text for part, text in TEMPLATES.items()}
-    before = host.app.jinja_loader
-    host.app.jinja_loader = ChoiceLoader([DictLoader(texts), *([before] if before else [])])
+    before = app.jinja_loader
+    app.jinja_loader = ChoiceLoader([DictLoader(texts), *([before] if before else [])])
 
 
 def people(count: int, first: int = 0) -> Iterator[Recipient]:

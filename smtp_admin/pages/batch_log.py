@@ -1,0 +1,172 @@
+"""``/batches`` and ``…/batches``: what was sent to many, how far it is, and how it is stopped."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import beside_workers, session
+from smtp_admin.delivery.batch_ends import cancel_batch
+from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.batches import BatchSeen, find_batch, seen_batches, show_batch
+from smtp_admin.delivery.dead_letters import dead_groups
+from smtp_admin.delivery.mail_log import GROUPS, MailFilter
+from smtp_admin.errors import NotFound
+from smtp_admin.mail import batches as service
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_filters import MailView, log_url
+from smtp_admin.pages.mail_log import owner_name, shown_groups, types
+from smtp_admin.pages.mail_words import GROUP_LABELS
+from smtp_admin.pages.sender_frame import frame
+from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/batches")(batches)
+    blueprint.get("/batches/<public_id>")(one_batch)
+    blueprint.post("/batches/<public_id>/cancel")(batch_cancel)
+    blueprint.post("/batches/<public_id>/resume")(batch_resume)
+    add_owner_page(blueprint, "batches", _list)
+
+
+@guarded(Action.SEE_MAIL)
+def batches() -> ResponseReturnValue:
+    """The batches of all whom one looks after."""
+    return _list(None)
+
+
+@guarded(Action.SEE_MAIL)
+def one_batch(public_id: str) -> ResponseReturnValue:
+    """How one batch stands."""
+    one = mine(public_id)
+    if web.wants_json():
+        return web.answer_json({"ok": True, **as_json(one)})
+    row = find_batch(session(), public_id, one.partner_id)
+    failed = MailFilter(frozenset({one.partner_id}), batch_id=row.id)
+    view = MailView(one.partner_id, {"batch": public_id}, failed)
+    return render_template(
+        "smtp_admin/mail/batch.html",
+        batch=one,
+        owner=owner_name(one.partner_id),
+        owner_batches=owner_url(one.partner_id, "batches"),
+        type=dict(types()).get(one.type, one.type),
+        groups=[
+            (label, sum(one.states.get(state, 0) for state in GROUPS[name]),
+             log_url(one.partner_id, batch=public_id, state=name))
+            for name, label in GROUP_LABELS.items()
+        ],
+        problems=shown_groups(dead_groups(session(), failed), view),
+        log=log_url(one.partner_id, batch=public_id),
+        runs=bool(one.waiting) and one.cancelled_at is None,
+    )  # fmt: skip
+
+
+@guarded(Action.CHANGE_MAIL)
+def batch_cancel(public_id: str) -> ResponseReturnValue:
+    """Send nothing more of a batch."""
+    one = mine(public_id)
+    record_change(
+        session(), web.signed_in(), one.partner_id, "batch.cancelled", one.label or one.id
+    )
+    session().commit()
+    with beside_workers() as engine:
+        count = cancel_batch(engine, public_id, one.partner_id)
+    return _told(public_id, count, f"Cancelled. {count:,} mails of it will not be sent.")
+
+
+@guarded(Action.CHANGE_MAIL)
+def batch_resume(public_id: str) -> ResponseReturnValue:
+    """Let a cancelled batch go on."""
+    one = mine(public_id)
+    count = service.resume(session(), public_id, one.partner_id)
+    record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
+    session().commit()
+    return _told(public_id, count, f"It goes on: {count:,} mails are queued again.")
+
+
+def _told(public_id: str, count: int, words: str) -> ResponseReturnValue:
+    if web.wants_json():
+        return web.answer_json({"ok": True, "id": public_id, "count": count})
+    web.notify(words)
+    return redirect(url_for("smtp_admin.one_batch", public_id=public_id), code=303)
+
+
+def mine(public_id: str) -> BatchSeen:
+    """A batch that the present person may see.
+
+    Raises:
+        NotFound: there is no such batch, or it is somebody else's.
+    """
+    try:
+        found = show_batch(session(), public_id)
+    except NotFound as error:
+        raise NotFound from error
+    scope = lists.scope()
+    if scope is not None and found.partner_id not in scope:
+        raise NotFound
+    return found
+
+
+def _list(owner: str | None) -> ResponseReturnValue:
+    base = url_for("smtp_admin.batches") if owner is None else owner_url(owner, "batches")
+    scope = lists.scope() if owner is None else frozenset({owner})
+    chosen = {"q": lists.word("q", 100)}
+    wanted = select(Batch)
+    if scope is not None:
+        wanted = wanted.where(Batch.partner_id.in_(sorted(scope)))
+    if chosen["q"]:
+        wanted = wanted.where(
+            Batch.label.icontains(chosen["q"], autoescape=True) | (Batch.public_id == chosen["q"])
+        )
+    rows, older, newer = lists.page_by_id(session(), wanted, Batch.id, **lists.place())
+    pager = lists.pager(base, chosen, older=older, newer=newer)
+    found = seen_batches(session(), rows)
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "batches": [as_json(one) for one in found],
+                "older": pager.older or None,
+                "newer": pager.newer or None,
+            }
+        )
+    labels = dict(types())
+    return render_template(
+        "smtp_admin/mail/batches.html",
+        here="batches",
+        all_=owner is None,
+        base=base,
+        chosen=chosen,
+        rows=[(one, owner_name(one.partner_id), labels.get(one.type, one.type)) for one in found],
+        pager=pager,
+        new_url="" if owner is None else owner_url(owner, "new_batch"),
+        **(frame(owner) if owner is not None else {}),
+    )
+
+
+def as_json(one: BatchSeen) -> dict[str, Any]:
+    """A batch for a script."""
+    cancelled = one.cancelled_at
+    return {
+        "id": one.id,
+        "partner_id": one.partner_id,
+        "label": one.label,
+        "key": one.key,
+        "type": one.type,
+        "sender": one.sender,
+        "total": one.total,
+        "queued": one.queued,
+        "suppressed": one.suppressed,
+        "waiting": one.waiting,
+        "done": one.done,
+        "progress": round(one.progress, 4),
+        "states": dict(one.states),
+        "created_by": one.created_by,
+        "created_at": one.created_at.isoformat(),
+        "cancelled_at": cancelled.isoformat() if cancelled else None,
+    }

@@ -1,0 +1,276 @@
+"""``…/batches/new``: mail of a type to everybody in a CSV file, looked at before it is queued."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import session
+from smtp_admin.delivery.batch_plan import Plan, plan
+from smtp_admin.delivery.models import BULK
+from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdminError
+from smtp_admin.mail import batches
+from smtp_admin.mail.compose import Order, message_from_type, sender_for
+from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.types import EmailType
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_words import seconds_words
+from smtp_admin.pages.sender_frame import frame, sender_name
+from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES, add_owner_page
+from smtp_admin.senders.routing import senders_of
+
+#: More at a time is for the command and for the app itself: a person waits for the answer.
+MOST_FROM_PAGE = 20_000
+_MOST_COMPLAINTS = 20
+_FILE = "The list"
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    add_owner_page(blueprint, "new_batch", _new_batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What would be sent.
+
+    Attributes:
+        csv: the list itself, which the form sends once more.
+        takes: how long the sender's limits make it take, in words; ``""`` for no time.
+    """
+
+    csv: str
+    checked: Checked
+    ignored: tuple[str, ...]
+    expected: Plan
+    takes: str
+    subject: str
+    text: str
+    key: str
+
+
+def _new_batch(partner_id: str) -> ResponseReturnValue:
+    """The form, what it would do, a mail to oneself, and at last the batch."""
+    if request.method != "POST":
+        return _show(partner_id)
+    do = lists.word("do", 10)
+    try:
+        type_ = _type()
+        text = _given_list()
+        with _as_file(text) as path:
+            file = RecipientFile(path, type_)
+            look = _look(partner_id, type_, file, text)
+            if do == "send":
+                return _queue(partner_id, type_, file, look)
+        told = _to_myself(partner_id, type_, look) if do == "myself" else ""
+    except RequestError as error:
+        session().rollback()
+        if web.wants_json():
+            raise
+        return _show(partner_id, error=error, status=error.status)
+    except MessageError as error:
+        session().rollback()
+        refused = InvalidInput(error.message, hint=error.hint)
+        if web.wants_json():
+            raise refused from error
+        return _show(partner_id, error=refused, status=400)
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "count": look.checked.count,
+                "seconds": round(look.expected.seconds),
+                "too_old": look.expected.too_old,
+                "subject": look.subject,
+            }
+        )
+    return _show(partner_id, look=look, told=told)
+
+
+def _type() -> EmailType:
+    wanted = lists.word("type", 64)
+    found = next((one for one in _types_for_many() if one.name == wanted), None)
+    if found is None:
+        raise InvalidInput("Choose a type.", fields={"type": ["There is no such type."]})
+    return found
+
+
+def _given_list() -> str:
+    """The CSV that was sent as a file or typed.
+
+    Raises:
+        InvalidInput: there is none, or it is no text.
+    """
+    sent = request.files.get("file")
+    raw = sent.read() if sent is not None else b""
+    if raw:
+        try:
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(
+                "The file is not text in UTF-8.",
+                hint="Save it from the spreadsheet as “CSV UTF-8”.",
+                fields={"file": ["It is not text in UTF-8."]},
+            ) from error
+    given = web.read_json().get("csv", "") if request.is_json else request.form.get("csv", "")
+    text = str(given).strip()
+    if not text:
+        raise InvalidInput(
+            "Choose a CSV file, or type the list.", fields={"file": ["There is no list yet."]}
+        )
+    return text + "\n"
+
+
+@contextmanager
+def _as_file(text: str) -> Iterator[Path]:
+    with TemporaryDirectory(prefix="smtp-admin-") as folder:
+        path = Path(folder) / _FILE
+        path.write_text(text, encoding="utf-8")
+        yield path
+
+
+def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> Look:
+    """Look at everything before anything is done.
+
+    Raises:
+        InvalidInput: some of the list cannot be used.
+    """
+    checked = file.check()
+    if checked.complaints:
+        count = len(checked.complaints)
+        shown = [str(one) for one in checked.complaints[:_MOST_COMPLAINTS]]
+        if count > _MOST_COMPLAINTS:
+            shown.append(f"and {count - _MOST_COMPLAINTS} more")
+        raise InvalidInput(
+            f"{count:,} {'line' if count == 1 else 'lines'} cannot be used. Nothing was queued.",
+            hint="Correct these lines, or take them out.",
+            fields={"file": shown},
+        )
+    if checked.first is None:
+        raise InvalidInput("The list names nobody.", fields={"file": ["It names nobody."]})
+    if checked.count > MOST_FROM_PAGE:
+        raise InvalidInput(
+            f"The list names {checked.count:,} recipients; from this page "
+            f"{MOST_FROM_PAGE:,} at a time are possible.",
+            hint="Divide it, or use the command flask smtp-admin send-many.",
+        )
+    order = Order(partner_id, _sender(), priority="bulk")
+    sender = sender_for(session(), type_, order)
+    expected = plan(
+        session(), sender, checked.count, priority=BULK, hours=type_.expires_hours, send_at=None,
+        sensitive=type_.sensitive,
+    )  # fmt: skip
+    message = message_from_type(
+        type_, [checked.first.address], batches.context_of(type_, checked.first)
+    )
+    return Look(
+        text, checked, tuple(file.ignored), expected,
+        seconds_words(expected.seconds) if expected.seconds else "",
+        message.subject, message.body or "", f"{type_.name}:{checked.fingerprint}",
+    )  # fmt: skip
+
+
+def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
+    address = web.signed_in().email
+    order = Order(partner_id, _sender(), priority="normal", is_test=True)
+    first = look.checked.first
+    if first is None:  # pragma: no cover - an empty list was refused
+        return ""
+    batches.send_first_to(session(), type_, first, address, order)
+    session().commit()
+    return f"The first mail is on its way to {address}. Look at it before you go on."
+
+
+def _queue(
+    partner_id: str, type_: EmailType, file: RecipientFile, look: Look
+) -> ResponseReturnValue:
+    label = lists.word("label", 200)
+    filling = batches.begin(
+        session(), type_.name, partner_id=partner_id, batch_key=look.key, label=label,
+        sender=_sender(), total=look.checked.count, created_by=web.signed_in().email,
+    )  # fmt: skip
+    words = f"{label or type_.label}: {look.checked.count:,} mails"
+    record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
+    session().commit()
+    for some in batches.in_steps(file.rows()):
+        filling.add([one for _, one in some if not isinstance(one, Complaint)])
+        session().commit()
+    filling.finish()
+    session().commit()
+    public_id = filling.batch.public_id
+    if web.wants_json():
+        return web.answer_json({"ok": True, "id": public_id, "queued": filling.queued}, 202)
+    web.notify(_queued_words(filling))
+    return redirect(url_for("smtp_admin.one_batch", public_id=public_id), code=303)
+
+
+def _queued_words(filling: batches.Filling) -> str:
+    words = f"{filling.queued:,} mails are queued."
+    known = filling.seen - filling.queued
+    if known:
+        words += f" {known:,} were in this batch already: the same list queues nobody twice."
+    if filling.suppressed:
+        words += f" {filling.suppressed:,} recipients had as many as they may have."
+    return words
+
+
+def _sender() -> str | None:
+    """The key of the sender that was chosen; ``None`` where the routes decide."""
+    return lists.word("by", 40) or None
+
+
+def _show(
+    partner_id: str,
+    *,
+    look: Look | None = None,
+    told: str = "",
+    error: SMTPAdminError | None = None,
+    status: int = 200,
+) -> ResponseReturnValue:
+    found: list[tuple[str, str]] = [
+        (one.key, sender_name(one.key, one.label))
+        for one in senders_of(session(), partner_id)
+        if one.key
+    ]
+    chosen = {name: lists.word(name, 200) for name in ("type", "label", "by")}
+    types = _types_for_many()
+    values: dict[str, Any] = frame(partner_id)
+    page = render_template(
+        "smtp_admin/mail/new_batch.html",
+        here="batches",
+        look=look,
+        told=told,
+        error=error,
+        chosen=chosen,
+        types=types,
+        columns=_columns(chosen["type"] or (types[0].name if types else "")),
+        senders=found,
+        most=MOST_FROM_PAGE,
+        megabytes=LARGE_FORM_BYTES // 1024 // 1024,
+        typed=request.form.get("csv", "") if look is None else "",
+        **values,
+    )
+    return page, status
+
+
+def _types_for_many() -> list[EmailType]:
+    """Types that a person may send to a list: none that carries secrets, and no test mail."""
+    found = [one for one in registry() if not one.sensitive and one.name != "test"]
+    return sorted(found, key=lambda one: one.label.casefold())
+
+
+def _columns(type_name: str) -> str:
+    """What the first line of the list names."""
+    found = next((one for one in _types_for_many() if one.name == type_name), None)
+    if found is None:
+        return "address"
+    named = [name for name in found.variables if name not in {"app_name", "language"}]
+    return ",".join(("address", "language", *named))
