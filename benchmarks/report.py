@@ -28,6 +28,7 @@ _TITLES = {
     "enqueue": "Enqueueing",
     "renewals": "Renewals",
     "latency": "Latency",
+    "pages": "Pages",
 }
 SECTIONS = tuple(_TITLES)
 

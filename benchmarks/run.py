@@ -7,7 +7,17 @@ import time
 import traceback
 from collections.abc import Callable
 
-from benchmarks import distance, enqueue, lanes, latency, renewals, scale, silence, throughput
+from benchmarks import (
+    distance,
+    enqueue,
+    lanes,
+    latency,
+    pages,
+    renewals,
+    scale,
+    silence,
+    throughput,
+)
 from benchmarks.report import SECTIONS, Section, publish, text_of
 from benchmarks.stage import open_stage
 
@@ -37,6 +47,7 @@ def main() -> None:
             "enqueue": lambda: enqueue.run(stage, mails, rounds, _tell),
             "renewals": lambda: renewals.run(stage, asked.rows, _tell),
             "latency": lambda: latency.run(stage, asked.backlog, _tell),
+            "pages": lambda: pages.run(stage, asked.rows, _tell),
         }
         failed = [
             name for name in SECTIONS if name in asked.only and not _measure(name, sections[name])

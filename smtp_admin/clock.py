@@ -92,3 +92,27 @@ def _sqlite(element: sql_now, compiler: SQLCompiler, **kw: Any) -> str:
     (shift,) = element.clauses
     seconds = compiler.process(shift, **kw)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
+
+
+class a_second_after(FunctionElement[datetime]):  # noqa: N801 - as above
+    """A second after the time in a column, for conditions that join."""
+
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(a_second_after, "postgresql")
+def _postgresql_later(element: a_second_after, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)} + interval '1 second')"
+
+
+@compiles(a_second_after, "mysql")
+@compiles(a_second_after, "mariadb")
+def _mysql_later(element: a_second_after, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"DATE_ADD({compiler.process(element.clauses, **kw)}, INTERVAL 1 SECOND)"
+
+
+@compiles(a_second_after, "sqlite")
+def _sqlite_later(element: a_second_after, compiler: SQLCompiler, **kw: Any) -> str:
+    column = compiler.process(element.clauses, **kw)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {column}, '+1 seconds')"

@@ -6,7 +6,7 @@ autogenerate never sees our tables, and two apps in one process share the same c
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    or_,
     select,
     type_coerce,
 )
@@ -327,6 +328,26 @@ def is_one_of(
     else:
         among = column.in_(bindparam(parameter, expanding=True))
     return among
+
+
+def among(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
+    """The same for values that are at hand: with a thousand, their parameters would cost most."""
+    dialect = session.get_bind().dialect.name
+    found: ColumnElement[bool]
+    if dialect == "postgresql":
+        found = column == any_(bindparam(None, [*values], type_=ARRAY(column.type), unique=True))
+    elif dialect == "sqlite":
+        each = func.json_each(bindparam(None, [*values], type_=JSON, unique=True))
+        found = column.in_(select(each.table_valued("value").c.value))
+    else:
+        # From a thousand on MariaDB makes a table of them, and no longer looks them up.
+        listed = [*values]
+        some = (listed[start : start + _FEW] for start in range(0, len(listed) or 1, _FEW))
+        found = or_(*(column.in_(part) for part in some))
+    return found
+
+
+_FEW = 900
 
 
 def changed(session: Session, statement: Any) -> int:

@@ -21,6 +21,7 @@ from smtp_admin.delivery.doorbell import DOORBELL
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
 from smtp_admin.senders.known import KNOWN
+from smtp_admin.senders.queries import LISTED
 from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
@@ -68,7 +69,7 @@ class TestHost(Host):
 
 
 #: What follows from how an app was started.
-_OF_START = (OVERRIDES, DOORBELL, KNOWN)
+_OF_START = (OVERRIDES, DOORBELL, KNOWN, LISTED)
 
 
 def started_with(here: Installation, **changes: Any) -> Installation:

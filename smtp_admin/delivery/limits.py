@@ -4,13 +4,15 @@ Counted from the deliveries themselves, under the lock of the claim, so that any
 workers together never exceed it; losing Redis loses no count.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import bindparam, case, func, select, union_all
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import among
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.senders.values import SenderValues
 
@@ -37,6 +39,29 @@ def used_this_hour(session: Session, sender_id: int, moment: datetime) -> int:
 def used_today(session: Session, sender_id: int, moment: datetime) -> int:
     """The same of the 24 hours before *moment*."""
     return _used(session, sender_id, moment - DAY)
+
+
+def used_by(session: Session, sender_ids: Collection[int], since: datetime) -> dict[int, int]:
+    """The same of many senders, for people to read; those that used nothing are left out."""
+    weight = Delivery.uncertains + case((Delivery.state.in_(COUNTED), 1), else_=0)
+    finished = (
+        select(Delivery.sender_id, func.sum(weight))
+        .where(among(session, Delivery.sender_id, sender_ids), Delivery.finished_at > since)
+        .group_by(Delivery.sender_id)
+    )
+    under_way = (
+        select(Delivery.sender_id, func.count())
+        .where(
+            Delivery.lease.is_not(None),
+            among(session, Delivery.sender_id, sender_ids),
+            Delivery.state == "sending",
+        )
+        .group_by(Delivery.sender_id)
+    )
+    found: dict[int, int] = {}
+    for sender_id, count in session.execute(union_all(finished, under_way)):
+        found[int(sender_id)] = found.get(int(sender_id), 0) + int(count or 0)
+    return found
 
 
 def allowance(

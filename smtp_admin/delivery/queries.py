@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -11,19 +11,17 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import database_now
 from smtp_admin.delivery import held
 from smtp_admin.delivery.hops import sender_name
-from smtp_admin.delivery.limits import HOUR, used_this_hour
+from smtp_admin.delivery.limits import HOUR, used_by
 from smtp_admin.delivery.models import (
     IS_OPEN,
     IS_QUEUED,
     PRIORITY_NAMES,
-    Counter,
     Delivery,
     Message,
 )
 from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.delivery.tallies import Day, Open, Scope, ever_sent, last_day, open_mail
 from smtp_admin.senders.routing import choose_sender
-
-_DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +55,56 @@ def summary(
         sender_id: whose hourly limit ``sent_this_hour`` belongs to; 0 counts by partner.
         of_sender: only of what is with that sender, or was sent by it.
     """
+    scope = Scope(partner_id, sender_id if of_sender else None)
+    return summaries(session, [(scope, sender_id)])[0]
+
+
+def summaries(session: Session, asked: Sequence[tuple[Scope, int]]) -> list[Summary]:
+    """The numbers of each scope; the number of queries does not grow with them.
+
+    Args:
+        asked: each with the id of the sender whose hourly limit ``sent_this_hour`` belongs to; 0
+            counts what the scope sent.
+    """
     moment = database_now(session)
-    asked = _Asked(partner_id, sender_id if of_sender else None)
-    states = _open_states(session, asked)
-    hours = _hours(session, asked, moment)
-    totals = session.execute(
-        asked.counted(select(func.coalesce(func.sum(Counter.sent), 0)))
-    ).scalar_one()
-    sent_24h = sum(hour[0] for hour in hours)
-    seconds = sum(hour[2] for hour in hours)
-    if sender_id:
-        this_hour = used_this_hour(session, sender_id, moment)
-    else:
-        this_hour = _sent_since(session, asked, moment - HOUR)
+    scopes = [scope for scope, _ in asked]
+    limited = {sender_id for _, sender_id in asked if sender_id}
+    used = used_by(session, limited, moment - HOUR) if limited else {}
+    is_open, days = open_mail(session, scopes), last_day(session, scopes, moment)
+    sent = ever_sent(session, scopes)
+    return [
+        _summary(
+            is_open[scope],
+            days[scope],
+            sent[scope],
+            used.get(sender_id, 0) if sender_id else None,
+            moment,
+        )
+        for scope, sender_id in asked
+    ]
+
+
+def _summary(
+    waiting: Open, day: Day, sent: int, used_this_hour: int | None, moment: datetime
+) -> Summary:
+    hourly = tuple(day.hourly or ())
     return Summary(
-        pending=states.get("queued", 0),
-        sending=states.get("sending", 0),
-        uncertain=states.get("uncertain", 0),
-        dead=states.get("dead", 0),
-        sent=int(totals),
-        sent_24h=sent_24h,
-        failed_24h=sum(hour[1] for hour in hours),
-        sent_this_hour=this_hour,
-        average_seconds=round(seconds / sent_24h, 3) if sent_24h else None,
-        oldest_pending_seconds=_oldest(session, asked, moment),
-        hourly=tuple((hour[0], hour[1]) for hour in hours),
+        pending=waiting.queued,
+        sending=waiting.sending,
+        uncertain=waiting.uncertain,
+        dead=waiting.dead,
+        sent=sent,
+        sent_24h=day.sent,
+        failed_24h=day.failed,
+        sent_this_hour=hourly[-1][0] if used_this_hour is None else used_this_hour,
+        average_seconds=day.average_seconds,
+        oldest_pending_seconds=_age(waiting.oldest, moment),
+        hourly=hourly,
     )
+
+
+def _age(since: datetime | None, moment: datetime) -> float | None:
+    return None if since is None else round(max(0.0, (moment - since).total_seconds()), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,59 +152,6 @@ def follow(session: Session, public_id: str, partner_id: str) -> Followed | None
     ).first()
     values: Sequence[Any] = () if row is None else row
     return Followed(*values) if values else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Whose mail is meant, and of which sender; ``None`` for all."""
-
-    partner_id: str | None
-    sender_id: int | None
-
-    def counted(self, statement: Any) -> Any:
-        """*statement* about counters, for what is meant only."""
-        return self._only(statement, Counter)
-
-    def delivered(self, statement: Any) -> Any:
-        """The same about deliveries."""
-        return self._only(statement, Delivery)
-
-    def _only(self, statement: Any, table: type[Counter] | type[Delivery]) -> Any:
-        if self.partner_id is not None:
-            statement = statement.where(table.partner_id == self.partner_id)
-        if self.sender_id is not None:
-            statement = statement.where(table.sender_id == self.sender_id)
-        return statement
-
-
-def _open_states(session: Session, asked: _Asked) -> dict[str, int]:
-    # Each of these is small: the queue has a limit, and dead letters are looked at.
-    statement = select(Delivery.state, func.count()).where(IS_OPEN).group_by(Delivery.state)
-    rows = session.execute(asked.delivered(statement)).all()
-    return {str(state): int(count) for state, count in rows}
-
-
-def _hours(session: Session, asked: _Asked, moment: datetime) -> list[tuple[int, int, float]]:
-    statement = select(Counter.minute, Counter.sent, Counter.failed, Counter.seconds).where(
-        Counter.minute > moment - _DAY
-    )
-    hours = [(0, 0, 0.0)] * 24
-    for minute, sent, failed, seconds in session.execute(asked.counted(statement)):
-        position = 23 - min(23, int((moment - minute).total_seconds() // 3600))
-        before = hours[position]
-        hours[position] = (before[0] + sent, before[1] + failed, before[2] + seconds)
-    return hours
-
-
-def _sent_since(session: Session, asked: _Asked, since: datetime) -> int:
-    statement = select(func.coalesce(func.sum(Counter.sent), 0)).where(Counter.minute > since)
-    return int(session.scalar(asked.counted(statement)) or 0)
-
-
-def _oldest(session: Session, asked: _Asked, moment: datetime) -> float | None:
-    statement = select(func.min(Delivery.created_at)).where(IS_OPEN, Delivery.state == "queued")
-    oldest = session.scalar(asked.delivered(statement))
-    return None if oldest is None else round(max(0.0, (moment - oldest).total_seconds()), 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A sender's state and numbers, as the pages and the API show them."""
+"""A sender's state and numbers, as its own pages and the API show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM
-from smtp_admin.delivery.queries import Summary, summary
+from smtp_admin.delivery.queries import Summary, summaries, summary
+from smtp_admin.delivery.tallies import Scope
 from smtp_admin.diagnosis.explanation import Explanation, explain_pause
 from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
@@ -60,37 +61,39 @@ class Card:
     @property
     def drains_in_minutes(self) -> int | None:
         """When what is due will be gone at the rate of the limit; ``None`` if nobody can say."""
-        limit, due = self.max_per_hour, self.state.due
-        if not limit or not due or self.state.key not in {"delivering", "limit"}:
-            return None
-        left = max(0, limit - self.numbers.sent_this_hour)
-        return ceil(max(0, due - left) / limit * 60)
+        return drains_in_minutes(self.state, self.max_per_hour, self.numbers.sent_this_hour)
+
+
+def drains_in_minutes(state: State, limit: int | None, used: int) -> int | None:
+    """The same for a sender of this state that has sent *used* in this hour."""
+    if not limit or not state.due or state.key not in {"delivering", "limit"}:
+        return None
+    return ceil(max(0, state.due - max(0, limit - used)) / limit * 60)
 
 
 def card(session: Session, sender: ResolvedSender) -> Card:
     """The card of *sender*: of one among several its own numbers, else its partner's."""
-    return cards(session, [sender])[0]
-
-
-def cards(session: Session, senders: Sequence[ResolvedSender]) -> list[Card]:
-    """The cards of *senders*, in their order."""
-    return [
-        _card(session, sender, state)
-        for sender, state in zip(senders, states_of(session, senders), strict=True)
-    ]
-
-
-def _card(session: Session, sender: ResolvedSender, state: State) -> Card:
-    own = sender.sender_id if sender.configured else 0
-    if sender.partner_id == SYSTEM and sender.sender_id:
-        # Whoever's mail it is: it says of this sender when mail was last accepted, too.
-        numbers = summary(session, None, sender.sender_id, of_sender=True)
-    elif len(senders_of(session, sender.partner_id)) > 1 or sender.key != DEFAULT_KEY:
-        numbers = summary(session, sender.partner_id, sender.sender_id, of_sender=True)
-    else:
-        numbers = summary(session, sender.partner_id, own)
+    (state,) = states_of(session, [sender])
+    alone = len(senders_of(session, sender.partner_id)) <= 1
+    scope = scope_of(sender, alone=alone)
+    own = scope.sender_id or (sender.sender_id if sender.configured else 0)
+    (numbers,) = summaries(session, [(scope, own)])
     why = explain_pause(session, sender) if state.key in _ITS_OWN else None
     return Card(sender, numbers, state, why)
+
+
+def scope_of(sender: ResolvedSender, *, alone: bool) -> Scope:
+    """Which mail the numbers beside *sender* count.
+
+    Args:
+        alone: whether its owner has no other, so that all of the owner's mail is meant.
+    """
+    if sender.partner_id == SYSTEM and sender.sender_id:
+        # Whoever's mail it is: it says of this sender when mail was last accepted, too.
+        return Scope(None, sender.sender_id)
+    if alone and sender.key == DEFAULT_KEY:
+        return Scope(sender.partner_id)
+    return Scope(sender.partner_id, sender.sender_id)
 
 
 def status_json(
@@ -124,13 +127,16 @@ def status_json(
 
 
 def _of_senders(session: Session, senders: Sequence[ResolvedSender]) -> list[dict[str, Any]]:
-    found = []
-    for sender, state in zip(senders, states_of(session, senders), strict=True):
-        whose = None if sender.partner_id == SYSTEM else sender.partner_id
-        numbers = summary(session, whose, sender.sender_id, of_sender=True)
-        own = {"sender": sender.key, "label": sender.label}
-        found.append(own | _numbers(numbers, sender, state))
-    return found
+    scopes = [
+        Scope(None if one.partner_id == SYSTEM else one.partner_id, one.sender_id)
+        for one in senders
+    ]
+    asked = [(scope, one.sender_id) for scope, one in zip(scopes, senders, strict=True)]
+    found = zip(senders, states_of(session, senders), summaries(session, asked), strict=True)
+    return [
+        {"sender": sender.key, "label": sender.label} | _numbers(numbers, sender, state)
+        for sender, state, numbers in found
+    ]
 
 
 def _numbers(numbers: Summary, sender: ResolvedSender, state: State) -> dict[str, Any]:

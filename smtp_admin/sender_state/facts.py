@@ -5,19 +5,22 @@ one for each sender.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
 
-from sqlalchemy import ColumnElement, and_, case, false, func, or_, select
+from sqlalchemy import and_, case, false, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.clock import a_second_after
+from smtp_admin.database import SYSTEM, UTCDateTime, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.held import as_held
 from smtp_admin.delivery.limits import COUNTED, DAY, HOUR, kept_for_urgent
 from smtp_admin.delivery.models import IS_QUEUED, Attempt, Delivery, Lane
 from smtp_admin.sender_state.state import Facts, State, decide
+from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, password_trouble
 from smtp_admin.senders.routing import choose_sender
 from smtp_admin.transports.outcome import Verdict
@@ -26,10 +29,7 @@ from smtp_admin.transports.outcome import Verdict
 _HELD_AT: datetime = as_held()["next_attempt_at"]
 _NO_FAILURES = (Verdict.ACCEPTED.value, REDIRECTED)
 _REFUSED = (Verdict.PERMANENT.value, Verdict.TEMPORARY.value)
-#: What is written down together with a success came before it, or with it, as far as one knows.
-_TOGETHER = timedelta(seconds=1)
-#: So many conditions SQLite takes in one statement without complaint.
-_AT_ONCE = 400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WEIGHT = Delivery.uncertains + case((Delivery.state.in_(COUNTED), 1), else_=0)
 
 
@@ -78,9 +78,10 @@ class _Known:
     moment: datetime
     workers: int | None
     at_work: frozenset[int]
-    queues: Mapping[tuple[int, str], "_Queue"]
-    limits: Mapping[int, "_Limit"]
+    queues: Mapping[int, Mapping[str, "_Queue"]]
+    limits: "_Limits"
     failures: Mapping[int, "_Failures"]
+    troubles: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, sender: ResolvedSender, partner_id: str | None = None) -> Facts:
         """The facts of *sender*.
@@ -89,14 +90,17 @@ class _Known:
             partner_id: whose mail alone is meant.
         """
         own = sender.sender_id
-        queue = _Queue()
-        for (sender_id, whose), one in self.queues.items() if own else ():
-            if sender_id == own and partner_id in (None, whose):
-                queue = queue.plus(one)
-        failures, limit = self.failures.get(own, _Failures()), self.limits.get(own)
+        waiting = self.queues.get(own, {}) if own else {}
+        if partner_id is None and waiting:
+            queue = reduce(_Queue.plus, waiting.values())
+        else:
+            queue = waiting.get(partner_id or "", _NOTHING)
+        failures, limit = self.failures.get(own, _NO_FAILURE), self.limits.full.get(own)
+        # Of a sender that others use too, how much they sent is nobody's business.
+        used = self.limits.used.get(own, {}) if partner_id is None else {}
         return Facts(
             moment=self.moment,
-            trouble=password_trouble(sender) if sender.configured else ("", ""),
+            trouble=self._trouble_of(sender),
             workers=self.workers,
             at_work=own in self.at_work,
             waiting=queue.waiting,
@@ -107,10 +111,19 @@ class _Known:
             limited=limit is not None,
             limit_until=limit.until if limit else None,
             urgent_goes=limit is not None and limit.urgent,
+            used_hour=used.get(HOUR),
+            used_day=used.get(DAY),
             failed=failures.mails,
             refused=failures.refused,
             last_error=failures.error,
         )
+
+    def _trouble_of(self, sender: ResolvedSender) -> tuple[str, str]:
+        if not sender.configured:
+            return "", ""
+        if sender.sender_id not in self.troubles:
+            self.troubles[sender.sender_id] = password_trouble(sender)
+        return self.troubles[sender.sender_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,9 @@ class _Failures:
     error: str = ""
 
 
+_NOTHING, _NO_FAILURE = _Queue(), _Failures()
+
+
 @dataclass(frozen=True, slots=True)
 class _Limit:
     """A limit that is used up.
@@ -156,6 +172,14 @@ class _Limit:
         return _Limit(known, self.urgent and other.urgent)
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Limits that are used up, and how much is used of each that there is, by its span."""
+
+    full: dict[int, _Limit] = field(default_factory=dict)
+    used: dict[int, dict[timedelta, int]] = field(default_factory=dict)
+
+
 def _first(*times: datetime | None) -> datetime | None:
     return min((one for one in times if one is not None), default=None)
 
@@ -164,7 +188,7 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
     moment = database_now(session)
     ids = [one.sender_id for one in senders]
     held = select(Lane.sender_id).where(
-        Lane.sender_id.in_(ids), Lane.lease.is_not(None), Lane.lease_until > moment
+        among(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
     )
     return _Known(
         moment=moment,
@@ -172,13 +196,11 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
         at_work=frozenset(session.scalars(held)) if ids else frozenset(),
         queues=_queues(session, ids, moment) if ids else {},
         limits=_limits(session, senders, moment),
-        failures=dict(_failures(session, senders)),
+        failures=_failures(session, ids) if ids else {},
     )
 
 
-def _queues(
-    session: Session, ids: Sequence[int], moment: datetime
-) -> dict[tuple[int, str], _Queue]:
+def _queues(session: Session, ids: Sequence[int], moment: datetime) -> dict[int, dict[str, _Queue]]:
     """What waits, by sender and partner; the index of what is due has all that is asked for."""
     at = Delivery.next_attempt_at
     rows = session.execute(
@@ -191,56 +213,66 @@ def _queues(
             func.sum(case((at >= _HELD_AT, 1), else_=0)),
             func.min(case((and_(at > moment, at < _HELD_AT), at))),
         )
-        .where(IS_QUEUED, Delivery.sender_id.in_(ids))
+        .where(IS_QUEUED, among(session, Delivery.sender_id, ids))
         .group_by(Delivery.sender_id, Delivery.partner_id)
     )
+    found: dict[int, dict[str, _Queue]] = {}
+    for sender_id, partner_id, count, due, since, held, later in rows:
+        queue = _Queue(count, int(due), since, int(held), later)
+        found.setdefault(int(sender_id), {})[partner_id] = queue
+    return found
+
+
+def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
+    """How many mails of each failed since one was accepted, and the words of the last one.
+
+    By its present settings, that is. What is written down together with a success came before it,
+    or with it, as far as one knows.
+    """
+    last, saved = Sender.last_accepted_at, SenderRevision.created_at
+    since = case(
+        (or_(last.is_(None), saved > last), literal(_EPOCH, UTCDateTime)),
+        else_=type_coerce(a_second_after(last), UTCDateTime),
+    )
+    counted = (
+        select(
+            Attempt.sender_id,
+            func.count(Attempt.delivery_id.distinct()).label("mails"),
+            func.min(case((Attempt.verdict.in_(_REFUSED), 1), else_=0)).label("refused"),
+            func.max(Attempt.id).label("last"),
+        )
+        .select_from(Sender)
+        .join(
+            SenderRevision,
+            (SenderRevision.sender_id == Sender.id)
+            & (SenderRevision.number == Sender.current_revision),
+        )
+        .join(
+            Attempt,
+            (Attempt.sender_id == Sender.id)
+            & (Attempt.revision == Sender.current_revision)
+            & (Attempt.at > since),
+        )
+        .where(among(session, Sender.id, ids), Attempt.verdict.not_in(_NO_FAILURES))
+        .group_by(Attempt.sender_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(counted.c.sender_id, counted.c.mails, counted.c.refused, Attempt.error,
+               Attempt.reply)
+        .join(Attempt, Attempt.id == counted.c.last)
+    )  # fmt: skip
     return {
-        (int(sender_id), partner_id): _Queue(count, int(due), since, int(held), later)
-        for sender_id, partner_id, count, due, since, held, later in rows
+        int(sender_id): _Failures(
+            int(mails), bool(refused), f"{error} ({reply})" if reply else error
+        )
+        for sender_id, mails, refused, error, reply in rows
     }
 
 
-def _failures(
-    session: Session, senders: Sequence[ResolvedSender]
-) -> Iterator[tuple[int, _Failures]]:
-    """How many mails of each failed since one was accepted, and the words of the last one."""
-    for start in range(0, len(senders), _AT_ONCE):
-        some = senders[start : start + _AT_ONCE]
-        counted = (
-            select(
-                Attempt.sender_id,
-                func.count(Attempt.delivery_id.distinct()).label("mails"),
-                func.min(case((Attempt.verdict.in_(_REFUSED), 1), else_=0)).label("refused"),
-                func.max(Attempt.id).label("last"),
-            )
-            .where(Attempt.verdict.not_in(_NO_FAILURES), or_(*map(_counts, some)))
-            .group_by(Attempt.sender_id)
-            .subquery()
-        )
-        rows = session.execute(
-            select(counted.c.sender_id, counted.c.mails, counted.c.refused, Attempt.error,
-                   Attempt.reply)
-            .join(Attempt, Attempt.id == counted.c.last)
-        )  # fmt: skip
-        for sender_id, mails, refused, error, reply in rows:
-            said = f"{error} ({reply})" if reply else error
-            yield int(sender_id), _Failures(int(mails), bool(refused), said)
-
-
-def _counts(sender: ResolvedSender) -> ColumnElement[bool]:
-    """Attempts by the present settings of *sender*, with no success after them."""
-    own = and_(Attempt.sender_id == sender.sender_id, Attempt.revision == sender.revision)
-    last, saved = sender.last_accepted_at, sender.saved_at
-    if last is None or (saved is not None and saved > last):
-        return own
-    return and_(own, Attempt.at > last + _TOGETHER)
-
-
-def _limits(
-    session: Session, senders: Sequence[ResolvedSender], moment: datetime
-) -> dict[int, "_Limit"]:
-    """Senders that may send nothing but urgent mail, if that, and when each goes on."""
-    found: dict[int, _Limit] = {}
+def _limits(session: Session, senders: Sequence[ResolvedSender], moment: datetime) -> _Limits:
+    """How much each has used, and who may send nothing but urgent mail, if that, until when."""
+    found = _Limits()
     values = [one.values for one in senders]
     if all(one.max_per_hour is None and one.max_per_day is None for one in values):
         return found
@@ -251,25 +283,38 @@ def _limits(
             for one in senders
             if (limit := getattr(one.values, name)) is not None
         }
-        for sender_id, used_up in _used_up(session, most, under_way, moment - window):
+        used = _used(session, most, under_way, moment - window)
+        for sender_id, count in used.items():
+            found.used.setdefault(sender_id, {})[window] = count
+        for sender_id, used_up in _used_up(session, most, used, under_way, moment - window):
             one = replace(used_up, until=used_up.until and used_up.until + window)
-            found[sender_id] = one.and_also(found[sender_id]) if sender_id in found else one
+            before = found.full.get(sender_id)
+            found.full[sender_id] = one.and_also(before) if before else one
     return found
 
 
-def _used_up(
+def _used(
     session: Session, most: Mapping[int, int], under_way: Mapping[int, int], since: datetime
-) -> Iterator[tuple[int, "_Limit"]]:
-    """Of the senders in *most*, those that have used up that number, until what is to grow old."""
+) -> dict[int, int]:
     if not most:
-        return
+        return {}
     rows = session.execute(
         select(Delivery.sender_id, func.sum(_WEIGHT))
-        .where(Delivery.sender_id.in_(most), Delivery.finished_at > since)
+        .where(among(session, Delivery.sender_id, most), Delivery.finished_at > since)
         .group_by(Delivery.sender_id)
     )
     finished = {int(sender_id): int(count or 0) for sender_id, count in rows}
-    used = {one: finished.get(one, 0) + under_way.get(one, 0) for one in most}
+    return {one: finished.get(one, 0) + under_way.get(one, 0) for one in most}
+
+
+def _used_up(
+    session: Session,
+    most: Mapping[int, int],
+    used: Mapping[int, int],
+    under_way: Mapping[int, int],
+    since: datetime,
+) -> Iterator[tuple[int, "_Limit"]]:
+    """Of the senders in *most*, those that have used up that number, until what is to grow old."""
     full = {
         one: limit - kept_for_urgent(limit) - under_way.get(one, 0)
         for one, limit in most.items()
@@ -286,7 +331,7 @@ def _used_up(
             .over(partition_by=Delivery.sender_id, order_by=Delivery.finished_at.desc())
             .label("newer"),
         )
-        .where(Delivery.sender_id.in_(full), Delivery.finished_at > since)
+        .where(among(session, Delivery.sender_id, full), Delivery.finished_at > since)
         .subquery()
     )
     enough = or_(
@@ -312,7 +357,11 @@ def _under_way(session: Session, ids: Sequence[int]) -> dict[int, int]:
     rows = session.execute(
         select(Lane.sender_id, func.count())
         .join(Delivery, Delivery.lease == Lane.lease)
-        .where(Lane.sender_id.in_(ids), Delivery.lease.is_not(None), Delivery.state == "sending")
+        .where(
+            among(session, Lane.sender_id, ids),
+            Delivery.lease.is_not(None),
+            Delivery.state == "sending",
+        )
         .group_by(Lane.sender_id)
     )
     return {int(sender_id): int(count) for sender_id, count in rows}

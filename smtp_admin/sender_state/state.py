@@ -19,6 +19,29 @@ Key = Literal[
 #: What a state means for people: all is well, well but unproven, look at it, act, switched off.
 Tone = Literal["good", "ready", "warn", "bad", "off"]
 KEYS: tuple[Key, ...] = get_args(Key)
+#: What a list of states calls each, where there is no room for its reason.
+NAMES: dict[Key, str] = {
+    "problem": "Not usable",
+    "stopped": "Stopped",
+    "paused": "Paused",
+    "failing": "Failing",
+    "no_worker": "Waiting for a worker",
+    "late": "Late",
+    "system_waits": "Waiting for the system's sender",
+    "rate_limited": "Paused, rate",
+    "limit": "Limit reached",
+    "retrying": "Tries again",
+    "held": "Held",
+    "unconfigured": "Not set up",
+    "paused_by_hand": "Paused by hand",
+    "keeping": "Keeping mail",
+    "delivering": "Delivering",
+    "ready": "Ready",
+    "system": "Using the system's sender",
+}
+#: Lists begin with what needs somebody most: by tone first, for a state may be bad or less so.
+_WORST_FIRST: tuple[Key, ...] = tuple(NAMES)
+_TONES: tuple[Tone, ...] = ("bad", "warn", "off", "good", "ready")
 #: A pause that is longer waits for a person, and its end is no time to name.
 FOR_GOOD = timedelta(days=365)
 #: The states of a pause, whoever began it.
@@ -42,7 +65,8 @@ class Facts:
         waiting: mails in its queue; of these *due* may go now, since *due_since*, and *held* are
             kept by the sandbox. Of the rest, the next is due at *next_at*.
         limited: whether its limit is used up, *limit_until* when it goes on, and *urgent_goes*
-            if the part that is kept for urgent mail is not.
+            if the part that is kept for urgent mail is not. *used_hour* and *used_day* say how
+            much of a limit is used, where there is one.
         failed: mails that failed with these settings since one was last accepted, and *refused* if
             the server itself refused them all; *last_error* is of the last one.
     """
@@ -59,6 +83,8 @@ class Facts:
     limited: bool = False
     limit_until: datetime | None = None
     urgent_goes: bool = False
+    used_hour: int | None = None
+    used_day: int | None = None
     failed: int = 0
     refused: bool = False
     last_error: str = ""
@@ -79,6 +105,7 @@ class State:
         detail: a sentence or two, with the reason; may be empty.
         since: from when on, where that is known, and *until* when, where it ends by itself.
         waiting: mails in its queue, and *due* of them that could go now.
+        used_hour: mails that count for its hourly limit, if it has one; *used_day* of the daily.
     """
 
     key: Key
@@ -89,6 +116,13 @@ class State:
     until: datetime | None = None
     waiting: int = 0
     due: int = 0
+    used_hour: int | None = None
+    used_day: int | None = None
+
+    @property
+    def urgency(self) -> tuple[int, int]:
+        """The lower, the sooner somebody should look: what it means, then how far it reaches."""
+        return _TONES.index(self.tone), _WORST_FIRST.index(self.key)
 
     @property
     def sentence(self) -> str:
@@ -271,7 +305,10 @@ def _say(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> State:
-    return State(key, headline, detail, tone, since, until, facts.waiting, facts.due)
+    return State(
+        key, headline, detail, tone, since, until, facts.waiting, facts.due,
+        facts.used_hour, facts.used_day,
+    )  # fmt: skip
 
 
 def _mails(count: int, *, capital: bool = True) -> str:

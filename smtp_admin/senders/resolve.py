@@ -63,6 +63,8 @@ class ResolvedSender:
     secrets: Mapping[str, StoredSecret] = field(default_factory=dict, repr=False)
     _stored: Bound | None = field(default=None, repr=False)
     _given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: What :func:`password_trouble` found, where somebody has asked already.
+    _trouble: tuple[str, str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def pause_text(self) -> str:
@@ -179,7 +181,11 @@ class ResolvedSender:
 
     def with_values(self, values: SenderValues) -> "ResolvedSender":
         """The same sender as it would be with *values*."""
-        return replace(self, values=values)
+        return replace(self, values=values, _trouble=None)
+
+    def examined(self) -> "ResolvedSender":
+        """The same, with its secrets tried once: whoever keeps it need not open them again."""
+        return replace(self, _trouble=password_trouble(self) if self.configured else ("", ""))
 
 
 def _fits(one: Field, values: SenderValues, saved_for: Destination) -> bool:
@@ -198,6 +204,8 @@ def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
 
     A wrong key shows before the first mail is held up by it.
     """
+    if sender._trouble is not None:
+        return sender._trouble
     try:
         sender.secrets_for(sender.values, installation().keyring)
     except SecretError as error:
@@ -369,4 +377,5 @@ def as_saved(current: ResolvedSender, saved: SenderRevision) -> ResolvedSender:
         secrets=read_secrets(saved.secrets),
         _stored=Bound(current.partner_id, current.sender_id, values.destination, raw),
         _given={},
+        _trouble=None,
     )

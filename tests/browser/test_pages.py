@@ -100,8 +100,9 @@ def dashboard_of_partner(page: Page, site: Site) -> None:
 
 @state()
 def overview(page: Page, site: Site) -> None:
-    """One sender works, one is paused, the others are not set up."""
+    """One sender works beside another of the same partner, one is paused, others are not set up."""
     site.save("acme")
+    site.save("acme", key="news", label="Newsletters")
     site.send("acme", 3)
     site.work()
     site.smtp.behave("auth", Reply("535 5.7.8 Who are you?"))
@@ -109,7 +110,23 @@ def overview(page: Page, site: Site) -> None:
     site.send("initech", 2)
     site.work()
     at(page, site, "/smtp-admin/")
-    assert page.locator("section.smtp-admin-card").count() == 5
+    assert page.locator("tbody tr").count() == 6
+    site.delete("acme", "news")
+
+
+@state(looks=TWO_LOOKS)
+def overview_found_nothing(page: Page, site: Site) -> None:
+    at(page, site, "/smtp-admin/?q=nobody&sort=-dead")
+    page.wait_for_selector("text=No sender fits")
+
+
+@state("partner", looks=TWO_LOOKS)
+def overview_of_partner(page: Page, site: Site) -> None:
+    site.save("acme", max_per_hour=1)
+    site.send("acme", 3)
+    site.work()
+    site.send("acme", 2)
+    at(page, site, "/smtp-admin/?sort=queued")
 
 
 @state()
@@ -499,7 +516,7 @@ def test_the_list_of_partners_is_seen_whole_on_a_phone(page: Page, site: Site) -
     hidden = page.locator(".smtp-admin-scroll").evaluate("one => one.scrollWidth - one.clientWidth")
     assert hidden == 0
     row = page.get_by_role("row", name="Acme GmbH")
-    assert row.get_by_role("cell").count() == 5
+    assert row.get_by_role("cell").count() == 8
 
 
 def test_button_beside_a_field_is_level_with_it(page: Page, site: Site) -> None:

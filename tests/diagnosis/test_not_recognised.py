@@ -69,11 +69,6 @@ def paused(site: HostApp, server: ScriptedServer) -> str:
     return site.client.get(TAB, headers=HTML).text
 
 
-def paused_in_the_overview(site: HostApp, server: ScriptedServer) -> str:
-    followed(site, server)
-    return site.client.get("/smtp-admin/", headers=HTML).text
-
-
 def symptoms(site: HostApp, server: ScriptedServer) -> str:
     followed(site, server)
     return site.client.get(f"{TAB}/symptoms", headers=HTML).text
@@ -86,7 +81,7 @@ PLACES: list[tuple[Show, Stage, int]] = [
     (seen_from_both, "mail", 550), (seen_from_both, "rcpt", 450),
     (mailed, "mail", 550), (mailed, "rcpt", 550), (mailed, "dot", 554), (mailed, "dot", 451),
     (followed, "mail", 550), (followed, "rcpt", 450), (followed, "dot", 554),
-    (paused, "greeting", 554), (paused_in_the_overview, "greeting", 554),
+    (paused, "greeting", 554),
     (symptoms, "rcpt", 550), (symptoms, "dot", 451), (symptoms, "greeting", 421),
 ]  # fmt: skip
 

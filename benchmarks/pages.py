@@ -1,0 +1,221 @@
+"""Pages beside a million mails and a thousand partners: time at the server, and queries.
+
+To measure another page, add a line to :data:`PAGES`.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Engine, event, insert, select, text, update
+
+from benchmarks.bulk import add_senders, count_up, fill, partner_ids
+from benchmarks.report import Section, Table, goal
+from benchmarks.rounds import Tell
+from benchmarks.site import Site
+from benchmarks.stage import Stage
+from smtp_admin import Actor, Partner
+from smtp_admin.clock import now
+from smtp_admin.delivery.models import Attempt, Delivery
+from smtp_admin.senders.models import Sender
+from tests.app import ADMIN
+from tests.servers import Unavailable
+from tests.servers.databases import MariaDB
+
+
+@dataclass(frozen=True)
+class Page:
+    """An address to ask for, and by whom."""
+
+    name: str
+    path: str
+    actor: Actor = ADMIN
+
+
+_OF_PARTNER = Actor(id="2", email="mia@p7.example", name="Mia", partner_ids=frozenset({"p7"}))
+PAGES = (
+    Page("overview", "/smtp-admin/"),
+    Page("overview, last page", "/smtp-admin/?page=1000"),
+    Page("overview, search", "/smtp-admin/?q=partner+99"),
+    Page("overview, one state", "/smtp-admin/?state=limit"),
+    Page("overview by queue", "/smtp-admin/?sort=queued"),
+    Page("overview by dead letters", "/smtp-admin/?sort=dead"),
+    Page("overview by limit", "/smtp-admin/?sort=limit"),
+    Page("overview by sent, 24 h", "/smtp-admin/?sort=sent"),
+    Page("overview of one partner's admin", "/smtp-admin/", _OF_PARTNER),
+    Page("mail log", "/smtp-admin/mail"),
+    Page("mail log of one partner", "/smtp-admin/partners/p7/mail"),
+    Page("status of the system", "/api/email/status?partner_id="),
+    Page("status of a partner", "/api/email/status?partner_id=p7"),
+)
+Kind = Literal["SQLite", "PostgreSQL", "MariaDB"]
+_KINDS: tuple[Kind, ...] = ("SQLite", "PostgreSQL", "MariaDB")
+_PARTNERS, _WAITING = 1000, 10_000
+#: What each partner sent in two days, a mail a minute when it sends at all.
+_MINUTES = 400
+_WARM, _ROUNDS = 3, 20
+_GOAL_MS = 100.0
+#: Much as a small server has it; what the tests give theirs holds no million rows.
+_MARIADB = (
+    "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin",
+    "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=512M",
+    "--innodb-flush-log-at-trx-commit=2", "--max-recursive-iterations=100000",
+)  # fmt: skip
+
+
+def run(stage: Stage, rows: int, tell: Tell) -> Section:
+    """Measure every page on every database."""
+    found: dict[str, dict[str, dict[str, float]] | str] = {}
+    for kind in _KINDS:
+        try:
+            with ExitStack() as stack:
+                site = Site(stage.new_folder(), _database(stack, stage, kind), stage.redis.url)
+                with site.opened():
+                    began = time.monotonic()
+                    build(site, rows)
+                    tell(f"{kind}: {rows:,} rows written in {time.monotonic() - began:.0f} s")
+                found[kind] = measure(site)
+        except Unavailable as why:
+            found[kind] = f"not measured: {why}"
+    return report(found, rows)
+
+
+def report(found: dict[str, dict[str, dict[str, float]] | str], rows: int) -> Section:
+    """What was measured on each database, or why nothing was."""
+    table: list[list[str]] = []
+    for kind, measured in found.items():
+        if isinstance(measured, str):
+            table.append([f"{kind}: {measured}", *["–"] * 5])
+            continue
+        for name, page in measured.items():
+            cells = [f"{page[each]:.0f}" for each in ("lowest_ms", "p50_ms", "p95_ms")]
+            met = goal(page["p95_ms"], _GOAL_MS, most=True, unit=" ms")
+            table.append([f"{kind}: {name}", *cells, met, f"{page['queries']:.0f}"])
+    notes = [
+        (
+            f"{_PARTNERS:,} partners with a sender and a password each, one in ten with a second "
+            f"one, beside {rows:,} finished mails of five days (one in a hundred dead), "
+            f"{_WAITING:,} that wait, and a counter's row for each mail of the last two days. "
+            "Every sender has an hourly limit, one in ten a daily one too; some are paused, some "
+            "failing."
+        ),
+        (
+            f"Milliseconds from request to answer in Flask's test client, {_ROUNDS} times each "
+            f"after {_WARM} that are not counted, one at a time, and the statements of one request."
+        ),
+    ]
+    columns = ["", "lowest, ms", "p50, ms", "p95, ms", "goal", "queries"]
+    data = {"rows": rows, "partners": _PARTNERS, **found}
+    return Section(notes, [Table(columns, table)], data)
+
+
+def _database(stack: ExitStack, stage: Stage, kind: Kind) -> str:
+    if kind != "MariaDB":
+        return stage.new_database(kind)
+    return stack.enter_context(MariaDB(stage.new_folder(), *_MARIADB)).create_database()
+
+
+def crowd(site: Site) -> list[Partner]:
+    """Let the host of *site* have a thousand partners."""
+    found = [Partner(one, f"Partner {one[1:]}") for one in partner_ids(_PARTNERS)]
+    vars(site.host.host)["partners"] = lambda: found
+    return found
+
+
+def build(site: Site, rows: int) -> None:
+    """A platform in the middle of a working day; needs the app's context."""
+    crowd(site)
+    host, engine = site.host, site.host.db.engine
+    ids = partner_ids(_PARTNERS)
+    usual: dict[str, Any] = {"username": "login", "password": "a password", "max_per_hour": 500}
+    add_senders(host, ["", *ids[_PARTNERS // 10 :]], 2525, **usual)
+    add_senders(host, ids[: _PARTNERS // 10], 2525, **usual, max_per_day=5000)
+    add_senders(host, ids[::10], 2525, **usual, key="news")
+    fill(engine, rows, _PARTNERS, finished=True, content=b"Subject: x\r\n\r\nx\r\n")
+    fill(engine, _WAITING, _PARTNERS, finished=False, content=b"Subject: x\r\n\r\nx\r\n")
+    moment = now()
+    step = timedelta(hours=48) / _MINUTES
+    count_up(
+        engine, [(moment - step * n).replace(second=0, microsecond=0) for n in range(_MINUTES)]
+    )
+    with engine.begin() as connection:
+        connection.execute(
+            update(Sender)
+            .where(Sender.id % 5 > 0)
+            .values(last_accepted_at=moment - timedelta(minutes=3))
+        )
+        connection.execute(
+            update(Sender)
+            .where(Sender.id % 50 == 1)
+            .values(
+                paused_until=moment + timedelta(hours=1),
+                pause_code="unreachable",
+                pause_reason="The server does not answer.",
+            )
+        )
+        values: dict[str, Any] = {
+            "delivery_id": Delivery.id, "sender_id": Delivery.sender_id, "at": Delivery.created_at,
+            "verdict": text("'permanent'"), "code": text("'recipient_refused'"),
+            "error": text("'The server refused the recipient.'"),
+            "reply": text("'550 5.1.1 No such user'"), "revision": text("1"),
+            "worker": text("'bench'"),
+        }  # fmt: skip
+        dead = select(*values.values()).where(Delivery.state == "dead")
+        connection.execute(insert(Attempt).from_select(list(values), dead))
+    _analyse(site)
+
+
+def _analyse(site: Site) -> None:
+    """What a database in use has done by itself long ago."""
+    engine = site.host.db.engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("VACUUM ANALYZE")
+        elif engine.dialect.name == "mysql":
+            for name in ("sender", "delivery", "message", "attempt", "counter"):
+                connection.exec_driver_sql(f"ANALYZE TABLE smtp_admin_{name}").all()
+
+
+def measure(site: Site) -> dict[str, dict[str, float]]:
+    """Each page's times in milliseconds, and its number of queries."""
+    with site.host.app.app_context():
+        engine = site.host.db.engine
+    found = {}
+    for page in PAGES:
+        site.host.actor = page.actor
+        times = []
+        for _ in range(_WARM + _ROUNDS):
+            with _counted(engine) as statements:
+                began = time.perf_counter()
+                answer = site.host.client.get(page.path, headers={"Accept": "text/html"})
+                times.append((time.perf_counter() - began) * 1000)
+            if answer.status_code != 200:  # noqa: PLR2004
+                raise RuntimeError(f"{page.path}: {answer.status}")
+        cuts = statistics.quantiles(times[_WARM:], n=20)
+        found[page.name] = {
+            "first_ms": times[0],
+            "lowest_ms": min(times[_WARM:]),
+            "p50_ms": cuts[9],
+            "p95_ms": cuts[18],
+            "queries": len(statements),
+        }
+    engine.dispose()
+    return found
+
+
+@contextmanager
+def _counted(engine: Engine) -> Iterator[list[str]]:
+    found: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
