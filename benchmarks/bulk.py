@@ -1,6 +1,7 @@
 """Rows by the hundred thousand, written by the database itself."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,18 +19,20 @@ from sqlalchemy import (
     select,
 )
 
-from benchmarks.mail import RAW, RECIPIENT, SENDER
+from benchmarks.mail import RAW, SENDER
 from smtp_admin.clock import now
 from smtp_admin.database import UTCDateTime
-from smtp_admin.delivery.models import NORMAL, Counter, Delivery, Message, address_parts
+from smtp_admin.delivery.models import NORMAL, Counter, Delivery, Message
 from smtp_admin.senders.models import Sender
 
 _STEP = 10_000
-_DIGITS = 31
+_DIGITS = 19
 #: What finished mail is spread over.
 _PAST = timedelta(days=5)
 _ONE_DEAD_IN = 100
-_DOMAIN, _MAILBOX = address_parts(RECIPIENT)
+_DOMAINS, _MAILBOXES = 500, 100_000
+#: A type of which there are few.
+RARE_TYPE, _ONE_RARE_IN = "password_reset", 20_011
 
 
 def partner_ids(count: int) -> list[str]:
@@ -50,45 +53,72 @@ def fill(
     for first in range(0, count, _STEP):
         last = min(first + _STEP, count) - 1
         age = _PAST * (1 - (last + 1) / count) if finished else timedelta()
+        step = _Step(kind, first, last, now() - age)
         with engine.begin() as connection:
-            connection.execute(_messages(kind, first, last, partners, age, content))
-            connection.execute(_deliveries(kind, first, last, age, finished=finished))
+            connection.execute(_messages(step, partners, content))
+            connection.execute(_deliveries(step, finished=finished))
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
 
 
-def _messages(
-    kind: str, first: int, last: int, partners: int, age: timedelta, content: bytes
-) -> Any:
-    numbers = select(literal(first, Integer).label("i")).cte("numbers", recursive=True)
-    numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < last))
+@dataclass(frozen=True)
+class _Step:
+    """Mails with these numbers, all queued at one moment."""
+
+    kind: str
+    first: int
+    last: int
+    moment: datetime
+
+    @property
+    def start(self) -> str:
+        """What their ids begin with: their time, as the real ones."""
+        return f"{int(self.moment.timestamp() * 1000):012x}{self.kind}"
+
+    def public_id(self, number: int) -> str:
+        """The id of one of them."""
+        return f"{self.start}{number:0{_DIGITS}}"
+
+
+def _messages(step: _Step, partners: int, content: bytes) -> Any:
+    numbers = select(literal(step.first, Integer).label("i")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < step.last))
     number = cast(numbers.c.i, String)
     values: dict[str, Any] = {
         # The same length for all, so that they sort as numbers do.
-        "public_id": literal(kind)
+        "public_id": literal(step.start)
         + func.substr(literal("0" * _DIGITS) + number, func.length(number) + 1),
         "partner_id": literal("p") + cast(numbers.c.i % partners, String),
-        "type_name": literal("message"),
+        "type_name": _type_of(numbers.c.i) if step.kind == "a" else literal("message"),
         "subject": literal("x ") + number,
         "content": literal(content, LargeBinary),
         "size": literal(len(content)),
         "message_id": literal("<") + number + literal("@bench.example>"),
         "from_email": literal(SENDER),
-        "created_at": literal(now() - age, UTCDateTime),
+        "created_at": literal(step.moment, UTCDateTime),
     }
     return insert(Message).from_select(list(values), select(*values.values()))
 
 
-def _deliveries(kind: str, first: int, last: int, age: timedelta, *, finished: bool) -> Any:
-    moment = literal(now() - age, UTCDateTime)
+def _type_of(number: Any) -> Any:
+    rare = (number % _ONE_RARE_IN == 0, RARE_TYPE)
+    return case(rare, (number % 10 == 0, "renewal"), else_="message")
+
+
+def _deliveries(step: _Step, *, finished: bool) -> Any:
+    moment = literal(step.moment, UTCDateTime)
+    # Half of it goes to one domain, as mail does.
+    many = case((Message.id % 2 == 0, "big"), else_=cast(Message.id % _DOMAINS, String))
+    mailbox = literal("p") + cast(Message.id % _MAILBOXES, String)
+    domain = literal("d") + many + literal(".example")
     values: dict[str, Any] = {
         "message_pk": Message.id,
         "sender_id": Sender.id,
         "partner_id": Message.partner_id,
-        "recipient": literal(RECIPIENT),
-        "domain": literal(_DOMAIN),
-        "mailbox": literal(_MAILBOX),
+        "recipient": mailbox + literal("@") + domain,
+        "domain": domain,
+        "mailbox": mailbox,
         "state": literal("queued"),
         "priority": literal(NORMAL),
         "created_at": moment,
@@ -103,7 +133,7 @@ def _deliveries(kind: str, first: int, last: int, age: timedelta, *, finished: b
     source = (
         select(*values.values())
         .join(Sender, and_(Sender.partner_id == Message.partner_id, Sender.key == ""))
-        .where(Message.public_id.between(_public_id(kind, first), _public_id(kind, last)))
+        .where(Message.public_id.between(step.public_id(step.first), step.public_id(step.last)))
         .order_by(Message.id)
     )
     return insert(Delivery).from_select(list(values), source)
@@ -123,10 +153,6 @@ def count_up(engine: Engine, moments: Sequence[datetime]) -> None:
             connection.execute(
                 insert(table).from_select(["sender_id", "partner_id", *values], rows)
             )
-
-
-def _public_id(kind: str, number: int) -> str:
-    return f"{kind}{number:0{_DIGITS}}"
 
 
 def add_senders(host: Any, ids: Sequence[str], port: int, **values: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, event, insert, select, text, update
 
-from benchmarks.bulk import add_senders, count_up, fill, partner_ids
+from benchmarks.bulk import RARE_TYPE, add_senders, count_up, fill, partner_ids
 from benchmarks.report import Section, Table, goal
 from benchmarks.rounds import Tell
 from benchmarks.site import Site
@@ -48,7 +48,25 @@ PAGES = (
     Page("overview by sent, 24 h", "/smtp-admin/?sort=sent"),
     Page("overview of one partner's admin", "/smtp-admin/", _OF_PARTNER),
     Page("mail log", "/smtp-admin/mail"),
+    Page("mail log, its oldest", "/smtp-admin/mail?oldest=1"),
+    Page("mail log, dead letters", "/smtp-admin/mail?state=failed"),
+    Page("mail log, sent", "/smtp-admin/mail?state=sent"),
+    Page("mail log, last hour", "/smtp-admin/mail?period=1h"),
+    Page("mail log, last 7 days", "/smtp-admin/mail?period=7d"),
+    Page("mail log, a frequent type", "/smtp-admin/mail?type=renewal"),
+    Page("mail log, a rare type", f"/smtp-admin/mail?type={RARE_TYPE}"),
+    Page("mail log, an error code", "/smtp-admin/mail?code=recipient_refused"),
+    Page("mail log, an address", "/smtp-admin/mail?q=P1001%40D1.example"),
+    Page("mail log, a large domain", "/smtp-admin/mail?q=%40dbig.example"),
+    Page("mail log, a small domain", "/smtp-admin/mail?q=%40d17.example"),
+    Page("mail log, a Message-ID", "/smtp-admin/mail?q=%3C4711%40bench.example%3E"),
+    Page("mail log, words", "/smtp-admin/mail?q=nothing+like+it"),
     Page("mail log of one partner", "/smtp-admin/partners/p7/mail"),
+    Page("mail log of one partner, oldest", "/smtp-admin/partners/p7/mail?oldest=1"),
+    Page("mail log of one partner, words", "/smtp-admin/partners/p7/mail?q=7+x"),
+    Page("mail log of its admin", "/smtp-admin/mail?state=failed", _OF_PARTNER),
+    Page("audit", "/smtp-admin/audit"),
+    Page("batches", "/smtp-admin/batches"),
     Page("status of the system", "/api/email/status?partner_id="),
     Page("status of a partner", "/api/email/status?partner_id=p7"),
 )
