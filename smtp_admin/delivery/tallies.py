@@ -8,7 +8,7 @@ senders and by the system's, which carry its mail while it has none.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,8 +34,7 @@ _SPANS = (1, 60, 1440)
 _MANY = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """Whose mail is counted: a partner's, what is with a sender, or both; else all there is."""
 
     partner_id: str | None = None
