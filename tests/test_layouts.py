@@ -51,7 +51,7 @@ def test_host_overrides_a_template(new_app: Callable[..., HostApp], tmp_path: Pa
     site.actor = ADMIN
     assert "OURS 3" in get(site, "/partners").text
     assert "OURS 4" in get(site, "/").text
-    assert "OURS" not in get(site, "/").text
+    assert "OURS" not in get(site, "/symptoms").text
 
 
 def test_other_prefix(new_app: Callable[..., HostApp]) -> None:
