@@ -43,8 +43,7 @@ def test_host_layout(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
 def test_host_overrides_a_template(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
     (tmp_path / "smtp_admin").mkdir()
     (tmp_path / "smtp_admin" / "overview.html").write_text(
-        '{% extends "smtp_admin/page.html" %}'
-        "{% block page %}OURS {{ rows|length }}{% endblock %}"
+        '{% extends "smtp_admin/page.html" %}{% block page %}OURS {{ rows|length }}{% endblock %}'
     )
     site = new_app()
     site.app.template_folder = str(tmp_path)
