@@ -23,13 +23,16 @@ from smtp_admin.mail import batches, service
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
+from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
+    alerts,
     connection,
     deliverability,
     discovery,
     explain,
     history,
+    metrics,
     overview,
     reminders,
     renewals,
@@ -83,6 +86,7 @@ class SMTPAdmin:
         for type_ in (*SHIPPED, *self._own_types):
             types.add(type_)
         _check_limits(config, types)
+        check_body(config)
         here = Installation(
             config=config,
             host=self.host,
@@ -268,6 +272,8 @@ def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     for page in (
         overview,
+        alerts,
+        metrics,
         tab,
         sender_list,
         sender_actions,
@@ -295,6 +301,7 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
+        "smtp_admin_alerts": alerts.banner,
         "smtp_admin_kept": kept_mail,
         "smtp_admin_sandbox": sandbox_notes,
     }

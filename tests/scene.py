@@ -1,16 +1,19 @@
 """Senders of three owners, and a request of every kind that succeeds for whoever may make it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import product
 from typing import Any
 from uuid import uuid4
 
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.database import Base
 from smtp_admin.deliverability.service import check_and_remember
+from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
@@ -52,6 +55,23 @@ def have_renewals(site: HostApp) -> None:
     session.commit()
 
 
+def have_alert(site: HostApp, partner_id: str) -> str:
+    """An alert that is open; its public id."""
+    alert = Alert(
+        public_id=uuid4().hex,
+        kind="dead_letters",
+        partner_id=partner_id,
+        incident=f"of {partner_id}",
+        open_key=f"of {partner_id}",
+        severity="warning",
+        whose=f"partner {partner_id}" if partner_id else "the system",
+        headline=f"12 dead letters of {partner_id or 'nobody'}",
+        opened_at=now(),
+    )
+    site.db.session.add(alert)
+    return alert.public_id
+
+
 class Scene:
     """Senders saved for the system and two partners, each with a test mail in the queue.
 
@@ -66,6 +86,7 @@ class Scene:
         self.site = site
         self.server = server
         self.mails: dict[str, str] = dict(known.mails) if known else {}
+        self.alerts: dict[str, str] = dict(known.alerts) if known else {}
         self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
         site.actor = ADMIN
         if known:
@@ -89,6 +110,8 @@ class Scene:
                 )
                 self.tests[partner_id, key] = row.public_id
                 site.db.session.add(row)
+            for partner_id in ("", "acme", "globex"):
+                self.alerts[partner_id] = have_alert(site, partner_id)
             site.db.session.commit()
             have_renewals(site)
         for partner_id in ("", "acme", "globex"):
@@ -107,6 +130,11 @@ class Scene:
                 session.commit()
             if sender.deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
+            if "<alert_id>" in rule:
+                until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
+                again = update(Alert).where(Alert.public_id == self.alerts["acme"])
+                session.execute(again.values(acknowledged_at=None, muted_until=until))
+                session.commit()
             if rule.endswith("/deliverability"):
                 check_and_remember(load_sender(session, whose, key))
 
@@ -121,6 +149,7 @@ class Scene:
         *,
         partner_id: str = "acme",
         public_id: str | None = None,
+        alert_id: str | None = None,
     ) -> TestResponse:
         """One request with everything that it needs to succeed."""
         whose, key = self._whose(rule)
@@ -129,6 +158,7 @@ class Scene:
             rule.replace("<partner_id>", partner_id)
             .replace("<key>", KEY)
             .replace("<public_id>", own if public_id is None else public_id)
+            .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
             .replace("<token>", TOKEN)
         )
@@ -142,6 +172,8 @@ class Scene:
 
     def _form(self, rule: str) -> dict[str, Any]:
         with self.site.app.app_context():
+            if "/alerts/" in rule:
+                return {"for": "1h"}
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}

@@ -32,7 +32,8 @@ NETWORK = ("connection.tested", "settings.searched", "dns.checked")
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
-    "routes.saved", "renewals.saved", "renewals.run",
+    "routes.saved", "renewals.saved", "renewals.run", "alert.acknowledged", "alert.muted",
+    "alert.unmuted",
 )  # fmt: skip
 
 
