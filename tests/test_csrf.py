@@ -58,6 +58,11 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/renewals/system/run": (409, 409),
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
+    # Nothing is wrong here, so there is no alert.
+    **{
+        f"{PREFIX}/alerts/<alert_id>/{what}": (404, 404)
+        for what in ("acknowledge", "mute", "unmute")
+    },
 }
 #: Mail programs post here by themselves, with nothing but the link.
 WITHOUT_TOKEN = {"/unsubscribe/<token>"}
