@@ -1,7 +1,7 @@
 """``/alerts``: what is wrong and since when; acknowledging and muting it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -35,8 +35,8 @@ def add_to(blueprint: Blueprint) -> None:
 def alerts() -> ResponseReturnValue:
     """What is open, and what ended in the last 30 days."""
     actor = web.signed_in()
-    found = service.open_alerts(session(), _scope(actor), live=True)
-    ended = service.ended_alerts(session(), _scope(actor))
+    found = _for(actor, service.open_alerts(session(), _scope(actor), live=True))
+    ended = _for(actor, service.ended_alerts(session(), _scope(actor)))
     if web.wants_json():
         return web.answer_json(
             {
@@ -110,6 +110,11 @@ def _change(
 def _scope(actor: Actor) -> frozenset[str] | None:
     """The partners whose alerts *actor* may see; ``None`` for everybody's and the system's."""
     return None if actor.is_admin else actor.partner_ids
+
+
+def _for(actor: Actor, found: list[AlertSeen]) -> list[AlertSeen]:
+    """*found* as *actor* may see it: whom the platform tells, and how, is the platform's affair."""
+    return found if actor.is_admin else [replace(one, told=()) for one in found]
 
 
 def _url(actor: Actor, alert: AlertSeen) -> str:

@@ -12,7 +12,7 @@ from smtp_admin import Actor
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
-from tests.alerts.watching import a_worker, alerts, break_sender, look, mend_sender
+from tests.alerts.watching import a_worker, alerts, break_sender, look, mend_sender, tell
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 
 HTML = {"Accept": "text/html"}
@@ -79,6 +79,16 @@ def test_anothers_looks_like_none(troubled: HostApp, what: str, headers: Any) ->
         texts.append(answer.text.replace(one, "ID"))
     assert len(set(texts)) == 1
     assert [(one.acknowledged_at, one.muted_until) for one in alerts(troubled)] == before
+
+
+def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
+    with a_worker(troubled.app):
+        tell(troubled)
+        assert all(one["told"] for one in as_json(troubled)["open"])
+        assert "nobody wants any" in words(troubled)
+        troubled.actor = ACME_ADMIN
+        assert [one["told"] for one in as_json(troubled)["open"]] == [[]]
+        assert "nobody wants any" not in words(troubled)
 
 
 def test_acknowledging(troubled: HostApp) -> None:
