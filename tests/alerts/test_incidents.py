@@ -222,6 +222,24 @@ def test_the_number_of_queries_does_not_grow(host: HostApp) -> None:
     assert counts[0] == counts[1] == counts[2]
 
 
+def test_nor_does_it_with_the_incidents(host: HostApp) -> None:
+    """The minute in which a great network goes away is no minute for a thousand statements."""
+    counts = []
+    for some in (range(3), range(3, 30)):
+        for one in some:
+            host.save_sender(key=f"sender-{one}")
+            break_sender(host, key=f"sender-{one}")
+        host.db.session.rollback()
+        asked: list[str] = []
+        with a_worker(host.app), own_engine(host) as engine:
+            event.listen(
+                engine, "before_cursor_execute", lambda *args, to=asked: to.append(args[2])
+            )
+            assert len(evaluate(engine, for_workers=False).opened) == len(some)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
 def test_dead_letters(each: HostApp) -> None:
     session = each.db.session()
     for partner_id, dead, hours in (("acme", 9, 1), ("globex", 6, 1), ("globex", 4, 23),

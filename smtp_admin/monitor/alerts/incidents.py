@@ -5,8 +5,9 @@ alert is unique, and who is to be told is written down in the same transaction.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Engine, delete, func, insert, select, update
@@ -65,37 +66,66 @@ def settle(session: Session, found: Look) -> Settled:
         _insert(session, missing, moment)
         rows |= _of_open(session, [one.incident for one in missing])
     muted = _muted(session, [one.incident for one in missing], moment)
-    opened, ended = [], []
+    changes = _Changes()
     for key, row in rows.items():
         finding = findings.get(key)
         if finding is not None:
-            _bring_up_to_date(row, finding)
+            if told := _news(row, finding):
+                changes.add(row, told)
             if row.opened_at is None and moment - row.first_seen_at >= finding.lasts:
-                row.opened_at = moment
-                row.muted_until = muted.get(key, row.muted_until)
-                opened.append(row)
-        elif row.sender_id not in found.unknown:
-            row.cleared_at = row.cleared_at or moment
-            if moment - row.cleared_at >= ENDS_AFTER:
-                row.ended_at, row.open_key = moment, None
-                ended.append(row)
-    told = [one for one in ended if one.opened_at is not None]
-    session.flush()
-    _note(session, opened, "opened")
-    _note(session, told, "ended")
-    # What did not last never was an alert.
-    never = [one.id for one in ended if one.opened_at is None]
-    if never:
-        changed(session, delete(Alert).where(Alert.id.in_(never)))
-    return Settled(tuple(one.public_id for one in opened), tuple(one.public_id for one in told))
+                until = muted.get(key, row.muted_until)
+                changes.add(row, {"opened_at": moment, "muted_until": until})
+                changes.opened.append(row)
+        elif row.sender_id in found.unknown:
+            continue
+        elif row.cleared_at is None:
+            changes.add(row, {"cleared_at": moment})
+        elif moment - row.cleared_at >= ENDS_AFTER and row.opened_at is not None:
+            changes.add(row, {"ended_at": moment, "open_key": None})
+            changes.ended.append(row)
+        elif moment - row.cleared_at >= ENDS_AFTER:
+            changes.never.append(row.id)  # what did not last never was an alert
+    changes.write(session)
+    _note(session, changes.opened, "opened", moment)
+    _note(session, changes.ended, "ended", moment)
+    return Settled(
+        tuple(one.public_id for one in changes.opened),
+        tuple(one.public_id for one in changes.ended),
+    )
 
 
-def _bring_up_to_date(row: Alert, finding: Finding) -> None:
-    row.cleared_at = None
-    row.severity = finding.severity
-    row.whose = finding.whose[:300]
-    row.headline = finding.headline[:200]
-    row.detail = finding.detail[:1000]
+@dataclass(slots=True)
+class _Changes:
+    """What is to be written, by the columns that change: one statement for each, for any number."""
+
+    values: dict[tuple[str, ...], list[dict[str, Any]]] = field(default_factory=dict)
+    opened: list[Alert] = field(default_factory=list)
+    ended: list[Alert] = field(default_factory=list)
+    never: list[int] = field(default_factory=list)
+
+    def add(self, row: Alert, values: dict[str, Any]) -> None:
+        """Change *row* so."""
+        self.values.setdefault(tuple(values), []).append({"id": row.id, **values})
+
+    def write(self, session: Session) -> None:
+        """Do it."""
+        for rows in self.values.values():
+            session.execute(update(Alert), rows)
+        for start in range(0, len(self.never), _AT_ONCE):
+            some = self.never[start : start + _AT_ONCE]
+            changed(session, delete(Alert).where(Alert.id.in_(some)))
+
+
+def _news(row: Alert, finding: Finding) -> dict[str, Any]:
+    """What is to be told otherwise than before; nothing if it is all the same."""
+    now = {
+        "cleared_at": None,
+        "severity": finding.severity,
+        "whose": finding.whose[:300],
+        "headline": finding.headline[:200],
+        "detail": finding.detail[:1000],
+    }
+    return now if any(getattr(row, name) != one for name, one in now.items()) else {}
 
 
 def _of_open(session: Session, keys: Collection[str] | None = None) -> dict[str, Alert]:
@@ -141,16 +171,19 @@ def _muted(session: Session, keys: Sequence[str], moment: datetime) -> dict[str,
     return found
 
 
-def _note(session: Session, alerts: Sequence[Alert], event: str) -> None:
+def _note(session: Session, alerts: Sequence[Alert], event: str, moment: datetime) -> None:
     """Write down who is to be told."""
     channels = ["signal", "mail"]
     if installation().config.alert_webhook:
         channels.append("webhook")
-    session.add_all(
-        AlertNotice(alert_id=one.id, event=event, channel=channel)
+    rows = [
+        {"alert_id": one.id, "event": event, "channel": channel, "created_at": moment,
+         "next_attempt_at": moment}
         for one in alerts
         for channel in channels
-    )
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(AlertNotice), rows)
 
 
 def _take_turn(engine: Engine) -> bool:
