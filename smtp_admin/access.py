@@ -39,6 +39,9 @@ class Action(Enum):
     SEE_RENEWALS = "see whose renewal reminders are on"
     EDIT_SYSTEM_RENEWALS = "edit the system's renewal reminders and see what they do"
     EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
+    SEE_ALERTS = "see the alerts one is responsible for"
+    HANDLE_ALERTS = "acknowledge and mute the alerts one is responsible for"
+    READ_METRICS = "ask for the metrics, which needs their token or a platform admin"
     ASK_FOR_REMINDER = "ask for a reminder of one's own services"
     UNSUBSCRIBE = "end reminders with the link of a mail"
 
@@ -57,6 +60,10 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.SEE_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.EDIT_SYSTEM_RENEWALS: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
+    Action.READ_METRICS: frozenset(Role),
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),

@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from smtp_admin.config_alerts import ALERT_KEYS, AlertConfig
+from smtp_admin.config_values import Key, read_flag, read_text, read_whole, read_words
 from smtp_admin.encryption import key_bytes
 from smtp_admin.errors import ConfigError
 from smtp_admin.sandbox_rule import Sandbox, read_sandbox
@@ -39,46 +41,19 @@ class Rate:
         return f"{self.count} in {self.seconds // 60} minutes"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key: its name without the prefix, its default, what it is read with, what it means.
-
-    Attributes:
-        secret: whether it is never shown, and may be given as a file: ``<name>_FILE``.
-    """
-
-    name: str
-    default: Any
-    read: Callable[[Any], Any]
-    help: str
-    secret: bool = False
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text")
-    return value
-
-
 def _name(value: Any) -> str:
     # Flask reads what an environment variable says as JSON: a name of digits arrives as a number.
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    text = (
+        str(value) if isinstance(value, int) and not isinstance(value, bool) else read_text(value)
+    )
     # It stands in the From header of every mail whose sender has no name of its own.
     if "=?" in text or re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text):
         raise ValueError('must be one line of text, without "=?"')
     return text
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, Sequence) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise ValueError("must be a list of texts, or one text with commas")
-
-
 def _keys(value: Any) -> tuple[str, ...]:
-    found = _words(value)
+    found = read_words(value)
     for position, key in enumerate(found, 1):
         try:
             key_bytes(key)
@@ -87,17 +62,6 @@ def _keys(value: Any) -> tuple[str, ...]:
                 f"key number {position} is {error}; `flask smtp-admin keys generate` makes one"
             ) from error
     return found
-
-
-def _whole(least: int, most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value.strip()):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return value
-
-    return read
 
 
 def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
@@ -116,10 +80,10 @@ def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
 def _ports(value: Any) -> frozenset[int]:
     if isinstance(value, int):
         value = [value]  # one number from the environment
-    parts = _words(value) if isinstance(value, str) else value
+    parts = read_words(value) if isinstance(value, str) else value
     if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
         raise ValueError("must be a list of port numbers")
-    read = _whole(1, 65535)
+    read = read_whole(1, 65535)
     if isinstance(parts, range) and parts:
         read(parts[0])
         read(parts[-1])  # the others lie between
@@ -129,13 +93,13 @@ def _ports(value: Any) -> frozenset[int]:
 
 def _networks(value: Any) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(text) for text in _words(value))
+        return tuple(ipaddress.ip_network(text) for text in read_words(value))
     except ValueError as error:
         raise ValueError(f'must be a list of networks such as "10.1.2.0/24": {error}') from error
 
 
 def _prefix(value: Any) -> str:
-    text = _text(value)
+    text = read_text(value)
     if not text.startswith("/") or text.endswith("/") or "<" in text:
         raise ValueError('must begin with a slash and not end with one, such as "/smtp-admin"')
     return text
@@ -147,7 +111,7 @@ def public_url(value: Any) -> str:
     Raises:
         ValueError: it cannot be one; says what would be right.
     """
-    text = _text(value).rstrip("/")
+    text = read_text(value).rstrip("/")
     shape = r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?"
     if text and not (re.fullmatch(shape, text) and len(text) <= _LONGEST_URL and _host_of(text)):
         raise ValueError('must be the address of the app, such as "https://panel.example.com"')
@@ -168,7 +132,7 @@ _LONGEST_URL = 400
 
 
 def _env_prefix(value: Any) -> str:
-    text = _text(value)
+    text = read_text(value)
     if not re.fullmatch(r"[A-Za-z0-9_]*", text):
         raise ValueError('must consist of letters, digits and underscores, such as "SETGET_"')
     return text
@@ -194,7 +158,7 @@ def _optional_file(value: Any) -> Path | None:
 
 
 def _redis_url(value: Any) -> str:
-    text = _text(value)
+    text = read_text(value)
     if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError(
             'must begin with redis://, rediss:// or unix://, such as "redis://127.0.0.1:6379/0"'
@@ -203,35 +167,26 @@ def _redis_url(value: Any) -> str:
 
 
 def _ehlo_name(value: Any) -> str:
-    text = _text(value)
+    text = read_text(value)
     if text and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", text):
         raise ValueError('must be a host name, such as "app.example.com"')
     return text
 
 
 def _command(value: Any) -> tuple[str, ...]:
-    parts = tuple(shlex.split(value)) if isinstance(value, str) else _words(value)
+    parts = tuple(shlex.split(value)) if isinstance(value, str) else read_words(value)
     if not parts or not parts[0].startswith("/"):
         raise ValueError('must be the full path of a program, such as "/usr/sbin/sendmail"')
     return parts
 
 
-def _flag(value: Any) -> bool:
-    if isinstance(value, str) and value.strip().lower() in _FLAGS:
-        return _FLAGS[value.strip().lower()]
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 def _rate(value: Any) -> Rate:
     found = re.fullmatch(
         r"\s*([0-9]{1,6})\s+(?:per|in)\s+(?:([0-9]{1,6})\s+)?(second|minute|hour|day)s?\s*",
-        _text(value),
+        read_text(value),
     )
     if not found or int(found[1]) < 1 or int(found[2] or 1) < 1:
         raise ValueError('must read like "30 per 10 minutes"')
@@ -244,7 +199,7 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
     found = {}
     for name, words in {**PROTECTED, **value}.items():
         try:
-            found[name] = tuple(_rate(one) for one in _words(words or ()))
+            found[name] = tuple(_rate(one) for one in read_words(words or ()))
         except ValueError as error:
             raise ValueError(f"of {name} {error}") from error
     return MappingProxyType({name: rates for name, rates in found.items() if rates})
@@ -259,8 +214,8 @@ KEYS: tuple[Key, ...] = (
     Key("REDIS_URL", "redis://127.0.0.1:6379/0", _redis_url, "The Redis that wakes the "
         "workers.", secret=True),
     Key("APP_NAME", "", _name, "What mails and pages call the app. Default: the Flask app's name."),
-    Key("LAYOUT", "smtp_admin/layout.html", _text, "The template that the pages extend; it needs "
-        "the blocks `title`, `head`, `content` and `scripts`."),
+    Key("LAYOUT", "smtp_admin/layout.html", read_text, "The template that the pages extend; it "
+        "needs the blocks `title`, `head`, `content` and `scripts`."),
     Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
     Key("ENV_PREFIX", "", _env_prefix, "Stands before the names of the environment variables of "
         'the system sender: `SETGET_` reads `SETGET_SMTP_HOST`.'),
@@ -276,20 +231,21 @@ KEYS: tuple[Key, ...] = (
     Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
     Key("PARTNER_TEST_LIMIT", "90 per 10 minutes", _rate, "The same for all people of one partner "
         "together."),
-    Key("TESTS_AT_ONCE", 3, _whole(1, 1000), "Most that a web process tests at a time; fewer than "
-        "it has threads."),
+    Key("TESTS_AT_ONCE", 3, read_whole(1, 1000), "Most that a web process tests at a time; fewer "
+        "than it has threads."),
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
         "delete or roll back. Commands are not limited."),
-    Key("QUEUE_LIMIT", 10_000, _whole(1, 100_000_000), "Mails that one partner may have waiting."),
-    Key("BATCH_LIMIT", 1_000_000, _whole(1, 100_000_000), "Most mails of one batch; the limit of "
-        "the queue is for other mail."),
+    Key("QUEUE_LIMIT", 10_000, read_whole(1, 100_000_000), "Mails that one partner may have "
+        "waiting."),
+    Key("BATCH_LIMIT", 1_000_000, read_whole(1, 100_000_000), "Most mails of one batch; the limit "
+        "of the queue is for other mail."),
     Key("RECIPIENT_LIMITS", {}, _recipient_limits, "How often one recipient may get mail of a "
         'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
         "per hour for `password_reset` and `magic_link`."),
-    Key("MESSAGE_LIMIT", 25 * 1024 * 1024, _whole(1024, 1024**3), "Largest mail, in bytes."),
-    Key("RETRY_ATTEMPTS", 3, _whole(0, 100), "Retries after the first send; then the mail is a "
+    Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail, in bytes."),
+    Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send; then the mail is a "
         "dead letter."),
     Key("RETRY_DELAY", 30.0, _number(0.01, 86400, " of seconds"), "Seconds before the "
         "first retry."),
@@ -298,15 +254,16 @@ KEYS: tuple[Key, ...] = (
     Key("PUBLIC_URL", "", public_url, "Where the app is reached from outside, such as "
         '"https://panel.example.com"; links in reminders begin with it, and a copy of the '
         "database is told by it."),
-    Key("SANDBOX", "", lambda value: read_sandbox(_text(value)), "Lets no mail out but to one "
+    Key("SANDBOX", "", lambda value: read_sandbox(read_text(value)), "Lets no mail out but to one "
         "address (`redirect:dev@example.com`) or to some (`allow:me@example.com,*@example.org`)."),
-    Key("PARTNER_DRIVERS", ("smtp",), _words, "The ways of sending that a partner's own admins may "
-        "choose; the platform's admins may choose any."),
+    Key("PARTNER_DRIVERS", ("smtp",), read_words, "The ways of sending that a partner's own admins "
+        "may choose; the platform's admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that hands mail to this "
         "machine's mail server, and its arguments."),
-    Key("MEMORY_DRIVER", False, _flag, "Whether the way of sending that only keeps mail may be "
+    Key("MEMORY_DRIVER", False, read_flag, "Whether the way of sending that only keeps mail may be "
         "chosen outside of TESTING and DEBUG."),
-    Key("KEEP_DAYS", 30, _whole(1, 3650), "Days that the texts of finished mails are kept."),
+    Key("KEEP_DAYS", 30, read_whole(1, 3650), "Days that the texts of finished mails are kept."),
+    *ALERT_KEYS,
 )  # fmt: skip
 
 
@@ -316,7 +273,7 @@ _FILE = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(AlertConfig):
     """The configuration as it was when the app started; see :data:`KEYS` for each meaning."""
 
     secret_keys: tuple[str, ...]

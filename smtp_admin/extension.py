@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_wtf.csrf import generate_csrf
 
-from smtp_admin import schema, web
+from smtp_admin import beside_host, schema, web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
@@ -23,8 +23,10 @@ from smtp_admin.mail import batches, service
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
+from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
+    alerts,
     audit_log,
     batch_log,
     connection,
@@ -34,6 +36,7 @@ from smtp_admin.pages import (
     history,
     mail_changes,
     mail_log,
+    metrics,
     new_batch,
     one_mail,
     overview,
@@ -91,6 +94,7 @@ class SMTPAdmin:
         for type_ in (*SHIPPED, *self._own_types):
             types.add(type_)
         _check_limits(config, types)
+        check_body(config)
         here = Installation(
             config=config,
             host=self.host,
@@ -111,8 +115,8 @@ class SMTPAdmin:
         unsubscribe = reminders.make_unsubscribe_blueprint()
         unsubscribe.context_processor(_values_for_pages)
         app.register_blueprint(unsubscribe)
-        web.exempt(app, unsubscribe)
-        web.guard_frames(app)
+        beside_host.exempt(app, unsubscribe)
+        beside_host.guard_frames(app)
         reminders.add_global(app)
         app.cli.add_command(commands)
 
@@ -276,6 +280,8 @@ def _pages(here: Installation) -> Any:
     blueprint = web.make_blueprint(here.config.url_prefix)
     for page in (
         overview,
+        alerts,
+        metrics,
         tab,
         sender_list,
         sender_actions,
@@ -312,6 +318,7 @@ def _values_for_pages() -> dict[str, Any]:
         "smtp_admin_undo": web.undo_offered,
         "smtp_admin_navigation": navigation,
         "smtp_admin_time": shown_time,
+        "smtp_admin_alerts": alerts.banner,
         "smtp_admin_kept": kept_mail,
         "smtp_admin_sandbox": sandbox_notes,
     }

@@ -174,6 +174,22 @@ class Host:
         del customer_id
         return ()
 
+    def alert_recipients(self, partner_id: str) -> Iterable[str]:
+        """The addresses that get mail when an alert of this partner opens and when it ends.
+
+        Alerts of the platform itself go to ``SMTP_ADMIN_ALERT_EMAILS``, and so do all others.
+        """
+        del partner_id
+        return ()
+
+    def summary_recipients(self) -> Iterable[tuple[str, Iterable[str] | None]]:
+        """Who wants the weekly summary: an address, and the partners that it is about.
+
+        ``None`` in place of partners means all mail. How somebody says that they want it no more
+        is your app's affair: it is asked each Monday.
+        """
+        return ()
+
     def sign_in_url(self, next_url: str) -> str | None:
         """Where to send a visitor who must sign in first; ``None`` answers a plain 401 page."""
         del next_url

@@ -21,3 +21,11 @@ delivery_dead = _signals.signal("delivery-dead")
 
 #: A sender paused itself. Arguments: ``sender_id``, ``partner_id``, ``code``, ``reason``.
 sender_paused = _signals.signal("sender-paused")
+
+#: An alert opened. Arguments: ``alert_id`` (public), ``kind``, ``severity``, ``partner_id`` (``""``
+#: for the system), ``sender_id`` (0 where it is no sender's), ``headline``, ``detail``. Sent by the
+#: worker after it was committed; by another one once more, if the first died in between.
+alert_opened = _signals.signal("alert-opened")
+
+#: The same alert ended. Arguments as :data:`alert_opened`.
+alert_ended = _signals.signal("alert-ended")

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import (
     Blueprint,
-    Flask,
     Response,
     current_app,
     jsonify,
@@ -56,7 +55,7 @@ _UNDO = "smtp_admin_undo"
 _TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
 #: The blueprints that were protected here.
-_OURS: set[str] = set()
+OURS: set[str] = set()
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -207,32 +206,8 @@ def protect(blueprint: Blueprint, *, with_token: bool = True) -> Blueprint:
     blueprint.register_error_handler(DBAPIError, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
     blueprint.after_request(_not_stored)
-    _OURS.add(blueprint.name)
+    OURS.add(blueprint.name)
     return blueprint
-
-
-def guard_frames(app: Flask) -> None:
-    """Let no other site frame our pages or guess their types, unless *app* says otherwise itself.
-
-    It has to look last: a host may set its headers after each request, and they win.
-    """
-    app.after_request_funcs.setdefault(None, []).insert(0, _not_framed)
-
-
-def exempt(app: Flask, blueprint: Blueprint) -> None:
-    """Keep the host's ``CSRFProtect`` from asking *blueprint* for a token, now or once it is there.
-
-    Whatever checks requests was registered with the app before or after us: in the first case it
-    is known already, in the second our own look comes before its.
-    """
-
-    def look() -> None:
-        guard = app.extensions.get("csrf")
-        if guard is not None:
-            guard.exempt(blueprint)
-
-    look()
-    app.before_request(look)
 
 
 def make_blueprint(prefix: str) -> Blueprint:
@@ -395,17 +370,4 @@ def _roll_back() -> None:
 def _not_stored(response: Response) -> Response:
     if not (request.endpoint or "").endswith(".static"):
         response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _not_framed(response: Response) -> Response:
-    if request.blueprint not in _OURS:
-        return response
-    headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    said = " ".join(headers.getlist("Content-Security-Policy"))
-    if "frame-ancestors" not in said and "X-Frame-Options" not in headers:
-        # A policy of its own: what the host's says beside it goes on to hold.
-        headers.add("Content-Security-Policy", "frame-ancestors 'self'")
-        headers["X-Frame-Options"] = "SAMEORIGIN"
     return response

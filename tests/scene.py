@@ -17,6 +17,7 @@ from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.mail.message import Message as Letter
+from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
 from smtp_admin.renewals.models import RenewalCustomer
@@ -59,6 +60,23 @@ def have_renewals(site: HostApp) -> None:
     session.commit()
 
 
+def have_alert(site: HostApp, partner_id: str) -> str:
+    """An alert that is open; its public id."""
+    alert = Alert(
+        public_id=uuid4().hex,
+        kind="dead_letters",
+        partner_id=partner_id,
+        incident=f"of {partner_id}",
+        open_key=f"of {partner_id}",
+        severity="warning",
+        whose=f"partner {partner_id}" if partner_id else "the system",
+        headline=f"12 dead letters of {partner_id or 'nobody'}",
+        opened_at=now(),
+    )
+    site.db.session.add(alert)
+    return alert.public_id
+
+
 class Scene:
     """Senders saved for the system and two partners, each with a test mail in the queue.
 
@@ -77,6 +95,7 @@ class Scene:
         self.undone = ""
         self._delivery = 0
         self.mails: dict[str, str] = dict(known.mails) if known else {}
+        self.alerts: dict[str, str] = dict(known.alerts) if known else {}
         self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
         site.actor = ADMIN
         self.letter: str = known.letter if known else ""
@@ -102,6 +121,8 @@ class Scene:
                 )
                 self.tests[partner_id, key] = row.public_id
                 site.db.session.add(row)
+            for partner_id in ("", "acme", "globex"):
+                self.alerts[partner_id] = have_alert(site, partner_id)
             site.db.session.commit()
             have_renewals(site)
         for partner_id in ("", "acme", "globex"):
@@ -130,6 +151,11 @@ class Scene:
             if rule.startswith(f"{PREFIX}/batches/"):
                 ended = now() if rule.endswith("/resume") else None
                 session.execute(update(Batch).values(cancelled_at=ended))
+                session.commit()
+            if "<alert_id>" in rule:
+                until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
+                again = update(Alert).where(Alert.public_id == self.alerts["acme"])
+                session.execute(again.values(acknowledged_at=None, muted_until=until))
                 session.commit()
             if rule.endswith("/deliverability"):
                 check_and_remember(load_sender(session, whose, key))
@@ -165,6 +191,7 @@ class Scene:
         *,
         partner_id: str = "acme",
         public_id: str | None = None,
+        alert_id: str | None = None,
     ) -> TestResponse:
         """One request with everything that it needs to succeed."""
         whose, key = self._whose(rule)
@@ -177,6 +204,7 @@ class Scene:
             rule.replace("<partner_id>", partner_id)
             .replace("<key>", KEY)
             .replace("<public_id>", own if public_id is None else public_id)
+            .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
             .replace("<token>", TOKEN)
         )
@@ -209,6 +237,8 @@ class Scene:
             row = f"{uuid4().hex}@x.example,Mia,1"
             return {"type": NAME, "do": "send", "csv": f"address,name,code\n{row}"}
         with self.site.app.app_context():
+            if "/alerts/" in rule:
+                return {"for": "1h"}
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}

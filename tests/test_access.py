@@ -141,6 +141,13 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/renewals/remind-me"): with_(202, CUSTOMERS),
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
+    ("GET", f"{PREFIX}/alerts"): ADMINS,
+    # The alert is Acme's.
+    ("POST", f"{PREFIX}/alerts/<alert_id>/acknowledge"): ACMES,
+    ("POST", f"{PREFIX}/alerts/<alert_id>/mute"): ACMES,
+    ("POST", f"{PREFIX}/alerts/<alert_id>/unmute"): ACMES,
+    # Or for whoever has the token.
+    ("GET", f"{PREFIX}/metrics"): PLATFORM,
     # Without a partner's name: of the one partner one has, of all mail, or refused.
     ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
 }
@@ -149,6 +156,7 @@ OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
     f"{PREFIX}/batches/<public_id>": ADMINS,
+    f"{PREFIX}/metrics": (200, 200, 200, 200, 200, 200),
     **{
         f"{start}{which}/test-connection/<public_id>": who
         for start, who in OWNERS
@@ -444,7 +452,8 @@ def test_actor_is_asked_anew_in_a_shared_app_context(scene: Scene) -> None:
 
 def test_every_action_has_a_row() -> None:
     assert set(_TABLE) == set(Action)
-    for action in set(Action) - {Action.SEE_FILES, Action.UNSUBSCRIBE}:
+    # Those with the token are nobody that the host knows; the view asks for it.
+    for action in set(Action) - {Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS}:
         assert Role.ANYBODY not in _TABLE[action]
         assert action is Action.ASK_FOR_REMINDER or Role.CUSTOMER not in _TABLE[action]
 

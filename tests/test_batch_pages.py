@@ -104,22 +104,22 @@ def test_followed_stopped_and_resumed(site: HostApp) -> None:
         public_id = site.plugin.send_many(NAME, people(3), partner_id="acme", label="May")
         site.db.session.commit()
         address = f"{PREFIX}/batches/{public_id}"
-        stopped = site.client.post(f"{address}/cancel", headers=JSON)
+        stopped: Any = site.client.post(f"{address}/cancel", headers=JSON)
         assert stopped.json["count"] == 3
         assert site.client.post(f"{address}/cancel", headers=JSON).status_code == 409
         assert "Resume" in site.client.get(address, headers=HTML).text
-        resumed = site.client.post(f"{address}/resume", headers=JSON)
+        resumed: Any = site.client.post(f"{address}/resume", headers=JSON)
         assert resumed.json["count"] == 3
         assert site.client.post(f"{address}/resume", headers=JSON).status_code == 409
         site.work()
-    found = site.client.get(address, headers=JSON).json
+    found: Any = site.client.get(address, headers=JSON).json
     assert (found["done"], found["states"]) == (3, {"dead": 1, "sent": 2})
     page = site.client.get(address, headers=HTML).text
     assert "3 of 3 done" in page
     assert "550 5.1.1 unknown" in page
     assert f"batch={public_id}" in page
-    actions = [one["action"] for one in site.client.get(
-        f"{PREFIX}/audit", headers=JSON).json["entries"]]  # fmt: skip
+    audited: Any = site.client.get(f"{PREFIX}/audit", headers=JSON).json
+    actions = [one["action"] for one in audited["entries"]]
     assert actions[:2] == ["batch.resumed", "batch.cancelled"]
 
 
@@ -146,7 +146,7 @@ def test_everybody_sees_their_own(site: HostApp) -> None:
         )
         assert foreign.status_code == missing.status_code == 404
         assert foreign.data == missing.data
-    mail = site.client.get(f"{PREFIX}/mail?batch={ids['globex']}", headers=JSON).json
+    mail: Any = site.client.get(f"{PREFIX}/mail?batch={ids['globex']}", headers=JSON).json
     assert mail["mails"] == []
     session = site.db.session()
     assert session.scalar(select(Delivery.state).limit(1)) == "queued"

@@ -42,6 +42,11 @@ GROUPS = sorted({path[:length] for path in COMMANDS for length in range(len(path
 PEOPLE = Path(__file__).parent / "people.csv"
 #: How each command is called so that it does something; new ones need a line here.
 CALLS: dict[tuple[str, ...], list[str]] = {
+    ("alerts", "ack"): ["0" * 32],
+    ("alerts", "check"): [],
+    ("alerts", "list"): [],
+    ("alerts", "mute"): ["0" * 32],
+    ("alerts", "unmute"): ["0" * 32],
     ("batch", "cancel"): ["0" * 32],
     ("batch", "list"): [],
     ("batch", "show"): ["0" * 32],
@@ -86,6 +91,11 @@ CALLS: dict[tuple[str, ...], list[str]] = {
         "noreply@acme.example",
     ],
     ("worker",): ["--burst"],
+}
+#: These take any number of ids.
+MANY = {
+    *(("alerts", name) for name in ("ack", "mute", "unmute")),
+    *(("mail", name) for name in ("cancel", "retry")),
 }
 #: These never need the database.
 OFFLINE = {("discover",), ("keys", "generate"), ("senders", "drivers")}
@@ -157,7 +167,7 @@ def test_groups_explain_themselves(site: HostApp) -> None:
 def test_bad_usage(site: HostApp) -> None:
     for path, words in CALLS.items():
         assert run(site, *path, "--no-such-option").exit_code == 2, path
-        if path not in {("mail", "retry"), ("mail", "cancel")}:  # they take as many as one likes
+        if path not in MANY:  # they take as many ids as one likes
             assert run(site, *path, *words, "too", "many").exit_code == 2, path
 
 

@@ -22,6 +22,7 @@ from tests.servers.certificates import CertificateFactory
 
 KEY = generate_key()
 OTHER = generate_key()
+WEBHOOK_SECRET = "whsec_bm9ydGh3aW5kIHNpZ25zIGl0cyBhbGVydHMgMTIz"
 
 #: key → value given → value read.
 GOOD: list[tuple[str, Any, Any]] = [
@@ -85,6 +86,21 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("MEMORY_DRIVER", " Yes ", True),
     ("MEMORY_DRIVER", "0", False),
     ("MEMORY_DRIVER", "", False),
+    ("ALERT_EMAILS", "ops@example.com, a.b+c@x.example.org", ("ops@example.com",
+                                                             "a.b+c@x.example.org")),
+    ("ALERT_EMAILS", [], ()),
+    ("ALERT_DEAD_LETTERS", "25", 25),
+    ("ALERT_WEBHOOK", "", ""),
+    ("ALERT_WEBHOOK", "https://hooks.example.com/services/T0/B0/x?y=1",
+     "https://hooks.example.com/services/T0/B0/x?y=1"),
+    ("ALERT_WEBHOOK", "http://[2001:db8::1]:8080/hook", "http://[2001:db8::1]:8080/hook"),
+    ("ALERT_WEBHOOK_SECRET", "", ""),
+    ("ALERT_WEBHOOK_SECRET", WEBHOOK_SECRET, WEBHOOK_SECRET),
+    ("ALERT_WEBHOOK_BODY", '{"text": {{ text | json }}}', '{"text": {{ text | json }}}'),
+    ("WEEKLY_SUMMARY", "no", False),
+    ("SUMMARY_EMAILS", ["ada@example.com"], ("ada@example.com",)),
+    ("METRICS_TOKEN", "", ""),
+    ("METRICS_TOKEN", "a-token-of-16-signs", "a-token-of-16-signs"),
 ]  # fmt: skip
 
 NOT_TEXT: tuple[Any, ...] = (None, 1, True, 1.5, b"text", [], {}, object())
@@ -97,6 +113,11 @@ NOT_NUMBER: tuple[Any, ...] = (
 NOT_A_RATE: tuple[Any, ...] = (
     *NOT_TEXT, "", "30", "0 per hour", "1 per 0 hours", "-1 per hour", "many per hour",
     "30 per 10 fortnights", "30/10 minutes", "1 per hour\n2 per hour",
+)  # fmt: skip
+
+NO_ADDRESSES: tuple[Any, ...] = (
+    None, 1, True, [1], {}, b"a@example.com", object(), "nobody", "a@b", ["a@example.com", "x"],
+    "Ada <ada@example.com>", "a@example.com\r\nX: y", "a b@example.com",
 )  # fmt: skip
 
 BAD: dict[str, tuple[Any, ...]] = {
@@ -140,6 +161,19 @@ BAD: dict[str, tuple[Any, ...]] = {
     "SENDMAIL": (None, "", [], 1, True, {}, "sendmail", "./sendmail", "sendmail -oi", ["-t"],
                  "/usr/sbin/sendmail 'no end", [1], b"/usr/sbin/sendmail"),
     "MEMORY_DRIVER": (None, "maybe", 1, 0, 1.5, [], {}, "on", "ｔｒｕｅ"),
+    "ALERT_EMAILS": NO_ADDRESSES,
+    "ALERT_DEAD_LETTERS": (*NOT_WHOLE, 0, 1_000_001),
+    "ALERT_WEBHOOK": (*NOT_TEXT, "hooks.example.com", "ftp://x.example", "https://", "https://a b",
+                      "https://u:p@x.example", "https://x:99999", "https://x:0", "https://[::1",
+                      "javascript:alert(1)", "https://x.example/\r\nHost: y", "https://ü.example/",
+                      "https://x.example/" + "a" * 2000),
+    "ALERT_WEBHOOK_SECRET": (*NOT_TEXT, "whsec_", "whsec_short", WEBHOOK_SECRET[6:],
+                             WEBHOOK_SECRET + "!", "whsec_" + "A" * 100),
+    "ALERT_WEBHOOK_BODY": NOT_TEXT,
+    "WEEKLY_SUMMARY": (None, "maybe", 1, 0, 1.5, [], {}, "on"),
+    "SUMMARY_EMAILS": NO_ADDRESSES,
+    "METRICS_TOKEN": (*NOT_TEXT, "short", "a token with spaces", "ein-Schlüssel-mit-ü", "x" * 201,
+                      "a-token-of-16-signs\n"),
 }  # fmt: skip
 
 
@@ -180,6 +214,9 @@ def test_good_values(name: str, given: Any, expected: Any) -> None:
 SECRETS: dict[str, tuple[str, Any]] = {
     "SECRET_KEYS": (f"{KEY},{OTHER}", (KEY, OTHER)),
     "REDIS_URL": ("redis://:a-word@redis.example/0", "redis://:a-word@redis.example/0"),
+    "ALERT_WEBHOOK": ("https://hooks.example.com/T0", "https://hooks.example.com/T0"),
+    "ALERT_WEBHOOK_SECRET": (WEBHOOK_SECRET, WEBHOOK_SECRET),
+    "METRICS_TOKEN": ("a-token-of-16-signs", "a-token-of-16-signs"),
 }
 
 
@@ -303,9 +340,13 @@ def test_repr_without_secrets() -> None:
         {
             "SMTP_ADMIN_SECRET_KEYS": [KEY],
             "SMTP_ADMIN_REDIS_URL": "redis://:redis-word@redis.example/0",
+            "SMTP_ADMIN_ALERT_WEBHOOK": "https://hooks.example.com/webhook-word",
+            "SMTP_ADMIN_ALERT_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "SMTP_ADMIN_METRICS_TOKEN": "metrics-word-of-16",
         }
     )
-    assert KEY not in repr(config)
+    for secret in (KEY, "webhook-word", WEBHOOK_SECRET, "metrics-word"):
+        assert secret not in repr(config)
     assert "redis-word" not in repr(config)
     assert "queue_limit=10000" in repr(config)
 

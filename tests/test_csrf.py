@@ -67,6 +67,11 @@ POSTS: dict[str, tuple[int, int]] = {
     # Past the check there is no such mail.
     f"{PREFIX}/mail/undo": (404, 404),
     **{f"{PREFIX}/mail/<public_id>/{name}": (404, 404) for name in (*MAIL_ACTIONS, "correct")},
+    # Nothing is wrong here, so there is no alert.
+    **{
+        f"{PREFIX}/alerts/<alert_id>/{what}": (404, 404)
+        for what in ("acknowledge", "mute", "unmute")
+    },
 }
 #: Mail programs post here by themselves, with nothing but the link.
 WITHOUT_TOKEN = {"/unsubscribe/<token>"}

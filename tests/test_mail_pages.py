@@ -228,15 +228,17 @@ def test_asked_before_it_is_done(site: HostApp) -> None:
 
 def test_as_json(site: HostApp) -> None:
     acme = {"action": "cancel", "all": True, "owner": "partner:acme"}
-    asked = site.client.post(f"{PREFIX}/mail/actions", headers=JSON, json=acme)
+    asked: Any = site.client.post(f"{PREFIX}/mail/actions", headers=JSON, json=acme)
     assert asked.json == {"ok": True, "action": "cancel", "count": 1}
-    done = site.client.post(
+    done: Any = site.client.post(
         f"{PREFIX}/mail/actions", headers=JSON,
         json={"action": "cancel", "all": True, "confirmed": True, "owner": "partner:acme"},
     )  # fmt: skip
     assert (done.json["count"], done.json["more"]) == (1, False)
     assert [one.state for one in deliveries(site)] == ["cancelled", "queued"]
-    undone = site.client.post(f"{PREFIX}/mail/undo", headers=JSON, json={"at": done.json["undo"]})
+    undone: Any = site.client.post(
+        f"{PREFIX}/mail/undo", headers=JSON, json={"at": done.json["undo"]}
+    )
     assert undone.json == {"ok": True, "count": 1}
     assert [one.state for one in deliveries(site)] == ["queued", "queued"]
 
@@ -326,7 +328,7 @@ def test_pages_of_the_audit(site: HostApp) -> None:
     seen: list[str] = []
     address = f"{PREFIX}/partners/acme/audit?action=dns.checked"
     while address:
-        answer = site.client.get(address, headers=JSON).json
+        answer: Any = site.client.get(address, headers=JSON).json
         seen += [one["detail"] for one in answer["entries"]]
         address = answer["older"]
     assert seen == [str(number) for number in reversed(range(120))]

@@ -28,6 +28,9 @@ ACTIONS: dict[str, str] = {
     "batch.queued": "Queued a batch",
     "batch.cancelled": "Cancelled a batch",
     "batch.resumed": "Resumed a batch",
+    "alert.acknowledged": "Acknowledged an alert",
+    "alert.muted": "Muted an alert",
+    "alert.unmuted": "Unmuted an alert",
 }
 
 

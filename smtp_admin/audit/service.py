@@ -34,7 +34,8 @@ CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
-    "mail.undone", "batch.queued", "batch.cancelled", "batch.resumed",
+    "mail.undone", "batch.queued", "batch.cancelled", "batch.resumed", "alert.acknowledged",
+    "alert.muted", "alert.unmuted",
 )  # fmt: skip
 
 

@@ -118,6 +118,7 @@ def _plain(value: Any) -> str:
 
 #: Command → its module here, which adds it to the group when it is imported.
 MODULES: Mapping[str, str] = {
+    "alerts": "alerts",
     "batch": "batch",
     "db": "database",
     "deliverability": "deliverability",

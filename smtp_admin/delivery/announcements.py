@@ -39,7 +39,7 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
             continue
         one, outcome = result.delivery, result.outcome
         if decision.state == "sent":
-            _tell(
+            tell(
                 app,
                 signals.delivery_sent,
                 public_id=one.public_id,
@@ -63,7 +63,7 @@ def announce(app: Flask, sender: ResolvedSender, recorded: Recorded) -> None:
 def announce_dead(app: Flask, letter: DeadLetter) -> None:
     """A mail ended as a dead letter."""
     log.info("mail %s: dead, %s", letter.public_id, letter.code)
-    _tell(
+    tell(
         app,
         signals.delivery_dead,
         public_id=letter.public_id,
@@ -83,7 +83,7 @@ def announce_pause(app: Flask, sender: ResolvedSender, outcome: Outcome) -> None
         outcome.reply or "",
         outcome.code,
     )
-    _tell(
+    tell(
         app,
         signals.sender_paused,
         sender_id=sender.sender_id,
@@ -93,7 +93,7 @@ def announce_pause(app: Flask, sender: ResolvedSender, outcome: Outcome) -> None
     )
 
 
-def _tell(app: Flask, signal: NamedSignal, **about: Any) -> None:
+def tell(app: Flask, signal: NamedSignal, **about: Any) -> None:
     """Send *signal*; no mail waits for the mistakes of whoever hears it."""
     if not signal.receivers:
         return

@@ -14,6 +14,8 @@ _MOST_LOOPS = 10_000
 
 
 class _Limited(Environment):
+    """Liquid that cannot run for long, or write without end."""
+
     output_stream_limit = _MOST_OUTPUT_BYTES
     loop_iteration_limit = _MOST_LOOPS
     context_depth_limit = 30
@@ -41,3 +43,8 @@ def _parsed(source: str, escape: bool) -> BoundTemplate:
 @lru_cache(maxsize=2)
 def _environment(escape: bool) -> Environment:
     return _Limited(autoescape=escape, undefined=StrictUndefined)
+
+
+def strict_environment() -> Environment:
+    """A new one with the limits of mail, for text that is no HTML; the caller may add filters."""
+    return _Limited(autoescape=False, undefined=StrictUndefined)

@@ -25,6 +25,8 @@ from smtp_admin.senders.routing import sender_for_mail, senders_of
 
 #: Who paused a sender by hand is no riddle; why it paused itself may be one.
 _ITS_OWN = states.PAUSED - {"paused_by_hand"}
+#: Kinds of mail that nobody misses while no sender is configured.
+_OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,11 @@ def _numbers(numbers: Summary, sender: ResolvedSender, state: State) -> dict[str
 def blocked_kinds() -> tuple[str, ...]:
     """What people miss while no sender is configured: the kinds of mail, the urgent ones first.
 
-    Test mails are left out: they can be sent with settings that are not saved.
+    Test mails are left out: they can be sent with settings that are not saved. So is what the
+    plugin itself tells: of that no app's feature depends.
     """
     kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
-    return tuple(one.label for one in kinds if one.name != "test")
+    return tuple(one.label for one in kinds if one.name not in _OUR_OWN)
 
 
 def is_paused(sender: ResolvedSender) -> bool:

@@ -35,6 +35,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Senders", "overview", Action.SEE_OVERVIEW),
     Entry("All mail", "mail_log", Action.SEE_MAIL, ("one_mail",)),
     Entry("Batches", "batches", Action.SEE_MAIL, ("one_batch",)),
+    Entry("Alerts", "alerts", Action.SEE_ALERTS),
     Entry("Renewals", "renewals", Action.SEE_RENEWALS),
     Entry("Troubleshooting", "symptoms", Action.SEE_OVERVIEW),
     Entry("Audit", "audit_log", Action.SEE_AUDIT),

@@ -42,6 +42,10 @@ from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
+from smtp_admin.monitor.alerts.incidents import LOOK_SECONDS as LOOK_FOR_ALERTS_SECONDS
+from smtp_admin.monitor.alerts.incidents import prune_alerts, take_turn_and_look
+from smtp_admin.monitor.summary import send_summaries
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.senders.resolve import overrides_for
@@ -152,6 +156,18 @@ class WorkerProcess:
             self._stopping,
             self._permission.look,
         )
+        # In a thread of its own too: a webhook may be slow.
+        self._alerts = Schedule(
+            app,
+            [
+                Duty("alerts", LOOK_FOR_ALERTS_SECONDS, lambda: take_turn_and_look(self._engine)),
+                Duty("telling of alerts", ANNOUNCE_SECONDS, lambda: announce(self._engine)),
+                Duty("weekly summary", LOOK_SECONDS, lambda: send_summaries(self._engine)),
+                Duty("old alerts", _PRUNE_SECONDS, lambda: prune_alerts(self._engine)),
+            ],
+            self._stopping,
+            self._permission.look,
+        )
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -161,6 +177,7 @@ class WorkerProcess:
         self._permission.begin()
         self._schedule.start()
         self._renewals.start()
+        self._alerts.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run)
         try:
@@ -174,6 +191,7 @@ class WorkerProcess:
             self._threads.stop(GRACE_SECONDS)
             self._schedule.join()
             self._renewals.join()
+            self._alerts.join()
             self._close()
         log.info("worker %s has stopped", self._name)
 

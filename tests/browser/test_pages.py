@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import delete
 
 import wsgi
+from smtp_admin.clock import now
 from smtp_admin.embedded.mailbox import store_mail
+from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from tests.sender_state.scenes import a_worker
@@ -499,6 +503,72 @@ def store(site: Site) -> str:
         folder, MAIL.encode(), envelope_from="a@b.example", envelope_to=["c@d.example"]
     )
     return kept.id
+
+
+def troubled(site: Site, *, ended: bool = False) -> None:
+    """Alerts of several owners; the newest with long words from a server."""
+    with site.app.app_context():
+        session = wsgi.db.session()
+        session.execute(delete(Alert))
+        for number, (partner_id, severity) in enumerate(
+            (("", "warning"), ("acme", "critical"), ("globex", "warning"), ("acme", "warning"))
+        ):
+            over = ended and number > 1
+            session.add(
+                Alert(
+                    public_id=f"{number:032}",
+                    kind="sender_stopped" if number % 2 else "dead_letters",
+                    partner_id=partner_id,
+                    incident=f"{number}",
+                    open_key=None if over else f"{number}",
+                    severity=severity,
+                    whose=f"partner {partner_id}" if partner_id else "the system",
+                    headline=f"Stopped since {number + 1} o'clock until the login is corrected",
+                    detail=f"The server refused it. (535 5.7.8 {LONG}@{LONG}.example)",
+                    opened_at=now() - timedelta(hours=number + 1),
+                    ended_at=now() if over else None,
+                    acknowledged_at=now() if number == 3 else None,
+                    acknowledged_by="mia@acme.example" if number == 3 else "",
+                )
+            )
+        session.commit()
+
+
+@state()
+def alerts(page: Page, site: Site) -> None:
+    troubled(site)
+    at(page, site, "/smtp-admin/alerts")
+
+
+@state("partner", looks=TWO_LOOKS)
+def alerts_of_a_partner(page: Page, site: Site) -> None:
+    troubled(site)
+    at(page, site, "/smtp-admin/alerts")
+    page.click("text=Mute for 1 day")
+    page.wait_for_selector("text=Muted for 1 day.")
+
+
+@state(looks=TWO_LOOKS)
+def alerts_that_ended(page: Page, site: Site) -> None:
+    troubled(site, ended=True)
+    at(page, site, "/smtp-admin/alerts")
+
+
+@state(looks=TWO_LOOKS)
+def alerts_in_the_banner(page: Page, site: Site) -> None:
+    troubled(site)
+    site.save("acme")
+    at(page, site, ACME)
+    page.wait_for_selector("#alerts >> text=All alerts")
+
+
+@pytest.fixture(autouse=True)
+def calm(site: Site) -> Iterator[None]:
+    """No page has the alerts of another's."""
+    yield
+    with site.app.app_context():
+        wsgi.db.session.execute(delete(Alert))
+        wsgi.db.session.commit()
 
 
 @pytest.mark.parametrize(("name", "who"), [(name, who) for name, (who, *_) in STATES.items()])

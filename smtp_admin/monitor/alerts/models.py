@@ -1,0 +1,80 @@
+"""The tables of alerts, of who is still to be told of them, and of whose turn it is to look."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from smtp_admin.clock import sql_now
+from smtp_admin.database import Base, BigId, UTCDateTime
+
+
+class Alert(Base):
+    """One incident, from when it was first seen until it ended.
+
+    It is open between ``opened_at`` and ``ended_at``; before, it has not lasted long enough yet
+    to be one.
+    """
+
+    __tablename__ = "smtp_admin_alert"
+    __table_args__ = (
+        Index("ix_smtp_admin_alert_partner", "partner_id", "ended_at"),
+        Index("ix_smtp_admin_alert_incident", "incident"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    #: Whose it is: ``''`` for the system; 0 where it is no sender's.
+    partner_id: Mapped[str] = mapped_column(String(100))
+    sender_id: Mapped[int] = mapped_column(BigId, default=0)
+    sender_key: Mapped[str] = mapped_column(String(40), default="")
+    #: A hash of what it is about: the same again is the same incident.
+    incident: Mapped[str] = mapped_column(String(32))
+    #: The same until it ends, so that the database lets nobody open it twice.
+    open_key: Mapped[str | None] = mapped_column(String(32), unique=True)
+    severity: Mapped[str] = mapped_column(String(10))
+    whose: Mapped[str] = mapped_column(String(300))
+    headline: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[str] = mapped_column(String(1000), default="")
+    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    opened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Since when it is not there any more; it ends when that has lasted.
+    cleared_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    acknowledged_by: Mapped[str] = mapped_column(String(320), default="")
+    muted_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AlertNotice(Base):
+    """That somebody is to be told of an alert; written in the transaction that opens or ends it."""
+
+    __tablename__ = "smtp_admin_alert_notice"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "event", "channel"),
+        Index("ix_smtp_admin_alert_notice_due", "done_at", "next_attempt_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    alert_id: Mapped[int] = mapped_column(BigId, ForeignKey(Alert.id))
+    #: ``opened`` or ``ended``.
+    event: Mapped[str] = mapped_column(String(10))
+    #: ``signal``, ``mail`` or ``webhook``.
+    channel: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    #: Not before; while somebody is at it, when others may take it for dead.
+    next_attempt_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: What came of it, for people.
+    outcome: Mapped[str] = mapped_column(String(300), default="")
+
+
+class AlertTurn(Base):
+    """Who looks for incidents, until when: one worker at a time is enough."""
+
+    __tablename__ = "smtp_admin_alert_turn"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UTCDateTime)

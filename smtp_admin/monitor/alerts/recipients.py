@@ -1,0 +1,38 @@
+"""Who gets mail about alerts, as the configuration and the host say."""
+
+import logging
+from collections.abc import Iterable
+
+from smtp_admin.database import SYSTEM
+from smtp_admin.errors import MessageError
+from smtp_admin.installation import installation
+from smtp_admin.mail.addresses import address_of
+
+log = logging.getLogger(__name__)
+
+
+def of_platform() -> tuple[str, ...]:
+    """Who looks after the installation."""
+    return installation().config.alert_emails
+
+
+def of_partner(partner_id: str) -> tuple[str, ...]:
+    """Whom the host names for *partner_id*; nobody where its own code fails."""
+    if partner_id == SYSTEM:
+        return ()
+    try:
+        return usable(installation().host.alert_recipients(partner_id))
+    except Exception:  # the host's own code
+        log.exception("the host's alert_recipients() failed")
+        return ()
+
+
+def usable(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Those of *addresses* that mail can go to, each once."""
+    found: dict[str, None] = {}
+    for one in addresses:
+        try:
+            found.setdefault(address_of(one)[1])
+        except MessageError:
+            log.warning("the host named an address that mail cannot go to")
+    return tuple(found)

@@ -1,0 +1,198 @@
+"""What is wrong right now: each rule looks at one kind of thing, for all senders at once.
+
+However many senders there are, it is the handful of queries that their states take, and two more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography import x509
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.models import Counter, Lane
+from smtp_admin.installation import installation
+from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
+from smtp_admin.sender_state.facts import states_of
+from smtp_admin.sender_state.state import State
+from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
+
+#: So long before it expires, somebody must know.
+EXPIRES_SOON = timedelta(days=14)
+_DAY = timedelta(hours=24)
+#: Fields of a sender that hold certificates, and what each is called.
+_CERTIFICATES = {
+    "client_certificate": "client certificate",
+    "ca_certificate": "certificate of its own authority",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found.
+
+    Attributes:
+        unknown: ids of senders of which nobody can say how they are, because nobody sends: their
+            incidents neither go on nor end.
+    """
+
+    findings: tuple[Finding, ...]
+    unknown: frozenset[int] = frozenset()
+
+
+def look(session: Session, *, for_workers: bool = True) -> Look:
+    """Everything that is wrong now; needs an app context.
+
+    Args:
+        for_workers: also whether one runs, which a worker itself need not ask.
+    """
+    senders = senders_that_send(session)
+    states = list(zip(senders, states_of(session, senders), strict=True))
+    moment = database_now(session)
+    found = [
+        *_of_states(states),
+        *_dead_letters(session, moment),
+        *_expiring(senders, moment),
+        *(no_worker(session) if for_workers else ()),
+    ]
+    unknown = frozenset(one.sender_id for one, state in states if state.key == "no_worker")
+    return Look(tuple(found), unknown)
+
+
+def senders_that_send(session: Session) -> list[ResolvedSender]:
+    """Every sender that has settings, and the system's default in any case, by id; one query.
+
+    Mail of partners without settings is with the system's.
+    """
+    rows = session.execute(
+        select(Sender, SenderRevision)
+        .outerjoin(
+            SenderRevision,
+            (SenderRevision.sender_id == Sender.id)
+            & (SenderRevision.number == Sender.current_revision),
+        )
+        .where(Sender.deleted_at.is_(None))
+        .order_by(Sender.id)
+    )
+    found = [resolve_with(row, saved, row.partner_id, row.key) for row, saved in rows]
+    return [one for one in found if one.configured or _is_systems(one)]
+
+
+def _is_systems(sender: ResolvedSender) -> bool:
+    return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
+
+
+def whose(sender: ResolvedSender) -> str:
+    """Whose sender it is, in words."""
+    owner = f"partner {sender.partner_id}" if sender.partner_id else "the system"
+    return f"{owner}, sender {sender.name}" if sender.key else owner
+
+
+def _of_states(states: Sequence[tuple[ResolvedSender, State]]) -> Iterator[Finding]:
+    for sender, state in states:
+        kind = OF_STATE[state.key]
+        if kind is None or (state.key == "unconfigured" and not state.waiting):
+            continue
+        yield Finding(
+            kind=kind[0],
+            partner_id=sender.partner_id,
+            whose=whose(sender),
+            severity="critical" if state.tone == "bad" else "warning",
+            headline=state.headline,
+            detail=state.detail,
+            sender_id=sender.sender_id,
+            sender_key=sender.key,
+            lasts=kind[1],
+        )
+
+
+def _dead_letters(session: Session, moment: datetime) -> Iterator[Finding]:
+    """Partners whose dead letters of 24 hours are too many, by the counters."""
+    most = installation().config.alert_dead_letters
+    count = func.sum(Counter.dead)
+    rows = session.execute(
+        select(Counter.partner_id, count)
+        .where(Counter.minute > moment - _DAY, Counter.dead > 0)
+        .group_by(Counter.partner_id)
+        .having(count >= most)
+        .order_by(Counter.partner_id)
+    )
+    for partner_id, dead in rows:
+        yield Finding(
+            kind="dead_letters",
+            partner_id=partner_id,
+            whose=f"partner {partner_id}" if partner_id else "the system",
+            severity="warning",
+            headline=f"{int(dead):,} dead letters in 24 hours",
+            detail="These mails reached nobody and are not tried again by themselves. Look why, "
+            "and retry them.",
+        )
+
+
+def no_worker(session: Session) -> Iterator[Finding]:
+    """Whether it is certain that nobody sends, for anybody.
+
+    A worker cannot find that out. Web processes and commands ask this when they are asked.
+    """
+    if doorbell().workers() != 0:
+        return
+    at_work = select(Lane.id).where(
+        Lane.lease.is_not(None), Lane.lease_until > database_now(session)
+    )
+    if session.scalar(at_work.limit(1)) is None:
+        yield Finding(
+            kind="no_worker",
+            partner_id=SYSTEM,
+            whose="the system",
+            severity="critical",
+            headline="No worker runs",
+            detail="Mail waits until one does. Start one: flask smtp-admin worker",
+        )
+
+
+def _expiring(senders: Sequence[ResolvedSender], moment: datetime) -> Iterator[Finding]:
+    """What a sender shows or trusts and that ends soon, of each of :data:`SOURCES`."""
+    for sender in senders:
+        for source in SOURCES:
+            for subject, what, ends in source(sender):
+                if ends - moment > EXPIRES_SOON:
+                    continue
+                over = ends <= moment
+                yield Finding(
+                    kind="expiring",
+                    partner_id=sender.partner_id,
+                    whose=whose(sender),
+                    severity="critical" if over else "warning",
+                    headline=f"The {what} {'expired' if over else 'expires'} on {ends:%Y-%m-%d}",
+                    detail="Enter the new one on the sender's tab.",
+                    sender_id=sender.sender_id,
+                    sender_key=sender.key,
+                    subject=subject,
+                )
+
+
+def _certificates(sender: ResolvedSender) -> Iterator[tuple[str, str, datetime]]:
+    for name, what in _CERTIFICATES.items():
+        pem = sender.values.get(name, "")
+        ends = _ends(pem) if pem else None
+        if ends is not None:
+            yield name, what, ends
+
+
+#: What may expire: each yields the subject, what it is called, and when it ends. A way to log in
+#: whose secrets have an end adds its own here.
+SOURCES: list[Callable[[ResolvedSender], Iterator[tuple[str, str, datetime]]]] = [_certificates]
+
+
+@lru_cache(maxsize=4096)
+def _ends(pem: str) -> datetime | None:
+    """When the first certificate of *pem* ends; read once, as every minute asks again."""
+    try:
+        return x509.load_pem_x509_certificate(pem.encode("ascii")).not_valid_after_utc
+    except ValueError:
+        return None

@@ -1,0 +1,263 @@
+"""Look at alerts, acknowledge and mute them: what page and command share."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.audit.service import record_change
+from smtp_admin.clock import sql_now
+from smtp_admin.database import UTCDateTime, database_now
+from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.host import Actor
+from smtp_admin.identifiers import is_storable
+from smtp_admin.monitor.alerts.kinds import BY_NAME, Finding
+from smtp_admin.monitor.alerts.models import Alert, AlertNotice
+from smtp_admin.monitor.alerts.rules import no_worker
+
+#: What may be chosen for muting, as it is written.
+MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(weeks=1)}
+#: Ended alerts are shown for so long.
+SHOWN_FOR = timedelta(days=30)
+_IS_OPEN = (Alert.opened_at.is_not(None), Alert.ended_at.is_(None))
+_MOST_ENDED, _MOST_UNSEEN = 200, 50
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSeen:
+    """One alert, for people.
+
+    Attributes:
+        id: the public one; empty for what is found now and stands in no table.
+        told: what came of telling, as sentences, the oldest first.
+    """
+
+    id: str
+    kind: str
+    label: str
+    severity: str
+    partner_id: str
+    sender_id: int
+    sender_key: str
+    whose: str
+    headline: str
+    detail: str
+    opened_at: datetime | None = None
+    ended_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    muted_until: datetime | None = None
+    told: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended_at is None
+
+    @property
+    def tone(self) -> str:
+        """Its colour, as a sender's state has one."""
+        if not self.is_open:
+            return "off"
+        return "bad" if self.severity == "critical" else "warn"
+
+    @property
+    def sentence(self) -> str:
+        """Everything in one line."""
+        words = f"{self.label}: {self.whose}. {self.headline}."
+        return f"{words} {self.detail}" if self.detail else words
+
+    def needs_somebody(self, moment: datetime) -> bool:
+        """Whether it is open and nobody has said that they know, or that it is not to be shown."""
+        muted = self.muted_until is not None and self.muted_until > moment
+        return self.is_open and self.acknowledged_at is None and not muted
+
+    def as_json(self) -> dict[str, Any]:
+        """For a script."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "label": self.label,
+            "severity": self.severity,
+            "partner_id": self.partner_id,
+            "sender": self.sender_key,
+            "whose": self.whose,
+            "headline": self.headline,
+            "message": self.detail,
+            "opened_at": _time(self.opened_at),
+            "ended_at": _time(self.ended_at),
+            "acknowledged_at": _time(self.acknowledged_at),
+            "acknowledged_by": self.acknowledged_by,
+            "muted_until": _time(self.muted_until),
+            "told": list(self.told),
+        }
+
+
+def open_alerts(
+    session: Session, partner_ids: Collection[str] | None = None, *, live: bool = False
+) -> list[AlertSeen]:
+    """Alerts that are open, the oldest first.
+
+    Args:
+        partner_ids: of these partners alone; ``None`` for everybody's.
+        live: also what no worker can find: that none runs. Only where everybody's are meant.
+    """
+    found = _seen(session, select(Alert).where(*_IS_OPEN).order_by(Alert.opened_at), partner_ids)
+    return _with_live(found, session, live=live and partner_ids is None)
+
+
+def ended_alerts(session: Session, partner_ids: Collection[str] | None = None) -> list[AlertSeen]:
+    """Alerts that ended in the last 30 days, the newest first."""
+    since = database_now(session) - SHOWN_FOR
+    wanted = select(Alert).where(Alert.ended_at > since, Alert.opened_at.is_not(None))
+    return _seen(session, wanted.order_by(Alert.ended_at.desc()).limit(_MOST_ENDED), partner_ids)
+
+
+def unseen_alerts(
+    session: Session, partner_ids: Collection[str] | None = None, *, live: bool = False
+) -> list[AlertSeen]:
+    """Open alerts that nobody acknowledged or muted, for a banner: one query.
+
+    Args:
+        live: as for :func:`open_alerts`.
+    """
+    wanted = select(Alert).where(
+        *_IS_OPEN,
+        Alert.acknowledged_at.is_(None),
+        or_(
+            Alert.muted_until.is_(None), Alert.muted_until <= type_coerce(sql_now(), UTCDateTime())
+        ),
+    )
+    if partner_ids is not None:
+        wanted = wanted.where(Alert.partner_id.in_(partner_ids))
+    rows = session.scalars(wanted.order_by(Alert.opened_at).limit(_MOST_UNSEEN))
+    return _with_live([_of_row(one) for one in rows], session, live=live)
+
+
+def _with_live(found: list[AlertSeen], session: Session, *, live: bool) -> list[AlertSeen]:
+    if live and not any(one.kind == "no_worker" for one in found):
+        return [*map(_of_finding, no_worker(session)), *found]
+    return found
+
+
+def _seen(session: Session, wanted: Any, partner_ids: Collection[str] | None) -> list[AlertSeen]:
+    if partner_ids is not None:
+        wanted = wanted.where(Alert.partner_id.in_(partner_ids))
+    rows = session.scalars(wanted).all()
+    told: dict[int, list[str]] = {}
+    if rows:
+        notices = session.scalars(
+            select(AlertNotice)
+            .where(AlertNotice.alert_id.in_([one.id for one in rows]), AlertNotice.outcome != "")
+            .order_by(AlertNotice.id)
+        )
+        for one in notices:
+            told.setdefault(one.alert_id, []).append(
+                f"{one.channel.capitalize()}, {one.event}: {one.outcome}"
+            )
+    return [_of_row(one, tuple(told.get(one.id, ()))) for one in rows]
+
+
+def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
+    known = BY_NAME.get(row.kind)
+    return AlertSeen(
+        id=row.public_id,
+        kind=row.kind,
+        label=known.label if known else row.kind,
+        severity=row.severity,
+        partner_id=row.partner_id,
+        sender_id=row.sender_id,
+        sender_key=row.sender_key,
+        whose=row.whose,
+        headline=row.headline,
+        detail=row.detail,
+        opened_at=row.opened_at,
+        ended_at=row.ended_at,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+        muted_until=row.muted_until,
+        told=told,
+    )
+
+
+def _of_finding(one: Finding) -> AlertSeen:
+    return AlertSeen(
+        id="",
+        kind=one.kind,
+        label=BY_NAME[one.kind].label,
+        severity=one.severity,
+        partner_id=one.partner_id,
+        sender_id=one.sender_id,
+        sender_key=one.sender_key,
+        whose=one.whose,
+        headline=one.headline,
+        detail=one.detail,
+    )
+
+
+def find_alert(session: Session, public_id: str) -> Alert:
+    """The alert with this public id, whosever it is.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not is_storable(public_id):
+        raise NotFound
+    row = session.scalar(
+        select(Alert).where(Alert.public_id == public_id, Alert.opened_at.is_not(None))
+    )
+    if row is None:
+        raise NotFound(f"There is no alert {public_id[:40]!r}.")
+    return row
+
+
+def acknowledge(session: Session, alert: Alert, actor: Actor) -> None:
+    """Write down that *actor* knows of it: it stays open and leaves the banner. Caller commits.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    by = (actor.email or actor.name or actor.id)[:320]
+    _change(session, alert, acknowledged_at=database_now(session), acknowledged_by=by)
+    record_change(session, actor, alert.partner_id, "alert.acknowledged", _named(alert))
+
+
+def mute(session: Session, alert: Alert, actor: Actor, span: timedelta) -> datetime:
+    """Show and tell nothing of this incident for *span*, also if it comes again. Caller commits.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    until = database_now(session) + span
+    _change(session, alert, muted_until=until)
+    words = f"{_named(alert)}, until {until:%Y-%m-%d %H:%M} UTC"
+    record_change(session, actor, alert.partner_id, "alert.muted", words)
+    return until
+
+
+def unmute(session: Session, alert: Alert, actor: Actor) -> None:
+    """Show and tell it again; the caller commits.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    _change(session, alert, muted_until=None)
+    record_change(session, actor, alert.partner_id, "alert.unmuted", _named(alert))
+
+
+def _change(session: Session, alert: Alert, **values: Any) -> None:
+    still_open: tuple[ColumnElement[bool], ...] = (Alert.id == alert.id, Alert.ended_at.is_(None))
+    result: Any = session.execute(update(Alert).where(*still_open).values(**values))
+    if not result.rowcount:
+        raise Conflict("This alert has ended; nothing was changed.")
+
+
+def _named(alert: Alert) -> str:
+    return f"{alert.kind}, {alert.whose}"
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")

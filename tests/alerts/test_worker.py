@@ -1,0 +1,39 @@
+"""A worker process looks and tells by itself."""
+
+import json
+import time
+from pathlib import Path
+
+from tests.alerts.receiver import Receiver
+from tests.alerts.watching import SECRET, break_sender
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+from tests.worker.running import Site, Worker
+
+
+def test_a_worker_tells_by_itself(
+    tmp_path: Path, redis: RedisServer, server: ScriptedServer, receiver: Receiver
+) -> None:
+    site = Site(
+        tmp_path / "site",
+        redis.url,
+        ALERT_EMAILS=["ops@platform.example"],
+        ALERT_WEBHOOK=f"{receiver.url}a-secret-path",
+        ALERT_WEBHOOK_SECRET=SECRET,
+    )
+    with site.opened() as host:
+        host.save_sender("", port=server.port)
+        host.save_sender("acme")
+        break_sender(host)
+    with Worker(site.folder) as worker:
+        worker.ready()
+        (mail,) = server.wait_for_messages(1, timeout=40)
+        assert mail.recipients == ["ops@platform.example"]
+        ends = time.monotonic() + 20
+        while not receiver.told and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert worker.stop() < 10
+    (call,) = receiver.told
+    assert json.loads(call.body)["data"]["kind"] == "sender_stopped"
+    assert "a-secret-path" not in worker.output
+    assert SECRET not in worker.output
