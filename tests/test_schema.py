@@ -273,10 +273,10 @@ def test_two_apps_in_one_process(new_app: Callable[..., HostApp]) -> None:
     with ScriptedServer() as server:
         for host, name in ((first, "first"), (second, "second")):
             with host.app.app_context():
-                host.save_sender(port=server.port, from_email=f"{name}@acme.example")
+                host.save_sender("", port=server.port, from_email=f"{name}@acme.example")
         for host, name in ((second, "second"), (first, "first")):
             with host.app.app_context():
-                queue(host, f"{name}@example.org")
+                queue(host, f"{name}@example.org", partner_id="")
         with first.app.app_context():
             first.work()
             assert [one.state for one in deliveries(first)] == ["sent"]
