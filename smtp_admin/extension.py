@@ -25,6 +25,7 @@ from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
+    advice,
     connection,
     deliverability,
     discovery,
@@ -273,6 +274,7 @@ def _pages(here: Installation) -> Any:
         sender_actions,
         routes,
         connection,
+        advice,
         discovery,
         deliverability,
         test_email,
