@@ -49,7 +49,7 @@ def _test_from_both(partner_id: str, key: str) -> ResponseReturnValue:
     except RequestError as error:
         return _refuse(partner_id, key, error)
     if both.web is not None:
-        _remember(partner_id, key, both.web)
+        _remember(partner_id, key, both.web, both.public_id)
     follow = _follow_url(partner_id, key, both)
     if web.wants_json():
         body, status = both_as_json(both, follow, _locked(partner_id, key))
@@ -57,9 +57,10 @@ def _test_from_both(partner_id: str, key: str) -> ResponseReturnValue:
     return show_tab(partner_id, key, both=both, look_again=follow)
 
 
-def _remember(partner_id: str, key: str, result: TestResult) -> None:
+def _remember(partner_id: str, key: str, result: TestResult, worker_test: str = "") -> None:
     """What was tested may be what is saved next, and then it was tested."""
-    web.remember_test(note_of(result, partner_id, key, web.signed_in(), now()))
+    note = note_of(result, partner_id, key, web.signed_in(), now(), worker_test)
+    web.remember_test(note)
 
 
 def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:

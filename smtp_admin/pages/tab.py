@@ -68,7 +68,11 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         session().rollback()
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
-    web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
+    if saved.revision == form.seen_revision:
+        goes_on = " Sending goes on." if is_paused(sender) and not is_paused(saved) else ""
+        web.notify(f"Nothing was changed, so there is no new revision.{goes_on}")
+    else:
+        web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 
@@ -89,11 +93,20 @@ def entered_secrets(
     return secrets
 
 
-def show_tab(
+def show_tab(partner_id: str, key: str, *, status: int = 200, **came: Any) -> ResponseReturnValue:
+    """The tab, with what was entered if something was, and what came of it.
+
+    Args:
+        came: the arguments of :func:`tab_values`.
+    """
+    values = tab_values(partner_id, key, **came)
+    return render_template("smtp_admin/tab.html", **values), status
+
+
+def tab_values(
     partner_id: str,
     key: str,
     *,
-    status: int = 200,
     form: SenderForm | None = None,
     error: Any = None,
     test: Any = None,
@@ -106,8 +119,8 @@ def show_tab(
     look_again: str = "",
     found: Discovery | None = None,
     find_error: RequestError | None = None,
-) -> ResponseReturnValue:
-    """The tab, with what was entered if something was, and what came of it.
+) -> dict[str, Any]:
+    """What the template of the tab needs.
 
     Args:
         test: the result of a connection test, to be shown beside the form.
@@ -151,9 +164,7 @@ def show_tab(
     unsaved = form.unsaved(sender)
     is_there = bool(sender.revision and not sender.deleted)
     others = [one for one in senders_of(session(), partner_id) if one.key != key]
-    page = render_template(
-        "smtp_admin/tab.html",
-        **around,
+    return around | dict(  # noqa: C408 - names, as the template reads them
         guidance=guidance,
         sender=sender,
         form=form,
@@ -191,7 +202,6 @@ def show_tab(
         has_keys=bool(installation().keyring),
         security_labels=SECURITY_LABELS,
     )
-    return page, status
 
 
 def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderForm:

@@ -28,7 +28,8 @@ document.addEventListener("change", async (event) => {
       field.checked = before.checked;
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    window.history.replaceState(null, "", url);
+    // Not where the tab stands inside a page of the host.
+    if (url.pathname === window.location.pathname) window.history.replaceState(null, "", url);
     document.getElementById(choice.id)?.focus({ preventScroll: true });
   } catch {
     choice.form.submit();
