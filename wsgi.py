@@ -36,6 +36,7 @@ from smtp_admin.embedded.demo import move_in, run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
 from smtp_admin.embedded.samples import CARL, CUSTOMERS
+from smtp_admin.embedded.scenes import more_partners, set_scenes
 
 NAME = "Northwind Hosting"
 INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
@@ -417,6 +418,16 @@ def add_demo_data() -> None:
     db.session.commit()
 
 
+def add_scenes() -> None:
+    """More partners, to see what a sender looks like in each state, and a long list."""
+    for partner_id, name in more_partners(there=3):
+        db.session.add(Partner(id=partner_id, name=name, domain=f"{partner_id}.example"))
+    db.session.commit()
+    nora = db.session.scalars(sa.select(User).filter_by(is_admin=True)).one()
+    actor = Actor(id=str(nora.id), email=nora.email, name=nora.name, is_admin=True)
+    set_scenes(smtp_admin.send, LocalServices(Path(INSTANCE).absolute()), actor)
+
+
 def prepare() -> str:
     """Make the database ready and list the demo logins."""
     with create_app().app_context():
@@ -425,8 +436,10 @@ def prepare() -> str:
         move_in()  # the page may have another port than before
         if not db.session.scalar(sa.select(sa.exists(sa.select(User)))):
             add_demo_data()
+            add_scenes()
         people = db.session.scalars(sa.select(User).order_by(User.id))
-        return "\n".join(f"  {one.email:<26}{one.role}" for one in people)
+        logins = (f"  {one.email:<26}{DEMO_PASSWORD:<12}{one.role}" for one in people)
+        return "\n".join(logins)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -144,6 +145,18 @@ def _announcement(local: LocalServices, port: int, logins: str) -> str:
     settings = "\n".join(f"  {name:<10}{value}" for name, value in local.inbox_settings.items())
     return (
         f"\nhttp://{LOOPBACK}:{port}/\n\nDemo logins:\n{logins}\n\n"
-        f"Local test inbox, to type into an SMTP tab:\n{settings}\n\n"
+        f"Local test inbox, to type into an SMTP tab:\n{settings}\n"
+        "  It refuses gone@… and full@…, and thinks about slow@…\n\n"
+        f"In another terminal:\n{_commands(local)}\n\n"
         "Ctrl-C stops everything.\n"
     )
+
+
+def _commands(local: LocalServices) -> str:
+    """How to ask the running example from a terminal; its folder is named where it has to be."""
+    flask = Path(sys.executable).with_name("flask")
+    where = os.environ.get("INSTANCE")
+    before = f"INSTANCE={shlex.quote(str(local.folder))} " if where else ""
+    name = flask.relative_to(Path.cwd()) if flask.is_relative_to(Path.cwd()) else flask
+    start = f"  {before}{name} --app wsgi smtp-admin"
+    return "\n".join(f"{start} {one}" for one in ("doctor", "senders list", "mail list"))

@@ -36,6 +36,8 @@ function openSecret(kept) {
 }
 
 dress((part) => {
+  // What was typed stays where it is.
+  for (const words of part.querySelectorAll("[data-smtp-admin-without-scripts]")) words.remove();
   for (const kept of part.querySelectorAll("[data-smtp-admin-kept]")) {
     const field = document.getElementById(kept.dataset.smtpAdminKept);
     if (!field || field.value || field.getAttribute("aria-invalid") === "true") continue;
