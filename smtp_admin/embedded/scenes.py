@@ -10,6 +10,7 @@ from typing import Any
 from smtp_admin.database import session
 from smtp_admin.embedded.local import LocalServices
 from smtp_admin.host import Actor
+from smtp_admin.mail.message import Message
 from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import save_settings
@@ -59,7 +60,7 @@ def set_scenes(send: Send, local: LocalServices, actor: Actor) -> None:
     """Save the senders and queue their mail; call it inside an app context, before a worker runs.
 
     Args:
-        send: the plugin's own.
+        send: the plugin's own ``send_message``.
     """
     for one in SCENES:
         values: dict[str, Any] = {
@@ -80,16 +81,12 @@ def set_scenes(send: Send, local: LocalServices, actor: Actor) -> None:
             actor=actor,
         )
         for name in one.mail:
-            send(
-                "password_reset",
-                to=f"{name}@customer.example",
-                partner_id=one.partner_id,
-                context={
-                    "name": name.title(),
-                    "reset_url": f"https://{one.partner_id}.example/reset",
-                    "expires_minutes": 60,
-                },
+            message = Message(
+                f"News from {one.name}",
+                recipients=[f"{name}@customer.example"],
+                body=f"Hello {name},\nall is well.\n",
             )
+            send(message, partner_id=one.partner_id)
         if one.paused:
             pauses.pause(session(), load_sender(session(), one.partner_id), actor)
         session().commit()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import wsgi
+import hosting
 from smtp_admin.embedded.mailbox import store_mail
 from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
@@ -202,7 +202,7 @@ def tab_paused_by_hand(page: Page, site: Site) -> None:
     page.click("#pause-form button")
     page.wait_for_selector("#status >> text=Paused by hand")
     with site.app.app_context():  # for those who look at this sender next
-        session = wsgi.db.session()
+        session = hosting.db.session()
         pauses.resume(session, load_sender(session, "acme"), OLGA)
         session.commit()
 
