@@ -61,7 +61,11 @@ document.addEventListener("click", (event) => {
 // It is only ever sent where it was saved for: other settings need it once more.
 function openBound(event) {
   for (const kept of document.querySelectorAll("[data-smtp-admin-bound]")) {
-    if (kept.dataset.smtpAdminBound.split(" ").includes(event.target.id)) openSecret(kept);
+    if (kept.hidden || !kept.dataset.smtpAdminBound.split(" ").includes(event.target.id)) continue;
+    const field = openSecret(kept);
+    const hint = document.getElementById(`${field.id}-hint`);
+    if (hint) hint.textContent = kept.dataset.smtpAdminMoved;
+    field.placeholder = "";
   }
 }
 document.addEventListener("input", openBound);

@@ -21,6 +21,7 @@ document.addEventListener("change", async (event) => {
     const { page } = await fetchPage(url);
     const typed = typedInto(part);
     if (!updatePart(part, page)) throw new Error("another page came");
+    updatePart("lead", page);
     for (const [id, before] of typed) {
       const field = document.getElementById(id);
       if (!field || field.disabled || field.type !== before.type || filled.includes(id)) continue;

@@ -22,6 +22,7 @@ async function submitInPlace(button) {
     const part = button.dataset.smtpAdminReplace;
     if (updatePart(part, page)) {
       updateNotes(page);
+      updatePart("lead", page);
       showFailure(part);
       follow(part, url);
     } else {
