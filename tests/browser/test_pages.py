@@ -268,8 +268,16 @@ def conflict(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def saved(page: Page, site: Site) -> None:
     filled(page, site)
+    page.fill("#from_name", "Saved just now")
     page.click(SAVE)
     page.wait_for_selector("text=Saved as revision")
+
+
+@state(looks=TWO_LOOKS)
+def saved_already(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(SAVE)
+    page.wait_for_selector("text=Nothing was changed, so there is no new revision.")
 
 
 @state()
