@@ -22,6 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # $(call installed,VENV,PYTHON,PINS) installs what the file pins and nothing else, then this package
 # as it lies here. Setuptools is among the pins: a build of its own would fetch today's.
 define installed
+	@echo "Installing what $(3) pins into $(1); the first time this takes a minute or two …"
 	@test -x $(1)/bin/python || $(2) -m venv $(1)
 	$(1)/bin/python -m pip install $(QUIET) --no-deps --requirement $(3)
 	$(1)/bin/python -m pip install $(QUIET) --no-deps --no-build-isolation --editable .

@@ -3,7 +3,8 @@
 What concerns the plugin is in three places: :class:`HostingHost` answers its questions,
 :func:`create_app` configures and mounts it, :func:`forgot_password` sends a mail through it.
 A customer's dashboard also has its button for a reminder of what expires.
-The rest is an ordinary Flask app with its own models, sign-in, layout and strict headers.
+The rest is an ordinary Flask app with sign-in, layout and strict headers; its models are in
+``hosting.py``.
 
 ``make run`` serves it with all it needs; ``flask --app wsgi smtp-admin --help`` lists commands.
 """
@@ -23,19 +24,19 @@ import sqlalchemy as sa
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user
-from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response
 
+from hosting import Customer, Partner, PasswordReset, Service, User, db
 from smtp_admin import Actor, ExpiringService, Host, SMTPAdmin, schema
 from smtp_admin import Partner as MailPartner
 from smtp_admin.embedded.demo import move_in, run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
 from smtp_admin.embedded.samples import CARL, CUSTOMERS
+from smtp_admin.embedded.scenes import more_partners, set_scenes
 
 NAME = "Northwind Hosting"
 INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
@@ -171,124 +172,6 @@ def show_error(error: HTTPException) -> ResponseReturnValue:
     return render_template("hosting/error.html", error=error), error.code or 500
 
 
-# --- The business: partners resell hosting to customers, whose services expire ------------------
-
-
-class UTCDateTime(sa.TypeDecorator[datetime]):
-    """An aware time in UTC, even on SQLite, which forgets time zones."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Store UTC."""
-        return value and value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Say that it is UTC."""
-        return value and value.replace(tzinfo=UTC)
-
-
-class Base(DeclarativeBase):
-    """The app's own tables; the plugin keeps its tables on metadata of its own."""
-
-    registry = registry(
-        type_annotation_map={
-            str: sa.String(254),
-            Decimal: sa.Numeric(10, 2),
-            datetime: UTCDateTime,
-        }
-    )
-
-
-db = SQLAlchemy(model_class=Base)
-
-
-class Partner(Base):
-    """A reseller, whose mail is to come from the reseller's own address."""
-
-    __tablename__ = "partner"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    domain: Mapped[str]
-
-
-class PartnerAdmin(Base):
-    """Who administers which partner."""
-
-    __tablename__ = "partner_admin"
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user.id"), primary_key=True)
-    partner_id: Mapped[str] = mapped_column(sa.ForeignKey("partner.id"), primary_key=True)
-
-
-class Customer(Base):
-    """Somebody who buys from a partner."""
-
-    __tablename__ = "customer"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    partner_id: Mapped[str] = mapped_column(sa.ForeignKey("partner.id"))
-    name: Mapped[str]
-    email: Mapped[str]
-    language: Mapped[str] = mapped_column(default="en")
-    time_zone: Mapped[str] = mapped_column(default="Europe/Berlin")
-    balance: Mapped[Decimal] = mapped_column(default=Decimal(0))
-    services: Mapped[list["Service"]] = relationship(
-        order_by="Service.expires_at", back_populates="customer"
-    )
-
-
-class Service(Base):
-    """Something that a customer pays for until it expires."""
-
-    __tablename__ = "service"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id"))
-    name: Mapped[str]
-    expires_at: Mapped[datetime]
-    price: Mapped[Decimal]
-    currency: Mapped[str] = mapped_column(default="EUR")
-    customer: Mapped[Customer] = relationship(back_populates="services")
-
-
-class User(Base):
-    """Somebody who can sign in: administrator, partner administrator or customer."""
-
-    __tablename__ = "user"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
-    password_hash: Mapped[str]
-    is_admin: Mapped[bool] = mapped_column(default=False)
-    customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customer.id"))
-    customer: Mapped[Customer | None] = relationship()
-    partners: Mapped[list[Partner]] = relationship(secondary="partner_admin")
-
-    @property
-    def role(self) -> str:
-        """What this person is here."""
-        if self.is_admin:
-            return "Platform administrator"
-        names = ", ".join(partner.name for partner in self.partners)
-        return f"Administrator of {names}" if names else "Customer"
-
-    is_active = is_authenticated = True  # these three and get_id: what Flask-Login asks for
-    is_anonymous = False
-
-    def get_id(self) -> str:
-        """What the session remembers."""
-        return str(self.id)
-
-
-class PasswordReset(Base):
-    """One link to a new password; of its token only a hash is kept."""
-
-    __tablename__ = "password_reset"
-    token_hash: Mapped[str] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user.id"))
-    expires_at: Mapped[datetime]
-    user: Mapped[User] = relationship()
-
-
 # --- The app's own pages ------------------------------------------------------------------------
 
 site = Blueprint("hosting", __name__)
@@ -417,6 +300,16 @@ def add_demo_data() -> None:
     db.session.commit()
 
 
+def add_scenes() -> None:
+    """More partners, to see what a sender looks like in each state, and a long list."""
+    for partner_id, name in more_partners(there=3):
+        db.session.add(Partner(id=partner_id, name=name, domain=f"{partner_id}.example"))
+    db.session.commit()
+    nora = db.session.scalars(sa.select(User).filter_by(is_admin=True)).one()
+    actor = Actor(id=str(nora.id), email=nora.email, name=nora.name, is_admin=True)
+    set_scenes(smtp_admin.send_message, LocalServices(Path(INSTANCE).absolute()), actor)
+
+
 def prepare() -> str:
     """Make the database ready and list the demo logins."""
     with create_app().app_context():
@@ -425,8 +318,10 @@ def prepare() -> str:
         move_in()  # the page may have another port than before
         if not db.session.scalar(sa.select(sa.exists(sa.select(User)))):
             add_demo_data()
+            add_scenes()
         people = db.session.scalars(sa.select(User).order_by(User.id))
-        return "\n".join(f"  {one.email:<26}{one.role}" for one in people)
+        logins = (f"  {one.email:<26}{DEMO_PASSWORD:<12}{one.role}" for one in people)
+        return "\n".join(logins)
 
 
 if __name__ == "__main__":

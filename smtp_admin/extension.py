@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask
-from flask_wtf.csrf import generate_csrf
 
 from smtp_admin import beside_host, schema, web
 from smtp_admin.api.views import make_api_blueprint
@@ -18,20 +17,21 @@ from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
-from smtp_admin.installation import NAME, Installation, installation
+from smtp_admin.installation import NAME, Installation
 from smtp_admin.mail import batches, service
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mailer import Mailer
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
-from smtp_admin.monitor.overview import ago
 from smtp_admin.pages import (
+    advice,
     alerts,
     audit_log,
     batch_log,
     connection,
     deliverability,
     discovery,
+    embedding,
     explain,
     history,
     mail_changes,
@@ -49,10 +49,7 @@ from smtp_admin.pages import (
     tab,
     test_email,
 )
-from smtp_admin.pages.kept_mail import kept_mail
-from smtp_admin.pages.navigation import navigation
-from smtp_admin.pages.sandbox_note import sandbox_notes
-from smtp_admin.pages.times import shown_time
+from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
 
@@ -110,14 +107,15 @@ class SMTPAdmin:
         reassign.listen()
         lookups.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
-            blueprint.context_processor(_values_for_pages)
+            blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         unsubscribe = reminders.make_unsubscribe_blueprint()
-        unsubscribe.context_processor(_values_for_pages)
+        unsubscribe.context_processor(page_values)
         app.register_blueprint(unsubscribe)
         beside_host.exempt(app, unsubscribe)
         beside_host.guard_frames(app)
         reminders.add_global(app)
+        embedding.add_globals(app)
         app.cli.add_command(commands)
 
     def register_type(self, type_: EmailType) -> None:
@@ -287,6 +285,7 @@ def _pages(here: Installation) -> Any:
         sender_actions,
         routes,
         connection,
+        advice,
         discovery,
         deliverability,
         test_email,
@@ -304,21 +303,3 @@ def _pages(here: Installation) -> Any:
     ):
         page.add_to(blueprint)
     return blueprint
-
-
-def _values_for_pages() -> dict[str, Any]:
-    config = installation().config
-    return {
-        "smtp_admin_layout": web.layout(),
-        "smtp_admin_app_name": config.app_name,
-        "smtp_admin_csrf_token": generate_csrf,
-        "smtp_admin_actor": web.current_actor(),
-        "smtp_admin_ago": ago,
-        "smtp_admin_notice": web.notice,
-        "smtp_admin_undo": web.undo_offered,
-        "smtp_admin_navigation": navigation,
-        "smtp_admin_time": shown_time,
-        "smtp_admin_alerts": alerts.banner,
-        "smtp_admin_kept": kept_mail,
-        "smtp_admin_sandbox": sandbox_notes,
-    }

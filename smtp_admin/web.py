@@ -88,6 +88,11 @@ def current_partner() -> Partner:
     return partner
 
 
+def look_at(partner: Partner) -> None:
+    """Let *partner* be the one that this page is about; whoever calls has asked who may see it."""
+    request.environ[_PARTNER] = partner
+
+
 def visible_partners() -> list[Partner]:
     """The partners whose settings the present actor may edit, by name."""
     actor = current_actor()
@@ -253,7 +258,7 @@ def _guard() -> None:
         partner = installation().host.partner(partner_id)
         if partner is None:
             raise NotFound
-        request.environ[_PARTNER] = partner
+        look_at(partner)
 
 
 def _check_token() -> None:

@@ -258,6 +258,7 @@ class Scene:
             "from_email": "noreply@acme.example",
             "address": "mia@acme.example",
             "revision": revision,
+            "from_name": f"After {revision}",  # so that something changes
             "label": "Another",
             "key": "another",
         }

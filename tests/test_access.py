@@ -61,6 +61,7 @@ SENDER_PAGES: dict[tuple[str, str], int] = {
     # No worker runs here: its part of the answer is still to come.
     ("POST", "/test-connection/worker"): 202,
     ("GET", "/test-connection/<public_id>"): 202,
+    ("POST", "/advice"): 200,
     ("POST", "/test-email"): 202,
     ("GET", "/test-email/<public_id>"): 200,
     ("POST", "/discover"): 200,
@@ -163,8 +164,10 @@ OPTIONS: dict[str, Statuses] = {
         for which in ("", "/senders/<key>")
     },
 }
-#: These only lead to another page.
-CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS}
+#: These only lead to another page, or say what they think.
+CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS} | {
+    f"{start}{which}/advice" for start, _ in OWNERS for which in ("", "/senders/<key>")
+}
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +290,14 @@ def test_other_partners_mail_looks_like_none(scene: Scene, headers: Mapping[str,
 
 
 #: Pages of a sender that open although nothing is saved under its key yet.
-OPEN_TO_NEW = {"", "/test-connection", "/test-connection/worker", "/test-email", "/discover"}
+OPEN_TO_NEW = {
+    "",
+    "/test-connection",
+    "/test-connection/worker",
+    "/advice",
+    "/test-email",
+    "/discover",
+}
 
 
 @pytest.mark.parametrize("path", sorted({path for _, path in SENDER_PAGES}))

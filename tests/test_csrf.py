@@ -21,6 +21,7 @@ from tests.test_access import HTML, JSON, PREFIX, Dump, dump, routes
 #: a page; nothing is saved yet.
 OF_NOTHING = {
     "/test-connection": (200, 200),
+    "/advice": (200, 200),
     "/test-email": (200, 200),
     "/test-connection/worker": (202, 200),
     # Past the check there is nothing yet to go back to, to pause or to delete.

@@ -1,13 +1,17 @@
 """A connection test as JSON, as the interface documents it."""
 
+from collections.abc import Collection
 from typing import Any
 
+from smtp_admin.connection.fixes import fixes
 from smtp_admin.connection.from_worker import BothTests
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.errors import Unavailable, envelope
 
 
-def both_as_json(both: BothTests, follow: str | None) -> tuple[dict[str, Any], int]:
+def both_as_json(
+    both: BothTests, follow: str | None, locked: Collection[str] = ()
+) -> tuple[dict[str, Any], int]:
     """The answer of a test from both places, and its status.
 
     202 while the worker has not answered, 200 if mail could be sent from both places, 400 if not
@@ -17,8 +21,8 @@ def both_as_json(both: BothTests, follow: str | None) -> tuple[dict[str, Any], i
         "id": both.public_id,
         "status": both.status,
         "follow": follow,
-        "web": as_dict(both.web) if both.web else None,
-        "worker": as_dict(both.remote) if both.remote else None,
+        "web": as_dict(both.web, locked) if both.web else None,
+        "worker": as_dict(both.remote, locked) if both.remote else None,
         "differs_at": both.differs_at,
     }
     failed = next((one for one in (both.web, both.remote) if one and not one.ok), None)
@@ -27,12 +31,16 @@ def both_as_json(both: BothTests, follow: str | None) -> tuple[dict[str, Any], i
     if both.status != "done":
         return envelope(Unavailable(both.message, hint=both.hint), **more), 503
     if failed is not None:
-        return as_dict(failed) | more, 400
+        return as_dict(failed, locked) | more, 400
     return {"ok": True, "message": "", "hint": ""} | more, 200
 
 
-def as_dict(result: TestResult) -> dict[str, Any]:
-    """The answer as the interface documents it."""
+def as_dict(result: TestResult, locked: Collection[str] = ()) -> dict[str, Any]:
+    """The answer as the interface documents it.
+
+    Args:
+        locked: fields that the environment holds, which nothing is offered for.
+    """
     failure = result.failure
     if failure is None:
         return {
@@ -42,7 +50,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
             "steps": result.steps_json(),
             "warnings": [{"code": one.code, "message": one.message} for one in result.warnings],
         }
-    return envelope(
+    answer = envelope(
         failure,
         step=failure.step,
         reply=failure.reply.as_json() if failure.reply else None,
@@ -50,3 +58,5 @@ def as_dict(result: TestResult) -> dict[str, Any]:
         steps=result.steps_json(),
         duration_ms=result.duration_ms,
     )
+    answer["error"]["fixes"] = [one.as_json() for one in fixes(result, locked)]
+    return answer

@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.providers.catalogue import replies
+from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
@@ -135,7 +136,7 @@ def from_both_places(
         if found is None:  # forgotten while it was waited for
             return BothTests(public_id, "unanswered", web=result)
         if not found.pending or time.monotonic() > ends:
-            return found
+            return replace(found, web=result)  # the row does not have its secrets
         session.rollback()
         time.sleep(_LOOK_EVERY_SECONDS)
 
@@ -216,9 +217,27 @@ def run_waiting_test(
                 worker_result=None if result is None else to_text(result),
             ),
         )
-        if result is not None and row.revision_id is not None:
-            keep_with_revision(session, row.revision_id, "worker", result, row.asked_by)
+        # What was tested may have been saved meanwhile.
+        now_saved = select(WorkerTest.revision_id).where(WorkerTest.id == test_id)
+        revision_id = session.scalar(now_saved)
+        if result is not None and revision_id is not None:
+            keep_with_revision(session, revision_id, "worker", result, row.asked_by)
     return True
+
+
+def count_worker_test(session: Session, public_id: str, saved: SenderRevision) -> None:
+    """Let a worker's test of what was then saved as *saved* count for it; the caller commits.
+
+    If it is under way still, its result will be kept by the worker.
+    """
+    row = session.scalar(select(WorkerTest).where(WorkerTest.public_id == public_id))
+    if row is None or row.revision_id is not None:
+        return
+    row.revision_id = saved.id
+    result = _result(row, row.worker_result)
+    if result is not None:
+        at = row.taken_at or row.created_at
+        keep_with_revision(session, saved.id, "worker", result, row.asked_by, at)
 
 
 def ask_worker(

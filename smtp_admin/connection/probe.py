@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from smtp_admin.connection.certificate import names_shown
@@ -36,6 +37,12 @@ class TestResult:
     def ok(self) -> bool:
         """Whether mail could be sent this way."""
         return self.failure is None
+
+    @property
+    def runs(self) -> list[tuple[bool, list[StepResult]]]:
+        """The steps in order, those that passed one after the other together."""
+        runs = groupby(self.report.steps, key=lambda one: one.status == "ok")
+        return [(passed, list(some)) for passed, some in runs]
 
     def hint(self, warning: Caution) -> str:
         """What is behind *warning* and what to do about it, where the server's words told."""

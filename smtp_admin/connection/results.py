@@ -30,16 +30,25 @@ _MOST_ADDRESSES, _MOST_SAID, _LONGEST_SAID = 20, 60, 200
 
 
 def keep_with_revision(
-    session: Session, revision_id: int, place: Place, result: TestResult, tested_by: str
+    session: Session,
+    revision_id: int,
+    place: Place,
+    result: TestResult,
+    tested_by: str,
+    at: datetime | None = None,
 ) -> None:
-    """Make *result* the last one of that revision from *place*; the caller commits."""
+    """Make *result* the last one of that revision from *place*; the caller commits.
+
+    Args:
+        at: when it was; now, if left out.
+    """
     failure = result.failure
     values: dict[str, Any] = {
         "ok": failure is None,
         "code": failure.code if failure else "",
         "message": failure.message[:500] if failure else "",
         "reply": str(failure.reply)[:500] if failure and failure.reply else "",
-        "at": database_now(session),
+        "at": at or database_now(session),
         "tested_by": tested_by,
     }
     newest = (

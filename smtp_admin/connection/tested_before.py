@@ -1,8 +1,9 @@
-"""A connection test that succeeded just before its settings were saved counts for the revision.
+"""The connection test made just before its settings were saved counts for the revision.
 
 Whoever tests settings has not saved them yet, so there is no revision to keep the result with. A
-note of the success is carried until then by whoever asked: it names no secret, and it cannot be
-made up, because it is signed with a key of the installation over everything that was tested.
+note of it, good or bad, is carried until then by whoever asked: it names no secret, and it cannot
+be made up, because it is signed with a key of the installation over everything that was tested
+and what came of it. What a worker found out stays in its own row; the note says which.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.connection.from_worker import count_worker_test
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
@@ -25,40 +27,56 @@ from smtp_admin.senders.values import SenderValues
 
 #: So long a test says something of what is saved after it.
 _COUNTS_FOR = timedelta(hours=1)
+#: A browser keeps 4 KB of a session.
+_LONGEST = 300
+_SAID = ("at", "code", "message", "reply", "worker")
 _PURPOSE = "connection tests before saving"
 Note = dict[str, str]
 
 
 def note_of(
-    result: TestResult, partner_id: str, key: str, actor: Actor, moment: datetime
+    result: TestResult,
+    partner_id: str,
+    key: str,
+    actor: Actor,
+    moment: datetime,
+    worker_test: str = "",
 ) -> Note | None:
-    """What to keep until the settings are saved; ``None`` where there is nothing to keep."""
-    if not result.ok or not installation().keyring:
+    """What to keep until the settings are saved; ``None`` where there is nothing to keep.
+
+    Args:
+        worker_test: the public id of the same test by a worker, if one was asked.
+    """
+    if not installation().keyring:
         return None
-    at = moment.astimezone(UTC).isoformat()
-    request = result.request
-    return {
-        "at": at,
-        "mark": _marks(partner_id, key, actor, at, request.values, request.secrets)[0],
+    failure, request = result.failure, result.request
+    said = {
+        "at": moment.astimezone(UTC).isoformat(),
+        "code": failure.code if failure else "",
+        "message": failure.message[:_LONGEST] if failure else "",
+        "reply": str(failure.reply)[:_LONGEST] if failure and failure.reply else "",
+        "worker": worker_test,
     }
+    marks = _marks(partner_id, key, actor, said, request.values, request.secrets)
+    return {**said, "mark": marks[0]}
 
 
 def count_for_revision(
     session: Session, note: Any, saved: ResolvedSender, actor: Actor, moment: datetime
 ) -> bool:
-    """Keep the success with the revision just saved, if it is of it; the caller commits.
+    """Keep the result with the revision just saved, if it is of it; the caller commits.
 
     Args:
         note: what :func:`note_of` said, or anything that somebody sent in its place.
     """
-    at, mark = _read(note)
+    at, said, mark = _read(note)
     if at is None or not timedelta() <= moment - at <= _COUNTS_FOR:
         return False
     try:
         secrets = saved.secrets_for(saved.values, installation().keyring)
     except (InvalidInput, SecretError):
         return False
-    marks = _marks(saved.partner_id, saved.key, actor, at.isoformat(), saved.values, secrets)
+    marks = _marks(saved.partner_id, saved.key, actor, said, saved.values, secrets)
     if not any(hmac.compare_digest(one, mark) for one in marks):
         return False
     revision = find_revision(session, saved.partner_id, saved.revision, saved.key)
@@ -68,34 +86,36 @@ def count_for_revision(
         RevisionTest(
             revision_id=revision.id,
             place="web",
-            ok=True,
-            code="",
-            message="",
-            reply="",
+            ok=not said["code"],
+            code=said["code"],
+            message=said["message"],
+            reply=said["reply"],
             at=at,
             tested_by=actor.name or actor.email,
         )
     )
+    count_worker_test(session, said["worker"], revision)
     return True
 
 
-def _read(note: Any) -> tuple[datetime | None, str]:
-    """When it was and its mark; ``None`` if that is no note."""
+def _read(note: Any) -> tuple[datetime | None, Note, str]:
+    """When it was, what it says and its mark; ``None`` if that is no note."""
     if not isinstance(note, Mapping):
-        return None, ""
-    try:
-        at = datetime.fromisoformat(str(note.get("at")))
-    except ValueError:
-        return None, ""
+        return None, {}, ""
+    said = {name: str(note.get(name, "")) for name in _SAID}
     mark = str(note.get("mark"))
-    return (at, mark) if at.tzinfo is not None and mark.isascii() else (None, "")
+    try:
+        at = datetime.fromisoformat(said["at"])
+    except ValueError:
+        return None, {}, ""
+    return (at, said, mark) if at.tzinfo is not None and mark.isascii() else (None, {}, "")
 
 
 def _marks(
     partner_id: str,
     key: str,
     actor: Actor,
-    at: str,
+    said: Note,
     values: SenderValues,
     secrets: Mapping[str, str],
 ) -> list[str]:
@@ -104,7 +124,7 @@ def _marks(
         secrets = {**secrets, "password": ""}
     setup = values.kind.read(values, dict(secrets))
     what = [
-        partner_id, key, actor.id, at, repr(values.destination), values.from_email,
+        partner_id, key, actor.id, said, repr(values.destination), values.from_email,
         values.envelope_from, setup.driver, repr(setup.settings), dict(secrets),
     ]  # fmt: skip
     text = json.dumps(what, sort_keys=True).encode()

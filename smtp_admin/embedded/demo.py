@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,8 +25,8 @@ def run_demo(module: Path, folder: Path, prepare: Callable[[], str], *, ready_pa
     Args:
         module: the file with ``create_app``; its folder becomes the working directory.
         folder: the instance folder, passed on as the environment variable ``INSTANCE``.
-        prepare: makes the database ready, before the first process starts; returns what to
-            print when all of them run: the logins.
+        prepare: makes the database ready, while only Redis runs; returns what to print when
+            all processes do: the logins.
         ready_path: a page that answers 200 as soon as the app works.
 
     Returns:
@@ -40,6 +41,7 @@ def run_demo(module: Path, folder: Path, prepare: Callable[[], str], *, ready_pa
             port = _web_port()
             local = LocalServices(folder)
             local.choose_ports()
+            _start_redis(supervisor, local)
             logins = prepare()
             _start(supervisor, local, module, port, ready_path)
             supervisor.say(_announcement(local, port, logins))
@@ -62,19 +64,21 @@ def move_in() -> None:
         site.forget()
 
 
+def _start_redis(supervisor: Supervisor, local: LocalServices) -> None:
+    supervisor.start(
+        "redis",
+        redis_command(local.folder / "redis", local.redis_port, local.secrets.redis_password),
+        ready=lambda: is_ready(local.redis_url),
+        hint=f"See {local.folder / 'redis' / 'redis.log'}.",
+    )
+
+
 def _start(
     supervisor: Supervisor, local: LocalServices, module: Path, port: int, ready_path: str
 ) -> None:
     python = [sys.executable, "-m"]
     app = module.stem
     environment = {"INSTANCE": str(local.folder.absolute())}
-    command = redis_command(local.folder / "redis", local.redis_port, local.secrets.redis_password)
-    supervisor.start(
-        "redis",
-        command,
-        ready=lambda: is_ready(local.redis_url),
-        hint=f"See {local.folder / 'redis' / 'redis.log'}.",
-    )
 
     def start(name: str, *arguments: str, ready: Callable[[], bool] | None = None) -> None:
         supervisor.start(
@@ -144,6 +148,18 @@ def _announcement(local: LocalServices, port: int, logins: str) -> str:
     settings = "\n".join(f"  {name:<10}{value}" for name, value in local.inbox_settings.items())
     return (
         f"\nhttp://{LOOPBACK}:{port}/\n\nDemo logins:\n{logins}\n\n"
-        f"Local test inbox, to type into an SMTP tab:\n{settings}\n\n"
+        f"Local test inbox, to type into an SMTP tab:\n{settings}\n"
+        "  It refuses gone@… and full@…, and thinks about slow@…\n\n"
+        f"In another terminal:\n{_commands(local)}\n\n"
         "Ctrl-C stops everything.\n"
     )
+
+
+def _commands(local: LocalServices) -> str:
+    """How to ask the running example from a terminal; its folder is named where it has to be."""
+    flask = Path(sys.executable).with_name("flask")
+    where = os.environ.get("INSTANCE")
+    before = f"INSTANCE={shlex.quote(str(local.folder))} " if where else ""
+    name = flask.relative_to(Path.cwd()) if flask.is_relative_to(Path.cwd()) else flask
+    start = f"  {before}{name} --app wsgi smtp-admin"
+    return "\n".join(f"{start} {one}" for one in ("doctor", "senders list", "mail list"))

@@ -1,4 +1,6 @@
-"""A local mail server to try things on: it takes every mail from those who log in, and keeps it.
+"""A local mail server to try things on: it takes mail from those who log in, and keeps it.
+
+Only gone@… and full@… are refused, for good and for now, and slow@… takes its time.
 
 It listens on loopback only, offers STARTTLS and, after that, AUTH; nothing is passed on to
 anybody. ``python -m smtp_admin.embedded.inbox FOLDER --port 1025`` runs it by itself.
@@ -26,6 +28,13 @@ from smtp_admin.embedded.ports import LOOPBACK, any_free_port
 __all__ = ["Inbox", "StoredMail", "list_mails", "read_mail"]
 
 LARGEST_MAIL = 25 * 1024 * 1024
+#: Names before the @ that the inbox refuses, and what it says then.
+REFUSALS = {
+    "gone": "550 5.1.1 There is no such mailbox here",
+    "full": "452 4.2.2 The mailbox is full, try again later",
+}
+#: So long it thinks about slow@.
+SLOW_SECONDS = 5.0
 _LOGIN_MECHANISMS = {"LOGIN", "PLAIN"}
 
 log = logging.getLogger("smtp_admin.embedded.inbox")
@@ -106,6 +115,20 @@ class _Handler:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        """Take every address but those whose name says otherwise, to see what then happens."""
+        del server, session
+        name = address.partition("@")[0].lower()
+        if name == "slow":
+            await asyncio.sleep(SLOW_SECONDS)
+        if name in REFUSALS:
+            return REFUSALS[name]
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         del server, session

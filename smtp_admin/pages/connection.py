@@ -1,8 +1,8 @@
 """``…/test-connection``: JSON for scripts, the page again for a browser without any."""
 
-from typing import Any
+from collections.abc import Collection
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
@@ -14,10 +14,11 @@ from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.tested_before import note_of
 from smtp_admin.database import session
 from smtp_admin.errors import NotFound, RequestError, envelope
+from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, is_new, page_url
 from smtp_admin.pages.tab import report_on, show_tab
-from smtp_admin.senders.fields import all_fields
+from smtp_admin.senders.resolve import load_sender
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -37,7 +38,7 @@ def _test(partner_id: str, key: str) -> ResponseReturnValue:
     _remember(partner_id, key, result)
     status = 200 if result.ok else 400
     if as_json:
-        return web.answer_json(as_dict(result), status)
+        return web.answer_json(as_dict(result, _locked(partner_id, key)), status)
     return show_tab(partner_id, key, status=status, test=result)
 
 
@@ -48,17 +49,18 @@ def _test_from_both(partner_id: str, key: str) -> ResponseReturnValue:
     except RequestError as error:
         return _refuse(partner_id, key, error)
     if both.web is not None:
-        _remember(partner_id, key, both.web)
+        _remember(partner_id, key, both.web, both.public_id)
     follow = _follow_url(partner_id, key, both)
     if web.wants_json():
-        body, status = both_as_json(both, follow)
+        body, status = both_as_json(both, follow, _locked(partner_id, key))
         return web.answer_json(body, status)
     return show_tab(partner_id, key, both=both, look_again=follow)
 
 
-def _remember(partner_id: str, key: str, result: TestResult) -> None:
+def _remember(partner_id: str, key: str, result: TestResult, worker_test: str = "") -> None:
     """What was tested may be what is saved next, and then it was tested."""
-    web.remember_test(note_of(result, partner_id, key, web.signed_in(), now()))
+    note = note_of(result, partner_id, key, web.signed_in(), now(), worker_test)
+    web.remember_test(note)
 
 
 def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
@@ -68,7 +70,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
         raise NotFound
     follow = _follow_url(partner_id, key, both)
     if web.wants_json():
-        body, status = both_as_json(both, follow)
+        body, status = both_as_json(both, follow, _locked(partner_id, key))
         return web.answer_json(body, status)
     return render_template(
         "smtp_admin/both_places.html",
@@ -87,29 +89,15 @@ def _refuse(partner_id: str, key: str, error: RequestError) -> ResponseReturnVal
     validate = {"name": "validate", "status": "failed", "ms": 0.0, "detail": error.message,
                 "reply": None}  # fmt: skip
     body = envelope(error, step="validate", steps=[validate])
+    body["error"]["fixes"] = []  # nothing was tried
     return web.answer_json(body, error.status, error.retry_after)
+
+
+def _locked(partner_id: str, key: str) -> Collection[str]:
+    """The fields that the environment holds, which no button can change."""
+    return load_sender(session(), partner_id, key).locked
 
 
 def _follow_url(partner_id: str, key: str, both: BothTests) -> str:
     new = {"new": "1"} if is_new() else {}
     return page_url(partner_id, key, "test_result", public_id=both.public_id, **new)
-
-
-def request_fields() -> dict[str, Any]:
-    """What a test or search is to be done with, as a form or as JSON."""
-    if request.is_json:
-        return web.read_json()
-    fields: dict[str, Any] = {
-        name: ", ".join(texts) if name in _LISTS else texts[0]
-        for name, texts in request.form.lists()
-    }
-    # The page's form has boxes, and a box that is not ticked sends nothing.
-    if "revision" in fields:
-        for one in all_fields():
-            if one.kind == "flag":
-                fields.setdefault(one.name, "false")
-    return fields
-
-
-#: Fields of several boxes with one name.
-_LISTS = frozenset({"fallbacks"})

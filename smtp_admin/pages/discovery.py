@@ -7,7 +7,7 @@ from smtp_admin import web
 from smtp_admin.database import session
 from smtp_admin.discovery.service import find_settings_for
 from smtp_admin.errors import InvalidInput, RequestError
-from smtp_admin.pages.connection import request_fields
+from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_routes import add_sender_page
 from smtp_admin.pages.tab import show_tab
 

@@ -7,6 +7,7 @@ from flask import request
 from smtp_admin.errors import Forbidden, InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.pages.entered import entered
 from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.senders.drivers import available_drivers, drivers_for
 from smtp_admin.senders.fields import DRIVER
@@ -94,12 +95,12 @@ def entered_form(sender: ResolvedSender) -> SenderForm:
         InvalidInput: there is no such driver.
     """
     if "driver" in sender.locked:
-        return sender_form(sender.values.driver, request.form)
+        return sender_form(sender.values.driver, entered())
     try:
         name = str(DRIVER.clean(request.form.get("driver", "")))
     except ValueError as error:
         raise InvalidInput(fields={"driver": [str(error)]}) from error
-    return sender_form(name, request.form)
+    return sender_form(name, entered())
 
 
 def _who(one: Driver) -> str:

@@ -4,27 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smtp_admin.clock import now
+from smtp_admin.pages.provider_choice import ProviderChoice, picked, provider_choice
 from smtp_admin.pages.sender_form import SenderForm
-from smtp_admin.providers.catalogue import (
-    provider,
-    provider_of_address,
-    provider_of_host,
-    providers,
-)
+from smtp_admin.providers.catalogue import provider_of_address, provider_of_host
 from smtp_admin.providers.provider import Note, Provider
-from smtp_admin.senders.advice import advice
+from smtp_admin.senders.advice import Advice, advice
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One entry of the list of providers; a provider with regions has one for each."""
-
-    value: str
-    label: str
-    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +40,20 @@ class Guidance:
     Attributes:
         provider: the one that was chosen or found, or that the host belongs to.
         filled_in: whether it was chosen or found just now, and its values stand in the form.
-        chosen: then, its entry in the list; else empty.
+        chosen: then, what was chosen; else empty.
+        offered: the list of providers; ``None`` where the way of sending has no host.
         limits: what the provider documents as its limits.
-        warnings: field → sentences; they block nothing.
+        warnings: field → advice; it blocks nothing.
         hints: field → what the provider wants there, instead of what the field says of itself.
     """
 
     provider: Provider | None
     filled_in: bool
     chosen: str
-    choices: tuple[Choice, ...]
+    offered: ProviderChoice | None
     notes: tuple[Note, ...]
     limits: tuple[Offer, ...]
-    warnings: dict[str, list[str]]
+    warnings: dict[str, list[Advice]]
     hints: Mapping[str, str]
 
 
@@ -91,25 +79,22 @@ def guide(
     if found is not None:
         chosen = found["provider"]
     has_host = "host" in form
-    key, _, region = chosen.partition(":")
-    picked = provider(key) if has_host else None
-    if picked is not None and region and region not in {one.key for one in picked.regions}:
-        picked = None
+    preset, region = picked(chosen) if has_host else (None, "")
     if found is not None:
         _fill(form, sender, {name: found[name] for name in _FOUND})
         if not form["from_email"].data:
             _fill(form, sender, {"from_email": found["address"]})
-    elif picked is not None:
-        _fill(form, sender, _of_preset(sender, picked, region, site_domain))
+    elif preset is not None:
+        _fill(form, sender, _of_preset(sender, preset, region, site_domain))
     host = str(form["host"].data or "") if has_host else ""
     address = str(form["from_email"].data or "") if has_host else ""
-    known = picked or provider_of_host(host) or provider_of_address(address)
+    known = preset or provider_of_host(host) or provider_of_address(address)
     limits = tuple(_offers(known, limit))
     for one in limits:
         if one.taken:
             _fill(form, sender, one.fields)
-    warnings: dict[str, list[str]] = {}
-    if picked is None and found is None and (values.host or values.complete):
+    warnings: dict[str, list[Advice]] = {}
+    if preset is None and found is None and (values.host or values.complete):
         for hint in advice(
             values,
             site_domain=site_domain,
@@ -117,13 +102,13 @@ def guide(
             now=now(),
             password=form.typed("password"),
         ):
-            warnings.setdefault(hint.field, []).append(hint.message)
+            warnings.setdefault(hint.field, []).append(hint)
     return Guidance(
         provider=known,
-        filled_in=picked is not None,
-        chosen=chosen if picked else "",
-        choices=tuple(_choices(chosen if picked else "", host)) if has_host else (),
-        notes=picked.notes_at(now().date()) if picked else (),
+        filled_in=preset is not None,
+        chosen=chosen if preset else "",
+        offered=provider_choice(chosen, host) if has_host else None,
+        notes=preset.notes_at(now().date()) if preset else (),
         limits=limits,
         warnings=warnings,
         hints=_hints(known) if has_host else {},
@@ -149,13 +134,13 @@ def _hints(known: Provider | None) -> dict[str, str]:
 
 
 def _of_preset(
-    sender: ResolvedSender, picked: Provider, region: str, site_domain: str
+    sender: ResolvedSender, preset: Provider, region: str, site_domain: str
 ) -> dict[str, str]:
     domain = domain_of(sender.values.from_email) if sender.values.from_email else site_domain
     return {
-        "host": picked.host_for(region=region, domain=domain),
-        "port": str(picked.port),
-        "security": picked.security,
+        "host": preset.host_for(region=region, domain=domain),
+        "port": str(preset.port),
+        "security": preset.security,
     }
 
 
@@ -176,16 +161,3 @@ def _offers(known: Provider | None, limit: str) -> Iterator[Offer]:
         }
         fields = {name: str(number) for name, number in numbers.items() if number is not None}
         yield Offer(value, one.who, one.words, one.source, fields, taken=value == limit)
-
-
-def _choices(chosen: str, host: str) -> Iterator[Choice]:
-    known = provider_of_host(host)
-    for one in providers():
-        if not one.regions:
-            is_it = chosen == one.key or (not chosen and known is one)
-            yield Choice(one.key, one.label, is_it)
-            continue
-        for region in one.regions:
-            value = f"{one.key}:{region.key}"
-            is_it = chosen == value or (not chosen and region.host == host)
-            yield Choice(value, f"{one.label}, {region.label}", is_it)

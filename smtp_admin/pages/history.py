@@ -7,13 +7,14 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.database import session
+from smtp_admin.delivery.sent_between import SentBetween, sent_between
 from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError, envelope
 from smtp_admin.pages.driver_choice import refuse_read_only
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
-from smtp_admin.senders.history import changes, find_revision, history, revision_json
+from smtp_admin.senders.history import Page, changes, find_revision, history, revision_json
 from smtp_admin.senders.models import SenderRevision
-from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.rollback import plan_rollback, roll_back
 
 _LONGEST_NUMBER = 9
@@ -32,17 +33,33 @@ def _history(partner_id: str, key: str) -> ResponseReturnValue:
     before = _number(request.args["before"]) if "before" in request.args else None
     page = history(session(), partner_id, before, key)
     sender = load_sender(session(), partner_id, key)
+    sent = _sent(sender, page)
     if web.wants_json():
         return web.answer_json(
             {
                 "ok": True,
                 "current": sender.revision,
                 "older": page.older,
-                "revisions": [one.as_json() for one in page.entries],
+                "revisions": [
+                    one.as_json() | {"sent": sent[one.revision.number].sent} for one in page.entries
+                ],
             },
             200,
         )
-    return _page(partner_id, key, "history", page=page, sender=sender, first_page=before is None)
+    return _page(
+        partner_id, key, "history", page=page, sent=sent, sender=sender, first_page=before is None
+    )
+
+
+def _sent(sender: ResolvedSender, page: Page) -> dict[int, SentBetween]:
+    """Number of a revision → what the sender sent while that was in use."""
+    shown = [one.revision for one in reversed(page.entries)]
+    newest = shown[-1].number if shown else 0
+    after = find_revision(session(), sender.partner_id, newest + 1, sender.key)
+    ends = [after.created_at] if after else []
+    times = [*(one.created_at for one in shown), *ends]
+    found = sent_between(session(), sender.sender_id, times)
+    return {one.number: sent for one, sent in zip(shown, found, strict=False)}
 
 
 def _compare(partner_id: str, key: str) -> ResponseReturnValue:
@@ -93,10 +110,13 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
         return _show_plan(partner_id, key, number, error=error, status=status)
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
-    web.notify(
-        f"Saved as revision {saved.revision}, with the values of revision {number}. "
-        "Mail from now on goes out this way."
-    )
+    if saved.revision == _seen(str(given.get("revision", ""))):
+        web.notify(f"Revision {number} is what is in use, so there is no new revision.")
+    else:
+        web.notify(
+            f"Saved as revision {saved.revision}, with the values of revision {number}. "
+            "Mail from now on goes out this way."
+        )
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 

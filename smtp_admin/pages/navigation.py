@@ -1,5 +1,6 @@
-"""The pages that are about everything one looks after: one registry, for bars of links."""
+"""The pages that are about everything one looks after: one registry, for bars and menus."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import request, url_for
@@ -10,13 +11,13 @@ from smtp_admin.access import Action, allowed
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page in the bar.
+    """A page in a bar.
 
     Attributes:
         endpoint: of the blueprint; *beside* are others at which it is the present one too.
     """
 
-    label: str
+    text: str
     endpoint: str
     action: Action
     beside: tuple[str, ...] = ()
@@ -24,31 +25,58 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry as one person sees it."""
+    """An entry as one person sees it; ``here`` where this is the page that is shown."""
 
-    label: str
+    text: str
     url: str
     here: bool
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry("Senders", "overview", Action.SEE_OVERVIEW),
-    Entry("All mail", "mail_log", Action.SEE_MAIL, ("one_mail",)),
-    Entry("Batches", "batches", Action.SEE_MAIL, ("one_batch",)),
-    Entry("Alerts", "alerts", Action.SEE_ALERTS),
-    Entry("Renewals", "renewals", Action.SEE_RENEWALS),
+_MAIL = Entry("All mail", "mail_log", Action.SEE_MAIL, ("one_mail",))
+_BATCHES = Entry("Batches", "batches", Action.SEE_MAIL, ("one_batch",))
+_ALERTS = Entry("Alerts", "alerts", Action.SEE_ALERTS)
+_RENEWALS = Entry("Renewals", "renewals", Action.SEE_RENEWALS)
+#: On our own pages.
+BAR: tuple[Entry, ...] = (
+    Entry("Senders", "overview", Action.SEE_OVERVIEW, ("partners",)),
+    _MAIL,
+    _BATCHES,
+    _ALERTS,
+    _RENEWALS,
     Entry("Troubleshooting", "symptoms", Action.SEE_OVERVIEW),
     Entry("Audit", "audit_log", Action.SEE_AUDIT),
     Entry("System sender", "system", Action.EDIT_SYSTEM_SENDER),
 )
+#: In the menu of a host.
+MENU: tuple[Entry, ...] = (
+    Entry("Mail", "overview", Action.SEE_OVERVIEW),
+    Entry("Partners", "partners", Action.LIST_PARTNERS),
+    _MAIL,
+    _ALERTS,
+    Entry("System e-mail", "system", Action.EDIT_SYSTEM_SENDER),
+    _RENEWALS,
+)
 
 
-def navigation() -> list[Link]:
-    """The pages that the present person may open."""
+def navigation() -> tuple[Link, ...]:
+    """The bar of our own pages, for the present person."""
+    return _links(BAR)
+
+
+def menu() -> tuple[Link, ...]:
+    """The menu for a host's pages, for the present person."""
+    return _links(MENU)
+
+
+def _links(entries: Iterable[Entry]) -> tuple[Link, ...]:
     actor = web.current_actor()
-    at = (request.endpoint or "").partition(".")[2]
-    return [
-        Link(one.label, url_for(f"smtp_admin.{one.endpoint}"), at in (one.endpoint, *one.beside))
-        for one in ENTRIES
-        if actor is not None and allowed(actor, one.action)
-    ]
+    asked = request.endpoint or ""
+    return tuple(
+        Link(
+            one.text,
+            url_for(f"smtp_admin.{one.endpoint}"),
+            asked in {f"smtp_admin.{name}" for name in (one.endpoint, *one.beside)},
+        )
+        for one in entries
+        if allowed(actor, one.action)
+    )

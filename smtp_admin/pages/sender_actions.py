@@ -18,7 +18,7 @@ from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
 from smtp_admin.pages.sender_routes import add_sender_page, owner_url, page_url
 from smtp_admin.senders import pauses
 from smtp_admin.senders.cleaning import DEFAULT
-from smtp_admin.senders.resolve import ResolvedSender, load_sender
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import delete_sender
 from smtp_admin.senders.routing import routes_of, senders_of
 
@@ -97,6 +97,9 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
         return _ask(sender, error)
     if web.wants_json():
         return web.answer_json({"ok": True})
+    if key == DEFAULT_KEY:
+        web.notify("Mail goes by the system's sender now. The history of the settings stays.")
+        return redirect(page_url(partner_id, key, "tab"), code=303)
     web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history stays.")
     return redirect(owner_url(partner_id, "senders"), code=303)
 

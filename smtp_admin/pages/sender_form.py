@@ -99,6 +99,21 @@ class SenderForm(Form):
         entered = {one.name: self.read[one.name] for one in self.table if not one.secret}
         return SenderValues(**(entered | {"driver": self.driver_name} | locked))
 
+    def readable(self, sender: ResolvedSender) -> SenderValues:
+        """What can be read of what was entered, whatever is wrong with the rest."""
+        try:
+            return self.cleaned(sender)
+        except InvalidInput:
+            locked = {name: sender.values[name] for name in sender.locked if name in sender.values}
+            usable = {one.name: self.read.get(one.name, one.default) for one in self.table}
+            seen = {one.name: usable[one.name] for one in self.table if not one.secret}
+            return SenderValues(**(seen | {"driver": self.driver_name} | locked))
+
+    def unsaved(self, sender: ResolvedSender) -> bool:
+        """Whether something else stands in it than what is saved."""
+        typed = any(self.typed(one.name) for one in self.table if one.secret)
+        return typed or bool(self.differences(sender))
+
     def secrets(self, sender: ResolvedSender) -> dict[str, str]:
         """The secrets that were entered, after :meth:`cleaned`; none that the environment holds."""
         return {

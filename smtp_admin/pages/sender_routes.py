@@ -45,6 +45,7 @@ PAGES: dict[str, SenderPage] = {
     "test": SenderPage("/test-connection", ("POST",), "new"),
     "worker_test": SenderPage("/test-connection/worker", ("POST",), "new"),
     "test_result": SenderPage("/test-connection/<public_id>", opens="new"),
+    "advice": SenderPage("/advice", ("POST",), "new"),
     "mail": SenderPage("/test-email", ("POST",), "new"),
     "mail_result": SenderPage("/test-email/<public_id>", opens="new"),
     "discover": SenderPage("/discover", ("POST",), "new"),

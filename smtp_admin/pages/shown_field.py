@@ -9,6 +9,7 @@ from typing import Any, Literal
 from smtp_admin.clock import now
 from smtp_admin.pages.guidance import Guidance
 from smtp_admin.pages.sender_form import SenderForm
+from smtp_admin.senders.advice import Advice
 from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import ResolvedSender
@@ -52,6 +53,7 @@ class ShownField:
         locked: the environment variable that holds it; empty where none does.
         bad: whether the hint warns.
         advice: what a friend would say; it blocks nothing.
+        kept: what stands for a stored secret that is used if the field is left empty; else empty.
         saved: what is saved now, where somebody else saved meanwhile; else ``None``.
     """
 
@@ -64,7 +66,8 @@ class ShownField:
     locked: str = ""
     bad: bool = False
     errors: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    kept: str = ""
     saved: str | None = None
     options: tuple[Option, ...] = ()
     boxes: tuple[Box, ...] = ()
@@ -99,6 +102,7 @@ def shown_field(
         value="" if one.secret or entry.data is None else entry.data,
         hint=off or _hint(one, form, sender, guidance),
         placeholder=_placeholder(one, form, sender),
+        kept=_mask(one, sender) if _kept(one, form, sender) and not locked else "",
         locked=locked,
         bad=bool(off),
         errors=tuple(str(text) for text in entry.errors),
@@ -152,8 +156,11 @@ def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidan
 def _placeholder(one: Field, form: SenderForm, sender: ResolvedSender) -> str:
     if one.name == "from_name":
         return owner_name(sender.partner_id)
-    if not _kept(one, form, sender):
-        return one.placeholder
+    return _mask(one, sender) if _kept(one, form, sender) else one.placeholder
+
+
+def _mask(one: Field, sender: ResolvedSender) -> str:
+    """What stands for a stored secret."""
     set_at = sender.secret_set_at(one.name)
     return PASSWORD_MASK if set_at is None else f"{PASSWORD_MASK} saved {_days_ago(set_at)}"
 

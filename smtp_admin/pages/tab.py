@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.clock import now
 from smtp_admin.connection.copy_report import report_text
+from smtp_admin.connection.fixes import fixes
 from smtp_admin.connection.tested_before import count_for_revision
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
@@ -17,12 +18,16 @@ from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import blocked_kinds, card, is_paused
 from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
+from smtp_admin.pages.entered import APPLY
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
+from smtp_admin.pages.lead import has_mail, last_tests, lead, works
+from smtp_admin.pages.provider_choice import asked_for
 from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.pages.sender_frame import frame, is_last_resort
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.providers.shape import usable_password
+from smtp_admin.senders.fix import Fix
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender, overrides_for
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.routing import senders_of
@@ -44,6 +49,8 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
     try:
         refuse_read_only(sender, web.signed_in())
         form = entered_form(sender)
+        if APPLY in request.form:  # a button that fills something in, and saves nothing
+            return show_tab(partner_id, key, form=form, applied=True)
         values = form.cleaned(sender)
         saved = save_settings(
             session(),
@@ -61,7 +68,11 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         session().rollback()
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
-    web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
+    if saved.revision == form.seen_revision:
+        goes_on = " Sending goes on." if is_paused(sender) and not is_paused(saved) else ""
+        web.notify(f"Nothing was changed, so there is no new revision.{goes_on}")
+    else:
+        web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 
@@ -82,34 +93,45 @@ def entered_secrets(
     return secrets
 
 
-def show_tab(
+def show_tab(partner_id: str, key: str, *, status: int = 200, **came: Any) -> ResponseReturnValue:
+    """The tab, with what was entered if something was, and what came of it.
+
+    Args:
+        came: the arguments of :func:`tab_values`.
+    """
+    values = tab_values(partner_id, key, **came)
+    return render_template("smtp_admin/tab.html", **values), status
+
+
+def tab_values(
     partner_id: str,
     key: str,
     *,
-    status: int = 200,
     form: SenderForm | None = None,
     error: Any = None,
     test: Any = None,
     test_error: RequestError | None = None,
     mail_error: RequestError | None = None,
     mail_explanation: Explanation | None = None,
+    applied: bool = False,
     sent: Any = None,
     both: Any = None,
     look_again: str = "",
     found: Discovery | None = None,
     find_error: RequestError | None = None,
-) -> ResponseReturnValue:
-    """The tab, with what was entered if something was, and what came of it.
+) -> dict[str, Any]:
+    """What the template of the tab needs.
 
     Args:
         test: the result of a connection test, to be shown beside the form.
         mail_explanation: why a test mail was refused that was tried with what was entered.
+        applied: a button filled something in.
         sent: a test mail that went out with what was entered.
         both: a connection test from here and from a worker, to be seen again at *look_again*.
         found: what a search for settings found; the best of it is filled in.
     """
     sender = load_sender(session(), partner_id, key)
-    answers = (error, test, test_error, mail_error, sent, both)
+    answers = (error, test, test_error, mail_error, sent, both, applied)
     entered = any(answers) and "revision" in request.form
     wanted = "smtp" if found else request.args.get("driver", "")[:20]
     choice = driver_choice(sender, web.signed_in(), "" if entered else wanted)
@@ -125,8 +147,8 @@ def show_tab(
     guidance = guide(
         form,
         sender,
-        _on_screen(form, sender) if entered else sender.values,
-        chosen="" if entered else request.args.get("preset", "")[:60],
+        form.readable(sender) if entered else sender.values,
+        chosen="" if entered else asked_for(request.args),
         limit="" if entered else request.args.get("limit", "")[:60],
         found=_suggested(found),
         site_domain=site_domain,
@@ -137,11 +159,12 @@ def show_tab(
         followed = follow(session(), mail[:32], partner_id)
     if followed is not None:
         mail_explanation = explain_followed(session(), followed)
+    last = last_tests(session(), sender)
+    numbers = card(session(), sender)
+    unsaved = form.unsaved(sender)
     is_there = bool(sender.revision and not sender.deleted)
     others = [one for one in senders_of(session(), partner_id) if one.key != key]
-    page = render_template(
-        "smtp_admin/tab.html",
-        **around,
+    return around | dict(  # noqa: C408 - names, as the template reads them
         guidance=guidance,
         sender=sender,
         form=form,
@@ -151,7 +174,13 @@ def show_tab(
         may_pause=bool(sender.sender_id) and (sender.configured or is_paused(sender)),
         may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
         label=_label(form, sender),
-        card=card(session(), sender),
+        card=numbers,
+        lead=lead(sender, numbers, form, unsaved=unsaved, works=works(test, both), last=last),
+        last_tests=last,
+        has_mail=has_mail(numbers),
+        unsaved=unsaved,
+        to_fix=[(one.name, one.label.text) for one in form if one.errors],
+        fixes=_fixes(sender, test, both),
         paused=is_paused(sender),
         blocked=blocked_kinds(),
         error=error,
@@ -173,7 +202,6 @@ def show_tab(
         has_keys=bool(installation().keyring),
         security_labels=SECURITY_LABELS,
     )
-    return page, status
 
 
 def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderForm:
@@ -214,14 +242,6 @@ def _complain(form: SenderForm, error: Any) -> None:
             form[name].errors = list(texts)
 
 
-def _on_screen(form: SenderForm, sender: ResolvedSender) -> SenderValues:
-    """What was entered, or what is saved where that cannot be used."""
-    try:
-        return form.cleaned(sender)
-    except RequestError:
-        return sender.values
-
-
 def _suggested(found: Discovery | None) -> dict[str, str] | None:
     """The best settings that were found, as fields of the form."""
     if found is None or found.best is None:
@@ -235,6 +255,13 @@ def _notes_on(test: Any) -> tuple[str, ...]:
     if test is None or test.failure is None or test.failure.reply is None:
         return ()
     return provider_notes(test.request.values.host, str(test.failure.reply))
+
+
+def _fixes(sender: ResolvedSender, test: Any, both: Any) -> tuple[Fix, ...]:
+    """What mends a test that failed, from wherever."""
+    results = (both.web, both.remote) if both else (test,)
+    failed = next((one for one in results if one is not None and not one.ok), None)
+    return () if failed is None else fixes(failed, sender.locked)
 
 
 def report_on(test: Any, both: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from smtp_admin.providers.catalogue import (
     is_free_mail,
@@ -21,6 +22,7 @@ from smtp_admin.providers.catalogue import (
 from smtp_admin.providers.nearby import meant_host, outgoing_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.providers.shape import broken_rules
+from smtp_admin.senders.fix import Fix, use_host, use_port, use_security
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.smtp.hostname import clean_host, ip_literal
@@ -78,11 +80,25 @@ _SHOUTED_WORD, _SHOUTED_NAME = 6, 8
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A warning beside a field of the form."""
+    """A warning beside a field of the form.
+
+    Attributes:
+        fix: what would be better, where one value is.
+    """
 
     field: str
     code: str
     message: str
+    fix: Fix | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For a script."""
+        return {
+            "field": self.field,
+            "code": self.code,
+            "message": self.message,
+            "fix": self.fix and self.fix.as_json(),
+        }
 
 
 @cache
@@ -150,6 +166,7 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "port_25",
             "Port 25 is for mail between servers and blocked in many networks. Use 587 with "
             "STARTTLS or 465 with SSL/TLS, if the server offers one of them.",
+            use_port(587, "tls"),
         )
     yield from _on_port(values, known)
     if values.security == "none":
@@ -158,6 +175,7 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "security",
             "no_encryption",
             f"Without encryption anybody on the way can read {what}. Choose STARTTLS or SSL/TLS.",
+            use_security(_USUAL.get(values.port, "tls")),
         )
     elif not values.verify_tls:
         yield Advice(
@@ -165,6 +183,7 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "certificate_not_checked",
             "The server's certificate is not checked: somebody in between could read mail and "
             "password. Turn the check on; if it fails, the connection test says why.",
+            Fix("Check it", {"verify_tls": "true"}),
         )
     most = [limit.connections for limit in known.limits if limit.connections] if known else []
     if known and most and values.max_connections > max(most):
@@ -172,6 +191,7 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "max_connections",
             "too_many_connections",
             f"{known.label} takes {max(most)} connections at a time from a login and refuses more.",
+            Fix(f"Use {max(most)}", {"max_connections": str(max(most))}),
         )
 
 
@@ -185,13 +205,22 @@ def _on_host(host: str) -> Iterator[Advice]:
             "incoming_server",
             f"This host takes mail in for customers of {owner.label}; it does not send for you. "
             f"The outgoing server is {place}.",
+            server_of(owner),
         )
     elif meant := meant_host(host):
         yield Advice(
             "host",
             "host_nearly_known",
             f"Did you mean {meant}? This name differs a little from it.",
+            use_host(meant),
         )
+
+
+def server_of(owner: Provider) -> Fix | None:
+    """Its server for sending, where it has one only."""
+    several = len(owner.regions) > 1 or "{" in owner.host
+    host = owner.host or next(iter(owner.servers), "")
+    return None if several or not host else use_host(host, owner.port, owner.security)
 
 
 def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
@@ -207,6 +236,7 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
                 "port",
                 "port_not_of_provider",
                 f"{known.label} does not offer port {values.port}. It offers {offered}.",
+                use_port(known.port, known.security),
             )
             return
     usual = _USUAL.get(values.port)
@@ -218,6 +248,7 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
             "port_wants_ssl",
             f"Port {values.port} is encrypted from the first byte. Choose SSL/TLS, or port 587 "
             "with STARTTLS.",
+            use_security("ssl"),
         )
     elif usual == "tls" and values.security == "ssl":
         yield Advice(
@@ -225,6 +256,7 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
             "port_wants_starttls",
             f"On port {values.port} the conversation begins in plain text and then changes to "
             "encryption. Choose STARTTLS, or port 465 with SSL/TLS.",
+            use_security("tls"),
         )
 
 

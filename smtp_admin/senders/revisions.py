@@ -10,15 +10,16 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.service import record_change
 from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM, changed, database_now
-from smtp_admin.errors import Conflict, InvalidInput
+from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS, clean_key
 from smtp_admin.senders.drivers import check_change, check_driver
 from smtp_admin.senders.fields import fields_of
+from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.pauses import BY_HAND, NO_PAUSE
-from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, as_saved, load_sender
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import SenderValues
@@ -41,6 +42,9 @@ def save_settings(
     label: str | None = None,
 ) -> ResolvedSender:
     """Make *values* the current settings of a sender; the caller commits.
+
+    What is saved already makes no revision: then the sender comes back with the revision that it
+    had. A pause ends all the same, and a new label is taken.
 
     Args:
         secrets: as typed, by name; what is empty or missing keeps the stored one, which is only
@@ -147,6 +151,8 @@ def add_revision(
 ) -> ResolvedSender:
     """Make *values* the revision after *current*, and the one that applies; the caller commits.
 
+    Where nothing would differ there is none; see :func:`save_settings`.
+
     Args:
         opened: the secrets to store, by name.
         typed: those of them that were entered just now.
@@ -157,7 +163,9 @@ def add_revision(
     """
     if any(opened.values()):
         installation().keyring.require()  # before anything is written
-    partner_id, key, number = current.partner_id, current.key, current.revision + 1
+    partner_id, key = current.partner_id, current.key
+    same = _is_saved(session, current, values, opened)
+    number = current.revision if same else current.revision + 1
     sender_id = current.sender_id or _create_sender(session, partner_id, key)
     relabelled = {} if label is None else {"label": label}
     # What was wrong may be right now: the next mail finds out. A person's own pause stays.
@@ -171,6 +179,12 @@ def add_revision(
     if moved != 1:
         session.rollback()  # what was read before is old now
         raise too_late(load_sender(session, partner_id, key))
+    if same:
+        if current.paused_until is not None and resumed:
+            record_change(session, actor, partner_id, "sender.resumed", current.name)
+        session.expire_all()
+        _tell(session, sender_id, partner_id, number)
+        return load_sender(session, partner_id, key)
     session.add(
         SenderRevision(
             sender_id=sender_id,
@@ -191,6 +205,32 @@ def add_revision(
         record_change(session, actor, partner_id, "settings.rolled_back", detail)
     _tell(session, sender_id, partner_id, number)
     return load_sender(session, partner_id, key)
+
+
+def _is_saved(
+    session: Session, current: ResolvedSender, values: SenderValues, opened: Mapping[str, str]
+) -> bool:
+    """Whether the newest revision says exactly that, secrets included."""
+    saved = find_revision(session, current.partner_id, current.revision, current.key)
+    if saved is None or current.deleted:
+        return False
+    try:
+        before = as_saved(current, saved)
+        if before.values != values:
+            return False
+        keyring = installation().keyring
+        stored = {
+            one.name: before.secret_for(one, values, keyring)
+            for one in fields_of(values.driver)
+            if one.secret and one.name in saved.secrets
+        }
+    except (LookupError, InvalidInput, SecretError):  # what cannot be read is written anew
+        return False
+    return _not_empty(stored) == _not_empty(opened)
+
+
+def _not_empty(secrets: Mapping[str, str]) -> dict[str, str]:
+    return {name: secret for name, secret in secrets.items() if secret}
 
 
 def _stored(values: SenderValues) -> dict[str, object]:

@@ -1,37 +1,13 @@
 // The SMTP tab works without this file: its buttons submit the form, and the page comes back with
 // the result. Here the same answer is fetched, and only the part that changed is put in its place.
 
+import { fillIn } from "./fields.js";
+import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
+import "./leaving.js";
+import "./reload.js";
+
 const POLL_MILLISECONDS = 1000;
 const MOST_POLLS = 60;
-
-async function fetchPage(url, options = {}) {
-  const answer = await fetch(url, {
-    ...options,
-    headers: { Accept: "text/html" },
-    credentials: "same-origin",
-  });
-  return { url: answer.url, page: new DOMParser().parseFromString(await answer.text(), "text/html") };
-}
-
-// Only what changed is replaced: the live region stays the element that screen readers watch, and
-// buttons and fields keep the focus, the caret and what was typed.
-function updatePart(id, page) {
-  const before = document.getElementById(id);
-  const after = page.getElementById(id);
-  if (!before || !after) return false;
-  const heard = before.querySelector("[aria-live]");
-  const said = after.querySelector("[aria-live]");
-  if (!heard || !said) {
-    before.replaceWith(after);
-    offerCopies();
-    return true;
-  }
-  if (heard.innerHTML !== said.innerHTML) heard.replaceChildren(...said.childNodes);
-  before.dataset.smtpAdminFollow = after.dataset.smtpAdminFollow ?? "false";
-  before.dataset.smtpAdminFollowUrl = after.dataset.smtpAdminFollowUrl ?? "";
-  offerCopies();
-  return true;
-}
 
 async function submitInPlace(button) {
   const form = button.form;
@@ -45,6 +21,9 @@ async function submitInPlace(button) {
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
     const part = button.dataset.smtpAdminReplace;
     if (updatePart(part, page)) {
+      updateNotes(page);
+      updatePart("lead", page);
+      showFailure(part);
       follow(part, url);
     } else {
       form.requestSubmit(button); // signed out, or something else that is a page of its own
@@ -56,6 +35,12 @@ async function submitInPlace(button) {
     button.removeAttribute("aria-disabled");
     button.textContent = words;
   }
+}
+
+// On a phone the answer may stand below what can be seen.
+function showFailure(part) {
+  const failed = document.querySelector(`#${part} [aria-live] .smtp-admin-note--bad`);
+  failed?.scrollIntoView({ block: "nearest" });
 }
 
 // A queued test mail, or a test that a worker runs: look again until there is an answer.
@@ -78,7 +63,9 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button[data-smtp-admin-replace]");
   if (!button?.form) return; // one without a form is not ours to submit
   event.preventDefault();
-  if (button.getAttribute("aria-busy") !== "true") submitInPlace(button);
+  if (button.getAttribute("aria-busy") === "true") return;
+  if (button.dataset.smtpAdminFill) fillIn(button);
+  submitInPlace(button);
 });
 
 // Enter in the address of the test mail means its own button, not the form's first one: Save.
@@ -88,29 +75,11 @@ document.addEventListener("keydown", (event) => {
   event.target.closest("#test-mail")?.querySelector("button")?.click();
 });
 
-// A documented limit goes straight into its fields, so that nothing typed is lost.
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("button[data-smtp-admin-fill]");
-  if (!button) return;
-  event.preventDefault();
-  const more = document.getElementById("more");
-  if (more) more.open = true;
-  let first = null;
-  for (const [name, value] of Object.entries(JSON.parse(button.dataset.smtpAdminFill))) {
-    const field = document.getElementById(name);
-    if (!field || field.disabled) continue;
-    field.value = value;
-    first ??= field;
-  }
-  first?.focus();
-});
-
 // Texts are copied with a button where the browser lets a page do that.
-function offerCopies() {
+dress((part) => {
   if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("button[data-smtp-admin-copy]")) button.hidden = false;
-}
-offerCopies();
+  for (const button of part.querySelectorAll("button[data-smtp-admin-copy]")) button.hidden = false;
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("button[data-smtp-admin-copy]");
   const source = button && document.getElementById(button.dataset.smtpAdminCopy);
@@ -128,43 +97,6 @@ document.addEventListener("click", async (event) => {
   }
   setTimeout(() => { button.innerHTML = words; }, 2000);
 });
-
-// Another way of sending shows its fields at once; what was typed into a field that both have stays.
-for (const choice of document.querySelectorAll("select[data-smtp-admin-reload]")) {
-  for (const button of choice.form.querySelectorAll("button")) button.hidden = true;
-}
-document.addEventListener("change", async (event) => {
-  const choice = event.target.closest?.("select[data-smtp-admin-reload]");
-  if (!choice) return;
-  const part = choice.dataset.smtpAdminReload;
-  const url = new URL(choice.form.action);
-  url.search = new URLSearchParams([...url.searchParams, ...new FormData(choice.form)]);
-  choice.setAttribute("aria-busy", "true");
-  try {
-    const { page } = await fetchPage(url);
-    const typed = typedInto(part);
-    if (!updatePart(part, page)) throw new Error("another page came");
-    for (const [id, before] of typed) {
-      const field = document.getElementById(id);
-      if (!field || field.disabled || field.type !== before.type) continue;
-      field.value = before.value;
-      field.checked = before.checked;
-    }
-    window.history.replaceState(null, "", url);
-  } catch {
-    choice.form.submit();
-  } finally {
-    choice.removeAttribute("aria-busy");
-  }
-});
-
-function typedInto(part) {
-  const fields = document.getElementById(part)?.querySelectorAll("#sender-form [id]") ?? [];
-  return [...fields]
-    .filter((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked)
-    .filter((one) => "value" in one && one.type !== "hidden" && one.localName !== "button")
-    .map((one) => [one.id, { type: one.type, value: one.value, checked: one.checked }]);
-}
 
 // A form that takes its time says so until the next page comes.
 document.addEventListener("submit", (event) => {

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 from werkzeug.serving import make_server
 
+import hosting
 import wsgi
 from smtp_admin import Actor, schema
 from smtp_admin.mail.message import Attachment, Message
@@ -57,7 +58,7 @@ class Site:
             "max_per_hour": RUSH,
         }
         with self.app.app_context():
-            session = wsgi.db.session()
+            session = hosting.db.session()
             saved = save_settings(
                 session,
                 partner_id,
@@ -74,7 +75,7 @@ class Site:
     def delete(self, partner_id: str, key: str = "") -> None:
         """Delete a sender, if it is there."""
         with self.app.app_context():
-            session = wsgi.db.session()
+            session = hosting.db.session()
             sender = load_sender(session, partner_id, key)
             if sender.revision and not sender.deleted:
                 delete_sender(session, sender, OLGA)
@@ -90,7 +91,7 @@ class Site:
                     partner_id=partner_id,
                     context={"name": "Sam", "reset_url": "https://x.example", "expires_minutes": 5},
                 )
-            wsgi.db.session.commit()
+            hosting.db.session.commit()
 
     def send_letters(self, partner_id: str, count: int = 1) -> None:
         """Queue mails that carry no secrets, with HTML and a file."""
@@ -104,7 +105,7 @@ class Site:
         with self.app.app_context():
             for _ in range(count):
                 wsgi.smtp_admin.send_message(letter, partner_id=partner_id)
-            wsgi.db.session.commit()
+            hosting.db.session.commit()
 
     def remind(
         self, partner_id: str = "acme", *, last: timedelta | None = None, **values: Any
@@ -115,7 +116,7 @@ class Site:
             last: how long ago that customer had a notice; ``None`` for never.
         """
         with self.app.app_context():
-            session = wsgi.db.session()
+            session = hosting.db.session()
             seen = service.load(session, partner_id).revision
             service.save(
                 session,
@@ -140,7 +141,7 @@ class Site:
     def run_renewals(self, partner_id: str = "acme") -> None:
         """As a worker does every quarter of an hour."""
         with self.app.app_context():
-            scheduler.run_now(wsgi.db.engine, partner_id)
+            scheduler.run_now(hosting.db.engine, partner_id)
 
     def work(self) -> None:
         """Send what is due, as a worker does."""
@@ -151,18 +152,18 @@ class Site:
         """A link to a new password for the customer: its token."""
         token = token_urlsafe()
         with self.app.app_context():
-            user = wsgi.db.session.scalar(
-                select(wsgi.User).filter_by(email="carl@customer.example")
+            user = hosting.db.session.scalar(
+                select(hosting.User).filter_by(email="carl@customer.example")
             )
             assert user is not None
-            wsgi.db.session.add(
-                wsgi.PasswordReset(
+            hosting.db.session.add(
+                hosting.PasswordReset(
                     token_hash=sha256(token.encode()).hexdigest(),
                     user_id=user.id,
                     expires_at=datetime.now(UTC) + wsgi.RESET_TIME,
                 )
             )
-            wsgi.db.session.commit()
+            hosting.db.session.commit()
         return token
 
 
@@ -184,13 +185,15 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
         | config,
     )
     with app.app_context():
-        wsgi.db.create_all()
-        schema.upgrade(wsgi.db.engine)
+        hosting.db.create_all()
+        schema.upgrade(hosting.db.engine)
         wsgi.add_demo_data()
         add_newsletter_to(app)
         # One whose settings no page here shows, for the test that fills in an empty tab.
-        wsgi.db.session.add(wsgi.Partner(id="umbrella", name="Umbrella", domain="umbrella.example"))
-        wsgi.db.session.commit()
+        hosting.db.session.add(
+            hosting.Partner(id="umbrella", name="Umbrella", domain="umbrella.example")
+        )
+        hosting.db.session.commit()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, name="web")
     thread.start()
@@ -201,4 +204,4 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
         thread.join()
         server.server_close()
         with app.app_context():
-            wsgi.db.engine.dispose()
+            hosting.db.engine.dispose()

@@ -82,7 +82,7 @@ def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
         "port",
         "security",
         "username",
-        "password",
+        "Replace the Password",
         "from_email",
         "from_name",
     ]
@@ -90,7 +90,7 @@ def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
     assert places[8] == "Save"
     assert places[9].startswith("Revision")
     assert places[10:] == [
-        "Delete…",
+        "Use the system's sender instead…",
         "Test connection",
         "Test from the worker too",
         "to",
@@ -112,6 +112,17 @@ def test_enter_in_a_field_saves(tab: Page) -> None:
     tab.keyboard.press("Enter")
     tab.wait_for_selector(f"{STATUS} >> text=Saved as revision")
     assert tab.input_value("#from_name") == "Typed"
+
+
+def test_enter_saves_although_there_is_advice(tab: Page) -> None:
+    """Its button comes before Save, and Enter must not press it."""
+    tab.fill("#host", "smtp.gmial.com")
+    tab.press("#host", "Tab")
+    tab.wait_for_selector("#host-notes button")
+    tab.fill("#password", "typed")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(f"{STATUS} >> text=Saved as revision")
+    assert tab.input_value("#host") == "smtp.gmial.com"
 
 
 def test_enter_in_the_test_mails_address_neither_saves_nor_is_lost(tab: Page) -> None:
@@ -137,6 +148,10 @@ def test_focus_stays_on_the_button(tab: Page, site: Site, works: bool) -> None:
     assert focused(tab) == "Test connection"
     assert tab.evaluate(OUTLINED)
     tab.keyboard.press("Tab")
+    assert focused(tab) == (
+        "Send a test mail" if works else "Use noreply@acme.example as login and test again"
+    )
+    tab.keyboard.press("Tab")
     if not works:
         for name in ("If that is not it", "Copy report", "Report for the provider's support"):
             assert focused(tab) == name
@@ -145,8 +160,8 @@ def test_focus_stays_on_the_button(tab: Page, site: Site, works: bool) -> None:
 
 
 def test_typed_password_outlives_the_test(tab: Page) -> None:
+    tab.fill("#username", "somebody")  # which opens the field of the password
     tab.fill("#password", "typed")
-    tab.fill("#username", "somebody")
     tab.click(TEST)
     tab.wait_for_selector("#connection-test >> text=What to do:")
     assert tab.input_value("#password") == "typed"

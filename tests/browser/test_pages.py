@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-import wsgi
+import hosting
 from smtp_admin.clock import now
 from smtp_admin.embedded.mailbox import store_mail
 from smtp_admin.monitor.alerts.models import Alert
@@ -30,7 +30,6 @@ ACME = "/smtp-admin/partners/acme"
 SAVE = "button >> text=/^Save$/"
 TEST = "text=Test connection"
 SEND = "text=Send test mail"
-FILL_IN = "button >> text=/^Fill in$/"
 LONG = "averyveryverylongname" * 3
 MAIL = f"""\
 From: Northwind <noreply@northwind.example>
@@ -224,7 +223,7 @@ def tab_paused_by_hand(page: Page, site: Site) -> None:
     page.click("#pause-form button")
     page.wait_for_selector("#status >> text=Paused by hand")
     with site.app.app_context():  # for those who look at this sender next
-        session = wsgi.db.session()
+        session = hosting.db.session()
         pauses.resume(session, load_sender(session, "acme"), OLGA)
         session.commit()
 
@@ -290,8 +289,16 @@ def conflict(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def saved(page: Page, site: Site) -> None:
     filled(page, site)
+    page.fill("#from_name", "Saved just now")
     page.click(SAVE)
     page.wait_for_selector("text=Saved as revision")
+
+
+@state(looks=TWO_LOOKS)
+def saved_already(page: Page, site: Site) -> None:
+    filled(page, site)
+    page.click(SAVE)
+    page.wait_for_selector("text=Nothing was changed, so there is no new revision.")
 
 
 @state()
@@ -326,7 +333,6 @@ def preset(page: Page, site: Site) -> None:
     """The provider with the most to say, chosen from the list and not saved."""
     at(page, site, ACME)
     page.select_option("#preset", "microsoft365")
-    page.click("text=Fill in")
     page.wait_for_selector("#preset-steps")
     assert page.input_value("#host") == "smtp.office365.com"
 
@@ -508,7 +514,7 @@ def store(site: Site) -> str:
 def troubled(site: Site, *, ended: bool = False) -> None:
     """Alerts of several owners; the newest with long words from a server."""
     with site.app.app_context():
-        session = wsgi.db.session()
+        session = hosting.db.session()
         session.execute(delete(Alert))
         for number, (partner_id, severity) in enumerate(
             (("", "warning"), ("acme", "critical"), ("globex", "warning"), ("acme", "warning"))
@@ -567,8 +573,8 @@ def calm(site: Site) -> Iterator[None]:
     """No page has the alerts of another's."""
     yield
     with site.app.app_context():
-        wsgi.db.session.execute(delete(Alert))
-        wsgi.db.session.commit()
+        hosting.db.session.execute(delete(Alert))
+        hosting.db.session.commit()
 
 
 @pytest.mark.parametrize(("name", "who"), [(name, who) for name, (who, *_) in STATES.items()])
@@ -590,8 +596,9 @@ def test_the_list_of_partners_is_seen_whole_on_a_phone(page: Page, site: Site) -
 
 
 def test_button_beside_a_field_is_level_with_it(page: Page, site: Site) -> None:
-    at(page, site, ACME)
-    field, button = page.locator("#preset").bounding_box(), page.locator(FILL_IN).bounding_box()
+    at(page, site, "/smtp-admin/partners/globex")
+    field = page.locator("#address").bounding_box()
+    button = page.locator("text=Find settings").bounding_box()
     assert field is not None
     assert button is not None
     assert abs(field["y"] - button["y"]) < 1

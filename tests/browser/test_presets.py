@@ -66,10 +66,12 @@ def test_what_to_type_is_clear_from_the_page(
     page: Page, site: Site, dialled: list[str], one: Provider
 ) -> None:
     page.goto(site.url + TAB)
-    region = one.regions[0].key if one.regions else ""
-    page.select_option("#preset", f"{one.key}:{region}" if region else one.key)
-    page.click("text=Fill in")
+    page.select_option("#preset", one.key)
     page.wait_for_selector("#preset-steps")
+    region = one.regions[-1].key if one.regions else ""
+    if region:
+        page.select_option("#region", region)
+        page.wait_for_url(lambda url: f"region={region}" in url)
     assert page.input_value("#host") == one.host_for(region=region, domain="globex.example")
     assert page.input_value("#port") == str(one.port)
     assert page.input_value("#security") == one.security

@@ -145,6 +145,7 @@ def test_settings_are_found_and_saved(page: Page, site: Site) -> None:
     assert page.input_value("#revision") == str(revision)
     page.fill("#username", LOGIN)
     page.fill("#password", MAIL_PASSWORD)
+    page.fill("#from_name", "Found")
     page.click(SAVE)
     assert shown(page, f"Saved as revision {revision + 1}.")
 
@@ -235,3 +236,33 @@ def test_from_a_symptom_to_its_causes(tab: Page) -> None:
     tab.focus("#delayed summary")
     tab.keyboard.press("Enter")
     assert tab.is_visible("#delayed >> text=greylisting")
+
+
+def test_a_fix_is_applied_and_tested(tab: Page, site: Site) -> None:
+    site.smtp.behave("mail", Reply("553 5.7.1 Sender address rejected: not owned by user"))
+    tab.fill("#username", "sam@acme.example")
+    tab.fill("#password", MAIL_PASSWORD)
+    site.smtp.behave("auth", Reply("235 2.7.0 Welcome"))
+    tab.click(TEST)
+    tab.fill("#password", MAIL_PASSWORD)  # no page sends it back
+    site.smtp.behave("mail", None)
+    tab.click("text=Send from sam@acme.example and test again")
+    assert shown(tab, "It works.")
+    assert tab.input_value("#from_email") == "sam@acme.example"
+    assert shown(tab, "Enter the password once more before you save")
+    tab.fill("#password", MAIL_PASSWORD)
+    tab.click("text=Save these settings")
+    assert shown(tab, "Saved as revision")
+
+
+def test_advice_is_applied_and_nothing_saved(tab: Page) -> None:
+    revision = tab.input_value("#revision")
+    tab.fill("#host", "smtp.gmial.com")
+    tab.fill("#password", MAIL_PASSWORD)
+    tab.click(SAVE)
+    assert shown(tab, "Saved as revision")
+    tab.fill("#from_name", "Typed")
+    tab.click("#host-notes button")
+    tab.wait_for_selector("#host[value='smtp.gmail.com']")
+    assert tab.input_value("#from_name") == "Typed"
+    assert tab.input_value("#revision") == str(int(revision) + 1)

@@ -72,7 +72,7 @@ def check_envelope(
     assert set(body) - {"duration_ms"} == {"ok", "error", "connection", "steps"}
     assert body["ok"] is False
     error: dict[str, Any] = body["error"]
-    assert set(error) == {"code", "message", "step", "hint", "reply", "fields"}
+    assert set(error) == {"code", "message", "step", "hint", "reply", "fields", "fixes"}
     assert (error["code"], error["step"]) == (code, step), error
     assert error["code"] in CODES
     _assert_sentence(error["message"])

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from smtp_admin.clock import shifted
+from smtp_admin.connection import from_worker
 from smtp_admin.senders.models import RevisionTest, SenderRevision
 from tests.app import ACME_ADMIN, HostApp
 from tests.servers.scripted import Reply, ScriptedServer
@@ -104,7 +105,41 @@ def test_the_last_test_alone_counts(
     server.behave("auth", Reply("535 5.7.8 no"))
     try_out(client, typed, 400)
     save(client, typed)
-    assert kept(host) == []
+    (one,) = kept(host)
+    assert (one.ok, one.code, one.tested_by) == (False, "auth_failed", "Ada")
+    assert "5.7.8 no" in one.reply
+    tab = client.get(PAGE, headers={"Accept": "text/html"}).text
+    assert "Last test of what is saved" in tab
+    assert "The server refused the user name or password." in tab
+
+
+@pytest.mark.parametrize("first", ["save", "work"])
+def test_a_workers_test_counts_too(
+    host: HostApp, typed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    monkeypatch.setattr(from_worker, "PAGE_WAITS_SECONDS", 0.0)
+    client = host.client
+    answer = client.post(
+        f"{PAGE}/test-connection/worker", data=typed, headers={"Accept": "application/json"}
+    )
+    assert answer.status_code == 202, answer.text
+
+    def work() -> None:
+        here = host.installation
+        for one in from_worker.waiting_tests(host.db.engine):
+            from_worker.run_waiting_test(host.db.engine, here.config, here.keyring, "worker 1", one)
+
+    with host.app.app_context():
+        if first == "work":
+            work()
+        save(client, typed)
+        if first == "save":
+            assert [one.place for one in kept(host)] == ["web"]
+            work()
+    assert {(one.place, one.ok, one.tested_by) for one in kept(host)} == {
+        ("web", True, "Ada"),
+        ("worker", True, "Ada"),
+    }
 
 
 def test_an_old_test_does_not_count(host: HostApp, typed: dict[str, Any]) -> None:
@@ -159,5 +194,5 @@ def test_the_note_tells_no_secret(host: HostApp, typed: dict[str, Any]) -> None:
     try_out(client, typed)
     with client.session_transaction() as session:
         note = dict(session["smtp_admin_tested"])
-    assert set(note) == {"at", "mark"}
+    assert set(note) == {"at", "code", "message", "reply", "worker", "mark"}
     assert len(note["mark"]) == 64

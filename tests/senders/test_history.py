@@ -108,7 +108,7 @@ def test_no_change_goes_unseen(
 ) -> None:
     """Also of a field that is added one day: then `OTHERS` lacks it."""
     inside.save_sender(username="u", password="x")
-    inside.save_sender(username="u", password="x")
+    inside.save_sender(username="u", password="x", from_name="Another")  # the same makes none
     session = inside.db.session()
     one, two = session.scalars(select(SenderRevision).order_by(SenderRevision.number)).all()
     other = ca_certificate if name in CERTIFICATES else OTHERS[name]
@@ -116,7 +116,10 @@ def test_no_change_goes_unseen(
     session.execute(
         update(SenderRevision)
         .where(SenderRevision.id == two.id)
-        .values({name: other} if column else {"fields": two.fields | {name: other}})
+        .values(
+            {"from_name": one.from_name}
+            | ({name: other} if column else {"fields": two.fields | {name: other}})
+        )
     )
     two.secrets = one.secrets
     session.commit()

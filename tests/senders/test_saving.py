@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.errors import Conflict, InvalidInput, KeyMissing, SecretUnreadable
 from smtp_admin.host import Actor
 from smtp_admin.senders.fields import DRIVER
-from smtp_admin.senders.models import SenderRevision
+from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender, load_sender_by_id
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
@@ -374,3 +375,22 @@ def test_rolled_back_with_the_host(site: HostApp, session: Session) -> None:
     session.rollback()
     assert load_sender(session, "acme").revision == 0
     assert history(session) == {}
+
+
+def test_saving_what_is_saved_makes_no_revision(inside: HostApp) -> None:
+    """Also where the same password is typed; a pause ends all the same, a person's own stays."""
+    session = inside.db.session()
+    first = inside.save_sender(username="u", password="x")
+    for code, stays in (("connection_refused", False), ("paused_by_hand", True)):
+        session.execute(
+            update(Sender).values(
+                paused_until=datetime.now(UTC) + timedelta(days=1), pause_code=code
+            )
+        )
+        session.commit()
+        inside.save_sender(username="u", password="x")
+        session.commit()
+        now = load_sender(session, "acme")
+        assert now.revision == first.revision
+        assert (now.paused_until is not None) == stays
+    assert inside.save_sender(username="u", password="y").revision == first.revision + 1

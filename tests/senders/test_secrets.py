@@ -306,7 +306,7 @@ def test_authority_written_otherwise_is_the_same(host: HostApp, ca_certificate: 
             (f"\n  {ca_certificate.replace(chr(10), f'  {chr(10)}{chr(10)}')}\n", ""),
         )
     ):
-        more = {"ca_certificate": text, "password": password, "revision": str(number)}
+        more = {"ca_certificate": text, "password": password, "revision": str(min(number, 1))}
         assert host.client.post(PAGE, data=form | more).status_code == 303
 
 

@@ -63,9 +63,10 @@ class Saves(RuleBasedStateMachine):
         found = self._save(values, password, self.revision, commit=commit)
         assert found == expected
         if found is None and commit:
+            before = (self.values, self.password)
             self.password = (password or self.password) if values.username else ""
             self.values = values
-            self.revision += 1
+            self.revision += before != (self.values, self.password)  # the same makes none
             self.history = self._rows()
 
     @rule(
@@ -80,8 +81,8 @@ class Saves(RuleBasedStateMachine):
         needs = bool(values.username and not self.password)
         assert not needs
         assert self._save(values, "", self.revision, commit=True) is None
+        self.revision += values != self.values
         self.values = values
-        self.revision += 1
         self.history = self._rows()
 
     @rule(values=VALUES, off=st.sampled_from([-1, 1]))

@@ -1,0 +1,91 @@
+// Fields of a sender: values that a button fills in, passwords that can be seen or replaced, and
+// advice on what was entered, as soon as a field is left.
+
+import { dress, fetchPage, updateNotes } from "./parts.js";
+
+// A documented limit, a fix or a better value goes straight into its fields, so that nothing typed
+// is lost.
+export function fillIn(button) {
+  let first = null;
+  for (const [name, value] of Object.entries(JSON.parse(button.dataset.smtpAdminFill))) {
+    const field = document.getElementById(name);
+    if (!field || field.disabled) continue;
+    const lid = field.closest("details");
+    if (lid) lid.open = true;
+    if (field.type === "checkbox") field.checked = value === "true";
+    else field.value = value;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+    first ??= field;
+  }
+  return first;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button[data-smtp-admin-fill]");
+  if (!button || button.dataset.smtpAdminReplace) return;
+  event.preventDefault();
+  fillIn(button)?.focus();
+});
+
+// A stored password is a line with a button; the empty field opens where another one is wanted.
+function openSecret(kept) {
+  kept.hidden = true;
+  const field = document.getElementById(kept.dataset.smtpAdminKept);
+  if (field) field.closest(".smtp-admin-secret").hidden = false;
+  return field;
+}
+
+dress((part) => {
+  // What was typed stays where it is.
+  for (const words of part.querySelectorAll("[data-smtp-admin-without-scripts]")) words.remove();
+  for (const kept of part.querySelectorAll("[data-smtp-admin-kept]")) {
+    const field = document.getElementById(kept.dataset.smtpAdminKept);
+    if (!field || field.value || field.getAttribute("aria-invalid") === "true") continue;
+    kept.hidden = false;
+    field.closest(".smtp-admin-secret").hidden = true;
+  }
+  for (const button of part.querySelectorAll("[data-smtp-admin-show]")) button.hidden = false;
+});
+
+document.addEventListener("click", (event) => {
+  const replace = event.target.closest?.("[data-smtp-admin-kept] button");
+  if (replace) openSecret(replace.closest("[data-smtp-admin-kept]"))?.focus();
+  const show = event.target.closest?.("[data-smtp-admin-show]");
+  const field = show && document.getElementById(show.dataset.smtpAdminShow);
+  if (!field) return;
+  const shown = field.type === "password";
+  field.type = shown ? "text" : "password";
+  show.setAttribute("aria-pressed", String(shown));
+});
+
+// It is only ever sent where it was saved for: other settings need it once more.
+function openBound(event) {
+  for (const kept of document.querySelectorAll("[data-smtp-admin-bound]")) {
+    if (kept.hidden || !kept.dataset.smtpAdminBound.split(" ").includes(event.target.id)) continue;
+    const field = openSecret(kept);
+    const hint = document.getElementById(`${field.id}-hint`);
+    if (hint) hint.textContent = kept.dataset.smtpAdminMoved;
+    field.placeholder = "";
+  }
+}
+document.addEventListener("input", openBound);
+document.addEventListener("change", openBound);
+
+// Nobody waits for advice, and the newest answer counts.
+let asked = 0;
+export async function advise() {
+  const form = document.querySelector("form[data-smtp-admin-advice]");
+  if (!form) return;
+  asked += 1;
+  const mine = asked;
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    const { page } = await fetchPage(form.dataset.smtpAdminAdvice, { method: "POST", body });
+    if (mine === asked) updateNotes(page);
+  } catch {
+    // It comes with the next save.
+  }
+}
+document.addEventListener("change", (event) => {
+  if (event.target.form?.matches("[data-smtp-admin-advice]") && event.target.id !== "to") advise();
+});

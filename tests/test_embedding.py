@@ -1,0 +1,63 @@
+"""A host's own page shows the menu, a badge, the state and the tab, to who may see them."""
+
+from types import SimpleNamespace
+
+import pytest
+from flask import render_template_string
+
+from smtp_admin import Actor
+from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.test_docs import blocks
+
+
+def shown(host: HostApp, text: str, partner_id: str = "acme") -> str:
+    """What a page of the host is, made from *text*."""
+    company = SimpleNamespace(id=partner_id, name="Acme")
+    with host.app.test_request_context("/companies/1"):
+        return render_template_string(text, company=company)
+
+
+def example() -> str:
+    """The one that the documentation shows."""
+    (found,) = (text for page, text in blocks("jinja") if "embed.html" in text)
+    return found
+
+
+def test_the_documented_example(host: HostApp) -> None:
+    host.actor = ACME_ADMIN
+    page = shown(host, example())
+    assert 'href="/smtp-admin/static/css/smtp-admin.css"' in page
+    assert page.count("<li><a href=") == 2
+    assert 'href="/smtp-admin/partners/acme"' in page
+    assert 'action="/smtp-admin/partners/acme"' in page
+    assert "Connection test" in page
+    assert page.count('id="host"') == 1
+    assert "<h1>" not in page.split("</h1>")[1], "the page has a heading of its own"
+
+
+@pytest.mark.parametrize("actor", [None, ACME_ADMIN])
+@pytest.mark.parametrize("partner_id", ["globex", "", "none"])
+def test_nothing_for_who_may_not_see_it(
+    host: HostApp, actor: Actor | None, partner_id: str
+) -> None:
+    host.actor = actor
+    macros = '{% from "smtp_admin/embed.html" import badge, state, tab %}'
+    for name in ("badge", "state", "tab"):
+        assert not shown(host, f"{macros}{{{{ {name}(company.id) }}}}", partner_id).strip()
+
+
+def test_the_menu_of_each(host: HostApp) -> None:
+    text = "{% for one in smtp_admin_menu() %}{{ one.text }} {% endfor %}"
+    for actor, links in (
+        (None, ""),
+        (ACME_ADMIN, "Mail All mail Alerts Renewals "),
+        (ADMIN, "Mail Partners All mail Alerts System e-mail Renewals "),
+    ):
+        host.actor = actor
+        assert shown(host, text) == links
+
+
+def test_the_badge_says_what_the_overview_says(host: HostApp) -> None:
+    host.actor = ADMIN
+    assert "Not set up" in shown(host, "{{ smtp_admin_badge('acme').state.headline }}")
+    assert shown(host, "{{ smtp_admin_badge('').url }}") == "/smtp-admin/system"
