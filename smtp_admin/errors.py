@@ -99,7 +99,22 @@ class InvalidInput(RequestError):
 
     code = "invalid_input"
     status = 400
-    default = "Some of the fields need another look."
+    default = "Some of the fields cannot be used."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str = "",
+        code: str | None = None,
+        fields: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Without a *message*, it names the fields."""
+        names = [name.replace("_", " ") for name in fields or {}]
+        if not message and names:
+            listed = ", ".join(names[:-1]) + " and " if len(names) > 1 else ""
+            message = f"Please fix {listed}{names[-1]}."
+        super().__init__(message, hint=hint, code=code, fields=fields)
 
 
 class CSRFFailed(RequestError):

@@ -27,7 +27,7 @@ def test_the_documented_example(host: HostApp) -> None:
     host.actor = ACME_ADMIN
     page = shown(host, example())
     assert 'href="/smtp-admin/static/css/smtp-admin.css"' in page
-    assert page.count("<li><a href=") == 2
+    assert page.count("<li><a href=") == 4
     assert 'href="/smtp-admin/partners/acme"' in page
     assert 'action="/smtp-admin/partners/acme"' in page
     assert "Connection test" in page

@@ -120,7 +120,7 @@ def show(public_id: str, as_json: bool) -> None:
         for number, cause in enumerate(explained.causes):
             click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
         for note in explained.notes:
-            click.echo(f"  Mind: {note}")
+            click.echo(f"  Note: {note}")
         if explained.unrecognised:
             click.echo(f"  Not recognised: {explained.unrecognised}")
 

@@ -216,7 +216,7 @@ def check_mx(domain: str, names: NameService, limit: Deadline) -> Check:
         found = tuple(f"{one.preference} {one.host or '.'}" for one in answer.records)
         if not answer.exists:
             message = f"There is no domain {domain} in DNS."
-            hint = "Check its spelling, and whether it was paid for."
+            hint = "Check the spelling and that the domain is still registered."
             return Check("mx", "missing", "domain_missing", message, hint)
         if not hosts:
             return _without_mx(domain, names, limit)

@@ -153,7 +153,7 @@ def test_focus_stays_on_the_button(tab: Page, site: Site, works: bool) -> None:
     )
     tab.keyboard.press("Tab")
     if not works:
-        for name in ("If that is not it", "Copy report", "Report for the provider's support"):
+        for name in ("Other possible causes", "Copy report", "Report for the provider's support"):
             assert focused(tab) == name
             tab.keyboard.press("Tab")
     assert focused(tab) == "Test from the worker too"

@@ -324,7 +324,7 @@ def mail_failed(page: Page, site: Site) -> None:
     page.click(SEND)
     page.wait_for_selector("text=A worker sends it in a moment.")
     site.work()
-    page.wait_for_selector("text=Not sent (dead).")
+    page.wait_for_selector("text=Not delivered.")
     page.wait_for_selector("#test-mail >> text=Most likely:")
 
 
