@@ -78,6 +78,11 @@ KILLS ?= 100
 test-kill: $(VENV)/dev.stamp
 	SMTP_ADMIN_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/endurance/test_kills.py $(PYTEST_ARGS)
 
+# The pictures of docs/admin-guide.md, from what the browser tests see.
+pictures: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	$(BIN)/python -m tests.browser.pictures
+
 # What takes minutes, or needs root: lost servers and killed workers at every point, two machines as
 # two network namespaces, real leases, a year of renewals, a hundred thousand recipients, and every
 # page in four looks.

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
@@ -31,8 +31,10 @@ def site(host: HostApp) -> HostApp:
     return host
 
 
-def send(host: HostApp, to: str, *, partner_id: str = "acme", **fields: Any) -> str:
-    public_id = host.plugin.send_message(letter(to, **fields), partner_id=partner_id)
+def send(
+    host: HostApp, to: str, *, partner_id: str = "acme", sender: str | None = None, **fields: Any
+) -> str:
+    public_id = host.plugin.send_message(letter(to, **fields), partner_id=partner_id, sender=sender)
     host.db.session.commit()
     return public_id
 
@@ -211,6 +213,37 @@ def test_how_the_system_sends_is_its_own_affair(host: HostApp) -> None:
     page = get(host, f"/mail/{public_id}")
     assert page.status_code == 200
     assert "/smtp-admin/system" not in page.text
+    host.save_sender("", key="secret-key", from_email="mail@platform.example")
+    set_all(host, state="dead", finished_at=now(), last_code="timeout")
+    for path in ("/mail", "/partners/initech/mail", f"/mail/{public_id}"):
+        text = get(host, path).text
+        assert "the system&#39;s sender" in text, path
+        assert "secret-" not in text, path
+    host.actor = ADMIN
+    assert "secret-key" in get(host, "/partners/initech/mail").text
+
+
+def test_a_page_asks_as_much_for_many_causes_as_for_few(site: HostApp) -> None:
+    asked: list[str] = []
+    set_all(site, state="dead", finished_at=now(), last_code="code0")
+    get(site, "/mail")
+    event.listen(site.db.engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    get(site, "/mail")
+    few = len(asked)
+    for number in range(8):
+        site.save_sender(key=f"key{number}")
+        for _ in range(3):
+            send(site, "more@acme.example", sender=f"key{number}")
+    session = site.db.session()
+    for one in deliveries(site):
+        mine = update(Delivery).where(Delivery.id == one.id)
+        session.execute(mine.values(state="dead", finished_at=now(), last_code=f"c{one.id}"))
+    session.commit()
+    get(site, "/mail")
+    asked.clear()
+    page = get(site, "/mail").text
+    assert page.count("smtp-admin-problem-words") == 10
+    assert len(asked) == few
 
 
 def test_asked_before_it_is_done(site: HostApp) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.delivery.mail_log import COUNTED, MailFilter, conditions
 from smtp_admin.delivery.models import Delivery
 
-_MOST_GROUPS = 20
+_MOST_GROUPS = 10
 
 
 @dataclass(frozen=True, slots=True)

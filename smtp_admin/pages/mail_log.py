@@ -1,6 +1,6 @@
 """``/mail`` and ``…/mail``: the mail of everybody whom one looks after, or of one owner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from smtp_admin import web
-from smtp_admin.access import Action, guarded
+from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
 from smtp_admin.delivery.mail_log import (
@@ -30,12 +30,15 @@ from smtp_admin.pages.mail_words import GROUP_LABELS, StateWords, state_words, t
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import add_owner_page, page_url
 from smtp_admin.senders.models import Sender
-from smtp_admin.senders.resolve import load_sender_by_id
+from smtp_admin.senders.queries import senders_by_id
+from smtp_admin.senders.resolve import ResolvedSender
 
 #: More in one file is for a database, not for a spreadsheet.
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
 _FEW_NAMES = 3
+#: What a partner's admin reads of any of the system's senders.
+THE_SYSTEMS = "the system's sender"
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",
@@ -138,17 +141,20 @@ def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
     ]
 
 
-def shown_groups(groups: Iterable[DeadGroup], view: MailView) -> list[ShownGroup]:
+def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup]:
     """*groups*, each with its causes."""
     found = []
+    senders = senders_by_id(session(), {one.sender_id for one in groups})
     for one in groups:
-        sender = load_sender_by_id(session(), one.sender_id)
+        sender = senders.get(one.sender_id)
         values = sender.values if sender is not None and sender.configured else None
         name, url = "", ""
-        if sender is not None:
+        if sender is not None and may_open(sender):
             owner = owner_name(sender.partner_id)
             name = f"{owner} · {sender_name(sender.key, sender.label)}" if sender.key else owner
             url = page_url(sender.partner_id, sender.key, "tab")
+        elif sender is not None:
+            name = THE_SYSTEMS
         found.append(
             ShownGroup(
                 one,
@@ -159,6 +165,14 @@ def shown_groups(groups: Iterable[DeadGroup], view: MailView) -> list[ShownGroup
             )
         )
     return found
+
+
+def may_open(sender: ResolvedSender) -> bool:
+    """Whether the present person may know more of *sender* than that it is there."""
+    actor = web.current_actor()
+    if sender.partner_id == SYSTEM:
+        return allowed(actor, Action.EDIT_SYSTEM_SENDER)
+    return allowed(actor, Action.EDIT_PARTNER_SENDER, sender.partner_id)
 
 
 def types() -> list[tuple[str, str]]:
@@ -216,10 +230,14 @@ def _cells(one: LoggedMail) -> Sequence[object]:
 
 
 def _senders(owner: str) -> list[tuple[int, str]]:
-    """The senders that mail of *owner* may have gone by: its own, and the system's."""
+    """The senders that mail of *owner* may have gone by, as far as one may know them.
+
+    How many the system has, and what they are called, is the platform's own affair.
+    """
+    shown = {owner, SYSTEM} if allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER) else {owner}
     rows = session().execute(
         select(Sender.id, Sender.partner_id, Sender.key, Sender.label)
-        .where(Sender.partner_id.in_({owner, SYSTEM}))
+        .where(Sender.partner_id.in_(shown))
         .order_by(Sender.partner_id.desc(), Sender.key)
         .limit(_MOST_SENDERS)
     )

@@ -24,7 +24,14 @@ from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import log_url
 from smtp_admin.pages.mail_frame import framed
-from smtp_admin.pages.mail_log import as_json, mail_url, owner_name, types
+from smtp_admin.pages.mail_log import (
+    THE_SYSTEMS,
+    as_json,
+    mail_url,
+    may_open,
+    owner_name,
+    types,
+)
 from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import page_url
@@ -115,7 +122,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
     preview = preview_of(content, with_body=not one.sensitive) if content else None
-    may_open = sender is not None and _may_open(sender)
+    opens = sender is not None and may_open(sender)
     page = render_template(
         "smtp_admin/mail/one.html",
         mail=one,
@@ -130,9 +137,9 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         owner_log=log_url(one.partner_id),
         type_label=dict(types()).get(one.type_name, one.type_name),
         sender_name=_sender_words(sender),
-        sender_url=page_url(sender.partner_id, sender.key, "tab") if may_open and sender else "",
+        sender_url=page_url(sender.partner_id, sender.key, "tab") if opens and sender else "",
         symptoms_url=page_url(sender.partner_id, sender.key, "symptoms")
-        if may_open and sender
+        if opens and sender
         else url_for("smtp_admin.symptoms"),
         actions=[name for name, each in MAIL_ACTIONS.items() if one.state in each.states],
         may_hurry=one.state == "queued" and bool(one.tries or one.code) and one.code != HELD,
@@ -223,15 +230,19 @@ def _life(
 
 
 def _hop(hop: HopSeen) -> Happened:
-    words = f"{hop.to_sender} instead of {hop.from_sender}, because: {hop.reason}"
-    return Happened(hop.at, "warn", "Handed over", f"to {words}")
+    before, after, why = hop.from_sender, hop.to_sender, f", because: {hop.reason}"
+    if not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
+        if before.startswith(THE_SYSTEMS):
+            before, why = THE_SYSTEMS, ""
+        after = THE_SYSTEMS if after.startswith(THE_SYSTEMS) else after
+    return Happened(hop.at, "warn", "Handed over", f"to {after} instead of {before}{why}")
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
     tone, title = _VERDICTS.get(attempt.verdict, _OTHER_VERDICT)
     # How the platform runs its own sender is its own affair.
     about = []
-    if sender is not None and _may_open(sender):
+    if sender is not None and may_open(sender):
         about = [f"revision {attempt.revision}"] if attempt.revision else []
         if web.signed_in().is_admin and attempt.worker:
             about.append(f"worker {attempt.worker}")
@@ -239,18 +250,13 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 
-def _may_open(sender: ResolvedSender) -> bool:
-    actor = web.current_actor()
-    if sender.partner_id == SYSTEM:
-        return allowed(actor, Action.EDIT_SYSTEM_SENDER)
-    return allowed(actor, Action.EDIT_PARTNER_SENDER, sender.partner_id)
-
-
 def _sender_words(sender: ResolvedSender | None) -> str:
     if sender is None:
         return "none yet"
     name = sender_name(sender.key, sender.label)
-    return f"the system's sender ({name})" if sender.partner_id == SYSTEM else name
+    if sender.partner_id != SYSTEM:
+        return name
+    return f"{THE_SYSTEMS} ({name})" if may_open(sender) else THE_SYSTEMS
 
 
 def _json(

@@ -85,6 +85,14 @@ def senders_by_owner(
     return found
 
 
+def senders_by_id(session: Session, ids: Collection[int]) -> dict[int, ResolvedSender]:
+    """The senders with these ids, as far as they are there and not deleted."""
+    if not ids:
+        return {}
+    rows = session.connection().execute(_ROWS.where(among(session, _SENDERS.c.id, ids))).all()
+    return {one.sender_id: one for one in _made_of(session, rows)}
+
+
 def _made_of(session: Session, rows: Sequence[Any]) -> Iterable[ResolvedSender]:
     kept = LISTED.of(installation())
     unknown = [row for row in rows if not _is_known(kept.get(row.id), row)]
