@@ -42,12 +42,12 @@ def fixes(result: TestResult, locked: Collection[str] = ()) -> tuple[Fix, ...]:
     for cause in result.diagnosis.causes:
         remedy = _REMEDIES.get(cause.key)
         found += remedy(values, failure.facts) if remedy else ()
-    allowed = {str(one) for one in installation().config.allowed_ports}
+    allowed = installation().config.allowed_ports
     useful = [
         one
         for one in {str(each.fields): each for each in found}.values()
         if not set(locked) & one.fields.keys()
-        and ("port" not in one.fields or one.fields["port"] in allowed)
+        and ("port" not in one.fields or int(one.fields["port"]) in allowed)
         and any(str(values[name]) != text for name, text in one.fields.items())
     ]
     return tuple(useful[:_MOST])

@@ -115,7 +115,7 @@ def test_refused_test_mail_shows_the_servers_words(tab: Page, site: Site) -> Non
     tab.click(SEND)
     site.work()
     tab.click("text=Look again")
-    assert shown(tab, "Not sent")
+    assert shown(tab, "Not delivered")
     assert shown(tab, "No such person")
 
 
