@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sender_state.scenes import a_worker
 from tests.servers.scripted import Reply
 
 from .inspection import ALL_LOOKS, TWO_LOOKS, Look, inspect
@@ -213,3 +214,15 @@ def test_times_are_the_viewers(page: Page, site: Site) -> None:
     time = page.locator("tbody time").first
     assert "UTC" not in time.inner_text()
     assert (time.get_attribute("title") or "").endswith(" UTC")
+
+
+def test_no_worker_is_told_until_one_runs(page: Page, site: Site) -> None:
+    site.save("initech")
+    site.send_letters("initech")
+    at(page, site, "/smtp-admin/")
+    banner = page.locator("#alerts")
+    assert "No worker" in banner.inner_text()
+    with a_worker(site.app):
+        page.reload()
+        assert "No worker" not in " ".join(banner.all_inner_texts())
+    site.work()
