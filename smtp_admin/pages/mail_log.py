@@ -102,6 +102,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
     return render_template(
         "smtp_admin/mail/log.html",
         here="log",
+        all_=owner is None,
         view=view,
         rows=shown(page.rows),
         pager=pager,
