@@ -26,6 +26,7 @@ ACTIONS: dict[str, str] = {
     "mail.corrected": "Sent mail to a corrected address",
     "mail.undone": "Undid a change of mail",
     "batch.queued": "Queued a batch",
+    "batch.tried": "Sent the first mail of a batch to themselves",
     "batch.cancelled": "Cancelled a batch",
     "batch.resumed": "Resumed a batch",
     "alert.acknowledged": "Acknowledged an alert",

@@ -34,8 +34,8 @@ CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
-    "mail.undone", "batch.queued", "batch.cancelled", "batch.resumed", "alert.acknowledged",
-    "alert.muted", "alert.unmuted",
+    "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
+    "alert.acknowledged", "alert.muted", "alert.unmuted",
 )  # fmt: skip
 
 
@@ -49,10 +49,19 @@ def record_change(
     Raises:
         RateLimited: this person changes too much; the caller rolls back.
     """
+    refuse_many_changes(session, actor)
+    return record(session, actor, partner_id, action, detail)
+
+
+def refuse_many_changes(session: Session, actor: Actor) -> None:
+    """Return if *actor* may make one more change.
+
+    Raises:
+        RateLimited: this person changes too much.
+    """
     if actor is not OPERATOR:
         mine = (Audit.actor_id == actor.id, Audit.action.in_(CHANGES))
         _refuse_more(session, mine, installation().config.change_limit, 1, "")
-    return record(session, actor, partner_id, action, detail)
 
 
 def record_within(

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
-from smtp_admin.audit.service import record_change
+from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
@@ -85,6 +85,7 @@ def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> 
         if scope.partner_ids is not None:
             mine = mine.where(Audit.partner_id.in_(sorted(scope.partner_ids)))
         owners = sorted(set(session.scalars(mine)))
+        refuse_many_changes(session, actor)
     count = 0
     for owner in owners:
         count += _take_back_of(engine, actor, owner, at)
@@ -121,6 +122,7 @@ def _act(
     steps: Iterator[list[int]],
 ) -> Done:
     with reading(engine) as session:
+        refuse_many_changes(session, actor)  # once for all of it: half of it would be worse
         done = Done(database_now(session))
     ends = time.monotonic() + _LONGEST_SECONDS
     for some in steps:
@@ -189,7 +191,7 @@ def _write_down(
     if audit_id:
         changed(session, update(Audit).where(Audit.id == audit_id).values(detail=words))
         return audit_id
-    row = record_change(session, actor, partner_id, action, words)
+    row = record(session, actor, partner_id, action, words)
     row.at = at
     session.flush()
     return row.id

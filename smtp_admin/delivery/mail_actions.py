@@ -6,12 +6,12 @@ the same deliveries are found again if somebody wants it undone.
 """
 
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed
@@ -27,6 +27,8 @@ from smtp_admin.delivery.states import State
 from smtp_admin.senders.models import Sender
 
 ActionName = Literal["retry", "hurry", "cancel", "discard", "arrived", "lost"]
+#: Whether its batch, if it is of one, was not cancelled: then only resuming that brings it back.
+_GOES_ON = ~exists().where(Batch.id == Delivery.batch_id, Batch.cancelled_at.is_not(None))
 #: The code of what somebody cancelled.
 CANCELLED = "cancelled"
 _CANCELLED_WORDS = "Cancelled before it was sent."
@@ -62,7 +64,7 @@ def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
     count = 0
     for before in MAIL_ACTIONS["retry"].states:
         rows = session.execute(
-            _lives(ids, moment).where(Delivery.state == before, Message.content != b"")
+            _lives(ids, moment).where(Delivery.state == before, Message.content != b"", _GOES_ON)
         ).all()
         for row in rows:
             count += changed(
@@ -192,19 +194,23 @@ def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
 
 def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Settle unknown outcomes: they are dead letters, to be sent again or not."""
-    count = _end(
-        session, ids, "uncertain", "dead",
+    rows = _held(session, ids, "uncertain")
+    _end(
+        session, [row.id for row in rows], "uncertain", "dead",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
     )  # fmt: skip
-    if count:
-        minute = moment.replace(second=0, microsecond=0)
-        whose = select(Delivery.sender_id, Delivery.partner_id).where(
-            Delivery.id.in_(ids), Delivery.state == "dead", Delivery.last_error == _LOST_WORDS
-        )
-        tallies = Tally((row.sender_id, row.partner_id) for row in session.execute(whose))
-        for (sender_id, partner_id), number in sorted(tallies.items()):
-            add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
-    return count
+    minute = moment.replace(second=0, microsecond=0)
+    tallies = Tally((row.sender_id, row.partner_id) for row in rows)
+    for (sender_id, partner_id), number in sorted(tallies.items()):
+        add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
+    return len(rows)
+
+
+def _held(session: Session, ids: Sequence[int], state: State) -> Sequence[Any]:
+    """Those of *ids* in this state, which nobody else changes until the caller commits."""
+    mine = select(Delivery.id, Delivery.sender_id, Delivery.partner_id, Delivery.message_pk)
+    mine = mine.where(Delivery.id.in_(ids), Delivery.state == state).order_by(Delivery.id)
+    return session.execute(mine.with_for_update()).all()
 
 
 def _end(session: Session, ids: Sequence[int], before: State, after: State, **values: Any) -> int:
@@ -247,8 +253,11 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
     Mail without its text stays as it is: there is nothing left of it to send.
     """
     mine = (Delivery.state == "cancelled", Delivery.finished_at == at)
+    held = [row.id for row in _held(session, ids, "cancelled")]
     rows = session.execute(
-        _lives(ids, moment).add_columns(Delivery.last_code).where(*mine, Message.content != b"")
+        _lives(held, moment)
+        .add_columns(Delivery.last_code, Delivery.message_pk)
+        .where(*mine, Message.content != b"", _GOES_ON)
     ).all()
     waits = [row for row in rows if row.last_code == CANCELLED]
     for row in waits:
@@ -263,6 +272,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
                 **as_before_the_end(),
             ),
         )
+    _bring_back_copies(session, {row.message_pk for row in waits}, moment)
     for sender_id in {row.sender_id for row in waits}:
         ring_after_commit(session, sender_id)
     changed(
@@ -273,3 +283,25 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
     )
     count_batches_again(session, ids)
     return len(rows)
+
+
+def _bring_back_copies(session: Session, message_pks: Collection[int], moment: datetime) -> None:
+    """Let the copies for archives go out after all: they ended with the last recipient."""
+    ended = (Delivery.state == "cancelled", Delivery.last_code == CANCELLED)
+    copies = session.scalars(
+        select(Delivery.id).where(
+            Delivery.message_pk.in_(message_pks), Delivery.archive.is_(True), *ended
+        )
+    ).all()
+    for row in session.execute(_lives(copies, moment)).all():
+        changed(
+            session,
+            update(Delivery)
+            .where(Delivery.id == row.id, *ended)
+            .values(
+                state=states.check("cancelled", "queued"),
+                finished_at=None,
+                expires_at=_new_end(row, moment),
+                **as_before_the_end(),
+            ),
+        )

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
+from smtp_admin.senders.models import Sender
 
 #: What is counted stops here: "10,000+" says enough, and costs as much for a million.
 COUNTED = 10_000
@@ -47,6 +48,7 @@ class MailFilter:
         states: none for any.
         code, cause: with which failure, as it was written down.
         since, until: when it was queued (aware).
+        own_copies: leave out copies to the archive of somebody else's sender.
     """
 
     partner_ids: frozenset[str] | None
@@ -58,6 +60,7 @@ class MailFilter:
     cause: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    own_copies: bool = False
     search: Search = field(default_factory=Search)
 
     @property
@@ -242,6 +245,9 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.until is not None:
         found += [Delivery.created_at < which.until, Delivery.message_pk < _first_after(
             session, which.until + _CLOCKS_DIFFER)]  # fmt: skip
+    if which.own_copies:
+        theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
+        found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
     if (condition := which.search.condition) is not None:
         found.append(condition)
     return found

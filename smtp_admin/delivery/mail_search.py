@@ -67,29 +67,41 @@ def has_words(words: tuple[str, ...]) -> ColumnElement[bool]:
     )
 
 
-def understand(session: Session, text: str) -> Search:
-    """What *text* is: the first of the kinds that fits, looked up where that must be known."""
+def understand(session: Session, text: str, partner_ids: frozenset[str] | None = None) -> Search:
+    """What *text* is: the first of the kinds that fits, looked up where that must be known.
+
+    Args:
+        partner_ids: in whose mail; ``None`` for everybody's. What is not theirs must not show.
+    """
     text = text.strip()[:LONGEST_SEARCH]
     if not text:
         return Search()
     if is_public_id(text.lower()):
-        return Search("id", text, _messages(session, Message.public_id == text.lower()))
+        return Search(
+            "id", text, _messages(session, Message.public_id == text.lower(), partner_ids)
+        )
     # Mail programs show a Message-ID with its brackets, logs often without.
     bare = text.removeprefix("<").removesuffix(">")
     if _ADDRESS.fullmatch(bare):
-        found = _messages(session, Message.message_id == f"<{bare}>")
+        found = _messages(session, Message.message_id == f"<{bare}>", partner_ids)
         if found or bare != text:
             return Search("message_id", text, found)
         return Search("address", text)
     domain = _DOMAIN.fullmatch(text)
     if domain is not None:
         name = domain["name"].lower()
-        if text.startswith("@") or session.scalar(
-            select(Delivery.id).where(Delivery.domain == name).limit(1)
-        ):
+        there = select(Delivery.id).where(Delivery.domain == name)
+        if partner_ids is not None:
+            there = there.where(Delivery.partner_id.in_(sorted(partner_ids)))
+        if text.startswith("@") or session.scalar(there.limit(1)):
             return Search("domain", f"@{name}")
     return Search("words", text)
 
 
-def _messages(session: Session, which: ColumnElement[bool]) -> tuple[int, ...]:
-    return tuple(session.scalars(select(Message.id).where(which).limit(_MOST_MESSAGES)))
+def _messages(
+    session: Session, which: ColumnElement[bool], partner_ids: frozenset[str] | None
+) -> tuple[int, ...]:
+    found = select(Message.id).where(which)
+    if partner_ids is not None:
+        found = found.where(Message.partner_id.in_(sorted(partner_ids)))
+    return tuple(session.scalars(found.limit(_MOST_MESSAGES)))

@@ -16,6 +16,7 @@ from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.senders.resolve import load_sender_by_id
 
 _FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
 _NAMES = (b"to", b"cc")
@@ -47,20 +48,28 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     if found is None:
         raise NotFound
     delivery, message = found
-    if delivery.state not in {"dead", "bounced"}:
+    if delivery.archive or delivery.state != "dead":
         raise Conflict("Only mail that was not delivered can be sent to another address.")
+    if message.sensitive:
+        # Whoever may look after mail may not read it, at an address of their own neither.
+        raise Conflict(
+            "Mail that carries secrets goes to nobody but the one it was made for.",
+            hint="Correct the address in the app, and let the app send it anew.",
+        )
     if not message.content:
         raise Conflict(
             "The text of this mail was erased, so it cannot be sent again.",
             hint="Let the app send it anew.",
         )
-    public_id = outbox.add(session, _mail(session, delivery, message, address))
-    if delivery.state == "dead":
-        discard(session, [delivery.id], database_now(session))
-    return public_id
+    mail = _mail(session, delivery, message, address)
+    # Whoever puts the first one aside sends the other: of two at once, one is too late.
+    if not discard(session, [delivery.id], database_now(session)):
+        raise Conflict("Somebody else did something with this mail just now. Look at it again.")
+    return outbox.add(session, mail)
 
 
 def _mail(session: Session, before: Delivery, message: Message, address: str) -> OutgoingMail:
+    sender = load_sender_by_id(session, before.sender_id)
     domain = message.message_id.rpartition("@")[2].rstrip(">") or "localhost.invalid"
     message_id = f"<{os.urandom(16).hex()}@{domain}>"
     content = _readdressed(
@@ -82,6 +91,7 @@ def _mail(session: Session, before: Delivery, message: Message, address: str) ->
         envelope_from=message.envelope_from,
         # Nothing in front of the other headers was changed.
         sender_head=message.sender_head,
+        archive_to=sender.values.archive_to if sender is not None and sender.configured else "",
         expires_at=outbox.expiry(about_now(session), before.priority),
     )
 

@@ -8,9 +8,13 @@ from itertools import islice
 
 import nh3
 
+from smtp_admin.identifiers import storable
+
 #: As much of a part is shown; a mail may have megabytes.
 _MOST_CHARACTERS = 200_000
-_MOST_HEADERS = 100
+_MOST_HEADERS, _LONGEST_HEADER = 100, 5000
+#: Deeply nested tags take a time that grows with their square.
+_MOST_TAGS = 10_000
 _STYLED = frozenset({"style", "class", "align", "valign", "bgcolor", "width", "height", "dir"})
 _ATTRIBUTES = {name: set(found) | _STYLED for name, found in nh3.ALLOWED_ATTRIBUTES.items()} | {
     "*": set(_STYLED)
@@ -54,21 +58,27 @@ def preview_of(content: bytes, *, with_body: bool = True) -> Preview:
     Args:
         with_body: off where only whom it is for may read it.
     """
-    parsed = message_from_bytes(content, policy=policy.default)
-    headers = tuple(_headers(parsed))
+    try:
+        parsed = message_from_bytes(content, policy=policy.default)
+        headers = tuple(_headers(parsed))
+    except Exception:  # noqa: BLE001 - its parser fails in many ways on what is malformed
+        return Preview((), "" if not with_body else content[:_MOST_CHARACTERS].decode("latin-1"))
     if not with_body or not isinstance(parsed, EmailMessage):
         return Preview(headers)
-    return Preview(
-        headers,
-        _text(parsed.get_body(("plain",))),
-        sanitized(_text(parsed.get_body(("html",)))),
-        tuple(_files(parsed)),
-    )
+    try:
+        return Preview(
+            headers,
+            _text(parsed.get_body(("plain",))),
+            sanitized(_text(parsed.get_body(("html",)))),
+            tuple(_files(parsed)),
+        )
+    except Exception:  # noqa: BLE001 - as above
+        return Preview(headers)
 
 
 def sanitized(html: str) -> str:
     """*html* without scripts, forms, and whatever would be fetched from elsewhere."""
-    if not html:
+    if not html or html.count("<") > _MOST_TAGS:
         return ""
     tags = nh3.ALLOWED_TAGS | {"font", "style"}
     return nh3.clean(
@@ -84,10 +94,10 @@ def sanitized(html: str) -> str:
 def _headers(parsed: Message) -> Iterator[tuple[str, str]]:
     for name, raw in islice(parsed.raw_items(), _MOST_HEADERS):
         try:
-            value = str(parsed.policy.header_fetch_parse(name, raw))
+            value = str(parsed.policy.header_fetch_parse(name, raw[:_LONGEST_HEADER]))
         except Exception:  # noqa: BLE001 - its parser fails in many ways on what is malformed
-            value = str(raw)
-        yield name, " ".join(value.split())
+            value = str(raw)[:_LONGEST_HEADER]
+        yield name, storable(" ".join(value.split()))
 
 
 def _text(part: Message | None) -> str:
@@ -99,9 +109,9 @@ def _text(part: Message | None) -> str:
     charset = part.get_content_charset() or "utf-8"
     try:
         text = raw.decode(charset, "replace")
-    except LookupError:
+    except (LookupError, ValueError):
         text = raw.decode("utf-8", "replace")
-    return text[:_MOST_CHARACTERS].replace("\r\n", "\n")
+    return storable(text[:_MOST_CHARACTERS].replace("\r\n", "\n"))
 
 
 def _files(parsed: EmailMessage) -> Iterator[Attached]:

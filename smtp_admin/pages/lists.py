@@ -1,6 +1,7 @@
 """What every list has in common: whose rows one sees, filters in the address, pages, and CSV."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin import web
 from smtp_admin.delivery.mail_log import OLDEST
+from smtp_admin.identifiers import storable
 
 PAGE_SIZE = 50
 #: Names in addresses → how far back, and what people read.
@@ -26,6 +28,7 @@ PERIODS: dict[str, tuple[timedelta, str]] = {
 _PLACES = ("before", "after", "oldest", "export")
 _MOST_DIGITS = 18
 #: A spreadsheet would take a cell that begins so for a formula.
+_BLANKS = " \u00a0\ufeff\u200b"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -47,15 +50,20 @@ def scope() -> frozenset[str] | None:
 
 def given(name: str) -> bool:
     """Whether the request says anything under this name, be it nothing."""
-    return name in request.values or (request.is_json and name in web.read_json())
+    return name in request.values or (_has_json() and name in web.read_json())
 
 
 def _given(name: str) -> str:
     """What the address or the form says, or JSON that was sent."""
-    if request.is_json:
-        found = web.read_json().get(name, request.args.get(name, ""))
-        return str(found) if isinstance(found, str | int) else ""
-    return request.values.get(name, "")
+    found: object = request.values.get(name, "")
+    if _has_json():
+        found = web.read_json().get(name, found)
+    # What no database can hold names nothing that is there.
+    return storable(str(found)) if isinstance(found, str | int) else ""
+
+
+def _has_json() -> bool:
+    return request.is_json and request.method == "POST"
 
 
 def number(name: str) -> int:
@@ -74,6 +82,11 @@ def place() -> dict[str, int]:
 def word(name: str, longest: int = 300) -> str:
     """A text of the address or form."""
     return _given(name).strip()[:longest]
+
+
+def flag(name: str) -> bool:
+    """Whether something is said to be so."""
+    return _given(name).strip().lower() in {"1", "true", "yes", "on"}
 
 
 def since(moment: datetime, name: str = "period") -> datetime | None:
@@ -131,7 +144,10 @@ def safe_cell(value: object) -> str:
     https://owasp.org/www-community/attacks/CSV_Injection
     """
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    # Some programs look past blanks, and take wide signs for the usual ones.
+    looked_at = unicodedata.normalize("NFKC", text).lstrip(_BLANKS)
+    starts = text.startswith(_FORMULA) or looked_at.startswith(_FORMULA)
+    return f"'{text}" if starts else text
 
 
 def csv_answer(name: str, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:

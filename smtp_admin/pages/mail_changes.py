@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -23,7 +23,7 @@ from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view
-from smtp_admin.pages.one_mail import mails_of, show
+from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
 
 #: A page has fifty.
 _MOST_TICKED = 500
@@ -100,13 +100,13 @@ def mail_actions() -> ResponseReturnValue:
     owner = owner_of_form()
     view = read_view(session(), owner)
     ticked = _ticked()
-    by_filter = lists.word("all", 5) not in ("", "False", "0")
+    by_filter = lists.flag("all")
     if not ticked and not by_filter:
         raise InvalidInput(
             "No mail is ticked.", hint="Tick some, or choose all that the filter finds."
         )
     scope = MailFilter(view.which.partner_ids)
-    if lists.word("confirmed", 5) in ("", "False", "0"):
+    if not lists.flag("confirmed"):
         return _ask(view, action, ticked, by_filter=by_filter)
     session().rollback()
     with beside_workers() as engine:
@@ -121,11 +121,9 @@ def mail_actions() -> ResponseReturnValue:
 def mail_undo() -> ResponseReturnValue:
     """Take back what was cancelled or discarded at one moment."""
     try:
-        at = datetime.fromisoformat(lists.word("at", 40))
-    except ValueError as error:
+        at = datetime.fromisoformat(lists.word("at", 40)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise NotFound from error
-    if at.tzinfo is None:
-        raise NotFound
     session().rollback()
     with beside_workers() as engine:
         count = take_back(engine, web.signed_in(), MailFilter(lists.scope()), at)
@@ -166,9 +164,8 @@ def mails(count: int, *, more: bool = False) -> str:
 
 
 def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
-    found = mails_of(public_id)
     wanted = lists.number("delivery")
-    ids = [one.id for one in found if wanted in (0, one.id)]
+    ids = [one for one in ids_of_mail(public_id) if wanted in (0, one)]
     back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)
     session().rollback()
     with beside_workers() as engine:
@@ -236,4 +233,5 @@ def _back(otherwise: str) -> str:
     """Where a form came from, if that is one of our own pages."""
     text = lists.word("back", 2000)
     start = url_for("smtp_admin.overview")
-    return text if text.startswith(start) and "\\" not in text and "//" not in text else otherwise
+    odd = not text.isprintable() or any(one in text for one in ("\\", "//", ".."))
+    return otherwise if odd or not text.startswith(start) else text

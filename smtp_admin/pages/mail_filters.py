@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin import web
-from smtp_admin.access import Action, require
+from smtp_admin.access import Action, allowed, require
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
@@ -90,7 +90,8 @@ def read_view(session: Session, owner: str | None) -> MailView:
         chosen["code"],
         chosen.get("cause"),
         lists.since(database_now(session)) if chosen["period"] else None,
-        search=understand(session, chosen["q"]),
+        search=understand(session, chosen["q"], whose),
+        own_copies=not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER),
     )
     return MailView(owner, chosen, which)
 

@@ -148,7 +148,8 @@ def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup
     senders = senders_by_id(session(), {one.sender_id for one in groups})
     for one in groups:
         sender = senders.get(one.sender_id)
-        values = sender.values if sender is not None and sender.configured else None
+        known = sender is not None and sender.configured and may_open(sender)
+        values = sender.values if sender and known else None
         name, url = "", ""
         if sender is not None and may_open(sender):
             owner = owner_name(sender.partner_id)

@@ -16,6 +16,7 @@ from smtp_admin.database import session
 from smtp_admin.delivery.batch_plan import Plan, plan
 from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdminError
+from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
@@ -113,7 +114,7 @@ def _given_list() -> str:
     raw = sent.read() if sent is not None else b""
     if raw:
         try:
-            return raw.decode("utf-8-sig")
+            return storable(raw.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             raise InvalidInput(
                 "The file is not text in UTF-8.",
@@ -121,7 +122,7 @@ def _given_list() -> str:
                 fields={"file": ["It is not text in UTF-8."]},
             ) from error
     given = web.read_json().get("csv", "") if request.is_json else request.form.get("csv", "")
-    text = str(given).strip()
+    text = storable(str(given)).strip()
     if not text:
         raise InvalidInput(
             "Choose a CSV file, or type the list.", fields={"file": ["There is no list yet."]}
@@ -184,6 +185,7 @@ def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
     first = look.checked.first
     if first is None:  # pragma: no cover - an empty list was refused
         return ""
+    record_change(session(), web.signed_in(), partner_id, "batch.tried", address)
     batches.send_first_to(session(), type_, first, address, order)
     session().commit()
     return f"The first mail is on its way to {address}. Look at it before you go on."
@@ -199,10 +201,9 @@ def _queue(
     )  # fmt: skip
     words = f"{label or type_.label}: {look.checked.count:,} mails"
     record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
-    session().commit()
+    # All or none: a corrected list is another batch, and who had the mail would get it twice.
     for some in batches.in_steps(file.rows()):
         filling.add([one for _, one in some if not isinstance(one, Complaint)])
-        session().commit()
     filling.finish()
     session().commit()
     public_id = filling.batch.public_id

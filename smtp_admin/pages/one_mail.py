@@ -15,7 +15,7 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
-from smtp_admin.delivery.mail_log import LoggedMail, rows_of
+from smtp_admin.delivery.mail_log import LoggedMail, MailFilter, conditions, rows_of
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
@@ -81,21 +81,34 @@ def mails_of(public_id: str) -> tuple[LoggedMail, ...]:
     Raises:
         NotFound: there is no such mail, or it is somebody else's.
     """
+    ids = ids_of_mail(public_id)
+    wanted = lists.number("delivery")
+    shown = ids[:_MOST_RECIPIENTS]
+    if wanted in ids and wanted not in shown:
+        shown = [*shown, wanted]
+    return tuple(reversed(rows_of(session(), shown)))
+
+
+def ids_of_mail(public_id: str) -> list[int]:
+    """The ids of all deliveries of a mail that the present person may see.
+
+    Raises:
+        NotFound: there is no such mail, or it is somebody else's.
+    """
     if not is_public_id(public_id):
         raise NotFound
+    actor = web.signed_in()
+    which = MailFilter(lists.scope(), own_copies=not allowed(actor, Action.EDIT_SYSTEM_SENDER))
     mine = (
         select(Delivery.id)
         .join(Message, Message.id == Delivery.message_pk)
-        .where(Message.public_id == public_id)
+        .where(Message.public_id == public_id, *conditions(session(), which))
+        .order_by(Delivery.id)
     )
-    scope = lists.scope()
-    if scope is not None:
-        mine = mine.where(Delivery.partner_id.in_(sorted(scope)))
-    ids = session().scalars(mine.order_by(Delivery.id).limit(_MOST_RECIPIENTS)).all()
-    found = rows_of(session(), ids)
+    found = list(session().scalars(mine))
     if not found:
         raise NotFound
-    return tuple(reversed(found))
+    return found
 
 
 @guarded(Action.SEE_MAIL)
@@ -143,7 +156,10 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         else url_for("smtp_admin.symptoms"),
         actions=[name for name, each in MAIL_ACTIONS.items() if one.state in each.states],
         may_hurry=one.state == "queued" and bool(one.tries or one.code) and one.code != HELD,
-        may_correct=one.state in {"dead", "bounced"} and one.has_text and not one.archive,
+        may_correct=one.state == "dead"
+        and one.has_text
+        and not one.archive
+        and not one.sensitive,
         error=error,
     )  # fmt: skip
     return page, status

@@ -48,13 +48,16 @@ class Site:
 
     def save(self, partner_id: str, key: str = "", label: str = "", **values: Any) -> int:
         """Save settings that lead to the mail server, as somebody else; return the revision."""
+        with self.app.app_context():
+            seen = load_sender(hosting.db.session(), partner_id, key).revision
         usual: dict[str, Any] = {
             "host": "localhost",
             "port": self.smtp.port,
             "security": "tls",
             "username": LOGIN,
             "from_email": f"noreply@{partner_id or 'northwind'}.example",
-            "from_name": "The sender with a name",
+            # Others each time: what is saved already makes no revision.
+            "from_name": f"The sender with a name, {seen}",
             "max_per_hour": RUSH,
         }
         with self.app.app_context():
@@ -64,7 +67,7 @@ class Site:
                 partner_id,
                 SenderValues(**(usual | values)),
                 secrets={"password": MAIL_PASSWORD},
-                expected_revision=load_sender(session, partner_id, key).revision,
+                expected_revision=seen,
                 actor=OLGA,
                 key=key,
                 label=label,

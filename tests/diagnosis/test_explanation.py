@@ -162,7 +162,7 @@ def test_an_uncertain_test_mail_says_why(site: HostApp, server: ScriptedServer) 
     mail = queue(site)
     site.work()
     shown = page(site, f"{TAB}?mail={mail}")
-    assert "Nobody knows whether it arrived (uncertain)." in shown
+    assert "The server did not confirm it. It may have arrived." in shown
     assert "Ask the recipient" in shown
 
 
