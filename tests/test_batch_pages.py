@@ -150,3 +150,16 @@ def test_everybody_sees_their_own(site: HostApp) -> None:
     assert mail["mails"] == []
     session = site.db.session()
     assert session.scalar(select(Delivery.state).limit(1)) == "queued"
+
+
+def test_a_list_is_queued_whole_or_not_at_all(site: HostApp) -> None:
+    """A corrected list is another batch: who had the mail already would get it twice."""
+    rows = [f"p{number}@example.org,Mia,{number}" for number in range(700)]
+    rows[650] = "p650@example.org,M\x07ia,650"
+    bad = "address,name,code\n" + "\n".join(rows)
+    answer: Any = post(site, JSON, do="send", csv=bad)
+    assert answer.status_code == 400
+    assert "p650@example.org" in answer.json["error"]["message"]
+    assert deliveries(site) == []
+    assert post(site, JSON, do="send", csv=bad.replace("\x07", "")).json["queued"] == 700
+    assert len(deliveries(site)) == 700

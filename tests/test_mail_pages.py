@@ -13,6 +13,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
 from smtp_admin.pages.lists import safe_cell
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
@@ -146,9 +147,15 @@ def test_whatever_the_bytes_are_something_is_shown() -> None:
         b"Content-Type: text/html; charset=nonsense\r\n\r\n<b>\xff</b>",
         b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhi",
         b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!",
+        *(b"Content-Type: text/html; charset=" + one + b"\r\n\r\n<b>x</b>"
+          for one in (b"idna", b"undefined", b"utf-7", b'"a\x00b"')),
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
+                 for n in range(1500)),
+        b"Subject: " + b"=?utf-8?q?x?= " * 100_000 + b"\r\n\r\n",
     ):  # fmt: skip
         preview_of(content)
     assert sanitized("<p>") == "<p></p>"
+    assert sanitized("<div>" * 40_000) == ""
     found = preview_of(b"Content-Type: text/html; charset=nonsense\r\n\r\n<b>h\xc3\xa9</b>")
     assert found.html == "<b>hé</b>"
 
@@ -165,7 +172,8 @@ def test_raw_is_a_file(site: HostApp) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_no_cell_is_a_formula(start: str) -> None:
-    assert safe_cell(f"{start}cmd|' /C calc'!A0").startswith("'")
+    for before in ("", " ", "\u00a0", "\ufeff"):
+        assert safe_cell(f"{before}{start}cmd|' /C calc'!A0").startswith("'")
     assert safe_cell(f"x{start}") == f"x{start}"
     assert safe_cell(None) == ""
     assert safe_cell(5) == "5"
@@ -301,7 +309,8 @@ def test_nothing_to_undo(site: HostApp, at: str) -> None:
 
 
 def test_undo_leads_nowhere_else(site: HostApp) -> None:
-    for back in ("http://evil.example/", "//evil.example", "/smtp-admin/\\evil", "/smtp-admin//e"):
+    for back in ("http://evil.example/", "//evil.example", "/smtp-admin/\\evil", "/smtp-admin//e",
+                 "/smtp-admin/../logout", "/smtp-admin/\nX"):  # fmt: skip
         done = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed="1")
         answer = post(site, "/mail/undo", at=done.json["undo"], back=back)
         assert answer.headers["Location"] == f"{PREFIX}/mail"
@@ -366,3 +375,68 @@ def test_pages_of_the_audit(site: HostApp) -> None:
         address = answer["older"]
     assert seen == [str(number) for number in reversed(range(120))]
     assert session.scalar(select(Audit.id).limit(1))
+
+
+def test_actions_on_mail_to_many_leave_nobody_out(site: HostApp) -> None:
+    people = [f"u{number}@example.org" for number in range(150)]
+    public_id = site.plugin.send_message(Letter("Hello", people, body="Hello."), partner_id="acme")
+    site.db.session.commit()
+    last = deliveries(site)[-1]
+    assert last.recipient == "u149@example.org"
+    number = last.id
+    assert "for u149@example.org" in get(site, f"/mail/{public_id}", delivery=number).text
+    done: Any = post(site, f"/mail/{public_id}/cancel", JSON, delivery=number).json
+    assert done["count"] == 1
+    done = post(site, f"/mail/{public_id}/cancel", JSON).json
+    assert done["count"] == 149
+
+
+def test_the_systems_settings_and_archive_are_its_own_affair(host: HostApp) -> None:
+    host.save_sender("", from_email="mail@platform.example", host="mail.internal.example",
+                     port=2599, archive_to="secret-archive@platform.example")  # fmt: skip
+    public_id = send(host, "mia@example.org", partner_id="initech")
+    host.actor = replace(ACME_ADMIN, partner_ids=frozenset({"initech"}))
+    for code, reply in (("timeout", ""), ("recipient_refused", "554 Zorp says no"),
+                        ("connection_refused", ""), ("auth_failed", "535 Zorp")):  # fmt: skip
+        set_all(host, state="dead", finished_at=now(), last_code=code, last_reply=reply)
+        for path in (f"/mail/{public_id}", "/mail", "/partners/initech/mail"):
+            for headers in (HTML, JSON):
+                text = get(host, path, headers).text
+                for word in ("internal.example", "2599", "secret-archive"):
+                    assert word not in text, (code, path, word)
+        assert "secret-archive" not in get(host, "/mail", export="csv").text
+    copy = deliveries(host)[-1]
+    assert copy.archive
+    gone = post(host, "/mail/actions", JSON, action="discard", ids=[copy.id], confirmed="1")
+    assert gone.status_code == 409
+
+
+def test_a_search_tells_nothing_of_others(site: HostApp) -> None:
+    """Neither what it finds nor how it was understood."""
+    site.actor = ACME_ADMIN
+    pages = [get(site, "/mail", q=one).text for one in ("globex.example", "nowhere.example")]
+    same = re.compile(r'value="[^"]{60,}"|(globex|nowhere)[.]example')
+    assert same.sub("", pages[0]) == same.sub("", pages[1])
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "x\ud83d"])
+def test_text_that_no_database_holds(site: HostApp, text: str) -> None:
+    for name in ("q", "type", "code", "cause", "batch", "owner", "at", "action"):
+        data = {"action": "cancel", "all": True, name: text}
+        for path in ("/mail/actions", "/mail/undo"):
+            answer = site.client.post(f"{PREFIX}{path}", headers=JSON, json=data)
+            assert answer.status_code in {200, 400, 404}, (name, path)
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00"]
+)
+def test_moments_beyond_all_calendars(site: HostApp, at: str) -> None:
+    assert post(site, "/mail/undo", JSON, at=at).status_code in {404, 409}
+
+
+@pytest.mark.parametrize("text", ["false", "no", "off", "null", "0", ""])
+def test_only_a_yes_confirms(site: HostApp, text: str) -> None:
+    answer = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed=text)
+    assert answer.json["count"] == 2
+    assert {one.state for one in deliveries(site)} == {"queued"}

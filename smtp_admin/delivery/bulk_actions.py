@@ -14,7 +14,7 @@ from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
-from smtp_admin.delivery.mail_log import MailFilter, ids_of
+from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
@@ -146,10 +146,10 @@ def _step(
     done: Done,
 ) -> None:
     mine = select(Delivery.partner_id, Delivery.id).where(
-        Delivery.id.in_(ids), Delivery.state.in_(action.states)
+        Delivery.id.in_(ids),
+        Delivery.state.in_(action.states),
+        *conditions(session, MailFilter(scope.partner_ids, own_copies=scope.own_copies)),
     )
-    if scope.partner_ids is not None:
-        mine = mine.where(Delivery.partner_id.in_(sorted(scope.partner_ids)))
     owned: dict[str, list[int]] = {}
     for partner_id, delivery_id in session.execute(mine):
         owned.setdefault(partner_id, []).append(delivery_id)

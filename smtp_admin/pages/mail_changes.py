@@ -105,7 +105,7 @@ def mail_actions() -> ResponseReturnValue:
         raise InvalidInput(
             "No mail is ticked.", hint="Tick some, or choose all that the filter finds."
         )
-    scope = MailFilter(view.which.partner_ids)
+    scope = MailFilter(view.which.partner_ids, own_copies=view.which.own_copies)
     if not lists.flag("confirmed"):
         return _ask(view, action, ticked, by_filter=by_filter)
     session().rollback()

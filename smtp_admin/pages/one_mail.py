@@ -126,16 +126,16 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     hops = hops_seen(session(), [one.id]).get(one.id, ())
     attempts = _attempts(one.id)
     moment = database_now(session())
+    opens = sender is not None and may_open(sender)
     explanation = explain_delivery(
-        session(), one.state, one.code, cause=one.cause, reply=one.reply, sender=sender,
-        uncertains=_uncertains(one.id),
+        session(), one.state, one.code, cause=one.cause, reply=one.reply,
+        sender=sender if opens else None, uncertains=_uncertains(one.id),
     )  # fmt: skip
     life = list(_life(one, attempts, hops, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
     preview = preview_of(content, with_body=not one.sensitive) if content else None
-    opens = sender is not None and may_open(sender)
     page = render_template(
         "smtp_admin/mail/one.html",
         mail=one,

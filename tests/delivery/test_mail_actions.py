@@ -3,24 +3,28 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, func, select, update
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.database import beside_workers
 from smtp_admin.delivery import bulk_actions
+from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.bulk_actions import act_on_filtered, act_on_selected, take_back
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES, may
 from smtp_admin.errors import Conflict, RateLimited
 from smtp_admin.mail.corrected import send_corrected
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
+from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.servers.scripted import ScriptedServer
 
 ALL = MailFilter(None)
@@ -244,3 +248,107 @@ def test_only_dead_letters_with_a_text_are_readdressed(host: HostApp) -> None:
     session.execute(update(Message).values(content=b""))
     with pytest.raises(Conflict, match="erased"):
         send_corrected(session, one.id, "mia@example.org")
+
+
+def test_secrets_go_to_nobody_else(host: HostApp) -> None:
+    """Whoever may not read a mail cannot send it to an address of their own."""
+    host.save_sender()
+    queue(host)
+    session = host.db.session()
+    session.execute(update(Message).values(sensitive=True))
+    set_all(host, state="dead")
+    with pytest.raises(Conflict, match="secrets"):
+        send_corrected(session, deliveries(host)[0].id, "thief@evil.example")
+    session.rollback()
+    assert states(host) == ["dead"]
+
+
+def test_only_one_of_two_corrections_goes_out(host: HostApp) -> None:
+    host.save_sender(archive_to="all@acme.example")
+    queue(host)
+    one, copy = deliveries(host)
+    first, second = one.id, copy.id
+    set_all(host, state="dead", last_code="recipient_refused")
+    session = host.db.session()
+    with pytest.raises(Conflict):  # no copy to an archive goes elsewhere
+        send_corrected(session, second, "thief@evil.example")
+    send_corrected(session, first, "mia@example.org")
+    with pytest.raises(Conflict):
+        send_corrected(session, first, "tom@example.org")
+    session.commit()
+    assert sorted((each.recipient, each.state) for each in deliveries(host)) == [
+        ("all@acme.example", "dead"),
+        ("all@acme.example", "queued"),
+        ("mia@example.org", "queued"),
+        ("you@example.org", "cancelled"),
+    ]
+
+
+def test_given_up_is_counted_once(shared_database: str, opened: Any) -> None:
+    """However many give the same mail up at once."""
+    host: HostApp = opened(uri=shared_database)
+    host.save_sender()
+    for _ in range(20):
+        queue(host)
+    set_all(host, state="uncertain", finished_at=now())
+    ids = [one.id for one in deliveries(host)]
+    counts: list[int] = []
+
+    def give_up() -> None:
+        with host.app.app_context(), beside_workers() as engine:
+            try:
+                done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["lost"], ALL, ids)
+            except Conflict:
+                return
+            counts.append(done.count)
+
+    host.db.session.rollback()
+    threads = [Thread(target=give_up) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sum(counts) == 20
+    assert host.db.session().scalar(select(func.sum(Counter.dead))) == 20
+
+
+def test_the_copy_comes_back_with_whoever_does(each: HostApp) -> None:
+    each.save_sender(archive_to="all@acme.example")
+    queue(each, "a@example.org", "b@example.org")
+    first, second = (one.id for one in deliveries(each)[:2])
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL, [first])
+        act_on_selected(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL, [second])
+        take_back(engine, ADMIN, ALL, done.at)
+    assert states(each) == ["queued", "cancelled", "queued"]
+
+
+def test_mail_of_a_cancelled_batch_comes_back_with_it_alone(each: HostApp) -> None:
+    add_newsletter(each)
+    each.save_sender()
+    batch = each.plugin.send_many(NAME, people(2), partner_id="acme")
+    each.db.session.commit()
+    first, second = (one.id for one in deliveries(each))
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL, [first])
+        cancel_batch(engine, batch)
+        with pytest.raises(Conflict):
+            take_back(engine, ADMIN, ALL, done.at)
+        session = each.db.session()
+        session.execute(update(Delivery).where(Delivery.id == second).values(state="dead"))
+        session.commit()
+        with pytest.raises(Conflict):
+            act_on_selected(engine, ADMIN, MAIL_ACTIONS["retry"], ALL, [second])
+    assert states(each) == ["cancelled", "dead"]
+
+
+def test_the_limit_of_changes_stops_nothing_in_the_middle(opened: Any) -> None:
+    host: HostApp = opened(CHANGE_LIMIT="4 per 10 minutes")
+    for _ in range(3):
+        record(host.db.session(), ACME_ADMIN, "acme", "mail.cancelled")
+    for partner_id in ("acme", "globex", "initech"):
+        host.save_sender(partner_id)
+        queue(host, partner_id=partner_id)
+    with engine_of(host) as engine:
+        done = act_on_filtered(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ALL)
+    assert done.count == 3

@@ -115,11 +115,9 @@ def test_every_code_of_the_product_is_known() -> None:
     written: set[str] = set()
     for folder in ("smtp", "transports", "delivery"):
         for file in (PACKAGE / folder).rglob("*.py"):
-            written |= set(re.findall(r'\bcode="([a-z_]+)"', file.read_text("utf-8")))
-            written |= set(re.findall(r'\blast_code="([a-z_]+)"', file.read_text("utf-8")))
-            written |= set(
-                re.findall(r'\b(?:CODE|CANCELLED) = "([a-z_]+)"', file.read_text("utf-8"))
-            )
+            text = file.read_text("utf-8")
+            for name in ("code=", "last_code=", "CANCELLED = "):
+                written |= set(re.findall(rf'\b{name}"([a-z_]+)"', text))
     assert {"too_large", "worker_lost", "expired", "cancelled"} <= written
     assert written <= set(ALL_CODES)
 
