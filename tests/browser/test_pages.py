@@ -176,6 +176,8 @@ def in_state(page: Page, site: Site, words: str) -> None:
 @state(looks=TWO_LOOKS)
 def tab_failing(page: Page, site: Site) -> None:
     site.save("acme")
+    site.work()  # what others left
+    site.save("acme")
     site.smtp.behave("rcpt", Reply(f"550 5.1.1 no such user {LONG}"))
     site.send("acme", 2)
     site.work()
@@ -193,6 +195,8 @@ def tab_at_its_limit(page: Page, site: Site) -> None:
 
 @state(looks=TWO_LOOKS)
 def tab_paused_for_its_rate(page: Page, site: Site) -> None:
+    site.save("acme")
+    site.work()  # what others left
     site.save("acme")
     site.smtp.behave("mail", Reply("450 4.7.0 rate limit exceeded"))
     site.send("acme")
