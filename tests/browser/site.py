@@ -182,6 +182,7 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
             "SMTP_ADMIN_TEST_MAIL_LIMIT": f"{RUSH} per 10 minutes",
             "SMTP_ADMIN_PARTNER_TEST_LIMIT": f"{RUSH} per 10 minutes",
             "SMTP_ADMIN_CHANGE_LIMIT": f"{RUSH} per 10 minutes",
+            "SMTP_ADMIN_RECIPIENT_LIMITS": {"password_reset": f"{RUSH} per 10 minutes"},
             "SMTP_ADMIN_RETRY_ATTEMPTS": 0,
             "SMTP_ADMIN_MEMORY_DRIVER": True,
         }
