@@ -335,7 +335,7 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     known: dict[int, RequestError] = {404: NotFound(), 403: Forbidden(), 401: Unauthenticated()}
     found = known.get(error.code)
     if found is None:
-        found = RequestError(error.description or "This cannot be done.", code="invalid_input")
+        found = RequestError(error.description or "This is not possible.", code="invalid_input")
         found.status = error.code
     return _answer_error(found)
 

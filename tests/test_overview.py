@@ -338,7 +338,7 @@ def test_without_partners_it_says_what_to_do(host: HostApp) -> None:
     assert "They come from the app" in page(host, path="/partners")
     assert owners(page(host)) == ["System e-mail"]
     host.actor = Actor(id="7", email="a@b.example", partner_ids=frozenset({"gone"}))
-    assert "You do not administer a partner yet." in page(host)
+    assert "You do not manage a partner yet." in page(host)
 
 
 def test_a_chart_only_where_there_is_mail(busy: HostApp) -> None:

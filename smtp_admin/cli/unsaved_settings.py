@@ -194,10 +194,9 @@ class UnsavedSettings:
             variable = self.locked_by(one.name)
             if reason and variable:
                 raise InvalidInput(
-                    f"The environment holds part of these settings, so the {one.label.lower()} has "
+                    f"The environment sets part of these settings, so the {one.label.lower()} has "
                     f"to come from {variable}, which is not set.",
-                    hint=f"Set {variable} where the app is started, or take the other variables "
-                    "out.",
+                    hint=f"Set {variable} where the app is started, or remove the other variables.",
                 )
             if reason:
                 missing[one.name] = [reason]

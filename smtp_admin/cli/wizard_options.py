@@ -92,7 +92,7 @@ class WizardOptions:
             there = ", ".join(one.name for one in available_drivers())
             self._wrong[DRIVER.name] = [f"{wanted} cannot be used here. There are: {there}."]
         elif preset_given and wanted != SMTP:
-            self._wrong["preset"] = ["A preset is a server for SMTP. Leave it out, or --driver."]
+            self._wrong["preset"] = ["A preset is a server for SMTP. Remove it, or remove --driver."]
         elif wanted != now:
             self._unsaved.choose_driver(wanted)
 

@@ -116,7 +116,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
     count = queue_again(session, ids, database_now(session))
     if not count:
-        raise Conflict("None of this is a dead letter, so nothing was queued again.")
+        raise Conflict("None of these mails is a dead letter, so nothing was queued again.")
     return count
 
 

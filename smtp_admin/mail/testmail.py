@@ -156,7 +156,7 @@ def _goes_to(recipient: str) -> str:
 def _refuse_held(recipient: str) -> None:
     sandbox = installation().config.sandbox
     if sandbox is not None and not sandbox.lets_out(recipient):
-        words = "The sandbox (SMTP_ADMIN_SANDBOX) lets no mail to this address out."
+        words = "The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address."
         raise InvalidInput(fields={"to": [words]})
 
 

@@ -47,7 +47,7 @@ def tables() -> Iterator[Check]:
         hint = f"{error.hint} Until then no page works, no worker starts and no mail can be queued."
         yield Check("tables", "failed", error.message, hint)
     else:
-        yield Check("tables", "ok", f"At {schema.head()}, which is the newest.")
+        yield Check("tables", "ok", f"At {schema.head()}, the newest revision.")
 
 
 def storage() -> Iterator[Check]:

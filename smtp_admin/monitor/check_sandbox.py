@@ -17,7 +17,7 @@ def sandbox() -> Iterator[Check]:
     elif found.recorded:
         yield Check("sandbox", "ok", f"This process acts for {found.address}.")
     else:
-        words = "No address is recorded, so a copy of this database cannot be told from it."
+        words = "No address is recorded, so copies of this database cannot be detected."
         hint = "Set SMTP_ADMIN_PUBLIC_URL, then start the workers again."
         if found.address:
             hint = "Start a worker, or run `flask smtp-admin db upgrade`: that records it."

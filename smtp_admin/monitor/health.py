@@ -148,7 +148,7 @@ def _guarded(part: Part) -> list[Check]:
         return [Check(part.name, "failed", error.message, error.hint)]
     except DBAPIError as error:
         words = f"The database ({_database()}) cannot be used: {_kind(error.orig or error)}."
-        hint = "Check SQLALCHEMY_DATABASE_URI, and whether the database runs."
+        hint = "Check SQLALCHEMY_DATABASE_URI, and that the database runs."
         return [Check(part.name, "failed", words, hint)]
     except (SQLAlchemyError, RedisError, OSError) as error:
         return [Check(part.name, "failed", f"It cannot be used ({_kind(error)}).")]

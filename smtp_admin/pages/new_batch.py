@@ -160,7 +160,7 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
         raise InvalidInput(
             f"The list names {checked.count:,} recipients; from this page "
             f"{MOST_FROM_PAGE:,} at a time are possible.",
-            hint="Divide it, or use the command flask smtp-admin send-many.",
+            hint="Split it, or use the command flask smtp-admin send-many.",
         )
     order = Order(partner_id, _sender(), priority="bulk")
     sender = sender_for(session(), type_, order)

@@ -191,7 +191,7 @@ def of_mechanisms(offered: Sequence[str]) -> SMTPFailure:
         "auth_not_offered",
         "auth",
         f"The server only offers logins that we do not have: {', '.join(offered)}.",
-        hint="It may want OAuth2 instead of a password. Ask your provider for an app password or "
+        hint="It may require OAuth2 instead of a password. Ask your provider for an app password or "
         "another host for programs that send mail.",
         cause="only_windows_logins" if windows else "only_oauth",
     )
@@ -218,7 +218,7 @@ def of_login(reply: Reply) -> SMTPFailure:
             "server_refused",
             "auth",
             "The server cannot check logins right now.",
-            hint="Nothing is wrong with the password as far as one can tell. Try again later.",
+            hint="The password is probably correct. Try again later.",
             reply=reply,
         )
     return SMTPFailure(

@@ -196,7 +196,7 @@ def test_commands(troubled: HostApp) -> None:
         assert run("mute", mine[""], "--for", "1d").exit_code == 0
         assert "Muted until" in run("list").output
         done = run("check")
-        assert (done.exit_code, done.output) == (0, "Nothing needs anybody.\n")
+        assert (done.exit_code, done.output) == (0, "No open alerts.\n")
         run("unmute", mine[""])
         assert run("check", "--json").exit_code == 1
     assert "No worker runs" in run("check").output

@@ -254,7 +254,7 @@ def connection_refused(page: Page, site: Site) -> None:
 def connection_without_host(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
     page.click(TEST)
-    page.wait_for_selector("text=Nothing was dialled.")
+    page.wait_for_selector("text=No connection was made.")
 
 
 @state()
@@ -446,7 +446,7 @@ def symptoms_of_nothing(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def symptoms_of_all(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/symptoms")
-    page.wait_for_selector("text=Whose mail is it about?")
+    page.wait_for_selector("text=Whose mail has the problem?")
 
 
 @state(looks=TWO_LOOKS)

@@ -160,7 +160,7 @@ def test_pause_and_resume(page: Page, site: Site) -> None:
     site.save("acme")
     at(page, site, ACME)
     page.click("button >> text=Pause")
-    page.wait_for_selector("text=Mail waits until somebody resumes it.")
+    page.wait_for_selector("text=Mail waits until someone resumes it.")
     assert inspect(page, "paused_by_hand", TWO_LOOKS) == []
     page.click("button >> text=Resume")
     page.wait_for_selector("button >> text=Pause")

@@ -220,7 +220,7 @@ def test_a_report_can_be_selected(tab: Page, site: Site) -> None:
 
 def test_pause_and_resume(tab: Page) -> None:
     tab.click("button >> text=Pause")
-    assert shown(tab, "Mail waits until somebody resumes it.")
+    assert shown(tab, "Mail waits until someone resumes it.")
     tab.click("button >> text=Resume")
     assert shown(tab, "Resumed. Waiting mail goes out now.")
 

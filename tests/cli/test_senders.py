@@ -122,7 +122,7 @@ def test_an_unknown_sender_says_which_there_are(site: HostApp, words: list[str])
     # A key belongs to its partner, and without one the system's is meant.
     assert "of the system" in run(site, *words, "--sender", "newsletters", status=1).output
     none = run(site, *words, "--partner", "globex", "--sender", "newsletters", status=1)
-    assert "It has none of its own yet." in none.output
+    assert "It has no sender of its own yet." in none.output
 
 
 def test_the_wizard_adds_a_sender(site: HostApp, server: ScriptedServer) -> None:

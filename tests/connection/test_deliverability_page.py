@@ -62,7 +62,7 @@ def test_the_records_to_copy_and_what_dns_says(site: HostApp) -> None:
     assert "v=spf1 include:_spf.old.example include:_spf.google.com -all" in page
     assert "google._domainkey.acme.example" in page
     assert "v=DMARC1; p=none; rua=mailto:postmaster@acme.example" in page
-    assert "Answers and bounces go to mail.acme.example." in page
+    assert "Replies and bounces go to mail.acme.example." in page
     assert age(page) == "just now"
 
 

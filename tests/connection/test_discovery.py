@@ -275,7 +275,7 @@ def test_names_that_are_none(scene: Scene) -> None:
     odd = ["0 1 587 a\\032b.example.", "0 1 587 \\@.", "0 1 587 -x.example.", "0 1 587 1.2.3."]
     scene.knows({SUBMISSION: odd, MX: ["1 \\<script\\>.example."]})
     found = scene.search((scene.closed(), "tls"))
-    assert the(found, "srv", "failed") == "What the domain names is no usable host name."
+    assert the(found, "srv", "failed") == "The host name in the record cannot be used."
     assert found.best is None
 
 

@@ -100,7 +100,7 @@ def test_every_symptom_is_there_with_all_its_causes(site: HostApp) -> None:
     for key in KEYS:
         assert "None of this kind." in section(page, key)
         assert "What it may be (" in section(page, key)
-    assert "There are signs of it" not in page
+    assert "Signs found" not in page
 
 
 def test_what_was_refused_stands_beside_its_symptom_and_its_cause_first(
@@ -224,7 +224,7 @@ def test_only_what_can_be_with_these_settings(site: HostApp) -> None:
 
 def test_dns_is_shown_as_it_was_lately_and_never_asked(site: HostApp, dns: DNSServer) -> None:
     site.save_sender(port=587, security="tls", host="smtp.gmail.com")
-    assert "Not looked up lately. Look it up now" in section(look(site), "spam")
+    assert "Not checked recently. Check now" in section(look(site), "spam")
     assert likely(found(site)["spam"]) == []
     assert dns.queries == []
     site.client.post(f"{ACME}/deliverability", headers={"Accept": "text/html"})
@@ -328,7 +328,7 @@ def test_it_is_linked_from_the_tab_and_from_what_failed(
     site: HostApp, server: ScriptedServer
 ) -> None:
     site.save_sender(port=server.port)
-    link = f'<a href="{PAGE}">Troubleshooting: what is known of this sender</a>'
+    link = f'<a href="{PAGE}">Troubleshooting for this sender</a>'
     tab = look(site, ACME)
     assert f'<a href="{PAGE}" >Troubleshooting</a>' in tab
     assert link not in tab

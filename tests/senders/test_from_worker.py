@@ -180,7 +180,7 @@ def test_a_key_that_the_worker_lacks(
     answer = follow(inside, asked)
     assert answer.status_code == 503
     error = answer.get_json()["error"]
-    assert "The worker cannot open the password." in error["message"]
+    assert "The worker cannot decrypt the password." in error["message"]
     assert "SMTP_ADMIN_SECRET_KEYS. Start the workers with the same keys" in error["message"]
     assert server.connections == 1
     assert "cannot open the password" in inside.client.get(asked["follow"], headers=HTML).text
@@ -283,7 +283,7 @@ def test_fields_that_cannot_be_used(inside: HostApp, server: ScriptedServer) -> 
         form = {name: str(value) for name, value in given.items()}
         page = inside.client.post(f"{PAGE}/test-connection/worker", data=form, headers=HTML)
         assert page.status_code == 400
-        assert "Nothing was dialled." in page.text
+        assert "No connection was made." in page.text
     assert inside.db.session.scalars(select(WorkerTest)).all() == []
     assert server.connections == 0
 
@@ -320,7 +320,7 @@ def test_redis_that_is_away_is_said_within_seconds(
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
     assert time.monotonic() - began < 8
-    assert asked["message"] == "Redis does not answer, so no worker could be called."
+    assert asked["message"] == "Redis does not answer, so no worker was notified."
     page = inside.client.get(asked["follow"], headers=HTML).text
     assert "Redis does not answer" in page
     assert "Look again" in page

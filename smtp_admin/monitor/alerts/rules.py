@@ -151,7 +151,7 @@ def no_worker(session: Session) -> Iterator[Finding]:
             whose="the system",
             severity="critical",
             headline="No worker runs",
-            detail="Mail waits until one does. Start one: flask smtp-admin worker",
+            detail="Mail waits until a worker runs. Start one: flask smtp-admin worker",
         )
 
 
