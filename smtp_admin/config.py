@@ -217,10 +217,10 @@ KEYS: tuple[Key, ...] = (
     Key("LAYOUT", "smtp_admin/layout.html", read_text, "The template that the pages extend; it "
         "needs the blocks `title`, `head`, `content` and `scripts`."),
     Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
-    Key("ENV_PREFIX", "", _env_prefix, "Stands before the names of the environment variables of "
+    Key("ENV_PREFIX", "", _env_prefix, "Prefix of the environment variables of "
         'the system sender: `SETGET_` reads `SETGET_SMTP_HOST`.'),
     Key("ALLOWED_PORTS", (25, 465, 587, 2525), _ports, "Ports that a mail server may have."),
-    Key("ALLOWED_NETWORKS", (), _networks, "Private networks that may be dialled all the same, "
+    Key("ALLOWED_NETWORKS", (), _networks, "Private networks that the app may connect to, "
         'such as `["10.1.2.0/24"]`. All other addresses that are not public are refused.'),
     Key("CONNECT_TIMEOUT", 10.0, _number(0.1, 60, " of seconds"), "Seconds to wait for a "
         "connection."),

@@ -154,7 +154,7 @@ class NotFound(RequestError):
 
     code = "not_found"
     status = 404
-    default = "This page does not exist."
+    default = "Nothing was found at this address."
 
 
 class Conflict(RequestError):

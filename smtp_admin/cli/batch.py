@@ -20,7 +20,7 @@ def batch() -> None:
 @batch.command(
     "list", help="List the newest batches.\n\nExample: flask smtp-admin batch list --partner acme"
 )
-@click.option("--partner", "partner_id", default=None, help="Only this partner's alerts.")
+@click.option("--partner", "partner_id", default=None, help="Only batches of this partner.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, limit: int, as_json: bool) -> None:

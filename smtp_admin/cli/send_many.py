@@ -124,7 +124,7 @@ def _refuse(path: Path, checked: Checked) -> None:
             hint="Correct or remove these lines.",
         )
     if not checked.count:
-        raise InvalidInput(f"{path.name} names nobody.")
+        raise InvalidInput(f"{path.name} has no recipients.")
 
 
 def _plan(asked: _Asked) -> Plan:
@@ -173,7 +173,7 @@ def _show_plan(asked: _Asked, expected: Plan) -> None:
             f"lives {asked.type_.expires_hours:g} hours."
         )
     if asked.file.ignored:
-        click.echo(f"Columns that the type does not have: {', '.join(asked.file.ignored)}.")
+        click.echo(f"Columns unknown to the type: {', '.join(asked.file.ignored)}.")
 
 
 def _in_words(seconds: float) -> str:
@@ -193,7 +193,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
     if not asked.as_json:
         click.echo(f"The first one's mail goes to {destination(myself)} as {public_id}.")
     return not ask or click.confirm(
-        f"Look at it. Are the {asked.checked.count:,} mails to be queued?", default=False
+        f"Queue {asked.checked.count:,} mails?", default=False
     )
 
 

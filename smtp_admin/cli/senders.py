@@ -32,7 +32,7 @@ def senders() -> None:
     help="List the system's senders and those of every partner, or of one.\n\n"
     "Example: flask smtp-admin senders list --partner acme",
 )
-@click.option("--partner", "partner_id", default=None, help="Only this partner's alerts.")
+@click.option("--partner", "partner_id", default=None, help="Only senders of this partner.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, as_json: bool) -> None:
     """List."""
@@ -144,9 +144,9 @@ def _what_waits(waiting: Waiting) -> str:
         words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and will go by "
         words += f"{waiting.goes_to}."
     else:
-        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, with nobody to step in."
+        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and no other sender can take over."
     if waiting.unknown:
-        words += f" Of {waiting.unknown:,} the outcome is unknown; those stay as they are."
+        words += f" {waiting.unknown:,} more have an unknown outcome and do not change."
     return words
 
 

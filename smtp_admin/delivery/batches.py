@@ -80,7 +80,7 @@ def begin(
             mine = (Batch.partner_id == partner_id) & (Batch.key == key)
         found = session.execute(select(*_BATCHES.c).where(mine).with_for_update()).one()
     if found.type_name != type_name:
-        raise Conflict(f"The batch {key!r} is there already, with mail of type {found.type_name}.")
+        raise Conflict(f"The batch {key!r} already exists, with mail of type {found.type_name}.")
     if found.cancelled_at is not None:
         raise Conflict(
             f"The batch {key!r} was cancelled; nothing was queued.",

@@ -102,7 +102,7 @@ class Discovery:
         """The result in one sentence."""
         best = self.best
         if best is None:
-            return f"No mail server was found for {self.address} that can be recommended."
+            return f"No suitable mail server was found for {self.address}."
         words = f"{best.host}, port {best.port} with {WORDS[best.security]}"
         if not best.proven:
             return f"{words}, is probably correct, but could not be tested from here."

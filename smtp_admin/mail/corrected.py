@@ -52,7 +52,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     if not message.content:
         raise Conflict(
             "The text of this mail was erased, so it cannot be sent again.",
-            hint="Let the app send it anew.",
+            hint="Send it again from the app.",
         )
     public_id = outbox.add(session, _mail(session, delivery, message, address))
     if delivery.state == "dead":

@@ -48,8 +48,8 @@ class ActionWords:
 WORDS: dict[ActionName, ActionWords] = {
     "retry": ActionWords(
         "Send again", "Send {mails} again?", "Queued again: {mails}.",
-        "Each starts again with all its attempts. Where the outcome is unknown, the recipient may "
-        "get it twice.",
+        "Each gets all its attempts again. If the outcome is unknown, the recipient may get it "
+        "twice.",
     ),
     "hurry": ActionWords(
         "Try now", "Try {mails} now?", "Trying now: {mails}.",
@@ -57,11 +57,11 @@ WORDS: dict[ActionName, ActionWords] = {
     ),
     "cancel": ActionWords(
         "Cancel", "Cancel {mails}?", "Cancelled: {mails}.",
-        "They are not sent. You can undo this, except for mail that carries secrets.", bad=True,
+        "They are not sent. You can undo this, except for mail that contains secrets.", bad=True,
     ),
     "discard": ActionWords(
         "Discard", "Discard {mails}?", "Discarded: {mails}.",
-        "They no longer count as not delivered. You can undo this.", bad=True,
+        "They no longer count as “not delivered”. You can undo this.", bad=True,
     ),
     "arrived": ActionWords(
         "It arrived", "Mark {mails} as sent?", "Marked as sent: {mails}.",
@@ -103,7 +103,7 @@ def mail_actions() -> ResponseReturnValue:
     by_filter = lists.word("all", 5) not in ("", "False", "0")
     if not ticked and not by_filter:
         raise InvalidInput(
-            "No mail is ticked.", hint="Tick some, or choose all that the filter finds."
+            "No mail is selected.", hint="Select some, or select all that the filter finds."
         )
     scope = MailFilter(view.which.partner_ids)
     if lists.word("confirmed", 5) in ("", "False", "0"):
@@ -209,7 +209,7 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
             {"ok": True, "count": done.count, "more": done.more, "undo": at or None}
         )
     words = WORDS[action.name].done.format(mails=mails(done.count))
-    more = " There is more: do the same again for the rest." if done.more else ""
+    more = " More mail is left. Repeat the action for the rest." if done.more else ""
     web.notify(words + more, undo=at)
     return redirect(back, code=303)
 
@@ -217,7 +217,7 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
 def _action(name: str) -> MailAction:
     found = next((one for one in MAIL_ACTIONS.values() if one.name == name), None)
     if found is None:
-        raise InvalidInput("Choose what to do.", fields={"action": ["Choose one of the buttons."]})
+        raise InvalidInput("Choose what to do.", fields={"action": ["Choose an action."]})
     return found
 
 
@@ -228,7 +228,7 @@ def _ticked() -> list[int]:
         texts = [str(one) for one in given["ids"]]
     found = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) <= 18]  # noqa: PLR2004 - what fits into the column
     if len(found) > _MOST_TICKED:
-        raise InvalidInput(f"Tick at most {_MOST_TICKED} mails, or use a filter.")
+        raise InvalidInput(f"Select at most {_MOST_TICKED} mails, or use a filter.")
     return sorted(set(found))
 
 

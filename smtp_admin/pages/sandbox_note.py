@@ -37,7 +37,7 @@ def sandbox_notes() -> tuple[Note, ...]:
         return tuple(found)
     if not here.acts:
         text = f"{here.reason} {here.hint}" if of_platform else "It waits in the queue."
-        found.insert(0, Note("No mail goes out from this installation.", text))
+        found.insert(0, Note("No mail is sent from this installation.", text))
     return tuple(found)
 
 

@@ -110,7 +110,7 @@ def _too_late(current: Applied) -> Conflict:
     who = current.saved_by or "Somebody else"
     return Conflict(
         f"{who} saved the renewal settings while you were editing them. Nothing was overwritten.",
-        hint="Look at what is saved now, and save again if yours is right.",
+        hint="Check the saved values. Save again if yours are correct.",
     )
 
 

@@ -105,7 +105,7 @@ class ResolvedSender:
         if wrong:
             raise InvalidInput(
                 "A variable of the environment cannot be used: " + " ".join(wrong),
-                hint="Correct it where the app is started, and start the app again.",
+                hint="Correct it where the app is started, and restart the app.",
             )
 
     def secret_for(

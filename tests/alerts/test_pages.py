@@ -85,10 +85,10 @@ def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
     with a_worker(troubled.app):
         tell(troubled)
         assert all(one["told"] for one in as_json(troubled)["open"])
-        assert "nobody wants any" in words(troubled)
+        assert "no recipients configured" in words(troubled)
         troubled.actor = ACME_ADMIN
         assert [one["told"] for one in as_json(troubled)["open"]] == [[]]
-        assert "nobody wants any" not in words(troubled)
+        assert "no recipients configured" not in words(troubled)
 
 
 def test_acknowledging(troubled: HostApp) -> None:

@@ -298,7 +298,7 @@ def saved(page: Page, site: Site) -> None:
 def saved_already(page: Page, site: Site) -> None:
     filled(page, site)
     page.click(SAVE)
-    page.wait_for_selector("text=Nothing was changed, so there is no new revision.")
+    page.wait_for_selector("text=Nothing changed, so there is no new revision.")
 
 
 @state()

@@ -60,7 +60,7 @@ def settings_on(page: Page, site: Site) -> None:
     site.run_renewals()
     at(page, site, ACME)
     assert page.locator(".smtp-admin-advice").count() >= 2
-    page.wait_for_selector("text=There is no address that mail can go to.")
+    page.wait_for_selector("text=There is no valid mail address.")
 
 
 @state(looks=TWO_LOOKS)
@@ -150,7 +150,7 @@ def calendar(page: Page, site: Site) -> None:
 def calendar_off(page: Page, site: Site) -> None:
     site.remind()
     at(page, site, f"{ACME}/calendar")
-    page.wait_for_selector("text=This is what would go out if they were on.")
+    page.wait_for_selector("text=This shows what would be sent if they were on.")
 
 
 @state(looks=TWO_LOOKS)
@@ -195,7 +195,7 @@ def customer_sent(page: Page, site: Site) -> None:
     site.remind(enabled=True)
     at(page, site, MINE)
     page.click("text=Send me a reminder now")
-    page.wait_for_selector("text=A reminder is on its way to carl@customer.example.")
+    page.wait_for_selector("text=A reminder is being sent to carl@customer.example.")
 
 
 @state("customer", looks=TWO_LOOKS)

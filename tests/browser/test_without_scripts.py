@@ -222,7 +222,7 @@ def test_pause_and_resume(tab: Page) -> None:
     tab.click("button >> text=Pause")
     assert shown(tab, "Mail waits until someone resumes it.")
     tab.click("button >> text=Resume")
-    assert shown(tab, "Resumed. Waiting mail goes out now.")
+    assert shown(tab, "Resumed. Waiting mail is being sent.")
 
 
 def test_from_a_symptom_to_its_causes(tab: Page) -> None:

@@ -151,7 +151,7 @@ def test_a_rate_shows_as_a_rate_and_as_a_delay(site: HostApp, server: ScriptedSe
     assert likely(shown["delayed"]) == ["provider_limit"]
     text = section(look(site), "delayed")
     assert "Sender Paused until " in text
-    assert "The sender paused itself for this." in text
+    assert "The sender paused because of this." in text
 
 
 def test_a_pause_for_a_refused_login_is_no_sign_of_a_rate(

@@ -198,7 +198,7 @@ def test_the_page_without_scripts(one_office: Office) -> None:
     assert "Send me a reminder now" in page
     assert "Hosting c1-0" in page
     done = client.post(URL, headers={"Accept": "text/html"}, follow_redirects=True)
-    assert "A reminder is on its way to c1@customer.example." in done.text
+    assert "A reminder is being sent to c1@customer.example." in done.text
     again = client.post(URL, headers={"Accept": "text/html"})
     assert again.status_code == 429
     assert again.headers["Retry-After"] == str(24 * 3600)
