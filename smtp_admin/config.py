@@ -245,16 +245,19 @@ KEYS: tuple[Key, ...] = (
         'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
         "per hour for `password_reset` and `magic_link`."),
     Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail in bytes."),
-    Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send. After them the mail "
+    Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send. After "
+        "them the mail "
         "is a dead letter."),
     Key("RETRY_DELAY", 30.0, _number(0.01, 86400, " of seconds"), "Seconds before the "
         "first retry."),
     Key("RETRY_FACTOR", 4.0, _number(1, 100, ""), "Each further retry waits this many times "
         "as long as the one before: 30 s, 2 min, 8 min."),
     Key("PUBLIC_URL", "", public_url, "The public address of the app, such as "
-        '"https://panel.example.com"; links in reminders begin with it, and a copy of the '
-        "database is told by it."),
-    Key("SANDBOX", "", lambda value: read_sandbox(read_text(value)), "Sends mail only to one address (`redirect:dev@example.com`) or to some (`allow:me@example.com,*@example.org`)."),
+        '"https://panel.example.com"; links in reminders start with it, and it identifies '
+        "copies of the database."),
+    Key("SANDBOX", "", lambda value: read_sandbox(read_text(value)), "Sends "
+        "mail only to one address (`redirect:dev@example.com`) or to some "
+        "(`allow:me@example.com,*@example.org`)."),
     Key("PARTNER_DRIVERS", ("smtp",), read_words, "The sending methods that a partner's own admins "
         "may choose. Platform admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that passes mail to this "

@@ -83,9 +83,7 @@ class SMTPAdmin:
             ConfigError: a key is unknown or wrong, or the app was already given a plugin.
         """
         if NAME in app.extensions:
-            raise ConfigError(
-                "This app already has smtp_admin. Call init_app once for each app."
-            )
+            raise ConfigError("This app already has smtp_admin. Call init_app once for each app.")
         config = read_config(app.config, app_name=app.name)
         types = Registry()
         for type_ in (*SHIPPED, *self._own_types):

@@ -347,7 +347,7 @@ def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
     return _answer_error(
         Unavailable(
             "The database is not available right now. Nothing was changed.",
-            hint="Try again in a minute. If it stays so, ask the platform's operator.",
+            hint="Try again in a minute. If it fails again, ask the platform's operator.",
         )
     )
 
@@ -360,7 +360,7 @@ def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     return _answer_error(
         SMTPAdminError(
             "Something went wrong on our side. Nothing was changed.",
-            hint="It has been logged. If it happens again, tell the platform's operator.",
+            hint="The error was logged. If it happens again, tell the platform's operator.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""The pages of several senders: adding, choosing ways of sending, routes, pauses, deletion."""
+"""The pages of several senders: adding, choosing sending methods, routes, pauses, deletion."""
 
 import re
 from dataclasses import replace
@@ -137,7 +137,7 @@ def test_ways_of_sending(site: HostApp) -> None:
 def test_partners_do_not_choose_what_borrows_rights(site: HostApp, driver: str) -> None:
     site.actor = ACME_ADMIN
     page = get(site, f"{ACME}?driver={driver}").text
-    assert "Way of sending" not in page
+    assert "Sending method" not in page
     assert 'name="host"' in page
     answer = post(site, ACME, {"driver": driver, "from_email": "a@acme.example", "revision": "0"})
     assert answer.status_code == 400
@@ -188,7 +188,7 @@ def test_a_driver_that_is_gone(site: HostApp) -> None:
     finally:
         registry.forget("pigeon")
     page = get(site, ACME).text
-    assert "The saved way of sending is not there any more" in page
+    assert "The saved sending method is no longer available" in page
     assert "pigeon" in page
     assert 'id="driver-choice"' in page
     assert get(site, f"{ACME}/history").status_code == 200
@@ -280,7 +280,7 @@ def test_delete_says_what_happens(two: HostApp) -> None:
     page = " ".join(get(two, f"{NEWS}/delete").text.split())
     assert "1 mail waits" in page
     assert "Routes that name it end: Renewal reminder." in page
-    assert "It no longer steps in for Default." in page
+    assert "It is no longer the fallback for Default." in page
     asked = two.client.get(f"{PREFIX}{NEWS}/delete", headers={"Accept": "application/json"})
     assert asked.get_json()["waiting"] == 1
     assert post(two, f"{NEWS}/delete", {}).status_code == 303

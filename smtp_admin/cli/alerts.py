@@ -70,9 +70,7 @@ def mute(public_ids: tuple[str, ...], span: str, as_json: bool) -> None:
     _say(as_json, f"{len(public_ids)} muted for {span}.")
 
 
-@alerts.command(
-    help="Show these alerts again.\n\nExample: flask smtp-admin alerts unmute ID"
-)
+@alerts.command(help="Show these alerts again.\n\nExample: flask smtp-admin alerts unmute ID")
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
@@ -89,7 +87,9 @@ def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
     "worker does every minute, so that the webhook is called although no worker runs.\n\n"
     "Example: flask smtp-admin alerts check --announce"
 )
-@click.option("--announce", "tell", is_flag=True, help="Open and end alerts, and send notifications.")
+@click.option(
+    "--announce", "tell", is_flag=True, help="Open and end alerts, and send notifications."
+)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 @click.pass_context
 def check(context: click.Context, tell: bool, as_json: bool) -> None:

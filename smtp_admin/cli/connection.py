@@ -73,7 +73,8 @@ def _from_both(sender: ResolvedSender, as_json: bool) -> NoReturn:
             out.print(f"[bold]From the worker[/]\n{escape(both.message)} {escape(both.hint)}")
         elif both.differs_at:
             out.print(
-                f"[yellow]The results differ at {both.differs_at}.[/] The settings are the same, so the "
+                f"[yellow]The results differ at {both.differs_at}.[/] The settings are "
+                "the same, so the "
                 "machine is the cause."
             )
     sys.exit(0 if status == _BOTH_WORK else 1)

@@ -85,7 +85,9 @@ class Dialogue:
             )
         elif sender.key:
             self._out.print("It is new.")
-        self._out.print("Nothing is saved before the last question. Press Ctrl-C to leave at any time.")
+        self._out.print(
+            "Nothing is saved before the last question. Press Ctrl-C to leave at any time."
+        )
         for one in self._unsaved.fields():
             if variable := self._unsaved.locked_by(one.name):
                 words = "" if one.secret else escape(one.words(sender.values[one.name]))
@@ -153,7 +155,9 @@ class Dialogue:
                 return chosen  # type: ignore[return-value]  # one of the words above
 
     def _insists(self, trouble: str) -> bool:
-        click.echo(f"  Mail cannot be sent with these settings: {trouble} It would wait in the queue.")
+        click.echo(
+            f"  Mail cannot be sent with these settings: {trouble} It would wait in the queue."
+        )
         return bool(click.confirm("  Save anyway?", default=False))
 
     def _save(self, values: SenderValues) -> ResolvedSender:

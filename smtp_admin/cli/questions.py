@@ -135,7 +135,7 @@ class Questions:
             self._asking.field(name)
 
     def _own_fields(self, place: str) -> list[Field]:
-        """The fields that this way of sending has beside those of all."""
+        """The fields that this sending method has beside those of all."""
         of_all = {one.name for one in (DRIVER, *common_fields())}
         return [one for one in self._unsaved.fields()
                 if one.place == place and one.name not in of_all]  # fmt: skip

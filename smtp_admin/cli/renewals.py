@@ -73,7 +73,9 @@ def preview(partner_id: str | None, customer_id: str | None, as_json: bool) -> N
     "Example: flask smtp-admin renewals import settings.json --partner acme",
 )
 @click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--partner", "partner_id", default=SYSTEM, help="The partner whose settings to change.")
+@click.option(
+    "--partner", "partner_id", default=SYSTEM, help="The partner whose settings to change."
+)
 def import_(file: str, partner_id: str) -> None:
     """Import."""
     known_partner(partner_id)

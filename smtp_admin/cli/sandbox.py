@@ -22,7 +22,8 @@ def sandbox() -> None:
 
 
 @sandbox.command(
-    help="Show whether this process may send for this database, what SMTP_ADMIN_SANDBOX does, and what "
+    help="Show whether this process may send for this database, what SMTP_ADMIN_SANDBOX "
+    "does, and what "
     "waits.\n\nExample: flask smtp-admin sandbox status --json"
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
@@ -39,7 +40,9 @@ def status(as_json: bool) -> None:
     "--remove only the addresses change.\n\n"
     "Example: flask smtp-admin sandbox release --add https://mail.example.net"
 )
-@click.option("--add", metavar="URL", help="Record this address, for example before a change of domain.")
+@click.option(
+    "--add", metavar="URL", help="Record this address, for example before a change of domain."
+)
 @click.option("--remove", metavar="URL", help="Remove this address. Its processes stop sending.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")

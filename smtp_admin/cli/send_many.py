@@ -44,7 +44,8 @@ class _Asked:
 @commands.command(
     "send-many",
     help="Queue mail of TYPE to everybody in FILE, a CSV file whose first line names its columns: "
-    "address, language, and the variables of the type.\n\nThe same file again queues nobody twice, so "
+    "address, language, and the variables of the type.\n\nThe same file again queues "
+    "nobody twice, so "
     "repeat a run that was interrupted. To send it a second time, give another --key.\n\n"
     "Example: flask smtp-admin send-many newsletter december.csv --partner acme --label December",
 )
@@ -192,9 +193,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
     session().commit()
     if not asked.as_json:
         click.echo(f"The first one's mail goes to {destination(myself)} as {public_id}.")
-    return not ask or click.confirm(
-        f"Queue {asked.checked.count:,} mails?", default=False
-    )
+    return not ask or click.confirm(f"Queue {asked.checked.count:,} mails?", default=False)
 
 
 def _fill(asked: _Asked) -> None:
@@ -249,7 +248,8 @@ def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:
         session().rollback()
         raise InvalidInput(
             f"line {some[error.position - begins][0]}: {error.reason}",
-            hint=f"{begins:,} rows before it are queued. Correct the line and run the command again "
+            hint=f"{begins:,} rows before it are queued. Correct the line and run the "
+            "command again "
             f"with --key {asked.key}",
         ) from error
 

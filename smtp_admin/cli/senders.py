@@ -144,7 +144,10 @@ def _what_waits(waiting: Waiting) -> str:
         words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and will go by "
         words += f"{waiting.goes_to}."
     else:
-        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and no other sender can take over."
+        words = (
+            f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and no other "
+            "sender can take over."
+        )
     if waiting.unknown:
         words += f" {waiting.unknown:,} more have an unknown outcome and do not change."
     return words
@@ -175,7 +178,7 @@ def _tell(sender: ResolvedSender, words: str, as_json: bool, **more: Any) -> Non
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def drivers(as_json: bool) -> None:
-    """Ways of sending."""
+    """Sending methods."""
     found = available_drivers()
     if as_json:
         show_json([{"name": one.name, "label": one.label, "comparison": one.comparison,

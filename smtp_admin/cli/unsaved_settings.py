@@ -54,7 +54,7 @@ class UnsavedSettings:
 
     @property
     def driver(self) -> str:
-        """The way of sending."""
+        """The sending method."""
         return self.texts[DRIVER.name]
 
     def choose_driver(self, name: str) -> None:
@@ -65,11 +65,11 @@ class UnsavedSettings:
                 self.texts.setdefault(one.name, one.text(one.default))
 
     def fields(self) -> tuple[Field, ...]:
-        """The fields of this way of sending."""
+        """The fields of this sending method."""
         return fields_of(self.driver)
 
     def field(self, name: str) -> Field | None:
-        """The field with this name, if this way of sending has it."""
+        """The field with this name, if this sending method has it."""
         return next((one for one in self.fields() if one.name == name), None)
 
     def locked_by(self, name: str) -> str:

@@ -82,7 +82,9 @@ def _judge_spf(sending: Sending, report: spf.Report) -> tuple[Status, str, str, 
 def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
     """Whether there is a usable key under the names that the provider uses."""
     if not sending.selectors:
-        message = "Only the provider knows the name of the DKIM key, so the check cannot look it up."
+        message = (
+            "Only the provider knows the name of the DKIM key, so the check cannot look it up."
+        )
         return Check("dkim", "unknown", "dkim_selector_unknown", message, _LOOK_FOR.format("dkim"))
     places = [f"{one}._domainkey.{sending.domain}" for one in sending.selectors[:_MOST_SELECTORS]]
     found: list[str] = []
@@ -230,7 +232,10 @@ def check_mx(domain: str, names: NameService, limit: Deadline) -> Check:
                 return Check("mx", "ok", "mx_ok", message, "", found)
     except LookupFailed as failure:
         return _unknown("mx", failure)
-    message = f"The MX records of {domain} point to hosts that do not exist, so replies and bounces are lost."
+    message = (
+        f"The MX records of {domain} point to hosts that do not exist, so replies "
+        "and bounces are lost."
+    )
     hint = "An MX record must name a host with an address. It cannot be an IP address."
     return Check("mx", "warning", "mx_dead", message, hint, found)
 

@@ -153,7 +153,9 @@ class _Walk:
         if passing:
             report.senders.add(target)
         if target in way:
-            report.problems.append(f"“{term.text}” in the record of {way[-1]} leads back to itself.")
+            report.problems.append(
+                f"“{term.text}” in the record of {way[-1]} leads back to itself."
+            )
             return ""
         if target not in self._known:
             self._known[target] = records_of(self._names.txt(target, self._overall).records)

@@ -159,7 +159,9 @@ def note_queued(session: Session, batch_id: int, queued: int, suppressed: int) -
     )
     if not changed(session, more):
         if session.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
-            raise Conflict("The transaction that started the batch was rolled back. Nothing was queued.")
+            raise Conflict(
+                "The transaction that started the batch was rolled back. Nothing was queued."
+            )
         raise Conflict("The batch was cancelled; the rest was not queued.")
     # A locking read: MariaDB's snapshot may be older than the batch, and a change of nothing
     # does not show it.

@@ -240,7 +240,9 @@ class _Trial:
                 self._result.others.append(suggestion)
         if left_out:
             subject = f"{left_out} more places"
-            self._result.findings.append(Finding("probe", subject, "skipped", "Enough places were tried."))
+            self._result.findings.append(
+                Finding("probe", subject, "skipped", "Enough places were tried.")
+            )
 
     def unproven(self, certain: Sequence[Candidate]) -> Suggestion | None:
         """What is known or published, although it was not reached: the network here may block it.
@@ -344,7 +346,11 @@ def _about_login(report: Report) -> tuple[Status, str, str]:
         return "ok", f"{safe}. It offers a login ({listed}).", ""
     if listed:
         hint = "It may require OAuth2 instead of a password."
-        return "warning", f"{safe}, but it only offers logins that this platform does not support ({listed}).", hint
+        return (
+            "warning",
+            f"{safe}, but it only offers logins that this platform does not support ({listed}).",
+            hint,
+        )
     hint = "Your provider has another host or port for programs that send mail."
     return "warning", f"{safe}, {_NO_LOGIN}", hint
 

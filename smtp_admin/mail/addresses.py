@@ -42,7 +42,5 @@ def _checked(name: str, spec: str) -> tuple[str, str]:
         if not address.isascii():
             raise ValueError("The part before the @ has characters that not every server supports.")
     except ValueError as error:
-        raise MessageError(f"{spec[:100]!r} is not a valid mail address: {error}") from (
-            error
-        )
+        raise MessageError(f"{spec[:100]!r} is not a valid mail address: {error}") from (error)
     return name, address

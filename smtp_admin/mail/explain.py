@@ -148,7 +148,7 @@ def _sandbox(facts: Facts) -> Iterator[Row]:
         words = f"all mail goes to {rule.redirect if told else 'one address'} instead"
     else:
         some = ", ".join(rule.allow) if told else "some addresses"
-        words = f"only mail to {some} goes out, the rest is held"
+        words = f"only mail to {some} is sent, the rest is held"
     yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
 
 
@@ -213,10 +213,10 @@ def _fallbacks(facts: Facts) -> Iterator[Row]:
         why = f"{revision_of(sender)}: no fallback can send now"
         yield Row(name, label, "mail waits", source, why)
     else:
-        words = f"{_named(first)} steps in, from {first.values.from_email}"
+        words = f"{_named(first)} takes over, from {first.values.from_email}"
         yield Row(name, label, words, source, revision_of(sender))
     for number, one in enumerate(facts.fallbacks, 1):
-        yield Row(f"fallback_{number}", f"Steps in, {number}", *_option(one, source, facts.moment))
+        yield Row(f"fallback_{number}", f"Fallback {number}", *_option(one, source, facts.moment))
 
 
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:

@@ -87,7 +87,8 @@ def queue_test_mail(
     if not sender.configured:
         raise InvalidInput(
             "No settings are saved for this sender.",
-            hint="Fill in its tab on the page and save. Or send the test mail from there with unsaved "
+            hint="Fill in its tab on the page and save. Or send the test mail from there "
+            "with unsaved "
             "settings.",
         )
     _count(session, actor, partner_id, recipient)

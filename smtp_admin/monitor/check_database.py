@@ -58,7 +58,9 @@ def storage() -> Iterator[Check]:
     path = Path(str(engine.url.database)).absolute()
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         hint = "Run this command, the web processes and the workers as the owner of the file."
-        yield Check("storage", "failed", f"{path} or its folder is not writable for this process.", hint)
+        yield Check(
+            "storage", "failed", f"{path} or its folder is not writable for this process.", hint
+        )
         return
     free = shutil.disk_usage(path.parent).free
     words = f"{free / 1024**3:.1f} GB are free beside {path.name}."
@@ -127,12 +129,13 @@ def _unreadable(report: KeyReport) -> Iterator[Check]:
     used = [one for one in report.unreadable if one.current]
     old = [one for one in report.unreadable if not one.current]
     if used:
-        yield Check("keys", "failed", f"The passwords of {_named(used)} do not open. "
+        yield Check("keys", "failed", f"The passwords of {_named(used)} cannot be decrypted. "
                     f"{used[0].reason} These senders pause, and their mail waits.",
                     "Add the missing key at the end of SMTP_ADMIN_SECRET_KEYS and restart the "
                     "workers. Or enter the passwords again.")  # fmt: skip
     if old:
-        yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) do not open: "
+        yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) cannot "
+            "be decrypted: "
                     f"{_named(old)}. Rolling back to them needs the password again.",
                     "If you still have their key, add it after the others.")  # fmt: skip
 

@@ -15,7 +15,9 @@ def links() -> Iterator[Check]:
         words = "Mail has no unsubscribe link, because the app does not know its own address."
         yield Check("links", "warning", words, _SET)
     elif not link.startswith("https:"):
-        words = "Mail programs offer no one-click unsubscribe, because the app's address is not https."
+        words = (
+            "Mail programs offer no one-click unsubscribe, because the app's address is not https."
+        )
         yield Check("links", "warning", words, _SET)
     else:
         yield Check(

@@ -142,7 +142,7 @@ def _doubts(about: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
     policy = str(about.get("maxmemory_policy", "noeviction"))
     if most and policy != "noeviction":
         words = (
-            f"when its memory ({most / 1024**2:.0f} MB) is full it throws keys away ({policy}), "
+            f"it deletes keys when its memory ({most / 1024**2:.0f} MB) is full ({policy}), "
             "and bells and journals with them."
         )
         hint = (
@@ -179,5 +179,6 @@ def _without_redis() -> Check:
     holders = sorted(set(session().scalars(statement)))
     if holders:
         return Check("workers", "ok", f"Sending right now: {', '.join(holders)}.")
-    return Check("workers", "warning", "It is unknown whether a worker runs, because Redis does not answer.",
+    return Check("workers", "warning", "It is unknown whether a worker runs, because "
+        "Redis does not answer.",
                  "Check its log. If none runs, start one: flask smtp-admin worker")  # fmt: skip

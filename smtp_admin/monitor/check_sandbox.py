@@ -29,4 +29,5 @@ def sandbox() -> Iterator[Check]:
     held = counts(session()).held
     if held:
         yield Check("sandbox", "warning", f"{held:,} mails are held by a sandbox.",
-                    "`flask smtp-admin sandbox release` sends them, `sandbox drop` cancels them.")  # fmt: skip
+                    "`flask smtp-admin sandbox release` sends them, `sandbox drop` "
+                    "cancels them.")  # fmt: skip

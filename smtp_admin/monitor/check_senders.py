@@ -66,7 +66,8 @@ def environment() -> Iterator[Check]:
         used, *unused = texts or [""]
         for name in unused:
             if texts[name] != texts[used]:
-                yield Check("environment", "warning", f"{name} is ignored, because {used} is set to a "
+                yield Check("environment", "warning", f"{name} is ignored, because "
+                    f"{used} is set to a "
                             "different value.", "Remove one of them.")  # fmt: skip
     if not found.variables:
         yield Check("environment", "ok", "No variable overrides the system's sender.")
@@ -146,7 +147,7 @@ def _check(sender: ResolvedSender, state: State) -> Check:
         names = ", ".join(sender.values.fallbacks)
         covered = bool(names) and state.key != "rate_limited"
         status = "warning" if covered or state.key == "rate_limited" else "failed"
-        message += f" Meanwhile {names} steps in." if covered else " Its mail waits."
+        message += f" {names} takes over." if covered else " Its mail waits."
         explained = explain_pause(session(), sender)
         hint = explained.hint if explained else ""
     return Check("sender", status, message, hint, _name(sender))

@@ -111,7 +111,7 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
     if saved.revision == _seen(str(given.get("revision", ""))):
-        web.notify(f"Revision {number} is what is in use, so there is no new revision.")
+        web.notify(f"Revision {number} is already in use, so there is no new revision.")
     else:
         web.notify(
             f"Saved as revision {saved.revision}, with the values of revision {number}. "

@@ -156,7 +156,7 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         return show(public_id, error=error, status=error.status)
     if web.wants_json():
         return web.answer_json({"ok": True, "id": new}, 202)
-    web.notify(f"A new mail goes to {address}. The one to {one.recipient} was put aside.")
+    web.notify(f"A new mail is sent to {address}. The one to {one.recipient} was discarded.")
     return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
 
 

@@ -155,7 +155,9 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
             fields={"file": shown},
         )
     if checked.first is None:
-        raise InvalidInput("The list has no recipients.", fields={"file": ["It has no recipients."]})
+        raise InvalidInput(
+            "The list has no recipients.", fields={"file": ["It has no recipients."]}
+        )
     if checked.count > MOST_FROM_PAGE:
         raise InvalidInput(
             f"The list names {checked.count:,} recipients; from this page "

@@ -44,8 +44,8 @@ def sandbox_notes() -> tuple[Note, ...]:
 def _of_rule(rule: Sandbox, *, of_platform: bool) -> Note:
     if rule.redirect:
         title = "This is a test installation: all mail goes to one address instead."
-        text = f"That is {rule.redirect}, by SMTP_ADMIN_SANDBOX."
+        text = f"That is {rule.redirect}, set in SMTP_ADMIN_SANDBOX."
     else:
         title = "This is a test installation: it holds most mail."
-        text = f"Only mail to {', '.join(rule.allow)} goes out, by SMTP_ADMIN_SANDBOX."
+        text = f"Only mail to {', '.join(rule.allow)} is sent, set in SMTP_ADMIN_SANDBOX."
     return Note(title, text if of_platform else "")

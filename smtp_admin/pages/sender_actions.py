@@ -100,7 +100,7 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
     if key == DEFAULT_KEY:
         web.notify("The system's sender now sends this mail. The history of the settings is kept.")
         return redirect(page_url(partner_id, key, "tab"), code=303)
-    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history stays.")
+    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history is kept.")
     return redirect(owner_url(partner_id, "senders"), code=303)
 
 

@@ -69,7 +69,7 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
     if saved.revision == form.seen_revision:
-        goes_on = " Sending goes on." if is_paused(sender) and not is_paused(saved) else ""
+        goes_on = " Sending resumes." if is_paused(sender) and not is_paused(saved) else ""
         web.notify(f"Nothing changed, so there is no new revision.{goes_on}")
     else:
         web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")

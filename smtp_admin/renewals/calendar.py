@@ -136,7 +136,9 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
     if not services:
         raise NotFound(
             f"The app has no service of customer {customer_id[:100]!r} here.",
-            hint="" if supply.tells_of_customers() else "It does not implement customer_services().",
+            hint=""
+            if supply.tells_of_customers()
+            else "It does not implement customer_services().",
         )
     with transaction(engine) as session:
         now = database_now(session)

@@ -174,7 +174,9 @@ def decide(
 
 def _without_settings(facts: Facts) -> State:
     waits = f" {_mails(facts.waiting)} now." if facts.waiting else ""
-    return _say(facts, "unconfigured", "Not set up", f"Mail waits until a sender is set up.{waits}", "warn")
+    return _say(
+        facts, "unconfigured", "Not set up", f"Mail waits until a sender is set up.{waits}", "warn"
+    )
 
 
 def _carried(sender: ResolvedSender, facts: Facts) -> State:
@@ -186,7 +188,7 @@ def _carried(sender: ResolvedSender, facts: Facts) -> State:
         waits = f" {_mails(facts.waiting)}." if facts.waiting else ""
         words = "It cannot send mail right now. Ask the platform's operator."
         return _say(facts, "system_waits", "Waiting for the system's sender", words + waits, "warn")
-    words = f"Mail goes out from {sender.values.from_email} until you fill in this tab."
+    words = f"Mail is sent from {sender.values.from_email} until you fill in this tab."
     if found.key == "no_worker":
         return _say(
             facts, "system", "Using the system's sender", f"{words} {found.sentence}", "warn"
@@ -213,7 +215,9 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
     """The state of a sender that nothing keeps from sending, but perhaps its server or a worker."""
     if facts.no_worker:
         if not facts.waiting:
-            return _say(facts, "no_worker", "No worker runs", "Mail waits until a worker runs.", "warn")
+            return _say(
+                facts, "no_worker", "No worker runs", "Mail waits until a worker runs.", "warn"
+            )
         words = f"None runs; {_mails(facts.waiting, capital=False)}."
         since = None if facts.limited else facts.due_since
         return _say(facts, "no_worker", "Waiting for a worker", words, "bad", since=since)
@@ -230,7 +234,10 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
         return _say(facts, "ready", "Ready", words, "ready")
     when = ago(sender.last_accepted_at, facts.moment)
     if not _proven(sender):
-        words = f"No mail has been sent with these settings yet. With earlier settings, last accepted {when}."
+        words = (
+            "No mail has been sent with these settings yet. With earlier settings, "
+            f"last accepted {when}."
+        )
         return _say(facts, "ready", "Ready", words + later, "ready")
     words = f"Last accepted {when} by {sender.values.place()}."
     if facts.failed:

@@ -1,4 +1,4 @@
-"""Several senders, ways of sending, routes: seen in every look, used by keyboard and by mouse."""
+"""Several senders, sending methods, routes: seen in every look, used by keyboard and by mouse."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ def test_another_sender_and_what_most_leave_alone(
         terminal.answer("Mails per day, at most:")
         terminal.answer("Headers of every mail, or @FILE:", "X-Stream: outbound")
         terminal.answer("Copy to an archive:")
-        terminal.answer("Who steps in while this one cannot send:", "backup")
+        terminal.answer("Fallback senders:", "backup")
         # There is no such sender: it is told before anything is dialled, and asked again.
         terminal.expect("There is no sender 'backup' here.")
         terminal.answer("[backup]:", "default, system")

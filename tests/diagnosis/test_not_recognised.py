@@ -145,6 +145,8 @@ def test_a_warning_names_what_is_behind_it(site: HostApp, server: ScriptedServer
     server.behave("rcpt", Reply(said))
     page = seen_in_the_test(site, server)
     assert "would not take mail to the sender address just now" in page
-    hint = "The server delays mail from senders that it does not know (greylisting). It is tried again"
+    hint = (
+        "The server delays mail from senders that it does not know (greylisting). It is tried again"
+    )
     assert hint in page
     assert hint in followed(site, server)

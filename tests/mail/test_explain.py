@@ -93,14 +93,14 @@ def test_a_partners_own_settings() -> None:
 def test_who_steps_in_and_whether_they_can() -> None:
     found = rows()
     assert said(found, "fallback") == (
-        "the sender Newsletters steps in, from news@acme.example", "partner", "revision 7",
+        "the sender Newsletters takes over, from news@acme.example", "partner", "revision 7",
     )  # fmt: skip
     assert said(found, "fallback_1") == (
         "the sender Newsletters, from news@acme.example", "partner", "can send",
     )  # fmt: skip
     found = rows(fallbacks=(Fallback("news", PAUSED), Fallback("system", SYSTEM)))
     assert said(found, "fallback")[0] == (
-        "the system's sender steps in, from noreply@platform.example"
+        "the system's sender takes over, from noreply@platform.example"
     )
     assert said(found, "fallback_1") == (
         "the sender Newsletters", "partner",

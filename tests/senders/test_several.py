@@ -241,7 +241,7 @@ def test_a_pause_does_not_outlive_its_sender(session: Session) -> None:
 
 REFUSED = {
     "nobody": "There is no sender 'nobody' here.",
-    "news": "A sender cannot step in for itself.",
+    "news": "A sender cannot be its own fallback.",
     "theirs": "There is no sender 'theirs' here.",
     "gone": "There is no sender 'gone' here.",
     "default": "There is no sender 'default' here.",
@@ -268,7 +268,7 @@ def test_who_can_step_in(session: Session) -> None:
     assert saved.values.fallbacks == ("other", "default", "system")
     with pytest.raises(InvalidInput) as caught:
         save(session, "", fallbacks=("default",))
-    assert caught.value.fields == {"fallbacks": ["A sender cannot step in for itself."]}
+    assert caught.value.fields == {"fallbacks": ["A sender cannot be its own fallback."]}
     session.rollback()
 
 
