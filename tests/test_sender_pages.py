@@ -117,7 +117,7 @@ def test_ways_of_sending(site: HostApp) -> None:
     with site.app.app_context():
         site.save_sender("acme", from_name="Kept", password=PASSWORD, username="login")
     page = get(site, ACME).text
-    assert "Hands mail to the mail server of this machine" in page
+    assert "Passes mail to the mail server of this machine" in page
     other = get(site, f"{ACME}?driver=sendmail").text
     assert 'name="host"' not in other
     assert 'value="Kept"' in other
@@ -235,7 +235,7 @@ def test_who_steps_in(two: HostApp) -> None:
     data = form(revision=2, fallbacks=["system", "default"], label="News")
     answer = post(two, NEWS, data)
     assert answer.status_code == 400
-    assert re.search(r'id="fallbacks-error">[^<]*comes last', answer.text)
+    assert re.search(r'id="fallbacks-error">[^<]*must be last', answer.text)
     assert re.search(r'id="fallbacks"[^>]*>\s*(<option[^>]*>[^<]*</option>\s*)*', answer.text)
     assert re.search(r'value="system" selected', answer.text)
 
@@ -263,7 +263,7 @@ def test_routes(two: HostApp) -> None:
 
 
 def test_routes_without_a_choice_say_what_to_do(site: HostApp) -> None:
-    assert "no sender of this partner" in get(site, f"{ACME}/routes").text
+    assert "This partner has no sender of its own" in get(site, f"{ACME}/routes").text
     assert "There is no sender yet." in get(site, "/system/routes").text
     with site.app.app_context():
         site.save_sender("acme")
@@ -279,7 +279,7 @@ def test_delete_says_what_happens(two: HostApp) -> None:
     post(two, f"{ACME}/routes", {"type-renewal": "news"})
     page = " ".join(get(two, f"{NEWS}/delete").text.split())
     assert "1 mail waits" in page
-    assert "Routes that name it end: Renewal reminder." in page
+    assert "These routes are removed: Renewal reminder." in page
     assert "It is no longer the fallback for Default." in page
     asked = two.client.get(f"{PREFIX}{NEWS}/delete", headers={"Accept": "application/json"})
     assert asked.get_json()["waiting"] == 1

@@ -22,7 +22,7 @@ MEANINGS: dict[str, str] = {
     "connection_refused": "The server refused the connection.",
     "unreachable": "No way leads to the server.",
     "timeout": "No answer came in time.",
-    "not_smtp": "What answered is no mail server, or a broken one.",
+    "not_smtp": "The answer did not come from a mail server, or the server is broken.",
     "tls_not_offered": "The server does not offer the encryption that was chosen.",
     "tls_failed": "The encryption did not come about.",
     "certificate_error": "The server's certificate does not prove who it is.",

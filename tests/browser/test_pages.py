@@ -120,7 +120,7 @@ def overview(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def overview_found_nothing(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/?q=nobody&sort=-dead")
-    page.wait_for_selector("text=No sender fits")
+    page.wait_for_selector("text=No sender matches")
 
 
 @state("partner", looks=TWO_LOOKS)
@@ -146,7 +146,7 @@ def system(page: Page, site: Site) -> None:
 @state()
 def tab_empty(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
-    page.wait_for_selector("text=No mail goes out from here yet")
+    page.wait_for_selector("text=No mail is sent from here yet")
 
 
 @state("partner")
@@ -197,7 +197,7 @@ def tab_paused_for_its_rate(page: Page, site: Site) -> None:
     site.smtp.behave("mail", Reply("450 4.7.0 rate limit exceeded"))
     site.send("acme")
     site.work()
-    in_state(page, site, "UTC, rate")
+    in_state(page, site, "UTC, rate limit")
 
 
 @state(looks=TWO_LOOKS)
@@ -358,7 +358,7 @@ def found(page: Page, site: Site) -> None:
     page.fill("#address", "robot@acme.example")
     page.click("text=Find settings")
     page.wait_for_selector("#find [role=status]")
-    page.click("text=What was looked at")
+    page.click("text=What was checked")
     assert page.input_value("#host") == "localhost"
     assert page.input_value("#username") == "robot@acme.example"
 
@@ -465,7 +465,7 @@ def mail_not_saved(page: Page, site: Site) -> None:
     filled(page, site)
     page.fill("#from_name", "Not saved")
     page.click(SEND)
-    page.wait_for_selector("text=with settings that are not saved yet")
+    page.wait_for_selector("text=These settings are not saved yet")
 
 
 @state(looks=TWO_LOOKS)

@@ -91,7 +91,7 @@ def test_ways_of_sending(page: Page, site: Site) -> None:
     site.save("acme", from_name="Saved")
     at(page, site, ACME)
     page.fill("#from_email", "typed@acme.example")
-    page.click("text=Compare the ways of sending")
+    page.click("text=Compare the sending methods")
     assert inspect(page, "ways_compared", TWO_LOOKS) == []
     page.focus("#driver-choice")
     page.select_option("#driver-choice", "sendmail")
@@ -130,7 +130,7 @@ def test_routes(page: Page, site: Site) -> None:
     page.click("text=Which mail goes by which")
     page.select_option("#type-renewal", "newsletters")
     page.click(SAVE)
-    page.wait_for_selector("text=Mail from now on goes this way.")
+    page.wait_for_selector("text=New mail uses these routes.")
     assert page.input_value("#type-renewal") == "newsletters"
     assert inspect(page, "routes") == []
 

@@ -125,7 +125,7 @@ def test_bad_rows_are_named_and_nothing_is_queued(site: HostApp, tmp_path: Path)
         ("name,code\nA,1\n", "no column “address”"),
         ("address,name\na@example.org,A\n", "lacks columns that newsletter needs: code"),
         ("address,name,code,name\na@example.org,A,1,B\n", "two columns “name”"),
-        ("address,name,code\n", "names nobody"),
+        ("address,name,code\n", "has no recipients"),
         ('address,name,code\na@example.org,"A,1\n', "cannot be read from line"),
         (b"address,name,code\na@example.org,Zo\xeb,1\n", "not text in UTF-8"),
     ],

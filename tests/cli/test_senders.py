@@ -171,7 +171,7 @@ def test_list(site: HostApp) -> None:
     shown = run(site, "senders", "list", "--partner", "acme").output
     assert "acme  newsletters  No worker runs  smtp" in shown
     empty = run(site, "senders", "list", "--partner", "globex")
-    assert "mail goes out by the system's" in empty.output
+    assert "The system's sender is used" in empty.output
     run(site, "senders", "list", "--partner", "nobody", status=1)
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_deleted_or_paused(site: HostApp) -> None:
 def test_routes(site: HostApp) -> None:
     routes = ("senders", "routes", "--partner", "acme")
     assert answer(site, *routes) == []
-    assert "all mail goes by the default sender" in run(site, *routes).output
+    assert "The default sender sends all mail" in run(site, *routes).output
     run(site, *routes, "--set", "urgent=newsletters", "--set", "test=default")
     expected = [
         {"kind": "priority", "name": "urgent", "sender": "newsletters"},

@@ -115,7 +115,7 @@ def test_what_cannot_be_looked_up_is_not_called_missing(site: HostApp, dns: DNSS
             dns.set(name, kind, Fail("SERVFAIL"))
     page = check(site)
     assert "has no SPF record" not in page
-    assert "The name service has no answer" in page
+    assert "The DNS server has no answer" in page
     assert "Records to publish" in page
     assert "smtp-admin-step--missing" not in page
 

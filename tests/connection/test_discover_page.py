@@ -66,7 +66,7 @@ def test_what_was_found_stands_in_the_form_and_is_not_saved(
     site: HostApp, server: ScriptedServer
 ) -> None:
     page = find(site)
-    assert "answers, encrypts, proves who it is and offers a login." in page
+    assert "answers, encrypts, has a valid certificate and offers a login." in page
     assert "SRV of _submission._tcp.acme.example" in page
     assert "localhost does not belong to acme.example" in page
     filled = {name: value(page, name) for name in ("host", "port", "username", "from_email")}

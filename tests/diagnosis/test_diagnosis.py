@@ -117,7 +117,7 @@ def test_every_code_of_the_product_is_known() -> None:
         for file in (PACKAGE / folder).rglob("*.py"):
             written |= set(re.findall(r'\bcode="([a-z_]+)"', file.read_text("utf-8")))
             written |= set(re.findall(r'\blast_code="([a-z_]+)"', file.read_text("utf-8")))
-    assert {"too_large", "worker_lost", "expired", "cancelled"} <= written
+    assert {"too_large", "worker_lost", "expired"} <= written
     assert written <= set(ALL_CODES)
 
 

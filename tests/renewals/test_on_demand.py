@@ -126,7 +126,7 @@ def test_hammering_does_nothing(one_office: Office) -> None:
     [
         ("off", 409, "Reminders are switched off here."),
         ("nothing", 409, "None of your services expires soon"),
-        ("nowhere", 409, "no e-mail address of yours"),
+        ("nowhere", 409, "no valid e-mail address for you"),
         ("unsubscribed", 409, "You asked for no more reminders"),
         ("refused", 409, "refused our last reminder"),
         ("paused", 503, "cannot be sent right now"),

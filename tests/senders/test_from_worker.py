@@ -135,7 +135,7 @@ def test_what_is_saved_keeps_both_results(
         ("worker", False, "535 5.7.8 not from there", "Ada"),
     ]
     page = inside.client.get(asked["follow"], headers=HTML).text
-    assert "The two differ at <strong>Login</strong>" in page
+    assert "The results differ at <strong>Login</strong>" in page
 
 
 def test_a_machine_with_other_rules(
@@ -183,7 +183,7 @@ def test_a_key_that_the_worker_lacks(
     assert "The worker cannot decrypt the password." in error["message"]
     assert "SMTP_ADMIN_SECRET_KEYS. Start the workers with the same keys" in error["message"]
     assert server.connections == 1
-    assert "cannot open the password" in inside.client.get(asked["follow"], headers=HTML).text
+    assert "cannot decrypt the password" in inside.client.get(asked["follow"], headers=HTML).text
 
 
 def test_a_row_that_was_led_elsewhere(
@@ -199,7 +199,7 @@ def test_a_row_that_was_led_elsewhere(
             work(inside, engine)
             answer = follow(inside, asked)
             assert answer.status_code == 503
-            assert "does not belong to these settings" in answer.get_json()["error"]["message"]
+            assert "does not match these settings" in answer.get_json()["error"]["message"]
             inside.db.session.delete(row(inside))
             inside.db.session.commit()
         assert other.connections == 0
@@ -220,7 +220,7 @@ def test_nobody_took_it(inside: HostApp, engine: Engine, server: ScriptedServer)
         assert answer.get_json()["web"]["ok"] is True
         page = inside.client.get(asked["follow"], headers=HTML).text
         assert "No worker took the test" in page
-        assert "Look again" not in page
+        assert "Check again" not in page
     assert server.connections == 1
 
 
@@ -323,7 +323,7 @@ def test_redis_that_is_away_is_said_within_seconds(
     assert asked["message"] == "Redis does not answer, so no worker was notified."
     page = inside.client.get(asked["follow"], headers=HTML).text
     assert "Redis does not answer" in page
-    assert "Look again" in page
+    assert "Check again" in page
     assert work(inside, engine) == [True], "workers find it by themselves"
     assert follow(inside, asked).status_code == 200
 

@@ -67,9 +67,9 @@ REFUSED: dict[str, dict[str, str]] = {
     "username": {"a\nb": "A login has no line breaks or control characters."},
     "from_email": {
         "Acme <noreply@acme.example>":
-            "Enter the address alone: noreply@acme.example. Enter the name in its own field.",
+            "Enter only the address: noreply@acme.example. Enter the name in its own field.",
         "<noreply@acme.example>":
-            "Enter the address alone: noreply@acme.example. Enter the name in its own field.",
+            "Enter only the address: noreply@acme.example. Enter the name in its own field.",
         "acme": "An e-mail address needs a name, an @ and a domain.",
     },
     "from_name": {"x" * 65: "A name has at most 64 characters."},

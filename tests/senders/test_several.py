@@ -294,7 +294,7 @@ def test_rolling_back_does_not_bring_back_who_is_gone(session: Session) -> None:
     assert caught.value.fields == {"fallbacks": ["There is no sender 'other' here."]}
     obstacle = plan_rollback(session, "acme", 1, actor=ADMIN, key="news").obstacle
     assert obstacle is not None
-    assert "values that are not taken any more" in obstacle.message
+    assert "values that are no longer accepted" in obstacle.message
 
 
 # Two partners never mix
