@@ -36,7 +36,7 @@ def status(as_json: bool) -> None:
 @sandbox.command(
     help="Release waiting mail. Where this process may not send for the database yet, its "
     "SMTP_ADMIN_PUBLIC_URL is recorded as one of the database's addresses; else mail that the "
-    "sandbox holds is queued again, as far as SMTP_ADMIN_SANDBOX lets it out now. With --add and "
+    "sandbox holds is queued again, as far as SMTP_ADMIN_SANDBOX allows it now. With --add and "
     "--remove only the addresses change.\n\n"
     "Example: flask smtp-admin sandbox release --add https://mail.example.net"
 )
@@ -82,7 +82,7 @@ def drop(yes: bool, as_json: bool) -> None:
         question = f"{counts.held:,} mails are held. Cancelled mail is never sent. Cancel it?"
         if not found.acts:
             question = (
-                f"{counts.waiting:,} mails wait and {counts.under_way:,} are under way in the "
+                f"{counts.waiting:,} mails wait and {counts.under_way:,} are being sent in the "
                 f"database of {' and '.join(found.recorded)}. If this is the original and not a "
                 "copy, this mail is lost. Cancel it?"
             )

@@ -105,7 +105,7 @@ def resume(key: str, partner_id: str, as_json: bool) -> None:
     sender = _saved(partner_id, key)
     resume_it(session(), sender, OPERATOR)
     session().commit()
-    _tell(sender, "goes on.", as_json)
+    _tell(sender, "is resumed.", as_json)
 
 
 @senders.command(

@@ -76,7 +76,7 @@ def clean_headers(text: str) -> tuple[tuple[str, str], ...]:
         if not value or not value.isascii() or len(value) > _LONGEST_HEADER:
             raise ValueError(f"“{name}” needs a value of 1 to 900 ASCII characters.")
         if name.lower() in {one.lower() for one, _ in found}:
-            raise ValueError(f"“{name}” stands here twice.")
+            raise ValueError(f"“{name}” is here twice.")
         found.append((name, value))
     if len(found) > _MOST_HEADERS:
         raise ValueError(f"At most {_MOST_HEADERS} headers.")

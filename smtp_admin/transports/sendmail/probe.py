@@ -68,7 +68,7 @@ def _ask(trial: Trial, kind: Kind) -> tuple[str, Reply | None]:
         ) from error  # fmt: skip
     if ending.cut:
         return (
-            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can go all the same",
+            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can still be sent",
             None,
         )
     if ending.status == 0:
