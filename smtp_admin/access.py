@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Role(Enum):
     """What somebody is, towards one partner or towards the platform."""
 
-    ANYBODY = "anybody"
+    ANYBODY = "anyone"
     CUSTOMER = "customer"
     PARTNER_ADMIN = "partner admin"
     PLATFORM_ADMIN = "platform admin"

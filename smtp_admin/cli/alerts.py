@@ -84,7 +84,7 @@ def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
 @alerts.command(
     help="For cron, beside the workers: looks also whether one runs, which no worker can. Status 1 "
     "while something is open that nobody acknowledged or muted. With --announce it does what a "
-    "worker does every minute, so that the webhook is called although no worker runs.\n\n"
+    "worker does every minute: the webhook is called although no worker runs.\n\n"
     "Example: flask smtp-admin alerts check --announce"
 )
 @click.option(

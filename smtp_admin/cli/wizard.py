@@ -51,7 +51,7 @@ There is no option for a secret itself: the shell's history and the list of proc
 lines to others.
 
 Exit status 0 if saved (or nothing had to be), 1 if not, 2 if something is missing or cannot be
-used; nothing was dialled then."""
+used; no connection was made then."""
 
 
 @commands.command(help=_HELP, cls=WizardCommand)

@@ -318,7 +318,7 @@ def _create_sender(session: Session, partner_id: str, key: str) -> int:
 
 def too_late(current: ResolvedSender) -> Conflict:
     """What somebody hears who changes settings that are not the newest any more."""
-    who = current.saved_by or "Somebody else"
+    who = current.saved_by or "Someone else"
     return Conflict(
         f"{who} saved these settings while you were editing them. Nothing was overwritten.",
         hint="Differences are marked below. Save again if yours are correct.",

@@ -145,8 +145,6 @@ def test_a_warning_names_what_is_behind_it(site: HostApp, server: ScriptedServer
     server.behave("rcpt", Reply(said))
     page = seen_in_the_test(site, server)
     assert "refused mail to the sender address for now" in page
-    hint = (
-        "The server delays mail from senders that it does not know (greylisting). It is retried"
-    )
+    hint = "The server delays mail from senders that it does not know (greylisting). It is retried"
     assert hint in page
     assert hint in followed(site, server)

@@ -48,7 +48,8 @@ def test_the_calendar_says_when_and_why_not(office: Office) -> None:
     office.host.actor = ACME_ADMIN
     text = page(office, f"{ACME}/calendar")
     for words in ("Sue Soon", "Due now", "Lars Later", "Nothing expires within the days",
-                  "Moe Mute", "There is no valid mail address", "<svg", "to 2 of 3 customers"):  # fmt: skip
+                  "Moe Mute", "There is no valid mail address", "<svg",
+                  "to 2 of 3 customers"):  # fmt: skip
         assert words in text
     found = look_ahead(office.host.db.engine, "acme", RenewalValues(enabled=True))
     # Twice within three days, and then from a week before, every other day, until it expires.

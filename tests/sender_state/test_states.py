@@ -210,7 +210,9 @@ def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     with a_worker(scene.host.app):
         found = state(scene.host)
     assert found.key == "ready"
-    assert found.detail.startswith("No mail has been sent with these settings yet. With earlier settings, last")
+    assert found.detail.startswith(
+        "No mail has been sent with these settings yet. With earlier settings, last"
+    )
 
 
 def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:

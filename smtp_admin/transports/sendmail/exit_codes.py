@@ -133,7 +133,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (73,), "EX_CANTCREAT", _RELEASED, _DOWN, "program_failed", _TROUBLE,
-        "It cannot write its queue: mostly a full disk, which somebody will empty.",
+        "It cannot write its queue: mostly a full disk, which someone will empty.",
     ),
     Row(
         (74,), "EX_IOERR", _RELEASED, _DOWN, "program_failed", _TROUBLE,
