@@ -45,7 +45,8 @@ class _Asked:
     "send-many",
     help="Queue mail of TYPE to everyone in FILE, a CSV file whose first line has the "
     "column names: address, language, and the variables of the type.\n\nThe same file again "
-    "queues nobody twice, so repeat a run that was interrupted. To send it a second time, give another --key.\n\n"
+    "queues nobody twice, so repeat a run that was interrupted. To send it a second time, "
+    "give another --key.\n\n"
     "Example: flask smtp-admin send-many newsletter december.csv --partner acme --label December",
 )
 @click.argument("type_name", metavar="TYPE")

@@ -149,7 +149,7 @@ def _what_waits(waiting: Waiting) -> str:
             "sender can take over."
         )
     if waiting.unknown:
-        words += f" {waiting.unknown:,} more have an unknown outcome and do not change."
+        words += f" Mail with an unknown outcome: {waiting.unknown:,}. It does not change."
     return words
 
 

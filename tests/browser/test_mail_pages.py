@@ -160,7 +160,7 @@ def audit_of_one(page: Page, site: Site) -> None:
 def audit_of_all(page: Page, site: Site) -> None:
     site.save("acme")
     at(page, site, "/smtp-admin/audit")
-    page.wait_for_selector("th >> text=Whose")
+    page.wait_for_selector("th >> text=Owner")
 
 
 @pytest.mark.parametrize("name", STATES)

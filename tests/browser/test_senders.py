@@ -127,7 +127,7 @@ def test_what_others_chose_is_read_only(page: Page, site: Site) -> None:
 @pytest.mark.usefixtures("two")
 def test_routes(page: Page, site: Site) -> None:
     at(page, site, ACME)
-    page.click("text=Which mail goes by which")
+    page.click("text=Routes")
     page.select_option("#type-renewal", "newsletters")
     page.click(SAVE)
     page.wait_for_selector("text=New mail uses these routes.")
@@ -190,7 +190,7 @@ def test_who_steps_in(page: Page, site: Site) -> None:
     page.select_option("#fallbacks", "system")
     page.select_option("#fallbacks-2", "default")
     page.click(SAVE)
-    page.wait_for_selector("#fallbacks-error >> text=comes last")
+    page.wait_for_selector("#fallbacks-error >> text=must be last")
     page.select_option("#fallbacks-2", "")
     page.click(SAVE)
     page.wait_for_selector("text=Saved as revision")

@@ -199,7 +199,7 @@ def test_a_sender_is_added_routed_and_deleted(tab: Page, site: Site) -> None:
     assert tab.input_value("#label") == "Invoices"
     tab.click(SAVE)
     assert shown(tab, "Saved as revision")
-    tab.click("text=Which mail goes by which")
+    tab.click("text=Routes")
     tab.select_option("#type-renewal", "invoices")
     tab.click(SAVE)
     assert shown(tab, "New mail uses these routes.")

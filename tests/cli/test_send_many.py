@@ -110,7 +110,7 @@ def test_bad_rows_are_named_and_nothing_is_queued(site: HostApp, tmp_path: Path)
     )
     said = run(site, "send-many", NAME, str(path), *OF_ACME, status=1).output
     assert "3 rows of people.csv cannot be used; nothing was queued." in said
-    assert "line 4: 'nobody' is not an address" in said
+    assert "line 4: 'nobody' is not a valid mail address" in said
     assert "line 6: it has 2 cells instead of 3." in said
     assert "line 7: " in said
     error = answer(site, "send-many", NAME, str(path), *OF_ACME, status=1)

@@ -277,4 +277,4 @@ def test_a_deleted_senders_mail_is_counted_before(site: HostApp) -> None:
     words = ("senders", "delete", "newsletters", "--partner", "acme")
     asked = run(site, *words, status=1, input="n\n").output
     assert "1 mail waits for it" in asked
-    assert "Of 1 the outcome is unknown" in asked
+    assert "Mail with an unknown outcome: 1." in asked

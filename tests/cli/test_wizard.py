@@ -292,7 +292,7 @@ def test_another_sender_and_what_most_leave_alone(
     with Terminal(site.folder, *words) as terminal:
         terminal.expect("Mail settings of partner acme, sender newsletters")
         terminal.expect("It is new.")
-        terminal.answer("What people call it:", "News")
+        terminal.answer("Name:", "News")
         terminal.expect("Works.")
         terminal.answer("Choose [1]", "more")
         terminal.answer("Check the server's certificate [Y/n]:")

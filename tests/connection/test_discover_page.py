@@ -93,7 +93,7 @@ def test_the_saved_from_address_stays(site: HostApp) -> None:
 
 def test_nothing_found_says_what_was_tried_and_what_to_do(site: HostApp) -> None:
     page = find(site, "mia@nowhere.example")
-    assert "No mail server was found for mia@nowhere.example" in page
+    assert "No suitable mail server was found for mia@nowhere.example" in page
     assert "There is no domain nowhere.example." in page
     assert "outgoing server (SMTP)" in page
     assert value(page, "host") == ""

@@ -66,7 +66,7 @@ def test_the_calendar_can_be_searched(office: Office) -> None:
                           (" lars ", ["Lars"]), ("<nobody>", [])):  # fmt: skip
         answer = office.host.client.get(f"{ACME}/calendar", query_string={"q": search})
         assert [one for one in ("Sue", "Lars") if f">{one} " in answer.text] == found, search
-        assert ("Nobody like that." in answer.text) == (not found)
+        assert ("No customer matches." in answer.text) == (not found)
         assert "<nobody>" not in answer.text
         assert "to 2 of 2 customers" in answer.text  # the bars are of all
 
