@@ -41,7 +41,7 @@ class Action(Enum):
     EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
     SEE_ALERTS = "see the alerts you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
-    READ_METRICS = "ask for the metrics, which needs their token or a platform admin"
+    READ_METRICS = "get the metrics, with their token or as a platform admin"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
     UNSUBSCRIBE = "end reminders with the link of a mail"
 

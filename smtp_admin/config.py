@@ -224,8 +224,8 @@ KEYS: tuple[Key, ...] = (
         'such as `["10.1.2.0/24"]`. All other addresses that are not public are refused.'),
     Key("CONNECT_TIMEOUT", 10.0, _number(0.1, 60, " of seconds"), "Seconds to wait for a "
         "connection."),
-    Key("CA_FILE", None, _optional_file, "A file of certificates (PEM) to trust beside the "
-        "system's: a private CA."),
+    Key("CA_FILE", None, _optional_file, "A file of certificates (PEM) to trust in addition "
+        "to the system's, such as a private CA."),
     Key("EHLO_NAME", "", _ehlo_name, "The name that this app sends in EHLO. "
         "Default: the address it connects from, in brackets."),
     Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),

@@ -94,8 +94,8 @@ ALERT_KEYS: tuple[Key, ...] = (
         "in 24 hours that opens an alert."),
     Key("ALERT_WEBHOOK", "", _webhook, "The address that is called when an alert opens and when "
         "it ends.", secret=True),
-    Key("ALERT_WEBHOOK_SECRET", "", _webhook_secret, "Signs these calls as Standard Webhooks "
-        "says: `whsec_` and 24 to 64 bytes in Base64.", secret=True),
+    Key("ALERT_WEBHOOK_SECRET", "", _webhook_secret, "Key that signs these calls (Standard "
+        "Webhooks): `whsec_` and 24 to 64 bytes in Base64.", secret=True),
     Key("ALERT_WEBHOOK_BODY", "", read_text, "A Liquid template of the JSON that is sent there. "
         "Default: everything that is known."),
     Key("WEEKLY_SUMMARY", True, read_flag, "Whether weekly summaries are sent on Mondays."),

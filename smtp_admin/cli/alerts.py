@@ -82,8 +82,8 @@ def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @alerts.command(
-    help="For cron, beside the workers: looks also whether one runs, which no worker can. Status 1 "
-    "while something is open that nobody acknowledged or muted. With --announce it does what a "
+    help="For cron, in addition to the workers. It also checks that a worker runs. Exit status 1 "
+    "while an alert is open and neither acknowledged nor muted. With --announce it does what a "
     "worker does every minute: the webhook is called although no worker runs.\n\n"
     "Example: flask smtp-admin alerts check --announce"
 )

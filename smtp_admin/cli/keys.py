@@ -22,7 +22,7 @@ def keys() -> None:
 
 @keys.command(
     help="Print a new random key.\n\nExample: flask smtp-admin keys generate\n\n"
-    "Put it first into SMTP_ADMIN_SECRET_KEYS and keep the old ones behind it."
+    "Put it first into SMTP_ADMIN_SECRET_KEYS and keep the old ones after it."
 )
 def generate() -> None:
     """Print a key."""

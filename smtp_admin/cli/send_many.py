@@ -234,7 +234,7 @@ def _fill(asked: _Asked) -> None:
     if known:
         click.echo(f"{known:,} {'is' if known == 1 else 'are'} in it already.")
     if filling.suppressed:
-        click.echo(f"{filling.suppressed:,} of them had as many as a recipient may have.")
+        click.echo(f"{filling.suppressed:,} recipients have reached their limit.")
 
 
 def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:

@@ -113,7 +113,7 @@ def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
 
 _ASKS: dict[dmarc.Policy, str] = {
     "none": "does not yet ask receivers to do anything about forged mail",
-    "quarantine": "asks receivers to put forged mail into the spam folder",
+    "quarantine": "asks receivers to put forged mail in the spam folder",
     "reject": "asks receivers to refuse forged mail",
 }
 
@@ -202,7 +202,7 @@ def check_alignment(
         aligned is None or about_spf.status == "unknown" or about_spf.code == "spf_valid"
     )
     if by_spf or about_dkim.status == "unknown":
-        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be told from here."
+        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be checked from here."
         hint = _LOOK_FOR.format("dmarc")
         return Check("alignment", "unknown", "alignment_unknown", message, hint)
     message = f"{how}, but neither SPF nor DKIM passes for {domain}, so DMARC fails."

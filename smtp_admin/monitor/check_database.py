@@ -63,7 +63,7 @@ def storage() -> Iterator[Check]:
         )
         return
     free = shutil.disk_usage(path.parent).free
-    words = f"{free / 1024**3:.1f} GB are free beside {path.name}."
+    words = f"{free / 1024**3:.1f} GB are free at {path.name}."
     if free < _LITTLE_SPACE:
         hint = "Free disk space, or no mail can be queued. Lower SMTP_ADMIN_KEEP_DAYS and prune."
         yield Check("storage", "failed" if free < _NO_SPACE else "warning", words, hint)

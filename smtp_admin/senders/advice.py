@@ -205,7 +205,7 @@ def _on_host(host: str) -> Iterator[Advice]:
         yield Advice(
             "host",
             "incoming_server",
-            f"This host takes mail in for customers of {owner.label}. It does not send mail for "
+            f"This host receives mail for customers of {owner.label}. It does not send mail for "
             f"you. The outgoing server is {place}.",
             server_of(owner),
         )
