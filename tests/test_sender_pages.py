@@ -193,7 +193,7 @@ def test_a_driver_that_is_gone(site: HostApp) -> None:
     assert 'id="driver-choice"' in page
     assert get(site, f"{ACME}/history").status_code == 200
     assert post(site, ACME, form(revision=1)).status_code == 303
-    assert "not there any more" not in get(site, ACME).text
+    assert "no longer available" not in get(site, ACME).text
 
 
 KEPT = ("/", "/partners", "/system", ACME, f"{ACME}/routes", "/renewals/", "/partners/nobody")
@@ -321,7 +321,7 @@ def test_pause_and_resume(site: HostApp) -> None:
     assert answer.get_json() == {"ok": True, "paused": True}
     page = get(site, ACME).text
     assert "Ada paused it." in page
-    assert "tries again by itself" not in page
+    assert "resumes automatically" not in page
     assert "Most likely" not in page + get(site, "/").text
     assert "Resume" in page
     assert post(site, f"{ACME}/resume", {}).status_code == 303

@@ -142,7 +142,7 @@ def test_buttons_need_a_token(troubled: HostApp) -> None:
 
 def test_without_alerts(host: HostApp) -> None:
     with a_worker(host.app):
-        assert "Nothing is wrong" in words(host)
+        assert "There are no open alerts" in words(host)
         assert 'id="alerts"' not in host.client.get("/smtp-admin/", headers=HTML).text
 
 

@@ -153,7 +153,7 @@ def test_it_dials_only_what_the_policy_allows(
     with DNSServer(records) as dns:
         NAMES.put(made.installation, NameService((dns.address,)))
         page = find(made)
-    assert "leads to an address that this platform does not connect to" in page
+    assert "has an address that this platform does not connect to" in page
     assert value(page, "host") == ""
     assert server.connections == 0
 

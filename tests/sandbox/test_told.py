@@ -213,10 +213,10 @@ def test_explain_and_status_tell_of_a_sandbox(new_app: NewApp) -> None:
     some = Sandbox(allow=("me@example.net",))
     host.app.extensions[NAME] = started_with(here, config=replace(here.config, sandbox=some))
     assert explained(host, ADMIN)["sandbox"]["value"] == (
-        "only mail to me@example.net goes out, the rest is held"
+        "only mail to me@example.net is sent, the rest is held"
     )
     assert explained(host, ACME_ADMIN)["sandbox"]["value"] == (
-        "only mail to some addresses goes out, the rest is held"
+        "only mail to some addresses is sent, the rest is held"
     )
 
 
@@ -229,7 +229,7 @@ def test_explain_and_status_tell_of_a_copy(copied: HostApp) -> None:
     told = json.loads(ran(copied, "status", "--json"))["sandbox"]
     assert (told["acts"], told["rule"]) == (False, "")
     assert reason in told["reason"]
-    assert "sends nothing" in ran(copied, "explain", "--partner", "acme", "--type", "test")
+    assert "sends no mail" in ran(copied, "explain", "--partner", "acme", "--type", "test")
 
 
 def test_neither_is_told_of_where_there_is_none(new_app: NewApp) -> None:

@@ -181,7 +181,10 @@ def test_a_key_that_the_worker_lacks(
     assert answer.status_code == 503
     error = answer.get_json()["error"]
     assert "The worker cannot decrypt the password." in error["message"]
-    assert "SMTP_ADMIN_SECRET_KEYS. Start the workers with the same keys" in error["message"]
+    assert (
+        "SMTP_ADMIN_SECRET_KEYS. Start workers and web processes with the same keys"
+        in error["message"]
+    )
     assert server.connections == 1
     assert "cannot decrypt the password" in inside.client.get(asked["follow"], headers=HTML).text
 

@@ -187,7 +187,7 @@ def test_deleted_one_is_hidden(session: Session) -> None:
     assert (gone.deleted, gone.configured) == (True, False)
     assert not gone.has_secret("password")
     assert len(history(session, "acme", key="news").entries) == 1
-    with pytest.raises(Conflict, match="not there any more"):
+    with pytest.raises(Conflict, match="no longer exists"):
         delete_sender(session, gone, ACME_ADMIN)
     audit = session.scalars(select(Audit).order_by(Audit.id.desc())).first()
     assert audit
