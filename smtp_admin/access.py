@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Role(Enum):
     """What somebody is, towards one partner or towards the platform."""
 
-    ANYBODY = "anybody"
+    ANYBODY = "anyone"
     CUSTOMER = "customer"
     PARTNER_ADMIN = "partner admin"
     PLATFORM_ADMIN = "platform admin"
@@ -27,22 +27,22 @@ class Action(Enum):
     """What can be done."""
 
     SEE_FILES = "fetch a stylesheet or script"
-    SEE_OVERVIEW = "see the senders one is responsible for"
+    SEE_OVERVIEW = "see the senders you are responsible for"
     LIST_PARTNERS = "list all partners"
     EDIT_SYSTEM_SENDER = "edit and test the system's sender"
     EDIT_PARTNER_SENDER = "edit and test a partner's sender"
-    SEE_MAIL = "see the mail of those one is responsible for"
+    SEE_MAIL = "see the mail of senders you are responsible for"
     CHANGE_MAIL = "send again, cancel and settle that mail"
-    SEE_AUDIT = "see who did what to what one is responsible for"
+    SEE_AUDIT = "see the audit log of senders you are responsible for"
     SEE_SYSTEM_STATUS = "see the numbers of all mail"
     SEE_PARTNER_STATUS = "see the numbers of a partner's mail"
     SEE_RENEWALS = "see whose renewal reminders are on"
     EDIT_SYSTEM_RENEWALS = "edit the system's renewal reminders and see what they do"
     EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
-    SEE_ALERTS = "see the alerts one is responsible for"
-    HANDLE_ALERTS = "acknowledge and mute the alerts one is responsible for"
-    READ_METRICS = "ask for the metrics, which needs their token or a platform admin"
-    ASK_FOR_REMINDER = "ask for a reminder of one's own services"
+    SEE_ALERTS = "see the alerts you are responsible for"
+    HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
+    READ_METRICS = "get the metrics, with their token or as a platform admin"
+    ASK_FOR_REMINDER = "ask for a reminder of your own services"
     UNSUBSCRIBE = "end reminders with the link of a mail"
 
 

@@ -217,22 +217,22 @@ KEYS: tuple[Key, ...] = (
     Key("LAYOUT", "smtp_admin/layout.html", read_text, "The template that the pages extend; it "
         "needs the blocks `title`, `head`, `content` and `scripts`."),
     Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
-    Key("ENV_PREFIX", "", _env_prefix, "Stands before the names of the environment variables of "
+    Key("ENV_PREFIX", "", _env_prefix, "Prefix of the environment variables of "
         'the system sender: `SETGET_` reads `SETGET_SMTP_HOST`.'),
     Key("ALLOWED_PORTS", (25, 465, 587, 2525), _ports, "Ports that a mail server may have."),
-    Key("ALLOWED_NETWORKS", (), _networks, "Private networks that may be dialled all the same, "
-        'such as `["10.1.2.0/24"]`. Everything that is not public is refused otherwise.'),
+    Key("ALLOWED_NETWORKS", (), _networks, "Private networks that the app may connect to, "
+        'such as `["10.1.2.0/24"]`. All other addresses that are not public are refused.'),
     Key("CONNECT_TIMEOUT", 10.0, _number(0.1, 60, " of seconds"), "Seconds to wait for a "
         "connection."),
-    Key("CA_FILE", None, _optional_file, "A file of certificates (PEM) to trust beside the "
-        "system's: a private CA."),
-    Key("EHLO_NAME", "", _ehlo_name, "The name this app gives itself towards mail servers. "
+    Key("CA_FILE", None, _optional_file, "A file of certificates (PEM) to trust in addition "
+        "to the system's, such as a private CA."),
+    Key("EHLO_NAME", "", _ehlo_name, "The name that this app sends in EHLO. "
         "Default: the address it connects from, in brackets."),
     Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
     Key("PARTNER_TEST_LIMIT", "90 per 10 minutes", _rate, "The same for all people of one partner "
         "together."),
-    Key("TESTS_AT_ONCE", 3, read_whole(1, 1000), "Most that a web process tests at a time; fewer "
-        "than it has threads."),
+    Key("TESTS_AT_ONCE", 3, read_whole(1, 1000), "Tests that a web process runs at a time. Set it "
+        "lower than its number of threads."),
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
@@ -244,24 +244,26 @@ KEYS: tuple[Key, ...] = (
     Key("RECIPIENT_LIMITS", {}, _recipient_limits, "How often one recipient may get mail of a "
         'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
         "per hour for `password_reset` and `magic_link`."),
-    Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail, in bytes."),
-    Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send; then the mail is a "
-        "dead letter."),
+    Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail in bytes."),
+    Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send. After "
+        "them the mail "
+        "is a dead letter."),
     Key("RETRY_DELAY", 30.0, _number(0.01, 86400, " of seconds"), "Seconds before the "
         "first retry."),
     Key("RETRY_FACTOR", 4.0, _number(1, 100, ""), "Each further retry waits this many times "
         "as long as the one before: 30 s, 2 min, 8 min."),
-    Key("PUBLIC_URL", "", public_url, "Where the app is reached from outside, such as "
-        '"https://panel.example.com"; links in reminders begin with it, and a copy of the '
-        "database is told by it."),
-    Key("SANDBOX", "", lambda value: read_sandbox(read_text(value)), "Lets no mail out but to one "
-        "address (`redirect:dev@example.com`) or to some (`allow:me@example.com,*@example.org`)."),
-    Key("PARTNER_DRIVERS", ("smtp",), read_words, "The ways of sending that a partner's own admins "
-        "may choose; the platform's admins may choose any."),
-    Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that hands mail to this "
-        "machine's mail server, and its arguments."),
-    Key("MEMORY_DRIVER", False, read_flag, "Whether the way of sending that only keeps mail may be "
-        "chosen outside of TESTING and DEBUG."),
+    Key("PUBLIC_URL", "", public_url, "The public address of the app, such as "
+        '"https://panel.example.com"; links in reminders start with it, and it identifies '
+        "copies of the database."),
+    Key("SANDBOX", "", lambda value: read_sandbox(read_text(value)), "Sends "
+        "mail only to one address (`redirect:dev@example.com`) or to some "
+        "(`allow:me@example.com,*@example.org`)."),
+    Key("PARTNER_DRIVERS", ("smtp",), read_words, "The sending methods that a partner's own admins "
+        "may choose. Platform admins may choose any."),
+    Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that passes mail to this "
+        "machine's mail server, with its arguments."),
+    Key("MEMORY_DRIVER", False, read_flag, "Whether the memory driver, which keeps mail and sends "
+        "none, may be chosen outside of TESTING and DEBUG."),
     Key("KEEP_DAYS", 30, read_whole(1, 3650), "Days that the texts of finished mails are kept."),
     *ALERT_KEYS,
 )  # fmt: skip
@@ -347,7 +349,7 @@ def _given(mapping: Mapping[str, Any], name: str, key: Key) -> Any:
     if not path:
         return mapping.get(name, key.default)
     if mapping.get(name):
-        raise ValueError(f"and {name}_FILE are both set; leave one out")
+        raise ValueError(f"and {name}_FILE are both set; remove one")
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, TypeError) as error:

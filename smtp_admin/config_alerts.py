@@ -90,15 +90,15 @@ class AlertConfig:
 
 ALERT_KEYS: tuple[Key, ...] = (
     Key("ALERT_EMAILS", (), _addresses, "Who gets a mail when an alert opens and when it ends."),
-    Key("ALERT_DEAD_LETTERS", 10, read_whole(1, 1_000_000), "So many dead letters of one partner "
-        "in 24 hours are an alert."),
+    Key("ALERT_DEAD_LETTERS", 10, read_whole(1, 1_000_000), "Number of dead letters of one partner "
+        "in 24 hours that opens an alert."),
     Key("ALERT_WEBHOOK", "", _webhook, "The address that is called when an alert opens and when "
         "it ends.", secret=True),
-    Key("ALERT_WEBHOOK_SECRET", "", _webhook_secret, "Signs these calls as Standard Webhooks "
-        "says: `whsec_` and 24 to 64 bytes in Base64.", secret=True),
+    Key("ALERT_WEBHOOK_SECRET", "", _webhook_secret, "Key that signs these calls (Standard "
+        "Webhooks): `whsec_` and 24 to 64 bytes in Base64.", secret=True),
     Key("ALERT_WEBHOOK_BODY", "", read_text, "A Liquid template of the JSON that is sent there. "
         "Default: everything that is known."),
-    Key("WEEKLY_SUMMARY", True, read_flag, "Whether whoever wants a summary gets one on Mondays."),
+    Key("WEEKLY_SUMMARY", True, read_flag, "Whether weekly summaries are sent on Mondays."),
     Key("SUMMARY_EMAILS", (), _addresses, "Who gets the weekly summary of all mail."),
-    Key("METRICS_TOKEN", "", _token, "What Prometheus shows to read the metrics.", secret=True),
+    Key("METRICS_TOKEN", "", _token, "The bearer token for reading the metrics.", secret=True),
 )  # fmt: skip

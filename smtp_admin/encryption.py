@@ -74,7 +74,7 @@ class Keyring:
             KeyMissing: there is none.
         """
         if self._first is None:
-            raise KeyMissing("No key to encrypt passwords with is configured.", hint=_GENERATE)
+            raise KeyMissing("No key for encrypting passwords is configured.", hint=_GENERATE)
 
     def derived(self, purpose: str) -> list[bytes]:
         """A secret for *purpose* from each key, the first key's first; they tell nothing of it.
@@ -133,7 +133,7 @@ class Keyring:
             )
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable(
-                "A stored password does not belong to these settings, or is damaged.",
+                "A stored password does not match these settings, or is damaged.",
                 hint="Enter the password again.",
             ) from error
         return opened.decode("utf-8")

@@ -74,7 +74,7 @@ class RequestError(SMTPAdminError):
 
     code = "internal"
     status = 500
-    default = "This cannot be done."
+    default = "This is not possible."
 
     def __init__(
         self,
@@ -122,12 +122,12 @@ class CSRFFailed(RequestError):
 
     code = "csrf_failed"
     status = 400
-    default = "This page was open for too long. Reload it and try again; nothing was changed."
+    default = "This page was open for too long. Nothing was changed. Reload it and try again."
 
     def __init__(self, reason: str = "") -> None:
         """*reason*: what Flask-WTF says about the token, for whoever wrote the caller."""
         super().__init__(
-            hint=f"{reason.rstrip('.')}. A script sends the token of a page as X-CSRFToken."
+            hint=f"{reason.rstrip('.')}. A script must send the token of a page as X-CSRFToken."
             if reason
             else ""
         )
@@ -146,7 +146,7 @@ class Forbidden(RequestError):
 
     code = "forbidden"
     status = 403
-    default = "You may not do this. Ask an administrator of the platform."
+    default = "You do not have permission. Ask an administrator of the platform."
 
 
 class NotFound(RequestError):
@@ -154,7 +154,7 @@ class NotFound(RequestError):
 
     code = "not_found"
     status = 404
-    default = "There is nothing here."
+    default = "Nothing was found at this address."
 
 
 class Conflict(RequestError):
@@ -162,7 +162,7 @@ class Conflict(RequestError):
 
     code = "conflict"
     status = 409
-    default = "Somebody else changed this in the meantime. Nothing was overwritten."
+    default = "Someone else changed this in the meantime. Nothing was overwritten."
 
 
 class TooLarge(RequestError):
@@ -178,7 +178,7 @@ class RateLimited(RequestError):
 
     code = "rate_limited"
     status = 429
-    default = "That was too often. Wait a little and try again."
+    default = "Too many requests. Wait a moment and try again."
 
 
 class QueueFull(RequestError):

@@ -83,9 +83,7 @@ class SMTPAdmin:
             ConfigError: a key is unknown or wrong, or the app was already given a plugin.
         """
         if NAME in app.extensions:
-            raise ConfigError(
-                "This app has smtp_admin already; init_app can be called once for each app."
-            )
+            raise ConfigError("This app already has smtp_admin. Call init_app once for each app.")
         config = read_config(app.config, app_name=app.name)
         types = Registry()
         for type_ in (*SHIPPED, *self._own_types):
@@ -270,7 +268,7 @@ def _check_limits(config: Config, types: Registry) -> None:
     known = {one.name for one in types} | {service.READY.name} | set(PROTECTED)
     for name in sorted(config.recipient_limits.keys() - known):
         raise ConfigError(
-            f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is no e-mail type of this app."
+            f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is not an e-mail type of this app."
         )
 
 

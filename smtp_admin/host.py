@@ -91,7 +91,7 @@ class Partner:
             raise SetupError(
                 f"Partner.id is text of 1 to {_LONGEST_ID} characters without a slash, and "
                 f"{self.id[:_LONGEST_ID]!r} is not.",
-                hint="It stands in addresses of pages. Give another one that stays the same.",
+                hint="It is part of page URLs. Use another one that never changes.",
             )
 
 

@@ -335,7 +335,7 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     known: dict[int, RequestError] = {404: NotFound(), 403: Forbidden(), 401: Unauthenticated()}
     found = known.get(error.code)
     if found is None:
-        found = RequestError(error.description or "This cannot be done.", code="invalid_input")
+        found = RequestError(error.description or "This is not possible.", code="invalid_input")
         found.status = error.code
     return _answer_error(found)
 
@@ -347,7 +347,7 @@ def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
     return _answer_error(
         Unavailable(
             "The database is not available right now. Nothing was changed.",
-            hint="Try again in a minute. If it stays so, ask the platform's operator.",
+            hint="Try again in a minute. If it fails again, ask the platform's operator.",
         )
     )
 
@@ -360,7 +360,7 @@ def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     return _answer_error(
         SMTPAdminError(
             "Something went wrong on our side. Nothing was changed.",
-            hint="It has been logged. If it happens again, tell the platform's operator.",
+            hint="The error was logged. If it happens again, tell the platform's operator.",
         )
     )
 

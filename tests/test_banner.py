@@ -10,7 +10,7 @@ from tests.test_pages import get, names, site
 
 __all__ = ["names", "site"]
 
-BANNER = "No mail goes out from here yet"
+BANNER = "No mail is sent from here yet"
 
 
 def test_banner_while_unconfigured(site: HostApp) -> None:

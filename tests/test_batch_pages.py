@@ -39,7 +39,7 @@ def test_looked_at_before_anything_is_sent(site: HostApp) -> None:
 
 def test_first_to_oneself(site: HostApp) -> None:
     page = post(site, do="myself")
-    assert "on its way to admin@platform.example" in page.text
+    assert "being sent to admin@platform.example" in page.text
     (one,) = deliveries(site)
     assert (one.recipient, one.batch_id) == ("admin@platform.example", None)
 
@@ -70,7 +70,7 @@ def test_a_file_is_taken(site: HostApp) -> None:
         ({"csv": "name\nMia"}, "no column"),
         ({"csv": "address,name\na@example.org,Mia"}, "lacks columns"),
         ({"csv": CSV + "nobody,x,1\n"}, "line 4"),
-        ({"csv": "address,name,code\n"}, "names nobody"),
+        ({"csv": "address,name,code\n"}, "has no recipients"),
         ({"csv": 'address,name,code\n"a@example.org'}, "cannot be read"),
         ({"type": "password_reset"}, "Choose a type."),
         ({"type": "nothing"}, "Choose a type."),

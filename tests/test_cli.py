@@ -493,7 +493,7 @@ def test_unknown_mail(site: HostApp, action: str) -> None:
 
 def test_prune(site: HostApp) -> None:
     result = run(site, "prune")
-    assert (result.exit_code, result.output) == (0, "0 mails forgotten.\n")
+    assert (result.exit_code, result.output) == (0, "0 mails deleted.\n")
 
 
 def test_errors_are_json_where_answers_are(site: HostApp) -> None:

@@ -156,7 +156,7 @@ def test_without_the_right_token(site: Site, token: str | None) -> None:
         answer = site.post(rule, HTML, token)
         assert answer.status_code == 400, rule
         assert answer.mimetype == "text/html"
-        assert "nothing was changed" in answer.text
+        assert "Nothing was changed" in answer.text
         assert 'class="smtp-admin"' in answer.text
     assert site.dump() == before
     assert site.server.connections == 0

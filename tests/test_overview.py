@@ -225,7 +225,7 @@ def test_search(busy: HostApp, words: str, found: list[str]) -> None:
         [f"{one}, News letters" for one in found],
     )
     if not found:
-        assert "No sender fits." in answer.text
+        assert "No sender matches." in answer.text
         assert words in html.unescape(answer.text)
 
 
@@ -335,10 +335,10 @@ def test_asked_is_clean() -> None:
 
 def test_without_partners_it_says_what_to_do(host: HostApp) -> None:
     have_partners(host, 0)
-    assert "They come from the app" in page(host, path="/partners")
+    assert "Partners are added in the app" in page(host, path="/partners")
     assert owners(page(host)) == ["System e-mail"]
     host.actor = Actor(id="7", email="a@b.example", partner_ids=frozenset({"gone"}))
-    assert "You do not administer a partner yet." in page(host)
+    assert "You do not manage a partner yet." in page(host)
 
 
 def test_a_chart_only_where_there_is_mail(busy: HostApp) -> None:

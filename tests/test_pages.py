@@ -166,7 +166,7 @@ def test_empty_states(site: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "There are no partners yet." in get(site, "/partners").text
     assert "System e-mail" in get(site, "/").text
     site.actor = ACME_ADMIN
-    assert "You do not administer a partner yet." in get(site, "/").text
+    assert "You do not manage a partner yet." in get(site, "/").text
 
 
 def test_empty_tab(site: HostApp) -> None:
@@ -258,7 +258,7 @@ def test_impossible_test_says_that_nothing_was_dialled(
 ) -> None:
     answer = post(site, "/partners/acme/test-connection", form(server.port, password=""))
     assert answer.status_code == 400
-    assert "Nothing was dialled." in answer.text
+    assert "No connection was made." in answer.text
     assert "Enter the password" in answer.text
     assert server.connections == 0
 

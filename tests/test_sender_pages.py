@@ -1,4 +1,4 @@
-"""The pages of several senders: adding, choosing ways of sending, routes, pauses, deletion."""
+"""The pages of several senders: adding, choosing sending methods, routes, pauses, deletion."""
 
 import re
 from dataclasses import replace
@@ -117,7 +117,7 @@ def test_ways_of_sending(site: HostApp) -> None:
     with site.app.app_context():
         site.save_sender("acme", from_name="Kept", password=PASSWORD, username="login")
     page = get(site, ACME).text
-    assert "Hands mail to the mail server of this machine" in page
+    assert "Passes mail to the mail server of this machine" in page
     other = get(site, f"{ACME}?driver=sendmail").text
     assert 'name="host"' not in other
     assert 'value="Kept"' in other
@@ -137,7 +137,7 @@ def test_ways_of_sending(site: HostApp) -> None:
 def test_partners_do_not_choose_what_borrows_rights(site: HostApp, driver: str) -> None:
     site.actor = ACME_ADMIN
     page = get(site, f"{ACME}?driver={driver}").text
-    assert "Way of sending" not in page
+    assert "Sending method" not in page
     assert 'name="host"' in page
     answer = post(site, ACME, {"driver": driver, "from_email": "a@acme.example", "revision": "0"})
     assert answer.status_code == 400
@@ -188,12 +188,12 @@ def test_a_driver_that_is_gone(site: HostApp) -> None:
     finally:
         registry.forget("pigeon")
     page = get(site, ACME).text
-    assert "The saved way of sending is not there any more" in page
+    assert "The saved sending method is no longer available" in page
     assert "pigeon" in page
     assert 'id="driver-choice"' in page
     assert get(site, f"{ACME}/history").status_code == 200
     assert post(site, ACME, form(revision=1)).status_code == 303
-    assert "not there any more" not in get(site, ACME).text
+    assert "no longer available" not in get(site, ACME).text
 
 
 KEPT = ("/", "/partners", "/system", ACME, f"{ACME}/routes", "/renewals/", "/partners/nobody")
@@ -235,7 +235,7 @@ def test_who_steps_in(two: HostApp) -> None:
     data = form(revision=2, fallbacks=["system", "default"], label="News")
     answer = post(two, NEWS, data)
     assert answer.status_code == 400
-    assert re.search(r'id="fallbacks-error">[^<]*comes last', answer.text)
+    assert re.search(r'id="fallbacks-error">[^<]*must be last', answer.text)
     assert re.search(r'id="fallbacks"[^>]*>\s*(<option[^>]*>[^<]*</option>\s*)*', answer.text)
     assert re.search(r'value="system" selected', answer.text)
 
@@ -263,7 +263,7 @@ def test_routes(two: HostApp) -> None:
 
 
 def test_routes_without_a_choice_say_what_to_do(site: HostApp) -> None:
-    assert "no sender of this partner" in get(site, f"{ACME}/routes").text
+    assert "This partner has no sender of its own" in get(site, f"{ACME}/routes").text
     assert "There is no sender yet." in get(site, "/system/routes").text
     with site.app.app_context():
         site.save_sender("acme")
@@ -279,8 +279,8 @@ def test_delete_says_what_happens(two: HostApp) -> None:
     post(two, f"{ACME}/routes", {"type-renewal": "news"})
     page = " ".join(get(two, f"{NEWS}/delete").text.split())
     assert "1 mail waits" in page
-    assert "Routes that name it end: Renewal reminder." in page
-    assert "It no longer steps in for Default." in page
+    assert "These routes are removed: Renewal reminder." in page
+    assert "It is no longer the fallback for Default." in page
     asked = two.client.get(f"{PREFIX}{NEWS}/delete", headers={"Accept": "application/json"})
     assert asked.get_json()["waiting"] == 1
     assert post(two, f"{NEWS}/delete", {}).status_code == 303
@@ -321,7 +321,7 @@ def test_pause_and_resume(site: HostApp) -> None:
     assert answer.get_json() == {"ok": True, "paused": True}
     page = get(site, ACME).text
     assert "Ada paused it." in page
-    assert "tries again by itself" not in page
+    assert "resumes automatically" not in page
     assert "Most likely" not in page + get(site, "/").text
     assert "Resume" in page
     assert post(site, f"{ACME}/resume", {}).status_code == 303

@@ -122,7 +122,7 @@ def test_a_test_mail_comes_to_an_end(
     assert answer.status_code == 400, answer.text
     error = answer.get_json()["error"]
     assert error["code"] == "timeout"
-    assert "did not get to an end within 1 seconds" in error["message"]
+    assert "did not finish within 1 seconds" in error["message"]
 
 
 def test_people_of_one_partner_share_a_limit(opened: Callable[..., HostApp]) -> None:

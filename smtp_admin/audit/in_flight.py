@@ -38,10 +38,10 @@ def in_flight(partner_id: str) -> Iterator[None]:
     with running.lock:
         mine, all_ = running.of[partner_id], running.of.total()
         if mine >= MOST_FOR_PARTNER:
-            words = f"{mine} tests of this partner run already. Wait until one of them ends."
+            words = f"{mine} tests of this partner are already running. Wait until one ends."
             raise RateLimited(words, retry_after=_RETRY_SECONDS)
         if all_ >= here.config.tests_at_once:
-            words = f"{all_} tests run already. Wait until one of them ends."
+            words = f"{all_} tests are already running. Wait until one ends."
             raise RateLimited(words, retry_after=_RETRY_SECONDS)
         running.of[partner_id] += 1
     try:

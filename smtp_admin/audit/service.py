@@ -123,6 +123,6 @@ def _refuse_more(
     )
     wait = rate.seconds if oldest is None else (oldest - since).total_seconds()
     raise RateLimited(
-        f"That was more than {rate}{name}. Wait a little and try again.",
+        f"That was more than {rate}{name}. Wait a moment and try again.",
         retry_after=max(1, int(wait) + 1),
     )

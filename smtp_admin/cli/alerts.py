@@ -14,16 +14,16 @@ from smtp_admin.monitor.alerts.service import MUTES, AlertSeen
 from smtp_admin.sandbox import site
 
 
-@commands.group("alerts", help="What is wrong, and who knows of it.")
+@commands.group("alerts", help="Show open alerts, acknowledge and mute them.")
 def alerts() -> None:
     """Alerts."""
 
 
 @alerts.command(
-    "list", help="List what is open.\n\nExample: flask smtp-admin alerts list --partner acme"
+    "list", help="List open alerts.\n\nExample: flask smtp-admin alerts list --partner acme"
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's only.")
-@click.option("--ended", is_flag=True, help="Those too that ended in the last 30 days.")
+@click.option("--partner", "partner_id", default=None, help="Only this partner's alerts.")
+@click.option("--ended", is_flag=True, help="Also list alerts that ended in the last 30 days.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, ended: bool, as_json: bool) -> None:
     """List."""
@@ -42,7 +42,7 @@ def list_(partner_id: str | None, ended: bool, as_json: bool) -> None:
 
 
 @alerts.command(
-    help="Say that somebody knows of these alerts; they leave the banner.\n\n"
+    help="Acknowledge alerts. They leave the banner and stay open.\n\n"
     "Example: flask smtp-admin alerts ack ID"
 )
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
@@ -56,7 +56,7 @@ def ack(public_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @alerts.command(
-    help="Show and tell nothing of these incidents for a while, also if they come again.\n\n"
+    help="Hide these alerts for some time, also if they open again.\n\n"
     "Example: flask smtp-admin alerts mute ID --for 1d"
 )
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
@@ -70,9 +70,7 @@ def mute(public_ids: tuple[str, ...], span: str, as_json: bool) -> None:
     _say(as_json, f"{len(public_ids)} muted for {span}.")
 
 
-@alerts.command(
-    help="Show and tell these incidents again.\n\nExample: flask smtp-admin alerts unmute ID"
-)
+@alerts.command(help="Show these alerts again.\n\nExample: flask smtp-admin alerts unmute ID")
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
@@ -84,12 +82,14 @@ def unmute(public_ids: tuple[str, ...], as_json: bool) -> None:
 
 
 @alerts.command(
-    help="For cron, beside the workers: looks also whether one runs, which no worker can. Status 1 "
-    "while something is open that nobody acknowledged or muted. With --announce it does what a "
-    "worker does every minute, so that the webhook is called although no worker runs.\n\n"
+    help="For cron, in addition to the workers. It also checks that a worker runs. Exit status 1 "
+    "while an alert is open and neither acknowledged nor muted. With --announce it does what a "
+    "worker does every minute: the webhook is called although no worker runs.\n\n"
     "Example: flask smtp-admin alerts check --announce"
 )
-@click.option("--announce", "tell", is_flag=True, help="Open and end alerts, and tell of them.")
+@click.option(
+    "--announce", "tell", is_flag=True, help="Open and end alerts, and send notifications."
+)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 @click.pass_context
 def check(context: click.Context, tell: bool, as_json: bool) -> None:
@@ -105,7 +105,7 @@ def check(context: click.Context, tell: bool, as_json: bool) -> None:
     if as_json:
         show_json({"ok": not found, "open": [one.as_json() for one in found]})
     elif not found:
-        click.echo("Nothing needs anybody.")
+        click.echo("No open alerts.")
     else:
         for one in found:
             click.echo(_line(one))

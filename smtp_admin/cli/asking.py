@@ -80,7 +80,7 @@ class Asking:
         if not installation().keyring:
             raise KeyMissing(
                 f"The {one.label.lower()} cannot be stored: SMTP_ADMIN_SECRET_KEYS is empty.",
-                hint="Run `flask smtp-admin keys generate`, put the key there, and begin again.",
+                hint="Run `flask smtp-admin keys generate`, put the key there, and start again.",
             )
         missing = "" if before else self.unsaved.why_to_enter(one, values)
         complaint = self._complaint(one, missing)

@@ -12,7 +12,7 @@ from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import BatchSeen, list_batches, show_batch
 
 
-@commands.group("batch", help="Look at what was sent to many, and stop it.")
+@commands.group("batch", help="List, show and cancel batches.")
 def batch() -> None:
     """Batches."""
 
@@ -20,7 +20,7 @@ def batch() -> None:
 @batch.command(
     "list", help="List the newest batches.\n\nExample: flask smtp-admin batch list --partner acme"
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's only.")
+@click.option("--partner", "partner_id", default=None, help="Only batches of this partner.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, limit: int, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def list_(partner_id: str | None, limit: int, as_json: bool) -> None:
         click.echo("  ".join((*words, _stands(one), one.label)))
 
 
-@batch.command(help="Show how a batch stands.\n\nExample: flask smtp-admin batch show ID")
+@batch.command(help="Show the state of a batch.\n\nExample: flask smtp-admin batch show ID")
 @click.argument("public_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def show(public_id: str, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def show(public_id: str, as_json: bool) -> None:
 
 
 @batch.command(
-    help="Send nothing more of a batch. What a worker has in its hands goes out.\n\n"
+    help="Cancel the rest of a batch. Mail that a worker is already sending is still sent.\n\n"
     "Example: flask smtp-admin batch cancel ID"
 )
 @click.argument("public_id", metavar="ID")

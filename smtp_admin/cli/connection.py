@@ -31,7 +31,7 @@ _BOTH_WORK = 200
     "here and from a worker.",
 )
 @sender_options
-@click.option("--from-worker", is_flag=True, help="Let a worker test it too, and show both.")
+@click.option("--from-worker", is_flag=True, help="Test from a worker too, and show both results.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def test_connection_command(
     partner_id: str, sender_word: str | None, from_worker: bool, as_json: bool
@@ -73,8 +73,9 @@ def _from_both(sender: ResolvedSender, as_json: bool) -> NoReturn:
             out.print(f"[bold]From the worker[/]\n{escape(both.message)} {escape(both.hint)}")
         elif both.differs_at:
             out.print(
-                f"[yellow]The two differ at {both.differs_at}.[/] The settings are the same, so it "
-                "is the machine."
+                f"[yellow]The results differ at {both.differs_at}.[/] The settings are "
+                "the same, so the "
+                "machine is the cause."
             )
     sys.exit(0 if status == _BOTH_WORK else 1)
 

@@ -77,15 +77,17 @@ class Dialogue:
         which = f", sender {sender.name}" if sender.key else ""
         self._out.print(f"[bold]Mail settings of {escape(whose(sender.partner_id) + which)}[/]")
         if sender.deleted:
-            self._out.print("It was deleted; saving brings it back, with its history.")
+            self._out.print("It was deleted. Save to restore it with its history.")
         elif sender.revision:
             self._out.print(
                 f"Now saved: revision {sender.revision}, by {escape(sender.saved_by)}. "
-                "Enter keeps what stands in brackets."
+                "Press Enter to keep the value in brackets."
             )
         elif sender.key:
             self._out.print("It is new.")
-        self._out.print("Nothing is saved before the last question; Ctrl-C leaves at any time.")
+        self._out.print(
+            "Nothing is saved before the last question. Press Ctrl-C to leave at any time."
+        )
         for one in self._unsaved.fields():
             if variable := self._unsaved.locked_by(one.name):
                 words = "" if one.secret else escape(one.words(sender.values[one.name]))
@@ -95,14 +97,14 @@ class Dialogue:
         """Advise and test; what does not work, as a sentence, or ``""``."""
         advice = self._unsaved.advice(values)
         if advice:
-            self._questions.heading("Advice, which blocks nothing")
+            self._questions.heading("Advice; you can save anyway")
         for one in advice:
             label = self._questions.label(one.field)
             where = f"{label}: " if label else ""
             self._out.print(f"{mark(self._out, 'warning')} {where}{escape(one.message)}")
         if not test:
             return ""
-        self._questions.heading("The test: everything that sending does, but no mail")
+        self._questions.heading("Connection test: every step of sending, but no mail")
         self._suspect = "server"
         try:
             result = test_connection(
@@ -132,9 +134,9 @@ class Dialogue:
         self._questions.heading("What now? Nothing is saved yet.")
         smtp = values.driver == SMTP
         options: list[tuple[str, str]] = [
-            ("server", "Enter the server again" if smtp else "Choose the way out again"),
+            ("server", "Enter the server again" if smtp else "Choose the sending method again"),
             ("from", "Enter the from address again"),
-            ("more", "Enter more: limits, reply-to address, headers, who steps in, …"),
+            ("more", "Enter more: limits, reply-to address, headers, fallback senders, …"),
             ("test", "Test again"),
             ("stop", "Leave without saving"),
         ]
@@ -146,15 +148,17 @@ class Dialogue:
             words = f"Save: {_where(values)}, from {values.from_email}{state}"
             options.insert(0, ("save", words))
         else:
-            options.insert(-1, ("save", "Save anyway, although it does not work"))
+            options.insert(-1, ("save", "Save anyway, although the test failed"))
         while True:
             chosen = choose("Choose", options, default)
             if chosen != "save" or not trouble or self._insists(trouble):
                 return chosen  # type: ignore[return-value]  # one of the words above
 
     def _insists(self, trouble: str) -> bool:
-        click.echo(f"  Mail cannot be sent this way: {trouble} It would wait in the queue.")
-        return bool(click.confirm("  Save all the same?", default=False))
+        click.echo(
+            f"  Mail cannot be sent with these settings: {trouble} It would wait in the queue."
+        )
+        return bool(click.confirm("  Save anyway?", default=False))
 
     def _save(self, values: SenderValues) -> ResolvedSender:
         try:

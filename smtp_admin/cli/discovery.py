@@ -12,8 +12,8 @@ from smtp_admin.errors import InvalidInput
 
 
 @commands.command(
-    help="Find the settings for mail from ADDRESS: known providers, DNS, then a look at the usual "
-    "ports. Nothing is logged in to, sent or saved.\n\n"
+    help="Find the settings for mail from ADDRESS: known providers, DNS, then the usual ports. It "
+    "does not log in, send or save anything.\n\n"
     "Example: flask smtp-admin discover mia@acme.example\n\n"
     "Exit status 0 if something can be recommended, else 1."
 )

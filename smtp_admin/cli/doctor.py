@@ -14,9 +14,9 @@ from smtp_admin.monitor.parts import PARTS
 
 
 @commands.command(
-    help="Look at every part of this installation: database, tables, Redis, workers, waiting mail, "
-    "keys, senders, clocks. Nothing is changed, no mail server is dialled, and nothing is waited "
-    "for long.\n\nExample: flask smtp-admin doctor --json\n\n"
+    help="Check every part of this installation: database, tables, Redis, workers, waiting mail, "
+    "keys, senders, clocks. It changes nothing, connects to no mail server, and ends after some "
+    "seconds.\n\nExample: flask smtp-admin doctor --json\n\n"
     "Exit status 0 if all is well, 1 if something failed; with --strict also 1 for a warning."
 )
 @click.option("--strict", is_flag=True, help="Warnings count as failures.")

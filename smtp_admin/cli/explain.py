@@ -13,12 +13,12 @@ from smtp_admin.mail.explain import explain, gather, known_types
 
 @commands.command(
     "explain",
-    help="Say how a mail of a type would go out: sender, addresses, limits, templates, and where "
+    help="Show how a mail of a type would be sent: sender, addresses, limits, templates, and where "
     "each value comes from.\n\n"
     "Example: flask smtp-admin explain --partner acme --type password_reset",
 )
 @sender_options
-@click.option("--type", "type_name", default="", help="The e-mail type; the first one without it.")
+@click.option("--type", "type_name", default="", help="The e-mail type. Default: the first one.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def explain_command(
     partner_id: str, sender_word: str | None, type_name: str, as_json: bool

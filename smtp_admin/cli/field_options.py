@@ -1,8 +1,8 @@
 """The wizard's options for the fields of a sender: one for each row of the table.
 
 They are made when a command line is read, so that the fields of a driver that the host registered
-are there too. Secrets have a file instead of a value: a command line stands in the shell's
-history, and every user of the machine can read it in the list of processes.
+are there too. Secrets have a file instead of a value: the shell's history and the list of
+processes show command lines to others.
 """
 
 import sys
@@ -102,7 +102,7 @@ def secret_on_stdin() -> str:
         raise ValueError("Standard input is not UTF-8 text.") from error
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise ValueError("There is nothing on standard input.")
+        raise ValueError("Standard input is empty.")
     return text
 
 

@@ -57,7 +57,7 @@ def _explained(error: DBAPIError) -> SMTPAdminError:
         pass  # it is away altogether
     return Unavailable(
         f"The database cannot be used ({type(error.orig).__name__}).",
-        hint="Check SQLALCHEMY_DATABASE_URI, and whether the database runs.",
+        hint="Check SQLALCHEMY_DATABASE_URI, and that the database runs.",
     )
 
 

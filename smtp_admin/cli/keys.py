@@ -22,7 +22,7 @@ def keys() -> None:
 
 @keys.command(
     help="Print a new random key.\n\nExample: flask smtp-admin keys generate\n\n"
-    "Put it first into SMTP_ADMIN_SECRET_KEYS and keep the old ones behind it."
+    "Put it first into SMTP_ADMIN_SECRET_KEYS and keep the old ones after it."
 )
 def generate() -> None:
     """Print a key."""
@@ -30,8 +30,8 @@ def generate() -> None:
 
 
 @keys.command(
-    help="Open every stored secret, and say which do not open.\n\n"
-    "Example: flask smtp-admin keys check\n\nExit status 0 if all of them open, else 1."
+    help="Decrypt every stored secret, and list those that fail.\n\n"
+    "Example: flask smtp-admin keys check\n\nExit status 0 if all succeed, else 1."
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def check(as_json: bool) -> None:
@@ -41,7 +41,7 @@ def check(as_json: bool) -> None:
 
 @keys.command(
     help="Encrypt every stored secret with the first key. Then the old keys can be removed.\n\n"
-    "Example: flask smtp-admin keys rotate\n\nIt can be stopped and run again, and workers go on "
+    "Example: flask smtp-admin keys rotate\n\nYou can stop it and run it again. Workers can keep "
     "sending. Exit status 0 if every secret has the first key, else 1."
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")

@@ -17,7 +17,7 @@ from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.senders.resolve import load_sender_by_id
 
 
-@commands.group("mail", help="Look at queued and sent mail, and act on it.")
+@commands.group("mail", help="List and show mail, send it again or cancel it.")
 def mail() -> None:
     """The mail."""
 
@@ -27,7 +27,7 @@ def mail() -> None:
     help="List the newest mail.\n\nExample: flask smtp-admin mail list --state dead --partner acme",
 )
 @filter_options
-@click.option("--state", type=click.Choice(STATES), default=None, help="One state only.")
+@click.option("--state", type=click.Choice(STATES), default=None, help="Only mail in this state.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(
@@ -135,7 +135,7 @@ def _ended_otherwise(one: actions.Listed, attempts: Sequence[Attempt]) -> bool:
 _ENDS = {"sent", "expired", "cancelled"}
 
 
-@mail.command(help="Queue dead letters once more.\n\nExample: flask smtp-admin mail retry ID ID")
+@mail.command(help="Queue dead letters again.\n\nExample: flask smtp-admin mail retry ID ID")
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
 def retry(public_ids: tuple[str, ...]) -> None:
     """Try again."""
@@ -145,7 +145,7 @@ def retry(public_ids: tuple[str, ...]) -> None:
 
 
 @mail.command(
-    help="Do not send queued mail. If one of several cannot be cancelled, none is.\n\n"
+    help="Do not send queued mail. If one ID cannot be cancelled, none is.\n\n"
     "Example: flask smtp-admin mail cancel ID ID"
 )
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)

@@ -37,7 +37,7 @@ class Questions:
         """Each group once, but for what most people leave alone."""
         sender = self._unsaved.sender
         if sender.key and not sender.revision and self._unsaved.label is None:
-            self._unsaved.label = ask("What people call it", "", _label_complaint, optional=True)
+            self._unsaved.label = ask("Name", "", _label_complaint, optional=True)
         self.ask_from()
         self.ask_server()
         self.ask_login()
@@ -51,7 +51,7 @@ class Questions:
         names = [one.name for one in common_fields() if one.place == "main"]
         if not self._asking.asked(*names):
             return
-        self._asking.heading("Who the mail comes from")
+        self._asking.heading("Sender address")
         for name in names:
             self._asking.field(name, hint=name != "from_name")
 
@@ -83,7 +83,7 @@ class Questions:
         options += [(f"{_BY_DRIVER}{one.name}", one.label) for one in ways]
         now = self._unsaved.driver
         usual = self._smtp.usual() if now == SMTP else f"{_BY_DRIVER}{now}"
-        chosen = choose("Mail goes out through", options, usual)
+        chosen = choose("Sending method", options, usual)
         if chosen.startswith(_BY_DRIVER):
             self._unsaved.choose_driver(chosen.removeprefix(_BY_DRIVER))
             return False
@@ -97,7 +97,7 @@ class Questions:
 
     def ask_more(self) -> None:
         """Ask for everything that most people leave alone."""
-        self._asking.heading("More; Enter leaves each as it is")
+        self._asking.heading("More settings; press Enter to keep each value")
         fields = [one for one in self._unsaved.fields() if one.place == "more"]
         for one in fields:
             self._asking.field(one.name)
@@ -135,7 +135,7 @@ class Questions:
             self._asking.field(name)
 
     def _own_fields(self, place: str) -> list[Field]:
-        """The fields that this way of sending has beside those of all."""
+        """The fields that this sending method has beside those of all."""
         of_all = {one.name for one in (DRIVER, *common_fields())}
         return [one for one in self._unsaved.fields()
                 if one.place == place and one.name not in of_all]  # fmt: skip

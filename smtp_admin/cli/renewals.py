@@ -34,7 +34,7 @@ def renewals() -> None:
     "that have reminders on. Exit status 1 if something failed.\n\n"
     "Example: flask smtp-admin renewals run --partner acme"
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's customers only.")
+@click.option("--partner", "partner_id", default=None, help="Only this partner's customers.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 @click.pass_context
 def run(context: click.Context, partner_id: str | None, as_json: bool) -> None:
@@ -48,11 +48,11 @@ def run(context: click.Context, partner_id: str | None, as_json: bool) -> None:
 
 
 @renewals.command(
-    help="Tell what a run would do now, without doing it; with --customer, what becomes of one "
-    "customer, and the mail.\n\n"
+    help="Show what a run would do now, without doing it. With --customer, show one customer and "
+    "the mail.\n\n"
     "Example: flask smtp-admin renewals preview --partner acme --customer 42"
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's customers only.")
+@click.option("--partner", "partner_id", default=None, help="Only this partner's customers.")
 @click.option("--customer", "customer_id", default=None, help="One customer of that partner.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def preview(partner_id: str | None, customer_id: str | None, as_json: bool) -> None:
@@ -68,12 +68,14 @@ def preview(partner_id: str | None, customer_id: str | None, as_json: bool) -> N
 
 @renewals.command(
     "import",
-    help="Take over renewal settings that another panel exported: a JSON object with codes such "
+    help="Import renewal settings exported from another panel: a JSON object with codes such "
     "as renewal_notification_enabled; - reads standard input.\n\n"
     "Example: flask smtp-admin renewals import settings.json --partner acme",
 )
 @click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--partner", "partner_id", default=SYSTEM, help="Whose settings they become.")
+@click.option(
+    "--partner", "partner_id", default=SYSTEM, help="The partner whose settings to change."
+)
 def import_(file: str, partner_id: str) -> None:
     """Import."""
     known_partner(partner_id)
@@ -119,7 +121,7 @@ def _show(reports: dict[str, Report], word: str, as_json: bool) -> None:
         show_json({partner_id: one.as_dict() for partner_id, one in reports.items()})
         return
     if not reports:
-        click.echo("Reminders are off. They are switched on under Renewals on the pages.")
+        click.echo("Reminders are off. Switch them on under Renewals on the pages.")
     for partner_id, one in reports.items():
         click.echo(
             f"{partner_id or 'system'}: {one.due:,} {word}, {one.customers:,} customers with "

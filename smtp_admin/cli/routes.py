@@ -14,8 +14,8 @@ from smtp_admin.senders.routing import Kind, routes_of, save_routes, senders_of
 
 
 @senders.command(
-    help="Show by which sender which mail goes, or change it. Mail without a route goes by the "
-    "default sender.\n\nExample: flask smtp-admin senders routes --partner acme "
+    help="Show or change routes: which sender sends which mail. The default sender sends mail "
+    "without a route.\n\nExample: flask smtp-admin senders routes --partner acme "
     "--set urgent=alerts --set renewal="
 )
 @partner_option
@@ -45,7 +45,7 @@ def routes(partner_id: str, wanted: tuple[str, ...], as_json: bool) -> None:
         show_json(shown)
         return
     if not shown:
-        click.echo("No routes: all mail goes by the default sender.")
+        click.echo("No routes. The default sender sends all mail.")
     for one in shown:
         click.echo(f"{one['kind']:<10}{one['name']:<24}{word_of(one['sender'])}")
 

@@ -16,13 +16,14 @@ from smtp_admin.sandbox import site
 from smtp_admin.sandbox.address import comparable
 
 
-@commands.group("sandbox", help="Test installations and copies of the database: who may send.")
+@commands.group("sandbox", help="Control sending in test installations and copies of the database.")
 def sandbox() -> None:
     """The sandbox, and whose database it is."""
 
 
 @sandbox.command(
-    help="Whether this process may send for this database, what SMTP_ADMIN_SANDBOX does, and what "
+    help="Show whether this process may send for this database, what SMTP_ADMIN_SANDBOX "
+    "does, and what "
     "waits.\n\nExample: flask smtp-admin sandbox status --json"
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
@@ -33,14 +34,16 @@ def status(as_json: bool) -> None:
 
 
 @sandbox.command(
-    help="Let mail go out that waits. Where this process may not send for the database yet, its "
+    help="Release waiting mail. Where this process may not send for the database yet, its "
     "SMTP_ADMIN_PUBLIC_URL is recorded as one of the database's addresses; else mail that the "
-    "sandbox holds is queued again, as far as SMTP_ADMIN_SANDBOX lets it out now. With --add and "
+    "sandbox holds is queued again, as far as SMTP_ADMIN_SANDBOX allows it now. With --add and "
     "--remove only the addresses change.\n\n"
     "Example: flask smtp-admin sandbox release --add https://mail.example.net"
 )
-@click.option("--add", metavar="URL", help="Record this address, before a change of domain say.")
-@click.option("--remove", metavar="URL", help="Take this address away: its processes stop.")
+@click.option(
+    "--add", metavar="URL", help="Record this address, for example before a change of domain."
+)
+@click.option("--remove", metavar="URL", help="Remove this address. Its processes stop sending.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def release(add: str | None, remove: str | None, yes: bool, as_json: bool) -> None:
@@ -57,8 +60,8 @@ def release(add: str | None, remove: str | None, yes: bool, as_json: bool) -> No
     else:
         if not yes:
             waiting = held_actions.counts(session()).waiting
-            click.confirm(f"{found.reason} {waiting:,} mails wait and would go out from here as "
-                          f"well. Record {found.address}?", abort=True)  # fmt: skip
+            click.confirm(f"{found.reason} {waiting:,} mails wait and would be sent from here too. "
+                          f"Record {found.address}?", abort=True)  # fmt: skip
         _change(found.address, "")
     _show(as_json)
 
@@ -76,12 +79,12 @@ def drop(yes: bool, as_json: bool) -> None:
     found = site.standing(session())
     counts = held_actions.counts(session())
     if not yes:
-        question = f"{counts.held:,} mails are held, and nobody will get them. Cancel them?"
+        question = f"{counts.held:,} mails are held. Cancelled mail is never sent. Cancel it?"
         if not found.acts:
             question = (
-                f"{counts.waiting:,} mails wait and {counts.under_way:,} are under way in the "
+                f"{counts.waiting:,} mails wait and {counts.under_way:,} are being sent in the "
                 f"database of {' and '.join(found.recorded)}. If this is the original and not a "
-                "copy of it, they are lost. Cancel them?"
+                "copy, this mail is lost. Cancel it?"
             )
         click.confirm(question, abort=True)
     session().rollback()
@@ -146,7 +149,7 @@ def _show(as_json: bool) -> None:
     if found.hint:
         click.echo(found.hint)
     if not found.recorded:
-        click.echo("No address is recorded, so a copy of this database cannot be told from it.")
+        click.echo("No address is recorded, so copies of this database cannot be detected.")
     rows = {
         "this process": state["address"] or "SMTP_ADMIN_PUBLIC_URL is not set",
         "recorded": ", ".join(state["recorded"]) or "-",

@@ -43,9 +43,10 @@ class _Asked:
 
 @commands.command(
     "send-many",
-    help="Queue mail of TYPE to everybody in FILE, a CSV file whose first line names its columns: "
-    "address, language, and the variables of the type.\n\nThe same file again queues nobody twice, "
-    "so a run that broke off is simply repeated; to send it once more, give another --key.\n\n"
+    help="Queue mail of TYPE to everyone in FILE, a CSV file whose first line has the "
+    "column names: address, language, and the variables of the type.\n\nThe same file again "
+    "queues nobody twice, so repeat a run that was interrupted. To send it a second time, "
+    "give another --key.\n\n"
     "Example: flask smtp-admin send-many newsletter december.csv --partner acme --label December",
 )
 @click.argument("type_name", metavar="TYPE")
@@ -53,17 +54,17 @@ class _Asked:
     "path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @sender_options
-@click.option("--label", default="", help="What people call the batch; the file's name without it.")
-@click.option("--key", default="", help="The batch's own name; made from the file without it.")
+@click.option("--label", default="", help="The batch's name for people. Default: the file's name.")
+@click.option("--key", default="", help="The batch's key. Default: made from the file.")
 @click.option(
     "--to-myself-first",
     "myself",
     metavar="ADDRESS",
     default="",
-    help="Send the first row's mail there, and ask before anybody else gets one.",
+    help="Send the first row's mail to this address, and ask before the rest is queued.",
 )
-@click.option("--dry-run", is_flag=True, help="Check the file and say how long it takes.")
-@click.option("--resume", is_flag=True, help="Go on with a batch that was cancelled.")
+@click.option("--dry-run", is_flag=True, help="Check the file, and show how long sending takes.")
+@click.option("--resume", is_flag=True, help="Resume a cancelled batch.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For a script; asks nothing.")
 def send_many(
@@ -121,10 +122,10 @@ def _refuse(path: Path, checked: Checked) -> None:
         raise InvalidInput(
             f"{count} row{'' if count == 1 else 's'} of {path.name} cannot be used; nothing was "
             "queued.\n  " + "\n  ".join(shown),
-            hint="Mend these lines, or take them out.",
+            hint="Correct or remove these lines.",
         )
     if not checked.count:
-        raise InvalidInput(f"{path.name} names nobody.")
+        raise InvalidInput(f"{path.name} has no recipients.")
 
 
 def _plan(asked: _Asked) -> Plan:
@@ -159,21 +160,21 @@ def _plan_as_json(asked: _Asked, expected: Plan) -> dict[str, Any]:
 
 def _show_plan(asked: _Asked, expected: Plan) -> None:
     values = expected.sender.values
-    origin = values.from_email or "nobody yet: no sender is set up, so it waits"
+    origin = values.from_email or "no sender yet, so it waits"
     show_where_mail_goes()
     click.echo(f"{expected.count:,} mails of type {asked.type_.name}, from {origin}.")
     if expected.ahead:
         wait = "mail waits" if expected.ahead == 1 else "mails wait"
         click.echo(f"{expected.ahead:,} {wait} at this sender already.")
     if expected.seconds:
-        click.echo(f"By its limits all of it takes about {_in_words(expected.seconds)}.")
+        click.echo(f"With its limits, sending takes about {_in_words(expected.seconds)}.")
     if expected.too_old:
         click.echo(
-            f"{expected.too_old:,} of them will be too old before their turn: {asked.type_.name} "
+            f"{expected.too_old:,} of them will expire before they can be sent: {asked.type_.name} "
             f"lives {asked.type_.expires_hours:g} hours."
         )
     if asked.file.ignored:
-        click.echo(f"Columns that the type does not have: {', '.join(asked.file.ignored)}.")
+        click.echo(f"Columns unknown to the type: {', '.join(asked.file.ignored)}.")
 
 
 def _in_words(seconds: float) -> str:
@@ -192,9 +193,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
     session().commit()
     if not asked.as_json:
         click.echo(f"The first one's mail goes to {destination(myself)} as {public_id}.")
-    return not ask or click.confirm(
-        f"Look at it. Are the {asked.checked.count:,} mails to be queued?", default=False
-    )
+    return not ask or click.confirm(f"Queue {asked.checked.count:,} mails?", default=False)
 
 
 def _fill(asked: _Asked) -> None:
@@ -229,13 +228,13 @@ def _fill(asked: _Asked) -> None:
         })  # fmt: skip
         return
     if filling.resumed:
-        click.echo(f"{filling.resumed:,} mails that were cancelled are queued again.")
+        click.echo(f"{filling.resumed:,} cancelled mails are queued again.")
     click.echo(f"{filling.queued:,} mails are queued as batch {filling.batch.public_id}.")
     known = filling.seen - filling.queued
     if known:
         click.echo(f"{known:,} {'is' if known == 1 else 'are'} in it already.")
     if filling.suppressed:
-        click.echo(f"{filling.suppressed:,} of them had as many as a recipient may have.")
+        click.echo(f"{filling.suppressed:,} recipients have reached their limit.")
 
 
 def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:
@@ -249,7 +248,8 @@ def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:
         session().rollback()
         raise InvalidInput(
             f"line {some[error.position - begins][0]}: {error.reason}",
-            hint=f"{begins:,} rows before it are queued. Mend the line and run the command again "
+            hint=f"{begins:,} rows before it are queued. Correct the line and run the "
+            "command again "
             f"with --key {asked.key}",
         ) from error
 

@@ -22,7 +22,7 @@ from smtp_admin.senders.revisions import delete_sender
 from smtp_admin.senders.routing import senders_of
 
 
-@commands.group("senders", help="The senders of a partner or the system, and what goes by which.")
+@commands.group("senders", help="Manage the senders of a partner or the system, and their routes.")
 def senders() -> None:
     """The senders."""
 
@@ -32,7 +32,7 @@ def senders() -> None:
     help="List the system's senders and those of every partner, or of one.\n\n"
     "Example: flask smtp-admin senders list --partner acme",
 )
-@click.option("--partner", "partner_id", default=None, help="One partner's only.")
+@click.option("--partner", "partner_id", default=None, help="Only senders of this partner.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def list_(partner_id: str | None, as_json: bool) -> None:
     """List."""
@@ -44,7 +44,7 @@ def list_(partner_id: str | None, as_json: bool) -> None:
         show_json(found)
         return
     if not found:
-        click.echo("No sender of its own: mail goes out by the system's.")
+        click.echo("No sender of its own. The system's sender is used.")
     for one in found:
         words = [one["partner_id"] or "system", word_of(one["key"]), one["headline"], one["driver"],
                  one["place"], one["from_email"], one["label"]]  # fmt: skip
@@ -79,7 +79,7 @@ def _as_dict(sender: ResolvedSender, state: State) -> dict[str, Any]:
 
 
 @senders.command(
-    help="Send nothing by a sender until somebody resumes it; mail for it waits.\n\n"
+    help="Pause a sender until someone resumes it. Its mail waits.\n\n"
     "Example: flask smtp-admin senders pause newsletters --partner acme"
 )
 @click.argument("key")
@@ -94,7 +94,7 @@ def pause(key: str, partner_id: str, as_json: bool) -> None:
 
 
 @senders.command(
-    help="Let a sender try again now, whatever it paused for.\n\n"
+    help="Resume a sender now, whatever the reason of its pause.\n\n"
     "Example: flask smtp-admin senders resume newsletters --partner acme"
 )
 @click.argument("key")
@@ -105,12 +105,12 @@ def resume(key: str, partner_id: str, as_json: bool) -> None:
     sender = _saved(partner_id, key)
     resume_it(session(), sender, OPERATOR)
     session().commit()
-    _tell(sender, "goes on.", as_json)
+    _tell(sender, "is resumed.", as_json)
 
 
 @senders.command(
-    help="Delete a sender. Its history stays, and the wizard brings it back under the same key. It "
-    "says first what becomes of the mail that waits for it, and asks.\n\n"
+    help="Delete a sender. First it shows what happens to waiting mail, and asks. The history is "
+    "kept, and the wizard can restore the sender with the same key.\n\n"
     "Example: flask smtp-admin senders delete newsletters --partner acme --yes"
 )
 @click.argument("key")
@@ -120,7 +120,7 @@ def resume(key: str, partner_id: str, as_json: bool) -> None:
 def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
     """Delete."""
     if as_json and not yes:
-        raise click.UsageError("A script is not asked anything. Give --yes too.")
+        raise click.UsageError("A script cannot answer questions. Add --yes.")
     sender = _saved(partner_id, key)
     waiting = waiting_of(session(), sender.sender_id)
     if not as_json:
@@ -139,14 +139,17 @@ def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
 def _what_waits(waiting: Waiting) -> str:
     mails = f"{waiting.count:,} mail{'' if waiting.count == 1 else 's'}"
     if not waiting.count:
-        words = "No mail waits for it."
+        words = "No mail is waiting for it."
     elif waiting.goes_to:
         words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and will go by "
         words += f"{waiting.goes_to}."
     else:
-        words = f"{mails} wait{'s' if waiting.count == 1 else ''} for it, with nobody to step in."
+        words = (
+            f"{mails} wait{'s' if waiting.count == 1 else ''} for it, and no other "
+            "sender can take over."
+        )
     if waiting.unknown:
-        words += f" Of {waiting.unknown:,} the outcome is unknown; those stay as they are."
+        words += f" Mail with an unknown outcome: {waiting.unknown:,}. It does not change."
     return words
 
 
@@ -170,12 +173,12 @@ def _tell(sender: ResolvedSender, words: str, as_json: bool, **more: Any) -> Non
 
 
 @senders.command(
-    help="List the ways of sending that there are here, and what each is good for.\n\n"
+    help="List the sending methods and what each is for.\n\n"
     "Example: flask smtp-admin senders drivers"
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def drivers(as_json: bool) -> None:
-    """Ways of sending."""
+    """Sending methods."""
     found = available_drivers()
     if as_json:
         show_json([{"name": one.name, "label": one.label, "comparison": one.comparison,

@@ -25,10 +25,10 @@ from smtp_admin.sandbox import site
 
 
 @commands.command(
-    help="Run everything that one machine needs: sending, retries, sweeping, pruning. Run it on "
+    help="Run a worker: sending, retries, sweeping, pruning. Run it on "
     "as many machines as you like.\n\nExample: flask smtp-admin worker --concurrency 8"
 )
-@click.option("--burst", is_flag=True, help="Send what is due, then end.")
+@click.option("--burst", is_flag=True, help="Send due mail, then exit.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True,
               help="Connections at a time.")  # fmt: skip
 def worker(burst: bool, concurrency: int) -> None:
@@ -67,7 +67,7 @@ def send_test(address: str, partner_id: str, sender_word: str | None, as_json: b
 
 
 @commands.command(
-    help="The numbers of the queue, of all of it and of each sender; with --sender, of one.\n\n"
+    help="Show the numbers of the queue, in total and for each sender. With --sender, for one.\n\n"
     "Example: flask smtp-admin status --partner acme --json"
 )
 @filter_options
@@ -123,11 +123,11 @@ def _state_in_words(numbers: dict[str, Any]) -> str:
 
 
 @commands.command(
-    help="Forget finished mail older than SMTP_ADMIN_KEEP_DAYS; workers do it every hour.\n\n"
+    help="Delete finished mail older than SMTP_ADMIN_KEEP_DAYS. Workers do this every hour.\n\n"
     "Example: flask smtp-admin prune"
 )
 def prune() -> None:
     """Forget finished mail."""
     with beside_workers() as engine:
         count = prune_now(engine, installation().config)
-    click.echo(f"{count} mails forgotten.")
+    click.echo(f"{count} mails deleted.")

@@ -27,7 +27,7 @@ class SMTPQuestions:
     def options(self) -> list[tuple[str, str]]:
         """The servers to choose from, as words and what they mean."""
         address, host = self._unsaved.texts["from_email"], self._unsaved.texts.get("host", "")
-        kept = f"{host} as it is now, or another" if host else "Another server"
+        kept = f"{host} (current), or another" if host else "Another server"
         return [
             *((one.key, one.label) for one in providers()),
             (_FIND, f"Find it from the address {address}"),
@@ -118,7 +118,7 @@ class SMTPQuestions:
 
     def _find(self) -> bool:
         out = self._asking.out
-        out.print("Looking; this takes up to 15 seconds. Nothing is logged in to or sent …")
+        out.print("Searching for up to 15 seconds. It does not log in or send anything …")
         try:
             found = find_settings(self._unsaved.texts["from_email"])
         except ValueError as error:  # an address that cannot be looked up

@@ -54,7 +54,7 @@ class UnsavedSettings:
 
     @property
     def driver(self) -> str:
-        """The way of sending."""
+        """The sending method."""
         return self.texts[DRIVER.name]
 
     def choose_driver(self, name: str) -> None:
@@ -65,11 +65,11 @@ class UnsavedSettings:
                 self.texts.setdefault(one.name, one.text(one.default))
 
     def fields(self) -> tuple[Field, ...]:
-        """The fields of this way of sending."""
+        """The fields of this sending method."""
         return fields_of(self.driver)
 
     def field(self, name: str) -> Field | None:
-        """The field with this name, if this way of sending has it."""
+        """The field with this name, if this sending method has it."""
         return next((one for one in self.fields() if one.name == name), None)
 
     def locked_by(self, name: str) -> str:
@@ -194,10 +194,9 @@ class UnsavedSettings:
             variable = self.locked_by(one.name)
             if reason and variable:
                 raise InvalidInput(
-                    f"The environment holds part of these settings, so the {one.label.lower()} has "
+                    f"The environment sets part of these settings, so the {one.label.lower()} has "
                     f"to come from {variable}, which is not set.",
-                    hint=f"Set {variable} where the app is started, or take the other variables "
-                    "out.",
+                    hint=f"Set {variable} where the app is started, or remove the other variables.",
                 )
             if reason:
                 missing[one.name] = [reason]

@@ -18,20 +18,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def sender_options(command: _Command) -> _Command:
     """``--partner`` and ``--sender`` for a command that concerns one sender."""
     return partner_option(
-        _sender_option("One of its senders; the default one without it.")(command)
+        _sender_option("The key of a sender. Default: the default sender.")(command)
     )
 
 
 def partner_option(command: _Command) -> _Command:
     """``--partner`` for a command that concerns one partner or the system."""
-    words = "The partner's id; the system without it."
+    words = "The partner's id. Default: the system."
     return click.option("--partner", "partner_id", default=SYSTEM, help=words)(command)
 
 
 def filter_options(command: _Command) -> _Command:
     """``--partner`` and ``--sender`` for a command that shows all mail without them."""
-    command = _sender_option("One sender's mail only; the system's without --partner.")(command)
-    words = "One partner's mail only."
+    command = _sender_option("Only mail of this sender (of the system without --partner).")(command)
+    words = "Only mail of this partner."
     return click.option("--partner", "partner_id", default=None, help=words)(command)
 
 
@@ -87,7 +87,7 @@ def find_sender(partner_id: str, word: str | None) -> ResolvedSender:
     there = ", ".join(word_of(one.key) for one in senders_of(session(), partner_id))
     raise NotFound(
         f"There is no sender {key[:40]!r} of {whose(partner_id)}. "
-        + (f"There are: {there}." if there else "It has none of its own yet."),
+        + (f"There are: {there}." if there else "It has no sender of its own yet."),
         hint="`flask smtp-admin senders list` shows them all.",
     )
 

@@ -31,12 +31,12 @@ from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
 
 _HELP = """\
-Set up a sender: questions and answers, then the connection test, then saving. Nothing is saved
-unless the test succeeded, or you insist.
+Set up a sender: answer questions, run the connection test, save. It saves only after a successful
+test, or if you confirm.
 
 Example: flask smtp-admin wizard --partner acme
 
-With --sender it is one of several: it is added if there is none with this key. A key has 1 to 40 of
+With --sender it sets up one of several senders, and adds it if the key is new. A key has 1 to 40 of
 these: a-z, 0-9, hyphen.
 
 With --no-input it asks nothing and takes everything from options, for provisioning scripts; what is
@@ -47,16 +47,16 @@ if they work.
   flask smtp-admin wizard --no-input --preset sendgrid --username apikey \\
       --from-email noreply@acme.example --password-file /run/secrets/sendgrid
 
-There is no option for a secret itself: a command line stands in the shell's history, and every
-user of the machine can read it in the list of processes.
+There is no option for a secret itself: the shell's history and the list of processes show command
+lines to others.
 
 Exit status 0 if saved (or nothing had to be), 1 if not, 2 if something is missing or cannot be
-used; nothing was dialled then."""
+used; no connection was made then."""
 
 
 @commands.command(help=_HELP, cls=WizardCommand)
 @sender_options
-@click.option("--label", default=None, help="What people call this sender.")
+@click.option("--label", default=None, help="The sender's name for people.")
 @click.option("--preset", default=None, metavar="NAME", help="Host, port and security of a "
               "provider, such as gmail or ses:eu-central-1.")  # fmt: skip
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; "
@@ -92,8 +92,8 @@ def wizard(
         _provision(unsaved, tested=not no_test, as_json=as_json)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("This is not a terminal, so nothing can be asked. Give the "
-                               "settings as options, with --no-input.")  # fmt: skip
+        raise click.UsageError("This is not a terminal, so the wizard cannot ask questions. "
+                               "Give the settings as options with --no-input.")  # fmt: skip
     _ask(unsaved, options.names, tested=not no_test)
 
 
@@ -117,12 +117,12 @@ def _ask(unsaved: UnsavedSettings, given: set[str], *, tested: bool) -> None:
     except (click.Abort, KeyboardInterrupt):
         _leave(out, "\nStopped: nothing was saved.")
     except Conflict as error:
-        raise Conflict(error.message, hint="Run the wizard again; it begins with what is saved "
-                       "now.") from error  # fmt: skip
+        raise Conflict(error.message, hint="Run the wizard again. It starts with the saved "
+                       "settings.") from error  # fmt: skip
     if saved is None:
         _leave(out, "Nothing was saved.")
-    out.print(f"[bold green]Saved[/] as revision {saved.revision}. Mail goes out this way from now "
-              "on, as soon as a worker runs.")  # fmt: skip
+    out.print(f"[bold green]Saved[/] as revision {saved.revision}. New mail uses these settings as "
+              "soon as a worker runs.")  # fmt: skip
     click.echo(f"To see one arrive: flask smtp-admin send-test YOUR@ADDRESS{options_of(saved)}")
 
 
@@ -182,9 +182,9 @@ def _provision(unsaved: UnsavedSettings, *, tested: bool, as_json: bool) -> None
         return
     number = answer["revision"]
     out.print(f"Saved as revision {number}." if changed
-              else f"Revision {number} says the same already; nothing was changed.")  # fmt: skip
+              else f"Revision {number} already has these values. Nothing was changed.")  # fmt: skip
     if resumed:
-        out.print("The sender was paused, and goes on now that the test succeeded.")
+        out.print("The sender was paused. It resumes, because the test succeeded.")
 
 
 def _save(session_: Session, unsaved: UnsavedSettings, values: SenderValues) -> ResolvedSender:

@@ -92,7 +92,9 @@ class WizardOptions:
             there = ", ".join(one.name for one in available_drivers())
             self._wrong[DRIVER.name] = [f"{wanted} cannot be used here. There are: {there}."]
         elif preset_given and wanted != SMTP:
-            self._wrong["preset"] = ["A preset is a server for SMTP. Leave it out, or --driver."]
+            self._wrong["preset"] = [
+                "A preset is a server for SMTP. Remove it, or remove --driver."
+            ]
         elif wanted != now:
             self._unsaved.choose_driver(wanted)
 
@@ -223,7 +225,7 @@ class WizardOptions:
         return self._unsaved.complaint(one, text)
 
     def _field(self, name: str) -> Field | None:
-        """The field of the chosen way of sending, or ``None``, which is noted as wrong."""
+        """The field of the chosen sending method, or ``None``, which is noted as wrong."""
         one = self._unsaved.field(name)
         if one is None and DRIVER.name not in self._wrong:
             others = " or ".join(f"--driver {each}" for each in drivers_with(name))

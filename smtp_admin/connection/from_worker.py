@@ -285,8 +285,8 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
         return None, _without_driver(error)
     except SecretError as error:
         return None, (
-            f"The worker cannot open the password. {error.message} Start the workers with the "
-            "same keys as the web processes."
+            f"The worker cannot decrypt the password. {error.message} Start workers and web "
+            "processes with the same keys."
         )
     try:
         result = probe(_request(row, secrets), Surroundings.from_config(config, replies()))
@@ -294,13 +294,13 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
         return None, _without_driver(error)
     except Exception:  # the person must hear of it, and the worker lives on
         log.exception("a connection test failed in an unexpected way")
-        return None, "Something went wrong in the worker; its log says what."
+        return None, "Something went wrong in the worker. See its log."
     log_failure(row.partner_id, result)
     return result, ""
 
 
 def _without_driver(error: LookupError) -> str:
-    return f"The worker does not have this way of sending. {error}"
+    return f"The worker does not have this sending method. {error}"
 
 
 def _request(row: WorkerTest, secrets: Mapping[str, str]) -> TestRequest:
@@ -317,7 +317,7 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
         if row.taken_at is not None and row.taken_at < moment - ANSWER_WITHIN:
             return (
                 "unanswered",
-                "A worker took the test and never answered: it was stopped, perhaps.",
+                "A worker took the test but did not answer. It was probably stopped.",
                 "Test again.",
             )
         return "running", "A worker is testing.", ""
@@ -325,22 +325,22 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
         return (
             "unanswered",
             "No worker took the test within a minute.",
-            "One must run, on this database: flask smtp-admin worker.",
+            "Start a worker for this database: flask smtp-admin worker.",
         )
     workers = doorbell().workers()
     if workers is None:
         return (
             "waiting",
-            "Redis does not answer, so no worker could be called.",
-            "Workers look for themselves every ten seconds. Look again in a moment.",
+            "Redis does not answer, so no worker was notified.",
+            "Workers check every ten seconds. Check again in a moment.",
         )
     if not workers:
         return (
             "waiting",
             "No worker is running.",
-            "The operator starts one with flask smtp-admin worker; then look again.",
+            "Ask the operator to start one with flask smtp-admin worker, then check again.",
         )
-    return "waiting", "No worker has taken the test yet.", "Look again in a moment."
+    return "waiting", "No worker has taken the test yet.", "Check again in a moment."
 
 
 def _result(row: WorkerTest, text: str | None) -> TestResult | None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 _SHORTEST_RSA = 1024
 _ED25519_BYTES = 32
-_DAMAGED = "The key is damaged; perhaps it was not copied whole."
+_DAMAGED = "The key is damaged. Perhaps it was not copied completely."
 
 
 def key_problem(text: str) -> str:
@@ -20,11 +20,11 @@ def key_problem(text: str) -> str:
         if equals
     }
     if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
-        return "This is no DKIM record."
+        return "This is not a DKIM record."
     if not tags["p"]:
         return "The key was withdrawn."
     if "y" in tags.get("t", "").split(":"):
-        return "The key is marked as a test, so receivers may pass it over."
+        return "The key is marked as a test, so receivers may ignore it."
     try:
         raw = base64.b64decode(tags["p"], validate=True)
         if tags.get("k") == "ed25519":
@@ -33,7 +33,7 @@ def key_problem(text: str) -> str:
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
         return _DAMAGED
     if not isinstance(key, RSAPublicKey):
-        return "The key is of another kind than the record says."
+        return "The key type does not match the record."
     if key.key_size < _SHORTEST_RSA:
         return f"The key has {key.key_size} bits; receivers ignore keys under {_SHORTEST_RSA}."
     return ""

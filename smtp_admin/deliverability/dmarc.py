@@ -77,7 +77,7 @@ def parse(domain: str, text: str) -> Record:
         problems.append(f"{said}; some receivers then ignore the record.")
     reports = [address.strip() for address in tags.get("rua", "").split(",") if address.strip()]
     problems += [
-        f"“{address[:80]}” is no address for reports; it should begin with mailto:."
+        f"“{address[:80]}” is not a report address. It should start with mailto:."
         for address in reports
         if not _REPORT.fullmatch(address)
     ]

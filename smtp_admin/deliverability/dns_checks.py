@@ -26,7 +26,7 @@ def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
         return _unknown("spf", failure)
     if not sending.own_envelope and not sending.envelope_domain:
         message = (
-            f"{sending.provider or 'The provider'} puts an envelope sender of its own, so the SPF "
+            f"{sending.provider or 'The provider'} uses its own envelope sender, so the SPF "
             f"record of {domain} does not count for its mail."
         )
         return Check("spf", "ok", "spf_elsewhere", message, "", report.texts)
@@ -38,21 +38,21 @@ def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
 def _broken_spf(domain: str, report: spf.Report) -> tuple[Status, str, str, str] | None:
     """Why receivers cannot use the record at all, or ``None``."""
     if not report.texts:
-        message = f"{domain} has no SPF record: nobody is named who may send."
+        message = f"{domain} has no SPF record, so DNS does not say who may send."
         return "missing", "spf_missing", message, "Publish the record below."
     if len(report.texts) > 1:
         message = f"{domain} has {len(report.texts)} SPF records. Receivers then use none of them."
-        return "warning", "spf_several", message, "Put them together into one, as below."
+        return "warning", "spf_several", message, "Merge them into one record, as below."
     if report.problems:
         more = f" There are {len(report.problems) - 1} more." if len(report.problems) > 1 else ""
-        hint = "Receivers treat the whole record as broken until that is mended."
+        hint = "Until you fix it, receivers treat the whole record as broken."
         return "warning", "spf_invalid", f"{report.problems[0]}{more}", hint
     if report.lookups > spf.MOST_LOOKUPS:
         message = (
             f"The record needs {report.lookups} lookups; receivers give up after "
             f"{spf.MOST_LOOKUPS}, and treat it as broken."
         )
-        hint = "Take out includes of services that no longer send for you."
+        hint = "Remove includes of services that no longer send for you."
         return "warning", "spf_too_many_lookups", message, hint
     return None
 
@@ -61,28 +61,30 @@ def _judge_spf(sending: Sending, report: spf.Report) -> tuple[Status, str, str, 
     valid = f"The record is valid ({report.lookups} of {spf.MOST_LOOKUPS} lookups)"
     provider = sending.provider or sending.include
     if report.everybody:
-        message = "The record allows everybody to send for this domain."
+        message = "The record allows everyone to send for this domain."
         return "warning", "spf_everybody", message, _ALL_OTHERS
     if sending.include and sending.include not in report.senders:
         if report.depends:
             message = f"{valid}. Whether {provider} may send depends on each mail ({{}})."
             shown = ", ".join(report.depends)[:200]
             return "unknown", "spf_depends", message.format(shown), _LOOK_FOR.format("spf")
-        message = f"{valid}, but “include:{sending.include}” is not in it: {provider} may not send."
-        return "warning", "spf_provider_missing", message, "Replace it by the record below."
+        message = f"{valid}, but “include:{sending.include}” is missing: {provider} may not send."
+        return "warning", "spf_provider_missing", message, "Replace it with the record below."
     if report.ending in {"", "?"}:
-        message = f"{valid}, but does not say what to do with mail from anybody else."
+        message = f"{valid}, but does not say what to do with mail from other servers."
         return "warning", "spf_neutral", message, _ALL_OTHERS
     if sending.include:
         return "ok", "spf_ok", f"{valid} and lets {provider} send.", ""
-    message = f"{valid}. Whether your mail server is in it was not checked."
+    message = f"{valid}. The check does not know whether your mail server is in it."
     return "ok", "spf_valid", message, _LOOK_FOR.format("spf")
 
 
 def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
     """Whether there is a usable key under the names that the provider uses."""
     if not sending.selectors:
-        message = "The name of the DKIM key is known to the provider alone, so it is not looked up."
+        message = (
+            "Only the provider knows the name of the DKIM key, so the check cannot look it up."
+        )
         return Check("dkim", "unknown", "dkim_selector_unknown", message, _LOOK_FOR.format("dkim"))
     places = [f"{one}._domainkey.{sending.domain}" for one in sending.selectors[:_MOST_SELECTORS]]
     found: list[str] = []
@@ -99,7 +101,7 @@ def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
                 problems.append(f"{place}: {problem}")
             else:
                 good.append(place)
-    hint = sending.dkim_hint or "Switch DKIM on at your provider and copy the record that it shows."
+    hint = sending.dkim_hint or "Switch DKIM on at your provider and copy the record shown there."
     if problems:
         return Check("dkim", "warning", "dkim_invalid", problems[0], hint, tuple(found))
     if not good:
@@ -111,7 +113,7 @@ def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
 
 _ASKS: dict[dmarc.Policy, str] = {
     "none": "does not yet ask receivers to do anything about forged mail",
-    "quarantine": "asks receivers to put forged mail into the spam folder",
+    "quarantine": "asks receivers to put forged mail in the spam folder",
     "reject": "asks receivers to refuse forged mail",
 }
 
@@ -130,8 +132,8 @@ def check_dmarc(
         return Check("dmarc", "warning", "dmarc_several", message, "Keep one of them."), standing
     if record is None:
         message = (
-            f"{domain} has no DMARC record. Gmail, Yahoo and Microsoft demand one of everybody "
-            "who sends much."
+            f"{domain} has no DMARC record. Gmail, Yahoo and Microsoft require one from bulk "
+            "senders."
         )
         return Check(
             "dmarc", "missing", "dmarc_missing", message, "Publish the record below."
@@ -150,16 +152,16 @@ def _judge_dmarc(domain: str, record: dmarc.Record) -> Check:
     says = f"{where}The policy “{policy}” {_ASKS[policy]}"
     if record.testing:
         message = f"{says}, but is marked as a test."
-        hint = "Take “t=y” or “pct=0” out when the reports show that your own mail passes."
+        hint = "Remove “t=y” or “pct=0” when the reports show that your own mail passes."
         return Check("dmarc", "warning", "dmarc_testing", message, hint, found)
     if policy == "none" and not record.reports:
-        hint = "Add “rua=mailto:…” to learn who sends in your name."
+        hint = "Add “rua=mailto:…” to see who sends in your name."
         return Check(
-            "dmarc", "warning", "dmarc_blind", f"{says}, and nobody gets reports.", hint, found
+            "dmarc", "warning", "dmarc_blind", f"{says}, but nobody gets reports.", hint, found
         )
     hint = ""
     if policy == "none":
-        hint = "Once the reports show that your own mail passes, change it to quarantine."
+        hint = "When the reports show that your own mail passes, change it to quarantine."
     return Check("dmarc", "ok", f"dmarc_{policy}", f"{says}.", hint, found)
 
 
@@ -185,7 +187,7 @@ def check_alignment(
     domain, envelope = sending.domain, sending.envelope
     if about_spf.code == "spf_elsewhere":
         aligned = False
-        how = f"{sending.provider or 'The provider'} puts an envelope sender of its own"
+        how = f"{sending.provider or 'The provider'} uses its own envelope sender"
     elif envelope == domain:
         how = f"The envelope sender has the domain of the From address, {domain}"
     else:
@@ -200,11 +202,11 @@ def check_alignment(
         aligned is None or about_spf.status == "unknown" or about_spf.code == "spf_valid"
     )
     if by_spf or about_dkim.status == "unknown":
-        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be told from here."
+        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be checked from here."
         hint = _LOOK_FOR.format("dmarc")
         return Check("alignment", "unknown", "alignment_unknown", message, hint)
     message = f"{how}, but neither SPF nor DKIM passes for {domain}, so DMARC fails."
-    hint = "Set SPF or DKIM right; one of them is enough for DMARC."
+    hint = "Correct SPF or DKIM. One of them is enough for DMARC."
     return Check("alignment", "warning", "alignment_fails", message, hint)
 
 
@@ -221,28 +223,31 @@ def check_mx(domain: str, names: NameService, limit: Deadline) -> Check:
         if not hosts:
             return _without_mx(domain, names, limit)
         if not any(hosts):
-            message = f"{domain} says that it takes no mail: answers and bounces are lost."
-            hint = "Use a From address that can be answered."
+            message = f"{domain} says that it accepts no mail, so replies and bounces are lost."
+            hint = "Use a From address that can receive replies."
             return Check("mx", "warning", "mx_null", message, hint, found)
         for host in hosts[:_MOST_MX_LOOKED_UP]:
             if _has_address(host, names, limit):
-                message = f"Answers and bounces go to {host}."
+                message = f"Replies and bounces go to {host}."
                 return Check("mx", "ok", "mx_ok", message, "", found)
     except LookupFailed as failure:
         return _unknown("mx", failure)
-    message = f"The MX records of {domain} lead nowhere: answers and bounces are lost."
-    hint = "An MX record names a host that has an address; it cannot be an address itself."
+    message = (
+        f"The MX records of {domain} point to hosts that do not exist, so replies "
+        "and bounces are lost."
+    )
+    hint = "An MX record must name a host with an address. It cannot be an IP address."
     return Check("mx", "warning", "mx_dead", message, hint, found)
 
 
 def _without_mx(domain: str, names: NameService, limit: Deadline) -> Check:
     hint = "Publish an MX record."
     if names.addresses(domain, limit).records:
-        message = f"{domain} has no MX record; answers go to its own address, if it takes mail."
+        message = f"{domain} has no MX record. Replies go to its own address, if it accepts mail."
         return Check("mx", "warning", "mx_implicit", message, hint)
     message = (
-        f"{domain} has no MX record: answers and bounces cannot come back, and many receivers "
-        "refuse mail from such a domain."
+        f"{domain} has no MX record, so replies and bounces are lost. Many receivers refuse mail "
+        "from such a domain."
     )
     return Check("mx", "missing", "mx_missing", message, hint)
 

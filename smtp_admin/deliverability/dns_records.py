@@ -23,8 +23,8 @@ _INSIDE = tuple(
     )
 )  # fmt: skip
 _INSIDE_NOTE = (
-    "“v=spf1 ip4:ADDRESS ~all”, with the public address that your server's mail comes from. Its "
-    "own is a private one, which nobody outside ever sees."
+    "“v=spf1 ip4:ADDRESS ~all”, with the public IP address of your server. Its own address is "
+    "private and not visible outside."
 )
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 1000
@@ -42,7 +42,7 @@ class Sending:
         selectors: of the provider's DKIM keys, where they are the same for everybody.
         dkim_hint: where the provider shows its DKIM records.
         envelope_domain: the domain of the envelope sender, where the provider puts another one.
-        own_envelope: off if the provider puts an envelope sender of its own, whatever it is.
+        own_envelope: off if the provider uses its own envelope sender, whatever it is.
     """
 
     from_email: str
@@ -167,11 +167,11 @@ def _spf(sending: Sending, now: Sequence[str]) -> Record | None:
     if not value or list(now) == [value]:
         return None
     note = (
-        "A domain has one SPF record: this one takes the place of what is there and keeps what is "
-        "valid in it."
+        "A domain has only one SPF record. This one replaces the existing one and keeps its valid "
+        "parts."
         if now
-        else "A domain has one SPF record: if other services send for you too, add them before "
-        "“~all”."
+        else "A domain has only one SPF record. If other services send for you too, add them "
+        "before “~all”."
     )
     return Record("spf", sending.envelope, "TXT", value, note, tuple(now))
 
@@ -232,7 +232,7 @@ def _stands_inside(sending: Sending) -> bool:
 
 def _dkim(sending: Sending) -> Record:
     maker = sending.provider or "Your provider"
-    hint = f"{maker} makes the key, and shows the record to copy when you switch DKIM on."
+    hint = f"{maker} creates the key, and shows the record to copy when you switch on DKIM."
     selector = sending.selectors[0] if sending.selectors else "selector"
     name = f"{selector}._domainkey.{sending.domain}"
     return Record("dkim", name, "TXT or CNAME", "", sending.dkim_hint or hint)
@@ -240,7 +240,7 @@ def _dkim(sending: Sending) -> Record:
 
 def _dmarc(domain: str) -> Record:
     note = (
-        "Enter a mailbox that somebody reads. “p=none” only watches; once the reports show that "
+        "Enter a mailbox that someone reads. “p=none” only collects reports. When they show that "
         "your own mail passes, change it to quarantine, then to reject."
     )
     value = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"

@@ -87,7 +87,7 @@ def parse(text: str) -> list[Term]:
     terms = [parse_term(word) for word in text.split()[1:]]
     for modifier in ("redirect", "exp"):
         if sum(one.modifier and one.name == modifier for one in terms) > 1:
-            raise ValueError(f"“{modifier}=” stands in it twice.")
+            raise ValueError(f"“{modifier}=” is in it twice.")
     return terms
 
 
@@ -153,7 +153,9 @@ class _Walk:
         if passing:
             report.senders.add(target)
         if target in way:
-            report.problems.append(f"“{term.text}” in the record of {way[-1]} leads in a circle.")
+            report.problems.append(
+                f"“{term.text}” in the record of {way[-1]} leads back to itself."
+            )
             return ""
         if target not in self._known:
             self._known[target] = records_of(self._names.txt(target, self._overall).records)
@@ -202,7 +204,7 @@ def parse_term(word: str) -> Term:
             _check_domain(word, value)
         _check_prefixes(word, rest)
     elif rest or (name == "all" and value is not None):
-        raise ValueError(f"“{word[:80]}” has too much behind its name.")
+        raise ValueError(f"“{word[:80]}” has too much text after its name.")
     elif name in _NEEDS_DOMAIN or value is not None:
         _check_domain(word, value or "")
     return Term(found[1] or "+", name, value or "", word)

@@ -100,7 +100,7 @@ def cancel(session: Session, public_id: str) -> int:
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
     count = cancel_queued(session, ids, database_now(session))
     if not count:
-        raise Conflict(f"Nothing of mail {public_id} is queued any more; nothing was cancelled.")
+        raise Conflict(f"Mail {public_id} is no longer queued, so nothing was cancelled.")
     return count
 
 
@@ -116,7 +116,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
     count = queue_again(session, ids, database_now(session))
     if not count:
-        raise Conflict("None of this is a dead letter, so nothing was queued again.")
+        raise Conflict("None of these mails is a dead letter, so nothing was queued again.")
     return count
 
 

@@ -41,8 +41,8 @@ def _check(session: Session, partner_id: str, more: int) -> None:
     if count + more > limit:
         cache[partner_id] = (at, count)
         raise QueueFull(
-            f"{count} mails are waiting already; {limit} is the most.",
-            hint="Wait until some have gone out, or ask the platform's operator to raise "
+            f"{count} mails are already waiting. The limit is {limit}.",
+            hint="Wait until some are sent, or ask the platform's operator to raise "
             "SMTP_ADMIN_QUEUE_LIMIT.",
             retry_after=30,
         )

@@ -80,7 +80,7 @@ def begin(
             mine = (Batch.partner_id == partner_id) & (Batch.key == key)
         found = session.execute(select(*_BATCHES.c).where(mine).with_for_update()).one()
     if found.type_name != type_name:
-        raise Conflict(f"The batch {key!r} is there already, with mail of type {found.type_name}.")
+        raise Conflict(f"The batch {key!r} already exists, with mail of type {found.type_name}.")
     if found.cancelled_at is not None:
         raise Conflict(
             f"The batch {key!r} was cancelled; nothing was queued.",
@@ -159,7 +159,9 @@ def note_queued(session: Session, batch_id: int, queued: int, suppressed: int) -
     )
     if not changed(session, more):
         if session.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
-            raise Conflict("The transaction that began the batch was rolled back; nothing is left.")
+            raise Conflict(
+                "The transaction that started the batch was rolled back. Nothing was queued."
+            )
         raise Conflict("The batch was cancelled; the rest was not queued.")
     # A locking read: MariaDB's snapshot may be older than the batch, and a change of nothing
     # does not show it.
@@ -180,7 +182,7 @@ def _check_size(count: int) -> None:
     if count > limit:
         raise TooLarge(
             f"This batch has more than {limit} mails.",
-            hint="Divide it, or ask the platform's operator to raise SMTP_ADMIN_BATCH_LIMIT.",
+            hint="Split it, or ask the platform's operator to raise SMTP_ADMIN_BATCH_LIMIT.",
         )
 
 

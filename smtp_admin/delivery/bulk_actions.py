@@ -67,7 +67,7 @@ def act_on_filtered(engine: Engine, actor: Actor, action: MailAction, which: Mai
     """
     states = tuple(one for one in action.states if not which.states or one in which.states)
     if not states:
-        raise Conflict("None of this mail is in a state in which that can be done.")
+        raise Conflict("This action is not possible for any of these mails.")
     which = replace(which, states=states)
     return _act(engine, actor, action, which, _found_in_steps(engine, which))
 
@@ -90,7 +90,7 @@ def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> 
     for owner in owners:
         count += _take_back_of(engine, actor, owner, at)
     if not count:
-        raise Conflict("Nothing of this can be undone any more.")
+        raise Conflict("This can no longer be undone.")
     return count
 
 
@@ -133,7 +133,7 @@ def _act(
             done.more = next(steps, None) is not None
             break
     if not done.count:
-        raise Conflict("None of this mail is in a state in which that can be done.")
+        raise Conflict("This action is not possible for any of these mails.")
     return done
 
 

@@ -127,7 +127,7 @@ class Doorbell:
             if left and self._redis.set(rung, "1", nx=True, ex=_BELL_SECONDS):
                 self._enqueue(rung, False)
         except (RedisError, OSError):
-            log.debug("nobody can say for whom the bell was; the sweeper knows")
+            log.debug("no worker for this bell; the sweeper finds its mail")
             return Named()
         return Named(_numbers(first), _numbers(others))
 

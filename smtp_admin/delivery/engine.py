@@ -55,7 +55,7 @@ _REFUSALS_IN_A_ROW = 3
 _CUT = {"connection_lost", "timeout"}
 #: What a driver may raise that has a fault.
 _FAULTS = (Exception, SystemExit)
-_STOPPED = "The worker was stopped before the server had answered."
+_STOPPED = "The worker was stopped before the server answered."
 
 
 def work_lane(context: WorkerContext, sender_id: int, progress: Progress | None = None) -> bool:
@@ -391,7 +391,7 @@ def _of_fault(sender: ResolvedSender, error: BaseException, verdict: Verdict) ->
         "the driver %s failed: %s\n%s",
         sender.values.driver, type(error).__name__, "".join(format_tb(error.__traceback__)),
     )  # fmt: skip
-    reason = f"The driver {sender.values.kind.label} has a fault; the worker's log says where."
+    reason = f"The driver {sender.values.kind.label} has a fault. See the worker's log."
     return Outcome(verdict, SenderHealth.DOWN, reason, code="driver_failed")
 
 

@@ -22,7 +22,7 @@ class Fallback:
 
     Attributes:
         name: as the list has it.
-        sender: who that is; ``None`` where there is no such sender any more.
+        sender: who that is; ``None`` where this sender no longer exists.
     """
 
     name: str

@@ -68,7 +68,7 @@ def release(engine: Engine, sandbox: Sandbox | None) -> int:
 
 def drop_held(engine: Engine) -> int:
     """Cancel what is held; how many deliveries."""
-    return _cancel(engine, IS_HELD, "It was held by the sandbox, and dropped.")
+    return _cancel(engine, IS_HELD, "It was held by the sandbox, and cancelled.")
 
 
 def drop_everything(engine: Engine) -> int:
@@ -76,7 +76,7 @@ def drop_everything(engine: Engine) -> int:
 
     What somebody still holds is left alone: then this is no copy, or it was not that long ago.
     """
-    words = "It was dropped, because it waited in a copy of the database."
+    words = "It was cancelled, because it waited in a copy of the database."
     return _cancel(engine, IS_QUEUED, words) + _give_up(engine, words)
 
 

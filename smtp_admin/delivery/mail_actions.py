@@ -32,7 +32,7 @@ _GOES_ON = ~exists().where(Batch.id == Delivery.batch_id, Batch.cancelled_at.is_
 #: The code of what somebody cancelled.
 CANCELLED = "cancelled"
 _CANCELLED_WORDS = "Cancelled before it was sent."
-_LOST_WORDS = "Nobody knows whether it arrived, and somebody gave it up."
+_LOST_WORDS = "It is unknown whether it arrived, and someone gave it up."
 
 #: Some deliveries and the moment → how many of them it changed.
 _Act = Callable[[Session, Sequence[int], datetime], int]

@@ -264,7 +264,7 @@ class Hop(Base):
     from_sender_id: Mapped[int] = mapped_column(BigId)
     to_sender_id: Mapped[int] = mapped_column(BigId, index=True)
     reason: Mapped[str] = mapped_column(String(500))
-    #: ``fallback`` for one that could not send, ``deleted`` for one that is not there any more.
+    #: ``fallback`` for one that could not send, ``deleted`` for one that no longer exists.
     kind: Mapped[str] = mapped_column(String(10))
 
 

@@ -99,7 +99,7 @@ class Allowed:
                     "state": states.check("queued", "suppressed"),
                     "finished_at": moment,
                     "last_code": CODE,
-                    "last_error": f"This recipient had {rate} of this type already.",
+                    "last_error": f"This recipient already had {rate} of this type.",
                 }
         self._had.setdefault(keys[0], []).append(timedelta())
         return NOT_LIMITED | {"recipient_key": keys[0]}

@@ -178,7 +178,7 @@ def row_of(raw: Mapping[str, Any], where: str, *, group: str = "", provider: str
         if wanted is None:
             raise BadCause(f"{where}: unknown column: {name}.")
         if type(value) is not wanted or not value:
-            raise BadCause(f"{where}: {name}: {value!r} cannot stand here.")
+            raise BadCause(f"{where}: {name}: {value!r} is not allowed here.")
         try:
             values[name] = _read(name, value)
         except re.error as error:

@@ -15,8 +15,8 @@ FILE = Path(__file__).with_name("causes.toml")
 _MOST = 4
 _UNKNOWN = Row(
     "unknown",
-    "What is behind this is not known.",
-    "Read the server's words, test the connection, and show both to your provider.",
+    "The cause is not known.",
+    "Read the server's reply, test the connection, and show both to your provider.",
 )
 
 

@@ -113,13 +113,13 @@ def gather(
     known = provider_of_address(address)
     if known is not None:
         clues.findings.append(
-            Finding("preset", domain, "ok", f"This is an address of {known.name}.")
+            Finding("preset", domain, "ok", f"This address belongs to {known.name}.")
         )
         clues.certain.append(_place_of(known, "preset"))
         clues.hosts[known.host] = ("preset", known)
         return clues
     clues.findings.append(
-        Finding("preset", domain, "skipped", "No provider is known by this domain.")
+        Finding("preset", domain, "skipped", "No known provider uses this domain.")
     )
     mail_hosts, exists = _ask(clues, domain, names, pool, overall, provider_of_host)
     provider = _provider_of(clues, mail_hosts, provider_of_host)
@@ -184,12 +184,12 @@ def _read_srv(
     if found:
         detail = f"The domain names {', '.join(f'{one.host} port {one.port}' for one in found)}."
     elif not records:
-        status, detail = "skipped", "The domain says nothing here."
+        status, detail = "skipped", "The domain has no such record."
     elif not any(record.host for record in records):
         clues.denied.add(security)
         detail = "The domain says that it does not offer this."
     else:
-        status, detail = "failed", "What the domain names is no usable host name."
+        status, detail = "failed", "The host name in the record cannot be used."
     clues.findings.append(Finding("srv", subject, status, detail))
 
 
@@ -214,9 +214,9 @@ def _read_mx(
         status, detail = "failed", f"There is no domain {domain}."
         hint, code = "Check the spelling of the address.", "dns_failed"
     elif found.records:
-        detail = "The domain says that it takes no mail at all."
+        detail = "The domain says that it accepts no mail."
     else:
-        detail = "The domain names no server that takes its mail."
+        detail = "The domain has no mail server for incoming mail."
     clues.findings.append(Finding("mx", subject, status, detail, hint, code))
     return hosts, found.exists
 

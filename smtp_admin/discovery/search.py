@@ -102,11 +102,11 @@ class Discovery:
         """The result in one sentence."""
         best = self.best
         if best is None:
-            return f"No mail server was found for {self.address} that can be recommended."
+            return f"No suitable mail server was found for {self.address}."
         words = f"{best.host}, port {best.port} with {WORDS[best.security]}"
         if not best.proven:
-            return f"{words}, should be right, but could not be tried from here."
-        return f"{words}, answers, encrypts, proves who it is and offers a login."
+            return f"{words}, is probably correct, but could not be tested from here."
+        return f"{words}, answers, encrypts, has a valid certificate and offers a login."
 
     def as_json(self) -> dict[str, Any]:
         """As the page shows it."""
@@ -240,7 +240,9 @@ class _Trial:
                 self._result.others.append(suggestion)
         if left_out:
             subject = f"{left_out} more places"
-            self._result.findings.append(Finding("probe", subject, "skipped", "Enough was tried."))
+            self._result.findings.append(
+                Finding("probe", subject, "skipped", "Enough places were tried.")
+            )
 
     def unproven(self, certain: Sequence[Candidate]) -> Suggestion | None:
         """What is known or published, although it was not reached: the network here may block it.
@@ -276,7 +278,7 @@ class _Trial:
         started = time.monotonic()
         subject = str(candidate)
         if self._overall.passed:
-            return Finding("probe", subject, "skipped", "There was no time left to try it."), None
+            return Finding("probe", subject, "skipped", "There was no time to try it."), None
         policy = replace(self._dialler.policy, resolve=lambda *_: map(str, checked))
         server = Server(candidate.host, candidate.port, candidate.security)
         report = Report()
@@ -299,7 +301,7 @@ class _Trial:
         known = one.known
         cautions = []
         if failure is not None:
-            cautions.append(f"It was not reached from here: {failure.message}")
+            cautions.append(f"It could not be reached from here: {failure.message}")
         domain = domain_of(self._result.address)
         # RFC 6186 section 6: records that nobody signed may name anybody's server.
         if known is None and one.host != domain and not one.host.endswith(f".{domain}"):
@@ -318,12 +320,12 @@ class _Trial:
         )
 
 
-_UNTRUSTED = "A mail server answers, but cannot be trusted, so it is not suggested."
+_UNTRUSTED = "A mail server answers, but its certificate is not valid, so it is not suggested."
 _PLAIN = (
-    "A mail server answers, but offers no encryption, so it is not suggested: a password would "
-    "travel in plain text."
+    "A mail server answers, but offers no encryption, so it is not suggested. It would get the "
+    "password in plain text."
 )
-_NO_LOGIN = "but it offers no login: it takes mail from other servers only."
+_NO_LOGIN = "but it offers no login. It only accepts mail from other servers."
 
 
 def _explained(failure: SMTPFailure) -> tuple[Status, str, str]:
@@ -343,8 +345,12 @@ def _about_login(report: Report) -> tuple[Status, str, str]:
     if any(one in MECHANISMS for one in report.auth_methods):
         return "ok", f"{safe}. It offers a login ({listed}).", ""
     if listed:
-        hint = "It may want OAuth2 instead of a password."
-        return "warning", f"{safe}, but it only offers logins that we do not have ({listed}).", hint
+        hint = "It may require OAuth2 instead of a password."
+        return (
+            "warning",
+            f"{safe}, but it only offers logins that this platform does not support ({listed}).",
+            hint,
+        )
     hint = "Your provider has another host or port for programs that send mail."
     return "warning", f"{safe}, {_NO_LOGIN}", hint
 

@@ -126,8 +126,8 @@ def _only_one(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the kernel, always
         except BlockingIOError:
             raise Stop(
-                f"It is already running from {folder}. For a second one give it a folder of "
-                "its own: INSTANCE=instance/second PORT=5001 make run",
+                f"It is already running from {folder}. For a second one use another "
+                "folder: INSTANCE=instance/second PORT=5001 make run",
                 1,
             ) from None
         yield

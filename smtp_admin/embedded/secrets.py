@@ -55,6 +55,6 @@ def _read(path: Path) -> DemoSecrets:
         return DemoSecrets(**{one.name: str(values[one.name]) for one in fields(DemoSecrets)})
     except (ValueError, KeyError, TypeError) as error:
         raise RuntimeError(
-            f"{path} cannot be read; put it back from a copy, or delete it to begin anew "
+            f"{path} cannot be read; put it back from a copy, or delete it to start again "
             "(stored SMTP passwords must then be typed in again)."
         ) from error

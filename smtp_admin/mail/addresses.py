@@ -29,7 +29,7 @@ def _read(text: str) -> tuple[str, str]:
     if spec.endswith(">") and "<" in spec:
         phrase, _, spec = spec[:-1].rpartition("<")
         if _ANOTHER.search(_QUOTED.sub("", phrase)):
-            raise MessageError(f"{text[:100]!r} names more than one address; pass them one by one.")
+            raise MessageError(f"{text[:100]!r} has more than one address. Pass them one by one.")
         name = read_phrase(phrase.strip())
     return _checked(name, spec)
 
@@ -40,9 +40,7 @@ def _checked(name: str, spec: str) -> tuple[str, str]:
         address = clean_address(spec)
         name = check_header_text(name)
         if not address.isascii():
-            raise ValueError("The part before the @ has letters that not every server can write.")
+            raise ValueError("The part before the @ has characters that not every server supports.")
     except ValueError as error:
-        raise MessageError(f"{spec[:100]!r} is not an address that mail can go to: {error}") from (
-            error
-        )
+        raise MessageError(f"{spec[:100]!r} is not a valid mail address: {error}") from (error)
     return name, address

@@ -77,7 +77,7 @@ class Order:
             if moment is not None and not _FIRST < moment < _LAST:
                 raise MessageError("A time lies between the years 1970 and 9000.")
         if begins is not None and ends is not None and ends <= begins:
-            raise MessageError("A mail cannot expire before it is to be sent.")
+            raise MessageError("A mail cannot expire before its send time.")
 
 
 def is_name(value: object) -> bool:

@@ -59,7 +59,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     if not message.content:
         raise Conflict(
             "The text of this mail was erased, so it cannot be sent again.",
-            hint="Let the app send it anew.",
+            hint="Send it again from the app.",
         )
     mail = _mail(session, delivery, message, address)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.

@@ -139,7 +139,7 @@ def _sandbox(facts: Facts) -> Iterator[Row]:
     """What keeps mail in; to whom it goes instead is for those who look after the platform."""
     if not facts.standing.acts:
         why = facts.standing.reason if facts.of_platform else ""
-        yield Row("site", "This installation", "sends nothing, mail waits", "app", why)
+        yield Row("site", "This installation", "sends no mail; mail waits", "app", why)
     rule = facts.sandbox
     if rule is None:
         return
@@ -148,7 +148,7 @@ def _sandbox(facts: Facts) -> Iterator[Row]:
         words = f"all mail goes to {rule.redirect if told else 'one address'} instead"
     else:
         some = ", ".join(rule.allow) if told else "some addresses"
-        words = f"only mail to {some} goes out, the rest is held"
+        words = f"only mail to {some} is sent, the rest is held"
     yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
 
 
@@ -169,15 +169,15 @@ def _sender(facts: Facts) -> Iterator[Row]:
 def _rule(facts: Facts) -> tuple[str, Source, str]:
     rule, type_ = facts.choice.rule, facts.type_
     if rule == "named":
-        return "its key", "app", "the caller names it"
+        return "its key", "app", "set by the caller"
     source: Source = "system" if facts.choice.route_of == SYSTEM else "partner"
     if rule == "type":
         return f"the route of {type_.label}", source, "before the route of a priority"
     if rule == "priority":
-        return f"the route of {type_.priority} mail", source, "there is none of the type"
+        return f"the route of {type_.priority} mail", source, "the type has none"
     if rule == "default":
-        return "default", "default", "no route names another one"
-    return "default", "default", "nobody has settings yet"
+        return "default", "default", "no route applies"
+    return "default", "default", "no sender is set up"
 
 
 def _state(
@@ -192,7 +192,7 @@ def _state(
     if state.key in {"delivering", "ready"}:
         return "yes", source, ""
     if to_others and state.key != "no_worker":
-        why = "" if state.goes else "the platform's operator sees why"
+        why = "" if state.goes else "ask the platform's operator"
         return "yes" if state.goes else "no, mail waits", source, why
     if state.key == "problem" and sender.locked:
         source = "environment"
@@ -208,20 +208,20 @@ def _fallbacks(facts: Facts) -> Iterator[Row]:
     name, label = "fallback", "If it is paused"
     first = first_usable(facts.fallbacks, facts.moment, (sender.sender_id,))
     if not facts.fallbacks:
-        yield Row(name, label, "mail waits", source, f"{revision_of(sender)}: nobody steps in")
+        yield Row(name, label, "mail waits", source, f"{revision_of(sender)}: no fallback")
     elif first is None:
-        why = f"{revision_of(sender)}: nobody who may step in can send now"
+        why = f"{revision_of(sender)}: no fallback can send now"
         yield Row(name, label, "mail waits", source, why)
     else:
-        words = f"{_named(first)} steps in, from {first.values.from_email}"
+        words = f"{_named(first)} takes over, from {first.values.from_email}"
         yield Row(name, label, words, source, revision_of(sender))
     for number, one in enumerate(facts.fallbacks, 1):
-        yield Row(f"fallback_{number}", f"Steps in, {number}", *_option(one, source, facts.moment))
+        yield Row(f"fallback_{number}", f"Fallback {number}", *_option(one, source, facts.moment))
 
 
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
     if one.sender is None:
-        return one.name, source, "there is no such sender any more"
+        return one.name, source, "this sender no longer exists"
     state, _, why = _state(one.sender, decide(one.sender, state_facts.Facts(moment)))
     if usable(one.sender, moment):
         return f"{_named(one.sender)}, from {one.sender.values.from_email}", source, "can send"
@@ -267,7 +267,7 @@ def _type(facts: Facts) -> Iterator[Row]:
     yield Row(
         "on_uncertain",
         "If the server's last answer is lost",
-        "held until a person decides" if held else "sent again once",
+        "held until someone decides" if held else "sent again once",
         "type" if held else "default",
         type_.label if held else "",
     )

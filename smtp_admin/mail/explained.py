@@ -74,7 +74,7 @@ def setting_rows(sender: ResolvedSender, owner_name: str, *, sensitive: bool) ->
         if one.name == "fallbacks":
             continue  # they have rows of their own, with who that is and whether they can send
         if one.name == "archive_to" and sensitive:
-            yield Row(one.name, one.label, "nobody", "type", "no archive gets sensitive mail")
+            yield Row(one.name, one.label, "nobody", "type", "sensitive mail is never archived")
             continue
         value = values[one.name]
         words = "" if value in _EMPTY else one.words(value)
@@ -87,7 +87,7 @@ def _name_of(sender: ResolvedSender) -> str:
     return "the application's name" if sender.partner_id == SYSTEM else "the partner's name"
 
 
-_ANSWERS = "the from address, unless a mail has its own"
+_ANSWERS = "the from address, unless the mail sets one"
 
 
 def _row(sender: ResolvedSender, one: Field, words: Any, unset: str, why: str = "") -> Row:

@@ -83,12 +83,13 @@ def queue_test_mail(
     sender = load_sender(session, partner_id, key)
     sender.refuse_problems()
     if sender.missing_driver:
-        raise InvalidInput(sender.missing_driver, hint="Choose another way of sending on its tab.")
+        raise InvalidInput(sender.missing_driver, hint="Choose another sending method on its tab.")
     if not sender.configured:
         raise InvalidInput(
             "No settings are saved for this sender.",
-            hint="Fill in its tab on the page and save, or send the test mail from there with what "
-            "is entered.",
+            hint="Fill in its tab on the page and save. Or send the test mail from there "
+            "with unsaved "
+            "settings.",
         )
     _count(session, actor, partner_id, recipient)
     config = installation().config
@@ -156,7 +157,7 @@ def _goes_to(recipient: str) -> str:
 def _refuse_held(recipient: str) -> None:
     sandbox = installation().config.sandbox
     if sandbox is not None and not sandbox.lets_out(recipient):
-        words = "The sandbox (SMTP_ADMIN_SANDBOX) lets no mail to this address out."
+        words = "The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address."
         raise InvalidInput(fields={"to": [words]})
 
 
@@ -188,7 +189,7 @@ def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
         timer.cancel()
         transport.close()
     if too_late.is_set() and outcome.verdict is not Verdict.ACCEPTED:
-        words = f"The server did not get to an end within {OVERALL_SECONDS:.0f} seconds."
+        words = f"The server did not finish within {OVERALL_SECONDS:.0f} seconds."
         return replace(outcome, code="timeout", cause="", reason=words)
     return outcome
 

@@ -217,7 +217,7 @@ SHIPPED = (
             "ends": "its last day",
             "owners": "a list; each with name, sent, failed, dead and waiting",
             "total": "the same of all of them",
-            "attention": "a list of sentences: what needs somebody now",
+            "attention": "a list of sentences: what needs someone now",
             "url": "the overview; empty if the app does not know its address",
         },
         sample={

@@ -33,8 +33,8 @@ def database() -> Iterator[Check]:
     took = time.monotonic() - began
     name = f"{engine.dialect.name} {version}".strip()
     if took > _SLOW_SECONDS:
-        yield Check("database", "warning", f"{name} took {took:.1f} s for the simplest question.",
-                    "It is busy or far away; sending is as slow.")  # fmt: skip
+        yield Check("database", "warning", f"{name} took {took:.1f} s for the simplest query.",
+                    "It is busy or far away. Sending is slow too.")  # fmt: skip
     else:
         yield Check("database", "ok", f"{name} answers in {took * 1000:.0f} ms.")
 
@@ -44,10 +44,10 @@ def tables() -> Iterator[Check]:
     try:
         schema.check(host_engine())
     except SetupError as error:
-        hint = f"{error.hint} Until then no page works, no worker starts and no mail can be queued."
+        hint = f"{error.hint} Until then pages, workers and queueing do not work."
         yield Check("tables", "failed", error.message, hint)
     else:
-        yield Check("tables", "ok", f"At {schema.head()}, which is the newest.")
+        yield Check("tables", "ok", f"At {schema.head()}, the newest revision.")
 
 
 def storage() -> Iterator[Check]:
@@ -57,13 +57,15 @@ def storage() -> Iterator[Check]:
         return
     path = Path(str(engine.url.database)).absolute()
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        hint = "Run this, the web processes and the workers as the user it belongs to."
-        yield Check("storage", "failed", f"{path} or its folder is not writable for us.", hint)
+        hint = "Run this command, the web processes and the workers as the owner of the file."
+        yield Check(
+            "storage", "failed", f"{path} or its folder is not writable for this process.", hint
+        )
         return
     free = shutil.disk_usage(path.parent).free
-    words = f"{free / 1024**3:.1f} GB are free beside {path.name}."
+    words = f"{free / 1024**3:.1f} GB are free at {path.name}."
     if free < _LITTLE_SPACE:
-        hint = "Make room: without it no mail can be queued. Lower SMTP_ADMIN_KEEP_DAYS and prune."
+        hint = "Free disk space, or no mail can be queued. Lower SMTP_ADMIN_KEEP_DAYS and prune."
         yield Check("storage", "failed" if free < _NO_SPACE else "warning", words, hint)
         return
     with engine.connect() as connection:
@@ -98,9 +100,8 @@ def compare_clocks(whose: str, ahead: float) -> Check:
         "clock",
         "failed" if seconds > _CLOCKS_WRONG else "warning",
         f"The clock of {whose} is {seconds:,.0f} s {way} this machine's.",
-        "Let all machines take their time from the network (chrony, systemd-timesyncd). Limits "
-        "and leases follow the database's clock; certificates and the Date of mails follow this "
-        "machine's.",
+        "Synchronise the clocks of all machines (chrony, systemd-timesyncd). Limits and leases "
+        "use the database's clock. Certificates and the Date of mails use this machine's.",
     )
 
 
@@ -115,10 +116,10 @@ def keys() -> Iterator[Check]:
                     "Run `flask smtp-admin keys generate` and put the key there.")  # fmt: skip
     elif report.older:
         yield Check("keys", "warning", f"{report.older} of {report.total} stored passwords still "
-                    "have an older key.", "Run `flask smtp-admin keys rotate`; then the older key "
-                    "can be taken out.")  # fmt: skip
+                    "have an older key.", "Run `flask smtp-admin keys rotate`; then you can remove "
+                    "the older key.")  # fmt: skip
     elif not report.total:
-        yield Check("keys", "ok", "There is a key, and no password is stored yet.")
+        yield Check("keys", "ok", "There is a key. No password is stored yet.")
     else:
         yield Check("keys", "ok", f"All stored passwords ({report.total}) open, with the newest "
                     "key.")  # fmt: skip
@@ -128,15 +129,15 @@ def _unreadable(report: KeyReport) -> Iterator[Check]:
     used = [one for one in report.unreadable if one.current]
     old = [one for one in report.unreadable if not one.current]
     if used:
-        yield Check("keys", "failed", f"The passwords of {_named(used)} do not open. "
+        yield Check("keys", "failed", f"The passwords of {_named(used)} cannot be decrypted. "
                     f"{used[0].reason} These senders pause, and their mail waits.",
-                    "Put the missing key back behind the others in SMTP_ADMIN_SECRET_KEYS and "
-                    "restart the workers, or enter the passwords again.")  # fmt: skip
+                    "Add the missing key at the end of SMTP_ADMIN_SECRET_KEYS and restart the "
+                    "workers. Or enter the passwords again.")  # fmt: skip
     if old:
-        yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) do not open: "
+        yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) cannot "
+            "be decrypted: "
                     f"{_named(old)}. Rolling back to them needs the password again.",
-                    "If the key they were saved with still exists, put it back behind the "
-                    "others.")  # fmt: skip
+                    "If you still have their key, add it after the others.")  # fmt: skip
 
 
 def _named(some: list[Unreadable]) -> str:

@@ -34,7 +34,7 @@ def partners() -> Iterator[Check]:
             "partners",
             "failed",
             f"partners() names {lost!r}, and partner({lost!r}) finds nobody: its pages are 404.",
-            "partner() is given the id as text, as it stands in the address.",
+            "partner() gets the id as text, as in the URL.",
         )
     elif doubled:
         words = f"Two partners have the id {doubled[0]!r}."

@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from smtp_admin.monitor.health import Check
 from smtp_admin.renewals.notices import unsubscribe_url
 
-_SET = "Set SMTP_ADMIN_PUBLIC_URL to the address by which people reach the app, with https."
+_SET = "Set SMTP_ADMIN_PUBLIC_URL to the public https address of the app."
 
 
 def links() -> Iterator[Check]:
     """What the configured address allows; that of a request never counts."""
     link = unsubscribe_url("token")
     if not link:
-        words = "Mail has no link that ends reminders: the app does not know its own address."
+        words = "Mail has no unsubscribe link, because the app does not know its own address."
         yield Check("links", "warning", words, _SET)
     elif not link.startswith("https:"):
-        words = "Mail programs offer no one-click unsubscribe: the app's address is not https."
+        words = (
+            "Mail programs offer no one-click unsubscribe, because the app's address is not https."
+        )
         yield Check("links", "warning", words, _SET)
     else:
         yield Check(

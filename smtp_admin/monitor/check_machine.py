@@ -17,8 +17,8 @@ def authorities() -> Iterator[Check]:
         yield Check("certificates", "ok", f"The usual authorities are trusted{more}.")
     elif own:
         yield Check("certificates", "warning", f"Only {own} is trusted; public mail servers will "
-                    "be refused.", "Install the system's ca-certificates, unless that is "
-                    "meant.")  # fmt: skip
+                    "be refused.", "Install the system's ca-certificates, unless this is "
+                    "intended.")  # fmt: skip
     else:
         yield Check("certificates", "failed", "This machine trusts no certificate authority, so "
                     "every encrypted connection is refused.", "Install the system's "

@@ -27,7 +27,7 @@ _NEARLY_FULL = 0.9
 #: A worker that runs says so every three seconds.
 SILENT_SECONDS = 15.0
 _START = "Start one: flask smtp-admin worker"
-_MEANWHILE = "Until then workers look for mail every ten seconds by themselves; none is lost."
+_MEANWHILE = "Until then workers check for mail every ten seconds. No mail is lost."
 
 
 def redis() -> Iterator[Check]:
@@ -76,8 +76,8 @@ def workers() -> Iterator[Check]:
     yield Check("workers", "ok", f"{count} ({names}), heard {heard:.0f} s ago.")
     for one in silent:
         yield Check("workers", "warning", f"The worker {one} was last heard {one.silent:.0f} s "
-                    "ago.", "It was killed or hangs. Others finish its mail; look at its log, or "
-                    "end it.")  # fmt: skip
+                    "ago.", "It was killed or hangs. Other workers finish its mail. Check its log, "
+                    "or end it.")  # fmt: skip
 
 
 def redis_clock(now: Callable[[], datetime] = clock.now) -> Iterator[Check]:
@@ -120,12 +120,12 @@ def _refusal(error: Exception) -> tuple[str, str]:
     if isinstance(error, RedisTimeout):
         return (
             f"does not answer in {_SECONDS:g} seconds.",
-            "It hangs, or a firewall swallows what is sent to it.",
+            "It hangs, or a firewall drops the connection.",
         )
     if isinstance(error, ResponseError):
         # Its own words name the reason: READONLY, MISCONF, OOM, NOPERM. They repeat no value.
         return (
-            f"answers, but takes no writes: {str(error)[:200].rstrip('.')}.",
+            f"answers, but refuses writes: {str(error)[:200].rstrip('.')}.",
             "It is a replica, full, cannot save to its disk, or forbids this user to write.",
         )
     return (
@@ -142,32 +142,32 @@ def _doubts(about: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
     policy = str(about.get("maxmemory_policy", "noeviction"))
     if most and policy != "noeviction":
         words = (
-            f"when its memory ({most / 1024**2:.0f} MB) is full it throws keys away ({policy}), "
+            f"it deletes keys when its memory ({most / 1024**2:.0f} MB) is full ({policy}), "
             "and bells and journals with them."
         )
         hint = (
-            "Set maxmemory-policy to noeviction, or give this app a Redis of its own. No mail is "
-            "lost, but it may go out later, or end with an unknown outcome."
+            "Set maxmemory-policy to noeviction, or use a separate Redis for this app. No mail is "
+            "lost, but it may be sent later or end with an unknown outcome."
         )
         yield words, hint
     elif most and used > most * _NEARLY_FULL:
         yield (
             f"{used / most:.0%} of its memory ({most / 1024**2:.0f} MB) is used.",
-            "Raise maxmemory, or find out who fills it; this app needs a few MB.",
+            "Raise maxmemory, or find out what fills it. This app needs a few MB.",
         )
 
 
 def _none(silent: list[Listener], others: list[str]) -> Check:
-    words = "No worker runs for this database, so no mail goes out."
+    words = "No worker runs for this database, so no mail is sent."
     if silent:
         last = silent[0]
         heard = f"{last} was last heard {last.silent:.0f} s ago"
-        words = f"No worker answers, so no mail goes out; {heard}."
+        words = f"No worker answers, so no mail is sent; {heard}."
     hint = f"{_START}."
     if others:
         hint += (
-            f" On this Redis {len(others)} other databases have workers: if one of those should "
-            "be this one's, compare SQLALCHEMY_DATABASE_URI, which must be spelled alike."
+            f" On this Redis {len(others)} other databases have workers. If one of them should be "
+            "this one, compare SQLALCHEMY_DATABASE_URI: it must be spelled the same."
         )
     return Check("workers", "failed", words, hint)
 
@@ -179,5 +179,6 @@ def _without_redis() -> Check:
     holders = sorted(set(session().scalars(statement)))
     if holders:
         return Check("workers", "ok", f"Sending right now: {', '.join(holders)}.")
-    return Check("workers", "warning", "Whether a worker runs cannot be told while Redis is away.",
-                 "Look at its log. If none runs, start one: flask smtp-admin worker")  # fmt: skip
+    return Check("workers", "warning", "It is unknown whether a worker runs, because "
+        "Redis does not answer.",
+                 "Check its log. If none runs, start one: flask smtp-admin worker")  # fmt: skip

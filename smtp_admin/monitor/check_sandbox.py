@@ -15,19 +15,19 @@ def sandbox() -> Iterator[Check]:
     if not found.acts:
         yield Check("sandbox", "failed", found.reason, found.hint)
     elif found.recorded:
-        yield Check("sandbox", "ok", f"This process acts for {found.address}.")
+        yield Check("sandbox", "ok", f"This process sends for {found.address}.")
     else:
-        words = "No address is recorded, so a copy of this database cannot be told from it."
+        words = "No address is recorded, so copies of this database cannot be detected."
         hint = "Set SMTP_ADMIN_PUBLIC_URL, then start the workers again."
         if found.address:
             hint = "Start a worker, or run `flask smtp-admin db upgrade`: that records it."
         yield Check("sandbox", "warning", words, hint)
     rule = installation().config.sandbox
     if rule is not None:
-        yield Check("sandbox", "warning", f"Mail does not reach everybody: SMTP_ADMIN_SANDBOX is "
-                    f"{rule}.", "Take it away where real mail is to go out.")  # fmt: skip
+        yield Check("sandbox", "warning", f"Mail does not reach everyone: SMTP_ADMIN_SANDBOX is "
+                    f"{rule}.", "Remove it where real mail should be sent.")  # fmt: skip
     held = counts(session()).held
     if held:
         yield Check("sandbox", "warning", f"{held:,} mails are held by a sandbox.",
-                    "`flask smtp-admin sandbox release` lets them out, `sandbox drop` cancels "
-                    "them.")  # fmt: skip
+                    "`flask smtp-admin sandbox release` sends them, `sandbox drop` "
+                    "cancels them.")  # fmt: skip

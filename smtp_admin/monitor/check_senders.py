@@ -46,8 +46,8 @@ def mail() -> Iterator[Check]:
     waiting += f"{numbers.uncertain:,} with an unknown outcome."
     if late > LATE:
         yield Check("mail", "failed" if late > TOO_LATE else "warning",
-                    f"Mail has been due for {span_words(late)}, and nobody sends it. {waiting}",
-                    "Look whether a worker runs, and at its log.")  # fmt: skip
+                    f"Mail has been due for {span_words(late)}, but no worker sends it. {waiting}",
+                    "Check that a worker runs, and check its log.")  # fmt: skip
     else:
         yield Check("mail", "ok", waiting)
 
@@ -58,16 +58,17 @@ def environment() -> Iterator[Check]:
     found = overrides_for(SYSTEM)
     for problem in found.problems:
         yield Check("environment", "failed", f"{problem}",
-                    "Correct it where the app is started, and start app and workers "
-                    "again.")  # fmt: skip
+                    "Correct it where the app is started. Then restart app and "
+                    "workers.")  # fmt: skip
     for field in all_fields():
         names = [here.config.env_prefix + one.name for one in field.variables]
         texts = {name: here.environment[name] for name in names if here.environment.get(name)}
         used, *unused = texts or [""]
         for name in unused:
             if texts[name] != texts[used]:
-                yield Check("environment", "warning", f"{name} is ignored, because {used} is set "
-                            "and says something else.", "Take one of them out.")  # fmt: skip
+                yield Check("environment", "warning", f"{name} is ignored, because "
+                    f"{used} is set to a "
+                            "different value.", "Remove one of them.")  # fmt: skip
     if not found.variables:
         yield Check("environment", "ok", "No variable overrides the system's sender.")
     elif not found.problems:
@@ -118,10 +119,10 @@ def servers() -> Iterator[Check]:
             yield Check("servers", "failed", f"{host}, port {port}: {error.message}", error.hint,
                         subject=whose)  # fmt: skip
     if not wanted:
-        yield Check("servers", "ok", "No sender names a mail server yet.")
+        yield Check("servers", "ok", "No sender has a mail server yet.")
     elif looked < len(wanted):
         yield Check("servers", "warning", f"Only {looked} of {len(wanted)} mail servers were "
-                    "looked up in time.", "The name service is slow.")  # fmt: skip
+                    "looked up in time.", "The DNS server is slow.")  # fmt: skip
     else:
         yield Check("servers", "ok", f"{looked} mail server{'' if looked == 1 else 's'} looked up "
                     "by name.")  # fmt: skip
@@ -146,7 +147,7 @@ def _check(sender: ResolvedSender, state: State) -> Check:
         names = ", ".join(sender.values.fallbacks)
         covered = bool(names) and state.key != "rate_limited"
         status = "warning" if covered or state.key == "rate_limited" else "failed"
-        message += f" Meanwhile {names} steps in." if covered else " Its mail waits."
+        message += f" {names} takes over." if covered else " Its mail waits."
         explained = explain_pause(session(), sender)
         hint = explained.hint if explained else ""
     return Check("sender", status, message, hint, _name(sender))

@@ -99,7 +99,7 @@ def examine(parts: Iterable[Part], patience: float = PATIENCE_SECONDS) -> Health
     for part in parts:
         missing = [name for name in part.needs if name in bad]
         if missing:
-            words = f"Not looked at, because the check “{missing[0]}” failed."
+            words = f"Skipped, because the check “{missing[0]}” failed."
             checks = [Check(part.name, "skipped", words)]
         else:
             checks = _look(app, part, patience)
@@ -136,7 +136,7 @@ def _look(app: Flask, part: Part, patience: float) -> list[Check]:
         return box.get(timeout=patience)
     except Empty:
         words = f"No answer in {patience:g} seconds."
-        hint = "It hangs, or is very busy; look whether it runs and can be reached."
+        hint = "It hangs or is very busy. Check that it runs and can be reached."
         return [Check(part.name, "failed", words, hint)]
 
 
@@ -148,13 +148,13 @@ def _guarded(part: Part) -> list[Check]:
         return [Check(part.name, "failed", error.message, error.hint)]
     except DBAPIError as error:
         words = f"The database ({_database()}) cannot be used: {_kind(error.orig or error)}."
-        hint = "Check SQLALCHEMY_DATABASE_URI, and whether the database runs."
+        hint = "Check SQLALCHEMY_DATABASE_URI, and that the database runs."
         return [Check(part.name, "failed", words, hint)]
     except (SQLAlchemyError, RedisError, OSError) as error:
         return [Check(part.name, "failed", f"It cannot be used ({_kind(error)}).")]
     except Exception as error:  # noqa: BLE001 - a check that fails must not hide the others
         words = f"This check itself failed ({_kind(error)})."
-        return [Check(part.name, "failed", words, "This is a mistake of ours; please report it.")]
+        return [Check(part.name, "failed", words, "This is a bug. Please report it.")]
 
 
 def _database() -> str:

@@ -26,15 +26,15 @@ from smtp_admin.senders.resolve import ResolvedSender
 _OF_HOSTS = frozenset({"settings", "network", "encryption", "login"})
 #: What a sign means, as a reason for a cause.
 _BECAUSE = {
-    "unset": "Mail waits, and there is no sender.",
+    "unset": "Mail waits, but there is no sender.",
     "paused": "The sender is paused.",
     "limit": "The limit of this sender is used up.",
-    "provider_limit": "As much was sent as the provider allows.",
-    "stuck": "Mail waits, and none went out in the last hour.",
-    "unknown": "There are mails whose outcome nobody knows.",
-    "spf": "DNS has no SPF record that fits.",
-    "dkim": "DNS has no DKIM key that fits.",
-    "dmarc": "DNS has no DMARC record that fits.",
+    "provider_limit": "The provider's limit is used up.",
+    "stuck": "Mail waits, but none was sent in the last hour.",
+    "unknown": "There are mails with an unknown outcome.",
+    "spf": "DNS has no matching SPF record.",
+    "dkim": "DNS has no matching DKIM key.",
+    "dmarc": "DNS has no matching DMARC record.",
 }
 
 
@@ -161,7 +161,7 @@ def _paused(symptom: Symptom, table: Causes, evidence: Evidence) -> Iterator[Lik
     cause = card.explanation.causes[0]
     waits = any("paused" in row.seen and symptom.key in row.symptoms for row in table.rows)
     if waits or _belongs(symptom, table, code, cause.key):
-        yield Likely(cause, "The sender paused itself for this.")
+        yield Likely(cause, "The sender paused because of this.")
 
 
 def _failed(one: Failed) -> Likely:

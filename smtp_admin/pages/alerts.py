@@ -61,7 +61,7 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
     return _change(
         alert_id,
         lambda alert, actor: service.acknowledge(session(), alert, actor),
-        "Acknowledged. It stays open until it ends.",
+        "Acknowledged. The alert stays open until it ends.",
     )
 
 
@@ -85,7 +85,7 @@ def unmute(alert_id: str) -> ResponseReturnValue:
     return _change(
         alert_id,
         lambda alert, actor: service.unmute(session(), alert, actor),
-        "It is shown again.",
+        "Unmuted.",
     )
 
 

@@ -76,7 +76,7 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
     session().commit()
     with beside_workers() as engine:
         count = cancel_batch(engine, public_id, one.partner_id)
-    return _told(public_id, count, f"Cancelled. {count:,} mails of it will not be sent.")
+    return _told(public_id, count, f"Cancelled. {count:,} mails will not be sent.")
 
 
 @guarded(Action.CHANGE_MAIL)
@@ -86,7 +86,7 @@ def batch_resume(public_id: str) -> ResponseReturnValue:
     count = service.resume(session(), public_id, one.partner_id)
     record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
     session().commit()
-    return _told(public_id, count, f"It goes on: {count:,} mails are queued again.")
+    return _told(public_id, count, f"Resumed: {count:,} mails are queued again.")
 
 
 def _told(public_id: str, count: int, words: str) -> ResponseReturnValue:

@@ -82,7 +82,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
 
 
 def _refuse(partner_id: str, key: str, error: RequestError) -> ResponseReturnValue:
-    """Nothing was dialled."""
+    """No connection was made."""
     session().rollback()
     if not web.wants_json():
         return show_tab(partner_id, key, status=error.status, test_error=error)

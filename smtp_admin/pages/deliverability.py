@@ -45,7 +45,8 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
                 found = check_and_remember(sender)
         elif web.wants_json() and found is None:
             raise NotFound(
-                "DNS was not asked about this sender yet.", hint="POST to this address asks."
+                "DNS was not checked for this sender yet.",
+                hint="Send a POST request to this address to check.",
             )
     except RequestError as refused:
         session().rollback()

@@ -1,4 +1,4 @@
-"""Ways of sending, to choose from on the tab of a sender."""
+"""Sending methods, to choose from on the tab of a sender."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from smtp_admin.transports.registry import is_shipped
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A way of sending in the comparison."""
+    """A sending method in the comparison."""
 
     driver: Driver
     who: str
@@ -79,12 +79,12 @@ def refuse_read_only(sender: ResolvedSender, actor: Actor) -> None:
     """Return if *actor* may change or remove what is saved.
 
     Raises:
-        Forbidden: its way of sending is for the platform's administrators alone.
+        Forbidden: its sending method is for the platform's administrators alone.
     """
     if driver_choice(sender, actor).read_only:
         raise Forbidden(
             "Only the platform's administrators may change this sender.",
-            hint=f"It sends by {sender.values.kind.label}, which is theirs to choose.",
+            hint=f"It sends by {sender.values.kind.label}.",
         )
 
 

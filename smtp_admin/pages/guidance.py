@@ -41,7 +41,7 @@ class Guidance:
         provider: the one that was chosen or found, or that the host belongs to.
         filled_in: whether it was chosen or found just now, and its values stand in the form.
         chosen: then, what was chosen; else empty.
-        offered: the list of providers; ``None`` where the way of sending has no host.
+        offered: the list of providers; ``None`` where the sending method has no host.
         limits: what the provider documents as its limits.
         warnings: field → advice; it blocks nothing.
         hints: field → what the provider wants there, instead of what the field says of itself.

@@ -111,11 +111,11 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
     if saved.revision == _seen(str(given.get("revision", ""))):
-        web.notify(f"Revision {number} is what is in use, so there is no new revision.")
+        web.notify(f"Revision {number} is already in use, so there is no new revision.")
     else:
         web.notify(
             f"Saved as revision {saved.revision}, with the values of revision {number}. "
-            "Mail from now on goes out this way."
+            "New mail is sent with these settings."
         )
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
@@ -169,7 +169,7 @@ def _number(text: str) -> int:
     number = _seen(text)
     if number < 0:
         raise InvalidInput(
-            "This is not the number of a revision.",
+            "This is not a revision number.",
             fields={"number": ["Enter a whole number, such as 3."]},
         )
     return number

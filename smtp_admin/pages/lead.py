@@ -46,7 +46,7 @@ def lead(
     has_host = "host" in form
     tested = works or (not unsaved and bool(last) and all(one.ok for one in last))
     todo = (
-        ("Choose your provider" if has_host else "Fill in how to send",
+        ("Choose your provider" if has_host else "Fill in the settings",
          "preset" if has_host else "sender-form",
          bool(form["host"].data) if has_host else sender.configured),
         ("Test the connection", "connection-test", tested),

@@ -48,8 +48,8 @@ class ActionWords:
 WORDS: dict[ActionName, ActionWords] = {
     "retry": ActionWords(
         "Send again", "Send {mails} again?", "Queued again: {mails}.",
-        "Each starts again with all its attempts. Where the outcome is unknown, the recipient may "
-        "get it twice.",
+        "Each gets all its attempts again. If the outcome is unknown, the recipient may get it "
+        "twice.",
     ),
     "hurry": ActionWords(
         "Try now", "Try {mails} now?", "Trying now: {mails}.",
@@ -57,11 +57,11 @@ WORDS: dict[ActionName, ActionWords] = {
     ),
     "cancel": ActionWords(
         "Cancel", "Cancel {mails}?", "Cancelled: {mails}.",
-        "They are not sent. You can undo this, except for mail that carries secrets.", bad=True,
+        "They are not sent. You can undo this, except for mail that contains secrets.", bad=True,
     ),
     "discard": ActionWords(
         "Discard", "Discard {mails}?", "Discarded: {mails}.",
-        "They no longer count as not delivered. You can undo this.", bad=True,
+        "They no longer count as “not delivered”. You can undo this.", bad=True,
     ),
     "arrived": ActionWords(
         "It arrived", "Mark {mails} as sent?", "Marked as sent: {mails}.",
@@ -103,7 +103,7 @@ def mail_actions() -> ResponseReturnValue:
     by_filter = lists.flag("all")
     if not ticked and not by_filter:
         raise InvalidInput(
-            "No mail is ticked.", hint="Tick some, or choose all that the filter finds."
+            "No mail is selected.", hint="Select some, or select all that the filter finds."
         )
     scope = MailFilter(view.which.partner_ids, own_copies=view.which.own_copies)
     if not lists.flag("confirmed"):
@@ -154,7 +154,7 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         return show(public_id, error=error, status=error.status)
     if web.wants_json():
         return web.answer_json({"ok": True, "id": new}, 202)
-    web.notify(f"A new mail goes to {address}. The one to {one.recipient} was put aside.")
+    web.notify(f"A new mail is sent to {address}. The one to {one.recipient} was discarded.")
     return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
 
 
@@ -206,7 +206,7 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
             {"ok": True, "count": done.count, "more": done.more, "undo": at or None}
         )
     words = WORDS[action.name].done.format(mails=mails(done.count))
-    more = " There is more: do the same again for the rest." if done.more else ""
+    more = " More mail is left. Repeat the action for the rest." if done.more else ""
     web.notify(words + more, undo=at)
     return redirect(back, code=303)
 
@@ -214,7 +214,7 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
 def _action(name: str) -> MailAction:
     found = next((one for one in MAIL_ACTIONS.values() if one.name == name), None)
     if found is None:
-        raise InvalidInput("Choose what to do.", fields={"action": ["Choose one of the buttons."]})
+        raise InvalidInput("Choose what to do.", fields={"action": ["Choose an action."]})
     return found
 
 
@@ -225,7 +225,7 @@ def _ticked() -> list[int]:
         texts = [str(one) for one in given["ids"]]
     found = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) <= 18]  # noqa: PLR2004 - what fits into the column
     if len(found) > _MOST_TICKED:
-        raise InvalidInput(f"Tick at most {_MOST_TICKED} mails, or use a filter.")
+        raise InvalidInput(f"Select at most {_MOST_TICKED} mails, or use a filter.")
     return sorted(set(found))
 
 

@@ -152,16 +152,18 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
             shown.append(f"and {count - _MOST_COMPLAINTS} more")
         raise InvalidInput(
             f"{count:,} {'line' if count == 1 else 'lines'} cannot be used. Nothing was queued.",
-            hint="Correct these lines, or take them out.",
+            hint="Correct or remove these lines.",
             fields={"file": shown},
         )
     if checked.first is None:
-        raise InvalidInput("The list names nobody.", fields={"file": ["It names nobody."]})
+        raise InvalidInput(
+            "The list has no recipients.", fields={"file": ["It has no recipients."]}
+        )
     if checked.count > MOST_FROM_PAGE:
         raise InvalidInput(
             f"The list names {checked.count:,} recipients; from this page "
             f"{MOST_FROM_PAGE:,} at a time are possible.",
-            hint="Divide it, or use the command flask smtp-admin send-many.",
+            hint="Split it, or use the command flask smtp-admin send-many.",
         )
     order = Order(partner_id, _sender(), priority="bulk")
     sender = sender_for(session(), type_, order)
@@ -188,7 +190,7 @@ def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
     record_change(session(), web.signed_in(), partner_id, "batch.tried", address)
     batches.send_first_to(session(), type_, first, address, order)
     session().commit()
-    return f"The first mail is on its way to {address}. Look at it before you go on."
+    return f"The first mail is being sent to {address}. Check it before you continue."
 
 
 def _queue(
@@ -217,9 +219,9 @@ def _queued_words(filling: batches.Filling) -> str:
     words = f"{filling.queued:,} mails are queued."
     known = filling.seen - filling.queued
     if known:
-        words += f" {known:,} were in this batch already: the same list queues nobody twice."
+        words += f" {known:,} were already in this batch. The same list queues nobody twice."
     if filling.suppressed:
-        words += f" {filling.suppressed:,} recipients had as many as they may have."
+        words += f" {filling.suppressed:,} recipients have reached their limit."
     return words
 
 

@@ -192,8 +192,8 @@ def _content(public_id: str) -> bytes:
     one = next((each for each in found if each.id == wanted), found[0])
     if one.sensitive:
         raise NotFound(
-            "Nobody but its recipient may read this mail.",
-            hint="Mail of this type carries secrets, such as links that sign somebody in.",
+            "Only its recipient may read this mail.",
+            hint="Mail of this type contains secrets, such as login links.",
         )
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk))
     if not content:
@@ -235,7 +235,7 @@ def _life(
             )
             yield Happened(ended, "good", "Accepted", place, one.reply)
     elif one.state == "dead" and ended is not None:
-        yield Happened(ended, "bad", "Not delivered.", "It will not be tried again by itself.")
+        yield Happened(ended, "bad", "Not delivered.", "It will not be retried automatically.")
     elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
         title = "Next try" if attempts else "To be sent"
         yield Happened(one.next_attempt_at, "off", title)

@@ -82,4 +82,4 @@ def _regions(shown: Provider | None, host: str) -> tuple[Choice, ...]:
     found = tuple(Choice(one.key, one.label, one.host == host) for one in shown.regions)
     if any(one.chosen for one in found):
         return found
-    return (Choice("", "another one, as entered below", chosen=True), *found)
+    return (Choice("", "another one, entered below", chosen=True), *found)

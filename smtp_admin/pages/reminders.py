@@ -117,7 +117,7 @@ def remind_me() -> ResponseReturnValue:
             "next_in_seconds": int(standing.values.gap(on_demand=True).total_seconds()),
         }
         return web.answer_json(body, 202)
-    web.notify(f"A reminder is on its way to {standing.customer.email}.")
+    web.notify(f"A reminder is being sent to {standing.customer.email}.")
     return redirect(url_for("smtp_admin.reminder_page"), code=303)
 
 

@@ -36,27 +36,27 @@ def _range(name: str) -> str:
 class RenewalForm(Form):
     """The renewal settings of the system or of one partner."""
 
-    own = BooleanField("Settings of our own instead of the system's")
+    own = BooleanField("Own settings instead of the system's")
     enabled = BooleanField("Remind customers before their services expire")
     window_days = StringField(
         "Days before expiry",
-        description="From then on a notice goes out whenever the frequency allows.",
+        description="From then on notices are sent as often as the frequency allows.",
     )
     steps = StringField(
         "Only at these days before",
-        description="Such as 14, 7, 3, 1. Empty: throughout the days above.",
+        description="For example 14, 7, 3, 1. If empty, all of the days above.",
     )
     min_hours = StringField(
         "Hours between notices", description=f"To one customer. {_range('min_hours')}"
     )
     on_demand_min_hours = StringField(
-        "Hours before one on demand",
+        "Hours before a reminder on demand",
         description=f"After any notice. {_range('on_demand_min_hours')}",
     )
     quiet_from = StringField("Quiet from", description="In the customer's own time zone.")
-    quiet_to = StringField("Quiet until", description="Equal times: never quiet.")
+    quiet_to = StringField("Quiet until", description="Equal times mean no quiet hours.")
     time_zone = StringField(
-        "Time zone", description="Of customers whose own is not known, such as Europe/Berlin."
+        "Time zone", description="For customers without a known time zone. Such as Europe/Berlin."
     )
     revision = HiddenField(default="0")
     #: Of which settings the person was told whom they mail today.

@@ -155,7 +155,7 @@ def _settings(partner_id: str) -> ResponseReturnValue:
         session().rollback()
         return _show_settings(partner_id, form, error)
     state = "on" if saved.values.enabled else "off"
-    web.notify(f"Saved. Reminders are {state}; the next run is within a quarter of an hour."
+    web.notify(f"Saved. Reminders are {state}. The next run is within 15 minutes."
                if saved.values.enabled else "Saved. Reminders are off.")  # fmt: skip
     return redirect(url(partner_id), code=303)
 

@@ -19,8 +19,8 @@ from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Kind, routes_of, save_routes, senders_of
 
 _PRIORITY_LABELS = {
-    "urgent": ("Urgent mail", "Password resets and the like; it overtakes all other mail."),
-    "normal": ("Normal mail", "What is neither urgent nor bulk."),
+    "urgent": ("Urgent mail", "Password resets, for example. Sent before all other mail."),
+    "normal": ("Normal mail", "All mail that is not urgent or bulk."),
     "bulk": ("Bulk mail", "Newsletters, notices and reminders."),
 }
 _KINDS: tuple[Kind, ...] = ("type", "priority")
@@ -64,7 +64,7 @@ def _routes(partner_id: str) -> ResponseReturnValue:
         return _show(partner_id, wanted, error)
     if web.wants_json():
         return web.answer_json({"ok": True, "routes": _as_json(wanted)})
-    web.notify("Saved. Mail from now on goes this way.")
+    web.notify("Saved. New mail uses these routes.")
     return redirect(owner_url(partner_id, "routes"), code=303)
 
 
@@ -75,7 +75,7 @@ def _wanted(partner_id: str) -> dict[tuple[Kind, str], str]:
     wanted: dict[tuple[Kind, str], str] = {}
     for (kind, name), text in given.items():
         if (kind, name) not in names:
-            raise InvalidInput(fields={f"{kind}-{name}": ["There is no such kind of mail."]})
+            raise InvalidInput(fields={f"{kind}-{name}": ["There is no such type of mail."]})
         if text:
             wanted[kind, name] = DEFAULT_KEY if text == DEFAULT else text
     return wanted

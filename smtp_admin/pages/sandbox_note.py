@@ -37,15 +37,15 @@ def sandbox_notes() -> tuple[Note, ...]:
         return tuple(found)
     if not here.acts:
         text = f"{here.reason} {here.hint}" if of_platform else "It waits in the queue."
-        found.insert(0, Note("No mail goes out from this installation.", text))
+        found.insert(0, Note("No mail is sent from this installation.", text))
     return tuple(found)
 
 
 def _of_rule(rule: Sandbox, *, of_platform: bool) -> Note:
     if rule.redirect:
         title = "This is a test installation: all mail goes to one address instead."
-        text = f"That is {rule.redirect}, by SMTP_ADMIN_SANDBOX."
+        text = f"That is {rule.redirect}, set in SMTP_ADMIN_SANDBOX."
     else:
         title = "This is a test installation: it holds most mail."
-        text = f"Only mail to {', '.join(rule.allow)} goes out, by SMTP_ADMIN_SANDBOX."
+        text = f"Only mail to {', '.join(rule.allow)} is sent, set in SMTP_ADMIN_SANDBOX."
     return Note(title, text if of_platform else "")

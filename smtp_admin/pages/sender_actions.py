@@ -40,7 +40,7 @@ def _pause(partner_id: str, key: str) -> ResponseReturnValue:
 def _resume(partner_id: str, key: str) -> ResponseReturnValue:
     """Let a sender try again now."""
     return _change(
-        partner_id, key, pauses.resume, paused=False, notice="Resumed. Waiting mail goes out now."
+        partner_id, key, pauses.resume, paused=False, notice="Resumed. Waiting mail is being sent."
     )
 
 
@@ -98,9 +98,9 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True})
     if key == DEFAULT_KEY:
-        web.notify("Mail goes by the system's sender now. The history of the settings stays.")
+        web.notify("The system's sender now sends this mail. The history of the settings is kept.")
         return redirect(page_url(partner_id, key, "tab"), code=303)
-    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history stays.")
+    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history is kept.")
     return redirect(owner_url(partner_id, "senders"), code=303)
 
 

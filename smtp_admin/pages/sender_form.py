@@ -61,7 +61,7 @@ class SenderForm(Form):
 
     driver_name = "smtp"
     revision = HiddenField(default="0")
-    label = StringField("Name", description="What people call this sender; only shown here.")
+    label = StringField("Name", description="The name that people see. Only shown here.")
 
     def __init__(self, formdata: Any = None) -> None:
         super().__init__(formdata)

@@ -21,8 +21,8 @@ _MOST_FALLBACKS = 5
 _ORDER = ("First", "Then", "Third", "Fourth", "Fifth")
 #: What stands beside a box that is on unless somebody took the tick away.
 _OFF = {
-    "verify_tls": "Insecure: anybody on the way can pretend to be this server and read mail and "
-    "password.",
+    "verify_tls": "Insecure: anyone between here and the server can pretend to be the server and "
+    "read mail and password.",
 }
 
 

@@ -69,8 +69,8 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
     if saved.revision == form.seen_revision:
-        goes_on = " Sending goes on." if is_paused(sender) and not is_paused(saved) else ""
-        web.notify(f"Nothing was changed, so there is no new revision.{goes_on}")
+        goes_on = " Sending resumes." if is_paused(sender) and not is_paused(saved) else ""
+        web.notify(f"Nothing changed, so there is no new revision.{goes_on}")
     else:
         web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
     return redirect(page_url(partner_id, key, "tab"), code=303)
@@ -221,10 +221,10 @@ def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderF
 def _what_now(saved: ResolvedSender) -> str:
     """What saving means for mail."""
     if saved.values.kind.keeps_mail:
-        return "Mail of this sender is kept from now on, and not sent."
+        return "From now on this sender keeps mail and does not send it."
     if saved.key:
-        return "Mail that is routed here, or that names this sender, goes out this way."
-    return "Mail from now on goes out this way."
+        return "Mail with a route to this sender, or sent with its key, uses these settings."
+    return "New mail is sent with these settings."
 
 
 def _label(form: SenderForm, sender: ResolvedSender) -> str:

@@ -99,5 +99,5 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return _read(hint, value, where)
     if origin is not None or type(value) is not hint:
-        raise ValueError(f"{where}: {value!r} cannot stand here.")
+        raise ValueError(f"{where}: {value!r} is not allowed here.")
     return value

@@ -135,8 +135,10 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
     services = supply.of_customer(customer_id).services.get(partner_id)
     if not services:
         raise NotFound(
-            f"The app knows no service of customer {customer_id[:100]!r} here.",
-            hint="" if supply.tells_of_customers() else "It has no customer_services() that tells.",
+            f"The app has no service of customer {customer_id[:100]!r} here.",
+            hint=""
+            if supply.tells_of_customers()
+            else "It does not implement customer_services().",
         )
     with transaction(engine) as session:
         now = database_now(session)

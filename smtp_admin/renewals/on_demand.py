@@ -113,9 +113,9 @@ def refusal(standing: Standing | None) -> RequestError:
     if standing is not None and standing.allowed_at is not None:
         seconds = math.ceil((standing.allowed_at - standing.now).total_seconds())
         before = (
-            "A reminder is on its way to you."
+            "A reminder is being sent to you."
             if reason in {Reason.WAITING, Reason.RACED}
-            else "You had a reminder not long ago."
+            else "You got a reminder recently."
         )
         return RateLimited(
             f"{before} You can ask for the next one in {in_words(seconds)}.", retry_after=seconds
@@ -125,11 +125,11 @@ def refusal(standing: Standing | None) -> RequestError:
     return Conflict(_TOLD.get(reason or Reason.EXPIRED, _TOLD[Reason.EXPIRED]))
 
 
-_NOT_NOW = "Reminders cannot be sent right now. Try again a little later."
-_NOTHING = "None of your services expires soon, so there is nothing to remind you of."
+_NOT_NOW = "Reminders cannot be sent right now. Try again later."
+_NOTHING = "None of your services expires soon, so there is no reminder to send."
 _TOLD = {
     Reason.DISABLED: "Reminders are switched off here.",
-    Reason.NO_ADDRESS: "We have no e-mail address of yours that mail can go to.",
+    Reason.NO_ADDRESS: "We have no valid e-mail address for you.",
     Reason.SUPPRESSED: "Your mail server refused our last reminder. Check your e-mail address.",
     Reason.UNSUBSCRIBED: "You asked for no more reminders. Switch them on again first.",
     Reason.EXPIRED: _NOTHING,

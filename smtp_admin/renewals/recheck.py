@@ -47,7 +47,7 @@ def _of_ledger(session: Session, notice: RenewalNotice, *, over: bool) -> str | 
         return SENTENCES[Reason.UNSUBSCRIBED]
     # It ended before, and somebody sends it again; or nothing has happened to it yet.
     if notice.state != "waiting" and not revive(session, notice):
-        return "A newer notice has taken its place."
+        return "A newer notice replaced it."
     return None
 
 
@@ -70,5 +70,5 @@ def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime
         return "Everything in it has been renewed or cancelled."
     customer = Customer(notice.customer_id, services)
     if not notice.on_demand and quiet_until(values, customer.zone(values), now) is not None:
-        return "Quiet hours began; it is written anew when they are over."
+        return "Quiet hours started. A new notice is written after them."
     return None

@@ -72,7 +72,7 @@ class Run:
                 supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
-                        self.report.ended = "It was told to stop; the next run goes on."
+                        self.report.ended = "It was stopped. The next run continues."
                         break
                     if not self._work(self._once_each(batch)):
                         break
@@ -81,7 +81,7 @@ class Run:
             except supply.HostFailedError as error:
                 self.report.failed += 1
                 self.report.ended = (
-                    f"{error.message} {error.hint} Customers after that were not looked at."
+                    f"{error.message} {error.hint} The customers after that were not checked."
                 )
         return self.report
 
@@ -121,7 +121,7 @@ class Run:
             some = due[begin : begin + _MOST_ENTERED]
             full = self._write(some, places, sender, now) or full
         if full:
-            self.report.ended = "The mail queue is full; the next run goes on."
+            self.report.ended = "The mail queue is full. The next run continues."
         return not full
 
     def _room(self, session: Session) -> int:

@@ -38,19 +38,19 @@ class Reason(StrEnum):
 #: What pages and reports say.
 SENTENCES: Mapping[Reason, str] = {
     Reason.DISABLED: "Reminders are switched off.",
-    Reason.EXPIRED: "Everything has expired or been cancelled.",
+    Reason.EXPIRED: "Everything has expired or was cancelled.",
     Reason.RENEWED: "Renewed already.",
-    Reason.NOT_YET: "Nothing expires within the time of notices.",
-    Reason.NO_ADDRESS: "There is no address that mail can go to.",
+    Reason.NOT_YET: "Nothing expires within the days of notices.",
+    Reason.NO_ADDRESS: "There is no valid mail address.",
     Reason.SUPPRESSED: "The address refused the last reminder.",
     Reason.UNSUBSCRIBED: "The customer does not want reminders.",
     Reason.WAITING: "The last notice is still on its way.",
-    Reason.TOO_SOON: "The last notice is not long enough ago.",
-    Reason.ANNOUNCED: "Announced; the next step has not come.",
+    Reason.TOO_SOON: "The last notice was sent too recently.",
+    Reason.ANNOUNCED: "Already announced. The next step is not due yet.",
     Reason.QUIET: "Quiet hours.",
     Reason.NO_SENDER: "The sender cannot send now.",
     Reason.QUEUE_FULL: "The mail queue is full.",
-    Reason.RACED: "Another run was faster.",
+    Reason.RACED: "Another run already handled it.",
 }
 
 

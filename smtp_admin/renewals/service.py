@@ -107,10 +107,10 @@ def save(
 
 
 def _too_late(current: Applied) -> Conflict:
-    who = current.saved_by or "Somebody else"
+    who = current.saved_by or "Someone else"
     return Conflict(
         f"{who} saved the renewal settings while you were editing them. Nothing was overwritten.",
-        hint="Look at what is saved now, and save again if yours is right.",
+        hint="Check the saved values. Save again if yours are correct.",
     )
 
 

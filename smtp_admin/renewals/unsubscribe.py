@@ -36,7 +36,7 @@ def find(session: Session, token: str) -> Subscription:
             )
         ).first()
     if row is None:
-        raise NotFound("This link is not known here.", hint="Use the one in the newest reminder.")
+        raise NotFound("This link is not valid.", hint="Use the one in the newest reminder.")
     return Subscription(token, row.partner_id, row.unsubscribed_at is None)
 
 

@@ -115,7 +115,7 @@ def clean_zone(text: str) -> str:
     """
     name = text.strip() or "UTC"
     if zone_called(name) is None:
-        raise ValueError("There is no such time zone; they are called like Europe/Berlin.")
+        raise ValueError("There is no such time zone. Use a name such as Europe/Berlin.")
     return name
 
 
@@ -133,8 +133,8 @@ def warnings(values: RenewalValues) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if values.on_demand_min_hours >= values.min_hours:
         found.setdefault("on_demand_min_hours", []).append(
-            "This is not shorter than the time between automatic notices, so asking for a "
-            "reminder gains a customer nothing."
+            "This is not shorter than the time between automatic notices, so reminders on "
+            "demand have no use."
         )
     if values.on_demand_min_hours < _SHORT_ON_DEMAND:
         found.setdefault("on_demand_min_hours", []).append(
@@ -142,8 +142,8 @@ def warnings(values: RenewalValues) -> dict[str, list[str]]:
         )
     if values.min_hours >= 24 * values.lead_days:
         found.setdefault("min_hours", []).append(
-            "This is as long as the time before expiry in which notices go out: a customer with "
-            "several services may get none about one of them."
+            "This is as long as the days before expiry. A customer with several services may get "
+            "no notice about one of them."
         )
     return found
 
@@ -168,7 +168,7 @@ def values_from_codes(given: Mapping[str, Any], before: RenewalValues) -> Renewa
     known = {code: given[code] for code in _CODES if code in given}
     if not known:
         raise InvalidInput(
-            "There is no renewal setting in this.",
+            "The file contains no renewal setting.",
             hint=f"It should have some of: {', '.join(_CODES)}.",
         )
     read: dict[str, Any] = {}
@@ -192,7 +192,7 @@ def _read_code(name: str, value: Any) -> bool | int | None:
         return True
     if word in {"0", "false", "no", "off", "", "null"}:
         return False
-    raise ValueError("This is neither on nor off.")
+    raise ValueError("This must be on or off.")
 
 
 def _whole(text: str, most: int, unit: str) -> int:

@@ -23,8 +23,10 @@ def _opening(code: str, reason: str, health: SenderHealth = SenderHealth.DOWN) -
 
 
 _OPENING: dict[Step, Judgement] = {
-    "greeting": _opening("server_refused", "The server does not accept connections from here now."),
-    "ehlo": _opening("server_refused", "The server refused our introduction."),
+    "greeting": _opening(
+        "server_refused", "The server does not accept connections from here right now."
+    ),
+    "ehlo": _opening("server_refused", "The server refused our name in EHLO."),
     "starttls": _opening("tls_failed", "The server offers encryption but did not start it."),
     "auth": _opening(
         "auth_failed",

@@ -131,7 +131,7 @@ def row_of(raw: Mapping[str, Any], where: str, *, provider: str = "") -> Row:
         try:
             values[name] = reader(value)
         except (KeyError, TypeError, ValueError, re.error) as error:
-            raise BadRow(f"{where}: {name}: {value!r} cannot stand here ({error}).") from error
+            raise BadRow(f"{where}: {name}: {value!r} is not allowed here ({error}).") from error
     if problem := _problem(raw, values):
         raise BadRow(f"{where}: {problem}")
     return Row(**values)

@@ -28,7 +28,7 @@ NAMES: dict[Key, str] = {
     "no_worker": "Waiting for a worker",
     "late": "Late",
     "system_waits": "Waiting for the system's sender",
-    "rate_limited": "Paused, rate",
+    "rate_limited": "Paused, rate limit",
     "limit": "Limit reached",
     "retrying": "Tries again",
     "held": "Held",
@@ -162,19 +162,21 @@ def decide(
         return _without_settings(facts) if carrier is None else _carried(*carrier)
     paused = sender.paused_until is not None and sender.paused_until > facts.moment
     if paused and sender.pause_code == BY_HAND:
-        words = f"{sender.pause_reason} Mail waits until somebody resumes it."
+        words = f"{sender.pause_reason} Mail waits until someone resumes it."
         return _say(facts, "paused_by_hand", "Paused by hand", words.strip(), "off")
     if paused:
         return _pause(sender, facts)
     if sender.values.kind.keeps_mail:
-        words = "Mail is kept in the worker's memory, and not sent."
+        words = "Mail is kept in the worker's memory and not sent."
         return _say(facts, "keeping", "Keeping mail", words, "ready")
     return _sending(sender, facts)
 
 
 def _without_settings(facts: Facts) -> State:
     waits = f" {_mails(facts.waiting)} now." if facts.waiting else ""
-    return _say(facts, "unconfigured", "Not set up", f"Mail waits and is not sent.{waits}", "warn")
+    return _say(
+        facts, "unconfigured", "Not set up", f"Mail waits until a sender is set up.{waits}", "warn"
+    )
 
 
 def _carried(sender: ResolvedSender, facts: Facts) -> State:
@@ -184,9 +186,9 @@ def _carried(sender: ResolvedSender, facts: Facts) -> State:
         return found
     if not found.goes and found.key != "no_worker":
         waits = f" {_mails(facts.waiting)}." if facts.waiting else ""
-        words = "It gets no mail out at the moment; the platform's operator sees why."
+        words = "It cannot send mail right now. Ask the platform's operator."
         return _say(facts, "system_waits", "Waiting for the system's sender", words + waits, "warn")
-    words = f"Mail goes out from {sender.values.from_email} until this tab is filled in."
+    words = f"Mail is sent from {sender.values.from_email} until you fill in this tab."
     if found.key == "no_worker":
         return _say(
             facts, "system", "Using the system's sender", f"{words} {found.sentence}", "warn"
@@ -203,7 +205,7 @@ def _pause(sender: ResolvedSender, facts: Facts) -> State:
     at = clock_time(until, facts.moment)
     if sender.pause_code == "rate_limited":
         return _say(
-            facts, "rate_limited", f"Paused until {at}, rate", sender.pause_text, "warn",
+            facts, "rate_limited", f"Paused until {at}, rate limit", sender.pause_text, "warn",
             until=until,
         )  # fmt: skip
     return _say(facts, "paused", f"Paused until {at}", sender.pause_text, "bad", until=until)
@@ -213,7 +215,9 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
     """The state of a sender that nothing keeps from sending, but perhaps its server or a worker."""
     if facts.no_worker:
         if not facts.waiting:
-            return _say(facts, "no_worker", "No worker runs", "Mail waits until one does.", "warn")
+            return _say(
+                facts, "no_worker", "No worker runs", "Mail waits until a worker runs.", "warn"
+            )
         words = f"None runs; {_mails(facts.waiting, capital=False)}."
         since = None if facts.limited else facts.due_since
         return _say(facts, "no_worker", "Waiting for a worker", words, "bad", since=since)
@@ -222,15 +226,18 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
     if found := _late(sender, facts) or _failing(sender, facts):
         return found
     if facts.waiting and facts.held == facts.waiting:
-        words = "The sandbox lets none of it out."
+        words = "The sandbox does not send any of it."
         return _say(facts, "held", f"Held: {_mails(facts.held, capital=False)}", words, "warn")
     later = _later(facts)
     if sender.last_accepted_at is None:
-        words = f"Nothing has been sent yet.{later}"
+        words = f"No mail has been sent yet.{later}"
         return _say(facts, "ready", "Ready", words, "ready")
     when = ago(sender.last_accepted_at, facts.moment)
     if not _proven(sender):
-        words = f"Nothing has been sent with these settings yet; before, last accepted {when}."
+        words = (
+            "No mail has been sent with these settings yet. With earlier settings, "
+            f"last accepted {when}."
+        )
         return _say(facts, "ready", "Ready", words + later, "ready")
     words = f"Last accepted {when} by {sender.values.place()}."
     if facts.failed:
@@ -242,9 +249,9 @@ def _sending(sender: ResolvedSender, facts: Facts) -> State:
 
 def _limit(facts: Facts) -> State:
     until = facts.limit_until
-    goes_on = f", goes on at {clock_time(until, facts.moment)}" if until else ""
-    waits = f"{_mails(facts.waiting)}." if facts.waiting else "Nothing waits yet."
-    words = f"{waits} Urgent mail goes out all the same." if facts.urgent_goes else waits
+    goes_on = f", resumes at {clock_time(until, facts.moment)}" if until else ""
+    waits = f"{_mails(facts.waiting)}." if facts.waiting else "No mail is waiting."
+    words = f"{waits} Urgent mail is still sent." if facts.urgent_goes else waits
     return _say(facts, "limit", f"Limit reached{goes_on}", words, "warn", until=until)
 
 
@@ -282,7 +289,7 @@ def _late(sender: ResolvedSender, facts: Facts) -> State | None:
     if accepted is not None and facts.moment - accepted < _JUST_NOW:
         return None
     span = facts.moment - since
-    words = f"Mail has been due for {span_words(span)}, and nobody sends it."
+    words = f"Mail has been due for {span_words(span)}, but no worker sends it."
     tone: Tone = "bad" if span > TOO_LATE else "warn"
     return _say(facts, "late", f"Late: {_mails(facts.due, capital=False)}", words, tone,
                 since=since)  # fmt: skip

@@ -145,7 +145,7 @@ def advice(
                 "password",
                 "old_password",
                 f"This password was saved {days} days ago. Make a new one with your provider and "
-                f"enter it here; {PASSWORD_AGE.days} days are a good rhythm.",
+                f"enter it here; change it about every {PASSWORD_AGE.days} days.",
             )
         )
     return found
@@ -156,16 +156,16 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
         yield Advice(
             "host",
             "ip_address_as_host",
-            "Certificates are made for names, not for addresses, and an address changes when the "
-            "server moves. Enter the host name that your provider documents.",
+            "Certificates are issued for names, not for IP addresses. An IP address also changes "
+            "when the server moves. Enter the host name that your provider documents.",
         )
     yield from _on_host(values.host)
     if values.port == _SERVER_PORT:
         yield Advice(
             "port",
             "port_25",
-            "Port 25 is for mail between servers and blocked in many networks. Use 587 with "
-            "STARTTLS or 465 with SSL/TLS, if the server offers one of them.",
+            "Port 25 is for mail between servers, and many networks block it. Use 587 with "
+            "STARTTLS or 465 with SSL/TLS if the server offers one of them.",
             use_port(587, "tls"),
         )
     yield from _on_port(values, known)
@@ -174,15 +174,16 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
         yield Advice(
             "security",
             "no_encryption",
-            f"Without encryption anybody on the way can read {what}. Choose STARTTLS or SSL/TLS.",
+            f"Without encryption, anyone between here and the server can read {what}. "
+            "Choose STARTTLS or SSL/TLS.",
             use_security(_USUAL.get(values.port, "tls")),
         )
     elif not values.verify_tls:
         yield Advice(
             "verify_tls",
             "certificate_not_checked",
-            "The server's certificate is not checked: somebody in between could read mail and "
-            "password. Turn the check on; if it fails, the connection test says why.",
+            "The server's certificate is not checked, so an attacker could read mail and "
+            "password. Turn on the check. If it fails, the connection test shows the reason.",
             Fix("Check it", {"verify_tls": "true"}),
         )
     most = [limit.connections for limit in known.limits if limit.connections] if known else []
@@ -190,7 +191,8 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
         yield Advice(
             "max_connections",
             "too_many_connections",
-            f"{known.label} takes {max(most)} connections at a time from a login and refuses more.",
+            f"{known.label} takes {max(most)} connections at a time for one login and "
+            "refuses more.",
             Fix(f"Use {max(most)}", {"max_connections": str(max(most))}),
         )
 
@@ -203,15 +205,15 @@ def _on_host(host: str) -> Iterator[Advice]:
         yield Advice(
             "host",
             "incoming_server",
-            f"This host takes mail in for customers of {owner.label}; it does not send for you. "
-            f"The outgoing server is {place}.",
+            f"This host receives mail for customers of {owner.label}. It does not send mail for "
+            f"you. The outgoing server is {place}.",
             server_of(owner),
         )
     elif meant := meant_host(host):
         yield Advice(
             "host",
             "host_nearly_known",
-            f"Did you mean {meant}? This name differs a little from it.",
+            f"Did you mean {meant}? This name is slightly different.",
             use_host(meant),
         )
 
@@ -254,7 +256,7 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
         yield Advice(
             "security",
             "port_wants_starttls",
-            f"On port {values.port} the conversation begins in plain text and then changes to "
+            f"On port {values.port} the connection starts in plain text and then changes to "
             "encryption. Choose STARTTLS, or port 465 with SSL/TLS.",
             use_security("tls"),
         )
@@ -268,13 +270,13 @@ def _on_address(values: SenderValues, known: Provider | None, site_domain: str) 
         owner = provider_of_address(values.from_email)
         if known is not None and known is owner:
             message = (
-                f"Anybody can have an address at {domain}, and it allows few mails a day. "
-                "Customers trust one of your own domain more."
+                f"Anyone can get an address at {domain}, and it allows few mails a day. "
+                "Customers trust an address of your own domain more."
             )
         else:
             message = (
-                f"Only the servers of {domain} may send mail from there; from other servers it "
-                "ends as spam or is refused. Use an address of your own domain."
+                f"Only the servers of {domain} may send mail from there; mail from other servers "
+                "becomes spam or is refused. Use an address of your own domain."
             )
         yield Advice("from_email", "free_mail_sender", message)
         return
@@ -284,7 +286,7 @@ def _on_address(values: SenderValues, known: Provider | None, site_domain: str) 
             "from_email",
             "from_domain_differs",
             f"Mail comes from {domain}, but the site is {site}. Customers and spam filters trust "
-            "mail more that comes from the domain they know.",
+            "mail from the site's domain more.",
         )
 
 
@@ -299,13 +301,14 @@ def _on_name(values: SenderValues, site_domain: str) -> Iterator[Advice]:
         yield Advice(
             "from_name",
             "name_in_capitals",
-            "A name in capital letters only looks like spam. Write it as people write it.",
+            "A name in all capital letters looks like spam. Use normal spelling.",
         )
     if re.sub(r"[\W\d_]+", "", name).casefold() in _GENERIC:
         yield Advice(
             "from_name",
             "generic_name",
-            f"“{name}” does not say who writes. Use the name of the company or the product, such "
+            f"“{name}” does not say who sends the mail. Use the name of the company or "
+            "the product, such "
             "as “Acme Support”.",
         )
     pretended = _pretended(values, site_domain)
@@ -318,30 +321,31 @@ def _pretended(values: SenderValues, site_domain: str) -> str:
     name, domain = values.from_name, domain_of(values.from_email)
     own = {_organisation(one) for one in (domain, _site(site_domain)) if one}
     if any(unicodedata.category(one) == "Cf" and one not in "\u200c\u200d" for one in name):
-        return "The name contains invisible characters. Type it anew."
+        return "The name contains invisible characters. Type it again."
     addresses = _ADDRESS.findall(name)
     if any(one.casefold() != values.from_email.casefold() for one in addresses):
         return (
-            "The name contains another e-mail address than the one that mails come from. Spam "
-            "filters take this for deceit; write a name only."
+            "The name contains a different e-mail address than the from address. Spam filters "
+            "treat this as fraud. Enter only a name."
         )
     elsewhere = [] if addresses else _DOMAIN.findall(name)
     if any(_organisation(one) not in own for one in elsewhere):
         return (
-            "The name contains another domain than the one that mails come from. Spam filters take "
-            "this for deceit; write a name only."
+            "The name contains a different domain than the from address. Spam filters "
+            "treat this as "
+            "fraud. Enter only a name."
         )
     words = set(re.findall(r"\w+", name.casefold()))
     for brand in knowledge().brands:
         if brand in words and not any(brand in one for one in own):
             return (
                 f"The name contains “{brand}”, but mail comes from {domain or 'another domain'}. "
-                "Customers and spam filters may take this for deceit."
+                "Customers and spam filters may treat this as fraud."
             )
     if _PRETENDING.search(name):
         return (
-            f"“{name}” pretends to be something else than a sender. Use the name of the company or "
-            "the product."
+            f"“{name}” does not look like a sender's name. Use the name of the company or the "
+            "product."
         )
     return ""
 

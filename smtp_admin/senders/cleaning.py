@@ -42,11 +42,11 @@ def clean_from_email(text: str) -> str:
     named = re.fullmatch(r"[^<>]*<([^<>]*)>", address)
     if named:
         raise ValueError(
-            f"Enter the address alone: {named[1][:254]}. The name has a field of its own."
+            f"Enter only the address: {named[1][:254]}. Enter the name in its own field."
         )
     address = clean_address(address)
     if not address.isascii():
-        raise ValueError("A sender address has only unaccented letters before the @.")
+        raise ValueError("A sender address may only have ASCII letters before the @.")
     try:
         # Two opinions: ours on what is safe on the wire, the library's on what can exist.
         validate_email(address, check_deliverability=False, test_environment=True)
@@ -74,9 +74,9 @@ def clean_headers(text: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"Write “Name: value” in each line, not “{line.strip()[:60]}”.")
         name, value = check_header(name.strip(), value.strip())
         if not value or not value.isascii() or len(value) > _LONGEST_HEADER:
-            raise ValueError(f"“{name}” needs a value of 1 to 900 plain letters.")
+            raise ValueError(f"“{name}” needs a value of 1 to 900 ASCII characters.")
         if name.lower() in {one.lower() for one, _ in found}:
-            raise ValueError(f"“{name}” stands here twice.")
+            raise ValueError(f"“{name}” is here twice.")
         found.append((name, value))
     if len(found) > _MOST_HEADERS:
         raise ValueError(f"At most {_MOST_HEADERS} headers.")
@@ -89,7 +89,7 @@ def clean_key(text: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError("A key has 1 to 40 of these: a-z, 0-9, hyphen.")
     if key in {DEFAULT, SYSTEMS}:
-        raise ValueError(f"“{key}” means something else already. Choose another key.")
+        raise ValueError(f"“{key}” is reserved. Choose another key.")
     return key
 
 
@@ -105,7 +105,7 @@ def clean_fallbacks(text: str) -> tuple[str, ...]:
             raise ValueError(f"“{word[:60]}” is not the key of a sender.")
     found = tuple(dict.fromkeys(words))
     if len(found) > _MOST_FALLBACKS:
-        raise ValueError(f"At most {_MOST_FALLBACKS} senders can step in.")
+        raise ValueError(f"At most {_MOST_FALLBACKS} fallback senders.")
     if SYSTEMS in found[:-1]:
-        raise ValueError("The system's sender comes last: nothing is tried after it.")
+        raise ValueError("The system's sender must be last.")
     return found

@@ -65,14 +65,14 @@ def check_driver(actor: Actor | None, name: str) -> None:
     if name in {one.name for one in available_drivers()}:
         raise _not_yours()
     raise InvalidInput(
-        fields={"driver": [f"There is no way of sending called {name[:40]!r} here."]},
+        fields={"driver": [f"There is no sending method called {name[:40]!r} here."]},
     )
 
 
 def _not_yours() -> InvalidInput:
     return InvalidInput(
-        "Only the platform's administrators may use this way of sending.",
+        "Only the platform's administrators may use this sending method.",
         code="forbidden",
-        hint="Choose SMTP, or ask them.",
-        fields={"driver": ["This one is not for you to choose."]},
+        hint="Choose SMTP, or ask an administrator.",
+        fields={"driver": ["You may not choose this one."]},
     )

@@ -102,7 +102,7 @@ def rotate_keys(
     """
     if not keyring:
         raise KeyMissing(
-            "SMTP_ADMIN_SECRET_KEYS is empty, so nothing can be encrypted.",
+            "SMTP_ADMIN_SECRET_KEYS is empty, so passwords cannot be encrypted.",
             hint="Run `flask smtp-admin keys generate` and put the key there.",
         )
     report = KeyReport()
@@ -155,7 +155,7 @@ def _field(row: _Row, name: str) -> Field:
     """The secret *name* of a revision's driver.
 
     Raises:
-        SecretError: the driver has no such secret, or is not there any more.
+        SecretError: the driver has no such secret, or no longer exists.
     """
     try:
         fields = fields_of(row.revision.driver)
@@ -173,7 +173,7 @@ def _open(
     try:
         field, bound = _field(row, name), bound_to(row.sender, row.revision)
         if bound is None:
-            raise SecretError(f"The driver {row.revision.driver!r} is not there any more.")
+            raise SecretError(f"The driver {row.revision.driver!r} no longer exists.")
         secret = bound.open(keyring, field, stored.sealed)
     except SecretError as error:
         found = Unreadable(

@@ -33,7 +33,7 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
     """Send nothing by *sender* until somebody resumes it; the caller commits.
 
     Raises:
-        Conflict: it is not there any more.
+        Conflict: it no longer exists.
     """
     who = actor.name or actor.email or "Somebody"
     paused = changed(
@@ -49,7 +49,7 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
         ),
     )
     if not paused:
-        raise Conflict("There is no such sender any more; nothing was changed.")
+        raise Conflict("This sender no longer exists. Nothing was changed.")
     record_change(session, actor, sender.partner_id, "sender.paused", sender.name)
 
 
@@ -66,7 +66,7 @@ def resume(session: Session, sender: ResolvedSender, actor: Actor) -> None:
         .values(**NO_PAUSE),
     )
     if not ended:
-        raise Conflict("This sender is not paused; nothing was changed.")
+        raise Conflict("This sender is not paused. Nothing was changed.")
     record_change(session, actor, sender.partner_id, "sender.resumed", sender.name)
 
 

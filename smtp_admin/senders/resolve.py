@@ -36,7 +36,7 @@ class ResolvedSender:
         values: the settings; ``from_email`` is empty where nothing was set.
         locked: field → the environment variable that holds it.
         problems: why it cannot be used, as sentences, beside not being configured.
-        missing_driver: one of these sentences, where the saved driver is not there any more.
+        missing_driver: one of these sentences, where the saved driver no longer exists.
         paused_until: nothing is sent before, by the database's clock.
         secrets: those that are stored, sealed.
     """
@@ -104,8 +104,8 @@ class ResolvedSender:
         wrong = [one for one in self.problems if one != self.missing_driver]
         if wrong:
             raise InvalidInput(
-                "A variable of the environment cannot be used: " + " ".join(wrong),
-                hint="Correct it where the app is started, and start the app again.",
+                "An environment variable cannot be used: " + " ".join(wrong),
+                hint="Correct it where the app is started, and restart the app.",
             )
 
     def secret_for(
@@ -139,8 +139,8 @@ class ResolvedSender:
             raise InvalidInput(
                 f"Enter {what} again: it was saved for another server or login.",
                 code="password_required",
-                hint="A stored password is only ever sent to the host, port, security and login "
-                "that it was saved for.",
+                hint="A stored password is only sent to the host, port, security and login that it "
+                "was saved for.",
                 fields={one.name: [f"Enter {what} for these settings."]},
             )
         belongs = "for this login" if one.name == "password" else "too"
@@ -216,7 +216,7 @@ def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
         hint = f"Set {variable} where the app is started." if variable else error.hint
         if names == ["password"]:
             return (
-                "There is a login, but no password for it.",
+                "There is a login but no password.",
                 hint or "Enter it with the settings.",
             )
         return error.message, hint or "Enter it with the settings."
@@ -279,7 +279,7 @@ def resolve_with(
     problems = list(overrides.problems)
     values, missing_driver = _values(saved, overrides)
     if not missing_driver and values.kind.keeps_mail and not may_keep_mail():
-        missing_driver = f"{values.kind.label} only keeps mail, which is not allowed here."
+        missing_driver = f"{values.kind.label} only keeps mail. That is not allowed here."
     if missing_driver:
         problems.append(missing_driver)
     deleted = row is not None and row.deleted_at is not None
@@ -334,7 +334,7 @@ def values_of(saved: SenderRevision) -> SenderValues:
     """The values of a revision, without what the environment says over them.
 
     Raises:
-        LookupError: its driver is a host's that is not there any more.
+        LookupError: its driver is a host's that no longer exists.
     """
     return SenderValues.from_json({"driver": saved.driver, **_columns(saved), **saved.fields})
 
@@ -364,7 +364,7 @@ def as_saved(current: ResolvedSender, saved: SenderRevision) -> ResolvedSender:
     """*current* as it was saved in another of its revisions, with that one's secrets.
 
     Raises:
-        LookupError: that one's driver is not there any more.
+        LookupError: that one's driver no longer exists.
     """
     values = values_of(saved)
     raw = {"driver": saved.driver, **saved.fields}

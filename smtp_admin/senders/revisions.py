@@ -94,7 +94,7 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
         if name == SYSTEMS and current.partner_id != SYSTEM:
             continue
         if name == mine:
-            wrong["fallbacks"] = ["A sender cannot step in for itself."]
+            wrong["fallbacks"] = ["A sender cannot be its own fallback."]
         elif name not in own:
             wrong["fallbacks"] = [f"There is no sender {name!r} here."]
     allowed = installation().config.allowed_ports
@@ -277,7 +277,8 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
     """
     if sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY:
         raise Conflict(
-            "The system's default sender cannot be deleted: mail without another ends there.",
+            "The system's default sender cannot be deleted, because it sends all mail "
+            "without another sender.",
             hint="Pause it, or enter other settings.",
         )
     check_change(actor, sender)
@@ -288,7 +289,7 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
         .values(deleted_at=database_now(session), **NO_PAUSE),
     )
     if not gone:
-        raise Conflict("This sender is not there any more; nothing was changed.")
+        raise Conflict("This sender no longer exists. Nothing was changed.")
     record_change(session, actor, sender.partner_id, "sender.deleted", sender.name)
     session.expire_all()
     _tell(session, sender.sender_id, sender.partner_id, sender.revision)
@@ -317,8 +318,8 @@ def _create_sender(session: Session, partner_id: str, key: str) -> int:
 
 def too_late(current: ResolvedSender) -> Conflict:
     """What somebody hears who changes settings that are not the newest any more."""
-    who = current.saved_by or "Somebody else"
+    who = current.saved_by or "Someone else"
     return Conflict(
         f"{who} saved these settings while you were editing them. Nothing was overwritten.",
-        hint="What differs is marked below. Save again if yours is right.",
+        hint="Differences are marked below. Save again if yours are correct.",
     )

@@ -186,7 +186,7 @@ def _restorable(
     check_driver(actor, values.driver)
     _refuse_locked(current, values, number)
     if not found:
-        raise InvalidInput(f"Revision {number} is what is in use: nothing would change.")
+        raise InvalidInput(f"Revision {number} is already in use, so nothing would change.")
     _check_again(session, current, values, number)
     keyring = installation().keyring
     opened: dict[str, str] = {}
@@ -253,7 +253,7 @@ def _check_again(
             wrong = error.fields
     if wrong:
         raise InvalidInput(
-            f"Revision {number} cannot be used again: it has values that are not taken any more.",
+            f"Revision {number} cannot be used again: it has values that are no longer accepted.",
             hint="Enter the settings on the tab instead.",
             fields=wrong,
         )
@@ -262,5 +262,5 @@ def _check_again(
 def _overtaken(current: ResolvedSender) -> Conflict:
     return Conflict(
         too_late(current).message.replace("editing them", "deciding"),
-        hint="Look at what it would change now, and roll back again if that is right.",
+        hint="Check the changes below. Roll back again if they are correct.",
     )

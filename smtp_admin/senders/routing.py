@@ -76,7 +76,7 @@ def choose_sender(
     if key is not None:
         raise MessageError(
             f"There is no sender {key[:40]!r} for this mail, so it was not queued.",
-            hint="Leave it out for the default, or add a sender with this key.",
+            hint="Leave out the key for the default sender, or add a sender with this key.",
         )
     return Choice(load_sender(session, SYSTEM), "system")
 

@@ -31,13 +31,13 @@ def clean_address(text: str) -> str:
         raise ValueError("Enter an e-mail address.")
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise ValueError("An e-mail address has a name, an @ and a domain.")
+        raise ValueError("An e-mail address needs a name, an @ and a domain.")
     if len(local.encode("utf-8", "surrogatepass")) > _LONGEST_LOCAL:
         raise ValueError("The part before the @ is longer than 64 characters.")
     if local.startswith("-"):
         raise ValueError("An e-mail address cannot begin with a hyphen.")
     if not (_LOCAL_ASCII.fullmatch(local) or _is_utf8_local(local)):
-        raise ValueError("The part before the @ contains something that it cannot.")
+        raise ValueError("The part before the @ contains a character that is not allowed.")
     if _ENCODED_WORD.search(local):
         raise ValueError("The part before the @ looks like encoded text (=?…?=).")
     cleaned = f"{local}@{_ascii_domain(domain)}"
@@ -80,7 +80,7 @@ def check_header_text(text: str) -> str:
         ValueError: with a sentence that says what is wrong.
     """
     if _FORBIDDEN.search(text):
-        raise ValueError("Line breaks and control characters are not possible here.")
+        raise ValueError("Line breaks and control characters are not allowed here.")
     if "=?" in text:
-        raise ValueError("“=?” is not possible here.")
+        raise ValueError("“=?” is not allowed here.")
     return text

@@ -131,9 +131,10 @@ class SMTPClient:
             raise SMTPFailure(
                 "server_refused",
                 "greeting",
-                "The server does not accept connections from here now.",
-                hint="It may be overloaded, or may refuse this platform's address. Its own words "
-                "say more.",
+                "The server does not accept connections from here right now.",
+                hint="It may be overloaded, or may block this platform's IP address. "
+                "Read its reply "
+                "for details.",
                 reply=reply,
             )
         return reply
@@ -152,9 +153,8 @@ class SMTPClient:
             raise SMTPFailure(
                 "server_refused",
                 "ehlo",
-                "The server refused our introduction.",
-                hint="The operator can set the name we introduce ourselves with "
-                "(SMTP_ADMIN_EHLO_NAME).",
+                "The server refused our name in EHLO.",
+                hint="The operator can set the name in EHLO (SMTP_ADMIN_EHLO_NAME).",
                 reply=self._shown(reply),
             )
         self.extensions = _extensions(reply.lines[1:])
@@ -171,8 +171,8 @@ class SMTPClient:
             raise SMTPFailure(
                 "tls_not_offered",
                 "starttls",
-                "The server does not offer STARTTLS on this port, so we stopped before anything "
-                "secret was sent.",
+                "The server does not offer STARTTLS on this port, so the test stopped before "
+                "sending anything secret.",
                 hint="Try port 587, or port 465 with SSL.",
             )
         reply = self.command("starttls", "STARTTLS")
@@ -181,14 +181,14 @@ class SMTPClient:
                 "tls_failed",
                 "starttls",
                 "The server offers encryption but did not start it.",
-                hint="This is a problem of the server. Try again later, or port 465 with SSL.",
+                hint="This is a problem of the server. Try again later, or use port 465 with SSL.",
                 reply=reply,
             )
         if self._wire.pending:
             raise SMTPFailure(
                 "tls_failed",
                 "starttls",
-                "Something was slipped into the connection before the encryption began.",
+                "Data was added to the connection before the encryption started.",
                 hint="This can be an attack on the connection. Nothing secret was sent.",
                 cause="slipped_in",
             )
@@ -311,7 +311,7 @@ class SMTPClient:
         if offered:
             raise explain.of_mechanisms(offered)
         hint = (
-            "Many servers offer a login only over an encrypted connection: choose STARTTLS or SSL."
+            "Many servers offer a login only over an encrypted connection. Choose STARTTLS or SSL."
             if self._wire.tls is None
             else "If this server needs no login, leave the login empty. Otherwise try port 587."
         )

@@ -141,9 +141,9 @@ class DiallingPolicy:
             raise SMTPFailure(
                 "destination_not_allowed",
                 "dns",
-                f"{host} leads to an address that this platform does not connect to.",
-                hint="Only mail servers on the public internet can be used. If this one stands "
-                "in your own network, the platform's operator can allow that network "
+                f"{host} has an address that this platform does not connect to.",
+                hint="Only mail servers on the public internet can be used. If this one is in "
+                "your own network, the platform's operator can allow that network "
                 "(SMTP_ADMIN_ALLOWED_NETWORKS).",
             )
         return answers
@@ -221,8 +221,9 @@ def _connect_failure(problem: OSError | None, port: int) -> SMTPFailure:
         return SMTPFailure(
             "connection_refused",
             "connect",
-            f"The server is there, but nothing listens on port {port}.",
-            hint="Check the port: 587 for STARTTLS, 465 for SSL. A firewall may also refuse it.",
+            f"The server exists, but nothing listens on port {port}.",
+            hint="Check the port: 587 for STARTTLS, 465 for SSL. A firewall may also "
+            "refuse the connection.",
         )
     if problem is None or isinstance(problem, TimeoutError):
         return SMTPFailure(
@@ -236,14 +237,15 @@ def _connect_failure(problem: OSError | None, port: int) -> SMTPFailure:
         return SMTPFailure(
             "connection_lost",
             "connect",
-            "The server broke off the connection at once.",
-            hint="It may refuse this platform's address, or be overloaded.",
+            "The server closed the connection at once.",
+            hint="It may block this platform's IP address, or be overloaded.",
         )
     return SMTPFailure(
         "unreachable",
         "connect",
         "The server cannot be reached from here.",
-        hint="Its address exists, but no way leads there. Check the host name, and whether this "
+        hint="Its address exists, but there is no network route to it. Check the host "
+        "name, and whether this "
         "platform may reach the internet.",
     )
 
@@ -262,8 +264,9 @@ def _not_now(host: str) -> SMTPFailure:
     return SMTPFailure(
         "dns_failed",
         "dns",
-        f"The name {host} could not be looked up just now.",
-        hint="The name service of this platform, or of the domain, is away. Try again in a minute.",
+        f"The name {host} could not be looked up right now.",
+        hint="The DNS server of this platform or of the domain does not answer. Try "
+        "again in a minute.",
         cause="name_service_away",
     )
 
@@ -299,7 +302,7 @@ def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list
             "timeout",
             "dns",
             f"The name {host} could not be looked up in time.",
-            hint="The name service did not answer. Try again in a minute.",
+            hint="The DNS server did not answer. Try again in a minute.",
         ) from None
     if isinstance(found, socket.gaierror) and found.errno == socket.EAI_AGAIN:
         raise _not_now(host) from found  # nobody knows yet whether there is such a server

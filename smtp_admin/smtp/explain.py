@@ -25,7 +25,7 @@ def of_wire(step: str, error: Exception) -> SMTPFailure:
         return SMTPFailure(
             "not_smtp",
             step,
-            "What answers there is not a mail server, or a broken one.",
+            "The answer does not come from a mail server, or the server is broken.",
             hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
         )
     return SMTPFailure(
@@ -37,16 +37,17 @@ def of_wire(step: str, error: Exception) -> SMTPFailure:
 
 
 _SILENCE: dict[str, str] = {
-    "greeting": "Connected, but not a word. If this is port 465, choose SSL: there the server "
-    "waits for encryption first. Otherwise a firewall may stand in between.",
+    "greeting": "Connected, but the server sent no greeting. On port 465 choose SSL, because the "
+    "server expects encryption first. On other ports a firewall may block the connection.",
     "tls": "The server did not finish the encryption handshake. Check port and security.",
 }
 _HANG_UP: dict[str, str] = {
-    "greeting": "It hung up before its first word. It may refuse this platform's address, or "
-    "expect encryption at once: if this is port 465, choose SSL.",
-    "tls": "It hung up during the encryption handshake. Check that port and security fit: "
-    "465 goes with SSL, 587 with STARTTLS.",
-    "auth": "It hung up during the login, as some servers do after too many failed ones.",
+    "greeting": "It closed the connection before its greeting. It may block this platform's IP "
+    "address, or expect encryption at once: on port 465 choose SSL.",
+    "tls": "It closed the connection during the encryption handshake. Check that port and "
+    "security match: 465 with SSL, 587 with STARTTLS.",
+    "auth": "It closed the connection during the login. Some servers do this after too "
+    "many failed logins.",
 }
 
 
@@ -59,16 +60,18 @@ _CODES_OF_SELF_SIGNED = frozenset({18})
 _EXPIRED = "The operator of the mail server must renew it."
 _TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
 _OTHER_NAME = (
-    "Use the host name that your provider documents; an alias of your own domain often leads to "
-    "the provider's server but is not in its certificate."
+    "Use the host name that your provider documents. An alias in your own domain is usually not in "
+    "the provider's certificate."
 )
 _SELF_SIGNED = (
-    "Install a certificate of a public authority on the mail server, or enter yours in the field "
+    "Install a certificate of a public authority on the mail server, or enter your "
+    "authority in the field "
     "“Certificate authority”."
 )
 _UNTRUSTED = (
-    "The mail server may not send its intermediate certificates, or may use a private authority: "
-    "enter that in the field “Certificate authority”."
+    "The mail server may not send its intermediate certificates, or may use a private "
+    "authority. If "
+    "so, enter the authority in the field “Certificate authority”."
 )
 
 
@@ -84,10 +87,10 @@ def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailur
     elif code in _CODES_OF_OTHER_NAME:
         cause = "certificate_name" if ip_literal(host) is None else "certificate_address"
         hint = _OTHER_NAME
-        message = f"The server's certificate is for another name than {host}."
+        message = f"The server's certificate is not for {host}."
     elif code in _CODES_OF_SELF_SIGNED:
         cause, hint = "certificate_self_signed", _SELF_SIGNED
-        message = "The server's certificate is self-signed: nobody vouches for it."
+        message = "The server's certificate is self-signed: no trusted authority issued it."
     else:
         cause, hint = "certificate_unknown", _UNTRUSTED
         reason = (getattr(error, "verify_message", "") or "it cannot be checked").rstrip(".")
@@ -104,7 +107,7 @@ def of_authorities() -> SMTPFailure:
         "tls_failed",
         "tls",
         "The certificates that this platform trusts cannot be read.",
-        hint="The platform's operator can mend that: it is the file that SMTP_ADMIN_CA_FILE names.",
+        hint="Ask the platform's operator to correct the file named in SMTP_ADMIN_CA_FILE.",
         cause="authorities_unreadable",
     )
 
@@ -146,9 +149,9 @@ def _our_certificate(step: str) -> SMTPFailure:
     return SMTPFailure(
         "tls_failed",
         step,
-        "The server does not accept how we prove who we are.",
-        hint="It wants a client certificate, or another one than this sender's. Ask its operator "
-        "for one, and enter it with its key.",
+        "The server does not accept our certificate.",
+        hint="It requires a client certificate, or a different one from this sender's. Ask its "
+        "operator for one, and enter it with its key.",
         cause="client_certificate_refused",
     )
 
@@ -161,7 +164,7 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
         return SMTPFailure(
             "tls_failed",
             "tls",
-            "The server does not speak encryption at once on this port.",
+            "The server does not start with encryption on this port.",
             hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
             cause="speaks_plain",
         )
@@ -169,8 +172,8 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
     return SMTPFailure(
         "tls_failed",
         "tls",
-        "No encryption could be agreed with the server.",
-        hint="It may only know versions older than TLS 1.2, which are broken.",
+        "The server and this platform have no encryption in common.",
+        hint="It may only support versions older than TLS 1.2, which are not secure.",
         cause="old_encryption" if reason in _OLD or reason.endswith(_WEAK) else "",
         facts={"technical": reason.replace("_", " ").lower()},
     )
@@ -190,8 +193,9 @@ def of_mechanisms(offered: Sequence[str]) -> SMTPFailure:
     return SMTPFailure(
         "auth_not_offered",
         "auth",
-        f"The server only offers logins that we do not have: {', '.join(offered)}.",
-        hint="It may want OAuth2 instead of a password. Ask your provider for an app password or "
+        f"The server only offers logins that this platform does not support: {', '.join(offered)}.",
+        hint="It may require OAuth2 instead of a password. Ask your provider for an app "
+        "password or "
         "another host for programs that send mail.",
         cause="only_windows_logins" if windows else "only_oauth",
     )
@@ -205,8 +209,8 @@ def of_unanswerable(reply: Reply) -> SMTPFailure:
     return SMTPFailure(
         "auth_failed",
         "auth",
-        "The server asked something in the login that cannot be answered.",
-        hint="It is broken, or wants another kind of login than it offers.",
+        "The server asked an unexpected question during the login.",
+        hint="It is broken, or expects a different login than it offers.",
         reply=reply,
     )
 
@@ -218,14 +222,14 @@ def of_login(reply: Reply) -> SMTPFailure:
             "server_refused",
             "auth",
             "The server cannot check logins right now.",
-            hint="Nothing is wrong with the password as far as one can tell. Try again later.",
+            hint="The password is probably correct. Try again later.",
             reply=reply,
         )
     return SMTPFailure(
         "auth_failed",
         "auth",
         "The server refused the user name or password.",
-        hint="Check both, and for which program they are meant: Gmail, Yahoo and Outlook want an "
-        "app password, services such as SendGrid an API key.",
+        hint="Check both. Gmail, Yahoo and Outlook require an app password, services such as "
+        "SendGrid an API key.",
         reply=reply,
     )

@@ -23,7 +23,7 @@ def check_header(name: str, value: str) -> tuple[str, str]:
         ValueError: with a sentence that says what is wrong.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"“{name[:60]}” cannot be the name of a header.")
+        raise ValueError(f"“{name[:60]}” is not a valid header name.")
     if name.lower() in OURS or name.lower().startswith("content-"):
-        raise ValueError(f"{name} is set by the product itself.")
+        raise ValueError(f"{name} is set by smtp_admin.")
     return name, check_header_text(value)

@@ -46,9 +46,9 @@ def clean_host(text: str) -> str:
 def _refuse_other_things(host: str) -> None:
     if "://" in host:
         scheme = host.partition("://")[0]
-        raise ValueError(f"Leave out “{scheme}://”; only the host name is needed.")
+        raise ValueError(f"Leave out “{scheme}://”. Only the host name is needed.")
     if "/" in host or "\\" in host:
-        raise ValueError("Leave out the slash; only the host name is needed.")
+        raise ValueError("Leave out the slash. Only the host name is needed.")
     if "@" in host:
         raise ValueError("This looks like an e-mail address. Enter the mail server's host name.")
     if any(ord(letter) <= 0x20 or 0x7F <= ord(letter) <= 0xA0 for letter in host):  # noqa: PLR2004

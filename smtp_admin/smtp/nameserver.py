@@ -31,20 +31,20 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 Reason = Literal["timeout", "refused", "unusable", "misconfigured"]
 _SENTENCES: dict[Reason, tuple[str, str]] = {
     "timeout": (
-        "The name service did not answer in time when asked for {what} of {name}.",
-        "Try again in a minute. If it stays so, the name servers of the domain may be down.",
+        "The DNS server did not answer in time when asked for {what} of {name}.",
+        "Try again in a minute. If it fails again, the DNS servers of the domain may be down.",
     ),
     "refused": (
-        "The name service has no answer for {what} of {name}.",
-        "The domain's own name servers may be down or set up wrongly (DNSSEC).",
+        "The DNS server has no answer for {what} of {name}.",
+        "The domain's DNS servers may be down or misconfigured (DNSSEC).",
     ),
     "unusable": (
-        "The name service's answer for {what} of {name} cannot be used.",
+        "The DNS server's answer for {what} of {name} cannot be used.",
         f"It is damaged, or has more than {_MOST_RECORDS} records.",
     ),
     "misconfigured": (
-        "This platform knows no name server to ask for {what} of {name}.",
-        "The platform's operator should look at /etc/resolv.conf.",
+        "This platform has no DNS server to ask for {what} of {name}.",
+        "Ask the platform's operator to check /etc/resolv.conf.",
     ),
 }
 

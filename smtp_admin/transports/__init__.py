@@ -1,1 +1,1 @@
-"""Bytes in, outcomes out: one module per way of sending."""
+"""Bytes in, outcomes out: one module per sending method."""

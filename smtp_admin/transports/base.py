@@ -1,4 +1,4 @@
-"""What every way of sending has in common."""
+"""What every sending method has in common."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +58,7 @@ class Sequel:
 
 
 class Transport(Protocol):
-    """A way of sending that keeps its connection between calls; used by one thread at a time.
+    """A sending method that keeps its connection between calls; used by one thread at a time.
 
     One may have an attribute ``opening``, true while no mail is under way because the connection is
     still being made: a worker that is told to stop cuts it then at once.

@@ -1,4 +1,4 @@
-"""What a driver is: a way of sending, with its fields, its test and its transport."""
+"""What a driver is: a sending method, with its fields, its test and its transport."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -103,7 +103,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A way of sending.
+    """A sending method.
 
     Attributes:
         name: stored with each revision; ``[a-z0-9-]{1,20}``.

@@ -22,7 +22,9 @@ from smtp_admin.transports.outcome import Outcome, Verdict
 
 MOST_MAILS = 200
 MOST_BYTES = 8 * 1024 * 1024
-KEPT_NOT_SENT = "Nothing is sent: mail is kept in the memory of the process, and is gone with it."
+KEPT_NOT_SENT = (
+    "No mail is sent. It is kept in the memory of the process, and lost when the process ends."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class MemoryTransport:
 
 
 def _test(trial: Trial) -> None:
-    trial.report.run("validate", lambda: ("there is nothing to set", None))
+    trial.report.run("validate", lambda: ("there are no settings", None))
     trial.report.run("keep", lambda: (KEPT_NOT_SENT, None))
     trial.cautions.append(Caution("kept_not_sent", KEPT_NOT_SENT))
 

@@ -21,7 +21,7 @@ _MISCONFIGURED_CODES = {
     "password_required",
     "tls_not_offered",
 }
-_OUT_OF_TURN = "The server answered out of turn."
+_OUT_OF_TURN = "The server's answer does not match the command."
 
 
 def recognise(

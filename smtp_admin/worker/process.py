@@ -244,7 +244,7 @@ class WorkerProcess:
             return
         except (RedisError, OSError) as error:
             self._deaf = True
-            log.warning("Redis is away (%s); sweeping goes on", type(error).__name__)
+            log.warning("Redis is away (%s); sweeping continues", type(error).__name__)
         finally:
             self._listening = False
         self._stopping.wait(_RECONNECT_SECONDS)

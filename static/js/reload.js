@@ -1,4 +1,4 @@
-// A list whose choice changes the form: another way of sending, a provider, a region. Without this
+// A list whose choice changes the form: another sending method, a provider, a region. Without this
 // file a button beside it does the same.
 
 import { dress, fetchPage, updatePart } from "./parts.js";

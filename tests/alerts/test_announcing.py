@@ -138,7 +138,7 @@ def test_a_partners_own_admins(host: HostApp, monkeypatch: pytest.MonkeyPatch) -
     told(host)
     assert recipients(host) == ["mia@acme.example"]
     outcomes = {one.alert_id: one.outcome for one in notices(host, "mail")}
-    assert sorted(outcomes.values()) == ["nobody wants any", "queued for 1 of 1 address"]
+    assert sorted(outcomes.values()) == ["no recipients configured", "queued for 1 of 1 address"]
 
 
 def test_a_hosts_own_mistake_holds_up_nothing(

@@ -85,10 +85,10 @@ def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
     with a_worker(troubled.app):
         tell(troubled)
         assert all(one["told"] for one in as_json(troubled)["open"])
-        assert "nobody wants any" in words(troubled)
+        assert "no recipients configured" in words(troubled)
         troubled.actor = ACME_ADMIN
         assert [one["told"] for one in as_json(troubled)["open"]] == [[]]
-        assert "nobody wants any" not in words(troubled)
+        assert "no recipients configured" not in words(troubled)
 
 
 def test_acknowledging(troubled: HostApp) -> None:
@@ -142,7 +142,7 @@ def test_buttons_need_a_token(troubled: HostApp) -> None:
 
 def test_without_alerts(host: HostApp) -> None:
     with a_worker(host.app):
-        assert "Nothing is wrong" in words(host)
+        assert "There are no open alerts" in words(host)
         assert 'id="alerts"' not in host.client.get("/smtp-admin/", headers=HTML).text
 
 
@@ -196,7 +196,7 @@ def test_commands(troubled: HostApp) -> None:
         assert run("mute", mine[""], "--for", "1d").exit_code == 0
         assert "Muted until" in run("list").output
         done = run("check")
-        assert (done.exit_code, done.output) == (0, "Nothing needs anybody.\n")
+        assert (done.exit_code, done.output) == (0, "No open alerts.\n")
         run("unmute", mine[""])
         assert run("check", "--json").exit_code == 1
     assert "No worker runs" in run("check").output

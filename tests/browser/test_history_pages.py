@@ -53,7 +53,7 @@ def saved_often(site: Site) -> int:
 @state(looks=TWO_LOOKS)
 def history_empty(page: Page, site: Site) -> None:
     at(page, site, f"{GLOBEX}/history")
-    page.wait_for_selector("text=Nothing was saved yet.")
+    page.wait_for_selector("text=There are no revisions yet.")
 
 
 @state()
@@ -88,7 +88,7 @@ def compare(page: Page, site: Site) -> None:
 def compare_same(page: Page, site: Site) -> None:
     first = saved_often(site)
     at(page, site, f"{ACME}/history?from={first}&to={first}")
-    page.wait_for_selector("text=the same in every field")
+    page.wait_for_selector("text=The two revisions are identical")
 
 
 @state(looks=TWO_LOOKS)
@@ -96,7 +96,7 @@ def rollback(page: Page, site: Site) -> None:
     first = saved_often(site)
     at(page, site, f"{ACME}/history")
     page.click(f"#revision-{first} >> text=Roll back")
-    page.wait_for_selector("text=This makes a new revision; nothing is lost.")
+    page.wait_for_selector("text=This creates a new revision, so nothing is lost.")
 
 
 @state(looks=TWO_LOOKS)
@@ -155,7 +155,7 @@ def both_differ(page: Page, site: Site) -> None:
     page.wait_for_selector("text=No worker is running.")
     site.smtp.behave("auth", None)
     site.work()
-    page.wait_for_selector("text=The two differ at")
+    page.wait_for_selector("text=The results differ at")
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -179,7 +179,7 @@ def test_without_scripts(page: Page, site: Site) -> None:
     page.wait_for_selector("text=No worker is running.")
     assert page.input_value("#from_name") == "Only on the screen"
     site.work()
-    page.click("a >> text=Look again")
+    page.click("a >> text=Check again")
     page.wait_for_selector("text=From the worker: it works.")
     page.wait_for_selector("text=From the web: it works.")
     page.click("nav >> text=History")

@@ -282,4 +282,4 @@ def test_system_sender_has_the_same_buttons(page: Page, site: Site) -> None:
     page.click(TEST)
     page.wait_for_selector("#connection-test >> text=It works.")
     page.click(SEND)
-    page.wait_for_selector("#test-mail >> text=with settings that are not saved yet")
+    page.wait_for_selector("#test-mail >> text=These settings are not saved yet")

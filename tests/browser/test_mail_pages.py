@@ -74,7 +74,7 @@ def mail_log_of_all(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def mail_log_empty(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex/mail?q=" + LONG)
-    page.wait_for_selector("text=No mail is like this.")
+    page.wait_for_selector("text=No mail matches.")
 
 
 @state(looks=TWO_LOOKS)
@@ -115,7 +115,7 @@ def batch_form(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex/batches/new")
     page.click("text=Or type the list")
     page.fill("#batch-csv", "name\nMia")
-    page.click("text=Look at it")
+    page.click("text=Preview")
     page.wait_for_selector("[role=alert]")
 
 
@@ -146,7 +146,7 @@ def looked_at(page: Page, site: Site) -> None:
     page.click("text=Or type the list")
     page.fill("#batch-label", f"A batch with a name, {LONG}")
     page.fill("#batch-csv", "address,name,code\nmia@x.example,Mia,1\ntom@x.example,Tom,2")
-    page.click("text=Look at it")
+    page.click("text=Preview")
     page.wait_for_selector("#look")
 
 
@@ -161,7 +161,7 @@ def audit_of_one(page: Page, site: Site) -> None:
 def audit_of_all(page: Page, site: Site) -> None:
     site.save("acme")
     at(page, site, "/smtp-admin/audit")
-    page.wait_for_selector("th >> text=Whose")
+    page.wait_for_selector("th >> text=Owner")
 
 
 @pytest.mark.parametrize("name", STATES)

@@ -120,7 +120,7 @@ def overview(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def overview_found_nothing(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/?q=nobody&sort=-dead")
-    page.wait_for_selector("text=No sender fits")
+    page.wait_for_selector("text=No sender matches")
 
 
 @state("partner", looks=TWO_LOOKS)
@@ -146,7 +146,7 @@ def system(page: Page, site: Site) -> None:
 @state()
 def tab_empty(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
-    page.wait_for_selector("text=No mail goes out from here yet")
+    page.wait_for_selector("text=No mail is sent from here yet")
 
 
 @state("partner")
@@ -201,7 +201,7 @@ def tab_paused_for_its_rate(page: Page, site: Site) -> None:
     site.smtp.behave("mail", Reply("450 4.7.0 rate limit exceeded"))
     site.send("acme")
     site.work()
-    in_state(page, site, "UTC, rate")
+    in_state(page, site, "UTC, rate limit")
 
 
 @state(looks=TWO_LOOKS)
@@ -258,7 +258,7 @@ def connection_refused(page: Page, site: Site) -> None:
 def connection_without_host(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
     page.click(TEST)
-    page.wait_for_selector("text=Nothing was dialled.")
+    page.wait_for_selector("text=No connection was made.")
 
 
 @state()
@@ -302,7 +302,7 @@ def saved(page: Page, site: Site) -> None:
 def saved_already(page: Page, site: Site) -> None:
     filled(page, site)
     page.click(SAVE)
-    page.wait_for_selector("text=Nothing was changed, so there is no new revision.")
+    page.wait_for_selector("text=Nothing changed, so there is no new revision.")
 
 
 @state()
@@ -360,9 +360,9 @@ def found(page: Page, site: Site) -> None:
     """Settings from an address alone."""
     at(page, site, "/smtp-admin/partners/globex")
     page.fill("#address", "robot@acme.example")
-    page.click("text=Find settings")
+    page.click('button:has-text("Find settings")')
     page.wait_for_selector("#find [role=status]")
-    page.click("text=What was looked at")
+    page.click("text=What was checked")
     assert page.input_value("#host") == "localhost"
     assert page.input_value("#username") == "robot@acme.example"
 
@@ -372,7 +372,7 @@ def found_nothing(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
     page.fill("#address", f"robot@{LONG[:60]}.example")
     page.press("#address", "Enter")
-    page.wait_for_selector("#find >> text=No mail server was found")
+    page.wait_for_selector("#find >> text=No suitable mail server was found")
 
 
 @state(looks=TWO_LOOKS)
@@ -450,7 +450,7 @@ def symptoms_of_nothing(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def symptoms_of_all(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/symptoms")
-    page.wait_for_selector("text=Whose mail is it about?")
+    page.wait_for_selector("text=Whose mail has the problem?")
 
 
 @state(looks=TWO_LOOKS)
@@ -469,7 +469,7 @@ def mail_not_saved(page: Page, site: Site) -> None:
     filled(page, site)
     page.fill("#from_name", "Not saved")
     page.click(SEND)
-    page.wait_for_selector("text=with settings that are not saved yet")
+    page.wait_for_selector("text=These settings are not saved yet")
 
 
 @state(looks=TWO_LOOKS)
@@ -602,7 +602,7 @@ def test_the_list_of_partners_is_seen_whole_on_a_phone(page: Page, site: Site) -
 def test_button_beside_a_field_is_level_with_it(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex")
     field = page.locator("#address").bounding_box()
-    button = page.locator("text=Find settings").bounding_box()
+    button = page.locator('button:has-text("Find settings")').bounding_box()
     assert field is not None
     assert button is not None
     assert abs(field["y"] - button["y"]) < 1

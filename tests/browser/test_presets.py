@@ -91,7 +91,7 @@ def test_what_to_type_is_clear_from_the_page(
         page.fill("#password", password)
         page.fill("#from_email", "noreply@globex.example")
         page.click("text=Test connection")
-        page.wait_for_selector("text=Nothing was dialled.")
+        page.wait_for_selector("text=No connection was made.")
         assert word in page.inner_text("#connection-test")
         page.click("button >> text=/^Save$/")
         page.wait_for_selector(f"#{field}[aria-invalid=true]")

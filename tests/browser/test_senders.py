@@ -1,4 +1,4 @@
-"""Several senders, ways of sending, routes: seen in every look, used by keyboard and by mouse."""
+"""Several senders, sending methods, routes: seen in every look, used by keyboard and by mouse."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_ways_of_sending(page: Page, site: Site) -> None:
     site.save("acme", from_name="Saved")
     at(page, site, ACME)
     page.fill("#from_email", "typed@acme.example")
-    page.click("text=Compare the ways of sending")
+    page.click("text=Compare the sending methods")
     assert inspect(page, "ways_compared", TWO_LOOKS) == []
     page.focus("#driver-choice")
     page.select_option("#driver-choice", "sendmail")
@@ -127,10 +127,10 @@ def test_what_others_chose_is_read_only(page: Page, site: Site) -> None:
 @pytest.mark.usefixtures("two")
 def test_routes(page: Page, site: Site) -> None:
     at(page, site, ACME)
-    page.click("text=Which mail goes by which")
+    page.click("text=Routes")
     page.select_option("#type-renewal", "newsletters")
     page.click(SAVE)
-    page.wait_for_selector("text=Mail from now on goes this way.")
+    page.wait_for_selector("text=New mail uses these routes.")
     assert page.input_value("#type-renewal") == "newsletters"
     assert inspect(page, "routes") == []
 
@@ -160,7 +160,7 @@ def test_pause_and_resume(page: Page, site: Site) -> None:
     site.save("acme")
     at(page, site, ACME)
     page.click("button >> text=Pause")
-    page.wait_for_selector("text=Mail waits until somebody resumes it.")
+    page.wait_for_selector("text=Mail waits until someone resumes it.")
     assert inspect(page, "paused_by_hand", TWO_LOOKS) == []
     page.click("button >> text=Resume")
     page.wait_for_selector("button >> text=Pause")
@@ -190,7 +190,7 @@ def test_who_steps_in(page: Page, site: Site) -> None:
     page.select_option("#fallbacks", "system")
     page.select_option("#fallbacks-2", "default")
     page.click(SAVE)
-    page.wait_for_selector("#fallbacks-error >> text=comes last")
+    page.wait_for_selector("#fallbacks-error >> text=must be last")
     page.select_option("#fallbacks-2", "")
     page.click(SAVE)
     page.wait_for_selector("text=Saved as revision")

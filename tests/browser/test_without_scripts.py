@@ -99,14 +99,14 @@ def test_saved_settings_send_through_the_queue(tab: Page, site: Site) -> None:
     tab.click(SEND)
     assert shown(tab, "Queued to person@customer.example")
     site.work()
-    tab.click("text=Look again")
+    tab.click("text=Check again")
     assert shown(tab, "The server took the mail to person@customer.example.")
 
 
 def test_unsaved_settings_send_at_once(tab: Page) -> None:
     tab.fill("#from_name", "Only on the screen")
     tab.click(SEND)
-    assert shown(tab, "with settings that are not saved yet")
+    assert shown(tab, "These settings are not saved yet")
     assert tab.input_value("#from_name") == "Only on the screen"
 
 
@@ -114,7 +114,7 @@ def test_refused_test_mail_shows_the_servers_words(tab: Page, site: Site) -> Non
     site.smtp.behave("rcpt", Reply("550 5.1.1 No such person"))
     tab.click(SEND)
     site.work()
-    tab.click("text=Look again")
+    tab.click("text=Check again")
     assert shown(tab, "Not delivered")
     assert shown(tab, "No such person")
 
@@ -140,7 +140,7 @@ def test_settings_are_found_and_saved(page: Page, site: Site) -> None:
         page.click("#find > summary")
     page.fill("#address", "acme@acme.example")
     page.press("#address", "Enter")
-    assert shown(page, "answers, encrypts, proves who it is and offers a login.")
+    assert shown(page, "answers, encrypts, has a valid certificate and offers a login.")
     assert page.input_value("#port") == str(site.smtp.port)
     assert page.input_value("#revision") == str(revision)
     page.fill("#username", LOGIN)
@@ -177,7 +177,7 @@ def test_dns_is_checked_again(page: Page, site: Site) -> None:
 def test_another_way_of_sending(tab: Page) -> None:
     tab.select_option("#driver-choice", "sendmail")
     tab.click("text=Use this")
-    assert shown(tab, "Shows its fields below")
+    assert shown(tab, "Shows the fields of this method below")
     assert tab.locator("#host").count() == 0
     assert tab.input_value("#from_email") == "noreply@acme.example"
 
@@ -199,13 +199,13 @@ def test_a_sender_is_added_routed_and_deleted(tab: Page, site: Site) -> None:
     assert tab.input_value("#label") == "Invoices"
     tab.click(SAVE)
     assert shown(tab, "Saved as revision")
-    tab.click("text=Which mail goes by which")
+    tab.click("text=Routes")
     tab.select_option("#type-renewal", "invoices")
     tab.click(SAVE)
-    assert shown(tab, "Mail from now on goes this way.")
+    assert shown(tab, "New mail uses these routes.")
     tab.click("text=Invoices")
     tab.click("text=Delete…")
-    assert shown(tab, "Routes that name it end: Renewal reminder.")
+    assert shown(tab, "These routes are removed: Renewal reminder.")
     tab.click("button >> text=Delete")
     assert shown(tab, "Deleted: Invoices.")
 
@@ -220,9 +220,9 @@ def test_a_report_can_be_selected(tab: Page, site: Site) -> None:
 
 def test_pause_and_resume(tab: Page) -> None:
     tab.click("button >> text=Pause")
-    assert shown(tab, "Mail waits until somebody resumes it.")
+    assert shown(tab, "Mail waits until someone resumes it.")
     tab.click("button >> text=Resume")
-    assert shown(tab, "Resumed. Waiting mail goes out now.")
+    assert shown(tab, "Resumed. Waiting mail is being sent.")
 
 
 def test_from_a_symptom_to_its_causes(tab: Page) -> None:
@@ -232,7 +232,7 @@ def test_from_a_symptom_to_its_causes(tab: Page) -> None:
     tab.focus("text=/^Mail arrives late$/")
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/symptoms#delayed")
-    assert shown(tab, "that shows on which side the delay is", "#delayed")
+    assert shown(tab, "That shows on which side the delay is", "#delayed")
     tab.focus("#delayed summary")
     tab.keyboard.press("Enter")
     assert tab.is_visible("#delayed >> text=greylisting")
@@ -249,7 +249,7 @@ def test_a_fix_is_applied_and_tested(tab: Page, site: Site) -> None:
     tab.click("text=Send from sam@acme.example and test again")
     assert shown(tab, "It works.")
     assert tab.input_value("#from_email") == "sam@acme.example"
-    assert shown(tab, "Enter the password once more before you save")
+    assert shown(tab, "Enter the password again before you save")
     tab.fill("#password", MAIL_PASSWORD)
     tab.click("text=Save these settings")
     assert shown(tab, "Saved as revision")

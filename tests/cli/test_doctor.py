@@ -103,7 +103,7 @@ def test_redis_stopped(host: HostApp, redis: RedisServer) -> None:
     assert result.exit_code == 1
     assert "cannot be reached" in result.output
     assert statuses(host) | {"redis": "failed", "clock": "skipped"} == statuses(host)
-    assert "cannot be told" in only(host, "workers")["message"]
+    assert "is unknown whether" in only(host, "workers")["message"]
 
 
 def test_redis_frozen(host: HostApp, redis: RedisServer) -> None:
@@ -153,7 +153,7 @@ def test_redis_that_takes_no_writes(host: HostApp, redis: RedisServer) -> None:
     finally:
         client.replicaof("NO", "ONE")
         client.close()
-    assert (found["status"], "takes no writes" in found["message"]) == ("failed", True)
+    assert (found["status"], "refuses writes" in found["message"]) == ("failed", True)
 
 
 def test_redis_refuses_our_password(new_app: Callable[..., HostApp], redis: RedisServer) -> None:

@@ -102,7 +102,7 @@ def test_every_field_can_be_set(site: HostApp, one: Field, files: dict[str, Path
     else:
         assert sender.values[one.name] == GIVEN.get(one.name, ("", "other@acme.example"))[1]
     # The same once more is what is saved already.
-    assert "nothing was changed" in run(site, *BASE, *place, *words).output
+    assert "Nothing was changed" in run(site, *BASE, *place, *words).output
 
 
 @pytest.mark.parametrize("one", all_fields(), ids=lambda one: one.name)

@@ -122,7 +122,7 @@ def test_an_unknown_sender_says_which_there_are(site: HostApp, words: list[str])
     # A key belongs to its partner, and without one the system's is meant.
     assert "of the system" in run(site, *words, "--sender", "newsletters", status=1).output
     none = run(site, *words, "--partner", "globex", "--sender", "newsletters", status=1)
-    assert "It has none of its own yet." in none.output
+    assert "It has no sender of its own yet." in none.output
 
 
 def test_the_wizard_adds_a_sender(site: HostApp, server: ScriptedServer) -> None:
@@ -171,7 +171,7 @@ def test_list(site: HostApp) -> None:
     shown = run(site, "senders", "list", "--partner", "acme").output
     assert "acme  newsletters  No worker runs  smtp" in shown
     empty = run(site, "senders", "list", "--partner", "globex")
-    assert "mail goes out by the system's" in empty.output
+    assert "The system's sender is used" in empty.output
     run(site, "senders", "list", "--partner", "nobody", status=1)
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_deleted_or_paused(site: HostApp) -> None:
 def test_routes(site: HostApp) -> None:
     routes = ("senders", "routes", "--partner", "acme")
     assert answer(site, *routes) == []
-    assert "all mail goes by the default sender" in run(site, *routes).output
+    assert "The default sender sends all mail" in run(site, *routes).output
     run(site, *routes, "--set", "urgent=newsletters", "--set", "test=default")
     expected = [
         {"kind": "priority", "name": "urgent", "sender": "newsletters"},
@@ -277,4 +277,4 @@ def test_a_deleted_senders_mail_is_counted_before(site: HostApp) -> None:
     words = ("senders", "delete", "newsletters", "--partner", "acme")
     asked = run(site, *words, status=1, input="n\n").output
     assert "1 mail waits for it" in asked
-    assert "Of 1 the outcome is unknown" in asked
+    assert "Mail with an unknown outcome: 1." in asked

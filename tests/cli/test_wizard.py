@@ -46,7 +46,7 @@ def answer_up_to_the_login(terminal: Terminal, server: ScriptedServer) -> None:
     """Everything before the login, for a server that is entered by hand."""
     terminal.answer("From address:", "noreply@acme.example")
     terminal.answer("From name:", "Acme")
-    terminal.answer("Mail goes out through", "other")
+    terminal.answer("Sending method", "other")
     terminal.answer("Host:", "localhost")
     terminal.answer("Port [587]:", str(server.port))
     terminal.answer("Security [1]:")
@@ -116,7 +116,7 @@ def test_leaving_saves_nothing(
         elif place == "menu":
             terminal.answer("From address:", "noreply@acme.example")
             terminal.answer("From name:")
-            terminal.expect("Mail goes out through")
+            terminal.expect("Sending method")
         else:
             answer_up_to_the_login(terminal, server)
             terminal.answer("Login:", LOGIN)
@@ -157,7 +157,7 @@ def test_what_is_saved_is_the_default(site: Site, host: HostApp, server: Scripte
         terminal.expect("revision 1, by Ada")
         terminal.answer("From address [noreply@platform.example]:")
         terminal.answer("From name (- for none) [Old]:", NOTHING)
-        terminal.answer("Mail goes out through [12]:")
+        terminal.answer("Sending method [12]:")
         terminal.answer("Host [localhost]:")
         terminal.answer(f"Port [{server.port}]:")
         terminal.answer("Security [1]:")
@@ -178,7 +178,7 @@ def test_a_login_of_the_wrong_shape_is_told_before_dialling(site: Site, host: Ho
     with Terminal(site.folder, "wizard") as terminal:
         terminal.answer("From address:", "noreply@acme.example")
         terminal.answer("From name:")
-        terminal.answer("Mail goes out through", "sendgrid")
+        terminal.answer("Sending method", "sendgrid")
         terminal.answer("Region [1]:")
         terminal.answer("Use smtp.sendgrid.net, port 587, STARTTLS?", "y")
         terminal.expect("Trial of 60 days: at most 100 a day")
@@ -207,12 +207,12 @@ def test_what_does_not_work_is_saved_only_by_whoever_insists(site: Site, host: H
     with Terminal(site.folder, "wizard", *options) as terminal:
         terminal.expect("✕ connect")
         terminal.answer("Choose [2]", "save")
-        terminal.expect("Mail cannot be sent this way: ")
-        terminal.answer("Save all the same?")
+        terminal.expect("Mail cannot be sent with these settings: ")
+        terminal.answer("Save anyway?")
         terminal.expect("Choose [2]")
         assert saved(host) == []
         terminal.type("save")
-        terminal.answer("Save all the same?", "y")
+        terminal.answer("Save anyway?", "y")
         terminal.expect("Saved as revision 1")
         assert terminal.ended() == 0
     assert [one.fields["port"] for one in saved(host)] == [closed_port]
@@ -292,7 +292,7 @@ def test_another_sender_and_what_most_leave_alone(
     with Terminal(site.folder, *words) as terminal:
         terminal.expect("Mail settings of partner acme, sender newsletters")
         terminal.expect("It is new.")
-        terminal.answer("What people call it:", "News")
+        terminal.answer("Name:", "News")
         terminal.expect("Works.")
         terminal.answer("Choose [1]", "more")
         terminal.answer("Check the server's certificate [Y/n]:")
@@ -310,7 +310,7 @@ def test_another_sender_and_what_most_leave_alone(
         terminal.answer("Mails per day, at most:")
         terminal.answer("Headers of every mail, or @FILE:", "X-Stream: outbound")
         terminal.answer("Copy to an archive:")
-        terminal.answer("Who steps in while this one cannot send:", "backup")
+        terminal.answer("Fallback senders:", "backup")
         # There is no such sender: it is told before anything is dialled, and asked again.
         terminal.expect("There is no sender 'backup' here.")
         terminal.answer("[backup]:", "default, system")
@@ -356,11 +356,11 @@ def test_another_way_of_sending(site: Site, host: HostApp) -> None:
         terminal.answer("From address:", "noreply@acme.example")
         terminal.answer("From name:")
         terminal.expect("Sendmail")
-        terminal.answer("Mail goes out through", "driver:sendmail")
+        terminal.answer("Sending method", "driver:sendmail")
         shown = terminal.expect("Nothing is saved yet.")
         assert "Login" not in shown
         assert "Host" not in shown
-        terminal.expect("Choose the way out again")
+        terminal.expect("Choose the sending method again")
         terminal.answer("Choose", "save")
         terminal.insist("y\n", "Saved as revision 1")
         assert terminal.ended() == 0

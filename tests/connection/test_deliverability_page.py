@@ -57,12 +57,12 @@ def age(page: str) -> str:
 
 def test_the_records_to_copy_and_what_dns_says(site: HostApp) -> None:
     page = check(site)
-    assert "include:_spf.google.com” is not in it" in page
+    assert "include:_spf.google.com” is missing" in page
     # One record: it keeps what is valid and adds the provider.
     assert "v=spf1 include:_spf.old.example include:_spf.google.com -all" in page
     assert "google._domainkey.acme.example" in page
     assert "v=DMARC1; p=none; rua=mailto:postmaster@acme.example" in page
-    assert "Answers and bounces go to mail.acme.example." in page
+    assert "Replies and bounces go to mail.acme.example." in page
     assert age(page) == "just now"
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_looked_up_is_not_called_missing(site: HostApp, dns: DNSS
             dns.set(name, kind, Fail("SERVFAIL"))
     page = check(site)
     assert "has no SPF record" not in page
-    assert "The name service has no answer" in page
+    assert "The DNS server has no answer" in page
     assert "Records to publish" in page
     assert "smtp-admin-step--missing" not in page
 
@@ -154,7 +154,7 @@ def test_without_settings_it_says_what_to_do(site: HostApp, dns: DNSServer) -> N
     globex = "/smtp-admin/partners/globex/deliverability"
     assert "Save a from address on the" in look(site, globex)
     site.save_sender("", from_email="noreply@platform.example")
-    assert "Mail goes out from noreply@platform.example" in look(site, globex)
+    assert "sends this partner's mail from noreply@platform.example" in look(site, globex)
     assert dns.queries == []
     assert site.client.post(globex, headers=HTML).status_code == 400
 

@@ -66,7 +66,7 @@ def test_what_was_found_stands_in_the_form_and_is_not_saved(
     site: HostApp, server: ScriptedServer
 ) -> None:
     page = find(site)
-    assert "answers, encrypts, proves who it is and offers a login." in page
+    assert "answers, encrypts, has a valid certificate and offers a login." in page
     assert "SRV of _submission._tcp.acme.example" in page
     assert "localhost does not belong to acme.example" in page
     filled = {name: value(page, name) for name in ("host", "port", "username", "from_email")}
@@ -93,7 +93,7 @@ def test_the_saved_from_address_stays(site: HostApp) -> None:
 
 def test_nothing_found_says_what_was_tried_and_what_to_do(site: HostApp) -> None:
     page = find(site, "mia@nowhere.example")
-    assert "No mail server was found for mia@nowhere.example" in page
+    assert "No suitable mail server was found for mia@nowhere.example" in page
     assert "There is no domain nowhere.example." in page
     assert "outgoing server (SMTP)" in page
     assert value(page, "host") == ""
@@ -153,7 +153,7 @@ def test_it_dials_only_what_the_policy_allows(
     with DNSServer(records) as dns:
         NAMES.put(made.installation, NameService((dns.address,)))
         page = find(made)
-    assert "leads to an address that this platform does not connect to" in page
+    assert "has an address that this platform does not connect to" in page
     assert value(page, "host") == ""
     assert server.connections == 0
 

@@ -237,7 +237,7 @@ def test_number_of_connections(scene: Scene, dialled: Dialled) -> None:
     usual = [scene.closed() for _ in range(4)]
     found = scene.search(*((port, "tls") for port in usual), more_ports=[closed])
     assert len(dialled) == 14
-    assert the(found, "probe", "skipped") == "Enough was tried."
+    assert the(found, "probe", "skipped") == "Enough places were tried."
     asked = {one.name for one in scene.dns.queries if one.kind == "A"}
     assert len(asked) < 8
 

@@ -86,8 +86,8 @@ CERTIFICATES = {
     "self_signed": "self-signed",
     "expired": "expired",
     "not_yet_valid": "not valid yet",
-    "wrong_name": "another name than localhost",
-    "common_name_only": "another name than localhost",
+    "wrong_name": "not for localhost",
+    "common_name_only": "not for localhost",
     "unknown_ca": "cannot be trusted",
 }
 

@@ -109,7 +109,7 @@ def test_the_last_test_alone_counts(
     assert (one.ok, one.code, one.tested_by) == (False, "auth_failed", "Ada")
     assert "5.7.8 no" in one.reply
     tab = client.get(PAGE, headers={"Accept": "text/html"}).text
-    assert "Last test of what is saved" in tab
+    assert "Last test of the saved settings" in tab
     assert "The server refused the user name or password." in tab
 
 

@@ -153,7 +153,7 @@ def test_a_dead_test_mail_says_why(site: HostApp, server: ScriptedServer) -> Non
     assert shown.count(LIKELY) == 1
     followed = site.client.get(f"{TAB}/test-email/{mail}").json
     assert followed
-    assert "typing error" in followed["hint"]
+    assert "mistyped" in followed["hint"]
 
 
 def test_an_uncertain_test_mail_says_why(site: HostApp, server: ScriptedServer) -> None:
@@ -225,7 +225,7 @@ def test_mail_show_says_why(site: HostApp, server: ScriptedServer) -> None:
     assert json.loads(show("--json"))[0]["causes"] == []
     site.work()
     assert "  Most likely: " in show()
-    assert "typing error" in show()
+    assert "mistyped" in show()
     (shown,) = json.loads(show("--json"))
     assert shown["last_code"] == "recipient_refused"
     assert [*shown["causes"][0]] == ["key", "cause", "do"]

@@ -144,7 +144,7 @@ def test_a_warning_names_what_is_behind_it(site: HostApp, server: ScriptedServer
     said = "450 4.7.1 <you@else.example>: Recipient address rejected: Greylisted"
     server.behave("rcpt", Reply(said))
     page = seen_in_the_test(site, server)
-    assert "would not take mail to the sender address just now" in page
-    hint = "The server lets senders that it does not know wait (greylisting). It is tried again"
+    assert "refused mail to the sender address for now" in page
+    hint = "The server delays mail from senders that it does not know (greylisting). It is retried"
     assert hint in page
     assert hint in followed(site, server)

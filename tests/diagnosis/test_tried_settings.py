@@ -86,7 +86,7 @@ def test_certificate_of_a_host_with_another_ending(
     assert "smtp.mailgun.org" in tried.by_worker[0].do
     told = {one.key: one for one in tried.by_test}
     assert "for *.mailgun.org" in told["certificate_meant"].what
-    assert told["certificate_meant"].do == "Did you mean smtp.mailgun.org? Enter that as host."
+    assert told["certificate_meant"].do == "Did you mean smtp.mailgun.org? Enter it as the host."
 
 
 def test_certificate_of_nobody_that_is_known(

@@ -93,14 +93,14 @@ def test_a_partners_own_settings() -> None:
 def test_who_steps_in_and_whether_they_can() -> None:
     found = rows()
     assert said(found, "fallback") == (
-        "the sender Newsletters steps in, from news@acme.example", "partner", "revision 7",
+        "the sender Newsletters takes over, from news@acme.example", "partner", "revision 7",
     )  # fmt: skip
     assert said(found, "fallback_1") == (
         "the sender Newsletters, from news@acme.example", "partner", "can send",
     )  # fmt: skip
     found = rows(fallbacks=(Fallback("news", PAUSED), Fallback("system", SYSTEM)))
     assert said(found, "fallback")[0] == (
-        "the system's sender steps in, from noreply@platform.example"
+        "the system's sender takes over, from noreply@platform.example"
     )
     assert said(found, "fallback_1") == (
         "the sender Newsletters", "partner",
@@ -108,23 +108,23 @@ def test_who_steps_in_and_whether_they_can() -> None:
     )  # fmt: skip
     found = rows(fallbacks=(Fallback("news", PAUSED), Fallback("gone", None)))
     assert said(found, "fallback") == (
-        "mail waits", "partner", "revision 7: nobody who may step in can send now",
+        "mail waits", "partner", "revision 7: no fallback can send now",
     )  # fmt: skip
-    assert said(found, "fallback_2") == ("gone", "partner", "there is no such sender any more")
+    assert said(found, "fallback_2") == ("gone", "partner", "this sender no longer exists")
     assert said(rows(SYSTEM, partner_id=""), "fallback") == (
-        "mail waits", "system", "revision 3: nobody steps in",
+        "mail waits", "system", "revision 3: no fallback",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
-        (Choice(NEWS, "named"), ("its key", "app", "the caller names it")),
+        (Choice(NEWS, "named"), ("its key", "app", "set by the caller")),
         (Choice(NEWS, "type", "acme"), ("the route of Welcome", "partner")),
         (Choice(NEWS, "priority", "acme"), ("the route of normal mail", "partner")),
         (Choice(SYSTEM, "type", ""), ("the route of Welcome", "system")),
-        (Choice(ACME, "default"), ("default", "default", "no route names another one")),
-        (Choice(NOBODY, "system"), ("default", "default", "nobody has settings yet")),
+        (Choice(ACME, "default"), ("default", "default", "no route applies")),
+        (Choice(NOBODY, "system"), ("default", "default", "no sender is set up")),
     ],
 )
 def test_by_which_rule_it_is_the_one(choice: Choice, expected: tuple[str, ...]) -> None:
@@ -154,7 +154,7 @@ def test_what_nobody_entered() -> None:
 
 def test_no_archive_gets_sensitive_mail() -> None:
     found = rows(type_=replace(TYPE, sensitive=True))
-    assert said(found, "archive_to") == ("nobody", "type", "no archive gets sensitive mail")
+    assert said(found, "archive_to") == ("nobody", "type", "sensitive mail is never archived")
 
 
 def test_the_systems_sender_for_a_partner_without_settings() -> None:
@@ -210,7 +210,7 @@ def test_the_systems_own_mail() -> None:
         ({"priority": "urgent"}, "expires", ("1 hour", "default", "of urgent mail")),
         ({"expires_hours": 0.5}, "expires", ("0.5 hours", "type", "Welcome")),
         ({}, "on_uncertain", ("sent again once", "default", "")),
-        ({"on_uncertain": "hold"}, "on_uncertain", ("held until a person decides", "type",
+        ({"on_uncertain": "hold"}, "on_uncertain", ("held until someone decides", "type",
                                                      "Welcome")),
         ({"sensitive": True}, "sensitive", ("erased once accepted", "type", "Welcome")),
     ],

@@ -281,7 +281,7 @@ def test_the_host_overrides_a_shipped_template(plugin: SMTPAdmin, write: Write) 
     plugin.send("password_reset", to="a@b.example", context=context)
     mail = parsed(queued()[0].content)
     assert mail["Subject"] == "Your new key to Northwind"
-    assert "This link does it, once, within 60 minutes" in bodies(mail)[0]
+    assert "Use this link within 60 minutes" in bodies(mail)[0]
 
 
 def test_two_types_of_one_name_are_refused() -> None:

@@ -33,7 +33,7 @@ def test_run_and_again(office: Office) -> None:
     first = run(office, "run", "--partner", "acme")
     assert first.exit_code == 0
     assert "acme: 1 queued, 2 customers with 2 services looked at" in first.output
-    assert "1  There is no address that mail can go to." in first.output
+    assert "1  There is no valid mail address." in first.output
     again = json.loads(run(office, "run", "--json").stdout)
     assert again["acme"]["due"] == 0
     assert again["acme"]["skipped"] == {"waiting": 1, "no_address": 1}

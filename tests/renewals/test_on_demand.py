@@ -126,7 +126,7 @@ def test_hammering_does_nothing(one_office: Office) -> None:
     [
         ("off", 409, "Reminders are switched off here."),
         ("nothing", 409, "None of your services expires soon"),
-        ("nowhere", 409, "no e-mail address of yours"),
+        ("nowhere", 409, "no valid e-mail address for you"),
         ("unsubscribed", 409, "You asked for no more reminders"),
         ("refused", 409, "refused our last reminder"),
         ("paused", 503, "cannot be sent right now"),
@@ -198,7 +198,7 @@ def test_the_page_without_scripts(one_office: Office) -> None:
     assert "Send me a reminder now" in page
     assert "Hosting c1-0" in page
     done = client.post(URL, headers={"Accept": "text/html"}, follow_redirects=True)
-    assert "A reminder is on its way to c1@customer.example." in done.text
+    assert "A reminder is being sent to c1@customer.example." in done.text
     again = client.post(URL, headers={"Accept": "text/html"})
     assert again.status_code == 429
     assert again.headers["Retry-After"] == str(24 * 3600)

@@ -96,7 +96,7 @@ def test_a_partner_takes_the_systems_until_it_has_its_own(host: HostApp) -> None
     host.client.post(PAGE, data={"revision": "1", "min_hours": "nonsense", "enabled": "y"})
     applied = service.load(host.db.session(), "acme")
     assert (applied.values.min_hours, applied.own, applied.revision) == (60, False, 2)
-    assert "By the system" in host.client.get(PAGE, headers=HTML).text
+    assert "Uses the system" in host.client.get(PAGE, headers=HTML).text
 
 
 def test_numbers_are_needed_only_while_reminders_are_on(host: HostApp) -> None:

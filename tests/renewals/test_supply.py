@@ -67,7 +67,7 @@ def test_a_customer_whose_services_cannot_be_looked_up_is_told_so(
     office.host.actor = CUSTOMER
     client = office.host.client
     page = client.get(f"{BASE}/remind-me", headers=HTML)
-    assert (page.status_code, "cannot be looked up right now" in page.text) == (200, True)
+    assert (page.status_code, "cannot be loaded right now" in page.text) == (200, True)
     assert "None of your services" not in page.text
     for accept in (HTML, JSON):
         answer = client.post(f"{BASE}/remind-me", headers=accept)

@@ -63,9 +63,9 @@ def _sender(row: Row) -> str:
     if row.verdict is None:
         return "by its class"
     if row.health is SenderHealth.FINE:
-        return "goes on"
+        return "continues"
     pause = f"pauses {_wait(row)}" if row.pause is not None else _USUALLY[row.health]
-    return f"goes on over a new connection; else {pause}" if row.worn else pause
+    return f"continues over a new connection; else {pause}" if row.worn else pause
 
 
 def _test(row: Row) -> str:

@@ -120,7 +120,7 @@ CASES = [
       for named in ("News@ACME.example", "acme.example", "bob@example.net, news@acme.example")),
     # Our own syntax is not about what the login may do.
     Case("mail", "555 5.5.2 Syntax error", KEPT, WRONG, "server_refused", "our_syntax", "failed",
-         does="unusual letters"),
+         does="unusual characters"),
     # A server for signed-in users, and nobody signed in.
     Case("rcpt", REFUSED_CLIENT, KEPT, WRONG, "auth_failed", "login_missing", "failed",
          login="left_out", does="login and password"),

@@ -125,7 +125,7 @@ def test_dropped_instead(
     other = new_app(uri=databases(), PUBLIC_URL=STAGING)
     copy(original, other)
     asked = run(other, "sandbox", "drop", answer="y\n")
-    assert "16 mails wait and 4 are under way in the database of panel.example.com" in asked.output
+    assert "16 mails wait and 4 are being sent in the database of panel.example.com" in asked.output
     assert "20 dropped." in asked.output
     assert run(other, "sandbox", "release", "--yes").exit_code == 0
     work(other)
@@ -211,8 +211,8 @@ def test_the_first_start_records(new_app: NewApp, tmp_path: Path) -> None:
 
 def test_db_upgrade_records(new_app: NewApp) -> None:
     host = new_app(PUBLIC_URL=PANEL)
-    assert "at home at panel.example.com" in run(host, "db", "upgrade").output
-    assert "at home" not in run(host, "db", "upgrade").output
+    assert "belongs to panel.example.com" in run(host, "db", "upgrade").output
+    assert "belongs to" not in run(host, "db", "upgrade").output
 
 
 def test_two_first_starts_at_once(

@@ -27,7 +27,7 @@ from tests.servers.scripted import ScriptedServer
 
 DEV, PANEL, STAGING = "dev@example.com", "https://panel.example.com", "https://staging.example.com"
 TEST_INSTALLATION = "This is a test installation"
-NOTHING_GOES = "No mail goes out from this installation."
+NOTHING_GOES = "No mail is sent from this installation."
 #: What only those learn who look after the platform.
 OF_PLATFORM = (DEV, "me@example.net", "SMTP_ADMIN_", "panel.example.com", "staging.example.com")
 NewApp = Callable[..., HostApp]
@@ -213,10 +213,10 @@ def test_explain_and_status_tell_of_a_sandbox(new_app: NewApp) -> None:
     some = Sandbox(allow=("me@example.net",))
     host.app.extensions[NAME] = started_with(here, config=replace(here.config, sandbox=some))
     assert explained(host, ADMIN)["sandbox"]["value"] == (
-        "only mail to me@example.net goes out, the rest is held"
+        "only mail to me@example.net is sent, the rest is held"
     )
     assert explained(host, ACME_ADMIN)["sandbox"]["value"] == (
-        "only mail to some addresses goes out, the rest is held"
+        "only mail to some addresses is sent, the rest is held"
     )
 
 
@@ -224,12 +224,12 @@ def test_explain_and_status_tell_of_a_copy(copied: HostApp) -> None:
     reason = "the database belongs to panel.example.com"
     assert reason in explained(copied, ADMIN)["site"]["detail"]
     row = explained(copied, ACME_ADMIN)["site"]
-    assert (row["value"], row["detail"]) == ("sends nothing, mail waits", "")
+    assert (row["value"], row["detail"]) == ("sends no mail; mail waits", "")
     assert reason in ran(copied, "status")
     told = json.loads(ran(copied, "status", "--json"))["sandbox"]
     assert (told["acts"], told["rule"]) == (False, "")
     assert reason in told["reason"]
-    assert "sends nothing" in ran(copied, "explain", "--partner", "acme", "--type", "test")
+    assert "sends no mail" in ran(copied, "explain", "--partner", "acme", "--type", "test")
 
 
 def test_neither_is_told_of_where_there_is_none(new_app: NewApp) -> None:

@@ -27,22 +27,22 @@ ACME = "/smtp-admin/partners/acme"
 #: What each says, in the scene that brings it about.
 SAYS: dict[Key, str] = {
     "problem": r"Not usable\. .*SMTP_ADMIN_SECRET_KEYS",
-    "unconfigured": r"Not set up\. Mail waits and is not sent\. One mail waits now\.",
-    "system": r"Using the system's sender\. Mail goes out from noreply@platform\.example until",
-    "system_waits": r"Waiting for the system's sender\. It gets no mail out .* One mail waits\.",
-    "paused_by_hand": r"Paused by hand\. Ada paused it\. Mail waits until somebody resumes it\.",
+    "unconfigured": r"Not set up\. Mail waits until a sender is set up\. One mail waits now\.",
+    "system": r"Using the system's sender\. Mail is sent from noreply@platform\.example until",
+    "system_waits": r"Waiting for the system's sender\. It cannot send mail .* One mail waits\.",
+    "paused_by_hand": r"Paused by hand\. Ada paused it\. Mail waits until someone resumes it\.",
     "stopped": r"Stopped until the login is corrected\. .*535",
-    "rate_limited": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC, rate\. .*450 4\.7\.0",
+    "rate_limited": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC, rate limit\. .*450 4\.7\.0",
     "paused": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC\. .* nothing listens on port 1\.",
     "keeping": r"Keeping mail\. Mail is kept",
     "no_worker": r"Waiting for a worker\. None runs; 12 mails wait\.",
-    "limit": r"Limit reached, goes on at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
-    "late": r"Late: 1 mail waits\. Mail has been due for 12 min, and nobody sends it\.",
+    "limit": r"Limit reached, resumes at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
+    "late": r"Late: 1 mail waits\. Mail has been due for 12 min, but no worker sends it\.",
     "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
     "failing": r"Failing: the last 2 were refused\. .*550 5\.1\.1",
-    "held": r"Held: 1 mail waits\. The sandbox lets none of it out\.",
+    "held": r"Held: 1 mail waits\. The sandbox does not send any of it\.",
     "delivering": r"Delivering\. Last accepted just now by ",
-    "ready": r"Ready\. Nothing has been sent yet\.",
+    "ready": r"Ready\. No mail has been sent yet\.",
 }  # fmt: skip
 
 
@@ -210,7 +210,9 @@ def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     with a_worker(scene.host.app):
         found = state(scene.host)
     assert found.key == "ready"
-    assert found.detail.startswith("Nothing has been sent with these settings yet; before, last")
+    assert found.detail.startswith(
+        "No mail has been sent with these settings yet. With earlier settings, last"
+    )
 
 
 def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Who may choose which way of sending: the same answer in every way in.
+"""Who may choose which sending method: the same answer in every way in.
 
 A partner's admin is half trusted. What sends by this machine's own rights, keeps mail instead of
 sending it, or was registered by the host, is the platform admin's alone.
@@ -34,7 +34,7 @@ PRIVILEGED = ("sendmail", "memory", "twin")
 ALL = ("smtp", *PRIVILEGED)
 #: Everything that a config could try to grant.
 GRANTED = ("smtp", "sendmail", "memory", "twin", "nobody")
-ONLY_ADMINS = "Only the platform's administrators may use this way of sending."
+ONLY_ADMINS = "Only the platform's administrators may use this sending method."
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_memory_is_for_development(
         return
     with pytest.raises(InvalidInput) as caught:
         host.save_sender("acme", driver="memory")
-    assert "no way of sending called 'memory' here" in caught.value.fields["driver"][0]
+    assert "no sending method called 'memory' here" in caught.value.fields["driver"][0]
 
 
 # In every way in

@@ -135,7 +135,7 @@ def test_what_is_saved_keeps_both_results(
         ("worker", False, "535 5.7.8 not from there", "Ada"),
     ]
     page = inside.client.get(asked["follow"], headers=HTML).text
-    assert "The two differ at <strong>Login</strong>" in page
+    assert "The results differ at <strong>Login</strong>" in page
 
 
 def test_a_machine_with_other_rules(
@@ -180,10 +180,13 @@ def test_a_key_that_the_worker_lacks(
     answer = follow(inside, asked)
     assert answer.status_code == 503
     error = answer.get_json()["error"]
-    assert "The worker cannot open the password." in error["message"]
-    assert "SMTP_ADMIN_SECRET_KEYS. Start the workers with the same keys" in error["message"]
+    assert "The worker cannot decrypt the password." in error["message"]
+    assert (
+        "SMTP_ADMIN_SECRET_KEYS. Start workers and web processes with the same keys"
+        in error["message"]
+    )
     assert server.connections == 1
-    assert "cannot open the password" in inside.client.get(asked["follow"], headers=HTML).text
+    assert "cannot decrypt the password" in inside.client.get(asked["follow"], headers=HTML).text
 
 
 def test_a_row_that_was_led_elsewhere(
@@ -199,7 +202,7 @@ def test_a_row_that_was_led_elsewhere(
             work(inside, engine)
             answer = follow(inside, asked)
             assert answer.status_code == 503
-            assert "does not belong to these settings" in answer.get_json()["error"]["message"]
+            assert "does not match these settings" in answer.get_json()["error"]["message"]
             inside.db.session.delete(row(inside))
             inside.db.session.commit()
         assert other.connections == 0
@@ -220,7 +223,7 @@ def test_nobody_took_it(inside: HostApp, engine: Engine, server: ScriptedServer)
         assert answer.get_json()["web"]["ok"] is True
         page = inside.client.get(asked["follow"], headers=HTML).text
         assert "No worker took the test" in page
-        assert "Look again" not in page
+        assert "Check again" not in page
     assert server.connections == 1
 
 
@@ -283,7 +286,7 @@ def test_fields_that_cannot_be_used(inside: HostApp, server: ScriptedServer) -> 
         form = {name: str(value) for name, value in given.items()}
         page = inside.client.post(f"{PAGE}/test-connection/worker", data=form, headers=HTML)
         assert page.status_code == 400
-        assert "Nothing was dialled." in page.text
+        assert "No connection was made." in page.text
     assert inside.db.session.scalars(select(WorkerTest)).all() == []
     assert server.connections == 0
 
@@ -320,10 +323,10 @@ def test_redis_that_is_away_is_said_within_seconds(
     began = time.monotonic()
     asked = ask(inside, on_screen(server))
     assert time.monotonic() - began < 8
-    assert asked["message"] == "Redis does not answer, so no worker could be called."
+    assert asked["message"] == "Redis does not answer, so no worker was notified."
     page = inside.client.get(asked["follow"], headers=HTML).text
     assert "Redis does not answer" in page
-    assert "Look again" in page
+    assert "Check again" in page
     assert work(inside, engine) == [True], "workers find it by themselves"
     assert follow(inside, asked).status_code == 200
 

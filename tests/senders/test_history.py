@@ -138,7 +138,9 @@ def test_any_two_can_be_compared(inside: HostApp) -> None:
     assert ask(f"{PAGE}/history?from=1&to=3", headers=JSON).get_json()["changes"] == []
     # The one that is not named is the one in use.
     assert ask(f"{PAGE}/history?from=2", headers=JSON).get_json()["to"]["number"] == 3
-    assert "the same in every field" in ask(f"{PAGE}/history?from=1&to=3", headers=HTML).text
+    assert (
+        "The two revisions are identical" in ask(f"{PAGE}/history?from=1&to=3", headers=HTML).text
+    )
     for query, status in (
         ("from=1&to=99", 404), ("from=0", 404), ("from=x", 400), ("to=-1", 400), ("before=٣", 400),
         ("from=" + "9" * 30, 400),
@@ -169,7 +171,7 @@ def test_long_histories_come_in_pages(inside: HostApp, monkeypatch: pytest.Monke
 def test_empty_history(inside: HostApp) -> None:
     assert inside.client.get(f"{PAGE}/history", headers=JSON).get_json()["revisions"] == []
     text = inside.client.get(f"{PAGE}/history", headers=HTML).text
-    assert "Nothing was saved yet." in text
+    assert "There are no revisions yet." in text
     assert inside.client.get(f"{PAGE}/history?from=1", headers=HTML).status_code == 404
 
 

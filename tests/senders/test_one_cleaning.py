@@ -55,9 +55,9 @@ MEANT: dict[str, dict[str, Any]] = {
 #: field → text → the sentence that everybody hears.
 REFUSED: dict[str, dict[str, str]] = {
     "host": {
-        "ssl://smtp.example.com": "Leave out “ssl://”; only the host name is needed.",
+        "ssl://smtp.example.com": "Leave out “ssl://”. Only the host name is needed.",
         "smtp.example.com:587": COLON,
-        "smtp.example.com/": "Leave out the slash; only the host name is needed.",
+        "smtp.example.com/": "Leave out the slash. Only the host name is needed.",
         "me@example.com": "This looks like an e-mail address. Enter the mail server's host name.",
         "１２７.0.0.1": "This is neither a host name nor an ordinary IP address.",
         "two words": "A host name has no spaces or control characters.",
@@ -67,10 +67,10 @@ REFUSED: dict[str, dict[str, str]] = {
     "username": {"a\nb": "A login has no line breaks or control characters."},
     "from_email": {
         "Acme <noreply@acme.example>":
-            "Enter the address alone: noreply@acme.example. The name has a field of its own.",
+            "Enter only the address: noreply@acme.example. Enter the name in its own field.",
         "<noreply@acme.example>":
-            "Enter the address alone: noreply@acme.example. The name has a field of its own.",
-        "acme": "An e-mail address has a name, an @ and a domain.",
+            "Enter only the address: noreply@acme.example. Enter the name in its own field.",
+        "acme": "An e-mail address needs a name, an @ and a domain.",
     },
     "from_name": {"x" * 65: "A name has at most 64 characters."},
     "max_per_hour": {"８0": LIMIT, "0": LIMIT},

@@ -114,7 +114,7 @@ def test_a_password_of_another_row_does_not_open(inside: HostApp) -> None:
     )
     ours.secrets = theirs.secrets
     session.commit()
-    assert "does not belong to these settings" in refused(inside)["message"]
+    assert "does not match these settings" in refused(inside)["message"]
 
 
 def environment(site: HostApp, **variables: str) -> None:

@@ -187,7 +187,7 @@ def test_deleted_one_is_hidden(session: Session) -> None:
     assert (gone.deleted, gone.configured) == (True, False)
     assert not gone.has_secret("password")
     assert len(history(session, "acme", key="news").entries) == 1
-    with pytest.raises(Conflict, match="not there any more"):
+    with pytest.raises(Conflict, match="no longer exists"):
         delete_sender(session, gone, ACME_ADMIN)
     audit = session.scalars(select(Audit).order_by(Audit.id.desc())).first()
     assert audit
@@ -241,7 +241,7 @@ def test_a_pause_does_not_outlive_its_sender(session: Session) -> None:
 
 REFUSED = {
     "nobody": "There is no sender 'nobody' here.",
-    "news": "A sender cannot step in for itself.",
+    "news": "A sender cannot be its own fallback.",
     "theirs": "There is no sender 'theirs' here.",
     "gone": "There is no sender 'gone' here.",
     "default": "There is no sender 'default' here.",
@@ -268,7 +268,7 @@ def test_who_can_step_in(session: Session) -> None:
     assert saved.values.fallbacks == ("other", "default", "system")
     with pytest.raises(InvalidInput) as caught:
         save(session, "", fallbacks=("default",))
-    assert caught.value.fields == {"fallbacks": ["A sender cannot step in for itself."]}
+    assert caught.value.fields == {"fallbacks": ["A sender cannot be its own fallback."]}
     session.rollback()
 
 
@@ -294,7 +294,7 @@ def test_rolling_back_does_not_bring_back_who_is_gone(session: Session) -> None:
     assert caught.value.fields == {"fallbacks": ["There is no sender 'other' here."]}
     obstacle = plan_rollback(session, "acme", 1, actor=ADMIN, key="news").obstacle
     assert obstacle is not None
-    assert "values that are not taken any more" in obstacle.message
+    assert "values that are no longer accepted" in obstacle.message
 
 
 # Two partners never mix

@@ -134,8 +134,8 @@ def test_second_one_sees_what_differs(site: HostApp) -> None:
     revision = shown_revision(client.get(PAGE, headers=HTML).text)
     post(client, revision, from_name="Ada's", security="ssl")
     page = post(client, revision, from_name="Zoe's", host="other.example").text
-    assert "Saved now: Ada&#39;s" in page
-    assert "Saved now: mail.example" in page
-    assert "Saved now: SSL/TLS" in page
-    assert page.count("Saved now:") == 3, "what is the same is not marked"
+    assert "Saved value: Ada&#39;s" in page
+    assert "Saved value: mail.example" in page
+    assert "Saved value: SSL/TLS" in page
+    assert page.count("Saved value:") == 3, "what is the same is not marked"
     assert shown(page, "from_name") == "Zoe&#39;s"

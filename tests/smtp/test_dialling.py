@@ -259,7 +259,7 @@ def test_name_service_is_away() -> None:
     with pytest.raises(SMTPFailure) as caught:
         DiallingPolicy(PORTS, resolve=away).addresses("a.example", 25, Deadline(1))
     assert (caught.value.code, caught.value.step) == ("dns_failed", "dns")
-    assert caught.value.message == "The name a.example could not be looked up just now."
+    assert caught.value.message == "The name a.example could not be looked up right now."
     assert "no server" not in caught.value.message
     outcome = of_opening(caught.value, replies())
     assert (outcome.verdict, outcome.health) == (Verdict.RELEASED, SenderHealth.DOWN)

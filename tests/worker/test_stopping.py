@@ -170,7 +170,7 @@ def test_what_was_not_begun_goes_back(endings: Endings, scene: Scene) -> None:
 def test_our_own_end_is_not_the_servers_fault(endings: Endings, scene: Scene) -> None:
     """The next worker, a second after a deployment, must not find the sender paused."""
     assert endings[scene].pause_code == ""
-    assert endings[scene].errors == {"The worker was stopped before the server had answered."}
+    assert endings[scene].errors == {"The worker was stopped before the server answered."}
 
 
 def test_a_batch_is_finished_where_it_stands(endings: Endings) -> None:

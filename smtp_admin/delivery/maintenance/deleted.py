@@ -21,7 +21,7 @@ from smtp_admin.senders.routing import choose_sender
 
 _AT_ONCE, _STEP, _LONGEST_SECONDS = 200, 20, 2.0
 _FOR_A_PERSON = (
-    "Its sender was deleted while nobody knew whether an earlier attempt had arrived; the "
+    "Its sender was deleted while the outcome of an earlier attempt was unknown. The "
     "recipient may have it."
 )
 

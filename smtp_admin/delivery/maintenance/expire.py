@@ -34,7 +34,7 @@ def expire(engine: Engine) -> int:
                 finished_at=moment,
                 last_code="expired",
                 last_cause="",
-                last_error="It could not be sent before it was too old.",
+                last_error="It waited too long and was not sent.",
             ),
         )
         erase_sensitive(session, {row.message_pk for row in old})

@@ -205,7 +205,7 @@ def _rescue_lane(
                     next_attempt_at=moment + UNCERTAIN_REST,
                     last_code="worker_lost",
                     last_cause="",
-                    last_error="The worker ended while this mail was under way.",
+                    last_error="The worker ended while it was sending this mail.",
                     last_reply="",
                 ),
             )

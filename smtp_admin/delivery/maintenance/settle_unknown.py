@@ -16,7 +16,7 @@ from smtp_admin.delivery.record import add_to_counter
 from smtp_admin.senders.models import Sender
 
 _AT_ONCE = 1000
-_UNKNOWN_TWICE = "The outcome stayed unknown twice; the recipient may have it."
+_UNKNOWN_TWICE = "The outcome was unknown twice. The recipient may have it."
 
 
 def settle_unknown(app: Flask, engine: Engine) -> int:

@@ -169,7 +169,7 @@ def _queue_mail(session: Session, alert: Alert, event: str) -> str:
                 log.warning("alert %s: no mail was queued: %s", alert.public_id, error.message)
         queued = len(addresses) - failed
         said.append(f"queued for {queued} of {_count(addresses)}")
-    return "; ".join(said) or "nobody wants any"
+    return "; ".join(said) or "no recipients configured"
 
 
 def _count(addresses: tuple[str, ...] | list[str]) -> str:

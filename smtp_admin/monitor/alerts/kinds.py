@@ -32,12 +32,11 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("sender_stopped", "Sender stopped", "A sender is not usable, stopped, paused itself or "
-         "fails."),
+    Kind("sender_stopped", "Sender stopped", "A sender is not usable, stopped, paused or failing."),
     Kind("queue_stuck", "Queue not draining", "Mail has been due for more than a minute, or waits "
-         "for a sender that is not set up, and nobody sends it."),
-    Kind("limit_near", "Limit at 90 %", "A sender has used up nine tenths of its limit; the rest "
-         "is for urgent mail."),
+         "for a sender that is not set up."),
+    Kind("limit_near", "Limit at 90 %", "A sender has used 90 % of its limit. The rest is reserved "
+         "for urgent mail."),
     Kind("dead_letters", "Dead letters", "A partner has more dead letters in 24 hours than "
          "SMTP_ADMIN_ALERT_DEAD_LETTERS allows."),
     Kind("no_worker", "No worker", "No worker runs."),

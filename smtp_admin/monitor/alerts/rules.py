@@ -129,8 +129,8 @@ def _dead_letters(session: Session, moment: datetime) -> Iterator[Finding]:
             whose=f"partner {partner_id}" if partner_id else "the system",
             severity="warning",
             headline=f"{int(dead):,} dead letters in 24 hours",
-            detail="These mails reached nobody and are not tried again by themselves. Look why, "
-            "and retry them.",
+            detail="These mails were not delivered and are not retried automatically. Fix the "
+            "cause, then send them again.",
         )
 
 
@@ -151,7 +151,7 @@ def no_worker(session: Session) -> Iterator[Finding]:
             whose="the system",
             severity="critical",
             headline="No worker runs",
-            detail="Mail waits until one does. Start one: flask smtp-admin worker",
+            detail="Mail waits until a worker runs. Start one: flask smtp-admin worker",
         )
 
 

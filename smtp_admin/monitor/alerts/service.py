@@ -252,7 +252,7 @@ def _change(session: Session, alert: Alert, **values: Any) -> None:
     still_open: tuple[ColumnElement[bool], ...] = (Alert.id == alert.id, Alert.ended_at.is_(None))
     result: Any = session.execute(update(Alert).where(*still_open).values(**values))
     if not result.rowcount:
-        raise Conflict("This alert has ended; nothing was changed.")
+        raise Conflict("This alert has ended. Nothing was changed.")
 
 
 def _named(alert: Alert) -> str:

@@ -23,8 +23,8 @@ def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
 DRIVER = Driver(
     name="sendmail",
     label="Sendmail",
-    comparison="Hands mail to the mail server of this machine; only the platform's admins may "
-    "choose it, for it sends by the machine's rights.",
+    comparison="Passes mail to the mail server of this machine. Only platform admins may choose "
+    "it, because it sends with the machine's rights.",
     fields=(),
     steps=probe.STEPS,
     read=_read,

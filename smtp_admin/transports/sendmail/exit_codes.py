@@ -57,8 +57,8 @@ class Row:
 #: These alone say too little: where the program passes on what a server replied, that decides.
 _CATCH_ALL = {1, 69}
 _SETUP = "The mail program of this machine is not set up properly."
-_REFUSED = "The mail program does not let this app send."
-_TROUBLE = "The mail system of this machine has a problem of its own."
+_REFUSED = "The mail program does not allow this app to send."
+_TROUBLE = "The mail system of this machine has a problem."
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -133,7 +133,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (73,), "EX_CANTCREAT", _RELEASED, _DOWN, "program_failed", _TROUBLE,
-        "It cannot write its queue: mostly a full disk, which somebody will empty.",
+        "It cannot write its queue: mostly a full disk, which someone will empty.",
     ),
     Row(
         (74,), "EX_IOERR", _RELEASED, _DOWN, "program_failed", _TROUBLE,
@@ -166,7 +166,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (), "", _RELEASED, _DOWN, "program_failed",
-        "The mail program failed without saying what kind of failure it is.",
+        "The mail program failed without giving a reason.",
         "1 is all that Exim and most scripts know. Nothing was taken; a mail that meets it again "
         "and again is blamed by the queue itself.",
     ),
@@ -228,9 +228,9 @@ def reply_in(said: str) -> Reply | None:
 def _of_cut(ending: Ending) -> Outcome:
     if ending.cut == "aborted":
         # What the engine takes for its own doing.
-        return _broken(ending, "connection_lost", "The mail program was stopped from here.")
+        return _broken(ending, "connection_lost", "The mail program was stopped by this worker.")
     if ending.cut == "flood":
-        return _broken(ending, "program_failed", "The mail program talked without end.")
+        return _broken(ending, "program_failed", "The mail program's output did not end.")
     return _broken(ending, "timeout", "The mail program did not end in time.")
 
 

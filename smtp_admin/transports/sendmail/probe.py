@@ -38,7 +38,7 @@ def test(trial: Trial) -> None:
 
 def _envelope_sender(address: str) -> str:
     if not address:
-        return "envelope sender: none, so nobody hears of bounces"
+        return "envelope sender: none, so bounces are lost"
     try:
         return f"envelope sender {clean_address(address)}"
     except ValueError as error:
@@ -68,11 +68,11 @@ def _ask(trial: Trial, kind: Kind) -> tuple[str, Reply | None]:
         ) from error  # fmt: skip
     if ending.cut:
         return (
-            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can go all the same",
+            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can still be sent",
             None,
         )
     if ending.status == 0:
-        return ending.first_line or "it knows a way for this address", None
+        return ending.first_line or "it can deliver to this address", None
     return _no_way(trial, kind, ending), None
 
 
@@ -92,7 +92,7 @@ def _no_way(trial: Trial, kind: Kind, ending: Ending) -> str:
     trial.cautions.append(
         Caution(
             "sender_undeliverable",
-            f"{kind.name} knows no way to {trial.sender_address}, so bounces may get lost.",
+            f"{kind.name} cannot deliver to {trial.sender_address}, so bounces may be lost.",
         )
     )
     return ending.first_line or f"it ended with {status}"

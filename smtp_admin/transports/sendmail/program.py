@@ -18,8 +18,8 @@ from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
 _OPERATOR = "The platform's operator sets it: SMTP_ADMIN_SENDMAIL."
 HINT = (
-    "SMTP_ADMIN_SENDMAIL names the program with its whole path, mostly /usr/sbin/sendmail. It "
-    "comes with a mail server such as Postfix or Exim, or with msmtp."
+    "SMTP_ADMIN_SENDMAIL must be the full path of the program, usually /usr/sbin/sendmail. It is "
+    "part of a mail server such as Postfix or Exim, or of msmtp."
 )
 
 
@@ -58,7 +58,7 @@ def problem_with(program: Sequence[str]) -> str:
         return f"No mail program is configured. {_OPERATOR}"
     path = program[0]
     if not Path(path).is_absolute():
-        return f"The mail program needs its whole path, not {path[:100]!r}. {_OPERATOR}"
+        return f"The mail program needs its full path, not {path[:100]!r}. {_OPERATOR}"
     try:
         found = Path(path).stat()
     except FileNotFoundError:
@@ -78,11 +78,11 @@ def of_start(program: Sequence[str], error: OSError) -> Outcome:
         return _released(
             SenderHealth.DOWN,
             "program_failed",
-            f"The mail program could not be started just now ({error.strerror}).",
+            f"The mail program could not be started right now ({error.strerror}).",
         )
     sentence = problem_with(program) or (
         f"{program[0]} cannot be started ({error.strerror}): it is not a program for this "
-        f"machine, or a script whose first line names none. {_OPERATOR}"
+        f"machine, or a script without a valid first line. {_OPERATOR}"
     )
     return _released(SenderHealth.MISCONFIGURED, "program_missing", sentence)
 

@@ -57,7 +57,7 @@ def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
 DRIVER = Driver(
     name="smtp",
     label="SMTP",
-    comparison="Works with every mail provider; you need the name of its server and a login.",
+    comparison="Works with every mail provider. You need the server's name and a login.",
     fields=FIELDS,
     steps=STEPS,
     read=_read,

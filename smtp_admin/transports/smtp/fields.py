@@ -47,8 +47,8 @@ def clean_username(text: str) -> str:
 def clean_password(text: str) -> str:
     """A password, exactly as typed: spaces around it may belong to it."""
     if text == PASSWORD_MASK:
-        raise ValueError("These are the asterisks that stand for the saved password. Enter the "
-                         "password itself, or leave the field empty to keep it.")  # fmt: skip
+        raise ValueError("These asterisks stand for the saved password. Enter the password "
+                         "itself, or leave the field empty to keep it.")  # fmt: skip
     if len(text) > _LONGEST_PASSWORD:
         raise ValueError("A password has at most 1000 characters.")
     if any(letter in text for letter in "\0\r\n"):
@@ -63,7 +63,7 @@ def clean_certificates(text: str) -> str:
         return ""
     if "PRIVATE KEY-----" in pem:
         # This field is shown and stored as it is.
-        raise ValueError("There is a private key in this text. Enter the certificate alone.")
+        raise ValueError("This text contains a private key. Enter only the certificate.")
     try:
         # Loading alone does not read the names, which would fail where they are shown.
         _shown(pem)
@@ -80,7 +80,9 @@ def clean_key(text: str) -> str:
     if not pem:
         return ""
     if "ENCRYPTED" in pem:
-        raise ValueError("This key has a passphrase. Remove it first: openssl pkey does that.")
+        raise ValueError(
+            "This key has a passphrase. Remove it first, for example with openssl pkey."
+        )
     try:
         load_pem_private_key(pem.encode("ascii"), password=None)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -145,7 +147,7 @@ FIELDS: tuple[Field, ...] = (
         "host",
         "Host",
         lambda text: clean_host(text) if text.strip() else "",
-        help="The outgoing mail server, without http:// and without a port.",
+        help="The outgoing mail server, without http:// and port.",
         required="Enter the host name of the mail server.",
         destination=True,
         variables=(Variable("SMTP_HOST"),),
@@ -158,7 +160,7 @@ FIELDS: tuple[Field, ...] = (
         "port",
         "Port",
         clean_port,
-        help="587 for STARTTLS, 465 for SSL; 2525 where those are blocked.",
+        help="587 for STARTTLS, 465 for SSL. Try 2525 if those are blocked.",
         default=DEFAULT_PORT,
         kind="number",
         required="Enter the port; 587 is usual.",
@@ -185,7 +187,7 @@ FIELDS: tuple[Field, ...] = (
         "username",
         "Login",
         clean_username,
-        help="Often the full e-mail address. Empty if the server wants none.",
+        help="Often the full e-mail address. Leave empty if the server needs no login.",
         destination=True,
         variables=(Variable("SMTP_USERNAME"), Variable("SMTP_USER")),
         option="--username",
@@ -203,7 +205,7 @@ FIELDS: tuple[Field, ...] = (
         "verify_tls",
         "Check the server's certificate",
         clean_flag,
-        help="Keep this on. Without it somebody on the way could read mail and password.",
+        help="Keep this on. Without it an attacker could read mail and password.",
         default=True,
         kind="flag",
         place="more",
@@ -215,8 +217,8 @@ FIELDS: tuple[Field, ...] = (
         "ca_certificate",
         "Certificate authority",
         clean_certificates,
-        help="A private authority (PEM) that vouches for this server, so that nobody has to "
-        "turn the check off.",
+        help="A private authority (PEM) that issued this server's certificate. It lets you "
+        "keep the check on.",
         kind="lines",
         place="more",
         destination=True,
@@ -229,7 +231,7 @@ FIELDS: tuple[Field, ...] = (
         "client_certificate",
         "Client certificate",
         clean_certificates,
-        help="What this sender shows to the server (PEM), where the server asks for one.",
+        help="The certificate (PEM) for servers that require one from the sender.",
         kind="lines",
         place="more",
         option="--client-certificate",
@@ -241,7 +243,8 @@ FIELDS: tuple[Field, ...] = (
         "client_key",
         "Key of the client certificate",
         clean_key,
-        help="The private key (PEM) that belongs to it. Stored encrypted, never shown again.",
+        help="The private key (PEM) of the client certificate. Stored encrypted, never "
+        "shown again.",
         kind="secret",
         place="more",
         bound="sender",
@@ -252,7 +255,7 @@ FIELDS: tuple[Field, ...] = (
         "ehlo_name",
         "Name in EHLO",
         clean_ehlo_name,
-        help="How the server is greeted; the platform's own name if empty.",
+        help="The name sent to the server. If empty, the platform's default.",
         place="more",
         option="--ehlo-name",
         placeholder="app.example.com",

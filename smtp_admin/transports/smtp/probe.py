@@ -107,8 +107,8 @@ def _judge(
         raise SMTPFailure(
             "not_smtp",
             "sender",
-            "The server answered out of turn.",
-            hint="It is broken, or no mail server. Check host and port.",
+            "The server's answer does not match the command.",
+            hint="It is broken, or not a mail server. Check host and port.",
             reply=reply,
         )
     address, server = trial.sender_address, cast(Server, trial.setup.settings)
@@ -130,7 +130,7 @@ def _judge(
         code, message = "rate_limited", judged.reason
     elif reply.temporary:
         whom = "the sender address" if step == "mail" else "mail to the sender address"
-        code, message = "sender_not_now", f"The server would not take {whom} just now."
+        code, message = "sender_not_now", f"The server refused {whom} for now."
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
     unknown = "" if judged.recognised else str(reply)
@@ -140,10 +140,10 @@ def _judge(
 
 _HINTS: Mapping[str, str] = {
     "auth_failed": "Enter the login and password that your provider gave you for sending.",
-    "sender_refused": "Use an address that belongs to this login, or verify the address or its "
-    "domain with your provider.",
+    "sender_refused": "Use an address of this login, or verify the address or its domain at your "
+    "provider.",
 }
-_NO_MAILBOX = "The server accepts the sender address, but says that no mail can go to it."
+_NO_MAILBOX = "The server accepts the sender address, but says that it cannot receive mail."
 
 
 def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
@@ -158,7 +158,7 @@ def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
             except SMTPFailure:
                 still_talking = False
         replies.append(client.quit(wait=still_talking))
-        return ("" if replies[0] else "the server just hung up"), replies[0]
+        return ("" if replies[0] else "the server closed the connection"), replies[0]
 
     report.run("quit", say)
 
@@ -181,14 +181,17 @@ def _about_encryption(server: Server, credential: Credential) -> list[Caution]:
     if server.security == "none":
         what = "Mail and password travel" if credential.username else "Mail travels"
         found.append(
-            Caution("no_encryption", f"{what} without encryption; anybody on the way can read it.")
+            Caution(
+                "no_encryption",
+                f"{what} without encryption. Anyone between here and the server can read it.",
+            )
         )
     elif not server.verify_tls:
         found.append(
             Caution(
                 "certificate_not_checked",
-                "The server's certificate is not checked: somebody in between could read mail "
-                "and password.",
+                "The server's certificate is not checked, so an attacker could read mail and "
+                "password.",
             )
         )
     return found

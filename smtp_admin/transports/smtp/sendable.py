@@ -19,14 +19,14 @@ def unsendable(client: SMTPClient, mail: Outgoing) -> Outcome | None:
     if limit.isascii() and limit.isdigit() and 0 < int(limit) < len(mail.content):
         return Outcome(
             Verdict.PERMANENT,
-            reason=f"The mail has {len(mail.content)} bytes; the server takes at most {limit}.",
+            reason=f"The mail has {len(mail.content)} bytes. The server accepts at most {limit}.",
             code="too_large",
             cause="larger_than_allowed",
         )
     if not mail.recipient.isascii() and "SMTPUTF8" not in client.extensions:
         return Outcome(
             Verdict.PERMANENT,
-            reason="The server cannot write to addresses with international letters.",
+            reason="The server does not support addresses with international characters.",
             code="recipient_refused",
             cause="letters_in_address",
         )

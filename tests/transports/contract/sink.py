@@ -12,7 +12,7 @@ from smtp_admin.transports.base import Transport
 from smtp_admin.transports.driver import Driver, Surroundings
 from tests.transports.sending import LOOPBACK
 
-#: What some ways of sending cannot do: refuse one mail, lose an answer, hang.
+#: What some sending methods cannot do: refuse one mail, lose an answer, hang.
 Ability = Literal["refuse", "lose", "hang"]
 PATIENT = Timeouts(connect=10, command=30, final_dot=30)
 
