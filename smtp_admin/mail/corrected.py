@@ -54,7 +54,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
         # Whoever may look after mail may not read it, at an address of their own neither.
         raise Conflict(
             "Mail that carries secrets goes to nobody but the one it was made for.",
-            hint="Correct the address in the app, and let the app send it anew.",
+            hint="Correct the address in the app, and send it again from the app.",
         )
     if not message.content:
         raise Conflict(
@@ -64,7 +64,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     mail = _mail(session, delivery, message, address)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
     if not discard(session, [delivery.id], database_now(session)):
-        raise Conflict("Somebody else did something with this mail just now. Look at it again.")
+        raise Conflict("Someone else changed this mail just now. Look at it again.")
     return outbox.add(session, mail)
 
 

@@ -237,7 +237,7 @@ def test_every_value_is_named_in_the_documentation(host: HostApp) -> None:
 
 def test_kinds_are_complete() -> None:
     """The table names each kind, and the states that it comes from."""
-    table = rows(section("docs/alerts.md", "What is told"))
+    table = rows(section("docs/alerts.md", "Alerts"))
     named: dict[str, tuple[str, set[str]]] = {}
     for kind, label, when, _ in table:
         if kind:

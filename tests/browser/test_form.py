@@ -81,7 +81,7 @@ def test_a_saved_password_is_replaced_on_purpose(tab: Page, site: Site) -> None:
     tab.goto(site.url + ACME)
     tab.fill("#port", "2525")  # it was saved for another destination
     assert tab.is_visible("#password")
-    assert "entered again" in tab.inner_text("#password-hint")
+    assert "enter it again" in tab.inner_text("#password-hint")
 
 
 def test_a_fix_is_filled_in_and_tested(tab: Page, site: Site) -> None:

@@ -348,7 +348,7 @@ def limit_taken(page: Page, site: Site) -> None:
     at(page, site, ACME)
     page.fill("#from_name", "Typed")
     page.click("#more > summary")
-    page.click("text=Use it")
+    page.click("button >> text=Use it")
     assert page.input_value("#max_per_hour") == "1800"
     assert page.input_value("#max_connections") == "3"
     assert page.input_value("#from_name") == "Typed"

@@ -154,7 +154,7 @@ def test_a_limit_is_taken(page: Page, site: Site) -> None:
     site.save("acme", host="smtp.office365.com", port=587, username="sam@acme.example")
     page.goto(f"{site.url}/smtp-admin/partners/acme")
     page.click("#more > summary")
-    page.click("text=Use it")
+    page.click("button >> text=Use it")
     assert shown(page, "filled in, not saved yet")
     assert page.input_value("#max_per_hour") == "1800"
     page.click(SAVE)

@@ -269,7 +269,7 @@ def test_wrong_value_is_named_and_stops_sending(made: HostApp, name: str) -> Non
     page = made.client.get(PAGE, headers=HTML)
     assert page.status_code == 200
     assert f"SETGET_{name}: " in page.text
-    assert "nothing is sent" in page.text
+    assert "no mail is sent" in page.text
     assert "Not usable" in made.client.get("/smtp-admin/", headers=HTML).text
     made.plugin.send_message(_mail(), partner_id="")
     made.db.session.commit()

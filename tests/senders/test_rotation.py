@@ -91,7 +91,7 @@ def test_what_does_not_open_is_named_and_the_rest_is_rotated(made: HostApp) -> N
     assert (report.newest, report.older, report.total) == (2, 0, 3)
     (one,) = report.unreadable
     assert (one.partner_id, one.revision, one.current) == ("acme", 2, True)
-    assert "does not belong" in one.reason
+    assert "does not match" in one.reason
 
 
 def test_without_a_key(made: HostApp) -> None:

@@ -75,6 +75,6 @@ def test_everybody_is_told() -> None:
     trial = Trial(setup, "a@acme.example", surroundings(), Report(), Deadline(5))
     memory.DRIVER.test(trial)
     assert [step.name for step in trial.report.steps] == [*memory.DRIVER.steps]
-    assert "Nothing is sent" in trial.report.steps[-1].detail
+    assert "No mail is sent" in trial.report.steps[-1].detail
     assert [one.code for one in trial.cautions] == ["kept_not_sent"]
     assert "nothing is sent" in setup.place
