@@ -405,6 +405,10 @@ def test_the_systems_settings_and_archive_are_its_own_affair(host: HostApp) -> N
                 for word in ("internal.example", "2599", "secret-archive"):
                     assert word not in text, (code, path, word)
         assert "secret-archive" not in get(host, "/mail", export="csv").text
+    set_all(host, state="sent", last_code="", last_reply="250 ok")
+    for headers in (HTML, JSON):
+        assert "internal.example" not in get(host, f"/mail/{public_id}", headers).text
+    set_all(host, state="dead")
     copy = deliveries(host)[-1]
     assert copy.archive
     gone = post(host, "/mail/actions", JSON, action="discard", ids=[copy.id], confirmed="1")

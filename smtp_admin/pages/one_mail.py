@@ -230,9 +230,8 @@ def _life(
     ended = one.finished_at
     if one.state in {"sent", "delivered"} and ended is not None:
         if not attempts or attempts[-1].verdict != "accepted":
-            place = (
-                f"by {sender.values.place()}" if sender is not None and sender.configured else ""
-            )
+            known = sender is not None and sender.configured and may_open(sender)
+            place = f"by {sender.values.place()}" if sender and known else ""
             yield Happened(ended, "good", "Accepted", place, one.reply)
     elif one.state == "dead" and ended is not None:
         yield Happened(ended, "bad", "Not delivered.", "It will not be retried automatically.")
