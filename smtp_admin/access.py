@@ -116,7 +116,7 @@ def guarded(action: Action, *, most_bytes: int | None = None) -> Callable[[View]
 
     def mark(view: View) -> View:
         view.smtp_admin_action = action  # type: ignore[attr-defined]  # functions take attributes
-        view.smtp_admin_most_bytes = most_bytes  # type: ignore[attr-defined]
+        view.smtp_admin_most_bytes = most_bytes  # type: ignore[attr-defined]  # as above
         return view
 
     return mark

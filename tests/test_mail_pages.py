@@ -4,6 +4,7 @@ import csv
 import re
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,14 @@ from sqlalchemy import event, select, update
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
+from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
 from smtp_admin.pages.lists import safe_cell
+from smtp_admin.pages.mail_log import MOST_EXPORTED
+from smtp_admin.pages.new_batch import MOST_FROM_PAGE
+from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
 from tests.delivery.workbench import deliveries, letter
 from tests.scene import HTML, JSON, PREFIX
@@ -444,3 +449,10 @@ def test_only_a_yes_confirms(site: HostApp, text: str) -> None:
     answer = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed=text)
     assert answer.json["count"] == 2
     assert {one.state for one in deliveries(site)} == {"queued"}
+
+
+def test_the_guide_has_the_products_own_limits() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "mail-log.md").read_text()
+    for number in (COUNTED, SEARCHED, MOST_EXPORTED, MOST_FROM_PAGE):
+        assert f"{number:,}" in text
+    assert f"{LARGE_FORM_BYTES // 1024 // 1024} MB" in text

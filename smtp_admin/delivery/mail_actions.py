@@ -260,18 +260,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
         .where(*mine, Message.content != b"", _GOES_ON)
     ).all()
     waits = [row for row in rows if row.last_code == CANCELLED]
-    for row in waits:
-        changed(
-            session,
-            update(Delivery)
-            .where(Delivery.id == row.id, *mine)
-            .values(
-                state=states.check("cancelled", "queued"),
-                finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
-                expires_at=_new_end(row, moment),
-                **as_before_the_end(),
-            ),
-        )
+    _wait_again(session, waits, moment)
     _bring_back_copies(session, {row.message_pk for row in waits}, moment)
     for sender_id in {row.sender_id for row in waits}:
         ring_after_commit(session, sender_id)
@@ -287,20 +276,25 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
 
 def _bring_back_copies(session: Session, message_pks: Collection[int], moment: datetime) -> None:
     """Let the copies for archives go out after all: they ended with the last recipient."""
-    ended = (Delivery.state == "cancelled", Delivery.last_code == CANCELLED)
-    copies = session.scalars(
-        select(Delivery.id).where(
-            Delivery.message_pk.in_(message_pks), Delivery.archive.is_(True), *ended
-        )
-    ).all()
-    for row in session.execute(_lives(copies, moment)).all():
+    copies = select(Delivery.id).where(
+        Delivery.message_pk.in_(message_pks),
+        Delivery.archive.is_(True),
+        Delivery.last_code == CANCELLED,
+    )
+    ids = session.scalars(copies).all()
+    _wait_again(session, session.execute(_lives(ids, moment)).all(), moment)
+
+
+def _wait_again(session: Session, rows: Sequence[Any], moment: datetime) -> None:
+    """Queue what was cancelled, as it was before."""
+    for row in rows:
         changed(
             session,
             update(Delivery)
-            .where(Delivery.id == row.id, *ended)
+            .where(Delivery.id == row.id, Delivery.state == "cancelled")
             .values(
                 state=states.check("cancelled", "queued"),
-                finished_at=None,
+                finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
                 expires_at=_new_end(row, moment),
                 **as_before_the_end(),
             ),

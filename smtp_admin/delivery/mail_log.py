@@ -47,7 +47,7 @@ class MailFilter:
         partner_ids: whose; ``None`` for everybody's, ``""`` among them for the system's own.
         states: none for any.
         code, cause: with which failure, as it was written down.
-        since, until: when it was queued (aware).
+        since: when it was queued (aware).
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -59,7 +59,6 @@ class MailFilter:
     code: str = ""
     cause: str | None = None
     since: datetime | None = None
-    until: datetime | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
@@ -96,7 +95,7 @@ class LoggedMail:
     error: str
     reply: str
     archive: bool
-    batch_id: int | None
+    uncertains: int
     has_text: bool
     sensitive: bool
 
@@ -133,10 +132,10 @@ def page_of(
         size: rows of a page.
     """
     backwards = bool(after)
-    ids = _ids(session, which, before=before, after=after, most=size + 1)
+    ids = ids_of(session, which, before=before, after=after, most=size + 1)
     more = len(ids) > size
     ids = sorted(ids[:size], reverse=True)
-    rows = _rows(session, ids)
+    rows = rows_of(session, ids)
     if not rows:
         return LogPage(())
     has_newer = more if backwards else bool(before)
@@ -149,10 +148,11 @@ def page_of(
 def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
     """How many deliveries each group has, and all together under ``all``, up to COUNTED + 1."""
     names: list[str] = ["all", *GROUPS]
+    shared = conditions(session, replace(which, states=()))
     columns = []
     for name in names:
         states = states_named(name)
-        some = conditions(session, replace(which, states=states))
+        some = [*shared, _in_states(states)] if states else shared
         counted: Select[Any] = (
             select(literal_column("1")).select_from(Delivery).where(*some).limit(COUNTED + 1)
         )
@@ -165,34 +165,25 @@ def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
 
 def count_of(session: Session, which: MailFilter, most: int) -> int:
     """How many deliveries there are, counted up to *most*."""
-    return len(_ids(session, which, most=most))
-
-
-def ids_of(session: Session, which: MailFilter, *, before: int = 0, most: int) -> list[int]:
-    """The ids of deliveries, the newest first, older than *before* if it is not 0."""
-    return _ids(session, which, before=before, most=most)
-
-
-def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
-    """These deliveries, the newest first; those that are not there any more are left out."""
-    return _rows(session, ids)
+    return len(ids_of(session, which, most=most))
 
 
 def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
     """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
     before, left = 0, most
     while left > 0:
-        ids = _ids(session, which, before=before, most=min(left, _EXPORTED_AT_ONCE))
+        ids = ids_of(session, which, before=before, most=min(left, _EXPORTED_AT_ONCE))
         if not ids:
             return
-        yield from _rows(session, ids)
+        yield from rows_of(session, ids)
         before, left = ids[-1], left - len(ids)
         session.rollback()  # an export may take minutes, and no snapshot should
 
 
-def _ids(
+def ids_of(
     session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
 ) -> list[int]:
+    """The ids of deliveries, the newest first; with *after*, the nearest to it first."""
     statement: Select[Any] = select(Delivery.id)
     if which.type_name:
         statement = statement.join(Message, Message.id == Delivery.message_pk)
@@ -242,9 +233,6 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
             session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
-    if which.until is not None:
-        found += [Delivery.created_at < which.until, Delivery.message_pk < _first_after(
-            session, which.until + _CLOCKS_DIFFER)]  # fmt: skip
     if which.own_copies:
         theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
         found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
@@ -273,7 +261,8 @@ def _first_after(session: Session, moment: datetime) -> int:
 _AFTER_ALL = 2**62
 
 
-def _rows(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
+def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
+    """These deliveries, the newest first; those that are not there any more are left out."""
     if not ids:
         return ()
     rows = session.execute(
@@ -296,7 +285,7 @@ def _rows(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
             Delivery.last_error,
             Delivery.last_reply,
             Delivery.archive,
-            Delivery.batch_id,
+            Delivery.uncertains,
             Message.content != b"",
             Message.sensitive,
         )

@@ -17,9 +17,9 @@ from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.senders.resolve import load_sender_by_id
+from smtp_admin.smtp.headers import header_fields
 
-_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
-_NAMES = (b"to", b"cc")
+_NAMES = frozenset({b"to", b"cc", b"message-id"})
 
 
 def send_corrected(session: Session, delivery_id: int, text: str) -> str:
@@ -98,15 +98,13 @@ def _mail(session: Session, before: Delivery, message: Message, address: str) ->
 
 def _readdressed(content: bytes, instead: dict[str, str]) -> bytes:
     """*content* with other words in its To, Cc and Message-ID."""
-    end = content.find(b"\r\n\r\n")
-    head = content if end < 0 else content[: end + 2]
-    fields = [_other(one, instead) for one in _FIELD.findall(head)]
-    return b"".join(fields) + content[len(head) :]
+    fields, body = header_fields(content)
+    return b"".join(_other(one, instead) for one in fields) + body
 
 
 def _other(field: bytes, instead: dict[str, str]) -> bytes:
     name, colon, value = field.partition(b":")
-    if name.strip().lower() not in {*_NAMES, b"message-id"}:
+    if name.strip().lower() not in _NAMES:
         return field
     for before, after in instead.items():
         word = re.escape(before.encode())

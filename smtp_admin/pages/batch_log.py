@@ -1,5 +1,6 @@
 """``/batches`` and ``…/batches``: what was sent to many, how far it is, and how it is stopped."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
@@ -14,11 +15,11 @@ from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import BatchSeen, find_batch, seen_batches, show_batch
 from smtp_admin.delivery.dead_letters import dead_groups
-from smtp_admin.delivery.mail_log import GROUPS, MailFilter
+from smtp_admin.delivery.mail_log import GROUPS
 from smtp_admin.errors import NotFound
 from smtp_admin.mail import batches as service
 from smtp_admin.pages import lists
-from smtp_admin.pages.mail_filters import MailView, log_url
+from smtp_admin.pages.mail_filters import MailView, log_url, seen_by_actor
 from smtp_admin.pages.mail_log import owner_name, shown_groups, types
 from smtp_admin.pages.mail_words import GROUP_LABELS
 from smtp_admin.pages.sender_frame import frame
@@ -47,7 +48,7 @@ def one_batch(public_id: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True, **as_json(one)})
     row = find_batch(session(), public_id, one.partner_id)
-    failed = MailFilter(frozenset({one.partner_id}), batch_id=row.id)
+    failed = replace(seen_by_actor(), partner_ids=frozenset({one.partner_id}), batch_id=row.id)
     view = MailView(one.partner_id, {"batch": public_id}, failed)
     return render_template(
         "smtp_admin/mail/batch.html",

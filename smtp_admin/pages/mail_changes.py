@@ -18,11 +18,11 @@ from smtp_admin.delivery.bulk_actions import (
     take_back,
 )
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
-from smtp_admin.delivery.mail_log import COUNTED, MailFilter, count_of
+from smtp_admin.delivery.mail_log import COUNTED, ids_of
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
-from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view
+from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view, seen_by_actor
 from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
 
 #: A page has fifty.
@@ -105,7 +105,7 @@ def mail_actions() -> ResponseReturnValue:
         raise InvalidInput(
             "No mail is selected.", hint="Select some, or select all that the filter finds."
         )
-    scope = MailFilter(view.which.partner_ids, own_copies=view.which.own_copies)
+    scope = replace(seen_by_actor(), partner_ids=view.which.partner_ids)
     if not lists.flag("confirmed"):
         return _ask(view, action, ticked, by_filter=by_filter)
     session().rollback()
@@ -126,7 +126,7 @@ def mail_undo() -> ResponseReturnValue:
         raise NotFound from error
     session().rollback()
     with beside_workers() as engine:
-        count = take_back(engine, web.signed_in(), MailFilter(lists.scope()), at)
+        count = take_back(engine, web.signed_in(), seen_by_actor(), at)
     if web.wants_json():
         return web.answer_json({"ok": True, "count": count})
     web.notify(f"Undone: {mails(count)}.")
@@ -169,8 +169,7 @@ def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
     back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)
     session().rollback()
     with beside_workers() as engine:
-        scope = MailFilter(lists.scope())
-        done = act_on_selected(engine, web.signed_in(), action, scope, ids)
+        done = act_on_selected(engine, web.signed_in(), action, seen_by_actor(), ids)
     return _told(back, action, done)
 
 
@@ -181,7 +180,7 @@ def _ask(
     if by_filter:
         states = tuple(one for one in action.states if not which.states or one in which.states)
         which = replace(which, states=states)
-        count = count_of(session(), which, COUNTED + 1) if states else 0
+        count = len(ids_of(session(), which, most=COUNTED + 1)) if states else 0
     else:
         count = len(ticked)
     if web.wants_json():

@@ -1,7 +1,8 @@
 """The filters of the mail log, from an address or a form to what the service looks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import url_for
 from sqlalchemy import select
@@ -59,10 +60,16 @@ class MailView:
         return _SYSTEM if self.owner == SYSTEM else f"{_PARTNER}{self.owner}"
 
 
-def log_url(owner: str | None, **query: str | int) -> str:
+def seen_by_actor() -> MailFilter:
+    """All mail that the present person may see: the one place that decides it."""
+    whole = allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER)
+    return MailFilter(lists.scope(), own_copies=not whole)
+
+
+def log_url(owner: str | None, **query: Any) -> str:
     """The address of a log."""
     if owner is None:
-        return url_for("smtp_admin.mail_log", **query)  # type: ignore[arg-type]  # queries of any kind
+        return url_for("smtp_admin.mail_log", **query)
     return owner_url(owner, "log", **query)
 
 
@@ -79,19 +86,19 @@ def read_view(session: Session, owner: str | None) -> MailView:
     }
     if lists.given("cause") and chosen["code"]:
         chosen["cause"] = lists.word("cause", 60)
-    mine = lists.scope()
-    whose = mine if owner is None else frozenset({owner})
-    which = MailFilter(
-        whose,
-        states_named(chosen["state"]),
-        chosen["type"],
-        lists.number("sender"),
-        _batch(session, chosen["batch"]),
-        chosen["code"],
-        chosen.get("cause"),
-        lists.since(database_now(session)) if chosen["period"] else None,
+    seen = seen_by_actor()
+    whose = seen.partner_ids if owner is None else frozenset({owner})
+    which = replace(
+        seen,
+        partner_ids=whose,
+        states=states_named(chosen["state"]),
+        type_name=chosen["type"],
+        sender_id=lists.number("sender"),
+        batch_id=_batch(session, chosen["batch"]),
+        code=chosen["code"],
+        cause=chosen.get("cause"),
+        since=lists.since(database_now(session)) if chosen["period"] else None,
         search=understand(session, chosen["q"], whose),
-        own_copies=not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER),
     )
     return MailView(owner, chosen, which)
 

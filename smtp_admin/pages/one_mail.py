@@ -15,14 +15,14 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
-from smtp_admin.delivery.mail_log import LoggedMail, MailFilter, conditions, rows_of
+from smtp_admin.delivery.mail_log import LoggedMail, conditions, rows_of
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
-from smtp_admin.pages.mail_filters import log_url
+from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
     THE_SYSTEMS,
@@ -89,6 +89,12 @@ def mails_of(public_id: str) -> tuple[LoggedMail, ...]:
     return tuple(reversed(rows_of(session(), shown)))
 
 
+def one_of(found: Sequence[LoggedMail]) -> LoggedMail:
+    """The delivery that the request names; the first one where it names none of these."""
+    wanted = lists.number("delivery")
+    return next((each for each in found if each.id == wanted), found[0])
+
+
 def ids_of_mail(public_id: str) -> list[int]:
     """The ids of all deliveries of a mail that the present person may see.
 
@@ -97,12 +103,10 @@ def ids_of_mail(public_id: str) -> list[int]:
     """
     if not is_public_id(public_id):
         raise NotFound
-    actor = web.signed_in()
-    which = MailFilter(lists.scope(), own_copies=not allowed(actor, Action.EDIT_SYSTEM_SENDER))
     mine = (
         select(Delivery.id)
         .join(Message, Message.id == Delivery.message_pk)
-        .where(Message.public_id == public_id, *conditions(session(), which))
+        .where(Message.public_id == public_id, *conditions(session(), seen_by_actor()))
         .order_by(Delivery.id)
     )
     found = list(session().scalars(mine))
@@ -120,8 +124,7 @@ def one_mail(public_id: str) -> ResponseReturnValue:
 def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseReturnValue:
     """The page of one mail, with what an action on it was refused for."""
     found = mails_of(public_id)
-    wanted = lists.number("delivery")
-    one = next((each for each in found if each.id == wanted), found[0])
+    one = one_of(found)
     sender = load_sender_by_id(session(), one.sender_id)
     hops = hops_seen(session(), [one.id]).get(one.id, ())
     attempts = _attempts(one.id)
@@ -129,7 +132,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     opens = sender is not None and may_open(sender)
     explanation = explain_delivery(
         session(), one.state, one.code, cause=one.cause, reply=one.reply,
-        sender=sender if opens else None, uncertains=_uncertains(one.id),
+        sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
     life = list(_life(one, attempts, hops, sender, moment))
     if web.wants_json():
@@ -140,7 +143,6 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         "smtp_admin/mail/one.html",
         mail=one,
         words=state_words(one, moment),
-        found=found,
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
@@ -188,8 +190,7 @@ def mail_raw(public_id: str) -> ResponseReturnValue:
 def _content(public_id: str) -> bytes:
     """What a mail says, where people other than its recipient may read it."""
     found = mails_of(public_id)
-    wanted = lists.number("delivery")
-    one = next((each for each in found if each.id == wanted), found[0])
+    one = one_of(found)
     if one.sensitive:
         raise NotFound(
             "Only its recipient may read this mail.",
@@ -209,10 +210,6 @@ def _attempts(delivery_id: int) -> Sequence[Attempt]:
         .limit(_MOST_ATTEMPTS)
     )
     return list(reversed(session().scalars(newest).all()))
-
-
-def _uncertains(delivery_id: int) -> int:
-    return session().scalar(select(Delivery.uncertains).where(Delivery.id == delivery_id)) or 0
 
 
 def _life(

@@ -3,13 +3,11 @@
 Answers must not reach anybody real either: Reply-To and its like go, To names the sandbox alone.
 """
 
-import re
 from collections.abc import Sequence
 
-from smtp_admin.smtp.headers import address_header, text_header
+from smtp_admin.smtp.headers import address_header, header_fields, text_header
 
 HEADER = "X-Smtp-Admin-Intended-To"
-_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
 _MARK = f"{HEADER}:".lower().encode("ascii")
 #: Where answers and receipts would go: to somebody real.
 _ANSWERS = frozenset(
@@ -23,7 +21,7 @@ _GONE = _ANSWERS | {b"to", b"cc", b"subject"}
 
 def is_redirected(content: bytes) -> bool:
     """Whether this mail went through :func:`redirected` before."""
-    return any(one.lower().startswith(_MARK) for one in _fields(content)[0])
+    return any(one.lower().startswith(_MARK) for one in header_fields(content)[0])
 
 
 def redirected(
@@ -38,8 +36,8 @@ def redirected(
         intended: whom it was meant for.
         head: how many bytes at the front are its sender's headers.
     """
-    own, _ = _fields(content[:head])
-    fields, body = _fields(content[head:])
+    own, _ = header_fields(content[:head])
+    fields, body = header_fields(content[head:])
     own = [one for one in own if _name(one) not in _ANSWERS]
     if is_redirected(content):
         kept = [one for one in fields if _name(one) not in _ANSWERS]
@@ -82,10 +80,3 @@ def _bytes(line: str) -> bytes:
 
 def _name(field: bytes) -> bytes:
     return field.partition(b":")[0].strip().lower()
-
-
-def _fields(content: bytes) -> tuple[list[bytes], bytes]:
-    """The headers, each with its further lines, and the rest with the empty line before it."""
-    end = content.find(b"\r\n\r\n")
-    head = content if end < 0 else content[: end + 2]
-    return _FIELD.findall(head), content[len(head) :]

@@ -203,3 +203,13 @@ def _links(value: str) -> list[_Piece]:
         else:
             found[-1] += token
     return [(token, False) for token in found]
+
+
+_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
+
+
+def header_fields(content: bytes) -> tuple[list[bytes], bytes]:
+    """The headers, each with its further lines, and the rest with the empty line before it."""
+    end = content.find(b"\r\n\r\n")
+    head = content if end < 0 else content[: end + 2]
+    return _FIELD.findall(head), content[len(head) :]
