@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.servers.scripted import Reply
 
-from .inspection import ALL_LOOKS, TWO_LOOKS, Look, inspect
+from .inspection import TWO_LOOKS, inspect
 from .site import Site
+from .states import States, at
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,24 +22,8 @@ GLOBEX = "/smtp-admin/partners/globex"  # never saved by any test in here
 BOTH = "text=Test from the worker too"
 REFUSED = Reply("535 5.7.8 Who are you?")
 
-State = Callable[["Page", Site], None]
-STATES: dict[str, tuple[State, tuple[Look, ...]]] = {}
-
-
-def state(looks: tuple[Look, ...] = ALL_LOOKS) -> Callable[[State], State]:
-    """List a function that brings a page into a state."""
-
-    def add(function: State) -> State:
-        STATES[function.__name__] = (function, looks)
-        return function
-
-    return add
-
-
-def at(page: Page, site: Site, path: str, status: int = 200) -> None:
-    answer = page.goto(site.url + path)
-    assert answer is not None
-    assert answer.status == status
+STATES = States()
+state = STATES.add
 
 
 def saved_often(site: Site) -> int:
