@@ -139,14 +139,18 @@ def _deliveries(step: _Step, *, finished: bool) -> Any:
     return insert(Delivery).from_select(list(values), source)
 
 
-def count_up(engine: Engine, moments: Sequence[datetime]) -> None:
-    """A counter's row of each sender for each of these minutes: a mail accepted in two seconds."""
+def count_up(engine: Engine, moments: Sequence[datetime], span: int = 1, sent: int = 1) -> None:
+    """A counter's row of each sender for *span* minutes from each of *moments*.
+
+    Args:
+        sent: how many mails were accepted in each, in two seconds.
+    """
     table: Any = Counter.__table__
     senders = select(Sender.id, Sender.partner_id)
     for moment in moments:
         values: dict[str, Any] = {
-            "span": literal(1), "minute": literal(moment, UTCDateTime), "sent": literal(1),
-            "failed": literal(0), "dead": literal(0), "seconds": literal(2.0),
+            "span": literal(span), "minute": literal(moment, UTCDateTime), "sent": literal(sent),
+            "failed": literal(0), "dead": literal(0), "seconds": literal(2.0 * sent),
         }  # fmt: skip
         rows = senders.add_columns(*values.values())
         with engine.begin() as connection:

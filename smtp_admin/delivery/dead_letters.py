@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.delivery.mail_log import COUNTED, MailFilter, conditions
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, conditions
 from smtp_admin.delivery.models import Delivery
 
 _MOST_GROUPS = 10
@@ -35,8 +35,8 @@ class DeadGroup:
 def dead_groups(session: Session, which: MailFilter) -> list[DeadGroup]:
     """The dead letters that *which* leaves, by what they failed of, most first.
 
-    Of the newest :data:`~smtp_admin.delivery.mail_log.COUNTED` only: what many more have in common
-    shows in these too. Types and words are not looked at.
+    Of the newest few thousand only: what many more have in common shows in these too. Types and
+    words are not looked at.
     """
     dead = replace(which, states=("dead",), type_name="")
     newest = (
@@ -49,7 +49,7 @@ def dead_groups(session: Session, which: MailFilter) -> list[DeadGroup]:
         )
         .where(*conditions(session, dead))
         .order_by(Delivery.id.desc())
-        .limit(COUNTED)
+        .limit(COUNTED_ONCE)
         .subquery()
     )
     alike = (newest.c.sender_id, newest.c.code, newest.c.cause)

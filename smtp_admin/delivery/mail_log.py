@@ -10,15 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
+from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
 from smtp_admin.senders.models import Sender
 
-#: What is counted stops here: "10,000+" says enough, and costs as much for a million.
-COUNTED = 10_000
+#: The numbers beside states stop here: six of them are counted for each look at the log.
+COUNTED = 1_000
+#: What is counted once stops here: before something is done with it, and of what failed alike.
+COUNTED_ONCE = 10_000
 #: Words are looked for in so many of the newest mails that the other filters leave.
 SEARCHED = 10_000
 #: Ids of mails are made by web machines, whose clocks may be off.
@@ -184,25 +186,30 @@ def ids_of(
     session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
 ) -> list[int]:
     """The ids of deliveries, the newest first; with *after*, the nearest to it first."""
-    statement: Select[Any] = select(Delivery.id)
+    found: ColumnElement[int] = Delivery.id.expression
+    statement: Select[Any] = select(found)
     if which.type_name:
         statement = statement.join(Message, Message.id == Delivery.message_pk)
     statement = statement.where(*conditions(session, which))
     if words := which.search.words:
-        near = statement.order_by(Delivery.id.desc()).limit(SEARCHED).subquery()
-        statement = (
-            select(Delivery.id)
-            .join(near, near.c.id == Delivery.id)
-            .join(Message, Message.id == Delivery.message_pk)
-            .where(has_words(words))
+        # Each subject by itself: for a join, PostgreSQL would read those of all mail.
+        theirs = aliased(Message)
+        subject = select(theirs.subject).where(theirs.id == Delivery.message_pk).scalar_subquery()
+        near = (
+            statement.add_columns(Delivery.recipient, subject.label("subject"))
+            .order_by(Delivery.id.desc())
+            .limit(SEARCHED)
+            .subquery()
         )
+        found = near.c.id
+        statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
-        statement = statement.where(Delivery.id > max(after, 0))
-        statement = statement.order_by(Delivery.id)
+        statement = statement.where(found > max(after, 0))
+        statement = statement.order_by(found)
     else:
         if before:
-            statement = statement.where(Delivery.id < before)
-        statement = statement.order_by(Delivery.id.desc())
+            statement = statement.where(found < before)
+        statement = statement.order_by(found.desc())
     return list(session.scalars(statement.limit(most)))
 
 
@@ -214,12 +221,8 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
         found.append(
             Delivery.partner_id == ids[0] if len(ids) == 1 else Delivery.partner_id.in_(ids)
         )
-    states = which.states
-    if which.code and not states:
-        # What went out has none, so that most mail need not be looked at.
-        states = tuple(one for one in STATES if one not in GROUPS["sent"])
-    if states:
-        found.append(_in_states(states))
+    if which.states:
+        found.append(_in_states(which.states))
     if which.type_name:
         found.append(Message.type_name == which.type_name)
     if which.sender_id:
@@ -227,7 +230,7 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.batch_id:
         found.append(Delivery.batch_id == which.batch_id)
     if which.code:
-        found.append(Delivery.last_code == which.code)
+        found += [Delivery.last_code == which.code, HAS_CODE]
     if which.cause is not None:
         found.append(Delivery.last_cause == which.cause)
     if which.since is not None:

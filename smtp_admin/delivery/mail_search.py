@@ -54,17 +54,9 @@ class Search:
         return tuple(self.text.split()[:_MOST_WORDS]) if self.kind == "words" else ()
 
 
-def has_words(words: tuple[str, ...]) -> ColumnElement[bool]:
-    """Whether every one of *words* is in the subject or the address of a delivery."""
-    return and_(
-        *(
-            or_(
-                Message.subject.icontains(one, autoescape=True),
-                Delivery.recipient.icontains(one, autoescape=True),
-            )
-            for one in words
-        )
-    )
+def has_words(words: tuple[str, ...], *texts: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether every one of *words* is in one of *texts*."""
+    return and_(*(or_(*(text.icontains(one, autoescape=True) for text in texts)) for one in words))
 
 
 def understand(session: Session, text: str, partner_ids: frozenset[str] | None = None) -> Search:

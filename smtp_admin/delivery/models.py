@@ -164,6 +164,14 @@ class Delivery(Base):
             postgresql_where=text(_ENDED),
             sqlite_where=text(_ENDED),
         ),
+        # Mail with a failure of one kind, newest first; most mail has none.
+        Index(
+            "ix_smtp_admin_delivery_code",
+            "last_code",
+            "id",
+            postgresql_where=text("last_code <> ''"),
+            sqlite_where=text("last_code <> ''"),
+        ),
         # How a batch stands, answered from the index alone.
         Index(
             "ix_smtp_admin_delivery_batch",
@@ -227,6 +235,8 @@ IS_QUEUED = Delivery.state == literal_column("'queued'")
 IS_OPEN = Delivery.state.in_(
     [literal_column(f"'{state}'") for state in ("queued", "sending", "uncertain", "dead")]
 )
+#: As the index of failures says it.
+HAS_CODE = Delivery.last_code != literal_column("''")
 
 
 class Attempt(Base):

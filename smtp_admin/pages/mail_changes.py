@@ -18,7 +18,7 @@ from smtp_admin.delivery.bulk_actions import (
     take_back,
 )
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
-from smtp_admin.delivery.mail_log import COUNTED, ids_of
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, ids_of
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
@@ -180,7 +180,7 @@ def _ask(
     if by_filter:
         states = tuple(one for one in action.states if not which.states or one in which.states)
         which = replace(which, states=states)
-        count = len(ids_of(session(), which, most=COUNTED + 1)) if states else 0
+        count = len(ids_of(session(), which, most=COUNTED_ONCE + 1)) if states else 0
     else:
         count = len(ticked)
     if web.wants_json():
@@ -192,7 +192,9 @@ def _ask(
         action=action,
         words=words,
         count=count,
-        question=words.question.format(mails=mails(min(count, COUNTED), more=count > COUNTED)),
+        question=words.question.format(
+            mails=mails(min(count, COUNTED_ONCE), more=count > COUNTED_ONCE)
+        ),
         ticked=ticked,
         by_filter=by_filter,
     )

@@ -14,6 +14,7 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
 from smtp_admin.delivery.mail_log import (
     COUNTED,
+    COUNTED_ONCE,
     GROUPS,
     SEARCHED,
     LoggedMail,
@@ -108,6 +109,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         pager=pager,
         counts=counts_of(session(), view.which) if view.which.is_cheap else {},
         counted=COUNTED,
+        counted_once=COUNTED_ONCE,
         searched=SEARCHED,
         groups=shown_groups(groups, view),
         group_labels=GROUP_LABELS,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -32,7 +33,7 @@ _WORDS = ("name", "state")
 #: States that are not well and no riddle.
 _SAYS_IT_ALL: frozenset[Key] = frozenset({"no_worker", "limit", "held"})
 #: What the log is asked for by a number. Failed sends are no mails: each may be tried again.
-_LOGS = {
+_LOGS: dict[str, dict[str, Any]] = {
     "queued": {"state": "waiting"},
     "sent": {"state": "sent", "period": "24h"},
     "dead": {"state": "dead"},
@@ -132,12 +133,9 @@ class Row:
         """The row of *line*."""
         owner, key = line.sender.partner_id, line.sender.key
         scope = line.scope
-        urls = {
-            name: log_url(scope.partner_id, sender=scope.sender_id, **which)
-            if scope.sender_id
-            else log_url(scope.partner_id, **which)
-            for name, which in _LOGS.items()
-        }
+        sender = {"sender": scope.sender_id} if scope.sender_id else {}
+        log = log_url(scope.partner_id)
+        urls = {name: f"{log}?{urlencode(sender | which)}" for name, which in _LOGS.items()}
         ill = line.sender.configured and line.state.tone in {"bad", "warn"}
         ill = ill and line.state.key not in _SAYS_IT_ALL
         why = page_url(owner, key, "symptoms") if ill else ""

@@ -8,8 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
+from typing import Any
 
-from sqlalchemy import and_, case, false, func, literal, or_, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import a_second_after
@@ -29,6 +41,7 @@ from smtp_admin.transports.outcome import Verdict
 _HELD_AT: datetime = as_held()["next_attempt_at"]
 _NO_FAILURES = (Verdict.ACCEPTED.value, REDIRECTED)
 _REFUSED = (Verdict.PERMANENT.value, Verdict.TEMPORARY.value)
+_MANY = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WEIGHT = Delivery.uncertains + case((Delivery.state.in_(COUNTED), 1), else_=0)
 
@@ -188,7 +201,7 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
     moment = database_now(session)
     ids = [one.sender_id for one in senders]
     held = select(Lane.sender_id).where(
-        among(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
+        _these(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
     )
     return _Known(
         moment=moment,
@@ -198,6 +211,11 @@ def _look(session: Session, senders: Sequence[ResolvedSender]) -> _Known:
         limits=_limits(session, senders, moment),
         failures=_failures(session, ids) if ids else {},
     )
+
+
+def _these(session: Session, column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Rows of these senders; of many, all rows are read: there are few of what is asked here."""
+    return among(session, column, ids) if len(ids) <= _MANY else true()
 
 
 def _queues(session: Session, ids: Sequence[int], moment: datetime) -> dict[int, dict[str, _Queue]]:
@@ -213,7 +231,7 @@ def _queues(session: Session, ids: Sequence[int], moment: datetime) -> dict[int,
             func.sum(case((at >= _HELD_AT, 1), else_=0)),
             func.min(case((and_(at > moment, at < _HELD_AT), at))),
         )
-        .where(IS_QUEUED, among(session, Delivery.sender_id, ids))
+        .where(IS_QUEUED, _these(session, Delivery.sender_id, ids))
         .group_by(Delivery.sender_id, Delivery.partner_id)
     )
     found: dict[int, dict[str, _Queue]] = {}
@@ -253,7 +271,7 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
             & (Attempt.revision == Sender.current_revision)
             & (Attempt.at > since),
         )
-        .where(among(session, Sender.id, ids), Attempt.verdict.not_in(_NO_FAILURES))
+        .where(_these(session, Sender.id, ids), Attempt.verdict.not_in(_NO_FAILURES))
         .group_by(Attempt.sender_id)
         .subquery()
     )
@@ -358,7 +376,7 @@ def _under_way(session: Session, ids: Sequence[int]) -> dict[int, int]:
         select(Lane.sender_id, func.count())
         .join(Delivery, Delivery.lease == Lane.lease)
         .where(
-            among(session, Lane.sender_id, ids),
+            _these(session, Lane.sender_id, ids),
             Delivery.lease.is_not(None),
             Delivery.state == "sending",
         )

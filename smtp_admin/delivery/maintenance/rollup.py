@@ -1,4 +1,4 @@
-"""Fold old counters: minutes into hours after two days, hours into days after KEEP_DAYS.
+"""Fold old counters: minutes into hours after three hours, hours into days after KEEP_DAYS.
 
 So the totals stay right for ever and the table stays small. Two workers doing it at once do no
 harm: each period is folded in one transaction, under the lock of its rows.
@@ -14,13 +14,13 @@ from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.models import Counter
 from smtp_admin.delivery.record import add_to_counter
 
-_MINUTES_KEPT = timedelta(hours=48)
+_MINUTES_KEPT, _HOURS_KEPT = timedelta(hours=3), timedelta(hours=48)
 _MINUTE, _HOUR, _DAY = 1, 60, 1440
 
 
 def roll_up(engine: Engine, config: Config) -> int:
     """Fold what is old enough; how many rows went."""
-    keep = max(timedelta(days=config.keep_days), _MINUTES_KEPT)
+    keep = max(timedelta(days=config.keep_days), _HOURS_KEPT)
     return _fold(engine, _MINUTE, _HOUR, _MINUTES_KEPT) + _fold(engine, _HOUR, _DAY, keep)
 
 
