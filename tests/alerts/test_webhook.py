@@ -18,7 +18,7 @@ from smtp_admin import Host, SMTPAdmin
 from smtp_admin.config import read_config
 from smtp_admin.config_alerts import webhook_key
 from smtp_admin.errors import ConfigError
-from smtp_admin.monitor.alerts.call import Caller, CallFailed
+from smtp_admin.http.caller import MOST_BYTES, Caller, CallFailed
 from smtp_admin.monitor.alerts.kinds import KINDS, OF_STATE
 from smtp_admin.monitor.alerts.webhook import DEFAULT_BODY, check_body, sign
 from smtp_admin.monitor.alerts.wording import values_of
@@ -150,7 +150,7 @@ def test_a_forbidden_address_is_said(host: HostApp, receiver: Receiver) -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
     receiver.status = status
-    assert caller().post(receiver.url, b"{}", {}) == status
+    assert caller().post(receiver.url, b"{}", {}).status == status
     assert [one.path for one in receiver.told] == ["/"]
 
 
@@ -167,7 +167,14 @@ def test_an_answer_that_is_none(receiver: Receiver, answer: bytes) -> None:
 
 def test_an_endless_answer_is_not_read_to_its_end(receiver: Receiver) -> None:
     receiver.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 100_000
-    assert caller().post(receiver.url, b"{}", {}) == 200
+    answer = caller().post(receiver.url, b"{}", {})
+    assert (answer.status, len(answer.body), answer.cut) == (200, MOST_BYTES, True)
+
+
+def test_only_these_ports_where_they_are_given(receiver: Receiver) -> None:
+    with pytest.raises(CallFailed, match="not allowed"):
+        caller(ports=frozenset({443})).post(receiver.url, b"{}", {})
+    assert receiver.told == []
 
 
 @pytest.mark.parametrize("drips", [b"", b"HTTP/1.1 200 OK\r\nX: "])
@@ -199,7 +206,7 @@ def test_a_server_that_never_ends(drips: bytes) -> None:
 def test_over_tls(certificates: CertificateFactory) -> None:
     context = certificates.server_context(certificates.valid())
     with Receiver(context) as server:
-        assert caller(ca_file=certificates.ca_file).post(server.url, b"{}", {}) == 204
+        assert caller(ca_file=certificates.ca_file).post(server.url, b"{}", {}).status == 204
         with pytest.raises(CallFailed, match="certificate cannot be trusted"):
             caller().post(server.url, b"{}", {})
         assert len(server.told) == 1

@@ -1,4 +1,4 @@
-"""One HTTP POST over the guarded dialler: no redirect is followed, and nobody is waited for long.
+"""One HTTP request over the guarded dialler: no redirect is followed, nobody is waited for long.
 
 The standard library speaks HTTP over a socket that our policy opened: a name is resolved once,
 every address of it is checked, and that address is dialled.
@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +21,6 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.smtp.tls import client_context
 
-#: For name, connection, encryption and answer together.
 SECONDS = 10.0
 #: More of an answer is not read.
 MOST_BYTES = 64 * 1024
@@ -42,31 +41,72 @@ class CallFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        headers: their names in small letters.
+        body: its first :data:`MOST_BYTES`.
+        cut: whether there was more.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """What calls are made with.
 
     Attributes:
-        policy: decides by addresses; the port is the one that the operator's URL names.
+        policy: decides by addresses.
         ca_file: authorities beside the system's.
+        seconds: for name, connection, encryption and answer together.
+        ports: the only ones that are called; any where it is ``None``, for the operator's own URLs.
     """
 
     policy: DiallingPolicy
     ca_file: Path | None = None
     seconds: float = SECONDS
+    ports: frozenset[int] | None = None
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Send *body* to *url*; the status that was answered.
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], overall: Deadline | None = None
+    ) -> Answer:
+        """Send *body* to *url*; what was answered.
 
         Raises:
             CallFailed: there was no whole answer.
         """
-        deadline = Deadline(self.seconds)
+        return self.ask("POST", url, body, headers, overall)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        overall: Deadline | None = None,
+    ) -> Answer:
+        """The answer of *url* to one request.
+
+        Args:
+            overall: when to stop altogether, where that may be sooner.
+
+        Raises:
+            CallFailed: there was no whole answer.
+        """
+        deadline = Deadline(self.seconds, overall)
         parts = urlsplit(url)
         try:
             host = clean_host(parts.hostname or "")
         except ValueError as error:
             raise CallFailed("its host name cannot be used") from error
         port = parts.port or _USUAL_PORTS[parts.scheme]
+        if self.ports is not None and port not in self.ports:
+            raise CallFailed(f"port {port} is not allowed here")
         path = parts.path or "/"
         if parts.query:
             path += f"?{parts.query}"
@@ -76,7 +116,12 @@ class Caller:
             raise CallFailed(_WHY.get(error.code, "it cannot be reached")) from error
         with raw, _cut_off(raw, deadline):
             try:
-                return self._ask(raw, parts.scheme, host, port, path, body, headers, deadline)
+                sock = self._encrypted(raw, host, deadline) if parts.scheme == "https" else raw
+                named = _named(parts.scheme, host, port)
+                with sock:
+                    return _converse(
+                        sock, (method, path, body), {"Host": named, **headers}, deadline
+                    )
             except ssl.SSLCertVerificationError as error:
                 raise CallFailed("its certificate cannot be trusted") from error
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -84,49 +129,45 @@ class Caller:
                     raise CallFailed("it did not answer in time") from error
                 raise CallFailed("the conversation broke off") from error
 
-    def _ask(
-        self,
-        raw: socket.socket,
-        scheme: str,
-        host: str,
-        port: int,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        deadline: Deadline,
-    ) -> int:
+    def _encrypted(self, raw: socket.socket, host: str, deadline: Deadline) -> ssl.SSLSocket:
         raw.settimeout(max(deadline.remaining(), 0.01))
-        own = raw
-        if scheme == "https":
-            try:
-                context = client_context(ca_file=self.ca_file)
-            except SMTPFailure as error:
-                raise CallFailed("the certificates of this installation cannot be read") from error
-            own = context.wrap_socket(raw, server_hostname=host)
-        named = f"[{host}]" if ":" in host else host
-        usual = port == _USUAL_PORTS[scheme]
-        connection = http.client.HTTPConnection(host, port, timeout=self.seconds)
-        connection.sock = own
         try:
-            connection.request(
-                "POST",
-                path,
-                body=body,
-                headers={
-                    "Host": named if usual else f"{named}:{port}",
-                    "User-Agent": "smtp_admin",
-                    "Connection": "close",
-                    **headers,
-                },
-            )
-            answer = connection.getresponse()
-            answer.read(MOST_BYTES)
-            if deadline.passed:  # what was cut off looks like the end of an answer
-                raise TimeoutError
-            return answer.status
-        finally:
-            connection.close()
-            own.close()
+            context = client_context(ca_file=self.ca_file)
+        except SMTPFailure as error:
+            raise CallFailed("the certificates of this installation cannot be read") from error
+        return context.wrap_socket(raw, server_hostname=host)
+
+
+def _named(scheme: str, host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port == _USUAL_PORTS[scheme] else f"{name}:{port}"
+
+
+def _converse(
+    sock: socket.socket,
+    asked: tuple[str, str, bytes | None],
+    headers: Mapping[str, str],
+    deadline: Deadline,
+) -> Answer:
+    sock.settimeout(max(deadline.remaining(), 0.01))
+    connection = http.client.HTTPConnection("unused")
+    connection.sock = sock
+    try:
+        method, path, body = asked
+        connection.request(
+            method,
+            path,
+            body=body,
+            headers={"User-Agent": "smtp_admin", "Connection": "close", **headers},
+        )
+        answer = connection.getresponse()
+        read = answer.read(MOST_BYTES + 1)
+        if deadline.passed:  # what was cut off looks like the end of an answer
+            raise TimeoutError
+        told = {name.lower(): text for name, text in answer.getheaders()}
+        return Answer(answer.status, told, read[:MOST_BYTES], len(read) > MOST_BYTES)
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Calls over HTTP, by the one way that this platform dials."""
