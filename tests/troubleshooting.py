@@ -28,6 +28,8 @@ MEANINGS: dict[str, str] = {
     "certificate_error": "The server's certificate cannot be trusted.",
     "auth_not_offered": "The server offers no login that can be used.",
     "auth_failed": "The login was refused, or is missing.",
+    "token_refused": "There is no access token that can be used.",
+    "token_unavailable": "The token server does not answer now.",
     "sender_refused": "The server does not accept mail from this address.",
     "server_refused": "The server refuses connections or mail, perhaps only now.",
     "connection_lost": "The server closed the connection.",

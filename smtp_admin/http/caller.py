@@ -37,7 +37,15 @@ _WHY = {
 
 
 class CallFailed(Exception):
-    """It did not work; says why without the address, which may be a secret."""
+    """It did not work; says why without the address, which may be a secret.
+
+    Args:
+        code: as the connection test calls it, where there was no connection.
+    """
+
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(why)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +114,14 @@ class Caller:
             raise CallFailed("its host name cannot be used") from error
         port = parts.port or _USUAL_PORTS[parts.scheme]
         if self.ports is not None and port not in self.ports:
-            raise CallFailed(f"port {port} is not allowed here")
+            raise CallFailed(f"port {port} is not allowed here", "destination_not_allowed")
         path = parts.path or "/"
         if parts.query:
             path += f"?{parts.query}"
         try:
             raw = dial(self.policy.addresses(host, port, deadline), port, deadline)
         except SMTPFailure as error:
-            raise CallFailed(_WHY.get(error.code, "it cannot be reached")) from error
+            raise CallFailed(_WHY.get(error.code, "it cannot be reached"), error.code) from error
         with raw, _cut_off(raw, deadline):
             try:
                 sock = self._encrypted(raw, host, deadline) if parts.scheme == "https" else raw
@@ -123,7 +131,9 @@ class Caller:
                         sock, (method, path, body), {"Host": named, **headers}, deadline
                     )
             except ssl.SSLCertVerificationError as error:
-                raise CallFailed("its certificate cannot be trusted") from error
+                raise CallFailed(
+                    "its certificate cannot be trusted", "certificate_error"
+                ) from error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if deadline.passed or isinstance(error, TimeoutError):
                     raise CallFailed("it did not answer in time") from error

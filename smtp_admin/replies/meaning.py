@@ -15,8 +15,9 @@ OPENING: tuple[Step, ...] = ("greeting", "ehlo", "starttls", "auth")
 SENDING: tuple[Step, ...] = ("mail", "rcpt", "data", "dot")
 
 TestSays = Literal["failed", "warning"]
-#: Whether a login was given. Where none was: ``left_out`` if the server offers one, else ``none``.
-Login = Literal["", "given", "left_out", "none"]
+#: Whether a login was given: ``token`` if it is one by OAuth2. Where none was: ``left_out`` if the
+#: server offers one, else ``none``.
+Login = Literal["", "given", "token", "left_out", "none"]
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 

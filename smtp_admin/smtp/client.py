@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.login import Credential, converse
+from smtp_admin.smtp.login import Credential, Explained, converse
 from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
@@ -227,12 +227,14 @@ class SMTPClient:
             SMTPFailure: ``auth_not_offered``, ``auth_failed`` or ``server_refused``.
         """
         mechanism = self._choose_mechanism(credential)
-        reply, given_up = converse(mechanism, credential.exchange(mechanism), self._say)
+        exchange = credential.exchange(mechanism)
+        reply, given_up = converse(mechanism, exchange, self._say)
         shown = self._shown(reply)
         if given_up:
             raise explain.of_unanswerable(shown)
         if reply.code != _LOGGED_IN:
-            raise explain.of_login(shown)
+            told = self.redact(exchange.refusal) if isinstance(exchange, Explained) else None
+            raise explain.of_login(shown, told)
         return mechanism, shown
 
     def command(self, step: str, line: str, *, seconds: float | None = None) -> Reply:

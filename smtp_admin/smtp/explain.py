@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import ip_literal
+from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import WireGarbage, WireTimeout
 
@@ -194,9 +195,8 @@ def of_mechanisms(offered: Sequence[str]) -> SMTPFailure:
         "auth_not_offered",
         "auth",
         f"The server only offers logins that this platform does not support: {', '.join(offered)}.",
-        hint="It may require OAuth2 instead of a password. Ask your provider for an app "
-        "password or "
-        "another host for programs that send mail.",
+        hint="It may require OAuth2 instead of a password: choose that in “Sign in by”. Or ask "
+        "your provider for an app password or another host for programs that send mail.",
         cause="only_windows_logins" if windows else "only_oauth",
     )
 
@@ -215,14 +215,27 @@ def of_unanswerable(reply: Reply) -> SMTPFailure:
     )
 
 
-def of_login(reply: Reply) -> SMTPFailure:
-    """A login that was refused, for now or for good."""
+def of_login(reply: Reply, told: str | None = None) -> SMTPFailure:
+    """A login that was refused, for now or for good.
+
+    Args:
+        told: of a login by token, what the server said of the token before; else ``None``.
+    """
     if reply.temporary:
         return SMTPFailure(
             "server_refused",
             "auth",
             "The server cannot check logins right now.",
             hint="The password is probably correct. Try again later.",
+            reply=reply,
+        )
+    if told is not None:
+        more = f" It said: {printable(told)}." if told else ""
+        return SMTPFailure(
+            "auth_failed",
+            "auth",
+            f"The server refused the access token.{more}",
+            hint="The token may be for another mailbox or another service.",
             reply=reply,
         )
     return SMTPFailure(

@@ -21,6 +21,8 @@ Code = Literal[
     "certificate_error",
     "auth_not_offered",
     "auth_failed",
+    "token_refused",
+    "token_unavailable",
     "sender_refused",
     "server_refused",
     "connection_lost",

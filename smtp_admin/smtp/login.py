@@ -5,7 +5,7 @@ What a login is made of (a password, a token) is the credential's affair; nothin
 
 import base64
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from smtp_admin.smtp.reply import Reply
 
@@ -32,6 +32,17 @@ class Exchange(Protocol):
     def answer(self, challenge: bytes) -> bytes | None:
         """What to say to a challenge of the server, or ``None`` to give up; without base64."""
         ...
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """An exchange in which a server says why it refuses, before it does.
+
+    Attributes:
+        refusal: what it said; empty if nothing that can be read.
+    """
+
+    refusal: str
 
 
 class Credential(Protocol):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smtp_admin.config import Config
+from smtp_admin.credentials.oauth import Tokens
+from smtp_admin.credentials.token_requests import FromServer, caller_for_tokens
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.login import Credential
@@ -46,11 +48,19 @@ class Surroundings:
         dialler: the way to mail servers, with its policy and patience.
         replies: what servers' words mean, the providers' own rows first.
         sendmail: the program that hands mail to this machine's mail server, and its arguments.
+        kept_tokens: where tokens of OAuth2 are kept for the sender; ``None`` where each is asked
+            for anew.
     """
 
     dialler: Dialler
     replies: Table
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+    kept_tokens: Tokens | None = None
+
+    @property
+    def tokens(self) -> Tokens:
+        """Where tokens of OAuth2 come from."""
+        return self.kept_tokens or FromServer(caller_for_tokens(self.dialler))
 
     @classmethod
     def from_config(cls, config: Config, replies: Table) -> "Surroundings":

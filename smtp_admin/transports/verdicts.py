@@ -7,7 +7,9 @@ or not (RFC 1047). Refusals are judged by the table of :mod:`smtp_admin.replies`
 is what no reply decides.
 """
 
+from smtp_admin.credentials.token_failure import TokenFailure
 from smtp_admin.replies.meaning import NOTHING_KNOWN, OPENING, Context, Judgement, Step
+from smtp_admin.replies.row import SETTINGS
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.failure import Code, SMTPFailure
 from smtp_admin.smtp.reply import Reply
@@ -20,6 +22,7 @@ _MISCONFIGURED_CODES = {
     "destination_not_allowed",
     "password_required",
     "tls_not_offered",
+    "token_refused",
 }
 _OUT_OF_TURN = "The server's answer does not match the command."
 
@@ -59,8 +62,16 @@ def of_opening(failure: SMTPFailure, replies: Table, context: Context = NOTHING_
         failure.code,
         opening=True,
         cause=failure.cause,
+        pause=_pause_of_token(failure),
         facts=failure.facts,
     )
+
+
+def _pause_of_token(failure: SMTPFailure) -> float | None:
+    """How long no token is asked for; ``None`` for what is usual."""
+    if not isinstance(failure, TokenFailure):
+        return None
+    return SETTINGS if failure.dead else failure.retry_after
 
 
 def of_broken_conversation(failure: SMTPFailure, *, after_dot: bool) -> Outcome:

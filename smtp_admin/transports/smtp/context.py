@@ -1,5 +1,7 @@
 """What is known beside a reply, for whoever judges it: the same for sending and for its test."""
 
+from smtp_admin.credentials.bearer import Bearer
+from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.replies.meaning import Context, Login
 from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.login import Credential
@@ -19,7 +21,7 @@ def context_of(
     Args:
         client: the open session; ``None`` before there is one.
     """
-    login: Login = "given"
+    login: Login = "token" if isinstance(credential, OAuthLogin | Bearer) else "given"
     if not credential.username:
         login = "left_out" if client is not None and client.auth_methods else "none"
     return Context(recipient, sender, server.host, login)

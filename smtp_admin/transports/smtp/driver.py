@@ -31,7 +31,13 @@ def _read(values: Mapping[str, Any], secrets: Mapping[str, str]) -> Setup:
 
 def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
     server = cast(Server, setup.settings)
-    return SMTPTransport(server, setup.credential, surroundings.dialler, surroundings.replies)
+    return SMTPTransport(
+        server,
+        setup.credential,
+        surroundings.dialler,
+        surroundings.replies,
+        surroundings.tokens,
+    )
 
 
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:

@@ -7,20 +7,23 @@ After the session is open, the sender address is tried: MAIL FROM, then RCPT TO 
 from collections.abc import Mapping
 from typing import Literal, cast
 
+from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.smtp.client import GOODBYE_SECONDS, SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
-from smtp_admin.smtp.session import Dialler, Security, Server, open_session
+from smtp_admin.smtp.session import Dialler, Security, Server
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.outcome import SenderHealth
 from smtp_admin.transports.smtp.context import context_of
+from smtp_admin.transports.smtp.opening import Opening
 
 #: In the order of the conversation, for what was not reached.
 STEPS: Mapping[str, str] = {
     "validate": "Settings",
+    "token": "Token",
     "dns": "DNS",
     "connect": "Connect",
     "greeting": "Greeting",
@@ -61,16 +64,18 @@ def test(trial: Trial) -> None:
         finally:
             _say_goodbye(client, trial.report, talking=talking)
     finally:
-        _mark_unreached(trial.report, server.security)
+        not_needed = _NOT_NEEDED[server.security]
+        if not isinstance(credential, OAuthLogin):
+            not_needed |= {"token"}
+        _mark_unreached(trial.report, not_needed)
     trial.cautions.extend(_about_encryption(server, credential))
 
 
 def _open(server: Server, credential: Credential, trial: Trial) -> SMTPClient:
     surroundings = trial.surroundings
     try:
-        return open_session(
-            server, credential, surroundings.dialler, overall=trial.overall, report=trial.report
-        )
+        opening = Opening(server, credential, surroundings.dialler, surroundings.tokens)
+        return opening.open(overall=trial.overall, report=trial.report)
     except SMTPFailure as failure:
         verdicts.recognise(failure, surroundings.replies, context_of(server, credential))
         raise
@@ -163,13 +168,13 @@ def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
     report.run("quit", say)
 
 
-def _mark_unreached(report: Report, security: Security) -> None:
+def _mark_unreached(report: Report, not_needed: frozenset[str]) -> None:
     """Add the steps that belong to this kind of connection and were not reached."""
     have = {step.name for step in report.steps}
     unreached = [
         StepResult(name, "skipped", 0.0, "not reached")
         for name in STEPS
-        if name not in have | _NOT_NEEDED[security] and name != "quit"
+        if name not in have | not_needed and name != "quit"
     ]
     goodbye = [step for step in report.steps if step.name == "quit"]
     happened = [step for step in report.steps if step.name != "quit"]

@@ -7,18 +7,20 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from smtp_admin.credentials.oauth import Tokens
 from smtp_admin.replies.meaning import Step
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.client import SMTPClient
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.smtp.session import Dialler, Server, open_session
+from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.smtp.context import context_of
+from smtp_admin.transports.smtp.opening import Opening
 from smtp_admin.transports.smtp.sendable import parameters_for, stuffed, unsendable
 
 _START_MAIL, _BAD_SEQUENCE = 354, 503
@@ -34,11 +36,16 @@ class SMTPTransport:
     """One connection to one server, opened when it is first needed."""
 
     def __init__(
-        self, server: Server, credential: Credential, dialler: Dialler, replies: Table
+        self,
+        server: Server,
+        credential: Credential,
+        dialler: Dialler,
+        replies: Table,
+        tokens: Tokens | None = None,
     ) -> None:
         self._server = server
         self._credential = credential
-        self._dialler = dialler
+        self._opening = Opening(server, credential, dialler, tokens)
         self._replies = replies
         self._client: SMTPClient | None = None
         self._wire: Wire | None = None
@@ -107,9 +114,7 @@ class SMTPTransport:
             if fresh and client.wire.is_idle():
                 return client
             self.close()
-        self._client = client = open_session(
-            self._server, self._credential, self._dialler, dialled=self._note
-        )
+        self._client = client = self._opening.open(dialled=self._note)
         self._dirty, self._in_step, self._useful = False, True, False
         return client
 
@@ -339,7 +344,9 @@ class SMTPTransport:
         if failure is not None:
             worn = failure.code == "connection_lost"
         else:
-            worn = unasked or (outcome is not None and outcome.worn)
+            worn = unasked or (
+                outcome is not None and (outcome.worn or self._opening.token_ended(outcome))
+            )
         if worn and self._useful and not self._aborted:
             raise _Broken(worn=True)
 
