@@ -12,6 +12,7 @@ from smtp_admin.cli.which import whose, word_of
 from smtp_admin.database import session
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
+from smtp_admin.oauth.keys import check_tokens, rotate_tokens
 from smtp_admin.senders.keys import KeyReport, check_keys, count_passwords, rotate_keys
 
 
@@ -36,7 +37,9 @@ def generate() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def check(as_json: bool) -> None:
     """Check."""
-    _answer(_with_progress(check_keys), as_json)
+    report = _with_progress(check_keys)
+    check_tokens(session(), installation().keyring, report)
+    _answer(report, as_json)
 
 
 @keys.command(
@@ -47,7 +50,9 @@ def check(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def rotate(as_json: bool) -> None:
     """Rotate."""
-    _answer(_with_progress(rotate_keys), as_json)
+    report = _with_progress(rotate_keys)
+    rotate_tokens(session(), installation().keyring, report)
+    _answer(report, as_json)
 
 
 def _with_progress(
