@@ -5,6 +5,7 @@ from rich.markup import escape
 
 from smtp_admin.cli.asking import Asking
 from smtp_admin.cli.terminal import choose
+from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.discovery.service import find_settings
 from smtp_admin.providers.catalogue import providers
 from smtp_admin.providers.provider import Provider
@@ -91,6 +92,9 @@ class SMTPQuestions:
                 break
             self._asking.complain(wrong)
             self._asking.given.discard("username")
+        if self._unsaved.texts.get("sign_in", "").strip() not in ("", "password"):
+            self._ask_oauth()
+            return
         if not username or self._unsaved.locked_by("password"):
             self._unsaved.secrets.pop("password", None)
             return
@@ -98,6 +102,19 @@ class SMTPQuestions:
             self._asking.hint("Password", known.password)
         before = self._unsaved.secrets.get("password", "") if keep_typed else ""
         self._asking.secret("password", before=before)
+
+    def _ask_oauth(self) -> None:
+        """Ask for what the chosen way to sign in by OAuth2 needs."""
+        self._unsaved.secrets.pop("password", None)
+        way = SIGN_INS.get(self._unsaved.texts["sign_in"].strip().lower())
+        for one in self._unsaved.fields():
+            if way is None or one.place != "oauth" or not way.shows(one.name):
+                continue
+            if one.secret:
+                if one.needed(self._unsaved.so_far()):
+                    self._asking.secret(one.name)
+            elif one.name in (*way.fields, "oauth_certificate"):
+                self._asking.field(one.name)
 
     def _agrees(self) -> bool:
         now = self._unsaved.texts

@@ -8,7 +8,7 @@ While Redis is away, workers find waiting rows by themselves.
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -29,12 +29,13 @@ from smtp_admin.encryption import Keyring
 from smtp_admin.errors import SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.models import SenderRevision
-from smtp_admin.senders.resolve import DEFAULT_KEY
+from smtp_admin.senders.resolve import DEFAULT_KEY, load_sender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
-from smtp_admin.transports.driver import Surroundings
+from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.registry import driver
 
 log = logging.getLogger("smtp_admin.connection")
@@ -203,9 +204,13 @@ def run_waiting_test(
             # From here on the secrets are in this process alone.
             .values(state="running", worker=worker[:200], taken_at=moment, secrets={}),
         )
-    if row is None or not taken:
+        sender = load_sender(session, row.partner_id, row.sender_key) if row else None
+    if row is None or sender is None or not taken:
         return False
-    result, problem = _run(row, config, keyring)
+    result, problem = _run(row, keyring, lambda setup: with_tokens(
+        Surroundings.from_config(config, replies()), engine, installation(), sender, setup,
+        trying=True,
+    ))  # fmt: skip
     with transaction(engine) as session:
         changed(
             session,
@@ -274,7 +279,9 @@ def _binding(public_id: str, name: str, values: SenderValues) -> list[object]:
     return ["worker test", public_id, name, values.destination.binding()]
 
 
-def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult | None, str]:
+def _run(
+    row: WorkerTest, keyring: Keyring, around: Callable[[Setup], Surroundings]
+) -> tuple[TestResult | None, str]:
     try:
         values = SenderValues.from_json(row.settings)
         secrets = {
@@ -289,7 +296,8 @@ def _run(row: WorkerTest, config: Config, keyring: Keyring) -> tuple[TestResult 
             "processes with the same keys."
         )
     try:
-        result = probe(_request(row, secrets), Surroundings.from_config(config, replies()))
+        request = _request(row, secrets)
+        result = probe(request, around(request.setup))
     except LookupError as error:
         return None, _without_driver(error)
     except Exception:  # the person must hear of it, and the worker lives on

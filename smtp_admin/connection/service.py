@@ -13,11 +13,13 @@ from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
 from smtp_admin.connection.results import Place, keep_with_revision
+from smtp_admin.database import host_engine
 from smtp_admin.diagnosis.background import background
 from smtp_admin.diagnosis.causes import NOTHING
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
@@ -41,11 +43,13 @@ class Prepared:
     """A test that this person may run.
 
     Attributes:
+        sender: whose settings these are, as it is saved.
         revision_id: the revision that is tested, if the settings are exactly a saved one.
         known: what may explain a failure beside what the test sees.
     """
 
     request: TestRequest
+    sender: ResolvedSender
     revision_id: int | None
     known: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
@@ -111,7 +115,7 @@ def prepare(
     known = background(
         session, sender, values=request.values, secrets=(), typed=revision_id is None
     )
-    return Prepared(request, revision_id, known)
+    return Prepared(request, sender, revision_id, known)
 
 
 def run_here(
@@ -122,7 +126,15 @@ def run_here(
     watch: Watch = _nobody,
 ) -> TestResult:
     """Dial from this process; the session has no transaction open."""
-    surroundings = Surroundings.from_config(installation().config, replies())
+    here = installation()
+    surroundings = with_tokens(
+        Surroundings.from_config(here.config, replies()),
+        host_engine(),
+        here,
+        prepared.sender,
+        prepared.request.setup,
+        trying=True,
+    )
     result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
     log_failure(partner_id, result)
     if prepared.revision_id is not None:

@@ -115,8 +115,8 @@ def login_of(values: Mapping[str, Any], secrets: Mapping[str, str]) -> OAuthLogi
         authorize_url=values["oauth_authorize_url"] or way.authorize.format(**words),
         client_id=values["oauth_client_id"],
         scope=values["oauth_scope"] or way.scope,
-        mechanism=values["oauth_mechanism"],
+        mechanism=values["oauth_mechanism"].upper(),
         client_secret=secrets.get("oauth_secret", ""),
-        certificate=values["oauth_certificate"],
+        certificate=values["oauth_certificate"] if way.shows("oauth_certificate") else "",
         key=secrets.get("oauth_key", ""),
     )

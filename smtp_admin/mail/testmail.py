@@ -12,11 +12,13 @@ from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
 from smtp_admin.config import Config
+from smtp_admin.database import host_engine
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
-from smtp_admin.installation import installation
+from smtp_admin.installation import Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, render_for
+from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.rewriting import redirected
@@ -140,7 +142,7 @@ def send_test_mail_now(
         content, _ = redirected(content, [recipient], goes_to)
     with in_flight(sender.partner_id):
         _count(session, actor, sender.partner_id, recipient)
-        outcome = _deliver(here.config, setup, Outgoing(0, mail_from, goes_to, content))
+        outcome = _deliver(here, sender, setup, Outgoing(0, mail_from, goes_to, content))
     if outcome.verdict is Verdict.ACCEPTED:
         return Sent(goes_to, reply=str(outcome.reply or ""))
     log.error("test mail of partner %r failed: %s %s", sender.partner_id, outcome.reason,
@@ -166,8 +168,16 @@ def unsaved(sender: ResolvedSender, values: SenderValues) -> ResolvedSender:
     return replace(sender, values=values, deleted=False, problems=())
 
 
-def _deliver(config: Config, setup: Setup, mail: Outgoing) -> Outcome:
-    usual = Surroundings.from_config(config, replies())
+def _deliver(here: Installation, sender: ResolvedSender, setup: Setup, mail: Outgoing) -> Outcome:
+    config = here.config
+    usual = with_tokens(
+        Surroundings.from_config(config, replies()),
+        host_engine(),
+        here,
+        sender,
+        setup,
+        trying=True,
+    )
     timeouts = Timeouts(
         connect=config.connect_timeout, command=_COMMAND_SECONDS, final_dot=_COMMAND_SECONDS
     )

@@ -41,30 +41,27 @@ _REST_SECONDS = 60.0
 _LOST = "The sign-in cannot be renewed: a worker was stopped just when it renewed it last."
 
 
-def kept_tokens(
-    engine: Engine, here: Installation, sender: ResolvedSender, *, anew: bool = False
-) -> "KeptTokens":
-    """The tokens of *sender*.
-
-    Args:
-        anew: whether a token that is kept does not count, as in a test of the sign-in itself.
-    """
-    caller = caller_for_tokens(Dialler.from_config(here.config))
-    bound = SealedFor(here.keyring, sender.partner_id, sender.sender_id)
-    return KeptTokens(engine, caller, bound, anew=anew)
-
-
 def with_tokens(
     surroundings: Surroundings,
     engine: Engine,
     here: Installation,
     sender: ResolvedSender,
     setup: Setup,
+    *,
+    trying: bool = False,
 ) -> Surroundings:
-    """*surroundings* with the tokens that are kept of *sender*, if its login needs any."""
-    if not isinstance(setup.credential, OAuthLogin):
+    """*surroundings* with the tokens that are kept of *sender*, if its login needs any.
+
+    Args:
+        trying: whether settings are only tried: then each token is a new one, and an application's
+            is not kept.
+    """
+    login = setup.credential
+    if not isinstance(login, OAuthLogin) or (trying and not login.way.by_person):
         return surroundings
-    return replace(surroundings, kept_tokens=kept_tokens(engine, here, sender))
+    caller = caller_for_tokens(Dialler.from_config(here.config))
+    bound = SealedFor(here.keyring, sender.partner_id, sender.sender_id)
+    return replace(surroundings, kept_tokens=KeptTokens(engine, caller, bound, anew=trying))
 
 
 class KeptTokens:

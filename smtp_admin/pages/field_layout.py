@@ -34,12 +34,15 @@ class Layout:
     """The rows of the form.
 
     Attributes:
+        oauth: how to sign in, and what OAuth2 needs for that.
         more: what most people leave alone.
         summary: what stands on the lid of that.
-        open: whether something in there wants to be seen.
+        open: whether something in there wants to be seen; ``oauth_open`` the same of the other.
     """
 
     main: tuple[Row, ...]
+    oauth: tuple[ShownField, ...]
+    oauth_open: bool
     more: tuple[Row, ...]
     summary: str
     open: bool
@@ -70,8 +73,12 @@ def layout(
     own = [one for name, one in shown.items() if name not in common]
     shared = [one for name, one in shown.items() if name in common]
     more = [one for one in (*shared, *own) if one.field.place == "more"]
+    oauth = _in(own, "oauth")
     return Layout(
         main=(*_rows(_in(own, "main")), *_rows(_in(shared, "main"))),
+        oauth=tuple(oauth),
+        oauth_open=any(one.errors or one.saved is not None or one.locked for one in oauth)
+        or bool(oauth and oauth[0].value),
         more=tuple(_with_offers([*_rows(_in(shared, "more")), *_rows(_in(own, "more"))], guidance)),
         summary=_summary([one.field for one in more]),
         open=any(one.errors or one.bad or one.saved is not None for one in more)

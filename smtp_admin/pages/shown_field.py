@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from smtp_admin.clock import now
+from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.pages.guidance import Guidance
 from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.advice import Advice
@@ -55,6 +56,8 @@ class ShownField:
         advice: what a friend would say; it blocks nothing.
         kept: what stands for a stored secret that is used if the field is left empty; else empty.
         saved: what is saved now, where somebody else saved meanwhile; else ``None``.
+        ways: the ways to sign in that it belongs to; empty where it belongs to all.
+        beside: whether it does not belong to the one that is chosen.
     """
 
     field: Field
@@ -71,6 +74,8 @@ class ShownField:
     saved: str | None = None
     options: tuple[Option, ...] = ()
     boxes: tuple[Box, ...] = ()
+    ways: tuple[str, ...] = ()
+    beside: bool = False
 
     @property
     def name(self) -> str:
@@ -95,6 +100,7 @@ def shown_field(
     entry = form[one.name]
     locked = sender.locked.get(one.name, "")
     off = _OFF.get(one.name, "") if one.kind == "flag" and not entry.data else ""
+    ways = _ways(one)
     return ShownField(
         field=one,
         label=one.label,
@@ -112,7 +118,16 @@ def shown_field(
             Option(value, label, value == entry.data) for value, label in one.choices.items()
         ),
         boxes=_boxes(one, str(entry.data or ""), sender, others) if one.kind == "senders" else (),
+        ways=ways,
+        beside=bool(ways) and str(form["sign_in"].data or "") not in ways,
     )
+
+
+def _ways(one: Field) -> tuple[str, ...]:
+    """The ways to sign in for which *one* means anything; none where it always does."""
+    if one.place != "oauth" or one.name == "sign_in":
+        return ()
+    return tuple(key for key, way in SIGN_INS.items() if way.shows(one.name))
 
 
 def _control(one: Field) -> Control:
@@ -143,6 +158,11 @@ def _text(form: SenderForm, one: Field) -> str:
 
 
 def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidance) -> str:
+    by_token = "sign_in" in form and bool(form["sign_in"].data)
+    if by_token and one.name == "password":
+        return "Not used: this sender signs in by OAuth2."
+    if by_token and one.name == "username":
+        return "The address of the mailbox that sends, also of a shared one."
     if not one.secret or not sender.has_secret(one.name):
         return guidance.hints.get(one.name) or one.help
     where = sender.values.place()

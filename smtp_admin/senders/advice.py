@@ -134,10 +134,16 @@ def advice(
     found += [
         Advice(rule.field, rule.code, rule.message)
         for rule in broken_rules(known, values.username, password, values.from_email)
-        if not rule.certain
+        if not rule.certain and (rule.field == "from_email" or not values.sign_in)
     ]
     if known is not None:
-        found += [Advice(note.field, note.code, note.text) for note in known.notes_at(now.date())]
+        found += [
+            Advice(note.field, note.code, note.text)
+            for note in known.notes_at(now.date())
+            if note.field != "password" or not values.sign_in
+        ]
+    if values.sign_in:
+        return found
     if password_set_at is not None and not password and now - password_set_at > PASSWORD_AGE:
         days = (now - password_set_at).days
         found.append(

@@ -123,7 +123,8 @@ class ResolvedSender:
         """
         if typed:
             return typed
-        if not one.needed(values):
+        needed = one.needed(values)
+        if not needed and not one.used(values):
             return ""
         if one.name in self._given:
             if _fits(one, values, self.values.destination):
@@ -134,6 +135,8 @@ class ResolvedSender:
             and _fits(one, values, self._stored.destination)
         ):
             return self._stored.open(keyring, one, self.secrets[one.name].sealed)
+        if not needed:
+            return ""
         what = _the(one)
         if self.has_secret(one.name):
             raise InvalidInput(

@@ -191,7 +191,8 @@ def _restorable(
     keyring = installation().keyring
     opened: dict[str, str] = {}
     for one in fields_of(values.driver):
-        if not one.secret or one.name in current.locked or not one.needed(values):
+        called_for = one.needed(values) or one.used(values)
+        if not one.secret or one.name in current.locked or not called_for:
             continue
         # Of a revision that was saved under a password of the environment there is none.
         source = as_saved(current, target) if one.name in target.secrets else current

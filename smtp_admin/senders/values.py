@@ -53,6 +53,7 @@ class SenderValues(Mapping[str, Any]):
     port: int
     security: Any
     username: str
+    sign_in: str
     verify_tls: bool
     from_email: str
     from_name: str

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -96,6 +97,11 @@ def is_key_of(certificate: str, key: str) -> bool:
     shown = x509.load_pem_x509_certificate(certificate.encode("ascii")).public_key()
     own = load_pem_private_key(key.encode("ascii"), password=None).public_key()
     return _bytes_of(shown) == _bytes_of(own)
+
+
+def is_rsa(key: str) -> bool:
+    """Whether a private key (PEM) is an RSA key."""
+    return isinstance(load_pem_private_key(key.encode("ascii"), password=None), RSAPrivateKey)
 
 
 def _bytes_of(key: PublicKeyTypes) -> bytes:

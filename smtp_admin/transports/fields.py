@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 #: ``lines`` is text of several lines; ``senders`` a list of the partner's senders.
 Kind = Literal["text", "email", "number", "choice", "flag", "secret", "lines", "senders"]
-Place = Literal["main", "more"]
+Place = Literal["main", "more", "oauth"]
 
 YES = ("true", "1", "yes", "on", "y")
 NO = ("false", "0", "no", "off", "n", "")
@@ -58,12 +58,14 @@ class Field:
         kind: how it is entered.
         choices: value → label, for the kind ``choice``.
         required: what to say where it is empty; empty if it may be.
-        place: ``main``, or ``more`` for what most people leave alone.
+        place: ``main``, ``more`` for what most people leave alone, ``oauth`` for how to sign in
+            otherwise than by a password.
         destination: whether a stored password belongs to one value of it only: with another value
             the password must be entered again.
         bound: for secrets, what they are bound to beside partner, sender and name: all destination
             fields, or nothing more.
         needed: for secrets, whether the other values call for one.
+        used: for secrets, whether one is used although none is called for.
         variables: the environment variables that may hold it, the first one that is set counts.
         option: of the command line; empty where there is none.
         short: its name in history and comparisons, where the label is a sentence.
@@ -87,6 +89,7 @@ class Field:
     destination: bool = False
     bound: Literal["destination", "sender"] = "destination"
     needed: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: True)
+    used: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: False)
     variables: tuple[Variable, ...] = ()
     option: str = ""
     short: str = ""

@@ -58,6 +58,14 @@ document.addEventListener("click", (event) => {
   show.setAttribute("aria-pressed", String(shown));
 });
 
+// Of the fields for OAuth2 those are shown that belong to the chosen way to sign in.
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "sign_in") return;
+  for (const part of document.querySelectorAll("[data-smtp-admin-ways]")) {
+    part.hidden = !part.dataset.smtpAdminWays.split(" ").includes(event.target.value);
+  }
+});
+
 // It is only ever sent where it was saved for: other settings need it once more.
 function openBound(event) {
   for (const kept of document.querySelectorAll("[data-smtp-admin-bound]")) {

@@ -15,6 +15,7 @@ from smtp_admin.transports.registry import drivers
 from tests.app import HostApp
 from tests.cli.site import saved, sender_of
 from tests.cli.toy import toy_driver
+from tests.credentials.logins import key_pair
 from tests.servers.certificates import CertificateFactory
 
 #: What is given for a field, and what is saved then, where it is not the same text.
@@ -32,6 +33,12 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "username": ("mia", "mia"),
     "verify_tls": ("", False),
     "ehlo_name": ("app.acme.example", "app.acme.example"),
+    "sign_in": ("microsoft_app", "microsoft_app"),
+    "oauth_tenant": ("acme.example", "acme.example"),
+    "oauth_authority": ("https://login.example", "https://login.example"),
+    "oauth_token_url": ("https://login.example/t", "https://login.example/t"),
+    "oauth_authorize_url": ("https://login.example/a", "https://login.example/a"),
+    "oauth_mechanism": ("XOAUTH2", "xoauth2"),
 }
 BASE = ("--no-input", "--no-test", "--partner", "acme", "--from-email", "noreply@acme.example")
 OF_SMTP = ("--host", "mail.acme.example")
@@ -65,12 +72,21 @@ def files(tmp_path: Path, certificates: CertificateFactory) -> dict[str, Path]:
     pair = certificates.valid()
     password = tmp_path / "password"
     password.write_text("geheim\n")
-    return {"password": password, "client_certificate": pair.certfile, "client_key": pair.keyfile,
+    secret = tmp_path / "secret"
+    secret.write_text("a secret\n")
+    shown, own = tmp_path / "app.pem", tmp_path / "app.key"
+    shown.write_text(key_pair()[0])
+    own.write_text(key_pair()[1])
+    return {"oauth_secret": secret, "oauth_certificate": shown, "oauth_key": own,
+            "password": password, "client_certificate": pair.certfile, "client_key": pair.keyfile,
             "ca_certificate": certificates.ca_file}  # fmt: skip
 
 
 #: Fields that one does not go without the other.
-TOGETHER = (("username", "password"), ("client_certificate", "client_key"))
+TOGETHER = (("username", "password"), ("client_certificate", "client_key"),
+            ("username", "sign_in", "oauth_tenant", "oauth_client_id", "oauth_secret"),
+            ("username", "sign_in", "oauth_tenant", "oauth_client_id", "oauth_certificate",
+             "oauth_key"))  # fmt: skip
 
 
 def words_for(one: Field, files: Mapping[str, Path]) -> list[str]:

@@ -98,8 +98,16 @@ OTHERS: dict[str, Any] = {
     "headers": [["X-Stream", "outbound"]],
     "archive_to": "archive@acme.example",
     "ehlo_name": "app.acme.example",
+    "sign_in": "google_service",
+    "oauth_tenant": "acme.example",
+    "oauth_client_id": "4711",
+    "oauth_authority": "https://login.example",
+    "oauth_token_url": "https://login.example/token",
+    "oauth_authorize_url": "https://login.example/authorize",
+    "oauth_scope": "mail",
+    "oauth_mechanism": "xoauth2",
 }
-CERTIFICATES = {"ca_certificate", "client_certificate"}  # fmt: skip
+CERTIFICATES = {"ca_certificate", "client_certificate", "oauth_certificate"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields_of("smtp") if not one.secret])

@@ -104,7 +104,8 @@ def opened(host: HostApp, partner_id: str = "acme", key: str = "") -> dict[str, 
     session.rollback()
     session.expire_all()
     sender = load_sender(session, partner_id, key)
-    return sender.secrets_for(sender.values, host.installation.keyring)
+    found = sender.secrets_for(sender.values, host.installation.keyring)
+    return {name: text for name, text in found.items() if not name.startswith("oauth_")}
 
 
 def refusal(site: HostApp, **values: Any) -> dict[str, list[str]]:

@@ -28,6 +28,7 @@ from smtp_admin.transports.smtp.driver import DRIVER as SMTP
 from tests.app import ADMIN, HostApp, make_app, started_with
 from tests.cli.toy import FIELDS as OF_PIGEONS
 from tests.cli.toy import toy_driver
+from tests.credentials.logins import key_pair
 from tests.sender_fields import PAGE as DOCS
 from tests.sender_fields import between_markers, render
 from tests.servers.certificates import CertificateFactory
@@ -64,6 +65,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "password": ("first word ", " second word"),
     "verify_tls": ("true", "false"),
     "ehlo_name": ("app.acme.example", "mail.acme.example"),
+    "sign_in": ("password", "google_service"),
+    "oauth_tenant": ("acme.example", "other.example"),
+    "oauth_client_id": ("4711", " 4712 "),
+    "oauth_secret": ("s3cr3t-4711", "s3cr3t-4712"),
+    "oauth_authority": ("https://login.example", "https://login.example:8443"),
+    "oauth_token_url": ("https://login.example/t", "https://login.example/token?x=1"),
+    "oauth_authorize_url": ("https://login.example/a", "https://login.example/authorize"),
+    "oauth_scope": ("mail", "mail  offline"),
+    "oauth_mechanism": ("xoauth2", "OAuthBearer"),
     "from_email": ("noreply@acme.example", "News@ACME.example"),
     "from_name": ("Acme", "Acme  News"),
     "reply_to": ("a@acme.example", "b@acme.example"),
@@ -82,7 +92,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "by_night": ("true", "false"),
     "call": ("coo coo", "coo coo coo"),
 }
-MADE = {"ca_certificate", "client_certificate", "client_key"}
+MADE = {
+    "ca_certificate", "client_certificate", "client_key", "oauth_certificate", "oauth_key",
+}  # fmt: skip
+#: How the sender signs in, where a secret is only called for then.
+SIGNS_IN = {"oauth_secret": "microsoft_app", "oauth_key": "google_service"}
 NAMES = [one.name for one in (*all_fields(), *ADDED, *OF_PIGEONS)]
 
 
@@ -104,10 +118,13 @@ def texts(certificates: CertificateFactory) -> Mapping[str, tuple[str, str]]:
     pair = certificates.client("app.acme.example")
     first, key = pair.certfile.read_text(), pair.keyfile.read_text()
     authority = certificates.ca_file.read_text()
+    shown, own = key_pair()
     return TEXTS | {
         "ca_certificate": (authority, f"{authority}{first}"),
         "client_certificate": (first, f"{first}{authority}"),
         "client_key": (key, _written_otherwise(key)),
+        "oauth_certificate": (shown, f"{shown}{authority}"),
+        "oauth_key": (own, _written_otherwise(own)),
     }
 
 
@@ -199,6 +216,7 @@ def saved(
     fields = {one.name: one for one in fields_of(driver)}
     one, two = texts[name]
     base = {each: texts[each][0] for each in fields} | {"driver": driver, name: one}
+    base |= {"sign_in": SIGNS_IN[name]} if name in SIGNS_IN else {}
     number = load_sender(site.db.session(), "acme").revision
     post(site, base, number)
     post(site, base | {name: two}, number + 1)

@@ -25,6 +25,7 @@ from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.registry import driver
 from smtp_admin.transports.smtp.fields import FIELDS
+from smtp_admin.transports.smtp.oauth_fields import OAUTH_FIELDS
 from smtp_admin.transports.smtp.transport import SMTPTransport
 from smtp_admin.transports.warm import WarmTransports, make_transport
 from tests.servers.certificates import CertificateFactory
@@ -68,13 +69,29 @@ def test_without_a_login_no_password_is_read() -> None:
 
 def test_every_field_is_read() -> None:
     """What a person enters reaches the server, or the login."""
-    assert {one.name for one in FIELDS} == {*VALUES, "password", "client_key"}
+    own = {one.name for one in OAUTH_FIELDS}
+    assert {one.name for one in FIELDS} == {*VALUES, "password", "client_key"} | own
     first = SMTP.read(VALUES, {})
     others: dict[str, Any] = {"port": 25, "security": "ssl", "verify_tls": False}
     for name in VALUES:
         assert SMTP.read(VALUES | {name: others.get(name, "else")}, {}) != first, name
     for name in ("password", "client_key"):
         assert SMTP.read(VALUES, {name: "else"}) != first, name
+
+
+def test_every_field_of_oauth_is_read() -> None:
+    values = VALUES | {one.name: "" for one in OAUTH_FIELDS if not one.secret}
+    values |= {"sign_in": "microsoft_mailbox", "oauth_tenant": "acme", "oauth_client_id": "4711"}
+    first = SMTP.read(values, {})
+    assert SMTP.read(values | {"sign_in": ""}, {}) != first
+    for name in ("username", "oauth_tenant", "oauth_client_id", "oauth_authority",
+                 "oauth_token_url", "oauth_scope"):  # fmt: skip
+        assert SMTP.read(values | {name: "else"}, {}) != first, name
+    assert SMTP.read(values, {"oauth_secret": "else"}) != first
+    values["sign_in"] = "microsoft_app"
+    first = SMTP.read(values, {})
+    assert SMTP.read(values | {"oauth_certificate": "else"}, {}) != first
+    assert SMTP.read(values, {"oauth_key": "else"}) != first
 
 
 def test_certificate_and_key_must_fit(certificates: CertificateFactory) -> None:

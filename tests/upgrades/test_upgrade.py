@@ -25,6 +25,7 @@ from smtp_admin.senders.history import changes, find_revision, history
 from smtp_admin.senders.keys import check_keys, rotate_keys
 from smtp_admin.senders.models import Route, Sender, SenderRevision
 from smtp_admin.senders.resolve import as_saved, load_sender, password_trouble, values_of
+from smtp_admin.transports.smtp.oauth_fields import OAUTH_FIELDS
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
@@ -185,6 +186,7 @@ def test_values_of_each_revision(upgraded: HostApp) -> None:
         assert dict(values) == {
             "ca_certificate": "", "client_certificate": "", "ehlo_name": "", "envelope_from": "",
             "headers": (), "archive_to": "",
+            **{one.name: "" for one in OAUTH_FIELDS if not one.secret},
             "fallbacks": ("system",) if one["fallback"] else (),
             **{name: one[name] for name in values if name in one},
         }  # fmt: skip
@@ -205,7 +207,10 @@ def test_every_password_opens(upgraded: HostApp) -> None:
                 sender.secrets_for(sender.values, keyring)
             continue
         found = sender.secrets_for(sender.values, keyring)
-        assert found == {"password": one["password"] or "", "client_key": ""}
+        password = one["password"] or ""
+        assert {name: text for name, text in found.items() if text} == (
+            {"password": password} if password else {}
+        )
         seen += one["password"] is not None
     report = check_keys(session, keyring)
     (unreadable,) = report.unreadable

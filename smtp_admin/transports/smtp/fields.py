@@ -1,20 +1,16 @@
 """The fields of a sender that sends over SMTP."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from smtp_admin.smtp.hostname import clean_host, display_host, is_host_name
 from smtp_admin.transports.fields import Field, Variable, clean_flag, one_of, whole_number
+from smtp_admin.transports.smtp.oauth_fields import OAUTH_FIELDS
+from smtp_admin.transports.smtp.pem import clean_certificates, clean_key, words_of_pem
 
 DEFAULT_PORT = 587
 _HIGHEST_PORT = 65535
 _LONGEST_USERNAME = 320
 _LONGEST_PASSWORD = 1000
-_LONGEST_PEM = 64 * 1024
 SECURITY_LABELS: Mapping[str, str] = {
     "tls": "STARTTLS",
     "ssl": "SSL/TLS",
@@ -56,50 +52,6 @@ def clean_password(text: str) -> str:
     return _encodable(text)
 
 
-def clean_certificates(text: str) -> str:
-    """One or several certificates as PEM, with Unix line ends; empty for none."""
-    pem = _clean_pem(text)
-    if not pem:
-        return ""
-    if "PRIVATE KEY-----" in pem:
-        # This field is shown and stored as it is.
-        raise ValueError("This text contains a private key. Enter only the certificate.")
-    try:
-        # Loading alone does not read the names, which would fail where they are shown.
-        _shown(pem)
-    except (ValueError, x509.InvalidVersion) as error:
-        raise ValueError(
-            "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
-        ) from error
-    return pem
-
-
-def clean_key(text: str) -> str:
-    """A private key as PEM without a passphrase; empty for none."""
-    pem = _clean_pem(text)
-    if not pem:
-        return ""
-    if "ENCRYPTED" in pem:
-        raise ValueError(
-            "This key has a passphrase. Remove it first, for example with openssl pkey."
-        )
-    try:
-        load_pem_private_key(pem.encode("ascii"), password=None)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("This is not a private key in PEM form.") from error
-    return pem
-
-
-def _clean_pem(text: str) -> str:
-    if len(text) > _LONGEST_PEM:
-        raise ValueError("This is longer than 64 KiB.")
-    lines = [line.strip() for line in text.strip().splitlines()]
-    pem = "\n".join(line for line in lines if line)
-    if not pem.isascii():
-        raise ValueError("A PEM text has only plain letters and digits.")
-    return f"{pem}\n" if pem else ""
-
-
 def clean_ehlo_name(text: str) -> str:
     """The name that a server is told; empty for the platform's own."""
     name = text.strip()
@@ -121,25 +73,6 @@ def _clean_secure(text: str) -> str:
         return "ssl" if clean_flag(text) else "tls"
     except ValueError as error:
         raise ValueError("Use true (SSL) or false (STARTTLS).") from error
-
-
-def _words_of_pem(value: Any) -> str:
-    if not value:
-        return "none"
-    try:
-        return _shown(str(value))
-    except (ValueError, x509.InvalidVersion):
-        return "not readable"
-
-
-def _shown(pem: str) -> str:
-    found = x509.load_pem_x509_certificates(pem.encode("ascii"))
-    told = [
-        (one.subject.rfc4514_string()[:100] or "unnamed", f"{one.not_valid_after_utc:%Y-%m-%d}")
-        for one in found
-    ]
-    more = f" and {len(told) - 1} more" if len(told) > 1 else ""
-    return f"{told[0][0]}{more}, valid until {told[0][1]}"
 
 
 FIELDS: tuple[Field, ...] = (
@@ -198,9 +131,10 @@ FIELDS: tuple[Field, ...] = (
         clean_password,
         help="Stored encrypted, never shown again.",
         kind="secret",
-        needed=lambda values: bool(values["username"]),
+        needed=lambda values: bool(values["username"] and not values.get("sign_in")),
         variables=(Variable("SMTP_PASSWORD"), Variable("SMTP_PASS")),
     ),
+    *OAUTH_FIELDS,
     Field(
         "verify_tls",
         "Check the server's certificate",
@@ -223,7 +157,7 @@ FIELDS: tuple[Field, ...] = (
         place="more",
         destination=True,
         option="--ca-certificate",
-        words=_words_of_pem,
+        words=words_of_pem,
         placeholder="-----BEGIN CERTIFICATE-----",
         rows=4,
     ),
@@ -235,7 +169,7 @@ FIELDS: tuple[Field, ...] = (
         kind="lines",
         place="more",
         option="--client-certificate",
-        words=_words_of_pem,
+        words=words_of_pem,
         placeholder="-----BEGIN CERTIFICATE-----",
         rows=4,
     ),
