@@ -28,6 +28,7 @@ class Action(Enum):
 
     SEE_FILES = "fetch a stylesheet or script"
     SEE_OVERVIEW = "see the senders you are responsible for"
+    SIGN_MAILBOX_IN = "sign in to the mailbox of a sender you are responsible for"
     LIST_PARTNERS = "list all partners"
     EDIT_SYSTEM_SENDER = "edit and test the system's sender"
     EDIT_PARTNER_SENDER = "edit and test a partner's sender"
@@ -49,6 +50,8 @@ class Action(Enum):
 _TABLE: dict[Action, frozenset[Role]] = {
     Action.SEE_FILES: frozenset(Role),
     Action.SEE_OVERVIEW: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    # The address names no partner: the view asks once more, for the sender that is meant.
+    Action.SIGN_MAILBOX_IN: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.LIST_PARTNERS: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_SYSTEM_SENDER: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_SENDER: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),

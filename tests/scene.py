@@ -207,6 +207,7 @@ class Scene:
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
             .replace("<token>", TOKEN)
+            .replace("<provider>", "microsoft")
         )
         self._delivery = self._first_delivery(address)
         data = self._form(rule) if method == "POST" and "test-email" not in rule else None

@@ -147,6 +147,9 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/alerts/<alert_id>/acknowledge"): ACMES,
     ("POST", f"{PREFIX}/alerts/<alert_id>/mute"): ACMES,
     ("POST", f"{PREFIX}/alerts/<alert_id>/unmute"): ACMES,
+    # The address names no sender that anybody signs in for, and nobody began to.
+    ("GET", f"{PREFIX}/oauth/<provider>/start"): (401, 403, 403, 403, 404, 403),
+    ("GET", f"{PREFIX}/oauth/callback"): with_(409, ADMINS),
     # Or for whoever has the token.
     ("GET", f"{PREFIX}/metrics"): PLATFORM,
     # Without a partner's name: of the one partner one has, of all mail, or refused.
@@ -157,6 +160,8 @@ OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
     f"{PREFIX}/batches/<public_id>": ADMINS,
+    f"{PREFIX}/oauth/<provider>/start": ADMINS,
+    f"{PREFIX}/oauth/callback": ADMINS,
     f"{PREFIX}/metrics": (200, 200, 200, 200, 200, 200),
     **{
         f"{start}{which}/test-connection/<public_id>": who

@@ -9,6 +9,7 @@ ACTIONS: dict[str, str] = {
     "sender.deleted": "Deleted a sender",
     "sender.paused": "Paused a sender",
     "sender.resumed": "Resumed a sender",
+    "oauth.signed_in": "Signed in to the mailbox of a sender",
     "routes.saved": "Changed the routes",
     "renewals.saved": "Changed the renewal notices",
     "renewals.run": "Ran the renewal notices",

@@ -35,7 +35,7 @@ CHANGES = (
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
-    "alert.acknowledged", "alert.muted", "alert.unmuted",
+    "oauth.signed_in", "alert.acknowledged", "alert.muted", "alert.unmuted",
 )  # fmt: skip
 
 

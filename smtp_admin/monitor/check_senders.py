@@ -12,6 +12,7 @@ from smtp_admin.delivery.queries import summary
 from smtp_admin.diagnosis.explanation import explain_pause
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
+from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import LATE, PAUSED, TOO_LATE, Key, State, span_words
 from smtp_admin.senders.fields import all_fields
@@ -29,6 +30,8 @@ from smtp_admin.smtp.session import Dialler
 
 #: Fine senders that are shown one by one.
 _MOST_FINE = 20
+#: Senders that a check names one by one.
+_MOST_NAMED = 5
 _LOOKUP_SECONDS, _ALL_LOOKUPS_SECONDS = 3.0, 8.0
 
 
@@ -93,6 +96,35 @@ def senders() -> Iterator[Check]:
             yield check
     if fine > _MOST_FINE:
         yield Check("sender", "ok", f"{fine - _MOST_FINE} more are fine.", subject="partners")
+
+
+def passwords() -> Iterator[Check]:
+    """How many senders log in to Microsoft 365 with a password, which ends."""
+    with_session = session()
+    there = select(Sender).where(Sender.deleted_at.is_(None))
+    rows = with_session.scalars(there.order_by(Sender.partner_id, Sender.key))
+    found = [
+        _name(sender)
+        for sender in (resolve(with_session, row, row.partner_id, row.key) for row in rows)
+        if sender.values.username and not sender.values.sign_in and _is_microsoft(sender)
+    ]
+    if not found:
+        yield Check("passwords", "ok", "No sender logs in to Microsoft 365 with a password.")
+        return
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    yield Check(
+        "passwords",
+        "warning",
+        f"Senders that log in to Microsoft 365 with a password: {len(found)} "
+        f"({'; '.join(found[:_MOST_NAMED])}{more}).",
+        "At the end of December 2026 Microsoft switches these passwords off by default. Choose "
+        "OAuth2 in “Sign in by” of these senders: docs/oauth2.md.",
+    )
+
+
+def _is_microsoft(sender: ResolvedSender) -> bool:
+    known = provider_of_host(sender.values.host)
+    return known is not None and known.key == "microsoft365"
 
 
 def servers() -> Iterator[Check]:

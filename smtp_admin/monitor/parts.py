@@ -24,6 +24,7 @@ PARTS: tuple[Part, ...] = (
     Part("keys", check_database.keys, ("tables",)),
     Part("environment", check_senders.environment),
     Part("sender", check_senders.senders, ("tables",)),
+    Part("passwords", check_senders.passwords, ("tables",)),
     Part("servers", check_senders.servers, ("tables",)),
     Part("certificates", check_machine.authorities),
     Part("clock", check_database.database_clock, ("database",)),

@@ -10,6 +10,7 @@ from smtp_admin.clock import now
 from smtp_admin.connection.copy_report import report_text
 from smtp_admin.connection.fixes import fixes
 from smtp_admin.connection.tested_before import count_for_revision
+from smtp_admin.credentials.key_pair import new_key_pair
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
@@ -22,6 +23,7 @@ from smtp_admin.pages.entered import APPLY
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
 from smtp_admin.pages.lead import has_mail, last_tests, lead, works
+from smtp_admin.pages.oauth_guidance import oauth_guidance
 from smtp_admin.pages.provider_choice import asked_for
 from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.pages.sender_frame import frame, is_last_resort
@@ -33,6 +35,9 @@ from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
+
+#: The button that makes a key pair and saves it with the settings.
+_MAKE_KEY = "make_key"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -52,11 +57,13 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         if APPLY in request.form:  # a button that fills something in, and saves nothing
             return show_tab(partner_id, key, form=form, applied=True)
         values = form.cleaned(sender)
+        secrets = entered_secrets(form, sender, values)
+        values, secrets = _with_new_key(sender, values, secrets)
         saved = save_settings(
             session(),
             partner_id,
             values,
-            secrets=entered_secrets(form, sender, values),
+            secrets=secrets,
             expected_revision=form.seen_revision,
             actor=web.signed_in(),
             key=key,
@@ -74,6 +81,16 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
     else:
         web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
     return redirect(page_url(partner_id, key, "tab"), code=303)
+
+
+def _with_new_key(
+    sender: ResolvedSender, values: SenderValues, secrets: dict[str, str]
+) -> tuple[SenderValues, dict[str, str]]:
+    """The same with a new key pair, if the button for that was pressed."""
+    if _MAKE_KEY not in request.form or not values.sign_in:
+        return values, secrets
+    certificate, key = new_key_pair(f"{installation().config.app_name} {sender.name}")
+    return values.replace(oauth_certificate=certificate), secrets | {"oauth_key": key}
 
 
 def entered_secrets(
@@ -166,6 +183,7 @@ def tab_values(
     others = [one for one in senders_of(session(), partner_id) if one.key != key]
     return around | dict(  # noqa: C408 - names, as the template reads them
         guidance=guidance,
+        oauth=oauth_guidance(form, sender),
         sender=sender,
         form=form,
         layout=layout(form, sender, guidance, others=others, saved=saved_now),
