@@ -53,6 +53,19 @@ def test_a_provider_fills_in_at_once(page: Page, site: Site) -> None:
     assert page.input_value("#host") == "smtp.mailgun.org"
 
 
+def test_the_fields_of_the_chosen_way_to_sign_in(tab: Page) -> None:
+    assert tab.is_hidden("#sign_in")  # most people need none of it
+    tab.click("#oauth > summary")
+    assert tab.is_visible("#sign_in")
+    assert tab.is_hidden("#oauth_tenant")
+    tab.select_option("#sign_in", "microsoft_app")
+    assert tab.is_visible("#oauth_tenant")
+    assert tab.is_hidden("#oauth_authorize_url")
+    tab.select_option("#sign_in", "google_service")
+    assert tab.is_hidden("#oauth_tenant")
+    assert tab.is_visible("#oauth_key")
+
+
 def test_advice_comes_when_a_field_is_left(tab: Page) -> None:
     tab.fill("#host", "smtp.gmial.com")
     tab.press("#host", "Tab")

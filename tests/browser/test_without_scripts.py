@@ -76,6 +76,16 @@ def test_fill_in_test_and_save(page: Page, site: Site) -> None:
     assert not page.is_visible("text=Saved as revision 1.")
 
 
+def test_the_fields_of_the_chosen_way_to_sign_in(tab: Page) -> None:
+    tab.click("#oauth > summary")
+    tab.select_option("#sign_in", "microsoft_app")
+    tab.click("text=Show the fields for it")
+    assert shown(tab, "Directory (tenant) ID")
+    assert tab.is_visible("#oauth_secret")
+    assert tab.is_hidden("#oauth_authorize_url")
+    assert tab.is_visible("text=Make a key pair and save")
+
+
 def test_failed_test_is_explained(tab: Page, site: Site) -> None:
     site.smtp.behave("auth", Reply("535 5.7.8 Not you."))
     tab.click(TEST)
