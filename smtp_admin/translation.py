@@ -1,0 +1,269 @@
+"""Texts in the language of whoever looks at a page; English everywhere else.
+
+Code says ``gettext("The server at %(host)s did not answer.", host=host)`` and gets a string that
+*is* the English sentence. Logs, the command line, JSON and the database take it as it is. A
+template shows it in the page's language, because only there :meth:`Text.__html__` is called. So
+tables at the top of a module need no other function, and code that shows a text need not know
+that it is one.
+
+Whatever else makes another string of it (an f-string, ``join``, ``strip``, a slice) makes it plain
+English: put texts together by ``+``, as values, or with :func:`joined`.
+
+The language is that of Flask-Babel where the host has it, during a request.
+"""
+
+import sys
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from flask import Flask, current_app, has_request_context
+from markupsafe import Markup, escape
+
+from smtp_admin.catalogues import Catalogue, catalogue
+
+
+class Text(str):  # noqa: SLOT000 - the kinds of it have attributes of their own
+    """An English text that knows how to say the same in another language."""
+
+    def __html__(self) -> str:
+        """For templates: in the page's language, escaped."""
+        return str(escape(self.shown()))
+
+    def __add__(self, other: str) -> str:
+        return joined((self, other), "")
+
+    def __radd__(self, other: str) -> str:
+        return joined((other, self), "")
+
+    def shown(self) -> str:
+        """In the language of the page."""
+        chosen = current()
+        return str(self) if chosen is None else self.into(chosen)
+
+    def into(self, chosen: Catalogue) -> str:
+        """In the language of *chosen*; English if it does not have it."""
+        return chosen.texts.get(self) or str(self)
+
+
+class _Filled(Text):
+    """A sentence with values, of which there may be a plural."""
+
+    _english: tuple[str, ...]
+    _count: int | None
+    _values: dict[str, Any]
+
+    def into(self, chosen: Catalogue) -> str:
+        first = self._english[0]
+        if self._count is None:
+            found = chosen.texts.get(first)
+        else:
+            forms = chosen.plurals.get(first, ())
+            form = chosen.form(self._count)
+            found = forms[form] if form < len(forms) else None
+        if found is None:
+            found = _of_count(self._english, self._count)
+        return found % {name: _into(one, chosen) for name, one in self._values.items()}
+
+
+class _Table(Text):
+    """A sentence of a table, with values."""
+
+    _english: str
+    _values: dict[str, Any]
+
+    def into(self, chosen: Catalogue) -> str:
+        found = chosen.texts.get(self._english, self._english)
+        return found.format(**{name: _into(one, chosen) for name, one in self._values.items()})
+
+
+class _InSentence(Text):
+    """A label inside a sentence: English takes its capital off, other languages may need it."""
+
+    _label: str
+
+    def into(self, chosen: Catalogue) -> str:
+        return str(_into(known(self._label), chosen))
+
+
+class _Joined(Text):
+    """Texts one after the other."""
+
+    _parts: tuple[str, ...]
+    _between: str
+
+    def into(self, chosen: Catalogue) -> str:
+        return self._between.join(str(_into(one, chosen)) for one in self._parts)
+
+
+class _Number(Text):
+    """A number, with its thousands apart."""
+
+    _number: float
+    _digits: int
+
+    def into(self, chosen: Catalogue) -> str:
+        return chosen.number(self._number, self._digits)
+
+
+class _Day(Text):
+    """A day, in the order and with the names of a language."""
+
+    _at: date
+    _skeleton: str
+
+    def into(self, chosen: Catalogue) -> str:
+        return chosen.day(self._at, self._skeleton)
+
+
+def gettext(english: str, /, **values: Any) -> str:
+    """*english*, a literal so that it is extracted, with ``%(name)s`` for each of the values."""
+    return _filled((english,), None, values) if values else Text(english)
+
+
+def ngettext(one: str, many: str, count: int, /, **values: Any) -> str:
+    """*one* or *many*, two literals; ``%(number)s`` in them is *count* for people."""
+    return _filled((one, many), count, {"number": number(count), **values})
+
+
+def known(english: str, /, **values: Any) -> str:
+    """A sentence written elsewhere: in a table of ours, or by a worker into the database.
+
+    Args:
+        values: for its ``{name}``, which is how such tables have them.
+    """
+    if not values:
+        return english if isinstance(english, Text) else Text(english)
+    text = _Table(english.format(**values))
+    text._english, text._values = english, values
+    return text
+
+
+def said_by(error: Exception) -> str:
+    """What *error* says. ``str()`` of it would have forgotten how that was made."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Text) else str(error)
+
+
+def joined(parts: Iterable[str], between: str = " ") -> str:
+    """Those of *parts* that are not empty, one after the other."""
+    kept = tuple(one for one in parts if one)
+    text = _Joined(between.join(kept))
+    text._parts, text._between = kept, between
+    return text
+
+
+def number(value: float, digits: int = 0) -> str:
+    """*value* with its thousands apart."""
+    english = f"{value:,.{digits}f}"
+    text = _Number(english)
+    text._number, text._digits = value, digits
+    return text
+
+
+def day(at: date, *, year: bool = False, clock: bool = False, weekday: bool = False) -> str:
+    """The day of *at*, and if wanted its year, its weekday and the time of day."""
+    english = f"{at:%a} " if weekday else ""
+    text = _Day(f"{english}{at.day} {at:%b %Y}" if year else f"{english}{at.day} {at:%b}")
+    text._at, text._skeleton = at, f"{'y' if year else ''}MMM{'E' if weekday else ''}d"
+    if not clock:
+        return text
+    if year:
+        return gettext("%(day)s at %(clock)s", day=text, clock=f"{at:%H:%M}")
+    return joined((text, f"{at:%H:%M}"))
+
+
+def in_sentence(label: str) -> str:
+    """*label* as it stands in a sentence: "Host" as "host", and "TLS" as it is."""
+    english = label[0].lower() + label[1:] if label[1:2].islower() else label
+    text = _InSentence(english)
+    text._label = label
+    return text
+
+
+def listed(names: Iterable[str]) -> str:
+    """*names* as they stand in a sentence: "Host, Port and User name"."""
+    kept = tuple(names)
+    if len(kept) < 2:  # noqa: PLR2004 - there is nothing to put "and" between
+        return joined(kept)
+    return gettext("%(names)s and %(last)s", names=joined(kept[:-1], ", "), last=kept[-1])
+
+
+def _filled(english: tuple[str, ...], count: int | None, values: dict[str, Any]) -> Text:
+    text = _Filled(_of_count(english, count) % values)
+    text._english, text._count, text._values = english, count, values
+    return text
+
+
+def _of_count(english: tuple[str, ...], count: int | None) -> str:
+    return english[0] if count is None or count == 1 else english[-1]
+
+
+def _into(value: Any, chosen: Catalogue) -> Any:
+    return value.into(chosen) if isinstance(value, Text) else value
+
+
+def current() -> Catalogue | None:
+    """The catalogue of the page; ``None`` for English."""
+    if not has_request_context() or "babel" not in current_app.extensions:
+        return None
+    # The host's library, not ours: it is there if the app has it.
+    babel = sys.modules.get("flask_babel")
+    locale = babel.get_locale() if babel is not None else None
+    return catalogue(locale) if locale is not None else None
+
+
+def language() -> str:
+    """The language that our texts are in, for the attribute ``lang``."""
+    chosen = current()
+    return "en" if chosen is None else chosen.language
+
+
+def add_globals(app: Flask) -> None:
+    """Give them to the templates, under names of our own: the host's ``_`` stays its own."""
+    app.jinja_env.globals.update(
+        smtp_admin_t=_shown,
+        smtp_admin_tn=_shown_counted,
+        smtp_admin_th=_shown_markup,
+        smtp_admin_known=known,
+        smtp_admin_number=number,
+        smtp_admin_joined=joined,
+        smtp_admin_day=day,
+        smtp_admin_language=language,
+    )
+
+
+def _shown(english: str, /, **values: Any) -> Markup:
+    """A text of a template, for text and for attributes in double quotes."""
+    chosen = current()
+    text = english if chosen is None else chosen.texts.get(english, english)
+    return Markup(_fill(_plain(text), values))  # noqa: S704 - both are escaped
+
+
+def _shown_counted(one: str, many: str, count: int, /, **values: Any) -> Markup:
+    """One of two texts, as :func:`ngettext`."""
+    chosen = current()
+    text = _of_count((one, many), count)
+    if chosen is not None:
+        forms = chosen.plurals.get(one, ())
+        form = chosen.form(count)
+        text = forms[form] if form < len(forms) else text
+    return Markup(_fill(_plain(text), {"number": number(count), **values}))  # noqa: S704
+
+
+def _shown_markup(english: str, /, **values: Any) -> Markup:
+    """A text with HTML tags in it; the values are escaped."""
+    chosen = current()
+    text = english if chosen is None else chosen.texts.get(english, english)
+    return Markup(_fill(text, values))  # noqa: S704 - a text of ours, with escaped values
+
+
+def _fill(text: str, values: dict[str, Any]) -> str:
+    return text % {name: escape(one) for name, one in values.items()} if values else text
+
+
+def _plain(text: str) -> str:
+    """*text*, which is ours, with nothing in it that HTML would take for its own."""
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
