@@ -19,7 +19,7 @@ from smtp_admin import resources
 
 DOMAIN = "smtp_admin"
 #: ``%(name)s`` in what code says, ``{name}`` in the tables of TOML.
-_PLACEHOLDER = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 _TAG = re.compile(r"</?\w[^>]*>")
 
 
@@ -53,21 +53,27 @@ class Catalogue:
 def flaw(english: Iterable[str], translated: str) -> str:
     """Why *translated* must not take the place of *english* (its forms); empty if it may."""
     originals = tuple(english)
-    allowed = {name for one in originals for name in _PLACEHOLDER.findall(one)}
-    used = set(_PLACEHOLDER.findall(translated))
+    allowed, used = _places(*originals), _places(translated)
     if not translated.strip():
         return "it is empty"
     if used - allowed:
-        return f"it has %({min(used - allowed)})s, which the English text does not have"
-    if allowed:
-        try:
-            translated % dict.fromkeys(allowed, "")
-        except (KeyError, TypeError, ValueError):
-            return "a percent sign in it is not written as %%"
+        return f"it has {min(used - allowed)}, which the English text does not have"
+    names = dict.fromkeys((re.sub(r"\W|(?<=\))s$", "", one) for one in allowed), "")
+    try:
+        if any(one.startswith("%") for one in allowed):
+            translated % names
+        elif allowed:
+            translated.format(**names)
+    except (IndexError, KeyError, TypeError, ValueError):
+        return "a sign in it, % or a brace, is not doubled"
     tags = [sorted(_TAG.findall(one)) for one in originals]
     if sorted(_TAG.findall(translated)) not in tags:
         return "its HTML tags are not those of the English text"
     return ""
+
+
+def _places(*texts: str) -> set[str]:
+    return {found[0] for one in texts for found in _PLACEHOLDER.finditer(one)}
 
 
 @cache
@@ -113,8 +119,15 @@ def _read(
         forms = one.string if isinstance(one.string, list | tuple) else (one.string or "",)
         if any(flaw(english, text) for text in forms):
             continue
+        forms = [_with_edges(english[0], text) for text in forms]
         if len(english) > 1:
             plurals[english[0]] = tuple(forms)
         else:
             texts[english[0]] = forms[0]
     return texts, plurals, standard.c2py(read.plural_expr)
+
+
+def _with_edges(english: str, translated: str) -> str:
+    """*translated* with the blanks around it that the English text has: they are easily lost."""
+    start = len(english) - len(english.lstrip())
+    return english[:start] + translated.strip() + english[len(english.rstrip()) :]
