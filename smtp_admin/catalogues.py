@@ -58,13 +58,7 @@ def flaw(english: Iterable[str], translated: str) -> str:
         return "it is empty"
     if used - allowed:
         return f"it has {min(used - allowed)}, which the English text does not have"
-    names = dict.fromkeys((re.sub(r"\W|(?<=\))s$", "", one) for one in allowed), "")
-    try:
-        if any(one.startswith("%") for one in allowed):
-            translated % names
-        elif allowed:
-            translated.format(**names)
-    except (IndexError, KeyError, TypeError, ValueError):
+    if allowed and not _can_be_filled(translated, allowed):
         return "a sign in it, % or a brace, is not doubled"
     tags = [sorted(_TAG.findall(one)) for one in originals]
     if sorted(_TAG.findall(translated)) not in tags:
@@ -74,6 +68,15 @@ def flaw(english: Iterable[str], translated: str) -> str:
 
 def _places(*texts: str) -> set[str]:
     return {found[0] for one in texts for found in _PLACEHOLDER.finditer(one)}
+
+
+def _can_be_filled(text: str, places: Iterable[str]) -> bool:
+    names = {one.strip("%({}").removesuffix(")s"): "" for one in places}
+    by_percent = any(one.startswith("%") for one in places)
+    try:
+        return bool(text % names if by_percent else text.format(**names)) or True
+    except (IndexError, KeyError, TypeError, ValueError):
+        return False
 
 
 @cache

@@ -6,7 +6,7 @@ template shows it in the page's language, because only there :meth:`Text.__html_
 tables at the top of a module need no other function, and code that shows a text need not know
 that it is one.
 
-Whatever else makes another string of it (an f-string, ``join``, ``strip``, a slice) makes it plain
+Whatever else makes another string of it (an f-string, ``join``, ``lower``, a slice) makes it plain
 English: put texts together by ``+``, as values, or with :func:`joined`.
 
 The language is that of Flask-Babel where the host has it, during a request.
@@ -35,6 +35,12 @@ class Text(str):  # noqa: SLOT000 - the kinds of it have attributes of their own
 
     def __radd__(self, other: str) -> str:
         return joined((other, self), "")
+
+    def rstrip(self, chars: str | None = None, /) -> "Text":
+        """The same without *chars* at its end, in every language."""
+        text = _Stripped(str(self).rstrip(chars))
+        text._whole, text._chars = self, chars
+        return text
 
     def shown(self) -> str:
         """In the language of the page."""
@@ -84,6 +90,16 @@ class _InSentence(Text):
 
     def into(self, chosen: Catalogue) -> str:
         return str(_into(known(self._label), chosen))
+
+
+class _Stripped(Text):
+    """A text without something at its end."""
+
+    _whole: Text
+    _chars: str | None
+
+    def into(self, chosen: Catalogue) -> str:
+        return self._whole.into(chosen).rstrip(self._chars)
 
 
 class _Joined(Text):

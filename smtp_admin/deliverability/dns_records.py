@@ -23,7 +23,7 @@ _INSIDE = tuple(
         "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
-_INSIDE_NOTE = (
+_INSIDE_NOTE = gettext(
     "“v=spf1 ip4:ADDRESS ~all”, with the public IP address of your server. Its own address is "
     "private and not visible outside."
 )

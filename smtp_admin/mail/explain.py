@@ -28,7 +28,7 @@ from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
-from smtp_admin.translation import gettext, in_sentence, joined
+from smtp_admin.translation import gettext, in_sentence, joined, known
 
 PARTS: tuple[tuple[str, str], ...] = (
     ("subject.liquid", gettext("Subject template")),
@@ -277,7 +277,7 @@ def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Sourc
     return (
         _named(one.sender),
         source,
-        gettext("sends now: %(state)s. %(why)s", state=state, why=why)
+        gettext("sends now: %(state)s. %(why)s", state=state, why=known(why).rstrip(". "))
         if why
         else gettext("sends now: %(state)s", state=state),
     )

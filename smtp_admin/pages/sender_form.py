@@ -131,7 +131,7 @@ class SenderForm(Form):
 
     def complaints(self) -> dict[str, list[str]]:
         """Field → sentences."""
-        return {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+        return {name: list(texts) for name, texts in self.errors.items() if name}
 
     def differences(self, sender: ResolvedSender) -> dict[str, str]:
         """Field → what is saved, where something else was entered; for who was too late."""

@@ -108,7 +108,7 @@ def shown_field(
         kept=_mask(one, sender) if _kept(one, form, sender) and not locked else "",
         locked=locked,
         bad=bool(off),
-        errors=tuple(str(text) for text in entry.errors),
+        errors=tuple(entry.errors),
         advice=() if off else tuple(guidance.warnings.get(one.name, ())),
         saved=saved,
         options=tuple(

@@ -26,7 +26,7 @@ from smtp_admin.senders.resolve import (
     load_sender,
     values_of,
 )
-from smtp_admin.senders.revisions import add_revision, check_values, too_late
+from smtp_admin.senders.revisions import add_revision, check_values
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
@@ -298,6 +298,9 @@ def _check_again(
 
 def _overtaken(current: ResolvedSender) -> Conflict:
     return Conflict(
-        too_late(current).message.replace(gettext("editing them"), "deciding"),
+        gettext(
+            "%(who)s saved these settings while you were deciding. Nothing was overwritten.",
+            who=current.saved_by or gettext("Someone else"),
+        ),
         hint=gettext("Check the changes below. Roll back again if they are correct."),
     )

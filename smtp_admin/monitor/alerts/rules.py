@@ -88,13 +88,16 @@ def _is_systems(sender: ResolvedSender) -> bool:
     return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
 
 
+def owner_words(partner_id: str) -> str:
+    """An owner of senders, in words."""
+    if partner_id == SYSTEM:
+        return gettext("the system")
+    return gettext("partner %(partner_id)s", partner_id=partner_id)
+
+
 def whose(sender: ResolvedSender) -> str:
     """Whose sender it is, in words."""
-    owner = (
-        gettext("partner %(partner_id)s", partner_id=sender.partner_id)
-        if sender.partner_id
-        else gettext("the system")
-    )
+    owner = owner_words(sender.partner_id)
     return (
         gettext("%(owner)s, sender %(name)s", owner=owner, name=sender.name)
         if sender.key

@@ -16,7 +16,7 @@ from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 from smtp_admin.monitor.alerts.kinds import BY_NAME, SEVERITIES, Finding
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
-from smtp_admin.monitor.alerts.rules import no_worker
+from smtp_admin.monitor.alerts.rules import no_worker, owner_words
 from smtp_admin.translation import gettext, joined, known
 
 #: What may be chosen for muting, as it is written.
@@ -177,9 +177,9 @@ def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
         partner_id=row.partner_id,
         sender_id=row.sender_id,
         sender_key=row.sender_key,
-        whose=row.whose,
-        headline=row.headline,
-        detail=row.detail,
+        whose=_whose(row),
+        headline=known(row.headline),
+        detail=known(row.detail),
         opened_at=row.opened_at,
         ended_at=row.ended_at,
         acknowledged_at=row.acknowledged_at,
@@ -187,6 +187,15 @@ def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
         muted_until=row.muted_until,
         told=told,
     )
+
+
+def _whose(row: Alert) -> str:
+    """Of whom an alert is, in words that a page can translate; a row keeps only the English."""
+    owner = owner_words(row.partner_id)
+    head = f"{owner}, sender "
+    if row.whose.startswith(head):
+        return gettext("%(owner)s, sender %(name)s", owner=owner, name=row.whose[len(head) :])
+    return owner if row.whose == owner else row.whose
 
 
 def _of_finding(one: Finding) -> AlertSeen:
