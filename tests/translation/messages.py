@@ -30,8 +30,10 @@ KEYWORDS: dict[str, Any] = {
     "smtp_admin_th": None,
     "smtp_admin_tn": (1, 2),
 }
-#: In the tables of TOML, the keys whose values people read.
-_KEYS = TEXTS | {"what", "do", "title", "means", "first", "reason"}
+#: Keys of the files of TOML whose values people read: of a provider, and of causes and replies,
+#: whose other keys are conditions.
+_OF_PROVIDER = TEXTS
+_OF_TABLE = frozenset({"what", "do", "title", "means", "first", "reason"})
 #: Tables in which every value is a text.
 _WHOLE = ("groups", "reasons")
 Message = str | tuple[str, ...]
@@ -105,7 +107,8 @@ def _sources() -> Iterator[Path]:
 def _of_file(path: Path) -> Iterator[Message]:
     if path.suffix == ".toml":
         if path.name != "wording.toml":  # the texts of mails, in languages of their own
-            yield from _of_table(tomllib.loads(path.read_text("utf-8")))
+            keys = _OF_PROVIDER if path.parent.name == "providers" else _OF_TABLE
+            yield from _of_table(tomllib.loads(path.read_text("utf-8")), keys)
         return
     method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
     with path.open("rb") as file:
@@ -113,14 +116,18 @@ def _of_file(path: Path) -> Iterator[Message]:
             yield message if isinstance(message, str) else tuple(message)
 
 
-def _of_table(value: Any, key: str = "") -> Iterator[str]:
+def _of_table(value: Any, keys: frozenset[str], key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for name, one in value.items():
-            yield from _of_table(one, key if key in _WHOLE else name)
+            if name == "when" and isinstance(one, dict):
+                continue  # patterns, by the names of fields
+            of_table = name in {"causes", "replies"}
+            inside = key if key in _WHOLE else name
+            yield from _of_table(one, _OF_TABLE if of_table else keys, inside)
     elif isinstance(value, list):
         for one in value:
-            yield from _of_table(one, key)
-    elif isinstance(value, str) and (key in _KEYS or key in _WHOLE):
+            yield from _of_table(one, keys, key)
+    elif isinstance(value, str) and (key in keys or key in _WHOLE):
         yield value
 
 
