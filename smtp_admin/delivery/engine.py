@@ -392,9 +392,7 @@ def _of_fault(sender: ResolvedSender, error: BaseException, verdict: Verdict) ->
         "the driver %s failed: %s\n%s",
         sender.values.driver, type(error).__name__, "".join(format_tb(error.__traceback__)),
     )  # fmt: skip
-    reason = gettext(
-        "The driver %(label)s has a fault. See the worker's log.", label=sender.values.kind.label
-    )
+    reason = f"The driver {sender.values.kind.label} has a fault. See the worker's log."
     return Outcome(verdict, SenderHealth.DOWN, reason, code="driver_failed")
 
 

@@ -4,8 +4,6 @@ Each has one code, stands beside one field, and says what is meant and what to d
 at all is an error and stands elsewhere: in :mod:`.values` and :func:`.presets.check_shape`.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +12,6 @@ from typing import Any
 
 from smtp_admin.providers.catalogue import (
     is_free_mail,
-    knowledge,
     provider_of_address,
     provider_of_host,
     providers,
@@ -23,9 +20,10 @@ from smtp_admin.providers.nearby import meant_host, outgoing_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.providers.shape import broken_rules
 from smtp_admin.senders.fix import Fix, use_host, use_port, use_security
+from smtp_admin.senders.from_name import faults_of_name, organisation_of, site_of
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
-from smtp_admin.smtp.hostname import clean_host, ip_literal
+from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.session import Security
 from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
@@ -59,24 +57,6 @@ _USUAL: dict[int, Security] = {
     2525: "tls",
     2587: "tls",
 }
-_GENERIC = {
-    "account", "accounts", "admin", "administrator", "app", "application", "auto", "autoreply",
-    "bot", "company", "contact", "default", "demo", "donotreply", "email", "example", "flask",
-    "hello", "info", "mail", "mailer", "mailerdaemon", "me", "myapp", "mycompany", "none",
-    "noreply", "notification", "notifications", "null", "office", "postmaster", "root", "sales",
-    "sender", "server", "service", "smtp", "support", "system", "team", "test", "tester", "testing",
-    "unknown", "user", "username", "webmaster", "website", "yourcompany", "yourname",
-}  # fmt: skip
-# What pretends to be somebody, or an answer to something.
-_PRETENDING = re.compile(
-    r"\b(?:your (?:friend|bank|boss|colleague)|click here)\b|^(?:re|fwd?|aw|wg):", re.IGNORECASE
-)
-_ADDRESS = re.compile(r"[^\s<>()\",;]+@[^\s<>()\",;]+")
-_DOMAIN = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|net|org|info|io|eu|de|fr|uk|us)\b", re.IGNORECASE)
-# Second-level names under which domains are registered: acme.co.uk, acme.com.au.
-_REGISTRIES = {"ac", "co", "com", "edu", "gov", "net", "or", "org"}
-_COUNTRY = 2
-_SHOUTED_WORD, _SHOUTED_NAME = 6, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +110,7 @@ def advice(
     found = [
         *_on_connection(values, known),
         *_on_address(values, known, site_domain),
-        *_on_name(values, site_domain),
+        *(Advice("from_name", *one) for one in faults_of_name(values, site_domain)),
     ]
     found += [
         Advice(rule.field, rule.code, rule.message)
@@ -326,8 +306,8 @@ def _on_address(values: SenderValues, known: Provider | None, site_domain: str) 
             )
         yield Advice("from_email", "free_mail_sender", message)
         return
-    site = _site(site_domain)
-    if site and _organisation(domain) != _organisation(site):
+    site = site_of(site_domain)
+    if site and organisation_of(domain) != organisation_of(site):
         yield Advice(
             "from_email",
             "from_domain_differs",
@@ -338,81 +318,3 @@ def _on_address(values: SenderValues, known: Provider | None, site_domain: str) 
                 site=site,
             ),
         )
-
-
-def _on_name(values: SenderValues, site_domain: str) -> Iterator[Advice]:
-    name = values.from_name
-    letters = [letter for letter in name if letter.isalpha()]
-    if (
-        name.isupper()
-        and len(letters) >= _SHOUTED_NAME
-        and any(len(word) >= _SHOUTED_WORD for word in name.split())
-    ):
-        yield Advice(
-            "from_name",
-            "name_in_capitals",
-            gettext("A name in all capital letters looks like spam. Use normal spelling."),
-        )
-    if re.sub(r"[\W\d_]+", "", name).casefold() in _GENERIC:
-        yield Advice(
-            "from_name",
-            "generic_name",
-            gettext(
-                "“%(name)s” does not say who sends the mail. Use the name of the "
-                "company or the product, such as “Acme Support”.",
-                name=name,
-            ),
-        )
-    pretended = _pretended(values, site_domain)
-    if pretended:
-        yield Advice("from_name", "misleading_name", pretended)
-
-
-def _pretended(values: SenderValues, site_domain: str) -> str:
-    """How the name lets somebody take the sender for another one, as a sentence."""
-    name, domain = values.from_name, domain_of(values.from_email)
-    own = {_organisation(one) for one in (domain, _site(site_domain)) if one}
-    if any(unicodedata.category(one) == "Cf" and one not in "\u200c\u200d" for one in name):
-        return gettext("The name contains invisible characters. Type it again.")
-    addresses = _ADDRESS.findall(name)
-    if any(one.casefold() != values.from_email.casefold() for one in addresses):
-        return gettext(
-            "The name contains a different e-mail address than the from address. "
-            "Spam filters treat this as fraud. Enter only a name."
-        )
-    elsewhere = [] if addresses else _DOMAIN.findall(name)
-    if any(_organisation(one) not in own for one in elsewhere):
-        return gettext(
-            "The name contains a different domain than the from address. Spam "
-            "filters treat this as fraud. Enter only a name."
-        )
-    words = set(re.findall(r"\w+", name.casefold()))
-    for brand in knowledge().brands:
-        if brand in words and not any(brand in one for one in own):
-            return (
-                f"The name contains “{brand}”, but mail comes from {domain or 'another domain'}. "
-                "Customers and spam filters may treat this as fraud."
-            )
-    if _PRETENDING.search(name):
-        return gettext(
-            "“%(name)s” does not look like a sender's name. Use the name of the "
-            "company or the product.",
-            name=name,
-        )
-    return ""
-
-
-def _site(text: str) -> str:
-    """The partner's site as a host name; empty if it says nothing, as ``localhost`` does."""
-    try:
-        host = clean_host(text)
-    except ValueError:
-        return ""
-    return host if "." in host and ip_literal(host) is None else ""
-
-
-def _organisation(domain: str) -> str:
-    """The part of a domain that somebody registered, as well as one can tell without a list."""
-    labels = domain.lower().removesuffix(".").split(".")
-    under_registry = len(labels) > 2 and len(labels[-1]) == _COUNTRY and labels[-2] in _REGISTRIES  # noqa: PLR2004
-    return ".".join(labels[-3:] if under_registry else labels[-2:])

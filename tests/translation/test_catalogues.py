@@ -19,10 +19,10 @@ def test_is_up_to_date(language: str) -> None:
 def test_translations_can_stand_for_their_texts(language: str) -> None:
     with path_of(language).open("rb") as file:
         catalog = read_po(file, language)
-    flaws = {}
+    flaws: dict[str, str] = {}
     for one in catalog:
         english = one.id if isinstance(one.id, list | tuple) else (one.id,)
-        forms = one.string if isinstance(one.string, list | tuple) else (one.string,)
+        forms = one.string if isinstance(one.string, list | tuple) else (one.string or "",)
         if one.id and any(forms):
             flaws |= {text: why for text in forms if (why := flaw(english, text))}
     assert not flaws

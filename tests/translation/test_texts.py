@@ -96,8 +96,8 @@ def test_values_are_escaped(german: HostApp) -> None:
     name = '<b onclick="x">&'
     template = (
         '{{ smtp_admin_t("Delete %(name)s?", name=name) }} {{ text }} '
-        '{{ smtp_admin_th("Its key will be <code>%(key)s</code>. It sends no mail until you save it.",'
-        ' key=name) }} <i title="{{ smtp_admin_t("Delete %(name)s?", name=name) }}">'
+        '{{ smtp_admin_th("Set by <code>%(variable)s</code> in the environment.",'
+        ' variable=name) }} <i title="{{ smtp_admin_t("Delete %(name)s?", name=name) }}">'
     )
     with german.app.test_request_context():
         text = gettext("There is no domain %(domain)s.", domain=name)
@@ -105,9 +105,7 @@ def test_values_are_escaped(german: HostApp) -> None:
     assert "<b" not in page
     safe = str(escape(name))
     assert page.count(safe) == 4
-    assert (
-        f"{safe} löschen? Die Domain {safe} gibt es nicht. Sein Schlüssel wird <code>{safe}" in page
-    )
+    assert f"{safe} löschen? Die Domain {safe} gibt es nicht. Festgelegt durch <code>{safe}" in page
 
 
 def test_texts_of_templates_in_attributes(written: Callable[[str], None], host: HostApp) -> None:
