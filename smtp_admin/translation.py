@@ -184,9 +184,8 @@ def day(at: date, *, year: bool = False, clock: bool = False, weekday: bool = Fa
     text._at, text._skeleton = at, f"{'y' if year else ''}MMM{'E' if weekday else ''}d"
     if not clock:
         return text
-    if year:
-        return gettext("%(day)s at %(clock)s", day=text, clock=f"{at:%H:%M}")
-    return joined((text, f"{at:%H:%M}"))
+    time = f"{at:%H:%M}"
+    return gettext("%(day)s at %(clock)s", day=text, clock=time) if year else joined((text, time))
 
 
 def in_sentence(label: str) -> str:

@@ -110,9 +110,9 @@ class Report:
             )
         for name, count in self.zones.most_common():
             which = (
-                gettext("Further time zones are not known.")
+                gettext("Further time zones are not known")
                 if name == _FURTHER
-                else gettext("Time zone %(name)s is not known.", name=repr(name))
+                else gettext("Time zone %(name)s is not known", name=repr(name))
             )
             some = ", ".join(self.zone_examples.get(name, []))
             more = "" if count <= _EXAMPLES else ", …"
@@ -123,7 +123,7 @@ class Report:
                 zone=self.zone_taken,
                 names=some + more,
             )
-            found.append(joined((which, taken)))
+            found.append(joined((which, taken), "; "))
         return found
 
     def note_unordered(self) -> None:

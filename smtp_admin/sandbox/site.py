@@ -52,9 +52,9 @@ class Standing:
             else gettext("is not set")
         )
         return gettext(
-            "This process sends nothing: the database belongs to %(join)s, and "
+            "This process sends nothing: the database belongs to %(owners)s, and "
             "%(variable)s %(says)s here.",
-            join=" and ".join(self.recorded),
+            owners=" and ".join(self.recorded),
             variable=_VARIABLE,
             says=says,
         )

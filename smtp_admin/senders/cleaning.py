@@ -76,9 +76,7 @@ def clean_headers(text: str) -> tuple[tuple[str, str], ...]:
         name, colon, value = line.partition(":")
         if not colon:
             raise ValueError(
-                gettext(
-                    "Write “Name: value” in each line, not “%(strip)s”.", strip=line.strip()[:60]
-                )
+                gettext("Write “Name: value” in each line, not “%(line)s”.", line=line.strip()[:60])
             )
         name, value = check_header(name.strip(), value.strip())
         if not value or not value.isascii() or len(value) > _LONGEST_HEADER:

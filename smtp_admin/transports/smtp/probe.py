@@ -130,12 +130,15 @@ def _judge(
     if judged.health is SenderHealth.LIMITED:
         code, message = "rate_limited", judged.reason
     elif reply.temporary:
-        whom = (
+        refused = (
             gettext("the sender address")
             if step == "mail"
             else gettext("mail to the sender address")
         )
-        code, message = "sender_not_now", gettext("The server refused %(whom)s for now.", whom=whom)
+        code, message = (
+            "sender_not_now",
+            gettext("The server refused %(what)s for now.", what=refused),
+        )
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
     unknown = "" if judged.recognised else str(reply)
