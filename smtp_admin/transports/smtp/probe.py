@@ -130,14 +130,11 @@ def _judge(
     if judged.health is SenderHealth.LIMITED:
         code, message = "rate_limited", judged.reason
     elif reply.temporary:
-        refused = (
-            gettext("the sender address")
+        code = "sender_not_now"
+        message = (
+            gettext("The server refused the sender address for now.")
             if step == "mail"
-            else gettext("mail to the sender address")
-        )
-        code, message = (
-            "sender_not_now",
-            gettext("The server refused %(what)s for now.", what=refused),
+            else gettext("The server refused mail to the sender address for now.")
         )
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
