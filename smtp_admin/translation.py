@@ -13,12 +13,13 @@ The language is that of Flask-Babel where the host has it, during a request.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from flask import Flask, current_app, has_request_context
-from markupsafe import Markup, escape
+from babel import Locale
+from flask import current_app, has_request_context
+from markupsafe import escape
 
 from smtp_admin.catalogues import Catalogue, catalogue
 
@@ -68,7 +69,7 @@ class _Filled(Text):
             form = chosen.form(self._count)
             found = forms[form] if form < len(forms) else None
         if found is None:
-            found = _of_count(self._english, self._count)
+            found = of_count(self._english, self._count)
         return found % {name: _into(one, chosen) for name, one in self._values.items()}
 
 
@@ -205,12 +206,13 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _filled(english: tuple[str, ...], count: int | None, values: dict[str, Any]) -> Text:
-    text = _Filled(_of_count(english, count) % values)
+    text = _Filled(of_count(english, count) % values)
     text._english, text._count, text._values = english, count, values
     return text
 
 
-def _of_count(english: tuple[str, ...], count: int | None) -> str:
+def of_count(english: tuple[str, ...], count: int | None) -> str:
+    """The English form for *count*; the only one where there is nothing to count."""
     return english[0] if count is None or count == 1 else english[-1]
 
 
@@ -220,65 +222,32 @@ def _into(value: Any, chosen: Catalogue) -> Any:
 
 def current() -> Catalogue | None:
     """The catalogue of the page; ``None`` for English."""
-    if not has_request_context() or "babel" not in current_app.extensions:
-        return None
+    return chosen_by(current_app.extensions) if has_request_context() else None
+
+
+def chosen_by(extensions: Mapping[str, Any]) -> Catalogue | None:
+    """What Flask-Babel says, in a request to an app with these extensions."""
     # The host's library, not ours: it is there if the app has it.
-    babel = sys.modules.get("flask_babel")
+    babel = sys.modules.get("flask_babel") if "babel" in extensions else None
     locale = babel.get_locale() if babel is not None else None
-    return catalogue(locale) if locale is not None else None
+    return _catalogue(locale) if locale is not None else None
+
+
+class _Latest:
+    """The catalogue that was asked for last: a page asks for the same one hundreds of times."""
+
+    of: tuple[Locale | None, Catalogue | None] = (None, None)
+
+
+def _catalogue(locale: Locale) -> Catalogue | None:
+    known_locale, found = _Latest.of
+    if locale is not known_locale:
+        found = catalogue(locale)
+        _Latest.of = (locale, found)
+    return found
 
 
 def language() -> str:
     """The language that our texts are in, for the attribute ``lang``."""
     chosen = current()
     return "en" if chosen is None else chosen.language
-
-
-def add_globals(app: Flask) -> None:
-    """Give them to the templates, under names of our own: the host's ``_`` stays its own."""
-    app.jinja_env.globals.update(
-        smtp_admin_t=_shown,
-        smtp_admin_tn=_shown_counted,
-        smtp_admin_th=_shown_markup,
-        smtp_admin_known=known,
-        smtp_admin_number=number,
-        smtp_admin_joined=joined,
-        smtp_admin_day=day,
-        smtp_admin_language=language,
-    )
-
-
-def _shown(english: str, /, **values: Any) -> Markup:
-    """A text of a template, for text and for attributes in double quotes."""
-    chosen = current()
-    text = english if chosen is None else chosen.texts.get(english, english)
-    return Markup(_fill(_plain(text), values))  # noqa: S704 - both are escaped
-
-
-def _shown_counted(one: str, many: str, count: int, /, **values: Any) -> Markup:
-    """One of two texts, as :func:`ngettext`."""
-    chosen = current()
-    text = _of_count((one, many), count)
-    if chosen is not None:
-        forms = chosen.plurals.get(one, ())
-        form = chosen.form(count)
-        text = forms[form] if form < len(forms) else text
-    return Markup(_fill(_plain(text), {"number": number(count), **values}))  # noqa: S704
-
-
-def _shown_markup(english: str, /, **values: Any) -> Markup:
-    """A text with HTML tags in it; the values are escaped."""
-    chosen = current()
-    text = english if chosen is None else chosen.texts.get(english, english)
-    return Markup(_fill(text, values))  # noqa: S704 - a text of ours, with escaped values
-
-
-def _fill(text: str, values: dict[str, Any]) -> str:
-    return text % {name: escape(one) for name, one in values.items()} if values else text
-
-
-def _plain(text: str) -> str:
-    """*text*, which is ours, with nothing in it that HTML would take for its own."""
-    return (
-        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    )
