@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask_babel import Babel
 
-from smtp_admin import catalogues, resources
+from smtp_admin import catalogues, resources, translation
 from tests.app import HostApp
 
 #: What pages speak in these tests, unless one says otherwise.
@@ -31,20 +31,23 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     real = resources.folder
     kept = (catalogues.languages, catalogues.catalogue, catalogues._read)
 
+    def forget() -> None:
+        for one in kept:
+            one.cache_clear()
+        translation._Latest.of = (None, None)
+
     def write(text: str) -> None:
         path = tmp_path / "translations" / GERMAN / "LC_MESSAGES" / "smtp_admin.po"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HEADER + text, encoding="utf-8")
-        for one in kept:
-            one.cache_clear()
+        forget()
 
     def folder(name: str) -> Path:
         return tmp_path / name if name == "translations" else real(name)
 
     monkeypatch.setattr(resources, "folder", folder)
     yield write
-    for one in kept:
-        one.cache_clear()
+    forget()
 
 
 HEADER = """\
