@@ -14,7 +14,7 @@ export PORT
 # would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-oldest test-newest lock test-kill test-long lint format bench dist clean
+.PHONY: run test test-oldest test-newest lock test-kill test-long lint format messages bench dist clean
 .DEFAULT_GOAL := run
 
 # One stamp per set of pins: a changed file of them installs again.
@@ -100,6 +100,11 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The catalogues of translations/, brought up to date with the texts of the sources; with LANGUAGE=fr
+# a new one.
+messages: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.translation.messages $(LANGUAGE)
 
 # Needs Postfix's smtp-sink (Debian: postfix).
 bench: $(VENV)/dev.stamp

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask
 
-from smtp_admin import beside_host, schema, web
+from smtp_admin import beside_host, schema, template_texts, web
 from smtp_admin.api.views import make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
@@ -112,6 +112,7 @@ class SMTPAdmin:
         app.register_blueprint(unsubscribe)
         beside_host.exempt(app, unsubscribe)
         beside_host.guard_frames(app)
+        template_texts.add_globals(app)
         reminders.add_global(app)
         embedding.add_globals(app)
         app.cli.add_command(commands)

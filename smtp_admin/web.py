@@ -43,6 +43,7 @@ from smtp_admin.errors import (
 from smtp_admin.host import Actor, Partner
 from smtp_admin.identifiers import is_storable, storable
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -178,16 +179,20 @@ def read_json() -> dict[str, Any]:
     try:
         given = request.get_json()
     except RecursionError as error:
-        raise InvalidInput("This JSON is nested too deeply.") from error
+        raise InvalidInput(gettext("This JSON is nested too deeply.")) from error
     except BadRequest as error:
         raise InvalidInput(
-            "This is not JSON.",
-            hint=f"Send an object with the fields of the form, such as {_EXAMPLE}.",
+            gettext("This is not JSON."),
+            hint=gettext(
+                "Send an object with the fields of the form, such as %(example)s.", example=_EXAMPLE
+            ),
         ) from error
     if not isinstance(given, dict):
         raise InvalidInput(
-            "This JSON is not an object.",
-            hint=f"Send an object with the fields of the form, such as {_EXAMPLE}.",
+            gettext("This JSON is not an object."),
+            hint=gettext(
+                "Send an object with the fields of the form, such as %(example)s.", example=_EXAMPLE
+            ),
         )
     return given
 
@@ -233,7 +238,7 @@ def _limit_size() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     most = most_bytes_of(view) or MOST_REQUEST_BYTES
     if (request.content_length or 0) > most:
-        raise TooLarge("This request is too large.")
+        raise TooLarge(gettext("This request is too large."))
     request.max_content_length = request.max_form_memory_size = most
 
 
@@ -329,13 +334,15 @@ def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
 
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, RequestEntityTooLarge):
-        return _answer_error(TooLarge("This request is too large."))
+        return _answer_error(TooLarge(gettext("This request is too large.")))
     if error.code is None or error.code < 400:  # noqa: PLR2004 - redirects are exceptions too
         return error
     known: dict[int, RequestError] = {404: NotFound(), 403: Forbidden(), 401: Unauthenticated()}
     found = known.get(error.code)
     if found is None:
-        found = RequestError(error.description or "This is not possible.", code="invalid_input")
+        found = RequestError(
+            error.description or gettext("This is not possible."), code="invalid_input"
+        )
         found.status = error.code
     return _answer_error(found)
 
@@ -346,8 +353,8 @@ def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
     log.error("the database failed: %s", type(error.orig).__name__)
     return _answer_error(
         Unavailable(
-            "The database is not available right now. Nothing was changed.",
-            hint="Try again in a minute. If it fails again, ask the platform's operator.",
+            gettext("The database is not available right now. Nothing was changed."),
+            hint=gettext("Try again in a minute. If it fails again, ask the platform's operator."),
         )
     )
 
@@ -359,8 +366,10 @@ def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     log.error("an unexpected error in %s", request.endpoint, exc_info=error)
     return _answer_error(
         SMTPAdminError(
-            "Something went wrong on our side. Nothing was changed.",
-            hint="The error was logged. If it happens again, tell the platform's operator.",
+            gettext("Something went wrong on our side. Nothing was changed."),
+            hint=gettext(
+                "The error was logged. If it happens again, tell the platform's operator."
+            ),
         )
     )
 

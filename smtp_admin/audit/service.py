@@ -12,6 +12,7 @@ from smtp_admin.database import VERSION_TABLE, database_now
 from smtp_admin.errors import RateLimited
 from smtp_admin.host import OPERATOR, Actor
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> Audit:
@@ -93,7 +94,7 @@ def record_within(
     actions = of or (action,)
     limits = [(Audit.actor_id == actor.id, limit, "")]
     if for_partner is not None:
-        limits.append((Audit.partner_id == partner_id, for_partner, " for this partner"))
+        limits.append((Audit.partner_id == partner_id, for_partner, gettext(" for this partner")))
     try:
         for whose, rate, name in limits:
             _refuse_more(session, (whose, Audit.action.in_(actions)), rate, len(details), name)
@@ -123,6 +124,10 @@ def _refuse_more(
     )
     wait = rate.seconds if oldest is None else (oldest - since).total_seconds()
     raise RateLimited(
-        f"That was more than {rate}{name}. Wait a moment and try again.",
+        gettext(
+            "That was more than %(rate)s%(name)s. Wait a moment and try again.",
+            rate=rate,
+            name=name,
+        ),
         retry_after=max(1, int(wait) + 1),
     )

@@ -15,6 +15,7 @@ from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
     statement = _listed().add_columns(Delivery.id).where(_is(public_id)).order_by(Delivery.id)
     rows = session.execute(statement).all()
     if not rows:
-        raise NotFound(f"There is no mail {public_id[:40]}.")
+        raise NotFound(gettext("There is no mail %(public_id)s.", public_id=public_id[:40]))
     return [
         (
             listed,
@@ -100,7 +101,12 @@ def cancel(session: Session, public_id: str) -> int:
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
     count = cancel_queued(session, ids, database_now(session))
     if not count:
-        raise Conflict(f"Mail {public_id} is no longer queued, so nothing was cancelled.")
+        raise Conflict(
+            gettext(
+                "Mail %(public_id)s is no longer queued, so nothing was cancelled.",
+                public_id=public_id,
+            )
+        )
     return count
 
 
@@ -116,7 +122,9 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
     count = queue_again(session, ids, database_now(session))
     if not count:
-        raise Conflict("None of these mails is a dead letter, so nothing was queued again.")
+        raise Conflict(
+            gettext("None of these mails is a dead letter, so nothing was queued again.")
+        )
     return count
 
 
@@ -167,5 +175,5 @@ def _deliveries(session: Session, public_id: str, *which: ColumnElement[bool]) -
         )
     )
     if not found:
-        raise NotFound(f"There is no mail {public_id[:40]}.")
+        raise NotFound(gettext("There is no mail %(public_id)s.", public_id=public_id[:40]))
     return found

@@ -23,6 +23,7 @@ from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id, new_public_id
 from smtp_admin.errors import Conflict, NotFound, TooLarge
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 _BATCHES: Any = Batch.__table__
 #: A larger batch is not counted while a worker's count is no older.
@@ -275,7 +276,7 @@ def find_batch(session: Session, public_id: str, partner_id: str | None = None) 
         mine = select(*_BATCHES.c).where(Batch.public_id == public_id)
         row = session.execute(mine).first()
     if row is None or partner_id not in {None, row.partner_id}:
-        raise NotFound(f"There is no batch {public_id[:40]}.")
+        raise NotFound(gettext("There is no batch %(public_id)s.", public_id=public_id[:40]))
     return row
 
 

@@ -33,6 +33,7 @@ from smtp_admin.delivery.under_way import UnderWay
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
@@ -55,7 +56,7 @@ _REFUSALS_IN_A_ROW = 3
 _CUT = {"connection_lost", "timeout"}
 #: What a driver may raise that has a fault.
 _FAULTS = (Exception, SystemExit)
-_STOPPED = "The worker was stopped before the server answered."
+_STOPPED = gettext("The worker was stopped before the server answered.")
 
 
 def work_lane(context: WorkerContext, sender_id: int, progress: Progress | None = None) -> bool:

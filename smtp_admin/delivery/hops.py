@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.models import Hop
 from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext
 
 HopKind = Literal["fallback", "deleted"]
 
@@ -33,14 +34,27 @@ class HopSeen:
     kind: str
 
     def __str__(self) -> str:
-        return f"by {self.to_sender} instead of {self.from_sender}, because: {self.reason}"
+        return gettext(
+            "by %(to_sender)s instead of %(from_sender)s, because: %(reason)s",
+            to_sender=self.to_sender,
+            from_sender=self.from_sender,
+            reason=self.reason,
+        )
 
 
 def sender_name(partner_id: str, key: str, label: str) -> str:
     """What a sender is called where mail of several may stand."""
     if partner_id == SYSTEM:
-        return f"the system's sender {label or key}" if label or key else "the system's sender"
-    return f"the sender {label or key}" if label or key else "the default sender"
+        return (
+            gettext("the system's sender %(value)s", value=label or key)
+            if label or key
+            else gettext("the system's sender")
+        )
+    return (
+        gettext("the sender %(value)s", value=label or key)
+        if label or key
+        else gettext("the default sender")
+    )
 
 
 def hops_seen(session: Session, delivery_ids: Collection[int]) -> dict[int, tuple[HopSeen, ...]]:

@@ -14,6 +14,7 @@ from smtp_admin.providers.nearby import fitting_name, meant_host, outgoing, outg
 from smtp_admin.providers.provider import Provider
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.translation import joined
 
 __all__ = [
     "ALL_CODES", "DELIVERY_CODES", "Diagnosis", "code_of_delivery", "diagnose", "facts_about",
@@ -39,7 +40,7 @@ class Diagnosis:
     @property
     def hint(self) -> str:
         """The first cause and what to do about it, for one line."""
-        return f"{self.causes[0].what} {self.causes[0].do}"
+        return joined((self.causes[0].what, self.causes[0].do))
 
 
 def diagnose(facts: Facts) -> Diagnosis:

@@ -28,11 +28,12 @@ from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
+from smtp_admin.translation import gettext, in_sentence, joined, known
 
 PARTS: tuple[tuple[str, str], ...] = (
-    ("subject.liquid", "Subject template"),
-    ("text.liquid", "Text template"),
-    ("html.liquid", "HTML template"),
+    ("subject.liquid", gettext("Subject template")),
+    ("text.liquid", gettext("Text template")),
+    ("html.liquid", gettext("HTML template")),
 )
 
 
@@ -105,8 +106,12 @@ def gather(
     found = {one.name: one for one in known_types()}
     if type_name not in found:
         raise InvalidInput(
-            f"There is no e-mail type {type_name[:60]!r}. There are: {', '.join(sorted(found))}.",
-            fields={"type": ["Choose one of those."]},
+            gettext(
+                "There is no e-mail type %(type_name)s. There are: %(names)s.",
+                type_name=repr(type_name[:60]),
+                names=", ".join(sorted(found)),
+            ),
+            fields={"type": [gettext("Choose one of those.")]},
         )
     type_ = found[type_name]
     files = (
@@ -139,45 +144,67 @@ def _sandbox(facts: Facts) -> Iterator[Row]:
     """What keeps mail in; to whom it goes instead is for those who look after the platform."""
     if not facts.standing.acts:
         why = facts.standing.reason if facts.of_platform else ""
-        yield Row("site", "This installation", "sends no mail; mail waits", "app", why)
+        yield Row(
+            "site", gettext("This installation"), gettext("sends no mail; mail waits"), "app", why
+        )
     rule = facts.sandbox
     if rule is None:
         return
     told = facts.of_platform
     if rule.redirect:
-        words = f"all mail goes to {rule.redirect if told else 'one address'} instead"
+        words = (
+            gettext("all mail goes to %(address)s instead", address=rule.redirect)
+            if told
+            else gettext("all mail goes to one address instead")
+        )
     else:
-        some = ", ".join(rule.allow) if told else "some addresses"
-        words = f"only mail to {some} is sent, the rest is held"
-    yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
+        some = ", ".join(rule.allow) if told else gettext("some addresses")
+        words = gettext("only mail to %(some)s is sent, the rest is held", some=some)
+    yield Row("sandbox", gettext("Sandbox"), words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
 
 
 def _sender(facts: Facts) -> Iterator[Row]:
     sender, source = facts.sender, whose(facts.sender)
     which = f": {sender.name}" if sender.key != DEFAULT_KEY else ""
     if sender.partner_id != facts.partner_id:
-        why = "the partner has saved no settings"
-        yield Row("sender", "Sender", f"the system's{which}", "default", why)
+        why = gettext("the partner has saved no settings")
+        yield Row(
+            "sender",
+            gettext("Sender"),
+            gettext("the system's%(which)s", which=which),
+            "default",
+            why,
+        )
     else:
-        name = "the system's" if facts.partner_id == SYSTEM else "the partner's own"
-        yield Row("sender", "Sender", f"{name}{which}", source, revision_of(sender))
-    yield Row("rule", "Chosen by", *_rule(facts))
+        name = (
+            gettext("the system's") if facts.partner_id == SYSTEM else gettext("the partner's own")
+        )
+        yield Row("sender", gettext("Sender"), name + which, source, revision_of(sender))
+    yield Row("rule", gettext("Chosen by"), *_rule(facts))
     to_others = sender.partner_id != facts.partner_id and not facts.of_platform
-    yield Row("state", "Sends now", *_state(sender, facts.state, to_others=to_others))
+    yield Row("state", gettext("Sends now"), *_state(sender, facts.state, to_others=to_others))
 
 
 def _rule(facts: Facts) -> tuple[str, Source, str]:
     rule, type_ = facts.choice.rule, facts.type_
     if rule == "named":
-        return "its key", "app", "set by the caller"
+        return gettext("its key"), "app", gettext("set by the caller")
     source: Source = "system" if facts.choice.route_of == SYSTEM else "partner"
     if rule == "type":
-        return f"the route of {type_.label}", source, "before the route of a priority"
+        return (
+            gettext("the route of %(label)s", label=type_.label),
+            source,
+            gettext("before the route of a priority"),
+        )
     if rule == "priority":
-        return f"the route of {type_.priority} mail", source, "the type has none"
+        return (
+            gettext("the route of %(priority)s mail", priority=type_.priority),
+            source,
+            gettext("the type has none"),
+        )
     if rule == "default":
-        return "default", "default", "no route applies"
-    return "default", "default", "no sender is set up"
+        return gettext("default"), "default", gettext("no route applies")
+    return gettext("default"), "default", gettext("no sender is set up")
 
 
 def _state(
@@ -190,42 +217,70 @@ def _state(
     """
     source = whose(sender)
     if state.key in {"delivering", "ready"}:
-        return "yes", source, ""
+        return gettext("yes"), source, ""
     if to_others and state.key != "no_worker":
-        why = "" if state.goes else "ask the platform's operator"
-        return "yes" if state.goes else "no, mail waits", source, why
+        why = "" if state.goes else gettext("ask the platform's operator")
+        return gettext("yes") if state.goes else gettext("no, mail waits"), source, why
     if state.key == "problem" and sender.locked:
         source = "environment"
     elif state.key == "unconfigured":
         source = "default"
-    answer = "yes" if state.goes or state.key == "failing" else "no"
-    words = f"{answer}: {state.headline[0].lower()}{state.headline[1:]}"
+    answer = gettext("yes") if state.goes or state.key == "failing" else gettext("no")
+    words = joined((answer, in_sentence(state.headline)), ": ")
     return words, source, state.detail
 
 
 def _fallbacks(facts: Facts) -> Iterator[Row]:
     sender, source = facts.sender, whose(facts.sender)
-    name, label = "fallback", "If it is paused"
+    name, label = "fallback", gettext("If it is paused")
     first = first_usable(facts.fallbacks, facts.moment, (sender.sender_id,))
     if not facts.fallbacks:
-        yield Row(name, label, "mail waits", source, f"{revision_of(sender)}: no fallback")
+        yield Row(
+            name,
+            label,
+            gettext("mail waits"),
+            source,
+            gettext("%(revision_of)s: no fallback", revision_of=revision_of(sender)),
+        )
     elif first is None:
-        why = f"{revision_of(sender)}: no fallback can send now"
-        yield Row(name, label, "mail waits", source, why)
+        why = gettext("%(revision_of)s: no fallback can send now", revision_of=revision_of(sender))
+        yield Row(name, label, gettext("mail waits"), source, why)
     else:
-        words = f"{_named(first)} takes over, from {first.values.from_email}"
+        words = gettext(
+            "%(named)s takes over, from %(from_email)s",
+            named=_named(first),
+            from_email=first.values.from_email,
+        )
         yield Row(name, label, words, source, revision_of(sender))
     for number, one in enumerate(facts.fallbacks, 1):
-        yield Row(f"fallback_{number}", f"Fallback {number}", *_option(one, source, facts.moment))
+        yield Row(
+            f"fallback_{number}",
+            gettext("Fallback %(number)s", number=number),
+            *_option(one, source, facts.moment),
+        )
 
 
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
     if one.sender is None:
-        return one.name, source, "this sender no longer exists"
+        return one.name, source, gettext("this sender no longer exists")
     state, _, why = _state(one.sender, decide(one.sender, state_facts.Facts(moment)))
     if usable(one.sender, moment):
-        return f"{_named(one.sender)}, from {one.sender.values.from_email}", source, "can send"
-    return _named(one.sender), source, f"sends now: {state}. {why}".rstrip(". ")
+        return (
+            gettext(
+                "%(named)s, from %(from_email)s",
+                named=_named(one.sender),
+                from_email=one.sender.values.from_email,
+            ),
+            source,
+            gettext("can send"),
+        )
+    return (
+        _named(one.sender),
+        source,
+        gettext("sends now: %(state)s. %(why)s", state=state, why=known(why).rstrip(". "))
+        if why
+        else gettext("sends now: %(state)s", state=state),
+    )
 
 
 def _named(sender: ResolvedSender) -> str:
@@ -238,41 +293,57 @@ def _type(facts: Facts) -> Iterator[Row]:
         name = part.replace(".liquid", "_template")
         if type_ is READY:
             if part == "text.liquid":
-                yield Row("template", "Template", "none", "type", "the message brings its own text")
+                yield Row(
+                    "template",
+                    gettext("Template"),
+                    gettext("none"),
+                    "type",
+                    gettext("the message brings its own text"),
+                )
         elif part not in facts.template_files:
-            yield Row(name, label, "none", "type", "mail of this type has no such part")
+            yield Row(
+                name, label, gettext("none"), "type", gettext("mail of this type has no such part")
+            )
         else:
             path = f"smtp_admin/email/{type_.name}/{part}"
             if facts.template_files[part]:
-                yield Row(name, label, path, "app", "a file of the app")
+                yield Row(name, label, path, "app", gettext("a file of the app"))
             else:
-                yield Row(name, label, path, "default", "comes with the plugin")
+                yield Row(name, label, path, "default", gettext("comes with the plugin"))
     lifetime = default_lifetime(PRIORITIES[type_.priority])
-    yield Row("priority", "Priority", type_.priority, "type", type_.label)
+    yield Row("priority", gettext("Priority"), type_.priority, "type", type_.label)
     if type_.expires_hours is None:
         hours = lifetime.total_seconds() / 3600
-        yield Row("expires", "Expires after", _hours(hours), "default",
-                  f"of {type_.priority} mail")  # fmt: skip
+        yield Row("expires", gettext("Expires after"), _hours(hours), "default",
+                  gettext("of %(priority)s mail", priority=type_.priority))  # fmt: skip
     else:
-        yield Row("expires", "Expires after", _hours(type_.expires_hours), "type", type_.label)
+        yield Row(
+            "expires", gettext("Expires after"), _hours(type_.expires_hours), "type", type_.label
+        )
     most = " and ".join(map(str, facts.limits))
     yield Row(
         "recipient_limit",
-        "Most for one recipient",
-        most or "no limit",
+        gettext("Most for one recipient"),
+        most or gettext("no limit"),
         "app" if most else "default",
         "SMTP_ADMIN_RECIPIENT_LIMITS" if most else "",
     )
     held = type_.on_uncertain == "hold"
     yield Row(
         "on_uncertain",
-        "If the server's last answer is lost",
-        "held until someone decides" if held else "sent again once",
+        gettext("If the server's last answer is lost"),
+        gettext("held until someone decides") if held else gettext("sent again once"),
         "type" if held else "default",
         type_.label if held else "",
     )
     if type_.sensitive:
-        yield Row("sensitive", "Text in the database", "erased once accepted", "type", type_.label)
+        yield Row(
+            "sensitive",
+            gettext("Text in the database"),
+            gettext("erased once accepted"),
+            "type",
+            type_.label,
+        )
 
 
 def _hours(hours: float) -> str:

@@ -13,9 +13,10 @@ from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
 from smtp_admin.mail.message import from_any
 from smtp_admin.mail.types import TYPES, EmailType, Registry
+from smtp_admin.translation import gettext
 
 #: What a ready message is, as far as sending is concerned.
-READY = EmailType(name="message", label="Ready message", variables={}, sample={})
+READY = EmailType(name="message", label=gettext("Ready message"), variables={}, sample={})
 
 
 def registry() -> Registry:

@@ -19,6 +19,7 @@ from smtp_admin.errors import MessageError
 from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.types import EmailType
 from smtp_admin.smtp.address import check_header_text
+from smtp_admin.translation import Text
 
 #: By loader, so that each app has its own: a template's text, and whether it still says so.
 _sources: WeakKeyDictionary[BaseLoader, dict[str, tuple[str, Callable[[], bool] | None]]] = (
@@ -87,6 +88,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """
     if depth > 10:  # noqa: PLR2004 - deeper than any mail
         raise MessageError("The values of a mail are nested too deeply.")
+    if isinstance(value, Text):
+        return str(value)  # whoever looks at a page, a mail is in its own language
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
 from smtp_admin.mail.wording import words_in
+from smtp_admin.translation import gettext
 
 Priority = Literal["urgent", "normal", "bulk"]
 PRIORITIES: dict[Priority, int] = {"urgent": URGENT, "normal": NORMAL, "bulk": BULK}
@@ -90,7 +91,7 @@ class Registry:
 SHIPPED = (
     EmailType(
         name="test",
-        label="Test e-mail",
+        label=gettext("Test e-mail"),
         variables={
             "app_name": "the application",
             "host": "the mail server",
@@ -111,7 +112,7 @@ SHIPPED = (
     ),
     EmailType(
         name="password_reset",
-        label="Password reset",
+        label=gettext("Password reset"),
         variables={
             "app_name": "the application",
             "name": "the person's name",
@@ -129,7 +130,7 @@ SHIPPED = (
     ),
     EmailType(
         name="renewal",
-        label="Renewal reminder",
+        label=gettext("Renewal reminder"),
         variables={
             "app_name": "the application",
             "name": "the customer's name",
@@ -177,7 +178,7 @@ SHIPPED = (
     ),
     EmailType(
         name="alert",
-        label="Alert",
+        label=gettext("Alert"),
         variables={
             "app_name": "the application",
             "event": "opened or ended",
@@ -209,7 +210,7 @@ SHIPPED = (
     ),
     EmailType(
         name="weekly_summary",
-        label="Weekly summary",
+        label=gettext("Weekly summary"),
         variables={
             "app_name": "the application",
             "week": "the week that it is about, such as 2026-W05",

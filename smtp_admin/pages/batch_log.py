@@ -24,6 +24,7 @@ from smtp_admin.pages.mail_log import owner_name, shown_groups, types
 from smtp_admin.pages.mail_words import GROUP_LABELS
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.translation import gettext, number
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -77,7 +78,11 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
     session().commit()
     with beside_workers() as engine:
         count = cancel_batch(engine, public_id, one.partner_id)
-    return _told(public_id, count, f"Cancelled. {count:,} mails will not be sent.")
+    return _told(
+        public_id,
+        count,
+        gettext("Cancelled. %(count)s mails will not be sent.", count=number(count)),
+    )
 
 
 @guarded(Action.CHANGE_MAIL)
@@ -87,7 +92,9 @@ def batch_resume(public_id: str) -> ResponseReturnValue:
     count = service.resume(session(), public_id, one.partner_id)
     record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
     session().commit()
-    return _told(public_id, count, f"Resumed: {count:,} mails are queued again.")
+    return _told(
+        public_id, count, gettext("Resumed: %(count)s mails are queued again.", count=number(count))
+    )
 
 
 def _told(public_id: str, count: int, words: str) -> ResponseReturnValue:

@@ -16,6 +16,7 @@ from smtp_admin.senders.history import Page, changes, find_revision, history, re
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.rollback import plan_rollback, roll_back
+from smtp_admin.translation import gettext
 
 _LONGEST_NUMBER = 9
 
@@ -111,11 +112,19 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
     if saved.revision == _seen(str(given.get("revision", ""))):
-        web.notify(f"Revision {number} is already in use, so there is no new revision.")
+        web.notify(
+            gettext(
+                "Revision %(number)s is already in use, so there is no new revision.", number=number
+            )
+        )
     else:
         web.notify(
-            f"Saved as revision {saved.revision}, with the values of revision {number}. "
-            "New mail is sent with these settings."
+            gettext(
+                "Saved as revision %(revision)s, with the values of revision "
+                "%(number)s. New mail is sent with these settings.",
+                revision=saved.revision,
+                number=number,
+            )
         )
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
@@ -169,8 +178,8 @@ def _number(text: str) -> int:
     number = _seen(text)
     if number < 0:
         raise InvalidInput(
-            "This is not a revision number.",
-            fields={"number": ["Enter a whole number, such as 3."]},
+            gettext("This is not a revision number."),
+            fields={"number": [gettext("Enter a whole number, such as 3.")]},
         )
     return number
 

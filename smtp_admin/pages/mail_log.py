@@ -33,13 +33,14 @@ from smtp_admin.pages.sender_routes import add_owner_page, page_url
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.queries import senders_by_id
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
 #: More in one file is for a database, not for a spreadsheet.
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
 _FEW_NAMES = 3
 #: What a partner's admin reads of any of the system's senders.
-THE_SYSTEMS = "the system's sender"
+THE_SYSTEMS = gettext("the system's sender")
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",
@@ -155,7 +156,7 @@ def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup
         name, url = "", ""
         if sender is not None and may_open(sender):
             owner = owner_name(sender.partner_id)
-            name = f"{owner} · {sender_name(sender.key, sender.label)}" if sender.key else owner
+            name = owner + " · " + sender_name(sender.key, sender.label) if sender.key else owner
             url = page_url(sender.partner_id, sender.key, "tab")
         elif sender is not None:
             name = THE_SYSTEMS
@@ -188,7 +189,7 @@ def types() -> list[tuple[str, str]]:
 def owner_name(partner_id: str) -> str:
     """What people call the owner of mail; of more than a few, the host is asked at once."""
     if partner_id == SYSTEM:
-        return "System"
+        return gettext("System")
     known: dict[str, str] = request.environ.setdefault("smtp_admin.names", {})
     if partner_id not in known:
         if len(known) >= _FEW_NAMES:
@@ -250,7 +251,7 @@ def _senders(owner: str) -> list[tuple[int, str]]:
             row.id,
             sender_name(row.key, row.label)
             if row.partner_id == owner
-            else f"The system's: {sender_name(row.key, row.label)}",
+            else gettext("The system's: %(sender)s", sender=sender_name(row.key, row.label)),
         )
         for row in rows
     ]

@@ -16,6 +16,7 @@ from smtp_admin.errors import RequestError, Unavailable
 from smtp_admin.renewals import notices, supply, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
 from smtp_admin.renewals.schedule import Reason
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -117,7 +118,7 @@ def remind_me() -> ResponseReturnValue:
             "next_in_seconds": int(standing.values.gap(on_demand=True).total_seconds()),
         }
         return web.answer_json(body, 202)
-    web.notify(f"A reminder is being sent to {standing.customer.email}.")
+    web.notify(gettext("A reminder is being sent to %(email)s.", email=standing.customer.email))
     return redirect(url_for("smtp_admin.reminder_page"), code=303)
 
 

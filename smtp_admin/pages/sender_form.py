@@ -19,6 +19,7 @@ from smtp_admin.errors import InvalidInput
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.fields import NO, Field
 
 _LONGEST_NUMBER = 9
@@ -42,7 +43,7 @@ class Cleaned:
         try:
             form.read[self._field.name] = self._field.clean(text)
         except ValueError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(said_by(error)) from error
 
 
 class SendersField(StringField):
@@ -61,7 +62,9 @@ class SenderForm(Form):
 
     driver_name = "smtp"
     revision = HiddenField(default="0")
-    label = StringField("Name", description="The name that people see. Only shown here.")
+    label = StringField(
+        gettext("Name"), description=gettext("The name that people see. Only shown here.")
+    )
 
     def __init__(self, formdata: Any = None) -> None:
         super().__init__(formdata)
@@ -128,7 +131,7 @@ class SenderForm(Form):
 
     def complaints(self) -> dict[str, list[str]]:
         """Field → sentences."""
-        return {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+        return {name: list(texts) for name, texts in self.errors.items() if name}
 
     def differences(self, sender: ResolvedSender) -> dict[str, str]:
         """Field → what is saved, where something else was entered; for who was too late."""

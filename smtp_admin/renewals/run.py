@@ -30,6 +30,7 @@ from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues, zone_called
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Run:
                 supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
-                        self.report.ended = "It was stopped. The next run continues."
+                        self.report.ended = gettext("It was stopped. The next run continues.")
                         break
                     if not self._work(self._once_each(batch)):
                         break
@@ -80,8 +81,10 @@ class Run:
                         self.tell(self.report)
             except supply.HostFailedError as error:
                 self.report.failed += 1
-                self.report.ended = (
-                    f"{error.message} {error.hint} The customers after that were not checked."
+                self.report.ended = gettext(
+                    "%(message)s %(hint)s The customers after that were not checked.",
+                    message=error.message,
+                    hint=error.hint,
                 )
         return self.report
 
@@ -121,7 +124,7 @@ class Run:
             some = due[begin : begin + _MOST_ENTERED]
             full = self._write(some, places, sender, now) or full
         if full:
-            self.report.ended = "The mail queue is full. The next run continues."
+            self.report.ended = gettext("The mail queue is full. The next run continues.")
         return not full
 
     def _room(self, session: Session) -> int:
@@ -151,7 +154,9 @@ class Run:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
                 log.exception("the notice to customer %r of %r failed", one.id, self.partner_id)
-                self.report.note_failed(one.id, f"{type(error).__name__}; the log has the details")
+                self.report.note_failed(
+                    one.id, gettext("%(name)s; the log has the details", name=type(error).__name__)
+                )
         for attempt in range(_TRIES):
             try:
                 outcome = _enter(self.engine, self.partner_id, ready)

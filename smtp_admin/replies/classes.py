@@ -2,9 +2,10 @@
 
 from smtp_admin.replies.meaning import Judgement, SenderHealth, Step, Verdict
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext
 
-_LATER = "The server asked to try again later."
-_MESSAGE = "The server refused the message."
+_LATER = gettext("The server asked to try again later.")
+_MESSAGE = gettext("The server refused the message.")
 
 
 def by_class(step: Step, reply: Reply) -> Judgement:
@@ -24,17 +25,19 @@ def _opening(code: str, reason: str, health: SenderHealth = SenderHealth.DOWN) -
 
 _OPENING: dict[Step, Judgement] = {
     "greeting": _opening(
-        "server_refused", "The server does not accept connections from here right now."
+        "server_refused", gettext("The server does not accept connections from here right now.")
     ),
-    "ehlo": _opening("server_refused", "The server refused our name in EHLO."),
-    "starttls": _opening("tls_failed", "The server offers encryption but did not start it."),
+    "ehlo": _opening("server_refused", gettext("The server refused our name in EHLO.")),
+    "starttls": _opening(
+        "tls_failed", gettext("The server offers encryption but did not start it.")
+    ),
     "auth": _opening(
         "auth_failed",
-        "The server refused the user name or password.",
+        gettext("The server refused the user name or password."),
         SenderHealth.MISCONFIGURED,
     ),
 }
-_LOGINS_AWAY = _opening("server_refused", "The server cannot check logins right now.")
+_LOGINS_AWAY = _opening("server_refused", gettext("The server cannot check logins right now."))
 _FOR_NOW = Judgement("server_refused", Verdict.TEMPORARY, SenderHealth.FINE, "warning", _LATER)
 _FOR_GOOD: dict[Step, Judgement] = {
     "mail": Judgement(
@@ -42,14 +45,14 @@ _FOR_GOOD: dict[Step, Judgement] = {
         Verdict.PERMANENT,
         SenderHealth.FINE,
         "failed",
-        "The server refused the sender address.",
+        gettext("The server refused the sender address."),
     ),
     "rcpt": Judgement(
         "recipient_refused",
         Verdict.PERMANENT,
         SenderHealth.FINE,
         "warning",
-        "The server refused the recipient.",
+        gettext("The server refused the recipient."),
     ),
     "data": Judgement("message_refused", Verdict.PERMANENT, SenderHealth.FINE, "failed", _MESSAGE),
     "dot": Judgement("message_refused", Verdict.PERMANENT, SenderHealth.FINE, "failed", _MESSAGE),

@@ -25,6 +25,7 @@ from smtp_admin.replies.meaning import (
 from smtp_admin.replies.patience import seconds_in
 from smtp_admin.replies.row import WORDS, BadRow, Row, row_of
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import known
 
 FILE = Path(__file__).with_name("replies.toml")
 #: Longer words are looked at no further: nobody says so much, and patterns must stay quick.
@@ -81,7 +82,7 @@ class Table:
             verdict=row.verdict,
             health=row.health,
             test="warning" if later and row.health is not SenderHealth.MISCONFIGURED else row.test,
-            reason=row.reason or self._reasons[row.code],
+            reason=known(row.reason or self._reasons[row.code]),
             pause=pause,
             cause=row.cause,
             row=row.key,

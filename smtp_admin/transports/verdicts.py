@@ -11,6 +11,7 @@ from smtp_admin.replies.meaning import NOTHING_KNOWN, OPENING, Context, Judgemen
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.failure import Code, SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 _MISCONFIGURED_CODES = {
@@ -21,7 +22,7 @@ _MISCONFIGURED_CODES = {
     "password_required",
     "tls_not_offered",
 }
-_OUT_OF_TURN = "The server's answer does not match the command."
+_OUT_OF_TURN = gettext("The server's answer does not match the command.")
 
 
 def recognise(

@@ -27,6 +27,7 @@ FOLDERS = {  # where each folder of the tree stands in the wheel
     "static/css": "smtp_admin/static/css",
     "static/js": "smtp_admin/static/js",
     "migrations": "smtp_admin/migrations",
+    "translations": "smtp_admin/translations",
 }
 
 

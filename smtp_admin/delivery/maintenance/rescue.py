@@ -21,6 +21,7 @@ from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from smtp_admin.delivery.models import Delivery, Lane
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.retry import UNCERTAIN_REST
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +206,7 @@ def _rescue_lane(
                     next_attempt_at=moment + UNCERTAIN_REST,
                     last_code="worker_lost",
                     last_cause="",
-                    last_error="The worker ended while it was sending this mail.",
+                    last_error=gettext("The worker ended while it was sending this mail."),
                     last_reply="",
                 ),
             )

@@ -7,6 +7,7 @@ from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.session import Server
 from smtp_admin.smtp.tls import ended_on, is_key_of
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.smtp.fields import FIELDS
 from smtp_admin.transports.smtp.probe import STEPS, test
@@ -37,27 +38,31 @@ def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
     """Whether each secret has what it belongs to, and the certificate still counts."""
     if values.get("password") and not values["username"]:
-        return {"username": ["Enter the login that belongs to this password."]}
+        return {"username": [gettext("Enter the login that belongs to this password.")]}
     certificate, key = values["client_certificate"], values.get("client_key")
     if not certificate:
-        alone = {"client_certificate": ["Enter the certificate that belongs to this key."]}
+        alone = {"client_certificate": [gettext("Enter the certificate that belongs to this key.")]}
         return alone if key else {}
     ended = ended_on(certificate)
     if ended is not None:
-        return {"client_certificate": [f"It expired on {ended:%Y-%m-%d}. Enter the new one."]}
+        return {
+            "client_certificate": [
+                gettext("It expired on %(ended)s. Enter the new one.", ended=str(ended.date()))
+            ]
+        }
     if key is None:
         return {}
     if not key:
-        return {"client_key": ["Enter the key of the client certificate."]}
+        return {"client_key": [gettext("Enter the key of the client certificate.")]}
     if not is_key_of(certificate, key):
-        return {"client_key": ["This key does not belong to the client certificate."]}
+        return {"client_key": [gettext("This key does not belong to the client certificate.")]}
     return {}
 
 
 DRIVER = Driver(
     name="smtp",
     label="SMTP",
-    comparison="Works with every mail provider. You need the server's name and a login.",
+    comparison=gettext("Works with every mail provider. You need the server's name and a login."),
     fields=FIELDS,
     steps=STEPS,
     read=_read,

@@ -8,6 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from smtp_admin.smtp.hostname import clean_host, display_host, is_host_name
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field, Variable, clean_flag, one_of, whole_number
 
 DEFAULT_PORT = 587
@@ -18,13 +19,16 @@ _LONGEST_PEM = 64 * 1024
 SECURITY_LABELS: Mapping[str, str] = {
     "tls": "STARTTLS",
     "ssl": "SSL/TLS",
-    "none": "No encryption",
+    "none": gettext("No encryption"),
 }
 #: What the page shows instead of a password; it must never become one.
 PASSWORD_MASK = "*****"  # noqa: S105 - the mask, not a password
 
 clean_port = whole_number(
-    1, _HIGHEST_PORT, empty=DEFAULT_PORT, sentence="A port is a whole number from 1 to 65535."
+    1,
+    _HIGHEST_PORT,
+    empty=DEFAULT_PORT,
+    sentence=gettext("A port is a whole number from 1 to 65535."),
 )
 _words_of_security = one_of(SECURITY_LABELS, "tls")
 
@@ -38,21 +42,21 @@ def clean_username(text: str) -> str:
     """A login. Spaces around it are never meant."""
     username = text.strip()
     if len(username) > _LONGEST_USERNAME:
-        raise ValueError("A login has at most 320 characters.")
+        raise ValueError(gettext("A login has at most 320 characters."))
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in username):  # noqa: PLR2004
-        raise ValueError("A login has no line breaks or control characters.")
+        raise ValueError(gettext("A login has no line breaks or control characters."))
     return _encodable(username)
 
 
 def clean_password(text: str) -> str:
     """A password, exactly as typed: spaces around it may belong to it."""
     if text == PASSWORD_MASK:
-        raise ValueError("These asterisks stand for the saved password. Enter the password "
-                         "itself, or leave the field empty to keep it.")  # fmt: skip
+        raise ValueError(gettext("These asterisks stand for the saved password. Enter the password "
+"itself, or leave the field empty to keep it."))  # fmt: skip
     if len(text) > _LONGEST_PASSWORD:
-        raise ValueError("A password has at most 1000 characters.")
+        raise ValueError(gettext("A password has at most 1000 characters."))
     if any(letter in text for letter in "\0\r\n"):
-        raise ValueError("A password has no line breaks.")
+        raise ValueError(gettext("A password has no line breaks."))
     return _encodable(text)
 
 
@@ -63,13 +67,16 @@ def clean_certificates(text: str) -> str:
         return ""
     if "PRIVATE KEY-----" in pem:
         # This field is shown and stored as it is.
-        raise ValueError("This text contains a private key. Enter only the certificate.")
+        raise ValueError(gettext("This text contains a private key. Enter only the certificate."))
     try:
         # Loading alone does not read the names, which would fail where they are shown.
         _shown(pem)
     except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(
-            "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
+            gettext(
+                "This is not a certificate in PEM form. It begins with “-----BEGIN "
+                "CERTIFICATE-----”."
+            )
         ) from error
     return pem
 
@@ -81,22 +88,22 @@ def clean_key(text: str) -> str:
         return ""
     if "ENCRYPTED" in pem:
         raise ValueError(
-            "This key has a passphrase. Remove it first, for example with openssl pkey."
+            gettext("This key has a passphrase. Remove it first, for example with openssl pkey.")
         )
     try:
         load_pem_private_key(pem.encode("ascii"), password=None)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("This is not a private key in PEM form.") from error
+        raise ValueError(gettext("This is not a private key in PEM form.")) from error
     return pem
 
 
 def _clean_pem(text: str) -> str:
     if len(text) > _LONGEST_PEM:
-        raise ValueError("This is longer than 64 KiB.")
+        raise ValueError(gettext("This is longer than 64 KiB."))
     lines = [line.strip() for line in text.strip().splitlines()]
     pem = "\n".join(line for line in lines if line)
     if not pem.isascii():
-        raise ValueError("A PEM text has only plain letters and digits.")
+        raise ValueError(gettext("A PEM text has only plain letters and digits."))
     return f"{pem}\n" if pem else ""
 
 
@@ -112,7 +119,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError("This contains a broken character.") from error
+        raise ValueError(gettext("This contains a broken character.")) from error
     return text
 
 
@@ -120,50 +127,55 @@ def _clean_secure(text: str) -> str:
     try:
         return "ssl" if clean_flag(text) else "tls"
     except ValueError as error:
-        raise ValueError("Use true (SSL) or false (STARTTLS).") from error
+        raise ValueError(gettext("Use true (SSL) or false (STARTTLS).")) from error
 
 
 def _words_of_pem(value: Any) -> str:
     if not value:
-        return "none"
+        return gettext("none")
     try:
         return _shown(str(value))
     except (ValueError, x509.InvalidVersion):
-        return "not readable"
+        return gettext("not readable")
 
 
 def _shown(pem: str) -> str:
     found = x509.load_pem_x509_certificates(pem.encode("ascii"))
     told = [
-        (one.subject.rfc4514_string()[:100] or "unnamed", f"{one.not_valid_after_utc:%Y-%m-%d}")
+        (
+            one.subject.rfc4514_string()[:100] or gettext("unnamed"),
+            f"{one.not_valid_after_utc:%Y-%m-%d}",
+        )
         for one in found
     ]
-    more = f" and {len(told) - 1} more" if len(told) > 1 else ""
-    return f"{told[0][0]}{more}, valid until {told[0][1]}"
+    more = gettext(" and %(number)s more", number=len(told) - 1) if len(told) > 1 else ""
+    return gettext(
+        "%(name)s%(more)s, valid until %(day)s", name=told[0][0], more=more, day=told[0][1]
+    )
 
 
 FIELDS: tuple[Field, ...] = (
     Field(
         "host",
-        "Host",
+        gettext("Host"),
         lambda text: clean_host(text) if text.strip() else "",
-        help="The outgoing mail server, without http:// and port.",
-        required="Enter the host name of the mail server.",
+        help=gettext("The outgoing mail server, without http:// and port."),
+        required=gettext("Enter the host name of the mail server."),
         destination=True,
         variables=(Variable("SMTP_HOST"),),
         option="--host",
         text=display_host,
-        words=lambda value: display_host(value) or "empty",
+        words=lambda value: display_host(value) or gettext("empty"),
         placeholder="smtp.example.com",
     ),
     Field(
         "port",
-        "Port",
+        gettext("Port"),
         clean_port,
-        help="587 for STARTTLS, 465 for SSL. Try 2525 if those are blocked.",
+        help=gettext("587 for STARTTLS, 465 for SSL. Try 2525 if those are blocked."),
         default=DEFAULT_PORT,
         kind="number",
-        required="Enter the port; 587 is usual.",
+        required=gettext("Enter the port; 587 is usual."),
         # The protocol's own, as the interface promises.
         untold="25",
         destination=True,
@@ -172,9 +184,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "security",
-        "Security",
+        gettext("Security"),
         clean_security,
-        help="STARTTLS goes with port 587, SSL/TLS with port 465.",
+        help=gettext("STARTTLS goes with port 587, SSL/TLS with port 465."),
         default="tls",
         kind="choice",
         choices=SECURITY_LABELS,
@@ -185,40 +197,42 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "username",
-        "Login",
+        gettext("Login"),
         clean_username,
-        help="Often the full e-mail address. Leave empty if the server needs no login.",
+        help=gettext("Often the full e-mail address. Leave empty if the server needs no login."),
         destination=True,
         variables=(Variable("SMTP_USERNAME"), Variable("SMTP_USER")),
         option="--username",
     ),
     Field(
         "password",
-        "Password",
+        gettext("Password"),
         clean_password,
-        help="Stored encrypted, never shown again.",
+        help=gettext("Stored encrypted, never shown again."),
         kind="secret",
         needed=lambda values: bool(values["username"]),
         variables=(Variable("SMTP_PASSWORD"), Variable("SMTP_PASS")),
     ),
     Field(
         "verify_tls",
-        "Check the server's certificate",
+        gettext("Check the server's certificate"),
         clean_flag,
-        help="Keep this on. Without it an attacker could read mail and password.",
+        help=gettext("Keep this on. Without it an attacker could read mail and password."),
         default=True,
         kind="flag",
         place="more",
         destination=True,
         option="--verify-tls",
-        short="Certificate is checked",
+        short=gettext("Certificate is checked"),
     ),
     Field(
         "ca_certificate",
-        "Certificate authority",
+        gettext("Certificate authority"),
         clean_certificates,
-        help="A private authority (PEM) that issued this server's certificate. It lets you "
-        "keep the check on.",
+        help=gettext(
+            "A private authority (PEM) that issued this server's certificate. It "
+            "lets you keep the check on."
+        ),
         kind="lines",
         place="more",
         destination=True,
@@ -229,9 +243,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "client_certificate",
-        "Client certificate",
+        gettext("Client certificate"),
         clean_certificates,
-        help="The certificate (PEM) for servers that require one from the sender.",
+        help=gettext("The certificate (PEM) for servers that require one from the sender."),
         kind="lines",
         place="more",
         option="--client-certificate",
@@ -241,10 +255,11 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "client_key",
-        "Key of the client certificate",
+        gettext("Key of the client certificate"),
         clean_key,
-        help="The private key (PEM) of the client certificate. Stored encrypted, never "
-        "shown again.",
+        help=gettext(
+            "The private key (PEM) of the client certificate. Stored encrypted, never shown again."
+        ),
         kind="secret",
         place="more",
         bound="sender",
@@ -253,9 +268,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "ehlo_name",
-        "Name in EHLO",
+        gettext("Name in EHLO"),
         clean_ehlo_name,
-        help="The name sent to the server. If empty, the platform's default.",
+        help=gettext("The name sent to the server. If empty, the platform's default."),
         place="more",
         option="--ehlo-name",
         placeholder="app.example.com",
