@@ -14,6 +14,7 @@ import flask_mail
 import flask_security
 import pytest
 from flask import Flask
+from flask_babel import Babel
 from flask_security.core import _default_config
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
@@ -273,6 +274,23 @@ def test_a_broken_template_stops_no_mail(new_club: NewClub, templates_folder: Pa
     body = mail.get_body(("plain",))
     assert body
     assert "using the following code: 424242" in body.get_content()
+
+
+@pytest.mark.parametrize(("language", "subject", "words"), [
+    ("fr", "Votre mot de passe a été réinitialisé", "Votre mot de passe a été réinitialisé."),
+    ("en_GB", "Your password for The Club has been reset", "there is nothing to do"),
+])  # fmt: skip
+def test_who_reads_another_language_gets_flask_securitys_words(
+    new_club: NewClub, language: str, subject: str, words: str
+) -> None:
+    club = new_club()
+    Babel(club.app, locale_selector=lambda: language)
+    club.send("reset_notice")
+    (mail,) = club.arrived()
+    assert mail["Subject"] == subject
+    body = mail.get_body(("plain",))
+    assert body
+    assert words in body.get_content()
 
 
 def test_in_tests_it_is_recorded_like_flask_mails(new_club: NewClub) -> None:
