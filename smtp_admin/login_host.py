@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, current_app, url_for
 
-from smtp_admin.errors import ConfigError
+from smtp_admin.errors import SetupError
 from smtp_admin.host import Actor, Host, Partner, Several, Soon
 from smtp_admin.host_calls import answer_of
 
@@ -87,9 +87,9 @@ class LoginHost(Host):
 def _current_user() -> Any:
     app: Flask = current_app
     if not hasattr(app, "login_manager"):
-        raise ConfigError(
-            "LoginHost asks Flask-Login who is signed in, and this app has no LoginManager. "
-            "Call LoginManager.init_app(app), or Security.init_app, or write a Host of your own."
+        raise SetupError(
+            "LoginHost asks Flask-Login who is signed in, and this app has no LoginManager.",
+            hint="Call init_app of LoginManager or of Security, or write a Host of your own.",
         )
     from flask_login import current_user
 
