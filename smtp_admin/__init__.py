@@ -3,6 +3,7 @@
 The public names; everything else is free to move.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from smtp_admin.errors import (
@@ -47,9 +48,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``Mail``, which loads Flask-Mail, for those who ask for it."""
+    """What loads Flask-Mail or Flask-Security, for those who ask for it."""
     if name == "Mail":
         from smtp_admin.mail.mailer import Mail
 
         return Mail
+    if name in {"flask_mail", "flask_security"}:
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

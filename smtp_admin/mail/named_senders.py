@@ -8,7 +8,8 @@ import logging
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM
+from smtp_admin import schema
+from smtp_admin.database import SYSTEM, host_engine
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import Kept, installation
 from smtp_admin.mail.addresses import address_of
@@ -25,18 +26,22 @@ def key_of_sender(session: Session, partner_id: str, named: object) -> str | Non
     """The key of the sender whose From address *named* is; ``None`` leaves it to the routes.
 
     An address that no sender has is told to the log, once in each process.
+
+    Raises:
+        SetupError: the tables are missing; it names the command that makes them.
     """
     try:
         address = address_of(named)[1]
     except MessageError:
         address = ""
-    for owner in dict.fromkeys((partner_id, SYSTEM)):
-        own = [one for one in known_senders_of(session, owner) if one.configured]
-        for one in own:
-            if address and one.values.from_email.lower() == address.lower():
-                return one.key
-        if own:
-            break  # the system stands in only for a partner without senders
+    with schema.explained(host_engine()), session.no_autoflush:
+        for owner in dict.fromkeys((partner_id, SYSTEM)):
+            own = [one for one in known_senders_of(session, owner) if one.configured]
+            for one in own:
+                if address and one.values.from_email.lower() == address.lower():
+                    return one.key
+            if own:
+                break  # the system stands in only for a partner without senders
     _warn(partner_id, address)
     return None
 

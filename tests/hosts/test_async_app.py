@@ -12,12 +12,16 @@ from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import Actor, ExpiringService, Host, LoginHost, Message, Partner, SMTPAdmin
 from smtp_admin.encryption import generate_key
+from smtp_admin.renewals import service as reminders
+from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.worker.process import WorkerProcess
-from tests.app import migrate
+from tests.app import ADMIN, migrate
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
 
+#: More than are read at once.
+CUSTOMERS = 230
 EXPIRES = datetime.now(UTC) + timedelta(days=3)
 
 
@@ -37,11 +41,11 @@ class SlowHost(Host):
     async def expiring_services(
         self, until: datetime, partner_id: str
     ) -> AsyncIterator[ExpiringService]:
-        for number in range(450 if partner_id == "acme" else 0):
+        assert until > EXPIRES
+        for number in range(CUSTOMERS if partner_id == "acme" else 0):
             if number % 100 == 0:
                 await asyncio.sleep(0)
             yield service(number)
-        assert until > EXPIRES
 
     async def customer_services(self, customer_id: str) -> list[ExpiringService]:
         await asyncio.sleep(0)
@@ -137,6 +141,16 @@ def test_commands_and_a_worker_send_what_a_stream_brings(
     client.post("/orders/acme")
     WorkerProcess(app, 2).run_burst()
     assert [one.recipients for one in server.messages] == [["kim@customer.example"]]
+    server.messages.clear()
+    session = app.extensions["smtp_admin"].db.session()
+    reminders.save(session, "acme", RenewalValues(enabled=True), own=True, expected_revision=0,
+                   actor=ADMIN)  # fmt: skip
+    session.commit()
+    ran = run.invoke(args=["smtp-admin", "renewals", "run"])
+    assert ran.exit_code == 0, ran.output
+    WorkerProcess(app, 4).run_burst()  # which asks for each customer once more
+    reminded = {one.recipients[0] for one in server.messages}
+    assert reminded == {f"c{number}@customer.example" for number in range(CUSTOMERS)}
 
 
 def test_a_ready_host_takes_async_functions(redis: RedisServer) -> None:

@@ -281,5 +281,7 @@ def test_an_app_without_flask_mail_does_not_load_it() -> None:
         "assert not names & sys.modules.keys(), names & sys.modules.keys()\n"
         "from smtp_admin import Mail\n"
         "assert 'flask_mail' in sys.modules\n"
+        "assert smtp_admin.flask_mail.Mail is Mail\n"
+        "assert smtp_admin.flask_security.MailUtil\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
