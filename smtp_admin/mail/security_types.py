@@ -21,7 +21,7 @@ _VARIABLES: dict[str, tuple[str, Any]] = {
     "app_name": ("the application", "Example"),
     "subject": ("the app's own subject; empty where it has Flask-Security's", ""),
     "email": ("the address of the account", "sam@example.com"),
-    "within": ("how long the link or code works", "2 days"),
+    "within": ("how long the link or code works", "2 hours"),
     "code": ("the code to type in", "123456"),
     "username": ("the name that is used to sign in; may be empty", "sam"),
     "link": ("the link that confirms the new address", f"{_URL}change-email/abc"),

@@ -10,7 +10,16 @@ import pytest
 from flask import Flask, current_app, g, request
 from flask_sqlalchemy import SQLAlchemy
 
-from smtp_admin import Actor, ExpiringService, Host, LoginHost, Message, Partner, SMTPAdmin
+from smtp_admin import (
+    Actor,
+    ExpiringService,
+    Host,
+    LoginHost,
+    Message,
+    Partner,
+    SetupError,
+    SMTPAdmin,
+)
 from smtp_admin.encryption import generate_key
 from smtp_admin.renewals import service as reminders
 from smtp_admin.renewals.values import RenewalValues
@@ -173,6 +182,8 @@ def test_a_ready_host_takes_async_functions(redis: RedisServer) -> None:
     )
     plugin.init_app(made, SQLAlchemy(made))
     with made.test_request_context():
+        with pytest.raises(SetupError, match="no LoginManager"):
+            made.extensions["smtp_admin"].host.current_actor()
         g._login_user = User()
         current_app.login_manager = object()  # type: ignore[attr-defined]
         host = made.extensions["smtp_admin"].host
