@@ -160,7 +160,7 @@ class Host:
 
     def partner(self, partner_id: str) -> Soon[Partner | None]:
         """One partner, or ``None``. Override it where searching all of them would be slow."""
-        known: Any = self.partners()  # at once, or this would not be called on the host itself
+        known: Any = self.partners()  # where it is async def, self is what waits for it
         return next((one for one in known if one.id == partner_id), None)
 
     def expiring_services(self, until: datetime, partner_id: str) -> Several[ExpiringService]:

@@ -106,7 +106,7 @@ class Connection(_TheirConnection):
             self.last_id = ""
         else:
             self.last_id = self._queued(message, ours, type_)
-        if getattr(message, "date", 0) is None:
+        if hasattr(message, "msgId") and message.date is None:
             message.date = time.time()  # what Flask-Mail's own connection writes there
         email_dispatched.send(self._app, message=message)
         self.num_emails += 1

@@ -263,7 +263,9 @@ def test_partners_mail_by_each_way(host: HostApp) -> None:
     mail.send(Message("1", ["a@b.example"], "x"), partner_id="acme")
     mail.send_message("2", ["a@b.example"], "x", partner_id="acme")
     with mail.connect(partner_id="acme") as connection:
-        connection.send(smtp_admin.Message("3", ["a@b.example"], "x"))
+        own = smtp_admin.Message("3", ["a@b.example"], "x")
+        connection.send(own)
+        assert own == smtp_admin.Message("3", ["a@b.example"], "x")
     mail.send_message("4", ["a@b.example"], "x")
     assert [row.partner_id for row in queued()] == ["acme", "acme", "acme", ""]
 
