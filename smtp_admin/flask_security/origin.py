@@ -23,7 +23,9 @@ def is_apps_own(type_: EmailType, template: str) -> bool:
     render = current_app.extensions["security"].render_template
     if not getattr(render, "__module__", "").startswith("flask_security"):
         return True  # another engine than Jinja
-    return any(_is_outside(f"{template}.{kind}") for kind in ("txt", "html"))
+    # Before Flask-Security 5.8 the name came without its folder.
+    names = (template, f"security/email/{template}")
+    return any(_is_outside(f"{name}.{kind}") for name in names for kind in ("txt", "html"))
 
 
 def _is_outside(name: str) -> bool:

@@ -14,9 +14,13 @@ _OURS = {"user", "security"}
 
 
 def find_mail(template: str) -> SecurityMail | None:
-    """Which mail has *template*, by the app's configuration; ``None`` if it is none of ours."""
+    """Which mail has *template*, by the app's configuration; ``None`` if it is none of ours.
+
+    Before Flask-Security 5.8 the templates had fixed names in a fixed folder.
+    """
     for one in SECURITY_MAILS:
-        if current_app.config.get(f"SECURITY_{one.template}") == template:
+        fixed = one.type_.name.removeprefix("security_")
+        if current_app.config.get(f"SECURITY_{one.template}", fixed) == template:
             return one
     return None
 

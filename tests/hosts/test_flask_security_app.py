@@ -35,6 +35,8 @@ from tests.servers.scripted import ScriptedServer
 
 from .visitor import Visitor
 
+#: Since Flask-Security 5.8.
+NAMED_BY_SETTINGS = "EMAIL_TEMPLATE_CONFIRM" in _default_config
 PASSWORD = "correct horse battery"
 SETTINGS = {"SMTP_SECURITY": "none", "SMTP_FROM_EMAIL": "members@club.example"}
 
@@ -66,7 +68,7 @@ class Club:
         )
         (mail,) = (one for one in SECURITY_MAILS if one.type_.name == f"security_{name}")
         subject = self.app.config[f"SECURITY_{mail.subject[0]}"]
-        template = self.app.config[f"SECURITY_{mail.template}"]
+        template = self.app.config.get(f"SECURITY_{mail.template}", name)
         with self.app.test_request_context():
             flask_security.utils.send_mail(subject, user.email, template, user=user, **context)
 
@@ -125,6 +127,8 @@ def link_of(mail: EmailMessage) -> str:
     return str(link)
 
 
+# Flask-Security 5.7 warns of a function that it calls itself.
+@pytest.mark.filterwarnings("ignore:'get_token_status':DeprecationWarning")
 @pytest.mark.parametrize("plugin_first", [False, True])
 def test_register_confirm_and_reset(new_club: NewClub, plugin_first: bool) -> None:
     """As a person does it, over HTTP, with what arrived at the mail server."""
@@ -134,7 +138,7 @@ def test_register_confirm_and_reset(new_club: NewClub, plugin_first: bool) -> No
     thread.start()
     try:
         visitor = Visitor(f"http://127.0.0.1:{server.server_port}")
-        person = {"email": "sam@people.example", "username": "samuel", "password": PASSWORD,
+        person = {"email": "sam@people.example", "password": PASSWORD,
                   "password_confirm": PASSWORD}  # fmt: skip
         assert visitor.submit(visitor.get("/register"), person).status == 200
         (welcome,) = club.arrived()
@@ -143,9 +147,7 @@ def test_register_confirm_and_reset(new_club: NewClub, plugin_first: bool) -> No
             "members@club.example", "sam@people.example",
         )  # fmt: skip
         # Whoever registers again is told by mail, and nobody else sees it.
-        assert (
-            visitor.submit(visitor.get("/register"), person | {"username": "other"}).status == 200
-        )
+        assert visitor.submit(visitor.get("/register"), person).status == 200
         (again,) = club.arrived()
         assert again["Subject"] == "You already have an account at The Club"
         assert visitor.get(link_of(welcome)).status == 200
@@ -186,11 +188,13 @@ def test_register_confirm_and_reset(new_club: NewClub, plugin_first: bool) -> No
 
 def test_each_mail_of_flask_security_has_a_type() -> None:
     """A newer one with further mails would be noticed here."""
-    theirs = {name: one for name, one in _default_config.items()
-              if type(one) is str and one.startswith("security/email/")}  # fmt: skip
-    ours = {one.template: f"security/email/{one.type_.name.removeprefix('security_')}"
-            for one in SECURITY_MAILS}  # fmt: skip
-    assert ours == theirs
+    folder = Path(flask_security.__file__).parent / "templates" / "security" / "email"
+    ours = {one.type_.name.removeprefix("security_"): one for one in SECURITY_MAILS}
+    assert ours.keys() == {one.stem for one in folder.iterdir()}
+    configured = {one: name for name, one in _default_config.items()
+                  if type(one) is str and one.startswith("security/email/")}  # fmt: skip
+    if NAMED_BY_SETTINGS:
+        assert configured == {f"security/email/{name}": one.template for name, one in ours.items()}
     for one in SECURITY_MAILS:
         key, subject = one.subject
         assert _default_config[key] == subject
@@ -247,8 +251,9 @@ def test_the_apps_own_files_are_honoured(new_club: NewClub, templates_folder: Pa
 
 
 def test_other_settings_of_flask_security_count(new_club: NewClub, templates_folder: Path) -> None:
-    (templates_folder / "goodbye.txt").write_text("Bye {{ user.email }}")
-    (templates_folder / "hello.txt").write_text("Hi")
+    folder = templates_folder if NAMED_BY_SETTINGS else templates_folder / "security/email"
+    (folder / "goodbye.txt").write_text("Bye {{ user.email }}")
+    (folder / "hello.txt").write_text("Hi")
     club = new_club(
         templates=str(templates_folder),
         SECURITY_EMAIL_SUBJECT_CONFIRM="Is it you?",
@@ -264,7 +269,8 @@ def test_other_settings_of_flask_security_count(new_club: NewClub, templates_fol
     (confirm, hello, goodbye) = club.queued()
     assert confirm.subject == "Is it you?"
     assert b"text/html" not in confirm.content
-    assert (hello.type_name, hello.sensitive) == ("security_change_notice", False)
+    if NAMED_BY_SETTINGS:
+        assert (hello.type_name, hello.sensitive) == ("security_change_notice", False)
     assert (goodbye.type_name, goodbye.sensitive) == ("security_other", True)
 
 
@@ -273,7 +279,8 @@ def test_a_broken_template_stops_no_mail(new_club: NewClub, templates_folder: Pa
     folder.mkdir(parents=True)
     (folder / "text.liquid").write_text("{% if %}")
     club = new_club(templates=str(templates_folder))
-    club.send("us_instructions", username="sam", login_token="424242", within="2 minutes")
+    code = dict.fromkeys(("token", "login_token"), "424242")
+    club.send("us_instructions", username="sam", within="2 minutes", **code)
     (mail,) = club.arrived()
     body = mail.get_body(("plain",))
     assert body
@@ -281,7 +288,7 @@ def test_a_broken_template_stops_no_mail(new_club: NewClub, templates_folder: Pa
 
 
 @pytest.mark.parametrize(("language", "subject", "words"), [
-    ("fr", "Votre mot de passe a été réinitialisé", "Votre mot de passe a été réinitialisé."),
+    ("fr", "Votre mot de passe a été réinitialisé", "Votre mot de passe a été réinitialisé"),
     ("en_GB", "Your password for The Club has been reset", "there is nothing to do"),
 ])  # fmt: skip
 def test_who_reads_another_language_gets_flask_securitys_words(

@@ -21,7 +21,6 @@ SETTINGS: dict[str, Any] = {
     "SECURITY_CONFIRMABLE": True,
     "SECURITY_RECOVERABLE": True,
     "SECURITY_CHANGEABLE": True,
-    "SECURITY_USERNAME_ENABLE": True,
     "SECURITY_RETURN_GENERIC_RESPONSES": True,
     "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
     "WTF_CSRF_ENABLED": True,
