@@ -206,7 +206,17 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
 
 
 #: Types of mail that anybody can have sent to anybody by typing an address, with their limits.
-PROTECTED = {"password_reset": "5 per hour", "magic_link": "5 per hour"}
+PROTECTED = {
+    "password_reset": "5 per hour",
+    "magic_link": "5 per hour",
+    "security_welcome_existing": "5 per hour",
+    "security_welcome_existing_username": "5 per hour",
+    "security_confirmation_instructions": "5 per hour",
+    "security_login_instructions": "5 per hour",
+    "security_reset_instructions": "5 per hour",
+    "security_username_recovery": "5 per hour",
+    "security_us_instructions": "10 per hour",
+}
 
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
@@ -243,7 +253,8 @@ KEYS: tuple[Key, ...] = (
         "of the queue is for other mail."),
     Key("RECIPIENT_LIMITS", {}, _recipient_limits, "How often one recipient may get mail of a "
         'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
-        "per hour for `password_reset` and `magic_link`."),
+        "per hour for `password_reset`, `magic_link`, and what strangers can have sent by "
+        "Flask-Security."),
     Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail in bytes."),
     Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send. After "
         "them the mail "

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -17,10 +18,12 @@ from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
+from smtp_admin.host_calls import calls_of
+from smtp_admin.host_database import HostDatabase
 from smtp_admin.installation import NAME, Installation
-from smtp_admin.mail import batches, service
+from smtp_admin.mail import batches, security_types, service
 from smtp_admin.mail.compose import Order
-from smtp_admin.mail.mailer import Mailer
+from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.pages import (
@@ -53,6 +56,9 @@ from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
 
+if TYPE_CHECKING:
+    from smtp_admin.mail.mailer import Mail
+
 
 class SMTPAdmin:
     """The plugin. One instance may serve several apps.
@@ -68,13 +74,19 @@ class SMTPAdmin:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        #: Takes Flask-Mail's place: ``mail.send(message)``, ``send_message``, ``connect``,
-        #: ``record_messages``.
-        self.mail = Mailer()
         self._own_types: list[EmailType] = []
 
+    @cached_property
+    def mail(self) -> "Mail":
+        """Takes Flask-Mail's place; a :class:`smtp_admin.Mail` for whatever app is current."""
+        from smtp_admin.mail.mailer import Mail
+
+        return Mail()
+
     def init_app(self, app: Flask, db: Any) -> None:
-        """Mount the plugin into *app*, on the host's Flask-SQLAlchemy object *db*.
+        """Mount the plugin into *app*, on the host's database object *db*.
+
+        That is the one of Flask-SQLAlchemy or of Flask-SQLAlchemy-Lite.
 
         Reads every ``SMTP_ADMIN_*`` key of ``app.config`` (see the reference of settings) and the
         environment, once; later changes have no effect. Never touches the database.
@@ -88,20 +100,24 @@ class SMTPAdmin:
         types = Registry()
         for type_ in (*SHIPPED, *self._own_types):
             types.add(type_)
+        if security_types.are_wanted(app):
+            security_types.add_to(types)
         _check_limits(config, types)
         check_body(config)
         here = Installation(
             config=config,
-            host=self.host,
-            db=db,
+            host=calls_of(app, self.host),
+            db=HostDatabase(app, db),
             keyring=Keyring(config.secret_keys),
             environment=dict(os.environ),
         )
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        begin_before_savepoints(db.session)
-        doorbell.listen(db.session)
+        # Flask-Mail's messages look here for their default sender.
+        app.extensions.setdefault(SLOT, state_of(app))
+        begin_before_savepoints(here.db.sessions)
+        doorbell.listen(here.db.sessions)
         reassign.listen()
         lookups.listen()
         for blueprint in (_pages(here), make_api_blueprint()):
@@ -116,6 +132,10 @@ class SMTPAdmin:
         reminders.add_global(app)
         embedding.add_globals(app)
         app.cli.add_command(commands)
+        if app.config.get("SECURITY_MAIL_UTIL_CLS"):
+            from smtp_admin.flask_security.setting import follow
+
+            follow(app)
 
     def register_type(self, type_: EmailType) -> None:
         """Add an e-mail type of the host's own; call it before :meth:`init_app`.
@@ -267,6 +287,7 @@ class SMTPAdmin:
 
 def _check_limits(config: Config, types: Registry) -> None:
     known = {one.name for one in types} | {service.READY.name} | set(PROTECTED)
+    known |= set(security_types.names())  # Flask-Security may come later
     for name in sorted(config.recipient_limits.keys() - known):
         raise ConfigError(
             f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is not an e-mail type of this app."

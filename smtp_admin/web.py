@@ -376,7 +376,7 @@ def _answer_unexpected(error: Exception) -> ResponseReturnValue:
 
 def _roll_back() -> None:
     try:
-        installation().db.session.rollback()
+        installation().db.session().rollback()
     except SQLAlchemyError:
         log.debug("rolling back failed too")
 

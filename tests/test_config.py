@@ -14,7 +14,7 @@ from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import ConfigError, Host, SMTPAdmin
-from smtp_admin.config import KEYS, Config, Rate, read_config
+from smtp_admin.config import KEYS, PROTECTED, Config, Rate, read_config
 from smtp_admin.encryption import generate_key
 from smtp_admin.sandbox_rule import Sandbox
 from tests.app import TestHost
@@ -22,6 +22,12 @@ from tests.servers.certificates import CertificateFactory
 
 KEY = generate_key()
 OTHER = generate_key()
+#: What strangers can have sent is limited without a setting.
+LIMITED = {
+    name: (Rate(int(words.partition(" ")[0]), 3600),)
+    for name, words in PROTECTED.items()
+    if name != "magic_link"
+}
 WEBHOOK_SECRET = "whsec_bm9ydGh3aW5kIHNpZ25zIGl0cyBhbGVydHMgMTIz"
 
 #: key → value given → value read.
@@ -62,7 +68,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("QUEUE_LIMIT", "500", 500),
     ("BATCH_LIMIT", "500", 500),
     ("RECIPIENT_LIMITS", {"news": "1 per day, 3 per hour", "magic_link": ""}, MappingProxyType(
-        {"password_reset": (Rate(5, 3600),), "news": (Rate(1, 86400), Rate(3, 3600))})),
+        LIMITED | {"password_reset": (Rate(5, 3600),), "news": (Rate(1, 86400), Rate(3, 3600))})),
     ("MESSAGE_LIMIT", 1024, 1024),
     ("RETRY_ATTEMPTS", 0, 0),
     ("RETRY_DELAY", 0.5, 0.5),

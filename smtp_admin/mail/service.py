@@ -36,14 +36,15 @@ def send(
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = registry().get(type_name)
     message = message_from_type(type_, to, context or {}, reply_to=reply_to)
-    return _queue(session, compose(session, type_, message, order or Order()))
+    return queue(session, compose(session, type_, message, order or Order()))
 
 
 def send_message(session: Session, message: Any, order: Order | None = None) -> str:
     """Queue a ready message; see :meth:`smtp_admin.SMTPAdmin.send_message`."""
-    return _queue(session, compose(session, READY, from_any(message), order or Order()))
+    return queue(session, compose(session, READY, from_any(message), order or Order()))
 
 
-def _queue(session: Session, mail: OutgoingMail) -> str:
+def queue(session: Session, mail: OutgoingMail) -> str:
+    """Put a finished mail into the outbox, and return its public id."""
     with schema.explained(host_engine()):
         return outbox.add(session, mail)

@@ -10,7 +10,7 @@ from flask import g
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import Unavailable
-from smtp_admin.host import ExpiringService, Host
+from smtp_admin.host import ExpiringService, has_own
 from smtp_admin.installation import installation
 from smtp_admin.renewals.records import own_problem_of
 from smtp_admin.translation import gettext
@@ -91,7 +91,7 @@ def of_customer(customer_id: str) -> Supplied:
 
 def tells_of_customers() -> bool:
     """Whether the host has a ``customer_services()`` of its own."""
-    return type(installation().host).customer_services is not Host.customer_services
+    return has_own(installation().host, "customer_services")
 
 
 def partner_name(partner_id: str) -> str:

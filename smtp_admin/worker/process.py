@@ -90,12 +90,11 @@ class WorkerProcess:
         self._here: Installation = installation()
         # One for each lane at work and what it writes beside that, and some for the duties; a lane
         # that waits for its server has none.
-        host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
         self._engine: Engine = worker_engine(
             host_engine(),
             pool_size=2 * concurrency + 6,
             max_overflow=0,  # what is opened for a moment would look like a database that crashed
-            connect_args=host_options.get("connect_args"),
+            connect_args=self._here.db.connect_args,
         )
         schema.check(self._engine)
         for problem in overrides_for(SYSTEM).problems:

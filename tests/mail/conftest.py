@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask_mail import Mail
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import Host, SMTPAdmin
@@ -56,10 +55,10 @@ def plugin(templates: Path, tmp_path: Path, redis: RedisServer) -> Iterator[SMTP
         SMTP_ADMIN_APP_NAME="Northwind",
         SMTP_ADMIN_REDIS_URL=redis.url,
         MAIL_DEFAULT_SENDER="somebody@else.example",
+        MAIL_SUPPRESS_SEND=False,
         TESTING=True,
     )
     db = SQLAlchemy(app)
-    Mail(app)
     made = SMTPAdmin(host=Host())
     for type_ in OWN_TYPES:
         made.register_type(type_)
