@@ -34,6 +34,8 @@ ACTIONS: dict[str, str] = {
     "alert.acknowledged": gettext("Acknowledged an alert"),
     "alert.muted": gettext("Muted an alert"),
     "alert.unmuted": gettext("Unmuted an alert"),
+    "token.created": gettext("Created an API token"),
+    "token.revoked": gettext("Revoked an API token"),
 }
 
 

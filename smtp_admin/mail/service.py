@@ -9,9 +9,10 @@ from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.delivery.rows import Inserted
 from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
-from smtp_admin.mail.message import from_any
+from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.types import TYPES, EmailType, Registry
 from smtp_admin.translation import gettext
 
@@ -22,6 +23,13 @@ READY = EmailType(name="message", label=gettext("Ready message"), variables={}, 
 def registry() -> Registry:
     """The e-mail types of this app."""
     return TYPES.of(installation())
+
+
+def put(session: Session, type_: EmailType, message: Message, order: Order) -> Inserted:
+    """Queue *message* as mail of this type, and tell what became of it."""
+    mail = compose(session, type_, message, order)
+    with schema.explained(host_engine()):
+        return outbox.put(session, [mail])[0]
 
 
 def send(

@@ -12,6 +12,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.hops import THE_SYSTEMS
 from smtp_admin.delivery.mail_log import (
     COUNTED,
     COUNTED_ONCE,
@@ -39,8 +40,6 @@ from smtp_admin.translation import gettext
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
 _FEW_NAMES = 3
-#: What a partner's admin reads of any of the system's senders.
-THE_SYSTEMS = gettext("the system's sender")
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",

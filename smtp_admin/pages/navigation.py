@@ -46,6 +46,7 @@ BAR: tuple[Entry, ...] = (
     _RENEWALS,
     Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
     Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
+    Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
     Entry(gettext("System sender"), "system", Action.EDIT_SYSTEM_SENDER),
 )
 #: In the menu of a host.
