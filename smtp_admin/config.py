@@ -237,6 +237,8 @@ KEYS: tuple[Key, ...] = (
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
         "delete or roll back. Commands are not limited."),
+    Key("API_LIMIT", "600 per minute", _rate, "Requests that one API token, or one person, may "
+        "make."),
     Key("QUEUE_LIMIT", 10_000, read_whole(1, 100_000_000), "Mails that one partner may have "
         "waiting."),
     Key("BATCH_LIMIT", 1_000_000, read_whole(1, 100_000_000), "Most mails of one batch; the limit "
@@ -293,6 +295,7 @@ class Config(AlertConfig):
     partner_test_limit: Rate
     tests_at_once: int
     change_limit: Rate
+    api_limit: Rate
     test_mail_limit: Rate
     queue_limit: int
     batch_limit: int

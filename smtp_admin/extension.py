@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from smtp_admin import beside_host, schema, web
-from smtp_admin.api.views import make_api_blueprint
+from smtp_admin.api.views import answer_unrouted, make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
@@ -48,6 +48,7 @@ from smtp_admin.pages import (
     symptoms,
     tab,
     test_email,
+    tokens,
 )
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
@@ -104,13 +105,17 @@ class SMTPAdmin:
         doorbell.listen(db.session)
         reassign.listen()
         lookups.listen()
-        for blueprint in (_pages(here), make_api_blueprint()):
+        api = make_api_blueprint()
+        for blueprint in (_pages(here), api):
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         unsubscribe = reminders.make_unsubscribe_blueprint()
         unsubscribe.context_processor(page_values)
         app.register_blueprint(unsubscribe)
-        beside_host.exempt(app, unsubscribe)
+        # Each looks itself at what the host's check would: a token is no session's form.
+        for blueprint in (unsubscribe, api):
+            beside_host.exempt(app, blueprint)
+        answer_unrouted(app)
         beside_host.guard_frames(app)
         reminders.add_global(app)
         embedding.add_globals(app)
@@ -296,6 +301,7 @@ def _pages(here: Installation) -> Any:
         batch_log,
         new_batch,
         audit_log,
+        tokens,
         renewals,
         reminders,
     ):

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import (
@@ -53,7 +53,7 @@ _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
 _UNDO = "smtp_admin_undo"
 _TESTED = "smtp_admin_tested"
-_ACTOR, _PARTNER = "smtp_admin.actor", "smtp_admin.partner"
+_ACTOR, _PARTNER, _PROGRAM = "smtp_admin.actor", "smtp_admin.partner", "smtp_admin.program"
 #: The blueprints that were protected here.
 OURS: set[str] = set()
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -68,6 +68,16 @@ def current_actor() -> Actor | None:
         request.environ[_ACTOR] = installation().host.current_actor()
     actor: Actor | None = request.environ[_ACTOR]
     return actor
+
+
+def asked_by_program() -> None:
+    """Note that a program asks: it gets JSON, and its request is no form of anybody's page."""
+    request.environ[_PROGRAM] = True
+
+
+def act_as(actor: Actor) -> None:
+    """Let *actor* be who asks, and nobody else, whatever the session says."""
+    request.environ[_ACTOR] = actor
 
 
 def signed_in() -> Actor:
@@ -163,7 +173,7 @@ def tested_before() -> Any:
 
 def wants_json() -> bool:
     """Whether the caller is a script: everything but a browser that submits a form or reads."""
-    if request.is_json:
+    if request.is_json or _PROGRAM in request.environ:
         return True
     accepted = request.accept_mimetypes
     return accepted["text/html"] <= accepted["application/json"]
@@ -192,22 +202,29 @@ def read_json() -> dict[str, Any]:
     return given
 
 
-def protect(blueprint: Blueprint, *, with_token: bool = True) -> Blueprint:
+def protect(
+    blueprint: Blueprint,
+    *,
+    with_token: bool = True,
+    authenticate: Callable[[], None] | None = None,
+) -> Blueprint:
     """Add the guard, the token check and the error pages to *blueprint*.
 
     Args:
         with_token: off where the address itself is the secret, and others than our pages post.
+        authenticate: finds out who asks, where that need not be the person of the session.
     """
     blueprint.before_request(_limit_size)
+    if authenticate is not None:
+        blueprint.before_request(_check_schema)
+        blueprint.before_request(authenticate)
     blueprint.before_request(_guard)
     if with_token:
         blueprint.before_request(_check_token)
     blueprint.before_request(_check_schema)
     blueprint.register_error_handler(SMTPAdminError, _answer_error)
-    blueprint.register_error_handler(
-        CSRFError, lambda error: _answer_error(CSRFFailed(error.description or ""))
-    )
-    blueprint.register_error_handler(HTTPException, _answer_http_error)
+    blueprint.register_error_handler(CSRFError, _answer_token_error)
+    blueprint.register_error_handler(HTTPException, answer_http_error)
     blueprint.register_error_handler(DBAPIError, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
     blueprint.after_request(_not_stored)
@@ -264,6 +281,8 @@ def _guard() -> None:
 def _check_token() -> None:
     """Our own check: the host may have none, or may have one that answers in HTML."""
     if request.method not in _CHANGING or not current_app.config.get("WTF_CSRF_ENABLED", True):
+        return
+    if _PROGRAM in request.environ:  # it proved itself by what no browser sends by itself
         return
     token = request.headers.get("X-CSRFToken") or request.headers.get("X-CSRF-Token")
     try:
@@ -327,7 +346,8 @@ def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
     return _answer_error(CSRFFailed(error.description or ""))
 
 
-def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
+def answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    """An error of Flask's own, such as a wrong method, in our form."""
     if isinstance(error, RequestEntityTooLarge):
         return _answer_error(TooLarge("This request is too large."))
     if error.code is None or error.code < 400:  # noqa: PLR2004 - redirects are exceptions too

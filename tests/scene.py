@@ -9,6 +9,8 @@ from uuid import uuid4
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from smtp_admin.api.models import ApiToken
+from smtp_admin.api.tokens import create_token
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
@@ -33,6 +35,7 @@ from tests.servers.scripted import ScriptedServer
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html"}
 PREFIX = "/smtp-admin"
+API = "/api/email"
 TOKEN = "T" * 32
 KEY = "news"
 
@@ -100,6 +103,7 @@ class Scene:
         site.actor = ADMIN
         self.letter: str = known.letter if known else ""
         self.batch: str = known.batch if known else ""
+        self.token_id: str = known.token_id if known else ""
         if known:
             site.host.services += known.site.host.services
         else:
@@ -133,6 +137,10 @@ class Scene:
             letter = Letter("Hello", ("you@example.org",), body="Hello.", html="<p>Hello.</p>")
             self.letter = site.plugin.send_message(letter, partner_id="acme")
             self.batch = site.plugin.send_many(NAME, people(2), partner_id="acme")
+            made = create_token(
+                site.db.session(), ADMIN, "acme", name="CRM", scopes=["send"], lifetime="30d"
+            )
+            self.token_id = made.row.public_id
             site.db.session.commit()
 
     def prepare(self, rule: str) -> None:
@@ -146,8 +154,11 @@ class Scene:
                 session.commit()
             if sender.deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
-            if rule.startswith(f"{PREFIX}/mail/"):
+            if rule.startswith((f"{PREFIX}/mail/", f"{API}/messages/")):
                 self._prepare_mail(rule.rpartition("/")[2])
+            if rule.startswith(f"{PREFIX}/tokens/"):
+                session.execute(update(ApiToken).values(revoked_at=None))
+                session.commit()
             if rule.startswith(f"{PREFIX}/batches/"):
                 ended = now() if rule.endswith("/resume") else None
                 session.execute(update(Batch).values(cancelled_at=ended))
@@ -196,10 +207,12 @@ class Scene:
         """One request with everything that it needs to succeed."""
         whose, key = self._whose(rule)
         own = self.tests[whose, key] if "test-connection" in rule else self.mails[whose]
-        if rule.startswith(f"{PREFIX}/mail/"):
+        if rule.startswith((f"{PREFIX}/mail/", f"{API}/messages/")):
             own = self.letter
-        if rule.startswith(f"{PREFIX}/batches/"):
+        if rule.startswith((f"{PREFIX}/batches/", f"{API}/batch/")):
             own = self.batch
+        if rule.startswith(f"{PREFIX}/tokens/"):
+            own = self.token_id
         address = (
             rule.replace("<partner_id>", partner_id)
             .replace("<key>", KEY)
@@ -209,13 +222,31 @@ class Scene:
             .replace("<token>", TOKEN)
         )
         self._delivery = self._first_delivery(address)
-        data = self._form(rule) if method == "POST" and "test-email" not in rule else None
+        data, body = None, None
+        if method == "POST" and rule.startswith(API):
+            body = self._body(rule)
+        elif method == "POST" and "test-email" not in rule:
+            data = self._form(rule)
         query = {"number": "1"} if "rollback" in rule and method != "POST" else None
         if "/preview" in rule:
             query = {"customer": "c1"}
+        if rule == f"{API}/senders":
+            query = {"partner_id": "acme"}
         return self.site.client.open(
-            address, method=method, headers=headers, data=data, query_string=query, buffered=True
-        )
+            address, method=method, headers=headers, data=data, json=body, query_string=query,
+            buffered=True,
+        )  # fmt: skip
+
+    def _body(self, rule: str) -> dict[str, Any]:
+        """What the API needs, for Acme."""
+        mine = {"partner_id": "acme"}
+        one = {"address": f"{uuid4().hex}@x.example", "context": {"name": "Mia", "code": 1}}
+        return {
+            "queue": mine | {"to": one["address"], "subject": "Hello", "text": "Hello."},
+            "batch": mine | {"type": NAME, "recipients": [one]},
+            "test-connection": mine
+            | {"host": "127.0.0.1", "port": self.server.port, "security": "none"},
+        }.get(rule.rpartition("/")[2], {})
 
     def _first_delivery(self, address: str) -> int:
         """The id of the first delivery of the mail that *address* names; 0 for none."""
@@ -233,6 +264,8 @@ class Scene:
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
                 "address": "new@example.org", "delivery": self._delivery,
             }  # fmt: skip
+        if rule.endswith("/tokens"):
+            return {"name": uuid4().hex, "scopes": ["send", "read"], "expires": "30d"}
         if rule.endswith("/batches/new"):  # others each time
             row = f"{uuid4().hex}@x.example,Mia,1"
             return {"type": NAME, "do": "send", "csv": f"address,name,code\n{row}"}

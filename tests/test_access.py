@@ -43,6 +43,7 @@ RENEWALS = f"{PREFIX}/renewals/partners/<partner_id>"
 ADMINS: Statuses = (401, 403, 200, 200, 200, 200)
 PLATFORM: Statuses = (401, 403, 403, 403, 200, 403)
 ACMES: Statuses = (401, 403, 404, 200, 200, 200)
+ANYBODY: Statuses = (200, 200, 200, 200, 200, 200)
 CUSTOMERS: Statuses = (401, 200, 403, 403, 403, 403)
 
 
@@ -88,6 +89,8 @@ OWNER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/batches/new"): 200,
     ("POST", "/batches/new"): 202,
     ("GET", "/audit"): 200,
+    ("GET", "/tokens"): 200,
+    ("POST", "/tokens"): 201,
 }
 OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
 
@@ -151,10 +154,26 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/metrics"): PLATFORM,
     # Without a partner's name: of the one partner one has, of all mail, or refused.
     ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
+    ("POST", "/api/email/queue"): with_(202, ACMES),
+    ("POST", "/api/email/batch"): with_(202, ACMES),
+    ("GET", "/api/email/batch/<public_id>"): ACMES,
+    ("GET", "/api/email/messages/<public_id>"): ACMES,
+    ("POST", "/api/email/messages/<public_id>/cancel"): ACMES,
+    ("POST", "/api/email/messages/<public_id>/retry"): ACMES,
+    ("GET", "/api/email/senders"): ACMES,
+    ("POST", "/api/email/test-connection"): ACMES,
+    ("GET", "/api/email/openapi.json"): ANYBODY,
+    ("GET", f"{PREFIX}/tokens"): ADMINS,
+    # The token is Acme's.
+    ("GET", f"{PREFIX}/tokens/<public_id>/revoke"): ACMES,
+    ("POST", f"{PREFIX}/tokens/<public_id>/revoke"): ACMES,
 }
 #: OPTIONS is answered before the view, which alone knows more than whose page it is.
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
+    "/api/email/senders": ADMINS,
+    **{f"/api/email/{what}/<public_id>": ADMINS for what in ("batch", "messages")},
+    f"{PREFIX}/tokens/<public_id>/revoke": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
     f"{PREFIX}/batches/<public_id>": ADMINS,
     f"{PREFIX}/metrics": (200, 200, 200, 200, 200, 200),
@@ -463,7 +482,10 @@ def test_actor_is_asked_anew_in_a_shared_app_context(scene: Scene) -> None:
 def test_every_action_has_a_row() -> None:
     assert set(_TABLE) == set(Action)
     # Those with the token are nobody that the host knows; the view asks for it.
-    for action in set(Action) - {Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS}:
+    open_to_all = {
+        Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS, Action.SEE_API_DOCUMENT,
+    }  # fmt: skip
+    for action in set(Action) - open_to_all:
         assert Role.ANYBODY not in _TABLE[action]
         assert action is Action.ASK_FOR_REMINDER or Role.CUSTOMER not in _TABLE[action]
 

@@ -59,6 +59,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("CHANGE_LIMIT", "50 per hour", Rate(50, 3600)),
     ("TEST_MAIL_LIMIT", "1 per second", Rate(1, 1)),
     ("TESTS_AT_ONCE", "12", 12),
+    ("API_LIMIT", "10 per second", Rate(10, 1)),
     ("QUEUE_LIMIT", "500", 500),
     ("BATCH_LIMIT", "500", 500),
     ("RECIPIENT_LIMITS", {"news": "1 per day, 3 per hour", "magic_link": ""}, MappingProxyType(
@@ -137,6 +138,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "PARTNER_TEST_LIMIT": NOT_A_RATE,
     "CHANGE_LIMIT": NOT_A_RATE,
     "TEST_MAIL_LIMIT": NOT_A_RATE,
+    "API_LIMIT": NOT_A_RATE,
     "TESTS_AT_ONCE": (*NOT_WHOLE, 0, 1001),
     "QUEUE_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
     "BATCH_LIMIT": (*NOT_WHOLE, 0, 100_000_001),

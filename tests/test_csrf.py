@@ -63,6 +63,11 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/renewals/system/run": (409, 409),
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
+    # Nothing but JSON is read; past the check there is no such mail, and no such token.
+    **{f"/api/email/{name}": (415, 415) for name in ("queue", "batch", "test-connection")},
+    **{f"/api/email/messages/<public_id>/{name}": (404, 404) for name in ("cancel", "retry")},
+    **{f"{owner}/tokens": (400, 400) for owner in OWNERS},
+    f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
     # How many that would be.
     f"{PREFIX}/mail/actions": (200, 200),
     # Past the check there is no such mail.

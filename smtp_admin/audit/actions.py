@@ -32,6 +32,8 @@ ACTIONS: dict[str, str] = {
     "alert.acknowledged": "Acknowledged an alert",
     "alert.muted": "Muted an alert",
     "alert.unmuted": "Unmuted an alert",
+    "token.created": "Created an API token",
+    "token.revoked": "Revoked an API token",
 }
 
 

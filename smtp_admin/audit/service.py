@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
+from smtp_admin.access import TokenActor
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Rate
 from smtp_admin.database import VERSION_TABLE, database_now
@@ -18,7 +19,7 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
     """Write down who did what; the caller commits."""
     row = Audit(
         actor_id=actor.id,
-        actor_email=actor.email,
+        actor_email=actor.email or actor.name[:320],
         partner_id=partner_id,
         action=action,
         detail=detail[:500],
@@ -35,7 +36,7 @@ CHANGES = (
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
-    "alert.acknowledged", "alert.muted", "alert.unmuted",
+    "alert.acknowledged", "alert.muted", "alert.unmuted", "token.created", "token.revoked",
 )  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def refuse_many_changes(session: Session, actor: Actor) -> None:
     Raises:
         RateLimited: this person changes too much.
     """
-    if actor is not OPERATOR:
+    # What a token does is bounded by its own limit of requests.
+    if actor is not OPERATOR and not isinstance(actor, TokenActor):
         mine = (Audit.actor_id == actor.id, Audit.action.in_(CHANGES))
         _refuse_more(session, mine, installation().config.change_limit, 1, "")
 

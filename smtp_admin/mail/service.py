@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.delivery.rows import Inserted
 from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
-from smtp_admin.mail.message import from_any
+from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.types import TYPES, EmailType, Registry
 
 #: What a ready message is, as far as sending is concerned.
@@ -33,16 +33,22 @@ def send(
     order: Order | None = None,
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
-    type_ = registry().get(type_name)
-    message = message_from_type(type_, to, context or {}, reply_to=reply_to)
-    return _queue(session, compose(session, type_, message, order or Order()))
+    message = message_from_type(registry().get(type_name), to, context or {}, reply_to=reply_to)
+    return put(session, type_name, message, order or Order()).public_id
+
+
+def put(session: Session, type_name: str, message: Message, order: Order) -> Inserted:
+    """Queue *message* as mail of this type, with what became of it.
+
+    Args:
+        type_name: ``message`` for a ready one.
+    """
+    type_ = READY if type_name == READY.name else registry().get(type_name)
+    mail = compose(session, type_, message, order)
+    with schema.explained(host_engine()):
+        return outbox.put(session, [mail])[0]
 
 
 def send_message(session: Session, message: Any, order: Order | None = None) -> str:
     """Queue a ready message; see :meth:`smtp_admin.SMTPAdmin.send_message`."""
-    return _queue(session, compose(session, READY, from_any(message), order or Order()))
-
-
-def _queue(session: Session, mail: OutgoingMail) -> str:
-    with schema.explained(host_engine()):
-        return outbox.add(session, mail)
+    return put(session, READY.name, from_any(message), order or Order()).public_id

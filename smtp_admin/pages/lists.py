@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import Response, request, stream_with_context
 from sqlalchemy.orm import Session
 
-from smtp_admin import web
+from smtp_admin import access, web
 from smtp_admin.delivery.mail_log import OLDEST
 from smtp_admin.identifiers import storable
 
@@ -44,8 +44,7 @@ class Pager:
 
 def scope() -> frozenset[str] | None:
     """Whose rows the present person may see: the ids of partners, or ``None`` for everybody's."""
-    actor = web.signed_in()
-    return None if actor.is_admin else actor.partner_ids
+    return access.scope(web.signed_in())
 
 
 def given(name: str) -> bool:

@@ -12,6 +12,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.hops import THE_SYSTEMS
 from smtp_admin.delivery.mail_log import (
     COUNTED,
     GROUPS,
@@ -37,8 +38,6 @@ from smtp_admin.senders.resolve import ResolvedSender
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
 _FEW_NAMES = 3
-#: What a partner's admin reads of any of the system's senders.
-THE_SYSTEMS = "the system's sender"
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",

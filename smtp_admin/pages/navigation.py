@@ -45,6 +45,7 @@ BAR: tuple[Entry, ...] = (
     _RENEWALS,
     Entry("Troubleshooting", "symptoms", Action.SEE_OVERVIEW),
     Entry("Audit", "audit_log", Action.SEE_AUDIT),
+    Entry("API tokens", "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
     Entry("System sender", "system", Action.EDIT_SYSTEM_SENDER),
 )
 #: In the menu of a host.

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.delivery import mail_log
 from smtp_admin.delivery.held import CODE as HELD
-from smtp_admin.delivery.hops import HopSeen, hops_seen
+from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
-from smtp_admin.delivery.mail_log import LoggedMail, conditions, rows_of
-from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.delivery.mail_log import LoggedMail, rows_of
+from smtp_admin.delivery.models import Attempt, Message
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.preview import preview_of
@@ -25,7 +25,6 @@ from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
-    THE_SYSTEMS,
     as_json,
     mail_url,
     may_open,
@@ -101,15 +100,7 @@ def ids_of_mail(public_id: str) -> list[int]:
     Raises:
         NotFound: there is no such mail, or it is somebody else's.
     """
-    if not is_public_id(public_id):
-        raise NotFound
-    mine = (
-        select(Delivery.id)
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(Message.public_id == public_id, *conditions(session(), seen_by_actor()))
-        .order_by(Delivery.id)
-    )
-    found = list(session().scalars(mine))
+    found = mail_log.ids_of_mail(session(), public_id, seen_by_actor())
     if not found:
         raise NotFound
     return found
@@ -242,12 +233,11 @@ def _life(
 
 
 def _hop(hop: HopSeen) -> Happened:
-    before, after, why = hop.from_sender, hop.to_sender, f", because: {hop.reason}"
     if not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
-        if before.startswith(THE_SYSTEMS):
-            before, why = THE_SYSTEMS, ""
-        after = THE_SYSTEMS if after.startswith(THE_SYSTEMS) else after
-    return Happened(hop.at, "warn", "Handed over", f"to {after} instead of {before}{why}")
+        hop = hop.for_partner()
+    why = f", because: {hop.reason}" if hop.reason else ""
+    words = f"to {hop.to_sender} instead of {hop.from_sender}{why}"
+    return Happened(hop.at, "warn", "Handed over", words)
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:

@@ -66,6 +66,7 @@ OWNER_PAGES: dict[str, SenderPage] = {
     "batches": SenderPage("/batches"),
     "new_batch": SenderPage("/batches/new", _GET_AND_POST, most_bytes=LARGE_FORM_BYTES),
     "audit": SenderPage("/audit"),
+    "tokens": SenderPage("/tokens", _GET_AND_POST),
 }
 #: Pages of other rooms that stand in the same bar.
 _BESIDE = ("renewals", "calendar")
