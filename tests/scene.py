@@ -241,12 +241,13 @@ class Scene:
         """What the API needs, for Acme."""
         mine = {"partner_id": "acme"}
         one = {"address": f"{uuid4().hex}@x.example", "context": {"name": "Mia", "code": 1}}
-        return {
+        bodies: dict[str, dict[str, Any]] = {
             "queue": mine | {"to": one["address"], "subject": "Hello", "text": "Hello."},
             "batch": mine | {"type": NAME, "recipients": [one]},
             "test-connection": mine
             | {"host": "127.0.0.1", "port": self.server.port, "security": "none"},
-        }.get(rule.rpartition("/")[2], {})
+        }
+        return bodies.get(rule.rpartition("/")[2], {})
 
     def _first_delivery(self, address: str) -> int:
         """The id of the first delivery of the mail that *address* names; 0 for none."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from flask import request
 
 from smtp_admin.api.values import Field, read_fields
-from smtp_admin.errors import InvalidInput, RequestError
+from smtp_admin.errors import InvalidInput, RequestError, TooLarge
 from smtp_admin.identifiers import is_storable, storable
 
 _DEEPEST = 10
@@ -30,7 +30,7 @@ def read_body(fields: Iterable[Field]) -> dict[str, Any]:
     Raises:
         RequestError: 415, it is not sent as JSON.
         InvalidInput: it is no object, or a field cannot be used; names them all.
-        RequestEntityTooLarge: it has more bytes than the view takes.
+        TooLarge, RequestEntityTooLarge: it has more bytes than the view takes.
     """
     given = read_object()
     values, wrong = read_fields(fields, given)
@@ -43,7 +43,7 @@ def read_object() -> dict[str, Any]:
     """The object that was sent, with nothing in it that cannot be stored or written.
 
     Raises:
-        RequestError, InvalidInput, RequestEntityTooLarge: as :func:`read_body`.
+        RequestError, InvalidInput, TooLarge, RequestEntityTooLarge: as :func:`read_body`.
     """
     if not request.is_json:
         error = RequestError(
@@ -53,9 +53,13 @@ def read_object() -> dict[str, Any]:
         )
         error.status = 415
         raise error
+    raw = request.get_data(cache=False)
+    most = request.max_content_length
+    if most is not None and len(raw) >= most and len(raw) > (request.content_length or 0):
+        raise TooLarge("This request is too large.")  # what came in chunks is cut off there
     try:
         given = json.loads(
-            request.get_data(cache=False),
+            raw,
             parse_int=_whole, parse_float=_number, parse_constant=_constant,
         )  # fmt: skip
     except RecursionError as error:

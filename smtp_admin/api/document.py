@@ -87,7 +87,7 @@ def _operation(one: Operation) -> dict[str, Any]:
         "operationId": one.name,
         "summary": one.summary,
         "responses": {
-            **{str(status): _answer(status, name, is_open) for status, name in one.answers.items()},
+            **{str(status): _answer(status, one) for status in one.answers},
             **{str(status): _refusal(status) for status in refusals},
         },
         "security": [] if is_open else [{"token": scopes}, {"session": []}],
@@ -138,9 +138,17 @@ def _content(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _answer(status: int, name: str, is_open: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": _ON_SUCCESS[status], "content": _content(name)}
-    if not is_open:
+def _answer(status: int, one: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": _ON_SUCCESS[status],
+        "content": _content(one.answers[status]),
+    }
+    if one.leads_to:
+        found["links"] = {
+            name: {"operationId": name, "parameters": {"public_id": "$response.body#/id"}}
+            for name in one.leads_to
+        }
+    if one.action is not Action.SEE_API_DOCUMENT:
         found["headers"] = {
             header: {"required": True, "schema": {"type": "string"}, "description": words}
             for header, words in _RATE_HEADERS.items()

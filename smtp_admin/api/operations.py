@@ -128,6 +128,7 @@ class Operation:
         refusals: the statuses of errors beside those that every operation has.
         body: the fields of its JSON.
         most_bytes: of a request, if that is more than usual.
+        leads_to: the operations that take the id that it answers with.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Callable[[], tuple[Field, ...]] = _nothing
     most_bytes: int | None = None
+    leads_to: tuple[str, ...] = ()
 
 
 _MEGABYTE = 1024 * 1024
@@ -149,10 +151,10 @@ OPERATIONS = (
               {200: "Status"}, (404,), (_OF_PARTNER, _OF_SENDER)),
     Operation("queue", "POST", "/queue", Action.SEND_MAIL, "Queue one mail",
               {202: "Queued", 200: "Queued"}, (400, 404, 413, 415), (_KEY,), lambda: QUEUE_FIELDS,
-              2 * _MEGABYTE),
+              2 * _MEGABYTE, ("message", "cancel", "retry")),
     Operation("batch", "POST", "/batch", Action.SEND_MAIL, "Queue mail of a type to many",
               {202: "BatchQueued", 200: "BatchQueued"}, (400, 404, 409, 413, 415), (_KEY,),
-              lambda: BATCH_FIELDS, 2 * _MEGABYTE),
+              lambda: BATCH_FIELDS, 2 * _MEGABYTE, ("batch_status",)),
     Operation("batch_status", "GET", "/batch/<public_id>", Action.SEE_MAIL, "How a batch stands",
               {200: "Batch"}, (404,), (_ID,)),
     Operation("message", "GET", "/messages/<public_id>", Action.SEE_MAIL,

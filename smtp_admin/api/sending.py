@@ -26,9 +26,11 @@ _OF_TYPE, _OF_READY = ("context",), ("subject", "text", "html")
 
 def queue() -> ResponseReturnValue:
     """Queue one mail: of a type, or ready."""
+    of_header = _key_of_header()
     given = read_body(QUEUE_FIELDS)
+    _check_form(given)
     partner_id = owner_of(given["partner_id"], Action.SEND_MAIL)
-    key = given["idempotency_key"] or _key_of_header()
+    key = given["idempotency_key"] or of_header
     known = known_id(session(), partner_id, key) if key else None
     if known is None:
         order = _order(partner_id, given, idempotency_key=key)
@@ -51,6 +53,7 @@ def queue() -> ResponseReturnValue:
 
 def batch() -> ResponseReturnValue:
     """Queue mail of a type to many, or more of it."""
+    of_header = _key_of_header()
     given = read_body(BATCH_FIELDS)
     partner_id = owner_of(given["partner_id"], Action.SEND_MAIL)
     type_ = _type(given["type"])
@@ -63,7 +66,7 @@ def batch() -> ResponseReturnValue:
             session(),
             type_.name,
             partner_id=partner_id,
-            batch_key=given["batch_key"] or _key_of_header(),
+            batch_key=given["batch_key"] or of_header,
             label=given["label"] or "",
             sender=order.sender,
             send_at=order.send_at,
@@ -138,11 +141,11 @@ def _type(name: str) -> EmailType:
     return known[name]
 
 
-def _message(given: dict[str, Any]) -> Message:
-    """The mail that was described.
+def _check_form(given: dict[str, Any]) -> None:
+    """Return if it is either mail of a type or a ready one.
 
     Raises:
-        InvalidInput: too little or too much says what it is, or a value is missing.
+        InvalidInput: too little or too much says what it is.
     """
     wrong: dict[str, list[str]] = {}
     if given["type"]:
@@ -159,6 +162,14 @@ def _message(given: dict[str, Any]) -> Message:
                 wrong[name] = ["This is for mail of a type. Leave it out, or name the type."]
     if wrong:
         raise InvalidInput(fields=wrong)
+
+
+def _message(given: dict[str, Any]) -> Message:
+    """The mail that was described.
+
+    Raises:
+        InvalidInput: there is no such type, or a value for its templates is missing.
+    """
     if not given["type"]:
         return Message(
             subject=given["subject"],

@@ -1,0 +1,393 @@
+"""Tokens: what one is, who it stands for, when it works no more, and where it never is."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from flask_wtf import CSRFProtect
+from redis import Redis
+from sqlalchemy import event, select, text
+
+from smtp_admin.access import _TABLE, Action, Role, TokenActor, allowed, require
+from smtp_admin.api.limits import COUNTS
+from smtp_admin.api.models import ApiToken
+from smtp_admin.api.operations import OPERATIONS
+from smtp_admin.api.scopes import SCOPES, actions_of, scopes_with
+from smtp_admin.api.token_text import hash_of, is_whole, new_token
+from smtp_admin.audit.models import Audit
+from smtp_admin.clock import shifted
+from smtp_admin.errors import Forbidden, NotFound
+from tests.app import ACME_ADMIN, ADMIN, PARTNERS, HostApp
+from tests.scene import dump
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+
+from .conftest import ALL, API, OF_TYPE, READY, Program, a_token
+
+
+def row(host: HostApp) -> ApiToken:
+    host.db.session.rollback()
+    return host.db.session.scalars(select(ApiToken)).one()
+
+
+# --- What one is ---------------------------------------------------------------------------------
+
+
+def test_how_a_token_is_written() -> None:
+    made = {new_token() for _ in range(1000)}
+    assert len(made) == 1000
+    for one in made:
+        assert re.fullmatch(r"smtpadmin_[0-9A-Za-z]{38}", one)
+        assert is_whole(one)
+    token = made.pop()
+    for place in range(len(token)):
+        for letter in "a0Z":
+            mistyped = token[:place] + letter + token[place + 1 :]
+            assert is_whole(mistyped) is (mistyped == token), mistyped
+    # Two letters that changed places, and what was cut off or copied with something else.
+    assert not any(is_whole(one) for one in (token[:-1], f"{token}=", f" {token}", ""))
+
+
+def test_only_the_hash_is_kept(site: HostApp) -> None:
+    token = a_token(site)
+    assert row(site).token_hash == hash_of(token)
+    kept = "".join(str(cells) for rows in dump(site).values() for cells in rows)
+    assert token not in kept
+    assert token[10:42] not in kept
+
+
+# --- When it works -------------------------------------------------------------------------------
+
+
+def refusal(host: HostApp, token: str, scheme: str = "Bearer") -> tuple[str, str]:
+    answer = host.client.get(
+        f"{API}/status", headers={"Authorization": f"{scheme} {token}", "Accept": "text/html"}
+    )
+    assert answer.status_code == 401
+    error = answer.get_json()["error"]
+    assert error["code"] == "unauthenticated"
+    assert token not in answer.text or not token
+    return error["message"], answer.headers["WWW-Authenticate"]
+
+
+def test_a_token_that_does_not_work(site: HostApp) -> None:
+    token = a_token(site)
+    ask = Program(site, token)
+    assert ask("GET", "/status").status_code == 200
+    invalid = 'Bearer realm="smtp_admin", error="invalid_token"'
+    for wrong, words in (
+        (token[:-1], "mistyped"),
+        (token.swapcase(), "mistyped"),
+        ("", "mistyped"),
+        ("x" * 100_000, "mistyped"),
+        ("smtpadmin_\udcff", "mistyped"),
+        (new_token(), "no such API token"),
+    ):
+        for scheme in ("Bearer", "bearer"):
+            if wrong.isascii():
+                message, header = refusal(site, wrong, scheme)
+                assert words in message, wrong
+                assert header == invalid
+    with shifted(timedelta(days=91)):
+        assert "expired" in refusal(site, token)[0]
+    with patch.object(site.host, "partners", lambda: PARTNERS[1:]):
+        assert "does not exist any more" in refusal(site, token)[0]
+    site.actor = ADMIN
+    public_id = row(site).public_id
+    site.client.post(f"/smtp-admin/tokens/{public_id}/revoke")
+    assert "revoked" in refusal(site, token)[0]
+    # It never falls back to the session, and without any token it says how to send one.
+    site.actor = None
+    answer = site.client.get(f"{API}/status")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="smtp_admin"'
+
+
+def test_the_session_is_ignored(site: HostApp) -> None:
+    token = a_token(site, "acme", ["status"])
+    site.actor = ADMIN
+    ask = Program(site, token)
+    assert ask("GET", "/status?partner_id=globex").status_code == 404
+    assert ask("POST", "/queue", json=READY).status_code == 403
+    site.actor = replace(ADMIN, is_admin=False)
+    assert ask("GET", "/status").status_code == 200
+
+
+def test_a_token_opens_no_page(site: HostApp) -> None:
+    ask = {"Authorization": f"Bearer {a_token(site, '')}", "Accept": "application/json"}
+    for path in ("/", "/system", "/partners/acme", "/mail", "/tokens"):
+        assert site.client.get(f"/smtp-admin{path}", headers=ask).status_code == 401
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["alone", "with the host's own check"])
+def test_posts_need_a_token_of_one_kind(new_app: Callable[..., HostApp], guarded: bool) -> None:
+    """The page's in a session, the API's else; the host's own check does not stand in the way."""
+    made = new_app()
+    made.app.config["WTF_CSRF_ENABLED"] = True
+    if guarded:
+        CSRFProtect(made.app)
+    with made.app.app_context():
+        made.save_sender()
+        ask = Program(made, a_token(made))
+    assert ask("POST", "/queue", json=READY).status_code == 202
+    made.actor = ACME_ADMIN
+    client = made.client
+    refused = client.post(f"{API}/queue", json=READY)
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (400, "csrf_failed")
+    page = client.get("/smtp-admin/partners/acme", headers={"Accept": "text/html"}).text
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found
+    taken = client.post(f"{API}/queue", json=READY, headers={"X-CSRFToken": found[1]})
+    assert taken.status_code == 202
+
+
+def test_the_last_use_is_written_once_a_minute(site: HostApp) -> None:
+    ask = Program(site, a_token(site))
+    assert row(site).last_used_at is None
+    written: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("UPDATE smtp_admin_api_token"):
+            written.append(statement)
+
+    event.listen(site.db.engine, "before_cursor_execute", note)
+    try:
+        for _ in range(5):
+            ask("GET", "/status")
+        assert len(written) == 1
+        first = row(site).last_used_at
+        with shifted(timedelta(seconds=61)):
+            for _ in range(5):
+                ask("GET", "/senders")
+        assert len(written) == 2
+    finally:
+        event.remove(site.db.engine, "before_cursor_execute", note)
+    last = row(site).last_used_at
+    assert first
+    assert last
+    assert last > first
+
+
+# --- What it may do ------------------------------------------------------------------------------
+
+#: How each operation is asked so that it succeeds for Acme; ids are put in.
+HOW: dict[str, dict[str, Any]] = {
+    "status": {"query_string": {"partner_id": "acme"}},
+    "queue": {"json": READY | {"partner_id": "acme"}},
+    "batch": {"json": {"partner_id": "acme", "type": "newsletter", "recipients": [
+        {"address": "a@example.com", "context": OF_TYPE["context"]}]}},
+    "senders": {"query_string": {"partner_id": "acme"}},
+    "connection_test": {"json": {"partner_id": "acme"}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def acmes(site: HostApp) -> Iterator[dict[str, str]]:
+    """Operation → the id of what Acme has, in a state in which the operation is possible."""
+    ask = Program(site, a_token(site, "acme", name="for the fixture"))
+    with ScriptedServer() as server:
+        site.save_sender(port=server.port)
+        ids = {
+            name: ask("POST", "/queue", json=READY).get_json()["id"]
+            for name in ("message", "cancel", "retry")
+        }
+        batch = ask("POST", "/batch", json=HOW["batch"]["json"]).get_json()["id"]
+        yield ids | {"batch_status": batch}
+
+
+def prepare(host: HostApp, name: str) -> None:
+    state = {"cancel": "queued", "retry": "dead"}.get(name)
+    if state:
+        host.db.session.execute(text(f"UPDATE smtp_admin_delivery SET state = '{state}'"))
+        host.db.session.commit()
+
+
+def test_every_action_with_every_scope_for_every_partner(
+    site: HostApp, acmes: dict[str, str]
+) -> None:
+    """A token does what its scopes and its partner allow, and nothing else becomes of anything."""
+    tokens = {
+        (owner, scope): a_token(site, owner, [scope])
+        for owner, scope in product(("acme", "globex", ""), SCOPES)
+    }
+    leaks, asked = [], 0
+    for operation in OPERATIONS:
+        if operation.name == "openapi":
+            continue
+        name, needed = operation.name, scopes_with(operation.action)
+        for (owner, scope), token in tokens.items():
+            prepare(site, name)
+            path = operation.path.replace("<public_id>", acmes.get(name, ""))
+            before = dump(site)
+            answer = Program(site, token)(operation.method, path, **HOW.get(name, {}))
+            asked += 1
+            if scope not in needed:
+                expected = {403}
+            elif owner == "globex":
+                expected = {404}
+            else:
+                expected = {200, 202}
+            if answer.status_code not in expected:
+                leaks.append((name, owner, scope, answer.status_code, answer.text))
+            if answer.status_code >= 400:
+                assert "mia@example.com" not in answer.text
+                after = dump(site)
+                for one in (before, after):  # that it was used is noted for itself
+                    one.pop("smtp_admin_api_token")
+                assert after == before, (name, owner, scope)
+    assert leaks == []
+    assert asked == (len(OPERATIONS) - 1) * 3 * len(SCOPES)
+
+
+def test_another_partners_look_like_none(site: HostApp, acmes: dict[str, str]) -> None:
+    ask = Program(site, a_token(site, "globex"))
+    for operation in OPERATIONS:
+        if "<public_id>" in operation.path:
+            answers = [
+                ask(operation.method, operation.path.replace("<public_id>", one))
+                for one in (acmes[operation.name], "0" * 32, "nothing")
+            ]
+        elif operation.name != "openapi":
+            answers = []
+            for name in ("acme", "nobody"):
+                how = {
+                    kind: {**value, "partner_id": name}
+                    for kind, value in HOW[operation.name].items()
+                }
+                answers.append(ask(operation.method, operation.path, **how))
+        assert {one.status_code for one in answers} == {404}, operation.name
+        assert len({one.data for one in answers}) == 1, operation.name
+
+
+def test_the_table_of_scopes_and_the_table_of_access() -> None:
+    """Whatever a program can do is a scope; a scope gives nothing that its role has not."""
+    for one in OPERATIONS:
+        assert scopes_with(one.action) or Role.ANYBODY in _TABLE[one.action], one.name
+    for scope, owner in product(SCOPES, ("acme", "")):
+        actor = TokenActor(
+            id="token:1", email="", is_admin=not owner,
+            partner_ids=frozenset({owner} - {""}), actions=actions_of([scope]),
+        )  # fmt: skip
+        for action in Action:
+            for partner_id in (None, "acme", "globex", ""):
+                free = Role.ANYBODY in _TABLE[action]
+                inside = action in SCOPES[scope].actions
+                mine = not owner or (partner_id in {None, "acme"})
+                person = allowed(replace(ACME_ADMIN if owner else ADMIN), action, partner_id)
+                assert allowed(actor, action, partner_id) is (
+                    free or (inside and mine and person)
+                ), (scope, owner, action, partner_id)
+    stranger = TokenActor(id="token:2", email="", partner_ids=frozenset({"acme"}))
+    with pytest.raises(Forbidden):
+        require(stranger, Action.SEND_MAIL, "acme")
+    with pytest.raises(NotFound):
+        require(replace(stranger, actions=frozenset({Action.SEND_MAIL})), Action.SEND_MAIL, "x")
+
+
+# --- How often -----------------------------------------------------------------------------------
+
+
+def test_each_token_has_its_limit(new_app: Callable[..., HostApp], redis: RedisServer) -> None:
+    made = new_app(API_LIMIT="3 per minute")
+    with made.app.app_context():
+        first, second = (Program(made, a_token(made, "acme", name=name)) for name in "ab")
+    for left in (2, 1, 0):
+        answer = first("GET", "/status")
+        assert answer.status_code == 200
+        assert answer.headers["RateLimit-Policy"] == '"requests";q=3;w=60'
+        found = re.fullmatch(r'"requests";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+        assert found
+        assert int(found[1]) == left
+        assert 1 <= int(found[2]) <= 60
+    over = first("GET", "/status")
+    assert (over.status_code, over.get_json()["error"]["code"]) == (429, "rate_limited")
+    assert 1 <= int(over.headers["Retry-After"]) <= 60
+    assert second("GET", "/status").status_code == 200
+    made.actor = ADMIN
+    assert made.client.get(f"{API}/status").headers["RateLimit"].startswith('"requests";r=2;')
+    # The window ends by itself: nothing has to be cleared.
+    with Redis.from_url(redis.url) as client:
+        keys: Any = client.keys("*:api:*")
+        assert len(keys) == 3
+        times: list[Any] = [client.ttl(key) for key in keys]
+        assert all(1 <= one <= 60 for one in times)
+        client.delete(*keys)
+    assert first("GET", "/status").status_code == 200
+
+
+def test_while_redis_is_away_each_process_counts(
+    new_app: Callable[..., HostApp], closed_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = new_app(API_LIMIT="2 per minute", REDIS_URL=f"redis://127.0.0.1:{closed_port}/0")
+    with made.app.app_context():
+        ask = Program(made, a_token(made))
+    assert [ask("GET", "/senders").status_code for _ in range(3)] == [200, 200, 429]
+    assert caplog.text.count("each process counts API requests itself") == 1
+    counts = COUNTS.of(made.installation)
+    with patch("smtp_admin.api.limits.time.monotonic", lambda: 1e9):  # much later
+        assert not counts.take("x", made.installation.config.api_limit).over
+
+
+# --- Where it never is ---------------------------------------------------------------------------
+
+
+def test_found_nowhere(
+    site: HostApp,
+    redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Made on the page and by command, used well and badly: then all that is kept is searched."""
+    caplog.set_level(logging.DEBUG)
+    site.actor = ADMIN
+    form = {"name": "CRM", "scopes": [*ALL], "expires": "30d"}
+    page = site.client.post(
+        "/smtp-admin/partners/acme/tokens", data=form, headers={"Accept": "text/html"}
+    )
+    tokens = re.findall(r"smtpadmin_\w+", page.text)
+    assert len(set(tokens)) == 1
+    made = site.app.test_cli_runner().invoke(
+        args=["smtp-admin", "tokens", "create", "Shop", "--scope", "send"]
+    )
+    tokens += re.findall(r"smtpadmin_\w+", made.stdout)
+    secrets = {*tokens, tokens[0][10:42]}
+    searched = [made.stderr]
+    for token in set(tokens):
+        ask = Program(site, token)
+        for operation in OPERATIONS:
+            path = operation.path.replace("<public_id>", "0" * 32)
+            for how in ({}, HOW.get(operation.name, {}), {"json": {"to": token[:5]}}):
+                answer = ask(operation.method, path, **how)
+                searched += [answer.text, str(answer.headers)]
+        with shifted(timedelta(days=400)):
+            searched.append(ask("GET", "/status").text)
+    site.app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
+
+    def broken(_partner_id: str) -> None:
+        raise RuntimeError("the host broke")
+
+    with patch.object(site.host, "partner", broken):
+        crashed = Program(site, tokens[0])("GET", "/status")
+    assert crashed.status_code == 500
+    assert "Traceback" in caplog.text
+    for path in ("/tokens", "/partners/acme/tokens", "/system/tokens", "/audit"):
+        for kind in ("text/html", "application/json"):
+            answer = site.client.get(f"/smtp-admin{path}", headers={"Accept": kind})
+            assert "CRM" in answer.text or path.startswith("/system")
+            searched.append(answer.text)
+    for arguments in (["list", "--all"], ["list", "--all", "--json"]):
+        done = site.app.test_cli_runner().invoke(args=["smtp-admin", "tokens", *arguments])
+        searched.append(done.output)
+    kept = "".join(str(cells) for rows in dump(site).values() for cells in rows)
+    in_redis = redis.dump_text().decode("utf-8", "backslashreplace")
+    searched += [crashed.text, kept, in_redis, caplog.text, *capfd.readouterr()]
+    searched += [f"{one.msg!r} {one.args!r}" for one in caplog.records]
+    whole = "\n".join(searched)
+    assert "CRM" in whole
+    assert [one for one in secrets if one in whole] == []
+    assert {one.action for one in site.db.session.scalars(select(Audit))} >= {"token.created"}
