@@ -48,7 +48,7 @@ def description(address: str, session_cookie: str) -> dict[str, Any]:
             "title": "Mail",
             "version": _version(),
             "description": "Queue mail, see what became of it, look after senders. A request is "
-            "made with a token, or with the session of somebody who is signed in.",
+            "made with a token, or with the session of someone who is signed in.",
         },
         "servers": [{"url": address}],
         "paths": paths,

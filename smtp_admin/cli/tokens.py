@@ -28,7 +28,7 @@ def tokens() -> None:
 @click.argument("name")
 @click.option("--partner", "partner_id", default=SYSTEM, help="Only for this partner.")
 @click.option(
-    "--scope", "scopes", type=click.Choice(list(SCOPES)), multiple=True, required=True,
+    "--scope", "scopes", type=click.Choice(list(SCOPES)), multiple=True,
     help="What it may do; give it several times.",
 )  # fmt: skip
 @click.option(
@@ -39,6 +39,8 @@ def create(
     name: str, partner_id: str, scopes: tuple[str, ...], lifetime: str, as_json: bool
 ) -> None:
     """Create."""
+    if not scopes:
+        raise click.UsageError(f"Say what it may do: --scope with one of {', '.join(SCOPES)}.")
     known_partner(partner_id)
     made = service.create_token(
         session(), OPERATOR, partner_id, name=name, scopes=scopes, lifetime=lifetime
