@@ -1,5 +1,7 @@
 """``POST /queue`` and ``POST /batch``: mail from a program, through the one path of all mail."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import request
@@ -14,7 +16,7 @@ from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
 from smtp_admin.delivery.outbox import known_id
 from smtp_admin.delivery.queries import follow
-from smtp_admin.errors import InvalidInput, MessageError
+from smtp_admin.errors import InvalidInput, MessageError, SMTPAdminError
 from smtp_admin.mail import batches, service
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.message import Message
@@ -24,6 +26,17 @@ from smtp_admin.mail.types import EmailType
 _OF_TYPE, _OF_READY = ("context",), ("subject", "text", "html")
 
 
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Leave nothing of a request that is refused in the session, nor its locks to others."""
+    try:
+        yield
+    except SMTPAdminError:
+        session().rollback()
+        raise
+
+
+@_all_or_nothing()
 def queue() -> ResponseReturnValue:
     """Queue one mail: of a type, or ready."""
     of_header = _key_of_header()
@@ -51,6 +64,7 @@ def queue() -> ResponseReturnValue:
     return web.answer_json({"ok": True, "id": known, "status": status})
 
 
+@_all_or_nothing()
 def batch() -> ResponseReturnValue:
     """Queue mail of a type to many, or more of it."""
     of_header = _key_of_header()

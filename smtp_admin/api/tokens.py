@@ -15,7 +15,7 @@ from smtp_admin.api.models import ApiToken
 from smtp_admin.api.scopes import SCOPES, actions_of, checked
 from smtp_admin.api.token_text import hash_of, is_whole, new_token
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import SYSTEM, changed, database_now, host_engine, transaction
+from smtp_admin.database import SYSTEM, about_now, changed, database_now, host_engine, transaction
 from smtp_admin.delivery.public_ids import is_public_id, new_public_id
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from smtp_admin.host import Actor
@@ -192,7 +192,7 @@ def bearer_of(session: Session, text: str) -> Bearer:
     row = session.execute(select(*_TABLE.c).where(ApiToken.token_hash == hash_of(text))).first()
     if row is None:
         raise Unauthenticated("There is no such API token here.", hint=_ASK)
-    moment = database_now(session)
+    moment = about_now(session)
     state = state_of(row, moment)  # type: ignore[arg-type]  # a row has the same columns
     if state != "live":
         raise Unauthenticated(f"This API token is {state}.", hint=_ASK)

@@ -1,7 +1,7 @@
 """Requests made from the API's own description by schemathesis: what was asked, what was wrong."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
@@ -100,13 +100,17 @@ def served(site: HostApp) -> Iterator[str]:
 
 
 def ask_everything(
-    address: str, token: str | None, *, examples: int, seed: int = 1, **phases: Any
+    address: str, login: Mapping[str, Any], *, examples: int, seed: int = 1, **phases: Any
 ) -> Asked:
-    """Ask each operation so often in each phase, with every check that there is."""
+    """Ask each operation so often in each phase, with every check that there is.
+
+    Args:
+        login: the name of a security scheme of the description → its secret.
+    """
     config: dict[str, Any] = {
         "seed": seed,
         "continue-on-failure": True,
-        "headers": {"Authorization": f"Bearer {token}"} if token else {},
+        "auth": {"openapi": login} if login else {},
         "generation": {
             "mode": "all",
             "max-examples": examples,
