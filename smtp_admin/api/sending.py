@@ -21,6 +21,7 @@ from smtp_admin.mail import batches, service
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.types import EmailType
+from smtp_admin.monitor.overview import OUR_OWN
 
 #: What goes with a type, and what with a ready message.
 _OF_TYPE, _OF_READY = ("context",), ("subject", "text", "html")
@@ -149,7 +150,10 @@ def _check_sender(type_: EmailType, order: Order) -> None:
 
 
 def _type(name: str) -> EmailType:
-    known: dict[str, EmailType] = {one.name: one for one in service.registry()}
+    """The type called *name*, unless it is one whose mail says what the plugin itself found."""
+    known: dict[str, EmailType] = {
+        one.name: one for one in service.registry() if one.name not in OUR_OWN
+    }
     if name not in known:
         refuse("type", f"There is no e-mail type {name!r}. There are: {', '.join(known)}.")
     return known[name]

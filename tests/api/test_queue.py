@@ -182,6 +182,7 @@ REFUSED: list[tuple[Any, set[str]]] = [
      {"send_at", "expires_at"}),
     (OF_TYPE | {"type": "nothing"}, {"type"}),
     (OF_TYPE | {"type": "../etc"}, {"type"}),
+    (OF_TYPE | {"type": "alert"}, {"type"}),
     (OF_TYPE | {"type": ["newsletter"]}, {"type"}),
     (OF_TYPE | {"subject": "Hello"}, {"subject"}),
     (OF_TYPE | {"context": None}, {"context"}),

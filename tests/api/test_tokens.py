@@ -308,6 +308,12 @@ def test_each_token_has_its_limit(new_app: Callable[..., HostApp], redis: RedisS
     assert (over.status_code, over.get_json()["error"]["code"]) == (429, "rate_limited")
     assert 1 <= int(over.headers["Retry-After"]) <= 60
     assert second("GET", "/status").status_code == 200
+    # Another web process of the same app counts with it.
+    twin = new_app(
+        uri=made.app.config["SQLALCHEMY_DATABASE_URI"], SECRET_KEYS=[made.secret_key],
+        API_LIMIT="3 per minute",
+    )  # fmt: skip
+    assert Program(twin, first.token)("GET", "/status").status_code == 429
     made.actor = ADMIN
     assert made.client.get(f"{API}/status").headers["RateLimit"].startswith('"requests";r=2;')
     # The window ends by itself: nothing has to be cleared.
