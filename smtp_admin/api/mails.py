@@ -13,8 +13,9 @@ from smtp_admin.delivery.batches import batch_in_scope
 from smtp_admin.delivery.bulk_actions import act_on_selected
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
-from smtp_admin.delivery.mail_log import LoggedMail, ids_of_mail, rows_of, seen_by
+from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt
+from smtp_admin.delivery.seen_mail import ids_of_mail, seen_by
 from smtp_admin.errors import Conflict, NotFound
 
 #: Deliveries that one answer tells of, and their attempts, the newest ones.

@@ -52,7 +52,7 @@ def queue() -> ResponseReturnValue:
         type_ = _type(given["type"]) if given["type"] else service.READY
         _check_sender(type_, order)
         try:
-            made = service.put(session(), type_.name, message, order)
+            made = service.put(session(), type_, message, order)
         except MessageError as error:
             raise InvalidInput(error.message, hint=error.hint) from error
         session().commit()

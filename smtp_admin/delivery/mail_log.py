@@ -12,12 +12,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.access import scope
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
-from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.host import Actor
 from smtp_admin.senders.models import Sender
 
 #: What is counted stops here: "10,000+" says enough, and costs as much for a million.
@@ -114,25 +111,6 @@ class LogPage:
     rows: tuple[LoggedMail, ...]
     older: int = 0
     newer: int = 0
-
-
-def seen_by(actor: Actor) -> MailFilter:
-    """All mail that *actor* may see: the one place that decides it."""
-    partner_ids = scope(actor)
-    return MailFilter(partner_ids, own_copies=partner_ids is not None)
-
-
-def ids_of_mail(session: Session, public_id: str, which: MailFilter) -> list[int]:
-    """The ids of the deliveries of one mail, as far as *which* has them, the first one first."""
-    if not is_public_id(public_id):
-        return []
-    mine = (
-        select(Delivery.id)
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(Message.public_id == public_id, *conditions(session, which))
-        .order_by(Delivery.id)
-    )
-    return list(session.scalars(mine))
 
 
 def states_named(name: str) -> tuple[State, ...]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
+from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.rows import Inserted
 from smtp_admin.installation import installation
 from smtp_admin.mail.compose import Order, compose, message_from_type
@@ -23,6 +24,13 @@ def registry() -> Registry:
     return TYPES.of(installation())
 
 
+def put(session: Session, type_: EmailType, message: Message, order: Order) -> Inserted:
+    """Queue *message* as mail of this type, and tell what became of it."""
+    mail = compose(session, type_, message, order)
+    with schema.explained(host_engine()):
+        return outbox.put(session, [mail])[0]
+
+
 def send(
     session: Session,
     type_name: str,
@@ -33,22 +41,16 @@ def send(
     order: Order | None = None,
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
-    message = message_from_type(registry().get(type_name), to, context or {}, reply_to=reply_to)
-    return put(session, type_name, message, order or Order()).public_id
-
-
-def put(session: Session, type_name: str, message: Message, order: Order) -> Inserted:
-    """Queue *message* as mail of this type, with what became of it.
-
-    Args:
-        type_name: ``message`` for a ready one.
-    """
-    type_ = READY if type_name == READY.name else registry().get(type_name)
-    mail = compose(session, type_, message, order)
-    with schema.explained(host_engine()):
-        return outbox.put(session, [mail])[0]
+    type_ = registry().get(type_name)
+    message = message_from_type(type_, to, context or {}, reply_to=reply_to)
+    return _queue(session, compose(session, type_, message, order or Order()))
 
 
 def send_message(session: Session, message: Any, order: Order | None = None) -> str:
     """Queue a ready message; see :meth:`smtp_admin.SMTPAdmin.send_message`."""
-    return put(session, READY.name, from_any(message), order or Order()).public_id
+    return _queue(session, compose(session, READY, from_any(message), order or Order()))
+
+
+def _queue(session: Session, mail: OutgoingMail) -> str:
+    with schema.explained(host_engine()):
+        return outbox.add(session, mail)

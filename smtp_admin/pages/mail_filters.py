@@ -12,9 +12,10 @@ from smtp_admin import web
 from smtp_admin.access import Action, require
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.mail_log import GROUPS, MailFilter, seen_by, states_named
+from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
 from smtp_admin.delivery.mail_search import LONGEST_SEARCH, understand
 from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.delivery.seen_mail import seen_by
 from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.pages import lists

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
-from smtp_admin.delivery import mail_log
+from smtp_admin.delivery import seen_mail
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
@@ -100,7 +100,7 @@ def ids_of_mail(public_id: str) -> list[int]:
     Raises:
         NotFound: there is no such mail, or it is somebody else's.
     """
-    found = mail_log.ids_of_mail(session(), public_id, seen_by_actor())
+    found = seen_mail.ids_of_mail(session(), public_id, seen_by_actor())
     if not found:
         raise NotFound
     return found
