@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from smtp_admin.access import TokenActor
@@ -224,8 +224,8 @@ def note_use(token_id: int, moment: datetime) -> None:
         with transaction(host_engine()) as own:
             mine = update(ApiToken).where(ApiToken.id == token_id, due)
             changed(own, mine.values(last_used_at=moment))
-    except DBAPIError as error:  # nobody's request fails for that
-        log.warning("the last use of a token was not noted (%s)", type(error.orig).__name__)
+    except SQLAlchemyError as error:  # nobody's request fails for that
+        log.warning("the last use of a token was not noted (%s)", type(error).__name__)
 
 
 def _clean_name(text: str) -> str:

@@ -2,19 +2,22 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import playwright
 import pytest
 
 from smtp_admin.api.operations import OPERATIONS, QUEUE_FIELDS
 from smtp_admin.api.scopes import SCOPES, scopes_with
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries
+from tests.servers import find_program
+from tests.servers.curl import find_curl
 from tests.servers.scripted import Reply, ScriptedServer
+from tests.servers.skipping import skipped_if_unavailable
 from tests.test_docs import blocks, coded, rows, section
 from tests.test_docs_examples import form_of
 
@@ -52,8 +55,8 @@ def run(surroundings: dict[str, str], *command: str, text: str = "") -> str:
 
 
 def test_with_curl(site: HostApp, surroundings: dict[str, str]) -> None:
-    if not shutil.which("curl"):
-        pytest.skip("there is no curl")
+    with skipped_if_unavailable():
+        find_curl()
     text = example("sh", "curl ")
     first, second = (json.loads(run(surroundings, "sh", "-eu", text=text)) for _ in range(2))
     assert first["ok"] is True
@@ -74,11 +77,11 @@ def test_with_python(site: HostApp, surroundings: dict[str, str]) -> None:
 
 
 def test_with_javascript(site: HostApp, surroundings: dict[str, str], tmp_path: Path) -> None:
-    if not shutil.which("node"):
-        pytest.skip("there is no node")
+    # Playwright brings a Node.js of its own.
+    node = find_program("node") or Path(playwright.__file__).parent / "driver" / "node"
     file = tmp_path / "example.mjs"
     file.write_text(example("js", "fetch("), "utf-8")
-    assert run(surroundings, "node", str(file)) == "1\n"
+    assert run(surroundings, str(node), str(file)) == "1\n"
     assert [one.state for one in deliveries(site)] == ["cancelled"]
 
 

@@ -13,6 +13,7 @@ import pytest
 from flask_wtf import CSRFProtect
 from redis import Redis
 from sqlalchemy import event, select, text
+from sqlalchemy.exc import OperationalError
 
 from smtp_admin.access import _TABLE, Action, Role, TokenActor, allowed, require
 from smtp_admin.api.limits import COUNTS
@@ -171,6 +172,19 @@ def test_the_last_use_is_written_once_a_minute(site: HostApp) -> None:
     assert first
     assert last
     assert last > first
+
+
+def test_no_request_fails_for_the_note_of_its_use(
+    site: HostApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = Program(site, a_token(site))
+    broken = OperationalError("", {}, OSError())
+    with patch("smtp_admin.api.tokens.transaction", side_effect=broken):
+        assert ask("GET", "/status").status_code == 200
+    assert "the last use of a token was not noted (OperationalError)" in caplog.text
+    assert row(site).last_used_at is None
+    assert ask("GET", "/status").status_code == 200
+    assert row(site).last_used_at
 
 
 # --- What it may do ------------------------------------------------------------------------------
