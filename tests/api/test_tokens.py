@@ -221,6 +221,14 @@ def prepare(host: HostApp, name: str) -> None:
         host.db.session.commit()
 
 
+DONE = {200, 202}
+
+
+def kept(host: HostApp) -> dict[str, Any]:
+    """All that is in our tables, but for the tokens, where their use is noted."""
+    return {name: rows for name, rows in dump(host).items() if name != "smtp_admin_api_token"}
+
+
 def test_every_action_with_every_scope_for_every_partner(
     site: HostApp, acmes: dict[str, str]
 ) -> None:
@@ -234,26 +242,26 @@ def test_every_action_with_every_scope_for_every_partner(
         if operation.name == "openapi":
             continue
         name, needed = operation.name, scopes_with(operation.action)
-        for (owner, scope), token in tokens.items():
-            prepare(site, name)
-            path = operation.path.replace("<public_id>", acmes.get(name, ""))
-            before = dump(site)
-            answer = Program(site, token)(operation.method, path, **HOW.get(name, {}))
+        path = operation.path.replace("<public_id>", acmes.get(name, ""))
+        expected = {
+            (owner, scope): {403} if scope not in needed else {404} if owner == "globex" else DONE
+            for owner, scope in tokens
+        }
+        prepare(site, name)
+        before = kept(site)
+        # Those that are refused come first, and leave nothing.
+        for who, statuses in sorted(expected.items(), key=lambda one: one[1] == DONE):
+            if statuses == DONE:
+                assert kept(site) == before, name
+                prepare(site, name)
+            answer = Program(site, tokens[who])(operation.method, path, **HOW.get(name, {}))
             asked += 1
-            if scope not in needed:
-                expected = {403}
-            elif owner == "globex":
-                expected = {404}
-            else:
-                expected = {200, 202}
-            if answer.status_code not in expected:
-                leaks.append((name, owner, scope, answer.status_code, answer.text))
-            if answer.status_code >= 400:
+            if answer.status_code not in statuses:
+                leaks.append((name, *who, answer.status_code, answer.text))
+            if statuses != DONE:
                 assert "mia@example.com" not in answer.text
-                after = dump(site)
-                for one in (before, after):  # that it was used is noted for itself
-                    one.pop("smtp_admin_api_token")
-                assert after == before, (name, owner, scope)
+            else:
+                before = kept(site)
     assert leaks == []
     assert asked == (len(OPERATIONS) - 1) * 3 * len(SCOPES)
 
