@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from smtp_admin.access import Action
 from smtp_admin.api.scopes import SCOPES
 from smtp_admin.api.tokens import create_token
 from tests.app import ADMIN, HostApp
@@ -71,4 +70,12 @@ OF_TYPE = {
     "type": "newsletter",
     "context": {"name": "Mia", "code": 7},
 }
-__all__ = ["ALL", "API", "OF_TYPE", "READY", "Action", "Program", "a_token", "program", "site"]
+#: How each operation is asked so that it succeeds for Acme; ids are put in.
+HOW: dict[str, dict[str, Any]] = {
+    "status": {"query_string": {"partner_id": "acme"}},
+    "queue": {"json": READY | {"partner_id": "acme"}},
+    "batch": {"json": {"partner_id": "acme", "type": "newsletter", "recipients": [
+        {"address": "a@example.com", "context": OF_TYPE["context"]}]}},
+    "senders": {"query_string": {"partner_id": "acme"}},
+    "connection_test": {"json": {"partner_id": "acme"}},
+}  # fmt: skip
