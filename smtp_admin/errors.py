@@ -217,6 +217,20 @@ class MessageError(SMTPAdminError, ValueError):
     code = "invalid_input"
 
 
+class TemplateError(MessageError):
+    """A template cannot be read or filled in.
+
+    Attributes:
+        line, column: where, from 1; 0 if it is nowhere in particular.
+    """
+
+    def __init__(self, words: str, *, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"Line {line}, column {column}: {words}" if line else words)
+        self.words = words
+        self.line = line
+        self.column = column
+
+
 def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
     """The one form of every JSON error of the product."""
     return {
