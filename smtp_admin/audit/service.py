@@ -36,6 +36,7 @@ CHANGES = (
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
     "alert.acknowledged", "alert.muted", "alert.unmuted",
+    "template.saved", "template.reset", "branding.saved",
 )  # fmt: skip
 
 

@@ -148,4 +148,5 @@ def _explained(error: LiquidError) -> TemplateError:
     token = error.token
     if token is None or not 0 <= token.start_index < len(token.source):
         return TemplateError(words)
-    return TemplateError(words, **liquid_source.place(token.source, token.start_index))
+    line, column = liquid_source.place(token.source, token.start_index)
+    return TemplateError(words, line=line, column=column)

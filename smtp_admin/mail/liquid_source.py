@@ -65,10 +65,11 @@ def _end(source: str, found: re.Match[str]) -> int:
 
 
 def _error(source: str, at: int, words: str) -> TemplateError:
-    return TemplateError(words, **place(source, at))
+    line, column = place(source, at)
+    return TemplateError(words, line=line, column=column)
 
 
-def place(source: str, at: int) -> dict[str, int]:
+def place(source: str, at: int) -> tuple[int, int]:
     """The line and column of a character, both from 1."""
     before = source[:at]
-    return {"line": before.count("\n") + 1, "column": at - (before.rfind("\n") + 1) + 1}
+    return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1

@@ -25,8 +25,8 @@ from smtp_admin.senders.routing import sender_for_mail, senders_of
 
 #: Who paused a sender by hand is no riddle; why it paused itself may be one.
 _ITS_OWN = states.PAUSED - {"paused_by_hand"}
-#: Kinds of mail that nobody misses while no sender is configured.
-_OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
+#: Of the shipped types, those that everybody knows.
+_MISSED = frozenset({"password_reset", "renewal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def blocked_kinds() -> tuple[str, ...]:
     plugin itself tells: of that no app's feature depends.
     """
     kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
-    return tuple(one.label for one in kinds if one.name not in _OUR_OWN)
+    return tuple(one.label for one in kinds if one.name in _MISSED or not one.shipped)
 
 
 def is_paused(sender: ResolvedSender) -> bool:

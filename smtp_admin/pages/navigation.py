@@ -36,6 +36,7 @@ _MAIL = Entry("All mail", "mail_log", Action.SEE_MAIL, ("one_mail",))
 _BATCHES = Entry("Batches", "batches", Action.SEE_MAIL, ("one_batch",))
 _ALERTS = Entry("Alerts", "alerts", Action.SEE_ALERTS)
 _RENEWALS = Entry("Renewals", "renewals", Action.SEE_RENEWALS)
+_TEMPLATES = Entry("Templates", "email_templates", Action.SEE_TEMPLATES)
 #: On our own pages.
 BAR: tuple[Entry, ...] = (
     Entry("Senders", "overview", Action.SEE_OVERVIEW, ("partners",)),
@@ -43,6 +44,7 @@ BAR: tuple[Entry, ...] = (
     _BATCHES,
     _ALERTS,
     _RENEWALS,
+    _TEMPLATES,
     Entry("Troubleshooting", "symptoms", Action.SEE_OVERVIEW),
     Entry("Audit", "audit_log", Action.SEE_AUDIT),
     Entry("System sender", "system", Action.EDIT_SYSTEM_SENDER),
