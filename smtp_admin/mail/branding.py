@@ -49,22 +49,36 @@ def brand_of(session: Session, partner_id: str) -> Brand:
     """How mail of *partner_id* looks; a partner that chose nothing has the system's colour."""
 
     def find() -> Brand:
-        own = saved(session, partner_id)
-        if own.revision or partner_id == SYSTEM:
-            return own
-        return Brand(owner_name(partner_id), saved(session, SYSTEM).colour)
+        own = _rows(session, [partner_id, SYSTEM])
+        if partner_id in own:
+            return own[partner_id]
+        system = own.get(SYSTEM)
+        return Brand(owner_name(partner_id), system.colour if system else "")
 
     return once(session, ("brand", partner_id), find)
 
 
 def saved(session: Session, partner_id: str) -> Brand:
     """What was saved for *partner_id* itself."""
-    found = select(Branding.colour, Branding.logo_url, Branding.footer, Branding.revision).where(
-        Branding.partner_id == partner_id
-    )
+    return _rows(session, [partner_id]).get(partner_id) or Brand(owner_name(partner_id))
+
+
+def _rows(session: Session, owners: list[str]) -> dict[str, Brand]:
+    found = select(
+        Branding.partner_id,
+        Branding.colour,
+        Branding.logo_url,
+        Branding.footer,
+        Branding.revision,
+    ).where(Branding.partner_id.in_(owners))
     with session.no_autoflush:
-        row = session.execute(found).first()
-    return Brand(owner_name(partner_id), *row) if row else Brand(owner_name(partner_id))
+        rows = session.execute(found).all()
+    return {
+        row.partner_id: Brand(
+            owner_name(row.partner_id), row.colour, row.logo_url, row.footer, row.revision
+        )
+        for row in rows
+    }
 
 
 def save(session: Session, partner_id: str, brand: Brand, actor: Actor) -> None:
