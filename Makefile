@@ -83,6 +83,10 @@ pictures: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 	$(BIN)/python -m tests.browser.pictures
 
+# Every shipped mail, light and dark, wide and narrow, with odd names: to be looked at.
+mail-pictures: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.browser.mail_pictures build/mail-pictures
+
 # What takes minutes, or needs root: lost servers and killed workers at every point, two machines as
 # two network namespaces, real leases, a year of renewals, a hundred thousand recipients, and every
 # page in four looks.

@@ -40,6 +40,9 @@ class Action(Enum):
     SEE_RENEWALS = "see whose renewal reminders are on"
     EDIT_SYSTEM_RENEWALS = "edit the system's renewal reminders and see what they do"
     EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
+    SEE_TEMPLATES = "see whose e-mail templates there are"
+    EDIT_SYSTEM_TEMPLATES = "write the system's e-mail templates"
+    EDIT_PARTNER_TEMPLATES = "write a partner's e-mail templates"
     SEE_ALERTS = "see the alerts you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
@@ -66,6 +69,9 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.SEE_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.EDIT_SYSTEM_RENEWALS: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_TEMPLATES: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.EDIT_SYSTEM_TEMPLATES: frozenset({Role.PLATFORM_ADMIN}),
+    Action.EDIT_PARTNER_TEMPLATES: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.

@@ -223,6 +223,31 @@ class MessageError(SMTPAdminError, ValueError):
     code = "invalid_input"
 
 
+class TemplateError(MessageError):
+    """A template cannot be read or filled in.
+
+    Attributes:
+        line, column: where, from 1; 0 if it is nowhere in particular.
+        part: of a mail that it is in, such as ``html.liquid``; empty if that is not known.
+    """
+
+    def __init__(
+        self, words: str, *, line: int = 0, column: int = 0, part: str = "", of: str = ""
+    ) -> None:
+        told = f"Line {line}, column {column}: {words}" if line else words
+        super().__init__(f"The template {of}/{part}: {told}" if part else told)
+        self.words = words
+        self.line = line
+        self.column = column
+        self.part = part
+
+    def within(self, type_name: str, part: str) -> "TemplateError":
+        """The same, with the template that it is in."""
+        return TemplateError(
+            self.words, line=self.line, column=self.column, part=part, of=type_name
+        )
+
+
 def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:
     """The one form of every JSON error of the product."""
     return {

@@ -50,6 +50,7 @@ from smtp_admin.pages import (
     sender_list,
     symptoms,
     tab,
+    templates,
     test_email,
     tokens,
 )
@@ -145,7 +146,8 @@ class SMTPAdmin:
     def register_type(self, type_: EmailType) -> None:
         """Add an e-mail type of the host's own; call it before :meth:`init_app`.
 
-        Its templates lie in the host's template folder, under ``smtp_admin/email/<name>/``:
+        One with the name of a shipped type takes its place, and its texts are not used. Its
+        templates lie in the host's template folder, under ``smtp_admin/email/<name>/``:
         ``subject.liquid``, ``text.liquid`` and, if wanted, ``html.liquid``.
         """
         self._own_types.append(type_)
@@ -162,6 +164,7 @@ class SMTPAdmin:
         expires_at: datetime | None = None,
         reply_to: str | None = None,
         sender: str | None = None,
+        language: str = "",
     ) -> str:
         """Queue a mail of a known type in the caller's transaction, and return its public id.
 
@@ -175,6 +178,7 @@ class SMTPAdmin:
             send_at: not before this time (aware).
             expires_at: not after this time (aware).
             sender: the key of a sender, ``""`` for the default; else the routes decide.
+            language: of the text, such as ``de`` or ``pt-BR``; English where there is none of it.
 
         Raises:
             MessageError: an address, value or template cannot be used, or there is no such sender.
@@ -183,7 +187,13 @@ class SMTPAdmin:
         """
         order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
         return service.send(
-            session(), type_name, to=to, context=context, reply_to=reply_to, order=order
+            session(),
+            type_name,
+            to=to,
+            context=context,
+            language=language,
+            reply_to=reply_to,
+            order=order,
         )
 
     def send_message(
@@ -326,6 +336,7 @@ def _pages(here: Installation) -> Any:
         tokens,
         renewals,
         reminders,
+        templates,
     ):
         page.add_to(blueprint)
     return blueprint

@@ -18,6 +18,7 @@ from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.mail import branding, saved_templates
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.renewals import service as renewals_service
@@ -215,6 +216,8 @@ class Scene:
             own = self.token_id
         address = (
             rule.replace("<partner_id>", partner_id)
+            .replace("<type_name>", "welcome")
+            .replace("<language>", "de")
             .replace("<key>", KEY)
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
@@ -259,6 +262,13 @@ class Scene:
             )
             return self.site.db.session().scalar(mine) or 0
 
+    def _template(self, rule: str, whose: str) -> dict[str, Any]:
+        session = self.site.db.session()
+        if "<type_name>" not in rule:
+            return {"revision": branding.saved(session, whose).revision}
+        seen = saved_templates.revision_of(session, whose, "welcome", "de")
+        return {"do": "save", "subject": "Hallo", "text": "x", "html": "", "revision": seen}
+
     def _form(self, rule: str) -> dict[str, Any]:
         if rule.startswith(f"{PREFIX}/mail/"):
             return {
@@ -277,6 +287,8 @@ class Scene:
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}
             whose, key = self._whose(rule)
+            if "/templates/" in rule:
+                return self._template(rule, whose)
             if "/renewals/" in rule:
                 seen = renewals_service.load(self.site.db.session(), whose).revision
                 return {"own": "yes", "revision": seen}

@@ -128,6 +128,18 @@ TABLE: dict[tuple[str, str], Statuses] = {
         for (method, path), status in OWNER_PAGES.items()
     },
     ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
+    ("GET", f"{PREFIX}/templates/"): ADMINS,
+    **{
+        (method, f"{PREFIX}/templates/{start}{path}"): with_(status, who)
+        for start, who in (("system", PLATFORM), ("partners/<partner_id>", ACMES))
+        for method, path, status in (
+            ("GET", "", 200),
+            ("POST", "", 303),
+            ("GET", "/<type_name>/<language>", 200),
+            ("POST", "/<type_name>/<language>", 303),
+            ("POST", "/<type_name>/<language>/preview", 200),
+        )
+    },
     ("GET", f"{PREFIX}/renewals/"): ADMINS,
     ("GET", f"{PREFIX}/renewals/system"): PLATFORM,
     ("POST", f"{PREFIX}/renewals/system"): with_(303, PLATFORM),
@@ -186,6 +198,10 @@ OPTIONS: dict[str, Statuses] = {
 #: These only lead to another page, or say what they think.
 CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS} | {
     f"{start}{which}/advice" for start, _ in OWNERS for which in ("", "/senders/<key>")
+}
+CHANGES_NOTHING |= {
+    f"{PREFIX}/templates/{start}/<type_name>/<language>/preview"
+    for start in ("system", "partners/<partner_id>")
 }
 
 

@@ -38,6 +38,7 @@ CHANGES = (
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
     "alert.acknowledged", "alert.muted", "alert.unmuted", "token.created", "token.revoked",
+    "template.saved", "template.reset", "branding.saved",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Why a mail of some type goes out as it does: each value that applies, and where it comes from."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,12 +14,14 @@ from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.recipient_limits import limits_of
-from smtp_admin.errors import InvalidInput
+from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.installation import installation
-from smtp_admin.mail import templates
+from smtp_admin.mail import template_files, templates
 from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
 from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.templates import Chosen
 from smtp_admin.mail.types import PRIORITIES, EmailType
+from smtp_admin.mail.wording import FALLBACK, texts
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.site import Standing
 from smtp_admin.sandbox_rule import Sandbox
@@ -30,7 +33,7 @@ from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
 from smtp_admin.translation import gettext, in_sentence, joined, known
 
-PARTS: tuple[tuple[str, str], ...] = (
+LABELS: tuple[tuple[str, str], ...] = (
     ("subject.liquid", gettext("Subject template")),
     ("text.liquid", gettext("Text template")),
     ("html.liquid", gettext("HTML template")),
@@ -48,8 +51,7 @@ class Facts:
         partner_id: whose mail it is.
         choice: the sender, and by which rule it is the one.
         fallbacks: who steps in for it, in order.
-        template_files: part → whether it is the app's own (True) or comes with the plugin; a part
-            that there is none of is missing.
+        template: what mail in English is made with; ``None`` if there is none.
         standing: whether this process may send for the database at all.
         of_platform: somebody who looks after the platform asks.
         limits: how much of it one recipient may have.
@@ -61,7 +63,7 @@ class Facts:
     choice: Choice
     fallbacks: tuple[Fallback, ...]
     owner_name: str
-    template_files: dict[str, bool]
+    template: Chosen | None
     moment: datetime
     sandbox: Sandbox | None = None
     standing: Standing = _AT_HOME
@@ -114,9 +116,10 @@ def gather(
             fields={"type": [gettext("Choose one of those.")]},
         )
     type_ = found[type_name]
-    files = (
-        {} if type_ is READY else {part: templates.is_apps_own(type_, part) for part, _ in PARTS}
-    )
+    template = None
+    if type_ is not READY:
+        with suppress(MessageError):  # sending says so
+            template = templates.choose(type_, templates.voice_of(session, type_, partner_id))
     choice = choose_sender(session, partner_id, type_.name, type_.priority, key)
     return Facts(
         type_=type_,
@@ -124,7 +127,7 @@ def gather(
         choice=choice,
         fallbacks=tuple(fallbacks_of(session, choice.sender, type_.name, type_.priority)),
         owner_name=owner_name(choice.sender.partner_id),
-        template_files={part: own for part, own in files.items() if own is not None},
+        template=template,
         moment=database_now(session),
         sandbox=installation().config.sandbox,
         standing=site.standing(session),
@@ -289,7 +292,7 @@ def _named(sender: ResolvedSender) -> str:
 
 def _type(facts: Facts) -> Iterator[Row]:
     type_ = facts.type_
-    for part, label in PARTS:
+    for part, label in LABELS:
         name = part.replace(".liquid", "_template")
         if type_ is READY:
             if part == "text.liquid":
@@ -300,16 +303,8 @@ def _type(facts: Facts) -> Iterator[Row]:
                     "type",
                     gettext("the message brings its own text"),
                 )
-        elif part not in facts.template_files:
-            yield Row(
-                name, label, gettext("none"), "type", gettext("mail of this type has no such part")
-            )
         else:
-            path = f"smtp_admin/email/{type_.name}/{part}"
-            if facts.template_files[part]:
-                yield Row(name, label, path, "app", gettext("a file of the app"))
-            else:
-                yield Row(name, label, path, "default", gettext("comes with the plugin"))
+            yield _template(facts, name, label, part)
     lifetime = default_lifetime(PRIORITIES[type_.priority])
     yield Row("priority", gettext("Priority"), type_.priority, "type", type_.label)
     if type_.expires_hours is None:
@@ -344,6 +339,31 @@ def _type(facts: Facts) -> Iterator[Row]:
             "type",
             type_.label,
         )
+
+
+def _template(facts: Facts, name: str, label: str, part: str) -> Row:
+    template = facts.template
+    origin = template.origins.get(part) if template else None
+    if template is None or origin is None:
+        return Row(
+            name, label, gettext("none"), "type", gettext("mail of this type has no such part")
+        )
+    if template.saved is not None:
+        owner: Source = "system" if origin == "system" else "partner"
+        words = gettext("written on the page, in %(language)s", language=template.saved.language)
+        return Row(
+            name,
+            label,
+            words,
+            owner,
+            gettext("revision %(number)s", number=template.saved.revision),
+        )
+    path = template_files.path_of(facts.type_.name, part)
+    if origin == "app":
+        return Row(name, label, path, "app", gettext("a file of the app"))
+    if facts.type_.shipped and texts(facts.type_.name):
+        path = gettext("the shipped one, in %(language)s", language=template.language or FALLBACK)
+    return Row(name, label, path, "default", gettext("comes with the plugin"))
 
 
 def _hours(hours: float) -> str:

@@ -10,12 +10,15 @@ from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.rows import Inserted
+from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
-from smtp_admin.mail.compose import Order, compose, message_from_type
+from smtp_admin.mail.compose import Order, compose, is_name, message_from_type
 from smtp_admin.mail.message import Message, from_any
+from smtp_admin.mail.templates import Voice, voice_of
 from smtp_admin.mail.types import TYPES, EmailType, Registry
 from smtp_admin.translation import gettext
 
+_LONGEST_LANGUAGE = 35
 #: What a ready message is, as far as sending is concerned.
 READY = EmailType(name="message", label=gettext("Ready message"), variables={}, sample={})
 
@@ -38,13 +41,29 @@ def send(
     *,
     to: str | list[str],
     context: Mapping[str, Any] | None = None,
+    language: str = "",
     reply_to: str | None = None,
     order: Order | None = None,
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = registry().get(type_name)
-    message = message_from_type(type_, to, context or {}, reply_to=reply_to)
-    return queue(session, compose(session, type_, message, order or Order()))
+    order = order or Order()
+    voice = voice_for(session, type_, order.partner_id, language)
+    message = message_from_type(type_, to, context or {}, voice=voice, reply_to=reply_to)
+    return queue(session, compose(session, type_, message, order))
+
+
+def voice_for(session: Session, type_: EmailType, partner_id: str, language: str) -> Voice:
+    """Whose templates a mail is made with, and in which language.
+
+    Raises:
+        MessageError: the language is no text.
+        SetupError: the tables are missing; it names the command that makes them.
+    """
+    if not (is_name(language) and len(language) <= _LONGEST_LANGUAGE):
+        raise MessageError(gettext('A language is text such as "de" or "pt-BR".'))
+    with schema.explained(host_engine()):
+        return voice_of(session, type_, partner_id, language)
 
 
 def send_message(session: Session, message: Any, order: Order | None = None) -> str:

@@ -28,6 +28,8 @@ from smtp_admin.translation import gettext
 _ITS_OWN = states.PAUSED - {"paused_by_hand"}
 #: Kinds of mail that the plugin itself sends; nobody misses them while no sender is configured.
 OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
+#: Of the shipped types, those that everybody knows.
+_MISSED = frozenset({"password_reset", "renewal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ def blocked_kinds() -> tuple[str, ...]:
     plugin itself tells: of that no app's feature depends.
     """
     kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
-    return tuple(one.label for one in kinds if one.name not in OUR_OWN)
+    return tuple(one.label for one in kinds if one.name in _MISSED or not one.shipped)
 
 
 def is_paused(sender: ResolvedSender) -> bool:

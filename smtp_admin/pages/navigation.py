@@ -37,6 +37,7 @@ _MAIL = Entry(gettext("All mail"), "mail_log", Action.SEE_MAIL, ("one_mail",))
 _BATCHES = Entry(gettext("Batches"), "batches", Action.SEE_MAIL, ("one_batch",))
 _ALERTS = Entry(gettext("Alerts"), "alerts", Action.SEE_ALERTS)
 _RENEWALS = Entry(gettext("Renewals"), "renewals", Action.SEE_RENEWALS)
+_TEMPLATES = Entry(gettext("Templates"), "email_templates", Action.SEE_TEMPLATES)
 #: On our own pages.
 BAR: tuple[Entry, ...] = (
     Entry(gettext("Senders"), "overview", Action.SEE_OVERVIEW, ("partners",)),
@@ -44,6 +45,7 @@ BAR: tuple[Entry, ...] = (
     _BATCHES,
     _ALERTS,
     _RENEWALS,
+    _TEMPLATES,
     Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
     Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
     Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),

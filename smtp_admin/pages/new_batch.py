@@ -20,7 +20,7 @@ from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
-from smtp_admin.mail.service import registry
+from smtp_admin.mail.service import registry, voice_for
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_words import seconds_words
@@ -185,7 +185,10 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
         sensitive=type_.sensitive,
     )  # fmt: skip
     message = message_from_type(
-        type_, [checked.first.address], batches.context_of(type_, checked.first)
+        type_,
+        [checked.first.address],
+        batches.context_of(type_, checked.first),
+        voice=voice_for(session(), type_, partner_id, checked.first.language),
     )
     return Look(
         text, checked, tuple(file.ignored), expected,

@@ -1,6 +1,7 @@
 """The pages of those who send reminders: settings with reports, calendar, preview of one mail."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -262,10 +263,11 @@ def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
     if not services:
         return entry, None
     link = notices.unsubscribe_url(_NOBODYS_LINK)
+    voice = replace(notices.voice_for(session(), partner_id), language=services[0].language)
     context = {"app_name": installation().config.app_name} | notices.context_of(
-        entry.customer, services, values, link
+        entry.customer, services, values, link, voice
     )
-    return entry, templates.render(mail_service.registry().get(notices.TYPE), context)
+    return entry, templates.render(mail_service.registry().get(notices.TYPE), context, voice)
 
 
 def _common(partner_id: str, tab: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ OWNER_PAGES: dict[str, SenderPage] = {
     "tokens": SenderPage("/tokens", _GET_AND_POST),
 }
 #: Pages of other rooms that stand in the same bar.
-_BESIDE = ("renewals", "calendar")
+_BESIDE = ("renewals", "calendar", "templates")
 
 
 def add_sender_page(blueprint: Blueprint, name: str, view: View) -> None:

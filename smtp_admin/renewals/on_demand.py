@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, host_engine, transaction
+from smtp_admin.database import database_now, host_engine, reading, transaction
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import (
@@ -208,7 +208,9 @@ def _send(standing: Standing) -> Reason | None:
             token = ledger.known(session, partner_id, [customer.id])[customer.id].token
     services = standing.decision.services
     try:
-        message = notices.compose(customer, services, standing.values, token)
+        with reading(engine) as session:
+            voice = replace(notices.voice_for(session, partner_id), session=None)
+        message = notices.compose(customer, services, standing.values, token, voice)
         with _writing(engine) as session:
             listen(session)
             sender = notices.sender_of(session, partner_id, on_demand=True)

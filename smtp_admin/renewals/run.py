@@ -6,7 +6,7 @@ mails are rendered outside any transaction, and entered in one together with the
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
+from smtp_admin.mail.templates import Voice
 from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.days import surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
@@ -108,6 +109,7 @@ class Run:
             sender = notices.sender_of(session, self.partner_id, on_demand=False)
             works = notices.can_send(session, sender, now, on_demand=False)
             room = self._room(session)
+            voice = replace(notices.voice_for(session, self.partner_id), session=None)
         due: list[tuple[Customer, Decision]] = []
         full = False
         for one in batch:
@@ -122,7 +124,7 @@ class Run:
                 self.report.note_zone(one.id, one.unknown_zone, self.values.zone.key)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
-            full = self._write(some, places, sender, now) or full
+            full = self._write(some, places, sender, voice, now) or full
         if full:
             self.report.ended = gettext("The mail queue is full. The next run continues.")
         return not full
@@ -136,6 +138,7 @@ class Run:
         due: Sequence[tuple[Customer, Decision]],
         places: dict[str, ledger.Known],
         sender: ResolvedSender,
+        voice: Voice,
         now: datetime,
     ) -> bool:
         """Enter the notices; whether the queue is full."""
@@ -149,7 +152,7 @@ class Run:
         ready = []
         for one, decision in due:
             try:
-                ready.append(self._prepare(one, decision, places[one.id], sender, now))
+                ready.append(self._prepare(one, decision, places[one.id], sender, voice, now))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
@@ -175,9 +178,10 @@ class Run:
         decision: Decision,
         place: ledger.Known,
         sender: ResolvedSender,
+        voice: Voice,
         now: datetime,
     ) -> "Ready":
-        message = notices.compose(customer, decision.services, self.values, place.token)
+        message = notices.compose(customer, decision.services, self.values, place.token, voice)
         mail = notices.outgoing(
             message, sender, self.partner_id, decision.services, now, on_demand=False
         )

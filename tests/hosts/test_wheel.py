@@ -194,6 +194,7 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
         of_a_sender = "<public_id>" in rule or "<key>" in rule or rule.endswith("/delete")
         whose = "books" if of_a_sender else "toys"
         path = rule.replace("<partner_id>", whose).replace("<key>", "news")
+        path = path.replace("<type_name>", "welcome").replace("<language>", "de")
         if rule.startswith("/settings/mail/system/"):
             continue  # the system's sender has sent nothing that could be followed
         if rule.endswith(("/preview/mail", "/remind-me", "/metrics", "/preview", "/raw")):
