@@ -20,6 +20,7 @@ from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.owner_names import partner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
 from smtp_admin.translation import gettext, number
 
@@ -92,7 +93,8 @@ def owner_words(partner_id: str) -> str:
     """An owner of senders, in words."""
     if partner_id == SYSTEM:
         return gettext("the system")
-    return gettext("partner %(partner_id)s", partner_id=partner_id)
+    name = partner_name(partner_id) or partner_id
+    return gettext("partner %(name)s", name=name)
 
 
 def whose(sender: ResolvedSender) -> str:
@@ -138,9 +140,7 @@ def _dead_letters(session: Session, moment: datetime) -> Iterator[Finding]:
         yield Finding(
             kind="dead_letters",
             partner_id=partner_id,
-            whose=gettext("partner %(partner_id)s", partner_id=partner_id)
-            if partner_id
-            else gettext("the system"),
+            whose=owner_words(partner_id),
             severity="warning",
             headline=gettext("%(dead)s dead letters in 24 hours", dead=number(int(dead))),
             detail=gettext(
