@@ -43,7 +43,7 @@ from smtp_admin.errors import (
 from smtp_admin.host import Actor, Partner
 from smtp_admin.identifiers import is_storable, storable
 from smtp_admin.installation import installation
-from smtp_admin.translation import gettext
+from smtp_admin.translation import Text, gettext
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,8 @@ def notify(text: str, *, undo: str = "") -> None:
     Args:
         undo: the moment of what was done with mail, where it can be taken back.
     """
-    session[_NOTICE] = text
+    # As plain text: a session may take one of ours for HTML, and escape it.
+    session[_NOTICE] = text.shown() if isinstance(text, Text) else text
     session[_UNDO] = undo
 
 

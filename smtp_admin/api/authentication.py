@@ -13,6 +13,7 @@ from smtp_admin.api.tokens import Bearer, bearer_of, note_use
 from smtp_admin.database import session
 from smtp_admin.errors import RateLimited
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 _BEARER, _STANDING = "smtp_admin.bearer", "smtp_admin.standing"
 _SCHEME = "bearer"
@@ -40,9 +41,14 @@ def authenticate() -> None:
     if standing.over:
         rate = standing.rate
         raise RateLimited(
-            f"That is more than {rate.count} requests in {rate.seconds} seconds.",
-            hint="Wait for as many seconds as Retry-After says. SMTP_ADMIN_API_LIMIT sets the "
-            "limit.",
+            gettext(
+                "That is more than %(count)s requests in %(seconds)s seconds.",
+                count=rate.count,
+                seconds=rate.seconds,
+            ),
+            hint=gettext(
+                "Wait for as many seconds as Retry-After says. SMTP_ADMIN_API_LIMIT sets the limit."
+            ),
             retry_after=standing.resets_in,
         )
 

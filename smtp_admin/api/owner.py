@@ -6,6 +6,7 @@ from smtp_admin.database import SYSTEM
 from smtp_admin.errors import InvalidInput, NotFound
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 
 def owner_of(given: str | None, action: Action) -> str:
@@ -32,8 +33,8 @@ def _meant_by(actor: Actor, action: Action) -> str:
         return SYSTEM
     if len(mine) != 1:
         raise InvalidInput(
-            "Say which partner is meant.",
-            fields={"partner_id": ["You look after several partners. Name one."]},
+            gettext("Say which partner is meant."),
+            fields={"partner_id": [gettext("You look after several partners. Name one.")]},
         )
     return mine[0]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from smtp_admin.access import Action
 from smtp_admin.errors import InvalidInput
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,16 @@ class Scope:
 SCOPES: dict[str, Scope] = {
     one.name: one
     for one in (
-        Scope("send", "Queue mail and batches", frozenset({Action.SEND_MAIL})),
-        Scope("read", "See mail and batches", frozenset({Action.SEE_MAIL})),
-        Scope("change", "Cancel mail and send it again", frozenset({Action.CHANGE_MAIL})),
+        Scope("send", gettext("Queue mail and batches"), frozenset({Action.SEND_MAIL})),
+        Scope("read", gettext("See mail and batches"), frozenset({Action.SEE_MAIL})),
+        Scope("change", gettext("Cancel mail and send it again"), frozenset({Action.CHANGE_MAIL})),
         Scope(
             "status",
-            "See the numbers",
+            gettext("See the numbers"),
             frozenset({Action.SEE_PARTNER_STATUS, Action.SEE_SYSTEM_STATUS}),
         ),
-        Scope("senders", "List senders", frozenset({Action.SEE_SENDERS})),
-        Scope("test", "Test connections", frozenset({Action.TEST_SENDER})),
+        Scope("senders", gettext("List senders"), frozenset({Action.SEE_SENDERS})),
+        Scope("test", gettext("Test connections"), frozenset({Action.TEST_SENDER})),
     )
 }
 
@@ -55,8 +56,12 @@ def checked(names: Iterable[str]) -> tuple[str, ...]:
     asked = set(names)
     unknown = sorted(asked - SCOPES.keys())
     if unknown or not asked:
-        words = f"There is no {unknown[0][:40]!r} here." if unknown else "Choose at least one."
+        if unknown:
+            words = gettext("There is no %(name)s here.", name=repr(unknown[0][:40]))
+        else:
+            words = gettext("Choose at least one.")
         raise InvalidInput(
-            fields={"scopes": [words]}, hint=f"A token may be allowed: {', '.join(SCOPES)}."
+            fields={"scopes": [words]},
+            hint=gettext("A token may be allowed: %(names)s.", names=", ".join(SCOPES)),
         )
     return tuple(one for one in SCOPES if one in asked)

@@ -22,15 +22,16 @@ from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 from smtp_admin.smtp.address import check_header_text
+from smtp_admin.translation import gettext, said_by
 
 log = logging.getLogger(__name__)
 
 #: How long a token may live, by the words of forms and commands; ``None`` for ever.
 LIFETIMES: dict[str, tuple[timedelta | None, str]] = {
-    "30d": (timedelta(days=30), "30 days"),
-    "90d": (timedelta(days=90), "90 days"),
-    "365d": (timedelta(days=365), "1 year"),
-    "never": (None, "never"),
+    "30d": (timedelta(days=30), gettext("30 days")),
+    "90d": (timedelta(days=90), gettext("90 days")),
+    "365d": (timedelta(days=365), gettext("1 year")),
+    "never": (None, gettext("never")),
 }
 #: Of one owner, that still work: more than that is a loop.
 MOST_LIVE = 100
@@ -72,16 +73,21 @@ def create_token(
     cleaned = _clean_name(name)
     allowed = checked(scopes)
     if lifetime not in LIFETIMES:
-        raise InvalidInput(fields={"expires": [f"Choose one of {', '.join(LIFETIMES)}."]})
+        words = gettext("Choose one of %(names)s.", names=", ".join(LIFETIMES))
+        raise InvalidInput(fields={"expires": [words]})
     moment = database_now(session)
     live = session.scalars(
         select(ApiToken.name).where(ApiToken.partner_id == partner_id, is_live(moment))
     ).all()
     if cleaned in live:
-        words = "There is a token of this name already. Choose another name, or revoke that one."
+        words = gettext(
+            "There is a token of this name already. Choose another name, or revoke that one."
+        )
         raise InvalidInput(fields={"name": [words]})
     if len(live) >= MOST_LIVE:
-        raise Conflict(f"There are {MOST_LIVE} tokens already. Revoke some first.")
+        raise Conflict(
+            gettext("There are %(most)s tokens already. Revoke some first.", most=MOST_LIVE)
+        )
     text, lives = new_token(), LIFETIMES[lifetime][0]
     row = ApiToken(
         public_id=new_public_id(),
@@ -110,7 +116,7 @@ def revoke_token(session: Session, actor: Actor, row: ApiToken) -> None:
     mine = (ApiToken.id == row.id, ApiToken.revoked_at.is_(None))
     ended = {"revoked_at": database_now(session), "revoked_by": _who(actor)}
     if not changed(session, update(ApiToken).where(*mine).values(**ended)):
-        raise Conflict("This token is already revoked.")
+        raise Conflict(gettext("This token is already revoked."))
     record_change(session, actor, row.partner_id, "token.revoked", row.name)
 
 
@@ -126,7 +132,7 @@ def find_token(
     if is_public_id(public_id):
         found = session.scalar(select(ApiToken).where(ApiToken.public_id == public_id))
     if found is None or (partner_ids is not None and found.partner_id not in set(partner_ids)):
-        raise NotFound(f"There is no token {public_id[:40]!r}.")
+        raise NotFound(gettext("There is no token %(public_id)s.", public_id=repr(public_id[:40])))
     return found
 
 
@@ -233,9 +239,11 @@ def _clean_name(text: str) -> str:
     try:
         check_header_text(name)
     except ValueError as error:
-        raise InvalidInput(fields={"name": [str(error)]}) from error
+        raise InvalidInput(fields={"name": [said_by(error)]}) from error
     if not name or len(name) > _LONGEST_NAME or not is_storable(name):
-        words = f"Give it a name of 1 to {_LONGEST_NAME} characters, such as CRM."
+        words = gettext(
+            "Give it a name of 1 to %(most)s characters, such as CRM.", most=_LONGEST_NAME
+        )
         raise InvalidInput(fields={"name": [words]})
     return name
 

@@ -12,6 +12,7 @@ from flask import Flask
 
 from smtp_admin.installation import NAME
 from smtp_admin.mail.types import TYPES, EmailType, Registry
+from smtp_admin.translation import gettext
 
 #: Marks an app whose Flask-Security sends through us before the plugin itself is there.
 _WANTED = "smtp_admin_security_mail"
@@ -75,47 +76,49 @@ _LINK: dict[str, Any] = {"priority": "urgent", "sensitive": True}
 _REGISTER = ("EMAIL_SUBJECT_REGISTER", "Welcome")
 
 SECURITY_MAILS = (
-    _mail("welcome", "Welcome after registration", "REGISTER_EMAIL_TEMPLATE", _REGISTER,
+    _mail("welcome", gettext("Welcome after registration"), "REGISTER_EMAIL_TEMPLATE", _REGISTER,
           "confirmation_link", expires_hours=48, **_LINK),
-    _mail("welcome_existing", "Registration with a known address",
+    _mail("welcome_existing", gettext("Registration with a known address"),
           "REGISTER_EMAIL_EXISTING_TEMPLATE", _REGISTER,
           "username", "reset_link", "confirmation_link", expires_hours=24, **_LINK),
-    _mail("welcome_existing_username", "Registration with a user name that is taken",
+    _mail("welcome_existing_username", gettext("Registration with a user name that is taken"),
           "REGISTER_EMAIL_EXISTING_USERNAME_TEMPLATE", _REGISTER, "username", priority="urgent"),
-    _mail("confirmation_instructions", "Confirmation of an address", "EMAIL_TEMPLATE_CONFIRM",
-          ("EMAIL_SUBJECT_CONFIRM", "Please confirm your email"),
+    _mail("confirmation_instructions", gettext("Confirmation of an address"),
+          "EMAIL_TEMPLATE_CONFIRM", ("EMAIL_SUBJECT_CONFIRM", "Please confirm your email"),
           "confirmation_link", "within", expires_hours=48, **_LINK),
-    _mail("login_instructions", "Link that signs in", "EMAIL_TEMPLATE_PASSWORDLESS",
+    _mail("login_instructions", gettext("Link that signs in"), "EMAIL_TEMPLATE_PASSWORDLESS",
           ("EMAIL_SUBJECT_PASSWORDLESS", "Login instructions"), "login_link", "within", **_LINK),
-    _mail("reset_instructions", "Link to a new password", "EMAIL_TEMPLATE_PASSWORD_RESET",
+    _mail("reset_instructions", gettext("Link to a new password"), "EMAIL_TEMPLATE_PASSWORD_RESET",
           ("EMAIL_SUBJECT_PASSWORD_RESET", "Password reset instructions"),
           "reset_link", "within", **_LINK),
-    _mail("reset_notice", "Password was reset", "EMAIL_TEMPLATE_PASSWORD_RESET_NOTICE",
+    _mail("reset_notice", gettext("Password was reset"), "EMAIL_TEMPLATE_PASSWORD_RESET_NOTICE",
           ("EMAIL_SUBJECT_PASSWORD_NOTICE", "Your password has been reset"), "recovery_link"),
-    _mail("change_notice", "Password was changed", "EMAIL_TEMPLATE_PASSWORD_CHANGE_NOTICE",
+    _mail("change_notice", gettext("Password was changed"), "EMAIL_TEMPLATE_PASSWORD_CHANGE_NOTICE",
           ("EMAIL_SUBJECT_PASSWORD_CHANGE_NOTICE", "Your password has been changed"),
           "recovery_link"),
-    _mail("change_email_instructions", "Confirmation of a new address",
+    _mail("change_email_instructions", gettext("Confirmation of a new address"),
           "CHANGE_EMAIL_EMAIL_TEMPLATE",
           ("CHANGE_EMAIL_SUBJECT", "Confirm your new email address"),
           "link", "within", expires_hours=2, **_LINK),
-    _mail("change_username_notice", "User name was changed", "CHANGE_USERNAME_EMAIL_TEMPLATE",
+    _mail("change_username_notice", gettext("User name was changed"),
+          "CHANGE_USERNAME_EMAIL_TEMPLATE",
           ("EMAIL_SUBJECT_USERNAME_CHANGE_NOTICE", "Your username has been changed"), "username"),
-    _mail("two_factor_instructions", "Code of the second factor", "TWO_FACTOR_EMAIL_TEMPLATE",
-          ("EMAIL_SUBJECT_TWO_FACTOR", "Two-Factor Login"), "code", "within", **_LINK),
-    _mail("two_factor_rescue", "Someone cannot use the second factor",
+    _mail("two_factor_instructions", gettext("Code of the second factor"),
+          "TWO_FACTOR_EMAIL_TEMPLATE", ("EMAIL_SUBJECT_TWO_FACTOR", "Two-Factor Login"),
+          "code", "within", **_LINK),
+    _mail("two_factor_rescue", gettext("Someone cannot use the second factor"),
           "TWO_FACTOR_RESCUE_EMAIL_TEMPLATE",
           ("EMAIL_SUBJECT_TWO_FACTOR_RESCUE", "Two-Factor Rescue")),
-    _mail("us_instructions", "Code or link that signs in", "US_EMAIL_TEMPLATE",
+    _mail("us_instructions", gettext("Code or link that signs in"), "US_EMAIL_TEMPLATE",
           ("US_EMAIL_SUBJECT", "Verification Code"), "code", "login_link", "within", **_LINK),
-    _mail("username_recovery", "Forgotten user name", "USERNAME_RECOVERY_EMAIL_TEMPLATE",
+    _mail("username_recovery", gettext("Forgotten user name"), "USERNAME_RECOVERY_EMAIL_TEMPLATE",
           ("EMAIL_SUBJECT_USERNAME_RECOVERY", "Your requested username"),
           "username", priority="urgent"),
 )  # fmt: skip
 
 #: What the app sends by Flask-Security from a template of its own, ready as it is; nobody knows
 #: what is in it.
-OTHER = _type("other", "Another mail of Flask-Security", **_LINK)
+OTHER = _type("other", gettext("Another mail of Flask-Security"), **_LINK)
 
 
 def make_known(app: Flask) -> None:

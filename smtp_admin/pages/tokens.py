@@ -4,6 +4,7 @@ A token is shown in the one answer to the form that made it, and nowhere else: a
 to carry it in the session, whose cookie is signed and not encrypted.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -15,16 +16,30 @@ from smtp_admin.access import Action, guarded, require
 from smtp_admin.api import tokens as service
 from smtp_admin.api.models import ApiToken
 from smtp_admin.api.scopes import SCOPES
-from smtp_admin.api.tokens import LIFETIMES, Created
+from smtp_admin.api.tokens import LIFETIMES, Created, TokenState
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.errors import NotFound, RequestError
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import owner_name
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.translation import gettext
 
-_STATES = (("live", "Working"), ("expired", "Expired"), ("revoked", "Revoked"))
-_TONES = {"live": "good", "expired": "off", "revoked": "off"}
+
+@dataclass(frozen=True, slots=True)
+class StateWords:
+    """A state as people read it; ``works`` where a token in it can still be revoked."""
+
+    label: str
+    tone: str
+    works: bool = False
+
+
+_STATES: dict[TokenState, StateWords] = {
+    "live": StateWords(gettext("Working"), "good", works=True),
+    "expired": StateWords(gettext("Expired"), "off"),
+    "revoked": StateWords(gettext("Revoked"), "off"),
+}
 _USUAL_LIFETIME = "90d"
 #: Owners whose pages are named where tokens of all are listed.
 _MOST_OWNERS = 10
@@ -59,7 +74,11 @@ def revoke(public_id: str) -> ResponseReturnValue:
         session().commit()
         if web.wants_json():
             return web.answer_json({"ok": True, "id": public_id})
-        web.notify(f"Revoked: {name}. Requests with this token are refused from now on.")
+        web.notify(
+            gettext(
+                "Revoked: %(name)s. Requests with this token are refused from now on.", name=name
+            )
+        )
         return redirect(back, code=303)
     moment = database_now(session())
     if web.wants_json():
@@ -67,7 +86,7 @@ def revoke(public_id: str) -> ResponseReturnValue:
     return render_template(
         "smtp_admin/revoke_token.html",
         token=row,
-        state=service.state_of(row, moment),
+        revoked=row.revoked_at is not None,
         owner=_owner_words(row.partner_id),
         may=service.scope_words(row),
         back=back,
@@ -135,7 +154,6 @@ def _list(
                 "newer": pager.newer or None,
             }
         )
-    states = {name: (label, _TONES[name]) for name, label in _STATES}
     page = render_template(
         "smtp_admin/tokens.html",
         here="tokens",
@@ -143,12 +161,12 @@ def _list(
         base=base,
         chosen=chosen,
         rows=[
-            (one, states[service.state_of(one, moment)], service.scope_words(one),
+            (one, _STATES[service.state_of(one, moment)], service.scope_words(one),
              _owner_words(one.partner_id))
             for one in rows
         ],
         pager=pager,
-        states=_STATES,
+        states=[(name, words.label) for name, words in _STATES.items()],
         scopes=SCOPES.values(),
         lifetimes=[(name, words) for name, (_, words) in LIFETIMES.items()],
         usual=_USUAL_LIFETIME,

@@ -39,6 +39,7 @@ def test_texts_of_each_kind_are_found() -> None:
     found = texts()
     assert "templates/smtp_admin/page.html" in found["Undo"]
     assert "smtp_admin/sender_state/state.py" in found["Limit reached"]
+    assert "smtp_admin/mail/security_types.py" in found["Link that signs in"]
     assert "smtp_admin/diagnosis/causes.toml" in found["A mail never arrived"]
     assert "smtp_admin/replies/replies.toml" in found["The server requires a login."]
     assert ("%(number)s mail", "%(number)s mails") in found

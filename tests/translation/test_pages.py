@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,37 @@ def test_words_of_pages(scene: Scene) -> None:
     assert "Unter dieser Adresse wurde nichts gefunden." in lost.text
     notice = client.post(f"{PREFIX}/partners/acme/pause", headers=HTML, follow_redirects=True)
     assert "Angehalten. Mails warten, bis Sie fortsetzen." in notice.text
+
+
+def test_api_tokens(scene: Scene) -> None:
+    """Made, refused, listed and revoked; its name is shown as it was typed everywhere."""
+    scene.site.actor = ADMIN
+    client, address = scene.site.client, f"{PREFIX}/partners/globex/tokens"
+    form = {"name": "Bob's <CRM> & Co", "scopes": ["send", "read"], "expires": "30d"}
+
+    def words(answer: Any) -> str:
+        return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+    made = words(client.post(address, data=form, headers=HTML))
+    for part in ("Kopieren Sie das Token jetzt", "Token „Bob's <CRM> & Co“", "nach 30 Tagen",
+                 "Aktiv", "Mails und Serien einreihen, Mails und Serien ansehen", "Läuft ab",
+                 "Zuletzt verwendet"):  # fmt: skip
+        assert part in made, part
+    assert "Es gibt schon ein Token mit diesem Namen." in words(
+        client.post(address, data=form, headers=HTML)
+    )
+    assert "Wählen Sie mindestens eines." in words(
+        client.post(address, data=form | {"scopes": []}, headers=HTML)
+    )
+    ask = re.search(r'href="([^"]+/revoke)"', client.get(address, headers=HTML).text)
+    assert ask
+    assert "Bob's <CRM> & Co widerrufen?" in words(client.get(ask[1], headers=HTML))
+    listed = client.post(ask[1], headers=HTML, follow_redirects=True)
+    assert "Widerrufen: Bob's <CRM> & Co. Anfragen mit diesem Token" in words(listed)
+    assert ask[1] not in listed.text
+    assert "Dieses Token ist schon widerrufen" in words(client.get(ask[1], headers=HTML))
+    audit = words(client.get(f"{PREFIX}/partners/globex/audit", headers=HTML))
+    assert "Ein API-Token widerrufen" in audit
 
 
 def test_json_stays_english(scene: Scene) -> None:
