@@ -14,6 +14,7 @@ from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
+from smtp_admin.delivery.digest_items import Period
 from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
@@ -21,7 +22,7 @@ from smtp_admin.host import Host
 from smtp_admin.host_calls import calls_of
 from smtp_admin.host_database import HostDatabase
 from smtp_admin.installation import NAME, Installation
-from smtp_admin.mail import batches, security_types, service
+from smtp_admin.mail import batches, digests, security_types, service
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
@@ -165,6 +166,7 @@ class SMTPAdmin:
         reply_to: str | None = None,
         sender: str | None = None,
         language: str = "",
+        digest: Period | None = None,
     ) -> str:
         """Queue a mail of a known type in the caller's transaction, and return its public id.
 
@@ -179,13 +181,27 @@ class SMTPAdmin:
             expires_at: not after this time (aware).
             sender: the key of a sender, ``""`` for the default; else the routes decide.
             language: of the text, such as ``de`` or ``pt-BR``; English where there is none of it.
+            digest: ``"hour"`` or ``"day"``: the notice waits at most so long for others to the
+                same recipient, and all of them become one mail. The id is that of the notice.
 
         Raises:
-            MessageError: an address, value or template cannot be used, or there is no such sender.
+            MessageError: an address, value or template cannot be used, there is no such sender,
+                or a digest cannot collect such mail.
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
         order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
+        if digest is not None:
+            return digests.keep_for_digest(
+                session(),
+                type_name,
+                digest,
+                to=to,
+                context=context or {},
+                language=language,
+                reply_to=reply_to,
+                order=order,
+            )
         return service.send(
             session(),
             type_name,
@@ -280,9 +296,11 @@ class SMTPAdmin:
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
+        The id of a notice takes it out of its digest while it waits for that.
+
         Raises:
-            NotFound: there is no such mail.
-            Conflict: nothing of it is queued any more.
+            NotFound: there is no such mail or notice.
+            Conflict: nothing of it is queued any more, or the notice waits no more.
             SetupError: as for :meth:`send`.
         """
         with schema.explained(host_engine()):

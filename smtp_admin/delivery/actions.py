@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import cancel_queued, queue_again
 from smtp_admin.delivery.models import Attempt, Delivery, Message
@@ -92,12 +93,15 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
 def cancel(session: Session, public_id: str) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
-    The copy to an archive is not counted. It goes out all the same if somebody has the mail.
+    The copy to an archive is not counted. It goes out all the same if somebody has the mail. The
+    id may be that of a notice that waits for its digest.
 
     Raises:
         NotFound: there is no such mail.
         Conflict: nothing of it is queued any more.
     """
+    if find_item(session, public_id) is not None:
+        return cancel_item(session, public_id)
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
     count = cancel_queued(session, ids, database_now(session))
     if not count:

@@ -22,6 +22,7 @@ from smtp_admin.delivery.mail_log import COUNTED_ONCE, ids_of
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
+from smtp_admin.pages.digest_item import seen_item, take_out
 from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view, seen_by_actor
 from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
 from smtp_admin.translation import gettext, joined, known, ngettext, number
@@ -194,6 +195,9 @@ def mails(count: int, *, more: bool = False) -> str:
 
 
 def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
+    item = seen_item(session(), public_id) if action.name == "cancel" else None
+    if item is not None:
+        return take_out(session(), item)
     wanted = lists.number("delivery")
     ids = [one for one in ids_of_mail(public_id) if wanted in (0, one)]
     back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)

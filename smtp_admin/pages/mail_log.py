@@ -12,6 +12,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.digest_items import find_item
 from smtp_admin.delivery.hops import THE_SYSTEMS
 from smtp_admin.delivery.mail_log import (
     COUNTED,
@@ -111,6 +112,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         counted=COUNTED,
         counted_once=COUNTED_ONCE,
         searched=SEARCHED,
+        notice_url=_notice_url(view) if not page.rows else "",
         groups=shown_groups(groups, view),
         group_labels=GROUP_LABELS,
         states_of_group=GROUPS,
@@ -119,6 +121,15 @@ def _log(owner: str | None) -> ResponseReturnValue:
         senders=_senders(owner) if owner is not None else (),
         **(frame(owner) if owner is not None else {}),
     )
+
+
+def _notice_url(view: MailView) -> str:
+    """The page of the notice whose id is looked for, if it is one."""
+    search = view.which.search
+    if search.kind != "id":
+        return ""
+    item = find_item(session(), search.text.lower(), view.which.partner_ids)
+    return url_for("smtp_admin.one_mail", public_id=item.public_id) if item else ""
 
 
 def _concerns_dead(view: MailView) -> bool:

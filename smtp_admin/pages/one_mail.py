@@ -22,6 +22,7 @@ from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
+from smtp_admin.pages.digest_item import seen_item, show_item
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
@@ -109,8 +110,9 @@ def ids_of_mail(public_id: str) -> list[int]:
 
 @guarded(Action.SEE_MAIL)
 def one_mail(public_id: str) -> ResponseReturnValue:
-    """One mail, and one of its recipients in detail."""
-    return show(public_id)
+    """One mail, and one of its recipients in detail; or a notice that becomes a mail."""
+    item = seen_item(session(), public_id)
+    return show(public_id) if item is None else show_item(session(), item)
 
 
 def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseReturnValue:

@@ -42,6 +42,7 @@ from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.mail.digests import send_digests
 from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
 from smtp_admin.monitor.alerts.incidents import LOOK_SECONDS as LOOK_FOR_ALERTS_SECONDS
 from smtp_admin.monitor.alerts.incidents import prune_alerts, take_turn_and_look
@@ -133,6 +134,7 @@ class WorkerProcess:
                 ),
                 Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
                 Duty("batches", SWEEP_SECONDS, lambda: count_batches(self._engine)),
+                Duty("digests", SWEEP_SECONDS, lambda: send_digests(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),

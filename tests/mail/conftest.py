@@ -10,11 +10,11 @@ from flask_sqlalchemy import SQLAlchemy
 from smtp_admin import Host, SMTPAdmin
 from smtp_admin.mail.types import EmailType
 from tests.app import KnownRules, migrate
-from tests.delivery.conftest import bench_of, database, each, opened, server
+from tests.delivery.conftest import bench_of, database, each, opened, server, shared_database
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["bench_of", "database", "each", "opened", "server"]
+__all__ = ["bench_of", "database", "each", "opened", "server", "shared_database"]
 
 Write = Callable[..., str]
 
