@@ -95,6 +95,9 @@ class RequestError(SMTPAdminError):
         #: What a mail server said, as JSON shows it, where that was the reason.
         self.reply: Mapping[str, object] | None = None
 
+    def call_fields(self, labels: Mapping[str, str]) -> None:
+        """Name fields in the message as a form does; only :class:`InvalidInput` names any."""
+
 
 class InvalidInput(RequestError):
     """What was entered cannot be used; ``fields`` says which and why."""
@@ -112,10 +115,15 @@ class InvalidInput(RequestError):
         fields: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Without a *message*, it names the fields."""
-        names = [name.replace("_", " ") for name in fields or {}]
-        if not message and names:
-            message = gettext("Please fix %(names)s.", names=listed(names))
+        self._names_fields = bool(fields) and not message
         super().__init__(message, hint=hint, code=code, fields=fields)
+        self.call_fields({})
+
+    def call_fields(self, labels: Mapping[str, str]) -> None:
+        """Name the fields in the message as a form does, which knows its labels."""
+        if self._names_fields:
+            names = (labels.get(name) or name.replace("_", " ") for name in self.fields)
+            self.message = gettext("Please fix %(names)s.", names=listed(names))
 
 
 class CSRFFailed(RequestError):
@@ -227,6 +235,7 @@ class TemplateError(MessageError):
     """A template cannot be read or filled in.
 
     Attributes:
+        told: where and what, without the template's name.
         line, column: where, from 1; 0 if it is nowhere in particular.
         part: of a mail that it is in, such as ``html.liquid``; empty if that is not known.
     """
@@ -234,9 +243,18 @@ class TemplateError(MessageError):
     def __init__(
         self, words: str, *, line: int = 0, column: int = 0, part: str = "", of: str = ""
     ) -> None:
-        told = f"Line {line}, column {column}: {words}" if line else words
-        super().__init__(f"The template {of}/{part}: {told}" if part else told)
-        self.words = words
+        told = (
+            gettext("Line %(line)s, column %(column)s: %(words)s",
+                    line=line, column=column, words=words)
+            if line
+            else words
+        )  # fmt: skip
+        super().__init__(
+            gettext("The template %(of)s/%(part)s: %(told)s", of=of, part=part, told=told)
+            if part
+            else told
+        )
+        self.words, self.told = words, told
         self.line = line
         self.column = column
         self.part = part

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from smtp_admin import beside_host, schema, template_texts, web
+from smtp_admin import beside_host, protection, schema, template_texts
 from smtp_admin.api.views import answer_unrouted, make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
@@ -328,7 +328,7 @@ def _check_limits(config: Config, types: Registry) -> None:
 
 
 def _pages(here: Installation) -> Any:
-    blueprint = web.make_blueprint(here.config.url_prefix)
+    blueprint = protection.make_blueprint(here.config.url_prefix)
     for page in (
         overview,
         alerts,

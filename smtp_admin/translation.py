@@ -93,6 +93,15 @@ class _InSentence(Text):
         return str(_into(known(self._label), chosen))
 
 
+class _Sentence(Text):
+    """A part of a sentence, as a whole one."""
+
+    _rest: str
+
+    def into(self, chosen: Catalogue) -> str:
+        return _as_sentence(str(_into(self._rest, chosen)))
+
+
 class _Stripped(Text):
     """A text without something at its end."""
 
@@ -195,6 +204,17 @@ def in_sentence(label: str) -> str:
     text = _InSentence(english)
     text._label = label
     return text
+
+
+def sentence(rest: str) -> str:
+    """*rest* of a sentence as a whole one: with a capital, and a dot at its end."""
+    text = _Sentence(_as_sentence(rest))
+    text._rest = rest
+    return text
+
+
+def _as_sentence(rest: str) -> str:
+    return f"{rest[:1].upper()}{rest[1:].rstrip('.')}."
 
 
 def listed(names: Iterable[str]) -> str:

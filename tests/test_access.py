@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from flask import Blueprint
 
-from smtp_admin import Actor, web
+from smtp_admin import Actor
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.protection import protect
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp, make_app
 from tests.scene import HTML, JSON, KEY, PREFIX, Dump, Scene, dump
@@ -423,7 +424,7 @@ def test_partner_in_the_body_does_not_count(scene: Scene) -> None:
 def scratch(new_app: Callable[..., HostApp]) -> HostApp:
     """An app with one more blueprint of ours: a view without a mark, and one with."""
     site = new_app()
-    blueprint = web.protect(Blueprint("scratch", __name__))
+    blueprint = protect(Blueprint("scratch", __name__))
     blueprint.add_url_rule("/unmarked", view_func=lambda: "secret", endpoint="unmarked")
     marked = guarded(Action.LIST_PARTNERS)(lambda: "for admins")
     blueprint.add_url_rule("/marked", view_func=marked, endpoint="marked")

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from smtp_admin import web
+from smtp_admin import protection, web
 from smtp_admin.access import guarded
 from smtp_admin.api import mails, senders, sending
 from smtp_admin.api.authentication import authenticate, describe
@@ -21,7 +21,7 @@ PREFIX = "/api/email"
 
 def make_api_blueprint() -> Blueprint:
     """The blueprint of the API."""
-    blueprint = web.protect(
+    blueprint = protection.protect(
         Blueprint("smtp_admin_api", __name__, url_prefix=PREFIX), authenticate=authenticate
     )
     blueprint.after_request(describe)
@@ -46,7 +46,7 @@ def _answer_unrouted() -> ResponseReturnValue | None:
     ):
         return None
     web.asked_by_program()
-    answer = current_app.make_response(web.answer_http_error(error))
+    answer = current_app.make_response(protection.answer_http_error(error))
     if isinstance(error, MethodNotAllowed):
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return answer

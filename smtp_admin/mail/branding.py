@@ -15,6 +15,7 @@ from smtp_admin.mail.layout import COLOUR
 from smtp_admin.mail.template_models import Branding
 from smtp_admin.senders.lookups import forget, once
 from smtp_admin.senders.owner_names import owner_name
+from smtp_admin.translation import gettext
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _LOGO = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!#$%&'()*+,./:;=?@\[\]_~A-Za-z0-9-]*")
@@ -113,8 +114,8 @@ def save(session: Session, partner_id: str, brand: Brand, actor: Actor) -> None:
 
 
 _TOO_LATE = Conflict(
-    "Someone else saved this while you were editing it. Nothing was overwritten.",
-    hint="Check the saved values. Save again if yours are correct.",
+    gettext("Someone else saved this while you were editing it. Nothing was overwritten."),
+    hint=gettext("Check the saved values. Save again if yours are correct."),
 )
 
 
@@ -126,13 +127,19 @@ def _checked(brand: Brand) -> dict[str, str]:
     )
     fields: dict[str, list[str]] = {}
     if colour and not _COLOUR.fullmatch(colour):
-        fields["colour"] = ["Enter a colour as #rrggbb, such as #0b5cd5."]
+        fields["colour"] = [gettext("Enter a colour as #rrggbb, such as #0b5cd5.")]
     elif colour and _luminance(colour) > _LIGHTEST:
-        fields["colour"] = ["White words on this colour cannot be read. Choose a darker one."]
+        fields["colour"] = [
+            gettext("White words on this colour cannot be read. Choose a darker one.")
+        ]
     if logo and not (len(logo) <= _LONGEST and _LOGO.fullmatch(logo)):
-        fields["logo_url"] = ["Enter an address that begins with https:// and has no spaces."]
+        fields["logo_url"] = [
+            gettext("Enter an address that begins with https:// and has no spaces.")
+        ]
     if len(footer) > _LONGEST or any(one < " " for one in footer):
-        fields["footer"] = [f"Enter one line of at most {_LONGEST} characters."]
+        fields["footer"] = [
+            gettext("Enter one line of at most %(most)s characters.", most=_LONGEST)
+        ]
     if fields:
         raise InvalidInput(fields=fields)
     return {"colour": "" if colour == COLOUR else colour, "logo_url": logo, "footer": footer}

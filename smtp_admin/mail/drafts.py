@@ -21,6 +21,7 @@ from smtp_admin.mail.message import Message
 from smtp_admin.mail.templates import Rendered, Voice
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
+from smtp_admin.translation import gettext, number
 
 _FIELDS = ("subject", "text", "html")
 
@@ -40,10 +41,14 @@ def read_sample(type_: EmailType, text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:
-        where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidInput(fields={"sample": [f"This is no JSON{where}."]}) from error
+        words = (
+            gettext("This is no JSON in line %(line)s.", line=error.lineno)
+            if isinstance(error, json.JSONDecodeError)
+            else gettext("This is no JSON.")
+        )
+        raise InvalidInput(fields={"sample": [words]}) from error
     if not isinstance(found, dict):
-        raise InvalidInput(fields={"sample": ["Enter an object: { … }."]})
+        raise InvalidInput(fields={"sample": [gettext("Enter an object: { … }.")]})
     return {**type_.sample, "app_name": installation().config.app_name, **found}
 
 
@@ -54,14 +59,14 @@ def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, An
         InvalidInput: a template is wrong; under its part stands where and why.
     """
     refused = {
-        name: [f"At most {MOST_SOURCE:,} characters."]
+        name: [gettext("At most %(most)s characters.", most=number(MOST_SOURCE))]
         for name in _FIELDS
         if len(getattr(texts, name)) > MOST_SOURCE
     }
     if not texts.subject.strip():
-        refused["subject"] = ["Enter a subject."]
+        refused["subject"] = [gettext("Enter a subject.")]
     if not texts.text.strip():
-        refused["text"] = ["Enter a text: some mail programs show nothing else."]
+        refused["text"] = [gettext("Enter a text: some mail programs show nothing else.")]
     if refused:
         raise InvalidInput(fields=refused)
     chosen = templates.draft(texts, voice.language)
@@ -69,8 +74,7 @@ def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, An
         return templates.fill(type_, chosen, templates.plain(values), voice)
     except TemplateError as error:
         part = error.part.removesuffix(".liquid") or "subject"
-        place = f"Line {error.line}, column {error.column}: " if error.line else ""
-        raise InvalidInput(fields={part: [f"{place}{error.words}"]}) from error
+        raise InvalidInput(fields={part: [error.told]}) from error
     except MessageError as error:
         raise InvalidInput(fields={"subject": [error.message]}) from error
 

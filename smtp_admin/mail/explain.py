@@ -31,15 +31,18 @@ from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
-from smtp_admin.translation import gettext, in_sentence, joined, known
+from smtp_admin.translation import gettext, in_sentence, joined, known, listed
 
 LABELS: tuple[tuple[str, str], ...] = (
     ("subject.liquid", gettext("Subject template")),
     ("text.liquid", gettext("Text template")),
     ("html.liquid", gettext("HTML template")),
 )
-
-
+_PRIORITY = {
+    "urgent": gettext("urgent"),
+    "normal": gettext("normal"),
+    "bulk": gettext("bulk"),
+}
 _AT_HOME = Standing("", ())
 
 
@@ -201,7 +204,7 @@ def _rule(facts: Facts) -> tuple[str, Source, str]:
         )
     if rule == "priority":
         return (
-            gettext("the route of %(priority)s mail", priority=type_.priority),
+            gettext("the route of %(priority)s mail", priority=_PRIORITY[type_.priority]),
             source,
             gettext("the type has none"),
         )
@@ -306,16 +309,19 @@ def _type(facts: Facts) -> Iterator[Row]:
         else:
             yield _template(facts, name, label, part)
     lifetime = default_lifetime(PRIORITIES[type_.priority])
-    yield Row("priority", gettext("Priority"), type_.priority, "type", type_.label)
+    yield Row("priority", gettext("Priority"), _PRIORITY[type_.priority], "type", type_.label)
     if type_.expires_hours is None:
         hours = lifetime.total_seconds() / 3600
         yield Row("expires", gettext("Expires after"), _hours(hours), "default",
-                  gettext("of %(priority)s mail", priority=type_.priority))  # fmt: skip
+                  gettext("of %(priority)s mail", priority=_PRIORITY[type_.priority]))  # fmt: skip
     else:
         yield Row(
             "expires", gettext("Expires after"), _hours(type_.expires_hours), "type", type_.label
         )
-    most = " and ".join(map(str, facts.limits))
+    most = listed(
+        gettext("%(count)s in %(minutes)s minutes", count=one.count, minutes=one.seconds // 60)
+        for one in facts.limits
+    )
     yield Row(
         "recipient_limit",
         gettext("Most for one recipient"),
@@ -367,4 +373,7 @@ def _template(facts: Facts, name: str, label: str, part: str) -> Row:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:g} hour{'' if hours == 1 else 's'}"
+    if hours == 1:
+        return gettext("1 hour")
+    shown = f"{hours:g}"
+    return gettext("%(hours)s hours", hours=shown)

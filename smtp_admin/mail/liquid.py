@@ -19,10 +19,13 @@ from liquid.stringify import to_liquid_string
 from smtp_admin.errors import TemplateError
 from smtp_admin.mail import liquid_filters, liquid_source
 from smtp_admin.mail.liquid_limits import MOST_ITEMS, Limited, Writing, too_much
+from smtp_admin.translation import Text, gettext, number, sentence
 
 #: Templates that are kept parsed. Large ones are few, for each may take some megabytes.
 _KEPT, _LARGE_KEPT, _LARGE = 256, 8, 20_000
 _LONGEST_WORDS = 300
+#: How the library says that there is no such value, after its name.
+_UNDEFINED = " is undefined"
 
 
 def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
@@ -38,7 +41,8 @@ def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
     except TemplateError:
         raise
     except Exception as error:  # numbers, dates and recursion fail in many ways
-        raise TemplateError(f"This cannot be filled in ({type(error).__name__}).") from error
+        words = gettext("This cannot be filled in (%(kind)s).", kind=type(error).__name__)
+        raise TemplateError(words) from error
 
 
 def parsed(source: str, escape: bool) -> BoundTemplate:
@@ -102,7 +106,9 @@ class _For(for_tag.ForNode):
         if isinstance(items, RangeLiteral):
             numbers = items.evaluate(context)
             if numbers.stop - numbers.start > MOST_ITEMS:
-                raise too_much(f"a loop goes over more than {MOST_ITEMS:,} items")
+                raise too_much(
+                    gettext("a loop goes over more than %(most)s items", most=number(MOST_ITEMS))
+                )
         context.loop_length = self.letters
         return super().render_to_output(context, buffer)
 
@@ -140,13 +146,23 @@ class _Bounded(Environment):
 
 
 def _explained(error: LiquidError) -> TemplateError:
-    cause = error.__cause__
-    words = str(error.args[0] if error.args else "this is wrong")
-    if words.startswith("unexpected liquid") and cause is not None:
-        words = f"this cannot be read ({type(cause).__name__})"
-    words = words[:1].upper() + words[1:_LONGEST_WORDS].rstrip(".") + "."
+    words = sentence(_words(error))
     token = error.token
     if token is None or not 0 <= token.start_index < len(token.source):
         return TemplateError(words)
     line, column = liquid_source.place(token.source, token.start_index)
     return TemplateError(words, line=line, column=column)
+
+
+def _words(error: LiquidError) -> str:
+    """What it says; most words of the library's own are in English alone."""
+    said = error.args[0] if error.args else gettext("this is wrong")
+    if isinstance(said, Text):
+        return said
+    words, cause = str(said), error.__cause__
+    if words.startswith("unexpected liquid") and cause is not None:
+        return gettext("this cannot be read (%(kind)s)", kind=type(cause).__name__)
+    name = words.removesuffix(_UNDEFINED)
+    if name != words:
+        return gettext("%(name)s is undefined", name=name[:_LONGEST_WORDS])
+    return words[:_LONGEST_WORDS]

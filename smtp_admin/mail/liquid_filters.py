@@ -14,6 +14,7 @@ from liquid.builtin.filters import array, extra, math, misc, string
 from liquid.exceptions import FilterArgumentError
 
 from smtp_admin.mail.liquid_limits import MOST_ITEMS, MOST_TEXT, Limited, too_much
+from smtp_admin.translation import gettext, number
 
 _LONGEST_DATE, _LONGEST_FORMAT = 100, 100
 #: A directive of a date, without the width that some systems take there.
@@ -37,7 +38,7 @@ def _bounded(function: Callable[..., Any], environment: Environment) -> Callable
 
     def call(context: Limited, *args: Any, **named: Any) -> Any:
         if len(args) + len(named) > _MOST_ARGUMENTS:
-            raise FilterArgumentError("too many arguments", token=None)
+            raise FilterArgumentError(gettext("too many arguments"), token=None)
         context.spend(sum(map(context.weigh, args)) + sum(map(context.weigh, named.values())))
         result = function(*args, **named, **more)
         context.spend(context.weigh(result))
@@ -52,7 +53,7 @@ def _text(value: object) -> str:
 
 def _check_length(length: int) -> None:
     if length > MOST_TEXT:
-        raise too_much(f"a value has more than {MOST_TEXT:,} characters")
+        raise too_much(gettext("a value has more than %(most)s characters", most=number(MOST_TEXT)))
 
 
 def _replacing(most: int | None) -> Callable[..., str]:
@@ -89,7 +90,7 @@ def _split(value: object, separator: object = None) -> list[str]:
         return []
     if not between:
         if len(text) > MOST_ITEMS:
-            raise too_much(f"a list has more than {MOST_ITEMS:,} items")
+            raise too_much(gettext("a list has more than %(most)s items", most=number(MOST_ITEMS)))
         return list(text)
     # One item too many is refused by whoever weighs the list.
     return text.split(None if between == " " else between, MOST_ITEMS)
@@ -133,7 +134,7 @@ def _without_tags(value: object) -> str:
 def _date(value: Any, format_: object, *, environment: Environment) -> str:
     written = soft_str(format_)
     if len(written) > _LONGEST_FORMAT or "%" in _DIRECTIVE.sub("", written):
-        raise FilterArgumentError("this is no format of a date", token=None)
+        raise FilterArgumentError(gettext("this is no format of a date"), token=None)
     if isinstance(value, str) and len(value) > _LONGEST_DATE:
         return value
     return str(misc.date(value, written, environment=environment))

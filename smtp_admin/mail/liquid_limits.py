@@ -13,6 +13,8 @@ from liquid import RenderContext
 from liquid.exceptions import ResourceLimitError, UnknownFilterError
 from liquid.undefined import UNDEFINED
 
+from smtp_admin.translation import gettext, number
+
 #: Units of work of one rendering.
 MOST_WORK = 3_000_000
 #: Letters of one value, and of the whole text.
@@ -52,7 +54,7 @@ class Limited(RenderContext):
         """Take *units* off what is left."""
         self.work -= units
         if self.work < 0:
-            raise too_much("this takes too much work")
+            raise too_much(gettext("this takes too much work"))
 
     def get(self, path: list[object], *, token: Any, default: object = UNDEFINED) -> object:
         """A value of the mail; whoever asks for it may read all of it."""
@@ -68,14 +70,17 @@ class Limited(RenderContext):
         if kind is str or issubclass(kind, (str, list, dict)):
             self.work -= len(value)  # type: ignore[arg-type]  # it is one of those
             if self.work < 0:
-                raise too_much("this takes too much work")
+                raise too_much(gettext("this takes too much work"))
         return value
 
     def filter(self, name: str, token: Any) -> Any:
         """The filter *name*, which spends of this rendering."""
         function = self.env.filters.get(name)
         if function is None:
-            raise UnknownFilterError(f"there is no filter '{name[:40]}'", token=token)
+            shown = f"'{name[:40]}'"
+            raise UnknownFilterError(
+                gettext("there is no filter %(name)s", name=shown), token=token
+            )
         return lambda *args, **named: function(self, *args, **named)
 
     def assign(self, key: str, val: Any) -> None:
@@ -85,13 +90,15 @@ class Limited(RenderContext):
         self._kept += size - self._sizes.get(key, 0)
         self._sizes[key] = size
         if self._kept > _MOST_KEPT:
-            raise too_much("the variables of this template hold too much")
+            raise too_much(gettext("the variables of this template hold too much"))
         self.locals[key] = val
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
         """Pay for a whole loop before it begins."""
         if length > MOST_ITEMS:
-            raise too_much(f"a loop goes over more than {MOST_ITEMS:,} items")
+            raise too_much(
+                gettext("a loop goes over more than %(most)s items", most=number(MOST_ITEMS))
+            )
         self.spend(length * (self.loop_length + 10))
 
     def get_buffer(self, buf: Any = None) -> StringIO:
@@ -111,7 +118,7 @@ class Limited(RenderContext):
             size = len(value)  # type: ignore[arg-type]  # a text
         elif issubclass(kind, int):
             if abs(value) > _MOST_NUMBER:  # type: ignore[arg-type]  # a number
-                raise too_much("a number is too large")
+                raise too_much(gettext("a number is too large"))
             return 1
         elif issubclass(kind, (list, tuple, dict)):
             size = 0
@@ -121,19 +128,23 @@ class Limited(RenderContext):
                     break
         elif issubclass(kind, range):
             if not value.stop - value.start <= MOST_ITEMS:  # type: ignore[attr-defined]  # a range
-                raise too_much(f"a range has more than {MOST_ITEMS:,} numbers")
+                raise too_much(
+                    gettext("a range has more than %(most)s numbers", most=number(MOST_ITEMS))
+                )
             size = _ITEM * len(value)  # type: ignore[arg-type]  # as above
         else:
             return 1
         if size > MOST_TEXT:
-            raise too_much(f"a value has more than {MOST_TEXT:,} characters")
+            raise too_much(
+                gettext("a value has more than %(most)s characters", most=number(MOST_TEXT))
+            )
         return size + 1
 
 
 def _sizes(value: Any, depth: int) -> Iterator[int]:
     """The letters of each part of *value*."""
     if depth > _DEEPEST:
-        raise too_much("a list is nested too deeply")
+        raise too_much(gettext("a list is nested too deeply"))
     kind = type(value)
     if issubclass(kind, dict):
         yield _ITEM * len(value)
@@ -142,14 +153,14 @@ def _sizes(value: Any, depth: int) -> Iterator[int]:
             yield from _sizes(one, depth + 1)
     elif issubclass(kind, (list, tuple)):
         if len(value) > MOST_ITEMS:
-            raise too_much(f"a list has more than {MOST_ITEMS:,} items")
+            raise too_much(gettext("a list has more than %(most)s items", most=number(MOST_ITEMS)))
         yield _ITEM * len(value)
         for one in value:
             yield from _sizes(one, depth + 1)
     elif issubclass(kind, str):
         yield len(value)
     elif issubclass(kind, int) and abs(value) > _MOST_NUMBER:
-        raise too_much("a number is too large")
+        raise too_much(gettext("a number is too large"))
 
 
 class Writing(StringIO):
@@ -164,6 +175,8 @@ class Writing(StringIO):
         """Add *text*."""
         self._left -= len(text)
         if self._left < 0:
-            raise too_much(f"the text has more than {MOST_TEXT:,} characters")
+            raise too_much(
+                gettext("the text has more than %(most)s characters", most=number(MOST_TEXT))
+            )
         self._context.spend(len(text))
         return StringIO.write(self, text)

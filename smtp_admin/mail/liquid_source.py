@@ -7,6 +7,7 @@ reaches them is closed, short enough, and made of known tags.
 import re
 
 from smtp_admin.errors import TemplateError
+from smtp_admin.translation import gettext, number
 
 #: Characters of a template, and of what stands between ``{{`` and ``}}``.
 MOST_SOURCE = 100_000
@@ -33,12 +34,18 @@ def check(source: str) -> None:
         TemplateError: it is too long, or something in it is not closed or not known.
     """
     if len(source) > MOST_SOURCE:
-        raise TemplateError(f"The template has more than {MOST_SOURCE:,} characters.")
+        raise TemplateError(
+            gettext("The template has more than %(most)s characters.", most=number(MOST_SOURCE))
+        )
     pieces = at = 0
     while found := _BEGIN.search(source, at):
         pieces += 1
         if pieces > _MOST_PIECES:
-            raise _error(source, found.start(), f"There are more than {_MOST_PIECES:,} tags.")
+            raise _error(
+                source,
+                found.start(),
+                gettext("There are more than %(most)s tags.", most=number(_MOST_PIECES)),
+            )
         at = _end(source, found)
 
 
@@ -47,20 +54,32 @@ def _end(source: str, found: re.Match[str]) -> int:
     start, tag = found.start(), found[0] != "{{"
     name = found[1] or ""
     if tag and name not in TAGS:
-        words = f"There is no tag {name[:40]!r}." if name else "A tag has no name."
+        words = (
+            gettext("There is no tag %(name)s.", name=repr(name[:40]))
+            if name
+            else gettext("A tag has no name.")
+        )
         raise _error(source, start, words)
     close = source.find("%}" if tag else "}}", found.end())
     if close < 0:
-        raise _error(source, start, f"This {'tag' if tag else 'output'} is not closed.")
+        raise _error(
+            source,
+            start,
+            gettext("This tag is not closed.") if tag else gettext("This output is not closed."),
+        )
     if close - start > _MOST_EXPRESSION and name not in {"#", "comment"}:
-        raise _error(source, start, f"This is longer than {_MOST_EXPRESSION:,} characters.")
+        raise _error(
+            source,
+            start,
+            gettext("This is longer than %(most)s characters.", most=number(_MOST_EXPRESSION)),
+        )
     if name in _ASKING and ".." in _QUOTED.sub("", source[start:close]):
-        raise _error(source, start, "A range may only stand in a loop.")
+        raise _error(source, start, gettext("A range may only stand in a loop."))
     if name != "raw":
         return close + 2
     end = _END_RAW.search(source, close + 2)
     if end is None:
-        raise _error(source, start, "This raw is not closed.")
+        raise _error(source, start, gettext("This raw is not closed."))
     return end.end()
 
 

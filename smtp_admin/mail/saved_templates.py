@@ -21,6 +21,7 @@ from smtp_admin.installation import Installation, Kept, installation
 from smtp_admin.mail.template_models import EmailTemplate, EmailTemplateRevision
 from smtp_admin.mail.wording import Texts
 from smtp_admin.senders.lookups import forget, once
+from smtp_admin.translation import gettext
 
 log = logging.getLogger("smtp_admin.templates")
 What = Literal["saved", "reset"]
@@ -117,7 +118,7 @@ def clean_language(text: str) -> str:
     """
     name = text.strip().replace("_", "-").lower()
     if not _LANGUAGE.fullmatch(name):
-        raise InvalidInput(fields={"language": ["Enter a language such as de or pt-br."]})
+        raise InvalidInput(fields={"language": [gettext("Enter a language such as de or pt-br.")]})
     return name
 
 
@@ -170,7 +171,9 @@ def write(
     """
     partner_id, type_name, language = key
     if texts and len(texts.subject) > _LONGEST_SUBJECT:
-        raise InvalidInput(fields={"subject": [f"At most {_LONGEST_SUBJECT} characters."]})
+        raise InvalidInput(
+            fields={"subject": [gettext("At most %(most)s characters.", most=_LONGEST_SUBJECT)]}
+        )
     number = expected_revision + 1
     row = _row(session, *key)
     if row is None and expected_revision == 0:
@@ -230,8 +233,8 @@ def texts_of(session: Session, key: tuple[str, str, str], number: int) -> Texts:
 
 
 _TOO_LATE = Conflict(
-    "Someone else saved this template while you were editing it. Nothing was overwritten.",
-    hint="Check the saved one. Save again if yours is correct.",
+    gettext("Someone else saved this template while you were editing it. Nothing was overwritten."),
+    hint=gettext("Check the saved one. Save again if yours is correct."),
 )
 
 

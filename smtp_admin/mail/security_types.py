@@ -19,19 +19,20 @@ _WANTED = "smtp_admin_security_mail"
 _URL = "https://example.com/"
 #: What a template may use: its meaning, and a sample.
 _VARIABLES: dict[str, tuple[str, Any]] = {
-    "app_name": ("the application", "Example"),
-    "subject": ("the app's own subject; empty where it has Flask-Security's", ""),
-    "email": ("the address of the account", "sam@example.com"),
-    "within": ("how long the link or code works", "2 hours"),
-    "code": ("the code to type in", "123456"),
-    "username": ("the name that is used to sign in; may be empty", "sam"),
-    "link": ("the link that confirms the new address", f"{_URL}change-email/abc"),
-    "login_link": ("the link that signs in; may be empty", f"{_URL}login/abc"),
-    "reset_link": ("the link that sets a new password; may be empty", f"{_URL}reset/abc"),
-    "confirmation_link": ("the link that confirms the address; may be empty",
+    "app_name": (gettext("the application"), "Example"),
+    "subject": (gettext("the app's own subject; empty where it has Flask-Security's"), ""),
+    "email": (gettext("the address of the account"), "sam@example.com"),
+    "within": (gettext("how long the link or code works"), "2 hours"),
+    "code": (gettext("the code to type in"), "123456"),
+    "username": (gettext("the name that is used to sign in; may be empty"), "sam"),
+    "link": (gettext("the link that confirms the new address"), f"{_URL}change-email/abc"),
+    "login_link": (gettext("the link that signs in; may be empty"), f"{_URL}login/abc"),
+    "reset_link": (gettext("the link that sets a new password; may be empty"), f"{_URL}reset/abc"),
+    "confirmation_link": (gettext("the link that confirms the address; may be empty"),
                           f"{_URL}confirm/abc"),
-    "recovery_link": ("the page that asks for a new password; may be empty", f"{_URL}reset"),
-    "extra": ("what the app's own context processor for mail adds", {}),
+    "recovery_link": (gettext("the page that asks for a new password; may be empty"),
+                      f"{_URL}reset"),
+    "extra": (gettext("what the app's own context processor for mail adds"), {}),
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from smtp_admin.mail.saved_templates import Saved
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import FALLBACK, Texts
 from smtp_admin.smtp.address import check_header_text
-from smtp_admin.translation import Text
+from smtp_admin.translation import Text, gettext, said_by
 
 Origin = Literal["partner", "system", "app", "shipped"]
 PARTS = ("subject.liquid", "text.liquid", "html.liquid")
@@ -135,7 +135,7 @@ def shipped(type_: EmailType, language: str) -> Chosen:
             texts[name] = ""
         else:
             path = template_files.path_of(type_.name, part)
-            raise MessageError(f"There is no template {path}.")
+            raise MessageError(gettext("There is no template %(path)s.", path=path))
     by_words = words is not None and "app" not in origins.values()
     return Chosen(Texts(**texts), origins, known[0] if by_words else "")
 
@@ -152,7 +152,11 @@ def render(type_: EmailType, context: Mapping[str, Any], voice: Voice | None = N
     missing = type_.variables.keys() - data.keys()
     if missing:
         raise MessageError(
-            f"The e-mail type {type_.name} needs these values too: {', '.join(sorted(missing))}."
+            gettext(
+                "The e-mail type %(name)s needs these values too: %(missing)s.",
+                name=type_.name,
+                missing=", ".join(sorted(missing)),
+            )
         )
     chosen = choose(type_, voice)
     if chosen.saved is not None:
@@ -180,7 +184,8 @@ def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice
     try:
         check_header_text(subject)
     except ValueError as error:
-        raise TemplateError(f"The subject of {type_.name}: {error}") from error
+        words = gettext("The subject of %(name)s: %(error)s", name=type_.name, error=said_by(error))
+        raise TemplateError(words) from error
     text = _part(type_, "text.liquid", chosen.texts.text, values, escape=False)
     link = str(values["unsubscribe_url"])
     if link and link not in text:
@@ -237,7 +242,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         MessageError: it is nested too deeply.
     """
     if depth > 10:  # noqa: PLR2004 - deeper than any mail
-        raise MessageError("The values of a mail are nested too deeply.")
+        raise MessageError(gettext("The values of a mail are nested too deeply."))
     if isinstance(value, Text):
         return str(value)  # whoever looks at a page, a mail is in its own language
     if value is None or isinstance(value, bool | int | float | str):

@@ -14,7 +14,7 @@ from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
 from smtp_admin.mail.wording import FALLBACK, words_in
-from smtp_admin.translation import known
+from smtp_admin.translation import gettext, known
 
 Priority = Literal["urgent", "normal", "bulk"]
 PRIORITIES: dict[Priority, int] = {"urgent": URGENT, "normal": NORMAL, "bulk": BULK}
@@ -111,23 +111,24 @@ def _shipped() -> Iterator[EmailType]:
             words = words_in(name, FALLBACK)
             described |= {
                 "words": {
-                    "means": "what the shipped templates say, by key, in that language",
+                    "means": gettext("what the shipped templates say, by key, in that language"),
                     "sample": words,
                     "default": words,
                 }
             }
         yield EmailType(
             name=name,
-            variables={one: told["means"] for one, told in described.items()},
+            variables={one: known(told["means"]) for one, told in described.items()},
             sample={one: told["sample"] for one, told in described.items()},
             defaults={one: told["default"] for one, told in described.items() if "default" in told},
             label=known(row.pop("label")),
+            about=known(row.pop("about")),
             shipped=True,
             **row,
         )
 
 
-_ALWAYS = {"app_name": {"means": "the application", "sample": "Example"}}
+_ALWAYS = {"app_name": {"means": gettext("the application"), "sample": "Example"}}
 SHIPPED = tuple(_shipped())
 
 

@@ -26,6 +26,7 @@ from smtp_admin.delivery.mail_log import (
 )
 from smtp_admin.diagnosis.explanation import Explanation, explain
 from smtp_admin.installation import installation
+from smtp_admin.mail import security_types
 from smtp_admin.mail.service import READY, registry
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, read_view
@@ -191,8 +192,8 @@ def may_open(sender: ResolvedSender) -> bool:
 
 
 def types() -> list[tuple[str, str]]:
-    """Names and labels of the e-mail types, ready messages among them."""
-    known = {one.name: one.label for one in (*registry(), READY)}
+    """Names and labels of all that mail can be, ready messages among them."""
+    known = {one.name: one.label for one in (*registry(), READY, security_types.OTHER)}
     return sorted(known.items(), key=lambda one: one[1].casefold())
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
-from smtp_admin import web
+from smtp_admin import protection, web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
@@ -27,7 +27,7 @@ def add_to(blueprint: Blueprint) -> None:
 
 def make_unsubscribe_blueprint() -> Blueprint:
     """The blueprint of the link in every reminder; mail programs post to it by themselves."""
-    blueprint = web.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
+    blueprint = protection.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
     blueprint.get("/unsubscribe/<token>")(ask)
     blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
     return blueprint

@@ -174,6 +174,8 @@ def _show_settings(
         form.show(load(session(), SYSTEM).values)
     for name, texts in (error.fields if error else {}).items():
         form[name].errors = texts
+    if error:
+        error.call_fields({one.name: one.label.text for one in form})
     if isinstance(error, Conflict):
         # The next try must be made knowing what was saved meanwhile.
         form.revision.data = str(applied.revision)

@@ -21,6 +21,8 @@ from smtp_admin.senders.routing import senders_of
 from smtp_admin.translation import gettext, said_by
 
 _LONGEST_KEY = 40
+#: What the form calls its fields.
+_LABELS = {"label": gettext("Name"), "key": gettext("Key")}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -51,6 +53,7 @@ def _senders(partner_id: str) -> ResponseReturnValue:
     except RequestError as error:
         if web.wants_json():
             raise
+        error.call_fields(_LABELS)
         return _show(partner_id, error, label=label, key=key)
     url = page_url(partner_id, found, "tab", new="1", label=name)
     if web.wants_json():

@@ -1,10 +1,10 @@
 """One template in one language: write it, look at it, send it to oneself, save it, put it back."""
 
-from html import escape
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import escape
 
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
@@ -19,8 +19,16 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.template_frame import template_frame
+from smtp_admin.translation import gettext, joined
 
 _PARTS = ("subject", "text", "html")
+#: What the form calls its fields.
+_LABELS = {
+    "subject": gettext("Subject"),
+    "html": "HTML",
+    "text": gettext("Text"),
+    "sample": gettext("Example values"),
+}
 #: Of a request: three parts of letters that may take twelve bytes each in a form.
 _MOST_BYTES = 2 * 1024 * 1024
 
@@ -92,9 +100,12 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
         session().commit()
     except RequestError as error:
         session().rollback()
+        error.call_fields(_LABELS)
         return _show(key, type_, texts, sample, error)
     web.notify(
-        "The shipped text is used again." if doing == "reset" else "Saved. New mail uses this text."
+        gettext("The shipped text is used again.")
+        if doing == "reset"
+        else gettext("Saved. New mail uses this text.")
     )
     return redirect(edit_url(*key), code=303)
 
@@ -112,9 +123,8 @@ def _send(
     except MessageError as error:
         session().rollback()
         return _show(key, type_, texts, sample, note=error.message)
-    return _show(
-        key, type_, texts, sample, note=f"A mail with the example is on its way to {sent}."
-    )
+    note = gettext("A mail with the example is on its way to %(address)s.", address=sent)
+    return _show(key, type_, texts, sample, note=note)
 
 
 def _preview(partner_id: str, type_name: str, language: str) -> ResponseReturnValue:
@@ -125,14 +135,14 @@ def _preview(partner_id: str, type_name: str, language: str) -> ResponseReturnVa
         mail = drafts.render(type_, _typed(), voice, values)
     except RequestError as error:
         told = "".join(
-            f"<p><b>{escape(name)}</b>: {escape(' '.join(texts))}</p>"
+            f"<p><b>{escape(_LABELS.get(name, name))}</b>: {escape(joined(texts))}</p>"
             for name, texts in error.fields.items()
         )
-        return framed(f"<!doctype html><title>Mistakes</title>{told}")
+        return framed(f"<!doctype html><title>{escape(gettext('Mistakes'))}</title>{told}")
     if request.form.get("view") == "text" or not mail.html:
         text = f"{mail.subject}\n\n{mail.text}"
-        return framed(f'<!doctype html><title>Text</title><pre style="white-space:pre-wrap">'
-                      f"{escape(text)}</pre>")  # fmt: skip
+        return framed(f"<!doctype html><title>{escape(_LABELS['text'])}</title>"
+                      f'<pre style="white-space:pre-wrap">{escape(text)}</pre>')  # fmt: skip
     return framed(mail.html)
 
 
@@ -144,7 +154,7 @@ def _asked(type_name: str, language: str) -> tuple[EmailType, str]:
     except (ConfigError, RequestError) as error:
         raise NotFound from error
     if not type_.customizable:
-        raise NotFound("The text of this type cannot be changed.")
+        raise NotFound(gettext("The text of this type cannot be changed."))
     return type_, cleaned
 
 
@@ -196,6 +206,7 @@ def _show(
         edit=lambda **more: edit_url(*key, **more),
         preview_url=edit_url(*key, page="_preview"),
         error=error,
+        labels=_LABELS,
         note=note,
         complaints=error.fields if error else {},
         **template_frame(partner_id),

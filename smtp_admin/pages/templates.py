@@ -16,8 +16,13 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
 from smtp_admin.pages.template_frame import list_url, template_frame
+from smtp_admin.translation import gettext, sentence
 
-_FIELDS = ("colour", "logo_url", "footer")
+_FIELDS = {
+    "colour": gettext("Colour"),
+    "logo_url": gettext("Address of the logo"),
+    "footer": gettext("Line at the end"),
+}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -33,11 +38,13 @@ class Line:
     """One type, as a list shows it.
 
     Attributes:
+        about: what such a mail does, as a sentence; may be empty.
         own: the languages in which there is a text of theirs, each with why it failed last.
         shipped: the languages of the shipped one; of a file of the app there is one.
     """
 
     type_: EmailType
+    about: str
     own: tuple[tuple[str, str], ...]
     shipped: tuple[str, ...]
     of_app: bool
@@ -48,7 +55,7 @@ def email_templates() -> ResponseReturnValue:
     """Whose templates there are."""
     shown: list[tuple[str, str]] = [(one.id, one.name) for one in web.visible_partners()]
     if allowed(web.current_actor(), Action.EDIT_SYSTEM_TEMPLATES):
-        shown.insert(0, (SYSTEM, "System"))
+        shown.insert(0, (SYSTEM, gettext("System")))
     counts = {
         partner_id: sum(map(len, saved_templates.customized(session(), partner_id).values()))
         for partner_id, _ in shown
@@ -82,8 +89,9 @@ def _list(partner_id: str) -> ResponseReturnValue:
         session().commit()
     except RequestError as error:
         session().rollback()
+        error.call_fields(_FIELDS)
         return _show(partner_id, entered, error)
-    web.notify("Saved. New mail looks like this.")
+    web.notify(gettext("Saved. New mail looks like this."))
     return redirect(list_url(partner_id), code=303)
 
 
@@ -95,6 +103,7 @@ def _show(partner_id: str, brand: Brand, error: RequestError | None = None) -> R
         lines=[_line(partner_id, one, own.get(one.name, []), failed) for one in _types()],
         brand=brand,
         error=error,
+        labels=_FIELDS,
         languages=sorted({one for type_ in registry() for one in templates.languages(type_)}),
         edit=template_editor.edit_url,
         **template_frame(partner_id),
@@ -111,7 +120,8 @@ def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[
         (one, failed.get(f"{type_.name}, {one}, revision {numbers[one]}", "")) for one in languages
     )
     of_app = bool(template_files.is_apps_own(type_.name, "text.liquid"))
-    return Line(type_, own, tuple(templates.languages(type_)), of_app)
+    about = sentence(type_.about) if type_.about else ""
+    return Line(type_, about, own, tuple(templates.languages(type_)), of_app)
 
 
 def _types() -> list[EmailType]:

@@ -40,6 +40,12 @@ _STATES: dict[TokenState, StateWords] = {
     "expired": StateWords(gettext("Expired"), "off"),
     "revoked": StateWords(gettext("Revoked"), "off"),
 }
+#: What a message calls the fields of the form.
+_LABELS = {
+    "name": gettext("Name"),
+    "scopes": gettext("“It may”"),
+    "expires": gettext("Expires"),
+}
 _USUAL_LIFETIME = "90d"
 #: Owners whose pages are named where tokens of all are listed.
 _MOST_OWNERS = 10
@@ -106,6 +112,7 @@ def _tokens(owner: str) -> ResponseReturnValue:
         session().rollback()
         if web.wants_json():
             raise
+        error.call_fields(_LABELS)
         return _list(owner, error=error, entered=entered)
     if web.wants_json():
         shown = service.as_json(made.row, database_now(session()))

@@ -24,7 +24,7 @@ for (const code of document.querySelectorAll("[data-smtp-admin-insert]")) {
   insert.type = "button";
   insert.className = "smtp-admin-insert";
   insert.textContent = code.textContent;
-  insert.setAttribute("aria-label", `Insert ${code.dataset.smtpAdminInsert}`);
+  insert.setAttribute("aria-label", code.dataset.words);
   insert.addEventListener("click", () => {
     if (!last) return;
     last.setRangeText(code.dataset.smtpAdminInsert, last.selectionStart, last.selectionEnd, "end");

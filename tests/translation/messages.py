@@ -30,12 +30,14 @@ KEYWORDS: dict[str, Any] = {
     "smtp_admin_th": None,
     "smtp_admin_tn": (1, 2),
 }
-#: Keys of the files of TOML whose values people read: of a provider, and of causes and replies,
-#: whose other keys are conditions.
+#: Keys of the files of TOML whose values people read: of a provider, of e-mail types, and of
+#: causes and replies, whose other keys are conditions.
 _OF_PROVIDER = TEXTS
+_OF_TYPES = frozenset({"label", "about", "means"})
 _OF_TABLE = frozenset({"what", "do", "title", "means", "first", "reason"})
 #: Tables in which every value is a text.
 _WHOLE = ("groups", "reasons")
+_KEYS = {"shipped.toml": _OF_TYPES}
 Message = str | tuple[str, ...]
 
 
@@ -106,8 +108,9 @@ def _sources() -> Iterator[Path]:
 
 def _of_file(path: Path) -> Iterator[Message]:
     if path.suffix == ".toml":
-        if path.name != "wording.toml":  # the texts of mails, in languages of their own
-            keys = _OF_PROVIDER if path.parent.name == "providers" else _OF_TABLE
+        if path.parent.name != "words":  # the texts of mails, in languages of their own
+            keys = _KEYS.get(path.name, _OF_TABLE)
+            keys = _OF_PROVIDER if path.parent.name == "providers" else keys
             yield from _of_table(tomllib.loads(path.read_text("utf-8")), keys)
         return
     method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
@@ -121,6 +124,8 @@ def _of_table(value: Any, keys: frozenset[str], key: str = "") -> Iterator[str]:
         for name, one in value.items():
             if name == "when" and isinstance(one, dict):
                 continue  # patterns, by the names of fields
+            if name == "sample":
+                continue  # values of an example
             of_table = name in {"causes", "replies"}
             inside = key if key in _WHOLE else name
             yield from _of_table(one, _OF_TABLE if of_table else keys, inside)
