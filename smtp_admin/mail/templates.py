@@ -25,6 +25,8 @@ from smtp_admin.smtp.address import check_header_text
 from smtp_admin.translation import Text
 
 Origin = Literal["partner", "system", "app", "shipped"]
+#: Of what partners write: many servers refuse mail with a longer one, and then it would be lost.
+_LONGEST_SUBJECT = 500
 PARTS = ("subject.liquid", "text.liquid", "html.liquid")
 
 
@@ -181,6 +183,11 @@ def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice
         check_header_text(subject)
     except ValueError as error:
         raise TemplateError(f"The subject of {type_.name}: {error}") from error
+    if chosen.saved is not None and not 0 < len(subject) <= _LONGEST_SUBJECT:
+        raise TemplateError(
+            f"The subject of {type_.name} has {len(subject):,} characters; 1 to "
+            f"{_LONGEST_SUBJECT} are possible."
+        )
     text = _part(type_, "text.liquid", chosen.texts.text, values, escape=False)
     link = str(values["unsubscribe_url"])
     if link and link not in text:

@@ -18,6 +18,7 @@ from smtp_admin.mail.templates import voice_of
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_frame import framed
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import template_frame
 
 _PARTS = ("subject", "text", "html")
@@ -80,12 +81,11 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
         voice = voice_of(session(), type_, partner_id, language)
         if doing != "reset":
             drafts.check(type_, texts, voice)
-        shown = request.form.get("revision", "")
         saved_templates.write(
             session(),
             key,
             None if doing == "reset" else texts,
-            expected_revision=int(shown) if shown.isdecimal() else 0,
+            expected_revision=revision_seen(request.form.get("revision", "")),
             actor=web.signed_in(),
             what="reset" if doing == "reset" else "saved",
         )
@@ -158,8 +158,8 @@ def _applies(key: tuple[str, str, str], type_: EmailType) -> Texts:
     """What to begin with: a revision that was asked for, one's own, or the shipped text."""
     partner_id, _, language = key
     asked = request.args.get("from", "")
-    if asked.isdecimal():
-        return saved_templates.texts_of(session(), key, int(asked[:9]))
+    if asked:
+        return saved_templates.texts_of(session(), key, revision_seen(asked))
     chosen = templates.choose(type_, voice_of(session(), type_, partner_id, language))
     return _bare(chosen.texts)
 

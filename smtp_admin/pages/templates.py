@@ -15,6 +15,7 @@ from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import list_url, template_frame
 
 _FIELDS = ("colour", "logo_url", "footer")
@@ -74,9 +75,9 @@ def _list(partner_id: str) -> ResponseReturnValue:
     brand = branding.saved(session(), partner_id)
     if request.method != "POST":
         return _show(partner_id, brand)
-    seen = request.form.get("revision", "", type=str)
+    seen = revision_seen(request.form.get("revision", ""))
     typed = {name: word(name, 600) for name in _FIELDS}
-    entered = replace(brand, **typed, revision=int(seen) if seen.isdecimal() else 0)
+    entered = replace(brand, **typed, revision=seen)
     try:
         branding.save(session(), partner_id, entered, web.signed_in())
         session().commit()
