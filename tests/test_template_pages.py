@@ -124,6 +124,32 @@ def test_two_people_at_once(site: HostApp) -> None:
             assert "Nothing was overwritten." in answer.text
 
 
+def again(site: HostApp, page: str, url: str, **data: Any) -> Any:
+    """The form that *page* shows, sent once more."""
+    seen = re.search(r'name="revision" value="(-?\d+)"', page)
+    assert seen
+    return post(site, url, **data, revision=seen[1])
+
+
+@pytest.mark.parametrize("first", [{"do": "send"}, {"do": "save", "html": "{{ nobody }}"}])
+def test_nobody_overwrites_another_after_a_test_mail_or_a_mistake(
+    site: HostApp, first: dict[str, str]
+) -> None:
+    assert post(site, **OWN, do="save").status_code == 303  # somebody else, in the meantime
+    page = post(site, **(OWN | first), revision="0").text
+    refused = again(site, page, EDITOR, **OWN, do="save")
+    assert refused.status_code == 409
+    # They were told to look, and then to save again.
+    assert again(site, refused.text, EDITOR, **OWN, do="save").status_code == 303
+
+
+def test_what_mail_looks_like_is_saved_again_after_a_conflict(site: HostApp) -> None:
+    assert post(site, ACME, footer="One").status_code == 303
+    refused = post(site, ACME, footer="Two", revision="0")
+    assert refused.status_code == 409
+    assert again(site, refused.text, ACME, footer="Two").status_code == 303
+
+
 @pytest.mark.parametrize(
     "path", ["account_locked/en", "test/en", "nothing/en", "welcome/x", "welcome/../en"]
 )

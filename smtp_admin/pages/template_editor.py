@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import ConfigError, MessageError, NotFound, RequestError
+from smtp_admin.errors import ConfigError, Conflict, MessageError, NotFound, RequestError
 from smtp_admin.mail import drafts, saved_templates, templates, wording
 from smtp_admin.mail.layout import MARK
 from smtp_admin.mail.liquid_source import MOST_SOURCE
@@ -180,6 +180,11 @@ def _show(
     partner_id, _, language = key
     own = saved_templates.customized(session(), partner_id).get(type_.name, [])
     number = saved_templates.revision_of(session(), *key)
+    # What is entered is still based on the revision that the person saw, whatever was saved since.
+    # After a conflict they know of the newer one, and may save theirs on top of it.
+    based_on = number
+    if request.method == "POST" and not isinstance(error, Conflict):
+        based_on = revision_seen(request.form.get("revision", ""))
     failed = saved_templates.failures(session(), partner_id)
     page = render_template(
         "smtp_admin/templates/editor.html",
@@ -189,7 +194,7 @@ def _show(
         texts=texts,
         sample=sample,
         shipped=_bare(templates.shipped(type_, language).texts),
-        revision=number,
+        revision=based_on,
         is_own=language in own,
         failed=failed.get(f"{type_.name}, {language}, revision {number}", ""),
         history=saved_templates.history(session(), *key),

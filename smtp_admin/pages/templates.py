@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import RequestError
+from smtp_admin.errors import Conflict, RequestError
 from smtp_admin.mail import branding, saved_templates, template_files, templates
 from smtp_admin.mail.branding import Brand
 from smtp_admin.mail.service import registry
@@ -83,6 +83,8 @@ def _list(partner_id: str) -> ResponseReturnValue:
         session().commit()
     except RequestError as error:
         session().rollback()
+        if isinstance(error, Conflict):  # now they know of the newer one, and may save again
+            entered = replace(entered, revision=branding.saved(session(), partner_id).revision)
         return _show(partner_id, entered, error)
     web.notify("Saved. New mail looks like this.")
     return redirect(list_url(partner_id), code=303)
