@@ -66,6 +66,10 @@ def test_a_text_is_written_used_and_put_back(site: HostApp) -> None:
         ("subject", "{{ 'x' | nonsense }}", "Line 1, column 10: There is no filter"),
         ("subject", "", "Enter a subject."),
         ("text", " ", "Enter a text"),
+        ("text", "a\0b", "cannot be stored"),
+        ("html", "a\0b", "cannot be stored"),
+        ("subject", "{% for i in (1..501) %}x{% endfor %}", "has 501 characters"),
+        ("subject", "{{ login_url }}", "has 0 characters"),
         (
             "text",
             "{% if login_url == '' %}{{ nobody }}{% endif %}",
@@ -110,9 +114,40 @@ def test_a_draft_is_sent_to_whoever_writes_it(site: HostApp) -> None:
 
 def test_two_people_at_once(site: HostApp) -> None:
     assert post(site, **OWN, do="save").status_code == 303
-    answer = post(site, **OWN, do="save", revision="0")
-    assert answer.status_code == 409
-    assert "Nothing was overwritten." in answer.text
+    for seen in ("0", "", "2", "9" * 5000, str(2**63), "\u0663", "\u00b2"):
+        for url, data in ((EDITOR, OWN), (ACME, {"footer": "x", "revision": seen})):
+            answer = post(site, url, **(data | {"do": "save", "revision": seen}))
+            if (url, seen) == (ACME, "0"):
+                assert answer.status_code == 303  # nothing was saved there yet
+                continue
+            assert answer.status_code == 409, (url, seen[:9])
+            assert "Nothing was overwritten." in answer.text
+
+
+def again(site: HostApp, page: str, url: str, **data: Any) -> Any:
+    """The form that *page* shows, sent once more."""
+    seen = re.search(r'name="revision" value="(-?\d+)"', page)
+    assert seen
+    return post(site, url, **data, revision=seen[1])
+
+
+@pytest.mark.parametrize("first", [{"do": "send"}, {"do": "save", "html": "{{ nobody }}"}])
+def test_nobody_overwrites_another_after_a_test_mail_or_a_mistake(
+    site: HostApp, first: dict[str, str]
+) -> None:
+    assert post(site, **OWN, do="save").status_code == 303  # somebody else, in the meantime
+    page = post(site, **(OWN | first), revision="0").text
+    refused = again(site, page, EDITOR, **OWN, do="save")
+    assert refused.status_code == 409
+    # They were told to look, and then to save again.
+    assert again(site, refused.text, EDITOR, **OWN, do="save").status_code == 303
+
+
+def test_what_mail_looks_like_is_saved_again_after_a_conflict(site: HostApp) -> None:
+    assert post(site, ACME, footer="One").status_code == 303
+    refused = post(site, ACME, footer="Two", revision="0")
+    assert refused.status_code == 409
+    assert again(site, refused.text, ACME, footer="Two").status_code == 303
 
 
 @pytest.mark.parametrize(

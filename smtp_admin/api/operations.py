@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from smtp_admin.access import Action
 from smtp_admin.api import values
-from smtp_admin.api.values import ADDRESS, ADDRESSES, CONTEXT, MOMENT, RECIPIENTS, Field
+from smtp_admin.api.values import ADDRESS, ADDRESSES, CONTEXT, LANGUAGE, MOMENT, RECIPIENTS, Field
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.transports.fields import Field as SenderField
 
@@ -38,6 +38,8 @@ QUEUE_FIELDS = (
     Field("type", _TYPE, "The e-mail type whose templates write the mail. Without it the mail is "
           "ready: subject, and text or html.", example="password_reset"),
     Field("context", CONTEXT, "A value for each variable of the type."),
+    Field("language", LANGUAGE, "The language of the type's text; English without one.",
+          example="de"),
     Field("subject", values.line(500), "The subject of a ready mail.", example="Your invoice"),
     Field("text", values.text(), "What it says.", example="Hello, here is your invoice."),
     Field("html", values.text(), "The same as HTML."),

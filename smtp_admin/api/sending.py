@@ -24,7 +24,7 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.monitor.overview import OUR_OWN
 
 #: What goes with a type, and what with a ready message.
-_OF_TYPE, _OF_READY = ("context",), ("subject", "text", "html")
+_OF_TYPE, _OF_READY = ("context", "language"), ("subject", "text", "html")
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def queue() -> ResponseReturnValue:
     known = known_id(session(), partner_id, key) if key else None
     if known is None:
         order = _order(partner_id, given, idempotency_key=key)
-        message = _message(given)
+        message = _message(given, partner_id)
         type_ = _type(given["type"]) if given["type"] else service.READY
         _check_sender(type_, order)
         try:
@@ -182,8 +182,8 @@ def _check_form(given: dict[str, Any]) -> None:
         raise InvalidInput(fields=wrong)
 
 
-def _message(given: dict[str, Any]) -> Message:
-    """The mail that was described.
+def _message(given: dict[str, Any], partner_id: str) -> Message:
+    """The mail that was described, in the words of *partner_id*.
 
     Raises:
         InvalidInput: there is no such type, or a value for its templates is missing.
@@ -197,9 +197,10 @@ def _message(given: dict[str, Any]) -> Message:
             reply_to=given["reply_to"],
         )
     type_ = _type(given["type"])
+    voice = service.voice_for(session(), type_, partner_id, given["language"] or "")
     try:
         return message_from_type(
-            type_, given["to"], given["context"] or {}, reply_to=given["reply_to"]
+            type_, given["to"], given["context"] or {}, voice=voice, reply_to=given["reply_to"]
         )
     except MessageError as error:
         refuse("context", error.message, hint=error.hint)

@@ -212,11 +212,13 @@ def _object(value: Any) -> dict[str, Any]:
 
 #: Values for a template, by name.
 CONTEXT = Value({"type": "object"}, _object)
-_LANGUAGE = matching(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", 12, "a language such as de or pt-BR")
+LANGUAGE = matching(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", 12, "a language such as de or pt-BR")
 _ONE_OF_MANY = (
     Field("address", ADDRESS, "Who gets it.", required=True, example="mia@example.com"),
     Field("context", CONTEXT, "A value for each variable of the type.", example={"name": "Mia"}),
-    Field("language", _LANGUAGE, "The language, for types that have one.", example="de"),
+    Field(
+        "language", LANGUAGE, "The language of the type's text; English without one.", example="de"
+    ),
 )
 
 

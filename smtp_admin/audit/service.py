@@ -12,6 +12,7 @@ from smtp_admin.config import Rate
 from smtp_admin.database import VERSION_TABLE, database_now
 from smtp_admin.errors import RateLimited
 from smtp_admin.host import OPERATOR, Actor
+from smtp_admin.identifiers import storable
 from smtp_admin.installation import installation
 from smtp_admin.translation import gettext
 
@@ -23,7 +24,7 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
         actor_email=actor.email or actor.name[:320],
         partner_id=partner_id,
         action=action,
-        detail=detail[:500],
+        detail=storable(detail[:500]),
     )
     session.add(row)
     return row

@@ -10,12 +10,15 @@ from werkzeug.local import LocalProxy
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import MessageError
-from smtp_admin.flask_security.origin import is_apps_own, is_in_english
+from smtp_admin.flask_security.origin import is_apps_own, language_of_reader
 from smtp_admin.flask_security.values import find_mail, values_of
+from smtp_admin.mail import templates
 from smtp_admin.mail.compose import message_from_type
+from smtp_admin.mail.mail_connection import beside_caller
 from smtp_admin.mail.mail_slot import slot_of
 from smtp_admin.mail.security_types import OTHER, make_known
-from smtp_admin.mail.service import registry
+from smtp_admin.mail.service import registry, voice_for
+from smtp_admin.mail.templates import Voice
 from smtp_admin.mail.types import EmailType
 
 log = logging.getLogger(__name__)
@@ -63,22 +66,32 @@ class MailUtil(TheirMailUtil):
         message = Message(
             str(subject), recipients=[recipient], body=body, html=html, sender=_chosen(sender)
         )
-        if mail is not None and is_in_english() and not is_apps_own(type_, template):
-            _rewrite(message, type_, values_of(mail, str(subject), kwargs), html is not None)
         slot = slot_of(current_app._get_current_object())  # type: ignore[attr-defined]
-        with slot.connect(partner_id=self.partner_id(template, kwargs)) as connection:
+        partner_id = self.partner_id(template, kwargs)
+        if mail is not None:
+            values = values_of(mail, str(subject), kwargs)
+            language = language_of_reader()
+            ours = language.startswith("en") and not is_apps_own(type_, template)
+            if not slot.suppress:
+                with beside_caller() as own:
+                    voice = voice_for(own, type_, partner_id, language)
+                    if ours or (voice.saved and templates.choose(type_, voice).saved):
+                        _rewrite(message, type_, values, voice)
+            elif ours:  # tests may have no tables
+                _rewrite(message, type_, values, Voice(language=language))
+        with slot.connect(partner_id=partner_id) as connection:
             connection.send(message, type_=type_)
 
 
-def _rewrite(message: Message, type_: EmailType, values: dict[str, Any], with_html: bool) -> None:
-    """Put our words into *message*; if they cannot be made, Flask-Security's stay."""
+def _rewrite(message: Message, type_: EmailType, values: dict[str, Any], voice: Voice) -> None:
+    """Put the words of *voice* into *message*; if they cannot be made, Flask-Security's stay."""
     try:
-        ours = message_from_type(type_, message.recipients[0], values)
+        ours = message_from_type(type_, message.recipients[0], values, voice=voice)
     except MessageError as error:
         log.warning("%s is sent with Flask-Security's own text: %s", type_.name, error.message)
         return
     message.subject, message.body = ours.subject, ours.body
-    if with_html:
+    if message.html is not None:  # SECURITY_EMAIL_HTML
         message.html = ours.html
 
 

@@ -39,11 +39,11 @@ def _is_outside(name: str) -> bool:
     return file is None or not Path(file).is_relative_to(_THEIRS)
 
 
-def is_in_english() -> bool:
-    """Whether the reader gets English: Flask-Security has more languages than our texts for it."""
+def language_of_reader() -> str:
+    """Such as ``en`` or ``pt-BR``; Flask-Security has more languages than our texts for it."""
     if "babel" not in current_app.extensions:
-        return True
+        return "en"
     from flask_babel import get_locale
 
     locale = get_locale()
-    return locale is None or bool(locale.language == "en")
+    return "en" if locale is None else str(locale).replace("_", "-")

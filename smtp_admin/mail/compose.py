@@ -137,14 +137,14 @@ def message_from_type(
     to: str | Sequence[str],
     context: Mapping[str, Any],
     *,
-    voice: templates.Voice | None = None,
+    voice: templates.Voice,
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Message:
     """The message that the templates of *type_* make of *context*.
 
     Args:
-        voice: whose templates, and in which language; ours in English without one.
+        voice: whose templates, and in which language.
 
     Raises:
         MessageError: a value is missing, or a template does not fit.

@@ -13,6 +13,7 @@ from smtp_admin.database import host_engine
 from smtp_admin.delivery import outbox
 from smtp_admin.errors import InvalidInput, MessageError, TemplateError
 from smtp_admin.host import Actor
+from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 from smtp_admin.mail import templates
 from smtp_admin.mail.compose import Order, compose
@@ -63,6 +64,9 @@ def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, An
         for name in _FIELDS
         if len(getattr(texts, name)) > MOST_SOURCE
     }
+    for name in _FIELDS:
+        if not is_storable(getattr(texts, name)):
+            refused[name] = ["A character of it (NUL) cannot be stored."]
     if not texts.subject.strip():
         refused["subject"] = [gettext("Enter a subject.")]
     if not texts.text.strip():

@@ -96,6 +96,13 @@ def _split(value: object, separator: object = None) -> list[str]:
     return text.split(None if between == " " else between, MOST_ITEMS)
 
 
+def _url_decoded(value: object) -> str:
+    text = _text(value)
+    if text.count("%") > MOST_ITEMS:  # each begins a piece of its own, of some sixty bytes
+        raise too_much(f"a value has more than {MOST_ITEMS:,} signs to decode")
+    return str(string.url_decode(text))
+
+
 def _without_twins(value: object, key: object = None) -> list[object]:
     items = value if isinstance(value, (list, tuple, range)) else [value]
     found: dict[object, object] = {}
@@ -204,7 +211,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "truncatewords": string.truncatewords,
     "uniq": _without_twins,
     "upcase": string.upcase,
-    "url_decode": string.url_decode,
+    "url_decode": _url_decoded,
     "url_encode": string.url_encode,
     "where": array.where,
 }

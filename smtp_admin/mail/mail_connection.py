@@ -4,6 +4,8 @@ Flask-Mail's callers do not commit afterwards, so each message has a short sessi
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from flask import current_app
@@ -76,8 +78,7 @@ class Connection(_TheirConnection):
     ) -> str:
         """Queue *message*, commit, and return its public id.
 
-        On SQLite, which has one writer at a time, a transaction in which the caller has written
-        something is joined instead: waiting for it would never end.
+        On SQLite a transaction in which the caller has written something is joined instead.
 
         Args:
             envelope_from: not used; bounces go where the sender's settings say.
@@ -121,11 +122,7 @@ class Connection(_TheirConnection):
         return self.send(TheirMessage(*args, **kwargs))
 
     def _queued(self, message: Any, ours: Message, type_: EmailType) -> str:
-        theirs = session()
-        if _holds_the_only_lock(theirs):
-            return self._queue(theirs, message, ours, type_)
-        with transaction(host_engine()) as own:
-            listen(own)
+        with beside_caller() as own:
             return self._queue(own, message, ours, type_)
 
     def _queue(self, own: Session, message: Any, ours: Message, type_: EmailType) -> str:
@@ -138,6 +135,22 @@ class Connection(_TheirConnection):
         if mail.from_email is not None and hasattr(message, "msgId"):
             message.msgId = mail.message_id  # what is on the wire, for who wants to find answers
         return public_id
+
+
+@contextmanager
+def beside_caller() -> Iterator[Session]:
+    """A session that is committed by itself at the end; the caller's own where that would block.
+
+    On SQLite, which has one writer at a time, it is the caller's once that has written something:
+    waiting for it would never end.
+    """
+    theirs = session()
+    if _holds_the_only_lock(theirs):
+        yield theirs
+        return
+    with transaction(host_engine()) as own:
+        listen(own)
+        yield own
 
 
 def _check(message: Message) -> None:

@@ -22,9 +22,11 @@ from smtp_admin.mail.saved_templates import Saved
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import FALLBACK, Texts
 from smtp_admin.smtp.address import check_header_text
-from smtp_admin.translation import Text, gettext, said_by
+from smtp_admin.translation import Text, gettext, number, said_by
 
 Origin = Literal["partner", "system", "app", "shipped"]
+#: Of what partners write: many servers refuse mail with a longer one, and then it would be lost.
+_LONGEST_SUBJECT = 500
 PARTS = ("subject.liquid", "text.liquid", "html.liquid")
 
 
@@ -186,6 +188,14 @@ def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice
     except ValueError as error:
         words = gettext("The subject of %(name)s: %(error)s", name=type_.name, error=said_by(error))
         raise TemplateError(words) from error
+    if chosen.saved is not None and not 0 < len(subject) <= _LONGEST_SUBJECT:
+        words = gettext(
+            "The subject of %(name)s has %(count)s characters; 1 to %(most)s are possible.",
+            name=type_.name,
+            count=number(len(subject)),
+            most=_LONGEST_SUBJECT,
+        )
+        raise TemplateError(words)
     text = _part(type_, "text.liquid", chosen.texts.text, values, escape=False)
     link = str(values["unsubscribe_url"])
     if link and link not in text:

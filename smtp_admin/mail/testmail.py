@@ -17,6 +17,7 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, render_for
+from smtp_admin.mail.templates import Voice
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.rewriting import redirected
@@ -139,7 +140,7 @@ def send_test_mail_now(
     recipient = _recipient(to, actor)
     _refuse_held(recipient)
     type_ = service.registry().get("test")
-    message = message_from_type(type_, recipient, _context(values, here.config))
+    message = message_from_type(type_, recipient, _context(values, here.config), voice=Voice())
     content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email
     goes_to = _goes_to(recipient)

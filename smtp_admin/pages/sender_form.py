@@ -16,13 +16,12 @@ from wtforms import Field as FormField
 from wtforms.validators import ValidationError
 
 from smtp_admin.errors import InvalidInput
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.fields import NO, Field
-
-_LONGEST_NUMBER = 9
 
 
 class Cleaned:
@@ -149,9 +148,7 @@ class SenderForm(Form):
     @property
     def seen_revision(self) -> int:
         """The revision that was on the page."""
-        text = str(self.revision.data or "")
-        usual = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
-        return int(text) if usual else -1
+        return revision_seen(str(self.revision.data or ""))
 
     def _show_locked(self, one: Field, sender: ResolvedSender) -> None:
         if one.secret:

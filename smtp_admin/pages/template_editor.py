@@ -9,7 +9,7 @@ from markupsafe import escape
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import ConfigError, MessageError, NotFound, RequestError
+from smtp_admin.errors import ConfigError, Conflict, MessageError, NotFound, RequestError
 from smtp_admin.mail import drafts, saved_templates, templates, wording
 from smtp_admin.mail.layout import MARK
 from smtp_admin.mail.liquid_source import MOST_SOURCE
@@ -18,6 +18,7 @@ from smtp_admin.mail.templates import voice_of
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_frame import framed
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import template_frame
 from smtp_admin.translation import gettext, joined
 
@@ -88,12 +89,11 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
         voice = voice_of(session(), type_, partner_id, language)
         if doing != "reset":
             drafts.check(type_, texts, voice)
-        shown = request.form.get("revision", "")
         saved_templates.write(
             session(),
             key,
             None if doing == "reset" else texts,
-            expected_revision=int(shown) if shown.isdecimal() else 0,
+            expected_revision=revision_seen(request.form.get("revision", "")),
             actor=web.signed_in(),
             what="reset" if doing == "reset" else "saved",
         )
@@ -168,8 +168,8 @@ def _applies(key: tuple[str, str, str], type_: EmailType) -> Texts:
     """What to begin with: a revision that was asked for, one's own, or the shipped text."""
     partner_id, _, language = key
     asked = request.args.get("from", "")
-    if asked.isdecimal():
-        return saved_templates.texts_of(session(), key, int(asked[:9]))
+    if asked:
+        return saved_templates.texts_of(session(), key, revision_seen(asked))
     chosen = templates.choose(type_, voice_of(session(), type_, partner_id, language))
     return _bare(chosen.texts)
 
@@ -190,6 +190,11 @@ def _show(
     partner_id, _, language = key
     own = saved_templates.customized(session(), partner_id).get(type_.name, [])
     number = saved_templates.revision_of(session(), *key)
+    # What is entered is still based on the revision that the person saw, whatever was saved since.
+    # After a conflict they know of the newer one, and may save theirs on top of it.
+    based_on = number
+    if request.method == "POST" and not isinstance(error, Conflict):
+        based_on = revision_seen(request.form.get("revision", ""))
     failed = saved_templates.failures(session(), partner_id)
     page = render_template(
         "smtp_admin/templates/editor.html",
@@ -199,7 +204,7 @@ def _show(
         texts=texts,
         sample=sample,
         shipped=_bare(templates.shipped(type_, language).texts),
-        revision=number,
+        revision=based_on,
         is_own=language in own,
         failed=failed.get(f"{type_.name}, {language}, revision {number}", ""),
         history=saved_templates.history(session(), *key),

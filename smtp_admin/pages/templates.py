@@ -8,13 +8,14 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import RequestError
+from smtp_admin.errors import Conflict, RequestError
 from smtp_admin.mail import branding, saved_templates, template_files, templates
 from smtp_admin.mail.branding import Brand
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import list_url, template_frame
 from smtp_admin.translation import gettext, sentence
 
@@ -81,15 +82,17 @@ def _list(partner_id: str) -> ResponseReturnValue:
     brand = branding.saved(session(), partner_id)
     if request.method != "POST":
         return _show(partner_id, brand)
-    seen = request.form.get("revision", "", type=str)
+    seen = revision_seen(request.form.get("revision", ""))
     typed = {name: word(name, 600) for name in _FIELDS}
-    entered = replace(brand, **typed, revision=int(seen) if seen.isdecimal() else 0)
+    entered = replace(brand, **typed, revision=seen)
     try:
         branding.save(session(), partner_id, entered, web.signed_in())
         session().commit()
     except RequestError as error:
         session().rollback()
         error.call_fields(_FIELDS)
+        if isinstance(error, Conflict):  # now they know of the newer one, and may save again
+            entered = replace(entered, revision=branding.saved(session(), partner_id).revision)
         return _show(partner_id, entered, error)
     web.notify(gettext("Saved. New mail looks like this."))
     return redirect(list_url(partner_id), code=303)

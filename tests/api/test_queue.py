@@ -10,7 +10,10 @@ from sqlalchemy import func, select
 
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
-from tests.app import HostApp
+from smtp_admin.mail.branding import Brand, save
+from smtp_admin.mail.saved_templates import write
+from smtp_admin.mail.wording import Texts
+from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import deliveries
 from tests.mail.newsletter import add_newsletter
 from tests.servers.scripted import Reply, ScriptedServer
@@ -41,6 +44,26 @@ def test_a_ready_mail_and_one_of_a_type(site: HostApp, program: Callable[..., Pr
     assert b"<p>Hello.</p>" in ready.data
     assert b"From: Acme GmbH <noreply@acme.example>" in ready.data
     assert b"your code is 7" in typed.data
+
+
+def test_a_type_speaks_as_its_partner(site: HostApp, program: Callable[..., Program]) -> None:
+    """What a partner wrote, and in which language, holds for programs as for the host."""
+    session = site.db.session()
+    own = Texts("Hallo {{ name }} ({{ brand.footer }})", "Guten Tag.", "")
+    write(session, ("acme", "welcome", "de"), own, expected_revision=0, actor=ADMIN)
+    save(session, "acme", Brand(footer="Acme, Berlin"), ADMIN)
+    session.commit()
+    asked = {"to": "mia@example.com", "type": "welcome", "context": {"name": "Mia"}}
+    ask = program("")
+    for partner_id, language in (("acme", "de-AT"), ("acme", None), ("globex", "de")):
+        body = asked | {"language": language, "partner_id": partner_id}
+        assert ask("POST", "/queue", json=body).status_code == 202
+    subjects = session.scalars(select(Message.subject).order_by(Message.id)).all()
+    assert subjects == [
+        "Hallo Mia (Acme, Berlin)", "Welcome to Northwind", "Willkommen bei Northwind",
+    ]  # fmt: skip
+    refused = ask("POST", "/queue", json=READY | {"language": "de"})
+    assert refused.get_json()["error"]["fields"].keys() == {"language"}
 
 
 def test_the_same_key_queues_once(site: HostApp, program: Callable[..., Program]) -> None:

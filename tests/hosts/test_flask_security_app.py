@@ -14,7 +14,7 @@ import flask_mail
 import flask_security
 import pytest
 from flask import Flask
-from flask_babel import Babel
+from flask_babel import Babel, refresh
 from flask_security.core import _default_config
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
@@ -24,8 +24,11 @@ from smtp_admin import ConfigError, EmailType, SMTPAdmin
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.flask_security import MailUtil
+from smtp_admin.host import Actor
 from smtp_admin.mail import templates
+from smtp_admin.mail.saved_templates import write
 from smtp_admin.mail.security_types import OTHER, SECURITY_MAILS
+from smtp_admin.mail.wording import Texts
 from smtp_admin.worker.process import WorkerProcess
 from tests.app import migrate
 from tests.hosts.apps.members import create_app
@@ -229,6 +232,40 @@ def test_what_holds_a_link_or_code_is_erased_and_hurries() -> None:
         assert type_.sensitive == bool(secret), type_.name
         assert type_.priority == "urgent" or not secret, type_.name
     assert OTHER.sensitive
+
+
+class OfAcme(MailUtil):
+    """All of Acme's."""
+
+    def partner_id(self, template: str, context: dict[str, Any]) -> str:
+        return "acme"
+
+
+def test_what_a_partner_wrote_comes_first(new_club: NewClub, templates_folder: Path) -> None:
+    """Before the app's own file, in the reader's language, and for that partner alone."""
+    (templates_folder / "security" / "email" / "reset_notice.txt").write_text("The app's text")
+    club = new_club(templates=str(templates_folder))
+    read_in = ["de"]
+    Babel(club.app, locale_selector=lambda: read_in[-1])
+    name = "security_reset_notice"
+    for wanted in ("en", "de"):
+        texts = Texts(f"Acme, {wanted}", "{{ email }}", "<p>{{ brand.name }}</p>")
+        write(club.db.session(), ("acme", name, wanted), texts, expected_revision=0,
+              actor=Actor(id="1", email="a@b.example"))  # fmt: skip
+    club.db.session.commit()
+    club.send("reset_notice")  # the system's mail
+    security = club.app.extensions["security"]
+    security._mail_util = OfAcme(club.app)
+    for language in ("de", "en", "fr"):
+        read_in.append(language)
+        refresh()
+        club.send("reset_notice")
+    theirs, *acme, french = club.queued()
+    assert [row.subject for row in acme] == ["Acme, de", "Acme, en"]
+    assert all(b"sam@people.example" in row.content for row in acme)
+    assert all(b"Acme</p>" in row.content for row in acme)
+    assert b"The app's text" in theirs.content
+    assert b"The app's text" in french.content
 
 
 def test_the_apps_own_files_are_honoured(new_club: NewClub, templates_folder: Path) -> None:

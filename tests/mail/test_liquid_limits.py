@@ -37,6 +37,7 @@ ATTACKS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "replaced": ("{{ 'x' " + "| replace: 'x', 'xxxxxxxxxx' " * 12 + "| size }}", {}),
+    "decoded": ("{{ s | url_decode }}", {"s": "%" * 499_000}),
     "replaced by nothing": ("{{ s | replace: '', s }}", {"s": "x" * 10_000}),
     "split": ("{% assign a = s | split: '' %}{{ a | size }}", {"s": "x" * 5_000_000}),
     "powers": ("{{ 10 " + "| times: 99999999999999999999 " * 60 + "| size }}", {}),

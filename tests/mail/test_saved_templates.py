@@ -106,6 +106,17 @@ def test_a_broken_template_stops_no_mail(host: HostApp, caplog: pytest.LogCaptur
     assert failures(host.db.session(), "globex") == {}
 
 
+@pytest.mark.parametrize("name", ["x" * 501, "", "a\0b"])
+def test_a_value_that_fits_no_subject_stops_no_mail(host: HostApp, name: str) -> None:
+    save(host, "acme", replace(OWN, subject="{{ name }}", text="{{ [name] }}"))
+    host.plugin.send("password_reset", to="a@b.example", partner_id="acme",
+                     context=VALUES | {"name": name})  # fmt: skip
+    host.db.session.commit()
+    assert str(parsed(queued()[-1].content)["Subject"]) == "Set a new password for Northwind"
+    (why,) = failures(host.db.session(), "acme").values()
+    assert "\0" not in why
+
+
 def test_nobody_overwrites_what_they_did_not_see(each: HostApp) -> None:
     assert [save(each, "acme", OWN), save(each, "acme", None), save(each, "acme", OWN)] == [1, 2, 3]
     session = each.db.session()
