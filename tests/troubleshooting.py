@@ -35,6 +35,7 @@ MEANINGS: dict[str, str] = {
     "program_missing": "The mail program of this machine cannot be started.",
     "program_refused": "The mail program does not let this platform send.",
     "program_failed": "The mail program ended without having taken the mail.",
+    "not_api": "The answer did not come from the provider's API.",
     "recipient_refused": "The server does not accept mail for this recipient.",
     "message_refused": "The server does not accept this mail.",
     "too_large": "The mail is larger than the server allows.",

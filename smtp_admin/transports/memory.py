@@ -141,6 +141,7 @@ DRIVER = Driver(
     name="memory",
     label="Memory (nothing is sent)",
     comparison="Keeps mail in this process instead of sending it, for development and tests.",
+    needs="Nothing.",
     fields=(),
     steps={"validate": "Settings", "keep": "Kept, not sent"},
     read=_read,

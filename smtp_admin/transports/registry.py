@@ -4,11 +4,12 @@ import re
 
 from smtp_admin.errors import ConfigError
 from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.mailgun.driver import DRIVER as MAILGUN
 from smtp_admin.transports.memory import DRIVER as MEMORY
 from smtp_admin.transports.sendmail.driver import DRIVER as SENDMAIL
 from smtp_admin.transports.smtp.driver import DRIVER as SMTP
 
-_drivers: dict[str, Driver] = {one.name: one for one in (SMTP, SENDMAIL, MEMORY)}
+_drivers: dict[str, Driver] = {one.name: one for one in (SMTP, MAILGUN, SENDMAIL, MEMORY)}
 _SHIPPED = frozenset(_drivers)
 _NAME = re.compile(r"[a-z0-9-]{1,20}")
 

@@ -32,9 +32,12 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "username": ("mia", "mia"),
     "verify_tls": ("", False),
     "ehlo_name": ("app.acme.example", "app.acme.example"),
+    "mailgun_region": ("eu", "eu"),
+    "mailgun_domain": ("mg.other.example", "mg.other.example"),
 }
 BASE = ("--no-input", "--no-test", "--partner", "acme", "--from-email", "noreply@acme.example")
 OF_SMTP = ("--host", "mail.acme.example")
+OF_MAILGUN = ("--driver", "mailgun", "--mailgun-domain", "mg.acme.example")
 
 
 @pytest.fixture
@@ -65,7 +68,10 @@ def files(tmp_path: Path, certificates: CertificateFactory) -> dict[str, Path]:
     pair = certificates.valid()
     password = tmp_path / "password"
     password.write_text("geheim\n")
-    return {"password": password, "client_certificate": pair.certfile, "client_key": pair.keyfile,
+    key = tmp_path / "key"
+    key.write_text("a-sending-key-0123456789\n")
+    return {"password": password, "mailgun_key": key, "client_certificate": pair.certfile,
+            "client_key": pair.keyfile,
             "ca_certificate": certificates.ca_file}  # fmt: skip
 
 
@@ -87,11 +93,12 @@ def words_for(one: Field, files: Mapping[str, Path]) -> list[str]:
 @pytest.mark.parametrize("one", all_fields(), ids=lambda one: one.name)
 def test_every_field_can_be_set(site: HostApp, one: Field, files: dict[str, Path]) -> None:
     assert option_name(one), f"{one.name} needs an option"
+    key = () if one.name == "mailgun_key" else ("--mailgun-key-file", str(files["mailgun_key"]))
     having = next(each.name for each in drivers() if one in fields_of(each.name))
     pair = next((names for names in TOGETHER if one.name in names), (one.name,))
     fields = [each for each in fields_of(having) if each.name in pair]
     words = [word for each in fields for word in words_for(each, files)]
-    place = OF_SMTP if having == "smtp" else ("--driver", having)
+    place = {"smtp": OF_SMTP, "mailgun": (*OF_MAILGUN, *key)}.get(having, ("--driver", having))
     result = run(site, *BASE, *place, *words)
     assert result.exit_code == 0, result.output
     sender = sender_of(site, "acme")

@@ -35,7 +35,13 @@ NAMES: dict[str, tuple[str, str, Any]] = {
     "SMTP_SECURITY": ("security", "none", "none"),
     "SMTP_SECURE": ("security", "true", "ssl"),
     "MAX_EMAILS_PER_HOUR": ("max_per_hour", "77", 77),
+    "SMTP_MAILGUN_REGION": ("mailgun_region", "EU", "eu"),
+    "SMTP_MAILGUN_DOMAIN": ("mailgun_domain", "MG.env.example", "mg.env.example"),
+    "SMTP_MAILGUN_KEY": ("mailgun_key", "env-key-0123456789", "env-key-0123456789"),
 }
+#: The fields of whose drivers they are, other than SMTP's.
+OTHERS = ("mailgun_region", "mailgun_domain")
+SECRETS = ("password", "mailgun_key")
 
 WRONG: dict[str, str] = {
     "SMTP_HOST": "http://x",
@@ -50,6 +56,9 @@ WRONG: dict[str, str] = {
     "SMTP_SECURITY": "yes",
     "SMTP_SECURE": "maybe",
     "MAX_EMAILS_PER_HOUR": "0",
+    "SMTP_MAILGUN_REGION": "moon",
+    "SMTP_MAILGUN_DOMAIN": "https://mg.env.example",
+    "SMTP_MAILGUN_KEY": "short",
 }
 
 
@@ -103,9 +112,12 @@ def test_variable_wins_and_locks(made: HostApp, name: str, prefix: str) -> None:
     sender = within(made, {prefix + name: text, other + name: "not mine"}, prefix)
     assert sender.problems == ()
     assert sender.locked[field] == prefix + name
-    if field != "password":
+    if field not in SECRETS:
         assert getattr(sender.values, field) == expected
     untouched = {"host", "port", "security", "username", "from_email"} - {field}
+    if field in OTHERS:
+        assert sender.values.driver == "mailgun"
+        untouched = {"from_email"}
     saved = within(made, {})
     assert saved.locked == {}
     for one in untouched:

@@ -57,7 +57,7 @@ def test_the_example_works(example: ModuleType, tmp_path: Path) -> None:
         assert (tmp_path / "1.eml").read_bytes() == mails(2)[1].content
     finally:
         registry.forget("folder")
-    with pytest.raises(LookupError, match="smtp, sendmail, memory"):
+    with pytest.raises(LookupError, match="smtp, mailgun, sendmail, memory"):
         registry.driver("folder")
 
 

@@ -58,6 +58,7 @@ DRIVER = Driver(
     name="smtp",
     label="SMTP",
     comparison="Works with every mail provider. You need the server's name and a login.",
+    needs="The server's name, a login and its password. Any provider documents them.",
     fields=FIELDS,
     steps=STEPS,
     read=_read,

@@ -143,9 +143,10 @@ def test_envelope(sink: Sink) -> None:
     sent = [mail(0), Outgoing(1, "", "r1@example.com", BODY)]
     with transport_on(sink) as transport:
         assert verdicts([*transport.deliver(sent)]) == accepted(0, 1)
-    assert [(one.mail_from, one.recipient) for one in sink.bodies()] == [
-        (one.mail_from, one.recipient) for one in sent
-    ]
+    found = sink.bodies()
+    assert [one.recipient for one in found] == [one.recipient for one in sent]
+    if "sender" in sink.can:
+        assert [one.mail_from for one in found] == [one.mail_from for one in sent]
 
 
 # --- Refusals -------------------------------------------------------------------------------------
