@@ -32,7 +32,7 @@ MEANINGS: dict[str, str] = {
     "server_refused": "The server refuses connections or mail, perhaps only now.",
     "connection_lost": "The server closed the connection.",
     "rate_limited": "Too much in too short a time.",
-    "program_missing": "The mail program of this machine cannot be started.",
+    "program_missing": "The mail program, or a library, is not on this machine.",
     "program_refused": "The mail program does not let this platform send.",
     "program_failed": "The mail program ended without having taken the mail.",
     "not_api": "The answer did not come from the provider's API.",

@@ -32,6 +32,7 @@ ANSWER_SECONDS = 60.0
 FAULTS_IN_A_ROW = 3
 _LONGEST_WORDS, _LONGEST_ID = 400, 255
 _LEAST_PAUSE, _MOST_PAUSE = 1.0, 12 * 3600.0
+_REACHING = frozenset({"dns", "connect", "tls", "certificate"})
 #: What is behind a connection that could not be made; the words for mail servers do not fit.
 _CAUSES: Mapping[Code, str] = {
     "dns_failed": "api_name",
@@ -47,7 +48,8 @@ _CAUSES: Mapping[Code, str] = {
 
 def explained(failure: SMTPFailure) -> SMTPFailure:
     """*failure*, to reach an API, with the cause that it has for an API."""
-    failure.cause = _CAUSES.get(failure.code, failure.cause)
+    if failure.step in _REACHING and failure.cause != "name_service_away":
+        failure.cause = _CAUSES.get(failure.code, failure.cause)
     return failure
 
 

@@ -44,6 +44,10 @@ class API(Protocol):
         """What became of *mail*."""
         ...
 
+    def explained(self, failure: SMTPFailure) -> SMTPFailure:
+        """*failure*, to reach the API or to make a request, with what is behind it."""
+        ...
+
 
 class APITransport:
     """One connection to one API, opened when it is first needed."""
@@ -99,7 +103,7 @@ class APITransport:
                 connection = self._ready()
                 request = self._api.request(mail)
             except SMTPFailure as failure:
-                return verdicts.of_opening(api_call.explained(failure), self._replies)
+                return verdicts.of_opening(self._api.explained(failure), self._replies)
             try:
                 answer = connection.call(
                     "POST",

@@ -4,6 +4,7 @@ from smtp_admin.http.connection import Answer
 from smtp_admin.http.endpoint import Endpoint
 from smtp_admin.replies.meaning import Context
 from smtp_admin.replies.table import Table
+from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.transports import api_call, verdicts
 from smtp_admin.transports.api_transport import Request
@@ -26,6 +27,10 @@ class MailgunCalls:
         self._authorization = mailgun.authorization(credential)
         self._redact = mailgun.redactor_for(credential)
         self._replies = replies
+
+    def explained(self, failure: SMTPFailure) -> SMTPFailure:
+        """As for any API."""
+        return api_call.explained(failure)
 
     def request(self, mail: Outgoing) -> Request:
         """Post the mail as it is, as a form with its recipient."""

@@ -1,4 +1,4 @@
-"""A sender that sends by Mailgun, from the queue to the mail's page; and a worker that dies."""
+"""Senders that call an API, from the queue to the mail's page; and a worker that dies."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from smtp_admin.clock import now
 from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
@@ -21,6 +22,7 @@ from tests.servers.databases import sqlite_url
 from tests.servers.mailgun import DOMAIN, KEY, MailgunAPI, Posted, refusal
 from tests.servers.provider_api import Response
 from tests.servers.redis_server import RedisServer
+from tests.servers.ses import KEY_ID, REGION, SECRET, SESAPI, error
 
 LATER = timedelta(minutes=2)
 
@@ -108,6 +110,32 @@ def test_a_key_for_another_domain_is_asked_for(on_sqlite: HostApp) -> None:
         )
         assert answer.get_json()["error"]["code"] == "password_required"
         assert host.client.post(path, data=form).status_code == 400
+
+
+def test_amazon_ses_too(
+    opened: Callable[..., HostApp], tmp_path: Path, bench_of: Callable[..., Workbench]
+) -> None:
+    """Each mail with its id; a daily quota that is used up rests the sender for hours."""
+    ses = SESAPI()
+    with ses.server:
+        host = opened(uri=sqlite_url(tmp_path), API_ENDPOINTS={"ses": ses.server.url})
+        host.save_sender(
+            driver="ses", ses_region=REGION, ses_key_id=KEY_ID, secrets={"ses_secret": SECRET}
+        )
+        queue_each(host, ("mia@example.org", "tom@example.org"))
+        bench = bench_of(host)
+        bench.work()
+        assert states(host) == {"sent": 2}
+        assert len(set(ids(host).values())) == 2
+        assert all(name.startswith("0107") for name in ids(host).values())
+        full = error("TooManyRequestsException", "Daily message quota exceeded.", 429)
+        ses.at = lambda _: full
+        queue_each(host, ("sam@example.org",))
+        bench.work()
+        sender = load_sender(host.db.session(), "acme")
+        assert sender.pause_code == "rate_limited"
+        assert sender.paused_until is not None
+        assert (sender.paused_until - now()).total_seconds() > 3 * 3600
 
 
 # --- A worker that dies ---------------------------------------------------------------------------
