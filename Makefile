@@ -68,7 +68,7 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) --extra dev --output-file requirements/dev.txt
 	$(LOCK) --extra embedded --no-annotate --constraint requirements/dev.txt \
 		--output-file requirements/run.txt
-	$(LOCK) --extra embedded --extra mysql --extra postgresql --resolution lowest-direct \
+	$(LOCK) --extra embedded --extra mysql --extra postgresql --extra ses --resolution lowest-direct \
 		--output-file $(VENV)/lowest.txt
 	$(LOCK) --extra dev --no-annotate --constraint $(VENV)/lowest.txt \
 		--output-file requirements/oldest.txt

@@ -205,6 +205,23 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
     return MappingProxyType({name: rates for name, rates in found.items() if rates})
 
 
+def _endpoints(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError('must be a table such as {"mailgun": "https://api.example.com"}')
+    found = {}
+    for name, url in value.items():
+        text = read_text(url).rstrip("/")
+        parts = urlsplit(text.replace("{region}", "region"))
+        # Keys are sent there, so only this machine itself is called without encryption.
+        secure = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        )
+        if not secure or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError(f'of {name} must be a URL such as "https://api.example.com"')
+        found[name] = text
+    return MappingProxyType(found)
+
+
 #: Types of mail that anybody can have sent to anybody by typing an address, with their limits.
 PROTECTED = {
     "password_reset": "5 per hour",
@@ -275,6 +292,8 @@ KEYS: tuple[Key, ...] = (
         "may choose. Platform admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that passes mail to this "
         "machine's mail server, with its arguments."),
+    Key("API_ENDPOINTS", {}, _endpoints, "Where the API of a sending method is, if it is not its "
+        'provider\'s usual address: `{"mailgun": "https://proxy.example.com/{region}"}`.'),
     Key("MEMORY_DRIVER", False, read_flag, "Whether the memory driver, which keeps mail and sends "
         "none, may be chosen outside of TESTING and DEBUG."),
     Key("KEEP_DAYS", 30, read_whole(1, 3650), "Days that the texts of finished mails are kept."),
@@ -319,6 +338,7 @@ class Config(AlertConfig):
     sandbox: Sandbox | None
     partner_drivers: tuple[str, ...]
     sendmail: tuple[str, ...]
+    api_endpoints: Mapping[str, str]
     memory_driver: bool
     keep_days: int
 

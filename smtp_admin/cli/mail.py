@@ -119,6 +119,8 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
         if one.finished_at is not None and _ended_otherwise(one, attempts):
             click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
+        if one.provider_message_id:
+            click.echo(f"  the provider calls it {one.provider_message_id}")
         explained = _explained(one)
         if explained is None:
             continue

@@ -40,6 +40,7 @@ class Listed:
     finished_at: datetime | None
     last_error: str
     last_reply: str
+    provider_message_id: str
     last_code: str
     last_cause: str
     uncertains: int
@@ -146,6 +147,7 @@ def _listed() -> Any:
         Delivery.finished_at,
         Delivery.last_error,
         Delivery.last_reply,
+        Delivery.provider_message_id,
         Delivery.last_code,
         Delivery.last_cause,
         Delivery.uncertains,

@@ -324,7 +324,7 @@ class _LaneWork:
     def _note(self, key: int, outcome: Outcome) -> None:
         """Journal one outcome, and have it committed when it is time."""
         if outcome.verdict is Verdict.ACCEPTED:
-            self._journal.accepted(key)
+            self._journal.accepted(key, outcome.provider_id)
         elif outcome.verdict is not Verdict.UNCERTAIN:
             self._journal.settled(key)
         claimed = self._waiting.pop(key)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from smtp_admin.diagnosis.causes import ALL_CODES, DELIVERY_CODES, NOTHING, Cause, Facts
 from smtp_admin.diagnosis.table import causes
-from smtp_admin.providers.catalogue import provider_behind, provider_of_words
+from smtp_admin.providers.catalogue import provider, provider_behind, provider_of_words
 from smtp_admin.providers.nearby import fitting_name, meant_host, outgoing, outgoing_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.senders.values import SenderValues
@@ -71,7 +71,8 @@ def facts_about(
     """
     said = " ".join(said.split())
     host = values.host if values else ""
-    known = provider_behind(host) or provider_of_words(said)
+    theirs = provider(values.kind.provider) if values and values.kind.provider else None
+    known = theirs or provider_behind(host) or provider_of_words(said)
     port = (values.port or None) if values else None
     return Facts(
         code=code,

@@ -234,6 +234,7 @@ def as_json(one: LoggedMail) -> dict[str, Any]:
         "cause": one.cause,
         "error": one.error,
         "reply": one.reply,
+        "provider_message_id": one.provider_id,
     }
 
 

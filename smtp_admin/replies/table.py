@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smtp_admin.replies.classes import by_class
+from smtp_admin.replies.classes import by_class, is_for_good
 from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.meaning import (
     NOTHING_KNOWN,
@@ -71,8 +71,9 @@ class Table:
         self, row: Row, step: Step, reply: Reply, words: str, facts: Mapping[str, str]
     ) -> Judgement:
         pause = seconds_in(words) if row.pause == WORDS else row.pause
-        # For good is only what the server's first digit says is for good.
-        if row.verdict is None or (row.verdict is Verdict.PERMANENT and reply.temporary):
+        # For good is only what the server's number says is for good.
+        passing = row.verdict is Verdict.PERMANENT and not is_for_good(step, reply)
+        if row.verdict is None or passing:
             found = by_class(step, reply)
             return replace(found, cause=row.cause, row=row.key, pause=pause, facts=facts)
         # What the server wants later is no fault of the settings, so the test only warns of it.

@@ -144,6 +144,7 @@ DRIVER = Driver(
     comparison=gettext(
         "Keeps mail in this process instead of sending it, for development and tests."
     ),
+    needs=gettext("Nothing."),
     fields=(),
     steps={"validate": gettext("Settings"), "keep": gettext("Kept, not sent")},
     read=_read,

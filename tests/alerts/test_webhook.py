@@ -18,7 +18,7 @@ from smtp_admin import Host, SMTPAdmin
 from smtp_admin.config import read_config
 from smtp_admin.config_alerts import webhook_key
 from smtp_admin.errors import ConfigError
-from smtp_admin.monitor.alerts.call import Caller, CallFailed
+from smtp_admin.http.caller import Caller, CallFailed
 from smtp_admin.monitor.alerts.kinds import KINDS, OF_STATE
 from smtp_admin.monitor.alerts.webhook import DEFAULT_BODY, check_body, sign
 from smtp_admin.monitor.alerts.wording import values_of

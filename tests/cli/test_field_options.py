@@ -32,9 +32,18 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "username": ("mia", "mia"),
     "verify_tls": ("", False),
     "ehlo_name": ("app.acme.example", "app.acme.example"),
+    "mailgun_region": ("eu", "eu"),
+    "ses_region": ("eu-north-1", "eu-north-1"),
+    "ses_configuration_set": ("events", "events"),
+    "ses_key_id": ("AKIA9876543210ABCDEF", "AKIA9876543210ABCDEF"),
+    "mailgun_domain": ("mg.other.example", "mg.other.example"),
 }
 BASE = ("--no-input", "--no-test", "--partner", "acme", "--from-email", "noreply@acme.example")
 OF_SMTP = ("--host", "mail.acme.example")
+OF_SES = (
+    "--driver", "ses", "--ses-region", "eu-central-1", "--ses-key-id", "AKIA0123456789ABCDEF",
+)  # fmt: skip
+OF_MAILGUN = ("--driver", "mailgun", "--mailgun-domain", "mg.acme.example")
 
 
 @pytest.fixture
@@ -65,7 +74,12 @@ def files(tmp_path: Path, certificates: CertificateFactory) -> dict[str, Path]:
     pair = certificates.valid()
     password = tmp_path / "password"
     password.write_text("geheim\n")
-    return {"password": password, "client_certificate": pair.certfile, "client_key": pair.keyfile,
+    key = tmp_path / "key"
+    key.write_text("a-sending-key-0123456789\n")
+    secret = tmp_path / "secret"
+    secret.write_text("a/secret+of/forty+letters\n")
+    return {"password": password, "mailgun_key": key, "ses_secret": secret,
+            "client_certificate": pair.certfile, "client_key": pair.keyfile,
             "ca_certificate": certificates.ca_file}  # fmt: skip
 
 
@@ -91,7 +105,12 @@ def test_every_field_can_be_set(site: HostApp, one: Field, files: dict[str, Path
     pair = next((names for names in TOGETHER if one.name in names), (one.name,))
     fields = [each for each in fields_of(having) if each.name in pair]
     words = [word for each in fields for word in words_for(each, files)]
-    place = OF_SMTP if having == "smtp" else ("--driver", having)
+    places = {"smtp": OF_SMTP, "mailgun": OF_MAILGUN, "ses": OF_SES}
+    place = [*places.get(having, ("--driver", having))]
+    for each in fields_of(having):
+        # A key belongs to each of these; a password only to a login.
+        if having != "smtp" and each.secret and each is not one:
+            place += [option_name(each), str(files[each.name])]
     result = run(site, *BASE, *place, *words)
     assert result.exit_code == 0, result.output
     sender = sender_of(site, "acme")

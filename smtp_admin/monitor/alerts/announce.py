@@ -17,11 +17,11 @@ from smtp_admin.database import SYSTEM, database_now, transaction
 from smtp_admin.delivery.announcements import tell
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import SMTPAdminError
+from smtp_admin.http.caller import Caller, CallFailed
 from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts import recipients, webhook
-from smtp_admin.monitor.alerts.call import Caller, CallFailed
 from smtp_admin.monitor.alerts.carriers import owners_for, working_sender
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.monitor.alerts.wording import values_of

@@ -28,6 +28,7 @@ DRIVER = Driver(
         "Passes mail to the mail server of this machine. Only platform admins "
         "may choose it, because it sends with the machine's rights."
     ),
+    needs=gettext("A mail server on the machine of each worker."),
     fields=(),
     steps=probe.STEPS,
     read=_read,

@@ -63,6 +63,7 @@ DRIVER = Driver(
     name="smtp",
     label="SMTP",
     comparison=gettext("Works with every mail provider. You need the server's name and a login."),
+    needs=gettext("The server's name, a login and its password. Any provider documents them."),
     fields=FIELDS,
     steps=STEPS,
     read=_read,

@@ -1,0 +1,1 @@
+"""Calls over HTTP to where our dialling policy allows it."""
