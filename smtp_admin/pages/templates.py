@@ -16,7 +16,7 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
 from smtp_admin.pages.template_frame import list_url, template_frame
-from smtp_admin.translation import gettext, sentence
+from smtp_admin.translation import as_shown, gettext, sentence
 
 _FIELDS = {
     "colour": gettext("Colour"),
@@ -125,4 +125,6 @@ def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[
 
 
 def _types() -> list[EmailType]:
-    return sorted(registry(), key=lambda one: (not one.customizable, one.label.casefold()))
+    return sorted(
+        registry(), key=lambda one: (not one.customizable, as_shown(one.label).casefold())
+    )
