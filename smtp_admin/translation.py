@@ -165,6 +165,11 @@ def known(english: str, /, **values: Any) -> str:
     return text
 
 
+def as_shown(text: str) -> str:
+    """*text* in the language of the page, as plain text: to sort by, or to keep in a session."""
+    return text.shown() if isinstance(text, Text) else text
+
+
 def said_by(error: Exception) -> str:
     """What *error* says. ``str()`` of it would have forgotten how that was made."""
     first = error.args[0] if error.args else ""

@@ -12,7 +12,7 @@ from smtp_admin.access import Action, allowed
 from smtp_admin.errors import InvalidInput, Unauthenticated
 from smtp_admin.host import Actor, Partner
 from smtp_admin.installation import installation
-from smtp_admin.translation import Text, gettext
+from smtp_admin.translation import as_shown, gettext
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def notify(text: str, *, undo: str = "") -> None:
         undo: the moment of what was done with mail, where it can be taken back.
     """
     # As plain text: a session may take one of ours for HTML, and escape it.
-    session[_NOTICE] = text.shown() if isinstance(text, Text) else text
+    session[_NOTICE] = as_shown(text)
     session[_UNDO] = undo
 
 

@@ -98,7 +98,7 @@ def test_the_preview_is_a_page_that_does_nothing(site: HostApp) -> None:
     assert "Hallo &lt;Ida&gt;\n\nWillkommen bei Northwind" in as_text
     wrong = post(site, preview, **(OWN | {"html": "{{ nobody }}"}))
     assert wrong.status_code == 200
-    assert "&#x27;nobody&#x27; is undefined" in wrong.text
+    assert "<b>HTML</b>: Line 1, column 4: &#39;nobody&#39; is undefined." in wrong.text
     for sample, said in (("[1]", "Enter an object"), ("{\n,}", "This is no JSON in line 2.")):
         assert said in post(site, preview, **(OWN | {"sample": sample})).text
 

@@ -18,7 +18,7 @@ from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail import template_files, templates
 from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
-from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.service import comes_ready, sent_types
 from smtp_admin.mail.templates import Chosen
 from smtp_admin.mail.types import PRIORITIES, EmailType
 from smtp_admin.mail.wording import FALLBACK, texts
@@ -86,8 +86,8 @@ class Facts:
 
 
 def known_types() -> list[EmailType]:
-    """The types that can be asked about: those of the app, and ready messages."""
-    return [*registry(), READY]
+    """The types that can be asked about: those of the app, and what comes ready."""
+    return [*sent_types()]
 
 
 def gather(
@@ -120,7 +120,7 @@ def gather(
         )
     type_ = found[type_name]
     template = None
-    if type_ is not READY:
+    if not comes_ready(type_):
         with suppress(MessageError):  # sending says so
             template = templates.choose(type_, templates.voice_of(session, type_, partner_id))
     choice = choose_sender(session, partner_id, type_.name, type_.priority, key)
@@ -297,7 +297,7 @@ def _type(facts: Facts) -> Iterator[Row]:
     type_ = facts.type_
     for part, label in LABELS:
         name = part.replace(".liquid", "_template")
-        if type_ is READY:
+        if comes_ready(type_):
             if part == "text.liquid":
                 yield Row(
                     "template",

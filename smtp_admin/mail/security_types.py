@@ -144,6 +144,12 @@ def add_to(registry: Registry) -> None:
             registry.add(one.type_)
 
 
+def others(registry: Registry) -> Iterator[EmailType]:
+    """:data:`OTHER`, where Flask-Security's mails are known."""
+    if SECURITY_MAILS[0].type_.name in {one.name for one in registry}:
+        yield OTHER
+
+
 def names() -> Iterator[str]:
     """What each is called."""
     yield from (one.type_.name for one in SECURITY_MAILS)

@@ -1,6 +1,6 @@
 """Send: from an e-mail type or a ready message into the outbox."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.rows import Inserted
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
+from smtp_admin.mail import security_types
 from smtp_admin.mail.compose import Order, compose, is_name, message_from_type
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.templates import Voice, voice_of
@@ -26,6 +27,19 @@ READY = EmailType(name="message", label=gettext("Ready message"), variables={}, 
 def registry() -> Registry:
     """The e-mail types of this app."""
     return TYPES.of(installation())
+
+
+def comes_ready(type_: EmailType) -> bool:
+    """Whether mail of this type has no template of ours: its text is made elsewhere."""
+    return type_ in (READY, security_types.OTHER)
+
+
+def sent_types() -> Iterator[EmailType]:
+    """All that mail of this app can be: its e-mail types, and what comes ready as it is."""
+    known = registry()
+    yield from known
+    yield READY
+    yield from security_types.others(known)
 
 
 def put(session: Session, type_: EmailType, message: Message, order: Order) -> Inserted:

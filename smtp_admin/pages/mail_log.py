@@ -26,8 +26,7 @@ from smtp_admin.delivery.mail_log import (
 )
 from smtp_admin.diagnosis.explanation import Explanation, explain
 from smtp_admin.installation import installation
-from smtp_admin.mail import security_types
-from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.service import sent_types
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, read_view
 from smtp_admin.pages.mail_words import GROUP_LABELS, StateWords, state_words, took
@@ -36,7 +35,7 @@ from smtp_admin.pages.sender_routes import add_owner_page, page_url
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.queries import senders_by_id
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import gettext
+from smtp_admin.translation import as_shown, gettext
 
 #: More in one file is for a database, not for a spreadsheet.
 MOST_EXPORTED = 100_000
@@ -193,8 +192,8 @@ def may_open(sender: ResolvedSender) -> bool:
 
 def types() -> list[tuple[str, str]]:
     """Names and labels of all that mail can be, ready messages among them."""
-    known = {one.name: one.label for one in (*registry(), READY, security_types.OTHER)}
-    return sorted(known.items(), key=lambda one: one[1].casefold())
+    known = {one.name: one.label for one in sent_types()}
+    return sorted(known.items(), key=lambda one: as_shown(one[1]).casefold())
 
 
 def owner_name(partner_id: str) -> str:

@@ -17,7 +17,7 @@ from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
 from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import list_url, template_frame
-from smtp_admin.translation import gettext, sentence
+from smtp_admin.translation import as_shown, gettext, sentence
 
 _FIELDS = {
     "colour": gettext("Colour"),
@@ -128,4 +128,6 @@ def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[
 
 
 def _types() -> list[EmailType]:
-    return sorted(registry(), key=lambda one: (not one.customizable, one.label.casefold()))
+    return sorted(
+        registry(), key=lambda one: (not one.customizable, as_shown(one.label).casefold())
+    )

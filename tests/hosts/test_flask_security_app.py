@@ -21,14 +21,17 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from smtp_admin import ConfigError, EmailType, SMTPAdmin
+from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.models import Message as Row
 from smtp_admin.flask_security import MailUtil
 from smtp_admin.host import Actor
 from smtp_admin.mail import templates
+from smtp_admin.mail.explain import explain, gather
 from smtp_admin.mail.saved_templates import write
 from smtp_admin.mail.security_types import OTHER, SECURITY_MAILS
 from smtp_admin.mail.wording import Texts
+from smtp_admin.pages.mail_log import types
 from smtp_admin.worker.process import WorkerProcess
 from tests.app import migrate
 from tests.hosts.apps.members import create_app
@@ -309,6 +312,14 @@ def test_other_settings_of_flask_security_count(new_club: NewClub, templates_fol
     if NAMED_BY_SETTINGS:
         assert (hello.type_name, hello.sensitive) == ("security_change_notice", False)
     assert (goodbye.type_name, goodbye.sensitive) == ("security_other", True)
+    with club.app.test_request_context():
+        assert ("security_other", "Another mail of Flask-Security") in types()
+        (row,) = [
+            one
+            for one in explain(gather(club.db.session(), SYSTEM, "security_other"))
+            if one.name == "template"
+        ]
+    assert row.detail == "the message brings its own text"
 
 
 def test_a_broken_template_stops_no_mail(new_club: NewClub, templates_folder: Path) -> None:

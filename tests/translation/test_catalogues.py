@@ -42,4 +42,6 @@ def test_texts_of_each_kind_are_found() -> None:
     assert "smtp_admin/mail/security_types.py" in found["Link that signs in"]
     assert "smtp_admin/diagnosis/causes.toml" in found["A mail never arrived"]
     assert "smtp_admin/replies/replies.toml" in found["The server requires a login."]
+    assert "smtp_admin/mail/shipped.toml" in found["greets someone whose account is ready"]
+    assert "Your report is ready" not in found  # a value of an example
     assert ("%(number)s mail", "%(number)s mails") in found

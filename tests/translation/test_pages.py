@@ -114,6 +114,31 @@ def test_api_tokens(scene: Scene) -> None:
     assert "Ein API-Token widerrufen" in audit
 
 
+def test_templates(scene: Scene) -> None:
+    """Sorted by what is read; a mistake is told on the page and in its preview."""
+    scene.site.actor = ADMIN
+    client, address = scene.site.client, f"{PREFIX}/templates/partners/globex"
+
+    def words(answer: Any) -> str:
+        return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+    listed = words(client.get(address, headers=HTML))
+    assert "Begrüßt jemanden, dessen Konto bereit ist." in listed
+    order = [listed.index(f" {one} ") for one in ("Anmeldelink", "Rechnung", "Zahlungsbestätigung")]
+    assert order == sorted(order)
+    refused = words(client.post(address, data={"colour": "#ffffff", "logo_url": "x"}, headers=HTML))
+    assert "Bitte berichtigen Sie: Farbe und Adresse des Logos." in refused
+    editor = f"{address}/welcome/de"
+    form = {"subject": "{{ nobody }}", "text": "Hallo", "html": "", "sample": "{}", "do": "save"}
+    where = "Zeile 1, Spalte 4: 'nobody' ist nicht definiert."
+    assert f"{where} Eine Zeile." in words(client.post(editor, data=form, headers=HTML))
+    assert f"Betreff : {where}" in words(client.post(f"{editor}/preview", data=form, headers=HTML))
+    form["subject"] = "{% for one in (1..99999) %}{% endfor %}"
+    assert "Eine Schleife geht über mehr als 10.000 Einträge." in words(
+        client.post(editor, data=form, headers=HTML)
+    )
+
+
 def test_json_stays_english(scene: Scene) -> None:
     scene.site.actor = ADMIN
     answer = scene.site.client.get(f"{PREFIX}/partners/nobody", headers=JSON)

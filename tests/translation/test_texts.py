@@ -24,6 +24,7 @@ from smtp_admin.translation import (
     ngettext,
     number,
     said_by,
+    sentence,
 )
 from tests.app import HostApp
 from tests.translation.conftest import speaking
@@ -201,3 +202,11 @@ def test_without_flask_babel(host: HostApp) -> None:
             "1,204",
             "en",
         )
+
+
+def test_part_of_a_sentence_as_a_whole_one(german: HostApp) -> None:
+    whole = sentence(gettext("a number is too large"))
+    assert whole == "A number is too large."
+    with german.app.test_request_context():
+        assert shown(whole) == "Eine Zahl ist zu groß."
+    assert sentence("done.") == "Done."
