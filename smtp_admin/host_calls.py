@@ -118,10 +118,18 @@ class _Place:
         self._held.close()
 
     def run(self, what: Callable[[], T]) -> T:
-        """Run *what*, with the context that the caller is in."""
-        if self._pool is None:
-            return what()
-        return self._pool.submit(copy_context().run, what).result()
+        """Run *what*, with the context that the caller is in.
+
+        Raises:
+            RuntimeError: something in it was cancelled. As it comes that is no ``Exception``, and
+                would pass everybody who goes on with the next partner after a failure.
+        """
+        try:
+            if self._pool is None:
+                return what()
+            return self._pool.submit(copy_context().run, what).result()
+        except asyncio.CancelledError as error:
+            raise RuntimeError("A method of the host was cancelled before it answered.") from error
 
 
 def _streamed(source: AsyncIterable[T]) -> Iterator[T]:

@@ -128,6 +128,31 @@ def test_what_came_before_a_failure_is_used(app: Flask) -> None:
         next(coming)
 
 
+def test_what_is_cancelled_is_a_failure_like_others(app: Flask) -> None:
+    """Else it would pass every ``except Exception`` of a worker, and end its thread."""
+
+    class Cancelled(Host):
+        async def current_actor(self) -> Actor | None:
+            raise asyncio.CancelledError
+
+        async def partners(self) -> AsyncIterator[Partner]:
+            yield PARTNERS[0]
+            raise asyncio.CancelledError
+
+    host = calls_of(app, Cancelled())
+
+    async def view() -> None:
+        asked()
+
+    def asked() -> None:
+        for ask in (host.current_actor, lambda: [*host.partners()]):
+            with pytest.raises(RuntimeError, match="was cancelled"):
+                ask()
+
+    asked()
+    app.ensure_sync(view)()
+
+
 def test_it_sees_the_app_and_its_context(app: Flask) -> None:
     class Looking(Host):
         async def partners(self) -> list[Partner]:

@@ -105,13 +105,24 @@ def _ascii(name: str) -> str:
 
 
 def attachment(one: Any) -> Attachment:
-    """*one* as our own class; it may be Flask-Mail's."""
+    """*one* as our own class; it may be Flask-Mail's.
+
+    Raises:
+        MessageError: its text has half of a pair of UTF-16, which has no bytes.
+    """
     if isinstance(one, Attachment):
         return one
     content_type = str(one.content_type or "application/octet-stream")
     data = one.data
     if isinstance(data, str):
-        data = data.encode("utf-8")
+        try:
+            data = data.encode("utf-8")
+        except UnicodeEncodeError as error:
+            name = str(one.filename)[:60]
+            raise MessageError(
+                f"The text of the attachment {name!r} cannot be written in UTF-8 "
+                f"(character {error.start + 1})."
+            ) from error
         if content_type.startswith("text/") and "charset" not in content_type:
             content_type += "; charset=utf-8"
     headers = {str(name).lower(): str(value) for name, value in dict(one.headers or {}).items()}

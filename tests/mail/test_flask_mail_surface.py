@@ -195,6 +195,14 @@ def test_a_line_break_is_flask_mails_error_and_ours(make: Make, field: str) -> N
     assert isinstance(caught.value, MessageError)
 
 
+def test_text_of_a_file_that_has_no_bytes_is_named(make: Make) -> None:
+    _, plugin = make()
+    message = Message("x", ["a@b.example"], "x")
+    message.attach("notes.txt", "text/plain", "ab\ud800")
+    with pytest.raises(MessageError, match=r"'notes.txt'.*character 3"):
+        plugin.mail.send(message)
+
+
 def test_max_emails_counts_as_theirs(make: Make) -> None:
     _, plugin = make(TESTING=True, MAIL_MAX_EMAILS=2)
     with plugin.mail.connect() as connection:

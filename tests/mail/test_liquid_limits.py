@@ -37,6 +37,17 @@ ATTACKS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "replaced": ("{{ 'x' " + "| replace: 'x', 'xxxxxxxxxx' " * 12 + "| size }}", {}),
+    "when in a loop": (
+        "{% for i in (1..9999) %}{% case a %}{% when "
+        + ",".join("2" * 60)
+        + " %}{% endcase %}{% endfor %}",
+        {"a": 1},
+    ),
+    "values in a loop": ("{% for i in (1..9000) %}" + "{{a}}" * 40 + "{% endfor %}", {"a": 1}),
+    "filters in a loop": (
+        "{% for i in (1..9000) %}{{ a" + "|abs" * 40 + " }}{% endfor %}",
+        {"a": 1},
+    ),
     "decoded": ("{{ s | url_decode }}", {"s": "%" * 499_000}),
     "replaced by nothing": ("{{ s | replace: '', s }}", {"s": "x" * 10_000}),
     "split": ("{% assign a = s | split: '' %}{{ a | size }}", {"s": "x" * 5_000_000}),
