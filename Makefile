@@ -14,7 +14,7 @@ export PORT
 # would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-oldest test-newest lock test-kill test-long lint format bench dist clean
+.PHONY: run test test-oldest test-newest lock test-kill test-long lint format messages bench dist clean
 .DEFAULT_GOAL := run
 
 # One stamp per set of pins: a changed file of them installs again.
@@ -68,7 +68,7 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) --extra dev --output-file requirements/dev.txt
 	$(LOCK) --extra embedded --no-annotate --constraint requirements/dev.txt \
 		--output-file requirements/run.txt
-	$(LOCK) --extra embedded --extra mysql --extra postgresql --resolution lowest-direct \
+	$(LOCK) --extra embedded --extra mysql --extra postgresql --extra ses --resolution lowest-direct \
 		--output-file $(VENV)/lowest.txt
 	$(LOCK) --extra dev --no-annotate --constraint $(VENV)/lowest.txt \
 		--output-file requirements/oldest.txt
@@ -82,6 +82,10 @@ test-kill: $(VENV)/dev.stamp
 pictures: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 	$(BIN)/python -m tests.browser.pictures
+
+# Every shipped mail, light and dark, wide and narrow, with odd names: to be looked at.
+mail-pictures: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.browser.mail_pictures build/mail-pictures
 
 # What takes minutes, or needs root: lost servers and killed workers at every point, two machines as
 # two network namespaces, real leases, a year of renewals, a hundred thousand recipients, and every
@@ -100,6 +104,11 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The catalogues of translations/, brought up to date with the texts of the sources; with LANGUAGE=fr
+# a new one.
+messages: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.translation.messages $(LANGUAGE)
 
 # Needs Postfix's smtp-sink (Debian: postfix).
 bench: $(VENV)/dev.stamp

@@ -16,6 +16,7 @@ from smtp_admin.delivery.rows import insert_mails
 from smtp_admin.mail import compose
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.service import READY
+from smtp_admin.mail.templates import Voice
 from smtp_admin.mail.types import SHIPPED
 
 _TIMES, _ALONE, _MANY = 1000, 200, 500
@@ -36,13 +37,13 @@ def _parts(ours: Ours) -> dict[str, float]:
         order = Order("acme")
         message = Message("x", [RECIPIENT], BODY)
         mail = compose.compose(session, READY, message, order)
-        rendered = compose.message_from_type(_TYPE, RECIPIENT, _TYPE.sample)
+        rendered = compose.message_from_type(_TYPE, RECIPIENT, _TYPE.sample, voice=Voice())
         found = {
             "text to bytes and address": _each(
                 lambda: compose.compose(session, READY, message, order)
             ),
             "type with HTML rendered by Liquid": _each(
-                lambda: compose.message_from_type(_TYPE, RECIPIENT, _TYPE.sample)
+                lambda: compose.message_from_type(_TYPE, RECIPIENT, _TYPE.sample, voice=Voice())
             ),
             "that to bytes": _each(lambda: compose.compose(session, _TYPE, rendered, order)),
             "rows of one mail": _each(lambda: insert_mails(session, [mail])),

@@ -5,6 +5,7 @@ if that partner did not exist.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -40,11 +41,19 @@ class Action(Enum):
     SEE_RENEWALS = "see whose renewal reminders are on"
     EDIT_SYSTEM_RENEWALS = "edit the system's renewal reminders and see what they do"
     EDIT_PARTNER_RENEWALS = "edit a partner's renewal reminders and see what they do"
+    SEE_TEMPLATES = "see whose e-mail templates there are"
+    EDIT_SYSTEM_TEMPLATES = "write the system's e-mail templates"
+    EDIT_PARTNER_TEMPLATES = "write a partner's e-mail templates"
     SEE_ALERTS = "see the alerts you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
     UNSUBSCRIBE = "end reminders with the link of a mail"
+    SEE_API_DOCUMENT = "get the description of the API"
+    SEND_MAIL = "queue mail and batches through the API"
+    SEE_SENDERS = "list senders through the API"
+    TEST_SENDER = "test connections through the API"
+    MANAGE_TOKENS = "create and revoke API tokens of senders you are responsible for"
 
 
 _TABLE: dict[Action, frozenset[Role]] = {
@@ -63,6 +72,9 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.SEE_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.EDIT_SYSTEM_RENEWALS: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_RENEWALS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_TEMPLATES: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.EDIT_SYSTEM_TEMPLATES: frozenset({Role.PLATFORM_ADMIN}),
+    Action.EDIT_PARTNER_TEMPLATES: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
@@ -70,17 +82,38 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),
+    # It says nothing of this installation.
+    Action.SEE_API_DOCUMENT: frozenset(Role),
+    Action.SEND_MAIL: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_SENDERS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.TEST_SENDER: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.MANAGE_TOKENS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
 }
 
 
+@dataclass(frozen=True, slots=True)
+class TokenActor(Actor):
+    """A program with an API token: towards partners like a person, but with few actions.
+
+    Attributes:
+        actions: what it may do, of what its role may; everything else is refused.
+    """
+
+    actions: frozenset[Action] = frozenset()
+
+
 def roles(actor: Actor | None, partner_id: str | None = None) -> frozenset[Role]:
-    """What *actor* is, towards *partner_id* if one is named, else towards any."""
+    """What *actor* is, towards *partner_id* if one is named, else towards any.
+
+    An empty id stands for the system, which is nobody's but the platform's.
+    """
     found = {Role.ANYBODY}
     if actor is None:
         return frozenset(found)
     if actor.is_admin:
         found.add(Role.PLATFORM_ADMIN)
-    if partner_id in actor.partner_ids or (partner_id is None and actor.partner_ids):
+    mine = actor.partner_ids - {""}
+    if partner_id in mine or (partner_id is None and mine):
         found.add(Role.PARTNER_ADMIN)
     if actor.customer_id is not None:
         found.add(Role.CUSTOMER)
@@ -89,7 +122,15 @@ def roles(actor: Actor | None, partner_id: str | None = None) -> frozenset[Role]
 
 def allowed(actor: Actor | None, action: Action, partner_id: str | None = None) -> bool:
     """Whether *actor* may do *action*, for *partner_id* where the action concerns one."""
-    return not _TABLE[action].isdisjoint(roles(actor, partner_id))
+    roles_of_action = _TABLE[action]
+    if isinstance(actor, TokenActor) and action not in actor.actions:
+        return Role.ANYBODY in roles_of_action
+    return not roles_of_action.isdisjoint(roles(actor, partner_id))
+
+
+def scope(actor: Actor) -> frozenset[str] | None:
+    """Whose rows *actor* may see: the ids of partners, or ``None`` for everybody's."""
+    return None if actor.is_admin else actor.partner_ids - {""}
 
 
 def require(actor: Actor | None, action: Action, partner_id: str | None = None) -> None:
@@ -98,14 +139,14 @@ def require(actor: Actor | None, action: Action, partner_id: str | None = None) 
     Raises:
         Unauthenticated: nobody is signed in.
         NotFound: the action is within this person's reach, but not for this partner. The answer
-            is the same as for a partner that does not exist.
+            is the same as for a partner that does not exist. That there is a system is no secret.
         Forbidden: the action is not for this person at all.
     """
     if allowed(actor, action, partner_id):
         return
     if actor is None:
         raise Unauthenticated
-    if partner_id is not None and allowed(actor, action):
+    if partner_id and allowed(actor, action):
         raise NotFound
     raise Forbidden
 

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Flask, Response, request
 
-from smtp_admin.web import OURS
+from smtp_admin.protection import OURS
 
 
 def guard_frames(app: Flask) -> None:

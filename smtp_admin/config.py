@@ -205,8 +205,35 @@ def _recipient_limits(value: Any) -> Mapping[str, tuple[Rate, ...]]:
     return MappingProxyType({name: rates for name, rates in found.items() if rates})
 
 
+def _endpoints(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError('must be a table such as {"mailgun": "https://api.example.com"}')
+    found = {}
+    for name, url in value.items():
+        text = read_text(url).rstrip("/")
+        parts = urlsplit(text.replace("{region}", "region"))
+        # Keys are sent there, so only this machine itself is called without encryption.
+        secure = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        )
+        if not secure or not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError(f'of {name} must be a URL such as "https://api.example.com"')
+        found[name] = text
+    return MappingProxyType(found)
+
+
 #: Types of mail that anybody can have sent to anybody by typing an address, with their limits.
-PROTECTED = {"password_reset": "5 per hour", "magic_link": "5 per hour"}
+PROTECTED = {
+    "password_reset": "5 per hour",
+    "magic_link": "5 per hour",
+    "security_welcome_existing": "5 per hour",
+    "security_welcome_existing_username": "5 per hour",
+    "security_confirmation_instructions": "5 per hour",
+    "security_login_instructions": "5 per hour",
+    "security_reset_instructions": "5 per hour",
+    "security_username_recovery": "5 per hour",
+    "security_us_instructions": "10 per hour",
+}
 
 KEYS: tuple[Key, ...] = (
     Key("SECRET_KEYS", (), _keys, "Keys that encrypt stored passwords. The first one encrypts, "
@@ -237,13 +264,16 @@ KEYS: tuple[Key, ...] = (
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
         "delete or roll back. Commands are not limited."),
+    Key("API_LIMIT", "600 per minute", _rate, "Requests that one API token, or one person, may "
+        "make."),
     Key("QUEUE_LIMIT", 10_000, read_whole(1, 100_000_000), "Mails that one partner may have "
         "waiting."),
     Key("BATCH_LIMIT", 1_000_000, read_whole(1, 100_000_000), "Most mails of one batch; the limit "
         "of the queue is for other mail."),
     Key("RECIPIENT_LIMITS", {}, _recipient_limits, "How often one recipient may get mail of a "
         'type: `{"password_reset": "5 per hour, 20 per day"}`; `""` for any number. Without it 5 '
-        "per hour for `password_reset` and `magic_link`."),
+        "per hour for `password_reset`, `magic_link`, and what strangers can have sent by "
+        "Flask-Security."),
     Key("MESSAGE_LIMIT", 25 * 1024 * 1024, read_whole(1024, 1024**3), "Largest mail in bytes."),
     Key("RETRY_ATTEMPTS", 3, read_whole(0, 100), "Retries after the first send. After "
         "them the mail "
@@ -262,6 +292,8 @@ KEYS: tuple[Key, ...] = (
         "may choose. Platform admins may choose any."),
     Key("SENDMAIL", ("/usr/sbin/sendmail",), _command, "The program that passes mail to this "
         "machine's mail server, with its arguments."),
+    Key("API_ENDPOINTS", {}, _endpoints, "Where the API of a sending method is, if it is not its "
+        'provider\'s usual address: `{"mailgun": "https://proxy.example.com/{region}"}`.'),
     Key("MEMORY_DRIVER", False, read_flag, "Whether the memory driver, which keeps mail and sends "
         "none, may be chosen outside of TESTING and DEBUG."),
     Key("KEEP_DAYS", 30, read_whole(1, 3650), "Days that the texts of finished mails are kept."),
@@ -293,6 +325,7 @@ class Config(AlertConfig):
     partner_test_limit: Rate
     tests_at_once: int
     change_limit: Rate
+    api_limit: Rate
     test_mail_limit: Rate
     queue_limit: int
     batch_limit: int
@@ -305,6 +338,7 @@ class Config(AlertConfig):
     sandbox: Sandbox | None
     partner_drivers: tuple[str, ...]
     sendmail: tuple[str, ...]
+    api_endpoints: Mapping[str, str]
     memory_driver: bool
     keep_days: int
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -39,7 +39,6 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from smtp_admin.clock import Reading, sql_now
-from smtp_admin.errors import SetupError
 from smtp_admin.installation import Kept, installation
 
 #: None of our transactions waits for anything but the database itself.
@@ -108,7 +107,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def session() -> Session:
     """The host's own session, so that our rows and the host's commit together."""
-    return cast("Session", installation().db.session())
+    return installation().db.session()
 
 
 def database_now(connection: Session) -> datetime:
@@ -170,15 +169,9 @@ def host_engine() -> Engine:
     """The engine of the host's default database.
 
     Raises:
-        SetupError: the host has others only (``SQLALCHEMY_BINDS``).
+        SetupError: the host has others only.
     """
-    engines: Mapping[str | None, Engine] = installation().db.engines
-    if None not in engines:
-        raise SetupError(
-            "The app has no default database, and there the tables of smtp_admin belong.",
-            hint="Set SQLALCHEMY_DATABASE_URI; SQLALCHEMY_BINDS alone is not enough.",
-        )
-    return engines[None]
+    return installation().db.engine
 
 
 def worker_engine(

@@ -33,6 +33,8 @@ from typing import Any
 
 from click import ClickException
 
+from smtp_admin.translation import gettext, listed
+
 
 class SMTPAdminError(Exception):
     """The root of the tree.
@@ -74,7 +76,7 @@ class RequestError(SMTPAdminError):
 
     code = "internal"
     status = 500
-    default = "This is not possible."
+    default = gettext("This is not possible.")
 
     def __init__(
         self,
@@ -93,13 +95,16 @@ class RequestError(SMTPAdminError):
         #: What a mail server said, as JSON shows it, where that was the reason.
         self.reply: Mapping[str, object] | None = None
 
+    def call_fields(self, labels: Mapping[str, str]) -> None:
+        """Name fields in the message as a form does; only :class:`InvalidInput` names any."""
+
 
 class InvalidInput(RequestError):
     """What was entered cannot be used; ``fields`` says which and why."""
 
     code = "invalid_input"
     status = 400
-    default = "Some of the fields cannot be used."
+    default = gettext("Some of the fields cannot be used.")
 
     def __init__(
         self,
@@ -110,11 +115,15 @@ class InvalidInput(RequestError):
         fields: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Without a *message*, it names the fields."""
-        names = [name.replace("_", " ") for name in fields or {}]
-        if not message and names:
-            listed = ", ".join(names[:-1]) + " and " if len(names) > 1 else ""
-            message = f"Please fix {listed}{names[-1]}."
+        self._names_fields = bool(fields) and not message
         super().__init__(message, hint=hint, code=code, fields=fields)
+        self.call_fields({})
+
+    def call_fields(self, labels: Mapping[str, str]) -> None:
+        """Name the fields in the message as a form does, which knows its labels."""
+        if self._names_fields:
+            names = (labels.get(name) or name.replace("_", " ") for name in self.fields)
+            self.message = gettext("Please fix %(names)s.", names=listed(names))
 
 
 class CSRFFailed(RequestError):
@@ -122,12 +131,17 @@ class CSRFFailed(RequestError):
 
     code = "csrf_failed"
     status = 400
-    default = "This page was open for too long. Nothing was changed. Reload it and try again."
+    default = gettext(
+        "This page was open for too long. Nothing was changed. Reload it and try again."
+    )
 
     def __init__(self, reason: str = "") -> None:
         """*reason*: what Flask-WTF says about the token, for whoever wrote the caller."""
         super().__init__(
-            hint=f"{reason.rstrip('.')}. A script must send the token of a page as X-CSRFToken."
+            hint=gettext(
+                "%(reason)s. A script must send the token of a page as X-CSRFToken.",
+                reason=reason.rstrip("."),
+            )
             if reason
             else ""
         )
@@ -138,7 +152,7 @@ class Unauthenticated(RequestError):
 
     code = "unauthenticated"
     status = 401
-    default = "Sign in first."
+    default = gettext("Sign in first.")
 
 
 class Forbidden(RequestError):
@@ -146,7 +160,7 @@ class Forbidden(RequestError):
 
     code = "forbidden"
     status = 403
-    default = "You do not have permission. Ask an administrator of the platform."
+    default = gettext("You do not have permission. Ask an administrator of the platform.")
 
 
 class NotFound(RequestError):
@@ -154,7 +168,7 @@ class NotFound(RequestError):
 
     code = "not_found"
     status = 404
-    default = "Nothing was found at this address."
+    default = gettext("Nothing was found at this address.")
 
 
 class Conflict(RequestError):
@@ -162,7 +176,7 @@ class Conflict(RequestError):
 
     code = "conflict"
     status = 409
-    default = "Someone else changed this in the meantime. Nothing was overwritten."
+    default = gettext("Someone else changed this in the meantime. Nothing was overwritten.")
 
 
 class TooLarge(RequestError):
@@ -170,7 +184,7 @@ class TooLarge(RequestError):
 
     code = "too_large"
     status = 413
-    default = "This is too large."
+    default = gettext("This is too large.")
 
 
 class RateLimited(RequestError):
@@ -178,7 +192,7 @@ class RateLimited(RequestError):
 
     code = "rate_limited"
     status = 429
-    default = "Too many requests. Wait a moment and try again."
+    default = gettext("Too many requests. Wait a moment and try again.")
 
 
 class QueueFull(RequestError):
@@ -186,7 +200,7 @@ class QueueFull(RequestError):
 
     code = "queue_full"
     status = 429
-    default = "The mail queue is full."
+    default = gettext("The mail queue is full.")
 
 
 class Unavailable(RequestError):
@@ -194,7 +208,7 @@ class Unavailable(RequestError):
 
     code = "unavailable"
     status = 503
-    default = "This is not available right now."
+    default = gettext("This is not available right now.")
 
 
 class SecretError(SMTPAdminError):
@@ -215,6 +229,41 @@ class MessageError(SMTPAdminError, ValueError):
     """A mail cannot be built from what was given: a bad address, header or template value."""
 
     code = "invalid_input"
+
+
+class TemplateError(MessageError):
+    """A template cannot be read or filled in.
+
+    Attributes:
+        told: where and what, without the template's name.
+        line, column: where, from 1; 0 if it is nowhere in particular.
+        part: of a mail that it is in, such as ``html.liquid``; empty if that is not known.
+    """
+
+    def __init__(
+        self, words: str, *, line: int = 0, column: int = 0, part: str = "", of: str = ""
+    ) -> None:
+        told = (
+            gettext("Line %(line)s, column %(column)s: %(words)s",
+                    line=line, column=column, words=words)
+            if line
+            else words
+        )  # fmt: skip
+        super().__init__(
+            gettext("The template %(of)s/%(part)s: %(told)s", of=of, part=part, told=told)
+            if part
+            else told
+        )
+        self.words, self.told = words, told
+        self.line = line
+        self.column = column
+        self.part = part
+
+    def within(self, type_name: str, part: str) -> "TemplateError":
+        """The same, with the template that it is in."""
+        return TemplateError(
+            self.words, line=self.line, column=self.column, part=part, of=type_name
+        )
 
 
 def envelope(error: SMTPAdminError, **more: Any) -> dict[str, Any]:

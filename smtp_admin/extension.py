@@ -3,24 +3,28 @@
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from smtp_admin import beside_host, schema, web
-from smtp_admin.api.views import make_api_blueprint
+from smtp_admin import beside_host, protection, schema, template_texts
+from smtp_admin.api.views import answer_unrouted, make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
+from smtp_admin.delivery.digest_items import Period
 from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.host import Host
+from smtp_admin.host_calls import calls_of
+from smtp_admin.host_database import HostDatabase
 from smtp_admin.installation import NAME, Installation
-from smtp_admin.mail import batches, service
+from smtp_admin.mail import batches, digests, security_types, service
 from smtp_admin.mail.compose import Order
-from smtp_admin.mail.mailer import Mailer
+from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.pages import (
@@ -48,11 +52,16 @@ from smtp_admin.pages import (
     sender_list,
     symptoms,
     tab,
+    templates,
     test_email,
+    tokens,
 )
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
+
+if TYPE_CHECKING:
+    from smtp_admin.mail.mailer import Mail
 
 
 class SMTPAdmin:
@@ -69,13 +78,19 @@ class SMTPAdmin:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        #: Takes Flask-Mail's place: ``mail.send(message)``, ``send_message``, ``connect``,
-        #: ``record_messages``.
-        self.mail = Mailer()
         self._own_types: list[EmailType] = []
 
+    @cached_property
+    def mail(self) -> "Mail":
+        """Takes Flask-Mail's place; a :class:`smtp_admin.Mail` for whatever app is current."""
+        from smtp_admin.mail.mailer import Mail
+
+        return Mail()
+
     def init_app(self, app: Flask, db: Any) -> None:
-        """Mount the plugin into *app*, on the host's Flask-SQLAlchemy object *db*.
+        """Mount the plugin into *app*, on the host's database object *db*.
+
+        That is the one of Flask-SQLAlchemy or of Flask-SQLAlchemy-Lite.
 
         Reads every ``SMTP_ADMIN_*`` key of ``app.config`` (see the reference of settings) and the
         environment, once; later changes have no effect. Never touches the database.
@@ -89,38 +104,52 @@ class SMTPAdmin:
         types = Registry()
         for type_ in (*SHIPPED, *self._own_types):
             types.add(type_)
+        if security_types.are_wanted(app):
+            security_types.add_to(types)
         _check_limits(config, types)
         check_body(config)
         here = Installation(
             config=config,
-            host=self.host,
-            db=db,
+            host=calls_of(app, self.host),
+            db=HostDatabase(app, db),
             keyring=Keyring(config.secret_keys),
             environment=dict(os.environ),
         )
         TYPES.put(here, types)
         checks.register(here, notices.TYPE, recheck.not_needed)
         app.extensions[NAME] = here
-        begin_before_savepoints(db.session)
-        doorbell.listen(db.session)
+        # Flask-Mail's messages look here for their default sender.
+        app.extensions.setdefault(SLOT, state_of(app))
+        begin_before_savepoints(here.db.sessions)
+        doorbell.listen(here.db.sessions)
         reassign.listen()
         lookups.listen()
-        for blueprint in (_pages(here), make_api_blueprint()):
+        api = make_api_blueprint()
+        for blueprint in (_pages(here), api):
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         unsubscribe = reminders.make_unsubscribe_blueprint()
         unsubscribe.context_processor(page_values)
         app.register_blueprint(unsubscribe)
-        beside_host.exempt(app, unsubscribe)
+        # Each looks itself at what the host's check would: a token is no session's form.
+        for blueprint in (unsubscribe, api):
+            beside_host.exempt(app, blueprint)
+        answer_unrouted(app)
         beside_host.guard_frames(app)
+        template_texts.add_globals(app)
         reminders.add_global(app)
         embedding.add_globals(app)
         app.cli.add_command(commands)
+        if app.config.get("SECURITY_MAIL_UTIL_CLS"):
+            from smtp_admin.flask_security.setting import follow
+
+            follow(app)
 
     def register_type(self, type_: EmailType) -> None:
         """Add an e-mail type of the host's own; call it before :meth:`init_app`.
 
-        Its templates lie in the host's template folder, under ``smtp_admin/email/<name>/``:
+        One with the name of a shipped type takes its place, and its texts are not used. Its
+        templates lie in the host's template folder, under ``smtp_admin/email/<name>/``:
         ``subject.liquid``, ``text.liquid`` and, if wanted, ``html.liquid``.
         """
         self._own_types.append(type_)
@@ -137,6 +166,8 @@ class SMTPAdmin:
         expires_at: datetime | None = None,
         reply_to: str | None = None,
         sender: str | None = None,
+        language: str = "",
+        digest: Period | None = None,
     ) -> str:
         """Queue a mail of a known type in the caller's transaction, and return its public id.
 
@@ -150,15 +181,36 @@ class SMTPAdmin:
             send_at: not before this time (aware).
             expires_at: not after this time (aware).
             sender: the key of a sender, ``""`` for the default; else the routes decide.
+            language: of the text, such as ``de`` or ``pt-BR``; English where there is none of it.
+            digest: ``"hour"`` or ``"day"``: the notice waits at most so long for others to the
+                same recipient, and all of them become one mail. The id is that of the notice.
 
         Raises:
-            MessageError: an address, value or template cannot be used, or there is no such sender.
+            MessageError: an address, value or template cannot be used, there is no such sender,
+                or a digest cannot collect such mail.
             QueueFull: the partner has too much waiting.
             SetupError: the tables are missing; it names the command that makes them.
         """
         order = Order(partner_id, sender, idempotency_key, send_at, expires_at)
+        if digest is not None:
+            return digests.keep_for_digest(
+                session(),
+                type_name,
+                digest,
+                to=to,
+                context=context or {},
+                language=language,
+                reply_to=reply_to,
+                order=order,
+            )
         return service.send(
-            session(), type_name, to=to, context=context, reply_to=reply_to, order=order
+            session(),
+            type_name,
+            to=to,
+            context=context,
+            language=language,
+            reply_to=reply_to,
+            order=order,
         )
 
     def send_message(
@@ -245,9 +297,11 @@ class SMTPAdmin:
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
+        The id of a notice takes it out of its digest while it waits for that.
+
         Raises:
-            NotFound: there is no such mail.
-            Conflict: nothing of it is queued any more.
+            NotFound: there is no such mail or notice.
+            Conflict: nothing of it is queued any more, or the notice waits no more.
             SetupError: as for :meth:`send`.
         """
         with schema.explained(host_engine()):
@@ -267,6 +321,7 @@ class SMTPAdmin:
 
 def _check_limits(config: Config, types: Registry) -> None:
     known = {one.name for one in types} | {service.READY.name} | set(PROTECTED)
+    known |= set(security_types.names())  # Flask-Security may come later
     for name in sorted(config.recipient_limits.keys() - known):
         raise ConfigError(
             f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is not an e-mail type of this app."
@@ -274,7 +329,7 @@ def _check_limits(config: Config, types: Registry) -> None:
 
 
 def _pages(here: Installation) -> Any:
-    blueprint = web.make_blueprint(here.config.url_prefix)
+    blueprint = protection.make_blueprint(here.config.url_prefix)
     for page in (
         overview,
         alerts,
@@ -298,8 +353,10 @@ def _pages(here: Installation) -> Any:
         batch_log,
         new_batch,
         audit_log,
+        tokens,
         renewals,
         reminders,
+        templates,
     ):
         page.add_to(blueprint)
     return blueprint

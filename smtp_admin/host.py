@@ -1,10 +1,10 @@
 """What the host app supplies: who is signed in, which partners there are, and what expires."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar, Union
 
 from smtp_admin.errors import SetupError
 from smtp_admin.identifiers import is_storable
@@ -135,26 +135,35 @@ class ExpiringService:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+T = TypeVar("T")
+#: What a method answers, or what it answers when it was awaited.
+Soon = Union[T, Awaitable[T]]  # noqa: UP007 - mypy needs it with a type variable in front
+#: Several of something, at once or as they come.
+Several = Iterable[T] | AsyncIterable[T] | Awaitable[Iterable[T] | AsyncIterable[T]]
+
+
 class Host:
     """What the plugin asks of the app that it lives in; subclass it and pass an instance.
 
     The methods are called during requests, often once each; none of them is called by
-    :meth:`smtp_admin.SMTPAdmin.init_app`.
+    :meth:`smtp_admin.SMTPAdmin.init_app`. Each may be ``async def``, and what answers several may
+    be an asynchronous generator.
     """
 
-    def current_actor(self) -> Actor | None:
+    def current_actor(self) -> Soon[Actor | None]:
         """Who is signed in, or ``None`` for nobody."""
         return None
 
-    def partners(self) -> Iterable[Partner]:
+    def partners(self) -> Several[Partner]:
         """All partners; the plugin shows each person only those that are theirs."""
         return ()
 
-    def partner(self, partner_id: str) -> Partner | None:
+    def partner(self, partner_id: str) -> Soon[Partner | None]:
         """One partner, or ``None``. Override it where searching all of them would be slow."""
-        return next((one for one in self.partners() if one.id == partner_id), None)
+        known: Any = self.partners()  # where it is async def, self is what waits for it
+        return next((one for one in known if one.id == partner_id), None)
 
-    def expiring_services(self, until: datetime, partner_id: str) -> Iterable[ExpiringService]:
+    def expiring_services(self, until: datetime, partner_id: str) -> Several[ExpiringService]:
         """The partner's services that expire up to *until* (aware, UTC); ``""`` for no partner's.
 
         Needed for renewal reminders only. Order them by customer and yield them as they are
@@ -164,7 +173,7 @@ class Host:
         del until, partner_id
         return ()
 
-    def customer_services(self, customer_id: str) -> Iterable[ExpiringService]:
+    def customer_services(self, customer_id: str) -> Several[ExpiringService]:
         """All services of one customer, whenever they expire.
 
         Asked when the customer wants a reminder, and for each reminder just before it is sent:
@@ -174,7 +183,7 @@ class Host:
         del customer_id
         return ()
 
-    def alert_recipients(self, partner_id: str) -> Iterable[str]:
+    def alert_recipients(self, partner_id: str) -> Several[str]:
         """The addresses that get mail when an alert of this partner opens and when it ends.
 
         Alerts of the platform itself go to ``SMTP_ADMIN_ALERT_EMAILS``, and so do all others.
@@ -182,7 +191,7 @@ class Host:
         del partner_id
         return ()
 
-    def summary_recipients(self) -> Iterable[tuple[str, Iterable[str] | None]]:
+    def summary_recipients(self) -> Several[tuple[str, Iterable[str] | None]]:
         """Who wants the weekly summary: an address, and the partners that it is about.
 
         ``None`` in place of partners means all mail. How somebody says that they want it no more
@@ -190,7 +199,17 @@ class Host:
         """
         return ()
 
-    def sign_in_url(self, next_url: str) -> str | None:
+    def sign_in_url(self, next_url: str) -> Soon[str | None]:
         """Where to send a visitor who must sign in first; ``None`` answers a plain 401 page."""
         del next_url
         return None
+
+
+#: What a host may answer.
+METHODS = tuple(name for name in vars(Host) if not name.startswith("_"))
+
+
+def has_own(host: object, method: str) -> bool:
+    """Whether *host* answers *method* itself, in its class or with a function put on it."""
+    on_it = getattr(host, "__dict__", {})
+    return method in on_it or getattr(type(host), method) is not getattr(Host, method)

@@ -8,7 +8,8 @@ from flask import current_app
 
 from smtp_admin.config import Config
 from smtp_admin.encryption import Keyring
-from smtp_admin.host import Host
+from smtp_admin.host_calls import HostCalls
+from smtp_admin.host_database import HostDatabase
 
 T = TypeVar("T")
 NAME = "smtp_admin"
@@ -19,7 +20,8 @@ class Installation:
     """Everything that ``init_app`` found out; two apps in one process have one each.
 
     Attributes:
-        db: the host's Flask-SQLAlchemy object.
+        host: answers at once, also where its methods are ``async def``.
+        db: the host's database object.
         environment: the process's environment when the app started.
         backlog: partner → when its waiting mail was counted (monotonic seconds), and how much it
             was then.
@@ -30,8 +32,8 @@ class Installation:
     """
 
     config: Config
-    host: Host
-    db: Any
+    host: HostCalls
+    db: HostDatabase
     keyring: Keyring
     environment: Mapping[str, str] = field(repr=False)
     backlog: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)

@@ -196,6 +196,7 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
         SQLALCHEMY_DATABASE_URI=uri,
         WTF_CSRF_ENABLED=False,
         TESTING=True,
+        MAIL_SUPPRESS_SEND=False,  # tests look at what is queued
         SMTP_ADMIN_APP_NAME="Northwind",
         SMTP_ADMIN_SECRET_KEYS=[key],
         SMTP_ADMIN_ALLOWED_NETWORKS=["127.0.0.0/8", "::1/128"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from weakref import ref
+from zlib import crc32
 
 import pytest
 from flask import Flask
@@ -58,9 +59,28 @@ def _mix(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places[item.path])
 
 
+#: Folders whose statements hardly differ by database: each test runs on SQLite and, in turns, on
+#: one of the two servers. The other one is for the long run.
+_IN_TURNS = {"alerts", "mail", "renewals", "senders"}
+_SERVERS = ("postgresql", "mariadb")
+
+
+def _is_others_turn(item: pytest.Item) -> bool:
+    """Whether this test runs on the other server."""
+    if item.path.parent.name not in _IN_TURNS or not isinstance(item, pytest.Function):
+        return False
+    spec = getattr(item, "callspec", None)
+    kind = next((one for one in spec.params.values() if one in _SERVERS), None) if spec else None
+    turn = crc32(f"{item.path.name} {item.originalname}".encode()) % 2
+    return kind is not None and str(kind) != _SERVERS[turn]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long ones out, without a skip: where nothing may be skipped, that would fail."""
     _mix(items)
+    for item in filter(_is_others_turn, items):
+        item.add_marker("long")
     if os.environ.get(_LONG):
         return
     long = [item for item in items if item.get_closest_marker("long")]

@@ -9,6 +9,8 @@ from uuid import uuid4
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from smtp_admin.api.models import ApiToken
+from smtp_admin.api.tokens import create_token
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
@@ -16,6 +18,7 @@ from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.mail import branding, saved_templates
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.renewals import service as renewals_service
@@ -33,6 +36,7 @@ from tests.servers.scripted import ScriptedServer
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html"}
 PREFIX = "/smtp-admin"
+API = "/api/email"
 TOKEN = "T" * 32
 KEY = "news"
 
@@ -100,6 +104,7 @@ class Scene:
         site.actor = ADMIN
         self.letter: str = known.letter if known else ""
         self.batch: str = known.batch if known else ""
+        self.token_id: str = known.token_id if known else ""
         if known:
             site.host.services += known.site.host.services
         else:
@@ -133,6 +138,10 @@ class Scene:
             letter = Letter("Hello", ("you@example.org",), body="Hello.", html="<p>Hello.</p>")
             self.letter = site.plugin.send_message(letter, partner_id="acme")
             self.batch = site.plugin.send_many(NAME, people(2), partner_id="acme")
+            made = create_token(
+                site.db.session(), ADMIN, "acme", name="CRM", scopes=["send"], lifetime="30d"
+            )
+            self.token_id = made.row.public_id
             site.db.session.commit()
 
     def prepare(self, rule: str) -> None:
@@ -146,8 +155,11 @@ class Scene:
                 session.commit()
             if sender.deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
-            if rule.startswith(f"{PREFIX}/mail/"):
+            if rule.startswith((f"{PREFIX}/mail/", f"{API}/messages/")):
                 self._prepare_mail(rule.rpartition("/")[2])
+            if rule.startswith(f"{PREFIX}/tokens/"):
+                session.execute(update(ApiToken).values(revoked_at=None))
+                session.commit()
             if rule.startswith(f"{PREFIX}/batches/"):
                 ended = now() if rule.endswith("/resume") else None
                 session.execute(update(Batch).values(cancelled_at=ended))
@@ -156,6 +168,10 @@ class Scene:
                 until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
                 again = update(Alert).where(Alert.public_id == self.alerts["acme"])
                 session.execute(again.values(acknowledged_at=None, muted_until=until))
+                session.commit()
+            if rule.endswith("/test-connection/<public_id>"):
+                # After a minute nobody waits for a worker any more.
+                session.execute(update(WorkerTest).values(created_at=now()))
                 session.commit()
             if rule.endswith("/deliverability"):
                 check_and_remember(load_sender(session, whose, key))
@@ -196,12 +212,16 @@ class Scene:
         """One request with everything that it needs to succeed."""
         whose, key = self._whose(rule)
         own = self.tests[whose, key] if "test-connection" in rule else self.mails[whose]
-        if rule.startswith(f"{PREFIX}/mail/"):
+        if rule.startswith((f"{PREFIX}/mail/", f"{API}/messages/")):
             own = self.letter
-        if rule.startswith(f"{PREFIX}/batches/"):
+        if rule.startswith((f"{PREFIX}/batches/", f"{API}/batch/")):
             own = self.batch
+        if rule.startswith(f"{PREFIX}/tokens/"):
+            own = self.token_id
         address = (
             rule.replace("<partner_id>", partner_id)
+            .replace("<type_name>", "welcome")
+            .replace("<language>", "de")
             .replace("<key>", KEY)
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
@@ -210,13 +230,32 @@ class Scene:
             .replace("<provider>", "microsoft")
         )
         self._delivery = self._first_delivery(address)
-        data = self._form(rule) if method == "POST" and "test-email" not in rule else None
+        data, body = None, None
+        if method == "POST" and rule.startswith(API):
+            body = self._body(rule)
+        elif method == "POST" and "test-email" not in rule:
+            data = self._form(rule)
         query = {"number": "1"} if "rollback" in rule and method != "POST" else None
         if "/preview" in rule:
             query = {"customer": "c1"}
+        if rule == f"{API}/senders":
+            query = {"partner_id": "acme"}
         return self.site.client.open(
-            address, method=method, headers=headers, data=data, query_string=query, buffered=True
-        )
+            address, method=method, headers=headers, data=data, json=body, query_string=query,
+            buffered=True,
+        )  # fmt: skip
+
+    def _body(self, rule: str) -> dict[str, Any]:
+        """What the API needs, for Acme."""
+        mine = {"partner_id": "acme"}
+        one = {"address": f"{uuid4().hex}@x.example", "context": {"name": "Mia", "code": 1}}
+        bodies: dict[str, dict[str, Any]] = {
+            "queue": mine | {"to": one["address"], "subject": "Hello", "text": "Hello."},
+            "batch": mine | {"type": NAME, "recipients": [one]},
+            "test-connection": mine
+            | {"host": "127.0.0.1", "port": self.server.port, "security": "none"},
+        }
+        return bodies.get(rule.rpartition("/")[2], {})
 
     def _first_delivery(self, address: str) -> int:
         """The id of the first delivery of the mail that *address* names; 0 for none."""
@@ -228,12 +267,21 @@ class Scene:
             )
             return self.site.db.session().scalar(mine) or 0
 
+    def _template(self, rule: str, whose: str) -> dict[str, Any]:
+        session = self.site.db.session()
+        if "<type_name>" not in rule:
+            return {"revision": branding.saved(session, whose).revision}
+        seen = saved_templates.revision_of(session, whose, "welcome", "de")
+        return {"do": "save", "subject": "Hallo", "text": "x", "html": "", "revision": seen}
+
     def _form(self, rule: str) -> dict[str, Any]:
         if rule.startswith(f"{PREFIX}/mail/"):
             return {
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
                 "address": "new@example.org", "delivery": self._delivery,
             }  # fmt: skip
+        if rule.endswith("/tokens"):
+            return {"name": uuid4().hex, "scopes": ["send", "read"], "expires": "30d"}
         if rule.endswith("/batches/new"):  # others each time
             row = f"{uuid4().hex}@x.example,Mia,1"
             return {"type": NAME, "do": "send", "csv": f"address,name,code\n{row}"}
@@ -244,6 +292,8 @@ class Scene:
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}
             whose, key = self._whose(rule)
+            if "/templates/" in rule:
+                return self._template(rule, whose)
             if "/renewals/" in rule:
                 seen = renewals_service.load(self.site.db.session(), whose).revision
                 return {"own": "yes", "revision": seen}

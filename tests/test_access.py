@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from flask import Blueprint
 
-from smtp_admin import Actor, web
+from smtp_admin import Actor
 from smtp_admin.access import _TABLE, Action, Role, allowed, guarded, require
 from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
+from smtp_admin.protection import protect
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp, make_app
 from tests.scene import HTML, JSON, KEY, PREFIX, Dump, Scene, dump
@@ -43,6 +44,7 @@ RENEWALS = f"{PREFIX}/renewals/partners/<partner_id>"
 ADMINS: Statuses = (401, 403, 200, 200, 200, 200)
 PLATFORM: Statuses = (401, 403, 403, 403, 200, 403)
 ACMES: Statuses = (401, 403, 404, 200, 200, 200)
+ANYBODY: Statuses = (200, 200, 200, 200, 200, 200)
 CUSTOMERS: Statuses = (401, 200, 403, 403, 403, 403)
 
 
@@ -88,6 +90,8 @@ OWNER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/batches/new"): 200,
     ("POST", "/batches/new"): 202,
     ("GET", "/audit"): 200,
+    ("GET", "/tokens"): 200,
+    ("POST", "/tokens"): 201,
 }
 OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
 
@@ -125,6 +129,18 @@ TABLE: dict[tuple[str, str], Statuses] = {
         for (method, path), status in OWNER_PAGES.items()
     },
     ("GET", f"{PREFIX}/static/<path:filename>"): (200, 200, 200, 200, 200, 200),
+    ("GET", f"{PREFIX}/templates/"): ADMINS,
+    **{
+        (method, f"{PREFIX}/templates/{start}{path}"): with_(status, who)
+        for start, who in (("system", PLATFORM), ("partners/<partner_id>", ACMES))
+        for method, path, status in (
+            ("GET", "", 200),
+            ("POST", "", 303),
+            ("GET", "/<type_name>/<language>", 200),
+            ("POST", "/<type_name>/<language>", 303),
+            ("POST", "/<type_name>/<language>/preview", 200),
+        )
+    },
     ("GET", f"{PREFIX}/renewals/"): ADMINS,
     ("GET", f"{PREFIX}/renewals/system"): PLATFORM,
     ("POST", f"{PREFIX}/renewals/system"): with_(303, PLATFORM),
@@ -154,10 +170,26 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/metrics"): PLATFORM,
     # Without a partner's name: of the one partner one has, of all mail, or refused.
     ("GET", "/api/email/status"): (401, 403, 200, 200, 200, 403),
+    ("POST", "/api/email/queue"): with_(202, ACMES),
+    ("POST", "/api/email/batch"): with_(202, ACMES),
+    ("GET", "/api/email/batch/<public_id>"): ACMES,
+    ("GET", "/api/email/messages/<public_id>"): ACMES,
+    ("POST", "/api/email/messages/<public_id>/cancel"): ACMES,
+    ("POST", "/api/email/messages/<public_id>/retry"): ACMES,
+    ("GET", "/api/email/senders"): ACMES,
+    ("POST", "/api/email/test-connection"): ACMES,
+    ("GET", "/api/email/openapi.json"): ANYBODY,
+    ("GET", f"{PREFIX}/tokens"): ADMINS,
+    # The token is Acme's.
+    ("GET", f"{PREFIX}/tokens/<public_id>/revoke"): ACMES,
+    ("POST", f"{PREFIX}/tokens/<public_id>/revoke"): ACMES,
 }
 #: OPTIONS is answered before the view, which alone knows more than whose page it is.
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
+    "/api/email/senders": ADMINS,
+    **{f"/api/email/{what}/<public_id>": ADMINS for what in ("batch", "messages")},
+    f"{PREFIX}/tokens/<public_id>/revoke": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},
     f"{PREFIX}/batches/<public_id>": ADMINS,
     f"{PREFIX}/oauth/<provider>/start": ADMINS,
@@ -172,6 +204,10 @@ OPTIONS: dict[str, Statuses] = {
 #: These only lead to another page, or say what they think.
 CHANGES_NOTHING = {f"{start}/senders" for start, _ in OWNERS} | {
     f"{start}{which}/advice" for start, _ in OWNERS for which in ("", "/senders/<key>")
+}
+CHANGES_NOTHING |= {
+    f"{PREFIX}/templates/{start}/<type_name>/<language>/preview"
+    for start in ("system", "partners/<partner_id>")
 }
 
 
@@ -393,7 +429,7 @@ def test_partner_in_the_body_does_not_count(scene: Scene) -> None:
 def scratch(new_app: Callable[..., HostApp]) -> HostApp:
     """An app with one more blueprint of ours: a view without a mark, and one with."""
     site = new_app()
-    blueprint = web.protect(Blueprint("scratch", __name__))
+    blueprint = protect(Blueprint("scratch", __name__))
     blueprint.add_url_rule("/unmarked", view_func=lambda: "secret", endpoint="unmarked")
     marked = guarded(Action.LIST_PARTNERS)(lambda: "for admins")
     blueprint.add_url_rule("/marked", view_func=marked, endpoint="marked")
@@ -468,7 +504,10 @@ def test_actor_is_asked_anew_in_a_shared_app_context(scene: Scene) -> None:
 def test_every_action_has_a_row() -> None:
     assert set(_TABLE) == set(Action)
     # Those with the token are nobody that the host knows; the view asks for it.
-    for action in set(Action) - {Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS}:
+    open_to_all = {
+        Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS, Action.SEE_API_DOCUMENT,
+    }  # fmt: skip
+    for action in set(Action) - open_to_all:
         assert Role.ANYBODY not in _TABLE[action]
         assert action is Action.ASK_FOR_REMINDER or Role.CUSTOMER not in _TABLE[action]
 

@@ -70,7 +70,7 @@ def test_the_banner_names_five_and_counts_the_others(
 
 
 def test_the_banner_names_the_hosts_own_kinds(site: HostApp) -> None:
-    TYPES.of(site.installation).add(EmailType("invoice", "Invoice <b>", {}, {}, priority="urgent"))
+    TYPES.of(site.installation).add(EmailType("odd", "Odd <b>", {}, {}, priority="urgent"))
     for path in ("/", "/partners", "/partners/acme"):
         page = get(site, path).text
-        assert "Password reset, Invoice &lt;b&gt;, Renewal reminder" in page
+        assert "Password reset, Odd &lt;b&gt;, Renewal reminder" in page

@@ -82,6 +82,9 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("senders", "routes"): [],
     ("status",): [],
     ("test-connection",): [],
+    ("tokens", "create"): ["CRM", "--scope", "send"],
+    ("tokens", "list"): [],
+    ("tokens", "revoke"): ["0" * 32],
     ("wizard",): [
         "--no-input",
         "--no-test",

@@ -14,7 +14,7 @@ from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import ConfigError, Host, SMTPAdmin
-from smtp_admin.config import KEYS, Config, Rate, read_config
+from smtp_admin.config import KEYS, PROTECTED, Config, Rate, read_config
 from smtp_admin.encryption import generate_key
 from smtp_admin.sandbox_rule import Sandbox
 from tests.app import TestHost
@@ -22,6 +22,12 @@ from tests.servers.certificates import CertificateFactory
 
 KEY = generate_key()
 OTHER = generate_key()
+#: What strangers can have sent is limited without a setting.
+LIMITED = {
+    name: (Rate(int(words.partition(" ")[0]), 3600),)
+    for name, words in PROTECTED.items()
+    if name != "magic_link"
+}
 WEBHOOK_SECRET = "whsec_bm9ydGh3aW5kIHNpZ25zIGl0cyBhbGVydHMgMTIz"
 
 #: key → value given → value read.
@@ -59,10 +65,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("CHANGE_LIMIT", "50 per hour", Rate(50, 3600)),
     ("TEST_MAIL_LIMIT", "1 per second", Rate(1, 1)),
     ("TESTS_AT_ONCE", "12", 12),
+    ("API_LIMIT", "10 per second", Rate(10, 1)),
     ("QUEUE_LIMIT", "500", 500),
     ("BATCH_LIMIT", "500", 500),
     ("RECIPIENT_LIMITS", {"news": "1 per day, 3 per hour", "magic_link": ""}, MappingProxyType(
-        {"password_reset": (Rate(5, 3600),), "news": (Rate(1, 86400), Rate(3, 3600))})),
+        LIMITED | {"password_reset": (Rate(5, 3600),), "news": (Rate(1, 86400), Rate(3, 3600))})),
     ("MESSAGE_LIMIT", 1024, 1024),
     ("RETRY_ATTEMPTS", 0, 0),
     ("RETRY_DELAY", 0.5, 0.5),
@@ -82,6 +89,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("SENDMAIL", "/usr/lib/sendmail -oi '-C/etc/a file'", ("/usr/lib/sendmail", "-oi",
                                                          "-C/etc/a file")),
     ("SENDMAIL", ["/opt/my mail/sendmail", "-oi"], ("/opt/my mail/sendmail", "-oi")),
+    ("API_ENDPOINTS", {"mailgun": "https://proxy.example.com/{region}/"},
+     MappingProxyType({"mailgun": "https://proxy.example.com/{region}"})),
+    ("API_ENDPOINTS", {"mailgun": "http://localhost:8080"},
+     MappingProxyType({"mailgun": "http://localhost:8080"})),
     ("MEMORY_DRIVER", True, True),
     ("MEMORY_DRIVER", " Yes ", True),
     ("MEMORY_DRIVER", "0", False),
@@ -137,6 +148,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "PARTNER_TEST_LIMIT": NOT_A_RATE,
     "CHANGE_LIMIT": NOT_A_RATE,
     "TEST_MAIL_LIMIT": NOT_A_RATE,
+    "API_LIMIT": NOT_A_RATE,
     "TESTS_AT_ONCE": (*NOT_WHOLE, 0, 1001),
     "QUEUE_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
     "BATCH_LIMIT": (*NOT_WHOLE, 0, 100_000_001),
@@ -160,6 +172,10 @@ BAD: dict[str, tuple[Any, ...]] = {
     "PARTNER_DRIVERS": (None, 1, True, [1], {}, b"smtp", object()),
     "SENDMAIL": (None, "", [], 1, True, {}, "sendmail", "./sendmail", "sendmail -oi", ["-t"],
                  "/usr/sbin/sendmail 'no end", [1], b"/usr/sbin/sendmail"),
+    "API_ENDPOINTS": (None, "", "https://x.example", [], 1, {"mailgun": ""}, {1: "https://x.example"},
+                      {"mailgun": "http://x.example"}, {"mailgun": "x.example"},
+                      {"mailgun": "https://u:p@x.example"}, {"mailgun": "https://x.example?a=b"},
+                      {"mailgun": "https://"}, {"mailgun": "file:///etc/passwd"}),
     "MEMORY_DRIVER": (None, "maybe", 1, 0, 1.5, [], {}, "on", "ｔｒｕｅ"),
     "ALERT_EMAILS": NO_ADDRESSES,
     "ALERT_DEAD_LETTERS": (*NOT_WHOLE, 0, 1_000_001),

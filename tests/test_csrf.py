@@ -58,11 +58,26 @@ POSTS: dict[str, tuple[int, int]] = {
     # Past the check there is no list, and no batch.
     **{f"{owner}/batches/new": (400, 400) for owner in OWNERS},
     **{f"{PREFIX}/batches/<public_id>/{name}": (404, 404) for name in ("cancel", "resume")},
+    **{
+        f"{PREFIX}/templates/{whose}{path}": answers
+        for whose in ("system", "partners/<partner_id>")
+        for path, answers in (
+            ("", (303, 303)),
+            # Past the check there is no subject; the frame says so.
+            ("/<type_name>/<language>", (400, 400)),
+            ("/<type_name>/<language>/preview", (200, 200)),
+        )
+    },
     f"{PREFIX}/renewals/system": (303, 303),
     f"{PREFIX}/renewals/partners/<partner_id>": (303, 303),
     f"{PREFIX}/renewals/system/run": (409, 409),
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
+    # Nothing but JSON is read; past the check there is no such mail, and no such token.
+    **{f"/api/email/{name}": (415, 415) for name in ("queue", "batch", "test-connection")},
+    **{f"/api/email/messages/<public_id>/{name}": (404, 404) for name in ("cancel", "retry")},
+    **{f"{owner}/tokens": (400, 400) for owner in OWNERS},
+    f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
     # How many that would be.
     f"{PREFIX}/mail/actions": (200, 200),
     # Past the check there is no such mail.
@@ -107,12 +122,20 @@ class Site:
         }
         if token is not None:
             data["csrf_token"] = token
-        address = rule.replace("<partner_id>", "acme").replace("<key>", "news")
+        address = address_of(rule)
         return self.client.post(address, headers={**headers, **more}, data=data)
 
     def dump(self) -> Dump:
         """Our tables."""
         return dump(self.made)
+
+
+def address_of(rule: str) -> str:
+    """Where *rule* leads."""
+    named = {"partner_id": "acme", "key": "news", "type_name": "welcome", "language": "de"}
+    for name, value in named.items():
+        rule = rule.replace(f"<{name}>", value)
+    return rule
 
 
 def token_of(client: FlaskClient) -> str:
@@ -166,7 +189,7 @@ def test_json_without_a_token(site: Site) -> None:
     """A JSON body is no proof: another site can send one with a plain form."""
     for rule in POSTS:
         answer = site.client.post(
-            rule.replace("<partner_id>", "acme").replace("<key>", "news"),
+            address_of(rule),
             json={"host": "127.0.0.1"},
         )
         assert answer.status_code == 400, rule

@@ -17,12 +17,14 @@ from smtp_admin import access, signals
 from smtp_admin.cli.group import commands
 from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
-from smtp_admin.mail.types import SHIPPED
+from smtp_admin.mail import liquid_filters
+from smtp_admin.mail.liquid_source import TAGS
 from smtp_admin.monitor.parts import PARTS
 from smtp_admin.sender_state.state import KEYS as STATES
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.smtp.failure import CODES
 from tests.app import HostApp
+from tests.mail import types_page
 from tests.sender_fields import PAGE, between_markers, render
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,16 +174,17 @@ def test_warnings_are_complete() -> None:
     assert set(coded(paragraph)) == set(re.findall(WARNING, probes))
 
 
+def test_filters_and_tags_are_complete() -> None:
+    text = section("docs/templates.md", "What is checked").split("these filters:")[1]
+    filters, tags = text.split("and these tags:")
+    assert coded(filters) == list(liquid_filters.NAMES)
+    inner = {"#", "else", "elsif", "when", *(one for one in TAGS if one.startswith("end"))}
+    assert coded(tags) == sorted(TAGS - inner)
+
+
 def test_email_types_are_complete() -> None:
-    documented = {
-        coded(row[0])[0]: (row[1], coded(row[3]))
-        for row in rows(section("docs/delivery.md", "E-mail types"))
-        if len(row) == 4
-    }
-    assert documented == {
-        one.name: (one.priority + (", sensitive" if one.sensitive else ""), list(one.variables))
-        for one in SHIPPED
-    }
+    page = types_page.FILE.read_text("utf-8")
+    assert page == types_page.written(page), "run python -m tests.mail.types_page"
 
 
 def test_access_table_is_the_one_that_decides() -> None:

@@ -11,6 +11,7 @@ from threading import Lock
 
 from smtp_admin.errors import RateLimited
 from smtp_admin.installation import Kept, installation
+from smtp_admin.translation import gettext
 
 #: Of one partner, in one process.
 MOST_FOR_PARTNER = 2
@@ -38,10 +39,13 @@ def in_flight(partner_id: str) -> Iterator[None]:
     with running.lock:
         mine, all_ = running.of[partner_id], running.of.total()
         if mine >= MOST_FOR_PARTNER:
-            words = f"{mine} tests of this partner are already running. Wait until one ends."
+            words = gettext(
+                "%(mine)s tests of this partner are already running. Wait until one ends.",
+                mine=mine,
+            )
             raise RateLimited(words, retry_after=_RETRY_SECONDS)
         if all_ >= here.config.tests_at_once:
-            words = f"{all_} tests are already running. Wait until one ends."
+            words = gettext("%(all)s tests are already running. Wait until one ends.", all=all_)
             raise RateLimited(words, retry_after=_RETRY_SECONDS)
         running.of[partner_id] += 1
     try:

@@ -6,22 +6,25 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
+from smtp_admin.access import TokenActor
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Rate
 from smtp_admin.database import VERSION_TABLE, database_now
 from smtp_admin.errors import RateLimited
 from smtp_admin.host import OPERATOR, Actor
+from smtp_admin.identifiers import storable
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> Audit:
     """Write down who did what; the caller commits."""
     row = Audit(
         actor_id=actor.id,
-        actor_email=actor.email,
+        actor_email=actor.email or actor.name[:320],
         partner_id=partner_id,
         action=action,
-        detail=detail[:500],
+        detail=storable(detail[:500]),
     )
     session.add(row)
     return row
@@ -35,7 +38,9 @@ CHANGES = (
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
-    "oauth.signed_in", "alert.acknowledged", "alert.muted", "alert.unmuted",
+    "oauth.signed_in",
+    "alert.acknowledged", "alert.muted", "alert.unmuted", "token.created", "token.revoked",
+    "template.saved", "template.reset", "branding.saved",
 )  # fmt: skip
 
 
@@ -59,7 +64,8 @@ def refuse_many_changes(session: Session, actor: Actor) -> None:
     Raises:
         RateLimited: this person changes too much.
     """
-    if actor is not OPERATOR:
+    # What a token does is bounded by its own limit of requests.
+    if actor is not OPERATOR and not isinstance(actor, TokenActor):
         mine = (Audit.actor_id == actor.id, Audit.action.in_(CHANGES))
         _refuse_more(session, mine, installation().config.change_limit, 1, "")
 
@@ -93,7 +99,7 @@ def record_within(
     actions = of or (action,)
     limits = [(Audit.actor_id == actor.id, limit, "")]
     if for_partner is not None:
-        limits.append((Audit.partner_id == partner_id, for_partner, " for this partner"))
+        limits.append((Audit.partner_id == partner_id, for_partner, gettext(" for this partner")))
     try:
         for whose, rate, name in limits:
             _refuse_more(session, (whose, Audit.action.in_(actions)), rate, len(details), name)
@@ -123,6 +129,10 @@ def _refuse_more(
     )
     wait = rate.seconds if oldest is None else (oldest - since).total_seconds()
     raise RateLimited(
-        f"That was more than {rate}{name}. Wait a moment and try again.",
+        gettext(
+            "That was more than %(rate)s%(name)s. Wait a moment and try again.",
+            rate=rate,
+            name=name,
+        ),
         retry_after=max(1, int(wait) + 1),
     )

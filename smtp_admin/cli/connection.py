@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.terminal import console, show_outcome, show_step
-from smtp_admin.cli.unsaved_settings import texts_of
 from smtp_admin.cli.which import saved_sender, sender_options
 from smtp_admin.connection.answers import as_dict, both_as_json
 from smtp_admin.connection.from_worker import from_both_places
@@ -17,6 +16,7 @@ from smtp_admin.connection.service import test_connection
 from smtp_admin.database import session
 from smtp_admin.host import OPERATOR
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.values import texts_of
 
 #: In a terminal somebody waits for a test that begins late and takes as long as one may.
 _WORKER_WAITS_SECONDS = 25.0

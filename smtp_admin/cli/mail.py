@@ -11,6 +11,7 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import filter_options, find_sender, known_partner
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery import actions
+from smtp_admin.delivery.digest_items import Item, find_item
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
@@ -95,6 +96,10 @@ def _causes(one: actions.Listed) -> list[dict[str, str]]:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def show(public_id: str, as_json: bool) -> None:
     """Show."""
+    item = find_item(session(), public_id)
+    if item is not None:
+        _show_item(item, as_json=as_json)
+        return
     found = actions.show_mail(session(), public_id)
     if as_json:
         show_json([
@@ -114,6 +119,8 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
         if one.finished_at is not None and _ended_otherwise(one, attempts):
             click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
+        if one.provider_message_id:
+            click.echo(f"  the provider calls it {one.provider_message_id}")
         explained = _explained(one)
         if explained is None:
             continue
@@ -123,6 +130,21 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  Note: {note}")
         if explained.unrecognised:
             click.echo(f"  Not recognised: {explained.unrecognised}")
+
+
+def _show_item(item: Item, *, as_json: bool) -> None:
+    if as_json:
+        show_json(item.as_json())
+        return
+    click.echo(f"{item.title}\n  to {item.recipient}: a notice for a digest, {item.state}")
+    click.echo(f"  {_at(item.created_at)}  kept")
+    if item.goes_at is not None:
+        click.echo(f"  {_at(item.goes_at)}  its digest is due")
+    if item.ended_at is not None:
+        mail = f"  mail {item.message_id}" if item.message_id else ""
+        click.echo(f"  {_at(item.ended_at)}  {item.state}{mail}")
+    if item.error:
+        click.echo(f"  {item.error}")
 
 
 def _ended_otherwise(one: actions.Listed, attempts: Sequence[Attempt]) -> bool:

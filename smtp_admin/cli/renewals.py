@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -152,8 +153,10 @@ def _show_customer(partner_id: str, customer_id: str, as_json: bool) -> None:
     for moment in entry.moments:
         click.echo(f"  {moment:%Y-%m-%d %H:%M} UTC")
     if entry.now.services:
+        language = entry.now.services[0].language
+        voice = replace(notices.voice_for(session(), partner_id), language=language)
         context = {"app_name": installation().config.app_name} | notices.context_of(
-            entry.customer, entry.now.services, values, ""
+            entry.customer, entry.now.services, values, "", voice
         )
-        mail = templates.render(mail_service.registry().get(notices.TYPE), context)
+        mail = templates.render(mail_service.registry().get(notices.TYPE), context, voice)
         click.echo(f"\n{mail.subject}\n\n{mail.text}")

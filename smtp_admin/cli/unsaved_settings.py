@@ -20,7 +20,7 @@ from smtp_admin.senders.advice import Advice, advice
 from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.revisions import check_values, save_settings
-from smtp_admin.senders.values import SenderValues
+from smtp_admin.senders.values import SenderValues, texts_of
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.transports.fields import Field
 
@@ -261,9 +261,3 @@ class UnsavedSettings:
     def was_tested(self, result: TestResult, actor: Actor) -> None:
         """Note what came of a test, for the revision that may follow."""
         self.tested = note_of(result, self.sender.partner_id, self.sender.key, actor, now())
-
-
-def texts_of(values: SenderValues) -> dict[str, str]:
-    """Field → text, as a form would show and send it; without secrets."""
-    return {one.name: one.text(values[one.name])
-            for one in fields_of(values.driver) if not one.secret}  # fmt: skip

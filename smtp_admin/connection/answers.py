@@ -6,7 +6,7 @@ from typing import Any
 from smtp_admin.connection.fixes import fixes
 from smtp_admin.connection.from_worker import BothTests
 from smtp_admin.connection.probe import TestResult
-from smtp_admin.errors import Unavailable, envelope
+from smtp_admin.errors import RequestError, Unavailable, envelope
 
 
 def both_as_json(
@@ -33,6 +33,15 @@ def both_as_json(
     if failed is not None:
         return as_dict(failed, locked) | more, 400
     return {"ok": True, "message": "", "hint": ""} | more, 200
+
+
+def refused_as_dict(error: RequestError) -> dict[str, Any]:
+    """The answer where no connection was made."""
+    validate = {"name": "validate", "status": "failed", "ms": 0.0, "detail": error.message,
+                "reply": None}  # fmt: skip
+    body = envelope(error, step="validate", steps=[validate])
+    body["error"]["fixes"] = []  # nothing was tried
+    return body
 
 
 def as_dict(result: TestResult, locked: Collection[str] = ()) -> dict[str, Any]:

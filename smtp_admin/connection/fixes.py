@@ -20,6 +20,7 @@ from smtp_admin.providers.provider import Port, Provider
 from smtp_admin.senders.advice import server_of
 from smtp_admin.senders.fix import Fix, use_host, use_port, use_security
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import gettext
 
 #: More buttons than that are no help.
 _MOST = 3
@@ -109,12 +110,18 @@ def _name_in_the_certificate(values: SenderValues, facts: Facts) -> Iterator[Fix
 
 def _whole_address(values: SenderValues, _: Facts) -> Iterator[Fix]:
     if "@" in values.from_email:
-        yield Fix(f"Use {values.from_email} as login", {"username": values.from_email})
+        yield Fix(
+            gettext("Use %(from_email)s as login", from_email=values.from_email),
+            {"username": values.from_email},
+        )
 
 
 def _send_as_the_login(values: SenderValues, _: Facts) -> Iterator[Fix]:
     if "@" in values.username:
-        yield Fix(f"Send from {values.username}", {"from_email": values.username})
+        yield Fix(
+            gettext("Send from %(username)s", username=values.username),
+            {"from_email": values.username},
+        )
 
 
 def _server(known: Provider | None) -> Iterator[Fix]:

@@ -35,6 +35,7 @@ from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, load_sender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.report import StepResult
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.registry import driver
 
@@ -292,8 +293,11 @@ def _run(
         return None, _without_driver(error)
     except SecretError as error:
         return None, (
-            f"The worker cannot decrypt the password. {error.message} Start workers and web "
-            "processes with the same keys."
+            gettext(
+                "The worker cannot decrypt the password. %(message)s Start workers "
+                "and web processes with the same keys.",
+                message=error.message,
+            )
         )
     try:
         request = _request(row, secrets)
@@ -302,13 +306,13 @@ def _run(
         return None, _without_driver(error)
     except Exception:  # the person must hear of it, and the worker lives on
         log.exception("a connection test failed in an unexpected way")
-        return None, "Something went wrong in the worker. See its log."
+        return None, gettext("Something went wrong in the worker. See its log.")
     log_failure(row.partner_id, result)
     return result, ""
 
 
 def _without_driver(error: LookupError) -> str:
-    return f"The worker does not have this sending method. {error}"
+    return gettext("The worker does not have this sending method. %(error)s", error=error)
 
 
 def _request(row: WorkerTest, secrets: Mapping[str, str]) -> TestRequest:
@@ -325,30 +329,36 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
         if row.taken_at is not None and row.taken_at < moment - ANSWER_WITHIN:
             return (
                 "unanswered",
-                "A worker took the test but did not answer. It was probably stopped.",
-                "Test again.",
+                gettext("A worker took the test but did not answer. It was probably stopped."),
+                gettext("Test again."),
             )
-        return "running", "A worker is testing.", ""
+        return "running", gettext("A worker is testing."), ""
     if row.created_at < moment - TAKE_WITHIN:
         return (
             "unanswered",
-            "No worker took the test within a minute.",
-            "Start a worker for this database: flask smtp-admin worker.",
+            gettext("No worker took the test within a minute."),
+            gettext("Start a worker for this database: flask smtp-admin worker."),
         )
     workers = doorbell().workers()
     if workers is None:
         return (
             "waiting",
-            "Redis does not answer, so no worker was notified.",
-            "Workers check every ten seconds. Check again in a moment.",
+            gettext("Redis does not answer, so no worker was notified."),
+            gettext("Workers check every ten seconds. Check again in a moment."),
         )
     if not workers:
         return (
             "waiting",
-            "No worker is running.",
-            "Ask the operator to start one with flask smtp-admin worker, then check again.",
+            gettext("No worker is running."),
+            gettext(
+                "Ask the operator to start one with flask smtp-admin worker, then check again."
+            ),
         )
-    return "waiting", "No worker has taken the test yet.", "Check again in a moment."
+    return (
+        "waiting",
+        gettext("No worker has taken the test yet."),
+        gettext("Check again in a moment."),
+    )
 
 
 def _result(row: WorkerTest, text: str | None) -> TestResult | None:

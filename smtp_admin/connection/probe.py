@@ -14,6 +14,7 @@ from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.session import Server
+from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.driver import Caution, Surroundings, Trial
 from smtp_admin.transports.registry import driver
 
@@ -50,7 +51,7 @@ class TestResult:
         if row is None:
             return ""
         found = row.cause(facts_about(warning.code, values=self.request.values))
-        return f"{found.what} {found.do}"
+        return joined((found.what, found.do))
 
     def connection_json(self) -> dict[str, Any]:
         """What was connected to, as far as it got."""
@@ -104,8 +105,8 @@ def probe(
         failure.facts = {**known, **_seen(failure, trial), **failure.facts}
         result.diagnosis = of_failure(failure, request.values)
         technical = failure.facts.get("technical")
-        more = f" Technical reason: {technical}." if technical else ""
-        failure.hint = f"{result.diagnosis.hint}{more}"
+        more = gettext("Technical reason: %(technical)s.", technical=technical) if technical else ""
+        failure.hint = joined((result.diagnosis.hint, more))
     result.duration_ms = round((overall_seconds - overall.remaining()) * 1000, 1)
     return result
 

@@ -12,6 +12,7 @@ from smtp_admin.senders.drivers import check_driver
 from smtp_admin.senders.fields import DRIVER, clean_texts, fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.driver import Setup
 from smtp_admin.transports.fields import Field
 
@@ -93,7 +94,7 @@ def _driver(given: Mapping[str, Any], sender: ResolvedSender) -> str:
     try:
         return str(DRIVER.clean(_text(DRIVER, given.get("driver"))))
     except ValueError as error:
-        raise InvalidInput(fields={"driver": [str(error)]}) from error
+        raise InvalidInput(fields={"driver": [said_by(error)]}) from error
 
 
 def _said(text: str, one: Field) -> str:
@@ -113,7 +114,7 @@ def _texts(
         try:
             texts[one.name] = _text(one, given[one.name])
         except ValueError as error:
-            wrong[one.name] = [str(error)]
+            wrong[one.name] = [said_by(error)]
     return texts, wrong
 
 
@@ -126,11 +127,11 @@ def _text(one: Field, value: Any) -> str:
     if one.kind == "flag":
         if isinstance(value, bool):
             return one.text(value)
-        raise ValueError("This must be true or false.")
+        raise ValueError(gettext("This must be true or false."))
     if one.kind in {"senders", "lines"}:
         return _joined(one, value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("Send text or a whole number.")
+        raise ValueError(gettext("Send text or a whole number."))
     return str(value) if value.bit_length() < _MOST_BITS else "-"
 
 
@@ -142,7 +143,7 @@ def _joined(one: Field, value: Any) -> str:
         or not all(isinstance(part, str) and len(part.splitlines()) <= 1 for part in parts)
         or (parts is not value and one.kind == "senders")
     ):
-        raise ValueError("Send text, or a list of texts of one line each.")
+        raise ValueError(gettext("Send text, or a list of texts of one line each."))
     return (", " if one.kind == "senders" else "\n").join(parts)
 
 
@@ -155,9 +156,9 @@ def _refuse_missing(values: SenderValues, wrong: Mapping[str, list[str]]) -> Non
     missing = {name: said for name, said in values.missing().items() if name != "from_email"}
     if "host" in missing and "host" not in wrong:
         raise InvalidInput(
-            "Enter the host name of the mail server first.",
+            gettext("Enter the host name of the mail server first."),
             code="missing_host",
-            hint="Your provider names it, often as “outgoing server (SMTP)”.",
+            hint=gettext("Your provider names it, often as “outgoing server (SMTP)”."),
             fields={"host": missing["host"]},
         )
     if missing and not wrong:

@@ -7,9 +7,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from smtp_admin.translation import gettext
+
 _SHORTEST_RSA = 1024
 _ED25519_BYTES = 32
-_DAMAGED = "The key is damaged. Perhaps it was not copied completely."
+_DAMAGED = gettext("The key is damaged. Perhaps it was not copied completely.")
 
 
 def key_problem(text: str) -> str:
@@ -20,11 +22,11 @@ def key_problem(text: str) -> str:
         if equals
     }
     if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
-        return "This is not a DKIM record."
+        return gettext("This is not a DKIM record.")
     if not tags["p"]:
-        return "The key was withdrawn."
+        return gettext("The key was withdrawn.")
     if "y" in tags.get("t", "").split(":"):
-        return "The key is marked as a test, so receivers may ignore it."
+        return gettext("The key is marked as a test, so receivers may ignore it.")
     try:
         raw = base64.b64decode(tags["p"], validate=True)
         if tags.get("k") == "ed25519":
@@ -33,7 +35,11 @@ def key_problem(text: str) -> str:
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
         return _DAMAGED
     if not isinstance(key, RSAPublicKey):
-        return "The key type does not match the record."
+        return gettext("The key type does not match the record.")
     if key.key_size < _SHORTEST_RSA:
-        return f"The key has {key.key_size} bits; receivers ignore keys under {_SHORTEST_RSA}."
+        return gettext(
+            "The key has %(key_size)s bits; receivers ignore keys under %(least)s.",
+            key_size=key.key_size,
+            least=_SHORTEST_RSA,
+        )
     return ""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.nameserver import LookupFailed, NameService
+from smtp_admin.translation import gettext
 
 Policy = Literal["none", "quarantine", "reject"]
 _POLICIES: dict[str, Policy] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
@@ -70,14 +71,23 @@ def parse(domain: str, text: str) -> Record:
         if equals:
             tags.setdefault(name.lower(), value)
         elif part.strip():
-            problems.append(f"“{part.strip()[:80]}” is not of the form name=value.")
+            problems.append(
+                gettext("“%(part)s” is not of the form name=value.", part=part.strip()[:80])
+            )
     policy = _POLICIES.get(tags.get("p", "").lower())
     if policy is None:
-        said = f"“p={tags['p'][:80]}” is not known" if "p" in tags else "it has no policy (p=)"
-        problems.append(f"{said}; some receivers then ignore the record.")
+        said = (
+            gettext("“p=%(policy)s” is not known", policy=tags["p"][:80])
+            if "p" in tags
+            else gettext("it has no policy (p=)")
+        )
+        problems.append(gettext("%(said)s; some receivers then ignore the record.", said=said))
     reports = [address.strip() for address in tags.get("rua", "").split(",") if address.strip()]
     problems += [
-        f"“{address[:80]}” is not a report address. It should start with mailto:."
+        gettext(
+            "“%(address)s” is not a report address. It should start with mailto:.",
+            address=address[:80],
+        )
         for address in reports
         if not _REPORT.fullmatch(address)
     ]

@@ -10,11 +10,17 @@ from smtp_admin.deliverability.dns_records import Check, Sending, Status, Subjec
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.hostname import clean_host, ip_literal
 from smtp_admin.smtp.nameserver import LookupFailed, NameService
+from smtp_admin.translation import gettext, joined
 
 _MOST_MX_LOOKED_UP = 3
 _MOST_SELECTORS = 6
-_LOOK_FOR = "Send a test mail and look for “{}=pass” in its Authentication-Results."
-_ALL_OTHERS = "End it with “~all” or “-all”."
+_ALL_OTHERS = gettext("End it with “~all” or “-all”.")
+
+
+def _look_for(what: str) -> str:
+    return gettext(
+        "Send a test mail and look for “%(what)s=pass” in its Authentication-Results.", what=what
+    )
 
 
 def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
@@ -25,9 +31,11 @@ def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
     except LookupFailed as failure:
         return _unknown("spf", failure)
     if not sending.own_envelope and not sending.envelope_domain:
-        message = (
-            f"{sending.provider or 'The provider'} uses its own envelope sender, so the SPF "
-            f"record of {domain} does not count for its mail."
+        message = gettext(
+            "%(provider)s uses its own envelope sender, so the SPF record of %(domain)s does not "
+            "count for its mail.",
+            provider=sending.provider or gettext("The provider"),
+            domain=domain,
         )
         return Check("spf", "ok", "spf_elsewhere", message, "", report.texts)
     broken = _broken_spf(domain, report)
@@ -38,54 +46,93 @@ def check_spf(sending: Sending, names: NameService, limit: Deadline) -> Check:
 def _broken_spf(domain: str, report: spf.Report) -> tuple[Status, str, str, str] | None:
     """Why receivers cannot use the record at all, or ``None``."""
     if not report.texts:
-        message = f"{domain} has no SPF record, so DNS does not say who may send."
-        return "missing", "spf_missing", message, "Publish the record below."
-    if len(report.texts) > 1:
-        message = f"{domain} has {len(report.texts)} SPF records. Receivers then use none of them."
-        return "warning", "spf_several", message, "Merge them into one record, as below."
-    if report.problems:
-        more = f" There are {len(report.problems) - 1} more." if len(report.problems) > 1 else ""
-        hint = "Until you fix it, receivers treat the whole record as broken."
-        return "warning", "spf_invalid", f"{report.problems[0]}{more}", hint
-    if report.lookups > spf.MOST_LOOKUPS:
-        message = (
-            f"The record needs {report.lookups} lookups; receivers give up after "
-            f"{spf.MOST_LOOKUPS}, and treat it as broken."
+        message = gettext(
+            "%(domain)s has no SPF record, so DNS does not say who may send.", domain=domain
         )
-        hint = "Remove includes of services that no longer send for you."
+        return "missing", "spf_missing", message, gettext("Publish the record below.")
+    if len(report.texts) > 1:
+        message = gettext(
+            "%(domain)s has %(texts)s SPF records. Receivers then use none of them.",
+            domain=domain,
+            texts=len(report.texts),
+        )
+        return "warning", "spf_several", message, gettext("Merge them into one record, as below.")
+    if report.problems:
+        more = (
+            gettext("There are %(number)s more.", number=len(report.problems) - 1)
+            if len(report.problems) > 1
+            else ""
+        )
+        hint = gettext("Until you fix it, receivers treat the whole record as broken.")
+        return "warning", "spf_invalid", joined((report.problems[0], more)), hint
+    if report.lookups > spf.MOST_LOOKUPS:
+        message = gettext(
+            "The record needs %(lookups)s lookups; receivers give up after "
+            "%(most)s, and treat it as broken.",
+            lookups=report.lookups,
+            most=spf.MOST_LOOKUPS,
+        )
+        hint = gettext("Remove includes of services that no longer send for you.")
         return "warning", "spf_too_many_lookups", message, hint
     return None
 
 
 def _judge_spf(sending: Sending, report: spf.Report) -> tuple[Status, str, str, str]:
-    valid = f"The record is valid ({report.lookups} of {spf.MOST_LOOKUPS} lookups)"
+    valid = gettext(
+        "The record is valid (%(lookups)s of %(most)s lookups)",
+        lookups=report.lookups,
+        most=spf.MOST_LOOKUPS,
+    )
     provider = sending.provider or sending.include
     if report.everybody:
-        message = "The record allows everyone to send for this domain."
+        message = gettext("The record allows everyone to send for this domain.")
         return "warning", "spf_everybody", message, _ALL_OTHERS
     if sending.include and sending.include not in report.senders:
         if report.depends:
-            message = f"{valid}. Whether {provider} may send depends on each mail ({{}})."
-            shown = ", ".join(report.depends)[:200]
-            return "unknown", "spf_depends", message.format(shown), _LOOK_FOR.format("spf")
-        message = f"{valid}, but “include:{sending.include}” is missing: {provider} may not send."
-        return "warning", "spf_provider_missing", message, "Replace it with the record below."
+            message = gettext(
+                "%(valid)s. Whether %(provider)s may send depends on each mail (%(depends)s).",
+                valid=valid,
+                provider=provider,
+                depends=", ".join(report.depends)[:200],
+            )
+            return "unknown", "spf_depends", message, _look_for("spf")
+        message = gettext(
+            "%(valid)s, but “include:%(include)s” is missing: %(provider)s may not send.",
+            valid=valid,
+            include=sending.include,
+            provider=provider,
+        )
+        return (
+            "warning",
+            "spf_provider_missing",
+            message,
+            gettext("Replace it with the record below."),
+        )
     if report.ending in {"", "?"}:
-        message = f"{valid}, but does not say what to do with mail from other servers."
+        message = gettext(
+            "%(valid)s, but does not say what to do with mail from other servers.", valid=valid
+        )
         return "warning", "spf_neutral", message, _ALL_OTHERS
     if sending.include:
-        return "ok", "spf_ok", f"{valid} and lets {provider} send.", ""
-    message = f"{valid}. The check does not know whether your mail server is in it."
-    return "ok", "spf_valid", message, _LOOK_FOR.format("spf")
+        return (
+            "ok",
+            "spf_ok",
+            gettext("%(valid)s and lets %(provider)s send.", valid=valid, provider=provider),
+            "",
+        )
+    message = gettext(
+        "%(valid)s. The check does not know whether your mail server is in it.", valid=valid
+    )
+    return "ok", "spf_valid", message, _look_for("spf")
 
 
 def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
     """Whether there is a usable key under the names that the provider uses."""
     if not sending.selectors:
-        message = (
+        message = gettext(
             "Only the provider knows the name of the DKIM key, so the check cannot look it up."
         )
-        return Check("dkim", "unknown", "dkim_selector_unknown", message, _LOOK_FOR.format("dkim"))
+        return Check("dkim", "unknown", "dkim_selector_unknown", message, _look_for("dkim"))
     places = [f"{one}._domainkey.{sending.domain}" for one in sending.selectors[:_MOST_SELECTORS]]
     found: list[str] = []
     good: list[str] = []
@@ -98,23 +145,25 @@ def check_dkim(sending: Sending, names: NameService, limit: Deadline) -> Check:
         found += texts
         for problem in map(key_problem, texts):
             if problem:
-                problems.append(f"{place}: {problem}")
+                problems.append(joined((place, problem), ": "))
             else:
                 good.append(place)
-    hint = sending.dkim_hint or "Switch DKIM on at your provider and copy the record shown there."
+    hint = sending.dkim_hint or gettext(
+        "Switch DKIM on at your provider and copy the record shown there."
+    )
     if problems:
         return Check("dkim", "warning", "dkim_invalid", problems[0], hint, tuple(found))
     if not good:
-        message = f"There is no DKIM key at {', '.join(places)}."
+        message = gettext("There is no DKIM key at %(places)s.", places=", ".join(places))
         return Check("dkim", "missing", "dkim_missing", message, hint)
-    message = f"There is a DKIM key at {', '.join(good)}."
+    message = gettext("There is a DKIM key at %(places)s.", places=", ".join(good))
     return Check("dkim", "ok", "dkim_ok", message, "", tuple(found))
 
 
 _ASKS: dict[dmarc.Policy, str] = {
-    "none": "does not yet ask receivers to do anything about forged mail",
-    "quarantine": "asks receivers to put forged mail in the spam folder",
-    "reject": "asks receivers to refuse forged mail",
+    "none": gettext("does not yet ask receivers to do anything about forged mail"),
+    "quarantine": gettext("asks receivers to put forged mail in the spam folder"),
+    "reject": gettext("asks receivers to refuse forged mail"),
 }
 
 
@@ -128,15 +177,21 @@ def check_dmarc(
         return _unknown("dmarc", failure), None
     record = standing.record
     if standing.several and (record is None or standing.several == domain):
-        message = f"{standing.several} has several DMARC records. Receivers then use none of them."
-        return Check("dmarc", "warning", "dmarc_several", message, "Keep one of them."), standing
-    if record is None:
-        message = (
-            f"{domain} has no DMARC record. Gmail, Yahoo and Microsoft require one from bulk "
-            "senders."
+        message = gettext(
+            "%(several)s has several DMARC records. Receivers then use none of them.",
+            several=standing.several,
         )
         return Check(
-            "dmarc", "missing", "dmarc_missing", message, "Publish the record below."
+            "dmarc", "warning", "dmarc_several", message, gettext("Keep one of them.")
+        ), standing
+    if record is None:
+        message = gettext(
+            "%(domain)s has no DMARC record. Gmail, Yahoo and Microsoft require "
+            "one from bulk senders.",
+            domain=domain,
+        )
+        return Check(
+            "dmarc", "missing", "dmarc_missing", message, gettext("Publish the record below.")
         ), standing
     return _judge_dmarc(domain, record), standing
 
@@ -144,25 +199,36 @@ def check_dmarc(
 def _judge_dmarc(domain: str, record: dmarc.Record) -> Check:
     own = record.domain == domain
     policy = (record.policy if own else record.subdomains) or "none"
-    where = "" if own else f"The record of {record.domain} applies. "
+    where = "" if own else gettext("The record of %(domain)s applies. ", domain=record.domain)
     found = (record.text,)
     if record.problems:
-        message = f"{where}The DMARC record has a mistake: {record.problems[0]}"
-        return Check("dmarc", "warning", "dmarc_invalid", message, "Correct it.", found)
-    says = f"{where}The policy “{policy}” {_ASKS[policy]}"
+        message = gettext(
+            "%(where)sThe DMARC record has a mistake: %(problems)s",
+            where=where,
+            problems=record.problems[0],
+        )
+        return Check("dmarc", "warning", "dmarc_invalid", message, gettext("Correct it."), found)
+    says = gettext(
+        "%(where)sThe policy “%(policy)s” %(asks)s", where=where, policy=policy, asks=_ASKS[policy]
+    )
     if record.testing:
-        message = f"{says}, but is marked as a test."
-        hint = "Remove “t=y” or “pct=0” when the reports show that your own mail passes."
+        message = gettext("%(says)s, but is marked as a test.", says=says)
+        hint = gettext("Remove “t=y” or “pct=0” when the reports show that your own mail passes.")
         return Check("dmarc", "warning", "dmarc_testing", message, hint, found)
     if policy == "none" and not record.reports:
-        hint = "Add “rua=mailto:…” to see who sends in your name."
+        hint = gettext("Add “rua=mailto:…” to see who sends in your name.")
         return Check(
-            "dmarc", "warning", "dmarc_blind", f"{says}, but nobody gets reports.", hint, found
+            "dmarc",
+            "warning",
+            "dmarc_blind",
+            gettext("%(says)s, but nobody gets reports.", says=says),
+            hint,
+            found,
         )
     hint = ""
     if policy == "none":
-        hint = "When the reports show that your own mail passes, change it to quarantine."
-    return Check("dmarc", "ok", f"dmarc_{policy}", f"{says}.", hint, found)
+        hint = gettext("When the reports show that your own mail passes, change it to quarantine.")
+    return Check("dmarc", "ok", f"dmarc_{policy}", says + ".", hint, found)
 
 
 def related(domain: str, envelope: str, names: NameService, limit: Deadline) -> bool | None:
@@ -187,26 +253,51 @@ def check_alignment(
     domain, envelope = sending.domain, sending.envelope
     if about_spf.code == "spf_elsewhere":
         aligned = False
-        how = f"{sending.provider or 'The provider'} uses its own envelope sender"
+        how = gettext(
+            "%(provider)s uses its own envelope sender",
+            provider=sending.provider or gettext("The provider"),
+        )
     elif envelope == domain:
-        how = f"The envelope sender has the domain of the From address, {domain}"
+        how = gettext(
+            "The envelope sender has the domain of the From address, %(domain)s", domain=domain
+        )
     else:
-        how = f"The envelope sender is of {envelope}, the From address of {domain}"
+        how = gettext(
+            "The envelope sender is of %(envelope)s, the From address of %(domain)s",
+            envelope=envelope,
+            domain=domain,
+        )
     if about_dkim.status == "ok":
-        message = f"There is a DKIM key for {domain}, by which DMARC passes."
+        message = gettext(
+            "There is a DKIM key for %(domain)s, by which DMARC passes.", domain=domain
+        )
         return Check("alignment", "ok", "alignment_dkim", message)
     if aligned and about_spf.code == "spf_ok":
-        hint = "Switch DKIM on as well: mail that is forwarded fails SPF."
-        return Check("alignment", "ok", "alignment_spf", f"{how}, and SPF passes for it.", hint)
+        hint = gettext("Switch DKIM on as well: mail that is forwarded fails SPF.")
+        return Check(
+            "alignment",
+            "ok",
+            "alignment_spf",
+            gettext("%(how)s, and SPF passes for it.", how=how),
+            hint,
+        )
     by_spf = aligned is not False and (
         aligned is None or about_spf.status == "unknown" or about_spf.code == "spf_valid"
     )
     if by_spf or about_dkim.status == "unknown":
-        message = f"{how}. Whether SPF or DKIM passes for {domain} cannot be checked from here."
-        hint = _LOOK_FOR.format("dmarc")
+        message = gettext(
+            "%(how)s. Whether SPF or DKIM passes for %(domain)s cannot be checked from here.",
+            how=how,
+            domain=domain,
+        )
+        hint = _look_for("dmarc")
         return Check("alignment", "unknown", "alignment_unknown", message, hint)
-    message = f"{how}, but neither SPF nor DKIM passes for {domain}, so DMARC fails."
-    hint = "Correct SPF or DKIM. One of them is enough for DMARC."
+    message = gettext(
+        "%(how)s, but neither SPF nor DKIM passes for %(domain)s, so DMARC fails.",
+        how=how,
+        domain=domain,
+    )
+    hint = gettext("Correct SPF or DKIM. One of them is enough for DMARC.")
     return Check("alignment", "warning", "alignment_fails", message, hint)
 
 
@@ -217,37 +308,45 @@ def check_mx(domain: str, names: NameService, limit: Deadline) -> Check:
         hosts = [one.host for one in answer.records]
         found = tuple(f"{one.preference} {one.host or '.'}" for one in answer.records)
         if not answer.exists:
-            message = f"There is no domain {domain} in DNS."
-            hint = "Check the spelling and that the domain is still registered."
+            message = gettext("There is no domain %(domain)s in DNS.", domain=domain)
+            hint = gettext("Check the spelling and that the domain is still registered.")
             return Check("mx", "missing", "domain_missing", message, hint)
         if not hosts:
             return _without_mx(domain, names, limit)
         if not any(hosts):
-            message = f"{domain} says that it accepts no mail, so replies and bounces are lost."
-            hint = "Use a From address that can receive replies."
+            message = gettext(
+                "%(domain)s says that it accepts no mail, so replies and bounces are lost.",
+                domain=domain,
+            )
+            hint = gettext("Use a From address that can receive replies.")
             return Check("mx", "warning", "mx_null", message, hint, found)
         for host in hosts[:_MOST_MX_LOOKED_UP]:
             if _has_address(host, names, limit):
-                message = f"Replies and bounces go to {host}."
+                message = gettext("Replies and bounces go to %(host)s.", host=host)
                 return Check("mx", "ok", "mx_ok", message, "", found)
     except LookupFailed as failure:
         return _unknown("mx", failure)
-    message = (
-        f"The MX records of {domain} point to hosts that do not exist, so replies "
-        "and bounces are lost."
+    message = gettext(
+        "The MX records of %(domain)s point to hosts that do not exist, so "
+        "replies and bounces are lost.",
+        domain=domain,
     )
-    hint = "An MX record must name a host with an address. It cannot be an IP address."
+    hint = gettext("An MX record must name a host with an address. It cannot be an IP address.")
     return Check("mx", "warning", "mx_dead", message, hint, found)
 
 
 def _without_mx(domain: str, names: NameService, limit: Deadline) -> Check:
-    hint = "Publish an MX record."
+    hint = gettext("Publish an MX record.")
     if names.addresses(domain, limit).records:
-        message = f"{domain} has no MX record. Replies go to its own address, if it accepts mail."
+        message = gettext(
+            "%(domain)s has no MX record. Replies go to its own address, if it accepts mail.",
+            domain=domain,
+        )
         return Check("mx", "warning", "mx_implicit", message, hint)
-    message = (
-        f"{domain} has no MX record, so replies and bounces are lost. Many receivers refuse mail "
-        "from such a domain."
+    message = gettext(
+        "%(domain)s has no MX record, so replies and bounces are lost. Many "
+        "receivers refuse mail from such a domain.",
+        domain=domain,
     )
     return Check("mx", "missing", "mx_missing", message, hint)
 

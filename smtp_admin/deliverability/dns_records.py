@@ -12,6 +12,7 @@ from typing import Any, Literal
 from smtp_admin.deliverability import spf
 from smtp_admin.smtp.address import clean_address, domain_of
 from smtp_admin.smtp.hostname import ip_literal
+from smtp_admin.translation import gettext
 
 Subject = Literal["spf", "dkim", "dmarc", "alignment", "mx"]
 Status = Literal["ok", "warning", "missing", "unknown"]
@@ -22,7 +23,7 @@ _INSIDE = tuple(
         "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
-_INSIDE_NOTE = (
+_INSIDE_NOTE = gettext(
     "“v=spf1 ip4:ADDRESS ~all”, with the public IP address of your server. Its own address is "
     "private and not visible outside."
 )
@@ -167,11 +168,15 @@ def _spf(sending: Sending, now: Sequence[str]) -> Record | None:
     if not value or list(now) == [value]:
         return None
     note = (
-        "A domain has only one SPF record. This one replaces the existing one and keeps its valid "
-        "parts."
+        gettext(
+            "A domain has only one SPF record. This one replaces the existing one "
+            "and keeps its valid parts."
+        )
         if now
-        else "A domain has only one SPF record. If other services send for you too, add them "
-        "before “~all”."
+        else gettext(
+            "A domain has only one SPF record. If other services send for you "
+            "too, add them before “~all”."
+        )
     )
     return Record("spf", sending.envelope, "TXT", value, note, tuple(now))
 
@@ -231,17 +236,21 @@ def _stands_inside(sending: Sending) -> bool:
 
 
 def _dkim(sending: Sending) -> Record:
-    maker = sending.provider or "Your provider"
-    hint = f"{maker} creates the key, and shows the record to copy when you switch on DKIM."
+    maker = sending.provider or gettext("Your provider")
+    hint = gettext(
+        "%(maker)s creates the key, and shows the record to copy when you switch on DKIM.",
+        maker=maker,
+    )
     selector = sending.selectors[0] if sending.selectors else "selector"
     name = f"{selector}._domainkey.{sending.domain}"
     return Record("dkim", name, "TXT or CNAME", "", sending.dkim_hint or hint)
 
 
 def _dmarc(domain: str) -> Record:
-    note = (
-        "Enter a mailbox that someone reads. “p=none” only collects reports. When they show that "
-        "your own mail passes, change it to quarantine, then to reject."
+    note = gettext(
+        "Enter a mailbox that someone reads. “p=none” only collects reports. "
+        "When they show that your own mail passes, change it to quarantine, "
+        "then to reject."
     )
     value = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
     return Record("dmarc", f"_dmarc.{domain}", "TXT", value, note)

@@ -5,7 +5,7 @@ from smtp_admin.deliverability.check import Deliverability, check
 from smtp_admin.deliverability.dns_records import Sending
 from smtp_admin.dns import NAMES
 from smtp_admin.installation import Kept, installation
-from smtp_admin.providers.catalogue import provider_of_host
+from smtp_admin.providers.catalogue import provider_of_sender
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.nameserver import NameService
 
@@ -46,7 +46,7 @@ def dns_remembered(sender: ResolvedSender) -> Deliverability | None:
 def sending_of(sender: ResolvedSender) -> Sending:
     """The way that mail of *sender* takes, as far as DNS has to know it."""
     values = sender.values
-    provider = provider_of_host(values.host)
+    provider = provider_of_sender(values.kind, values.host)
     return Sending(
         values.from_email,
         provider=provider.label if provider else "",

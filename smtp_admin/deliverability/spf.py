@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.nameserver import NameService
+from smtp_admin.translation import gettext
 
 #: More lookups than this and receivers treat the record as broken (RFC 7208 section 4.6.4).
 MOST_LOOKUPS = 10
@@ -87,7 +88,7 @@ def parse(text: str) -> list[Term]:
     terms = [parse_term(word) for word in text.split()[1:]]
     for modifier in ("redirect", "exp"):
         if sum(one.modifier and one.name == modifier for one in terms) > 1:
-            raise ValueError(f"“{modifier}=” is in it twice.")
+            raise ValueError(gettext("“%(modifier)s=” is in it twice.", modifier=modifier))
     return terms
 
 
@@ -125,7 +126,11 @@ class _Walk:
         try:
             terms = parse(text)
         except ValueError as error:
-            report.problems.append(f"The record of {domain} is malformed: {error}")
+            report.problems.append(
+                gettext(
+                    "The record of %(domain)s is malformed: %(error)s", domain=domain, error=error
+                )
+            )
             return ""
         for term in _in_effect(terms):
             if term.name in _COSTS_A_LOOKUP:
@@ -154,16 +159,26 @@ class _Walk:
             report.senders.add(target)
         if target in way:
             report.problems.append(
-                f"“{term.text}” in the record of {way[-1]} leads back to itself."
+                gettext(
+                    "“%(text)s” in the record of %(way)s leads back to itself.",
+                    text=term.text,
+                    way=way[-1],
+                )
             )
             return ""
         if target not in self._known:
             self._known[target] = records_of(self._names.txt(target, self._overall).records)
         found = self._known[target]
         if len(found) != 1:
-            how = "no SPF record" if not found else "more than one SPF record"
+            how = gettext("no SPF record") if not found else gettext("more than one SPF record")
             report.problems.append(
-                f"“{term.text}” in the record of {way[-1]} leads to {target}, which has {how}."
+                gettext(
+                    "“%(text)s” in the record of %(way)s leads to %(target)s, which has %(how)s.",
+                    text=term.text,
+                    way=way[-1],
+                    target=target,
+                    how=how,
+                )
             )
             return ""
         return self.visit(target, found[0], (*way, target), passing=passing)
@@ -193,7 +208,7 @@ def parse_term(word: str) -> Term:
         return Term("+", name, modifier[2], word, modifier=True)
     found = _DIRECTIVE.fullmatch(word)
     if not found or found[2].lower() not in _MECHANISMS:
-        raise ValueError(f"“{word[:80]}” is not known.")
+        raise ValueError(gettext("“%(word)s” is not known.", word=word[:80]))
     name, value, rest = found[2].lower(), found[3], found[4]
     if name in {"ip4", "ip6"}:
         # The colons of an IPv6 address stand where other terms have a domain.
@@ -204,7 +219,7 @@ def parse_term(word: str) -> Term:
             _check_domain(word, value)
         _check_prefixes(word, rest)
     elif rest or (name == "all" and value is not None):
-        raise ValueError(f"“{word[:80]}” has too much text after its name.")
+        raise ValueError(gettext("“%(word)s” has too much text after its name.", word=word[:80]))
     elif name in _NEEDS_DOMAIN or value is not None:
         _check_domain(word, value or "")
     return Term(found[1] or "+", name, value or "", word)
@@ -214,13 +229,13 @@ def _check_domain(word: str, domain: str) -> None:
     plain = _MACRO.sub("x", domain)
     fits = _NAME.fullmatch(plain) if plain == domain else "%" not in plain and plain.isprintable()
     if not fits:
-        raise ValueError(f"“{word[:80]}” names no domain.")
+        raise ValueError(gettext("“%(word)s” names no domain.", word=word[:80]))
 
 
 def _check_prefixes(word: str, rest: str) -> None:
     found = _PREFIXES.fullmatch(rest)
     if not found or int(found[1] or 0) > _BITS_4 or int(found[2] or 0) > _BITS_6:
-        raise ValueError(f"“{word[:80]}” has a wrong prefix length.")
+        raise ValueError(gettext("“%(word)s” has a wrong prefix length.", word=word[:80]))
 
 
 def _check_network(word: str, name: str, value: str) -> None:
@@ -229,6 +244,8 @@ def _check_network(word: str, name: str, value: str) -> None:
     try:
         kind(value, strict=False)
     except ValueError:
-        raise ValueError(f"“{word[:80]}” is no {name} network.") from None
+        raise ValueError(
+            gettext("“%(word)s” is no %(name)s network.", word=word[:80], name=name)
+        ) from None
     if "/" in value and not prefix.isdigit():
-        raise ValueError(f"“{word[:80]}” is no {name} network.")
+        raise ValueError(gettext("“%(word)s” is no %(name)s network.", word=word[:80], name=name))

@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import cancel_queued, queue_again
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Listed:
     finished_at: datetime | None
     last_error: str
     last_reply: str
+    provider_message_id: str
     last_code: str
     last_cause: str
     uncertains: int
@@ -74,7 +77,7 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
     statement = _listed().add_columns(Delivery.id).where(_is(public_id)).order_by(Delivery.id)
     rows = session.execute(statement).all()
     if not rows:
-        raise NotFound(f"There is no mail {public_id[:40]}.")
+        raise NotFound(gettext("There is no mail %(public_id)s.", public_id=public_id[:40]))
     return [
         (
             listed,
@@ -91,16 +94,24 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
 def cancel(session: Session, public_id: str) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
-    The copy to an archive is not counted. It goes out all the same if somebody has the mail.
+    The copy to an archive is not counted. It goes out all the same if somebody has the mail. The
+    id may be that of a notice that waits for its digest.
 
     Raises:
         NotFound: there is no such mail.
         Conflict: nothing of it is queued any more.
     """
+    if find_item(session, public_id) is not None:
+        return cancel_item(session, public_id)
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
     count = cancel_queued(session, ids, database_now(session))
     if not count:
-        raise Conflict(f"Mail {public_id} is no longer queued, so nothing was cancelled.")
+        raise Conflict(
+            gettext(
+                "Mail %(public_id)s is no longer queued, so nothing was cancelled.",
+                public_id=public_id,
+            )
+        )
     return count
 
 
@@ -116,7 +127,9 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
     count = queue_again(session, ids, database_now(session))
     if not count:
-        raise Conflict("None of these mails is a dead letter, so nothing was queued again.")
+        raise Conflict(
+            gettext("None of these mails is a dead letter, so nothing was queued again.")
+        )
     return count
 
 
@@ -134,6 +147,7 @@ def _listed() -> Any:
         Delivery.finished_at,
         Delivery.last_error,
         Delivery.last_reply,
+        Delivery.provider_message_id,
         Delivery.last_code,
         Delivery.last_cause,
         Delivery.uncertains,
@@ -167,5 +181,5 @@ def _deliveries(session: Session, public_id: str, *which: ColumnElement[bool]) -
         )
     )
     if not found:
-        raise NotFound(f"There is no mail {public_id[:40]}.")
+        raise NotFound(gettext("There is no mail %(public_id)s.", public_id=public_id[:40]))
     return found

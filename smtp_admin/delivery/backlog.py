@@ -11,6 +11,7 @@ from smtp_admin.delivery.models import IS_OPEN, URGENT, Delivery
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 _COUNT_IS_FRESH_SECONDS = 2.0
 
@@ -41,9 +42,15 @@ def _check(session: Session, partner_id: str, more: int) -> None:
     if count + more > limit:
         cache[partner_id] = (at, count)
         raise QueueFull(
-            f"{count} mails are already waiting. The limit is {limit}.",
-            hint="Wait until some are sent, or ask the platform's operator to raise "
-            "SMTP_ADMIN_QUEUE_LIMIT.",
+            gettext(
+                "%(count)s mails are already waiting. The limit is %(limit)s.",
+                count=count,
+                limit=limit,
+            ),
+            hint=gettext(
+                "Wait until some are sent, or ask the platform's operator to raise "
+                "SMTP_ADMIN_QUEUE_LIMIT."
+            ),
             retry_after=30,
         )
     cache[partner_id] = (at, count + more)

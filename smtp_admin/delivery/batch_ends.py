@@ -18,6 +18,7 @@ from smtp_admin.delivery.held import as_before_the_end
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.errors import Conflict
+from smtp_admin.translation import gettext
 
 #: The code of a delivery whose batch was cancelled; a person's own has another.
 CODE = "batch_cancelled"
@@ -39,7 +40,7 @@ def cancel_batch(engine: Engine, public_id: str, partner_id: str | None = None) 
         mine = (Batch.id == batch_id, Batch.cancelled_at.is_(None))
         now = database_now(session)
         if not changed(session, update(Batch).where(*mine).values(cancelled_at=now)):
-            raise Conflict("This batch was cancelled already.")
+            raise Conflict(gettext("This batch was cancelled already."))
     return cancel_the_rest(engine, batch_id)
 
 
@@ -68,7 +69,7 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
                     state=states.check("queued", "cancelled"),
                     finished_at=database_now(session),
                     last_code=CODE,
-                    last_error="Its batch was cancelled before it was sent.",
+                    last_error=gettext("Its batch was cancelled before it was sent."),
                 ),
             )
             erase_sensitive(session, {row.message_pk for row in rows})

@@ -23,6 +23,7 @@ from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id, new_public_id
 from smtp_admin.errors import Conflict, NotFound, TooLarge
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 _BATCHES: Any = Batch.__table__
 #: A larger batch is not counted while a worker's count is no older.
@@ -226,6 +227,27 @@ class BatchSeen:
         """The part of all that is done, from 0 to 1."""
         return self.done / self.total if self.total else 0.0
 
+    def as_json(self) -> dict[str, Any]:
+        """For a script."""
+        return {
+            "id": self.id,
+            "partner_id": self.partner_id,
+            "label": self.label,
+            "key": self.key,
+            "type": self.type,
+            "sender": self.sender,
+            "total": self.total,
+            "queued": self.queued,
+            "suppressed": self.suppressed,
+            "waiting": self.waiting,
+            "done": self.done,
+            "progress": round(self.progress, 4),
+            "states": dict(self.states),
+            "created_by": self.created_by,
+            "created_at": self.created_at.isoformat(),
+            "cancelled_at": self.cancelled_at.isoformat() if self.cancelled_at else None,
+        }
+
 
 def show_batch(session: Session, public_id: str, partner_id: str | None = None) -> BatchSeen:
     """One batch, counted now if anything of it can still change.
@@ -237,6 +259,23 @@ def show_batch(session: Session, public_id: str, partner_id: str | None = None) 
     # Of a finished one the mail itself may be forgotten by now.
     kept = json.loads(row.counts) if row.settled else count_states(session, [row.id])[row.id]
     return _seen(row, kept)
+
+
+def batch_in_scope(
+    session: Session, public_id: str, partner_ids: Collection[str] | None
+) -> BatchSeen:
+    """One batch of these partners, or of anybody for ``None``.
+
+    Raises:
+        NotFound: there is no such batch, or it is somebody else's: the two look the same.
+    """
+    try:
+        found = show_batch(session, public_id)
+    except NotFound as error:
+        raise NotFound from error
+    if partner_ids is not None and found.partner_id not in partner_ids:
+        raise NotFound
+    return found
 
 
 def list_batches(
@@ -275,7 +314,7 @@ def find_batch(session: Session, public_id: str, partner_id: str | None = None) 
         mine = select(*_BATCHES.c).where(Batch.public_id == public_id)
         row = session.execute(mine).first()
     if row is None or partner_id not in {None, row.partner_id}:
-        raise NotFound(f"There is no batch {public_id[:40]}.")
+        raise NotFound(gettext("There is no batch %(public_id)s.", public_id=public_id[:40]))
     return row
 
 

@@ -34,6 +34,7 @@ from smtp_admin.errors import SMTPAdminError
 from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
@@ -56,7 +57,7 @@ _REFUSALS_IN_A_ROW = 3
 _CUT = {"connection_lost", "timeout"}
 #: What a driver may raise that has a fault.
 _FAULTS = (Exception, SystemExit)
-_STOPPED = "The worker was stopped before the server answered."
+_STOPPED = gettext("The worker was stopped before the server answered.")
 
 
 def work_lane(context: WorkerContext, sender_id: int, progress: Progress | None = None) -> bool:
@@ -324,7 +325,7 @@ class _LaneWork:
     def _note(self, key: int, outcome: Outcome) -> None:
         """Journal one outcome, and have it committed when it is time."""
         if outcome.verdict is Verdict.ACCEPTED:
-            self._journal.accepted(key)
+            self._journal.accepted(key, outcome.provider_id)
         elif outcome.verdict is not Verdict.UNCERTAIN:
             self._journal.settled(key)
         claimed = self._waiting.pop(key)

@@ -18,6 +18,7 @@ from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Delivery
 from smtp_admin.sandbox.rewriting import is_redirected, redirected
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.translation import gettext
 
 #: The verdict and code of the line that says in a mail's record where it really went.
 REDIRECTED, REDIRECTED_CODE = "redirected", "sandbox_redirected"
@@ -59,7 +60,9 @@ def redirect(
         row = {
             "verdict": REDIRECTED,
             "code": REDIRECTED_CODE,
-            "error": f"The sandbox (SMTP_ADMIN_SANDBOX) sends it to {address} instead."[:500],
+            "error": gettext(
+                "The sandbox (SMTP_ADMIN_SANDBOX) sends it to %(address)s instead.", address=address
+            )[:500],
             "reply": "",
             "revision": revision,
             "worker": worker[:100],

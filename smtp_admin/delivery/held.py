@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import and_, case
 
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
+from smtp_admin.translation import gettext
 
 CODE = "sandbox_held"
-_REASON = "The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address."
+_REASON = gettext("The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address.")
 #: Later than anybody waits, and yet a time that every database can store.
 _NOT_BY_ITSELF = datetime(9000, 1, 1, tzinfo=UTC)
 

@@ -18,6 +18,7 @@ from smtp_admin.delivery.held import AS_USUAL, IS_HELD
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.record import erase_sensitive
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.translation import gettext
 
 #: The code of what was dropped.
 DROPPED = "sandbox_dropped"
@@ -68,7 +69,7 @@ def release(engine: Engine, sandbox: Sandbox | None) -> int:
 
 def drop_held(engine: Engine) -> int:
     """Cancel what is held; how many deliveries."""
-    return _cancel(engine, IS_HELD, "It was held by the sandbox, and cancelled.")
+    return _cancel(engine, IS_HELD, gettext("It was held by the sandbox, and cancelled."))
 
 
 def drop_everything(engine: Engine) -> int:
@@ -76,7 +77,7 @@ def drop_everything(engine: Engine) -> int:
 
     What somebody still holds is left alone: then this is no copy, or it was not that long ago.
     """
-    words = "It was cancelled, because it waited in a copy of the database."
+    words = gettext("It was cancelled, because it waited in a copy of the database.")
     return _cancel(engine, IS_QUEUED, words) + _give_up(engine, words)
 
 

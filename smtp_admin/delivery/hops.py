@@ -1,7 +1,7 @@
 """Which senders a delivery went through before its present one, and why."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session, aliased
 from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.models import Hop
 from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext
 
 HopKind = Literal["fallback", "deleted"]
+#: What a partner's admin reads of any of the system's senders.
+THE_SYSTEMS = gettext("the system's sender")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,39 @@ class HopSeen:
     reason: str
     kind: str
 
+    def for_partner(self) -> "HopSeen":
+        """What a partner may know: the system's senders, and their troubles, are the platform's."""
+        hop = self
+        if _is_systems(hop.from_sender):
+            hop = replace(hop, from_sender=THE_SYSTEMS, reason="")
+        return replace(hop, to_sender=THE_SYSTEMS) if _is_systems(hop.to_sender) else hop
+
     def __str__(self) -> str:
-        return f"by {self.to_sender} instead of {self.from_sender}, because: {self.reason}"
+        return gettext(
+            "by %(to_sender)s instead of %(from_sender)s, because: %(reason)s",
+            to_sender=self.to_sender,
+            from_sender=self.from_sender,
+            reason=self.reason,
+        )
+
+
+def _is_systems(name: str) -> bool:
+    return name.startswith(THE_SYSTEMS)
 
 
 def sender_name(partner_id: str, key: str, label: str) -> str:
     """What a sender is called where mail of several may stand."""
     if partner_id == SYSTEM:
-        return f"the system's sender {label or key}" if label or key else "the system's sender"
-    return f"the sender {label or key}" if label or key else "the default sender"
+        return (
+            gettext("the system's sender %(value)s", value=label or key)
+            if label or key
+            else THE_SYSTEMS
+        )
+    return (
+        gettext("the sender %(value)s", value=label or key)
+        if label or key
+        else gettext("the default sender")
+    )
 
 
 def hops_seen(session: Session, delivery_ids: Collection[int]) -> dict[int, tuple[HopSeen, ...]]:

@@ -11,8 +11,8 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
@@ -194,9 +194,14 @@ class Journal:
         self.works = works
         return works
 
-    def accepted(self, delivery_id: int) -> None:
-        """The server took it."""
-        self._push(b"a:%d" % delivery_id)
+    def accepted(self, delivery_id: int, provider_id: str = "") -> None:
+        """The server took it.
+
+        Args:
+            provider_id: what the provider calls the mail from now on.
+        """
+        name = b" " + provider_id.encode("utf-8") if provider_id else b""
+        self._push(b"a:%d%b" % (delivery_id, name))
 
     def settled(self, delivery_id: int) -> None:
         """It was not taken, and nothing of it is under way any more."""
@@ -224,11 +229,13 @@ class Found:
         order: what was begun last, in the order of sending; ``None`` where the journal was lost.
         accepted: taken by the server, perhaps not yet committed.
         settled: not taken, and certainly not under way.
+        provider_ids: accepted → what its provider calls it, where it told.
     """
 
     order: tuple[int, ...] | None
     accepted: frozenset[int]
     settled: frozenset[int]
+    provider_ids: Mapping[int, str] = field(default_factory=dict)
 
     def unknown(self, held: Collection[int]) -> set[int]:
         """Which of *held*, the deliveries without a committed result, may have been under way.
@@ -249,7 +256,9 @@ def read(redis: Redis, lease: str) -> Found | None:
     except (RedisError, OSError):
         return None
     entries: list[bytes] = list(raw)
-    return Found(_order(entries), _entries(entries, b"a:"), _entries(entries, b"s:"))
+    accepted = dict(_accepted(entries))
+    named = {one: name for one, name in accepted.items() if name}
+    return Found(_order(entries), frozenset(accepted), _entries(entries, b"s:"), named)
 
 
 def _order(entries: Sequence[bytes]) -> tuple[int, ...] | None:
@@ -259,6 +268,15 @@ def _order(entries: Sequence[bytes]) -> tuple[int, ...] | None:
     texts = [text for order in orders for text in order.split(b",") if text]
     listed = tuple(_ids(texts))
     return listed if len(listed) == len(texts) else None
+
+
+def _accepted(entries: Sequence[bytes]) -> Iterator[tuple[int, str]]:
+    for entry in entries:
+        if entry.startswith(b"a:"):
+            number, _, name = entry[2:].partition(b" ")
+            text = name.decode("utf-8", "replace")[:255]
+            for one in _ids([number]):
+                yield one, text if text.isprintable() else ""
 
 
 def _entries(entries: Sequence[bytes], kind: bytes) -> frozenset[int]:

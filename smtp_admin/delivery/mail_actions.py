@@ -25,14 +25,15 @@ from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext
 
 ActionName = Literal["retry", "hurry", "cancel", "discard", "arrived", "lost"]
 #: Whether its batch, if it is of one, was not cancelled: then only resuming that brings it back.
 _GOES_ON = ~exists().where(Batch.id == Delivery.batch_id, Batch.cancelled_at.is_not(None))
 #: The code of what somebody cancelled.
 CANCELLED = "cancelled"
-_CANCELLED_WORDS = "Cancelled before it was sent."
-_LOST_WORDS = "It is unknown whether it arrived, and someone gave it up."
+_CANCELLED_WORDS = gettext("Cancelled before it was sent.")
+_LOST_WORDS = gettext("It is unknown whether it arrived, and someone gave it up.")
 
 #: Some deliveries and the moment → how many of them it changed.
 _Act = Callable[[Session, Sequence[int], datetime], int]

@@ -76,6 +76,7 @@ class LoggedMail:
 
     Attributes:
         tries: sends that were its own failure.
+        provider_id: what the provider that accepted it calls it.
         has_text: whether its text is still there.
     """
 
@@ -96,6 +97,7 @@ class LoggedMail:
     cause: str
     error: str
     reply: str
+    provider_id: str
     archive: bool
     uncertains: int
     has_text: bool
@@ -287,6 +289,7 @@ def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
             Delivery.last_cause,
             Delivery.last_error,
             Delivery.last_reply,
+            Delivery.provider_message_id,
             Delivery.archive,
             Delivery.uncertains,
             Message.content != b"",

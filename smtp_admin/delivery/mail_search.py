@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
+from smtp_admin.delivery.digest_items import find_item
 from smtp_admin.delivery.models import Delivery, Message, address_parts
 from smtp_admin.delivery.public_ids import is_public_id
 
@@ -69,9 +70,13 @@ def understand(session: Session, text: str, partner_ids: frozenset[str] | None =
     if not text:
         return Search()
     if is_public_id(text.lower()):
-        return Search(
-            "id", text, _messages(session, Message.public_id == text.lower(), partner_ids)
-        )
+        found = _messages(session, Message.public_id == text.lower(), partner_ids)
+        if not found:
+            item = find_item(session, text.lower(), partner_ids)
+            if item is not None and item.message_id is not None:
+                told = Message.public_id == item.message_id
+                found = _messages(session, told, partner_ids)
+        return Search("id", text, found)
     # Mail programs show a Message-ID with its brackets, logs often without.
     bare = text.removeprefix("<").removesuffix(">")
     if _ADDRESS.fullmatch(bare):

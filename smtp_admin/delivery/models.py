@@ -227,6 +227,8 @@ class Delivery(Base):
     last_cause: Mapped[str] = mapped_column(String(60), default="", server_default="")
     last_error: Mapped[str] = mapped_column(String(500), default="")
     last_reply: Mapped[str] = mapped_column(String(300), default="")
+    #: What the provider that accepted it calls it; empty where it has no name of its own.
+    provider_message_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
 
 
 #: As the partial indexes say it, word for word: bound parameters in place of the words can keep

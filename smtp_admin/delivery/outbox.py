@@ -29,11 +29,20 @@ def add(session: Session, mail: OutgoingMail) -> str:
     Raises:
         QueueFull: the partner has too much waiting; urgent mail is taken all the same.
     """
-    return add_all(session, [mail])[0]
+    return put(session, [mail])[0].public_id
 
 
 def add_all(session: Session, mails: Sequence[OutgoingMail]) -> list[str]:
     """Queue *mails*, all or none; the public id of each, as :func:`add` gives it.
+
+    Raises:
+        QueueFull: as :func:`add`.
+    """
+    return [one.public_id for one in put(session, mails)]
+
+
+def put(session: Session, mails: Sequence[OutgoingMail]) -> list[Inserted]:
+    """The same, with what became of each: one whose key is taken is not new.
 
     Raises:
         QueueFull: as :func:`add`.
@@ -46,18 +55,23 @@ def add_all(session: Session, mails: Sequence[OutgoingMail]) -> list[str]:
         keys = [_key(one) for one in mails]
         known = _known(session, [key for key in keys if key])
         fresh = _first_of_each(mails, keys, known)
-        ids = [known.get(key, "") if key else "" for key in keys]
+        found = [Inserted(known.get(key, "") if key else "", new=False) for key in keys]
         if fresh:
             check_backlog(session, [mails[number] for number in fresh])
             made = insert_mails(session, [mails[number] for number in fresh])
             for number, one in zip(fresh, made, strict=True):
-                ids[number] = one.public_id if one.new else ""
-        if "" in ids:  # another transaction was faster, or the key is twice among these
+                if one.new:
+                    found[number] = one
+        if not all(one.public_id for one in found):
+            # Another transaction was faster, or the key is twice among these.
             known = _known(session, [key for key in keys if key], newest=True)
-            ids = [one or known[key or ("", "")] for one, key in zip(ids, keys, strict=True)]
+            found = [
+                one if one.public_id else Inserted(known[key or ("", "")], new=False)
+                for one, key in zip(found, keys, strict=True)
+            ]
     for sender_id, urgent in {(one.sender_id, one.priority == URGENT) for one in mails}:
         ring_after_commit(session, sender_id, urgent=urgent)
-    return ids
+    return found
 
 
 def add_of_batch(session: Session, mails: Sequence[OutgoingMail]) -> list[Inserted]:
@@ -73,6 +87,11 @@ def add_of_batch(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
     for sender_id in {one.sender_id for one in mails}:
         ring_after_commit(session, sender_id)
     return made
+
+
+def known_id(session: Session, partner_id: str, idempotency_key: str) -> str | None:
+    """The public id of the mail that this partner queued with this key, if there is one."""
+    return _known(session, [(partner_id, idempotency_key)]).get((partner_id, idempotency_key))
 
 
 def _key(mail: OutgoingMail) -> _Key | None:

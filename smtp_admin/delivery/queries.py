@@ -22,6 +22,7 @@ from smtp_admin.delivery.models import (
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.tallies import Day, Open, Scope, ever_sent, last_day, open_mail
 from smtp_admin.senders.routing import choose_sender
+from smtp_admin.translation import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +193,4 @@ def waiting_of(session: Session, sender_id: int) -> Waiting:
             ).sender
         ]
     }
-    return Waiting(sum(row[3] for row in kinds), unknown or 0, " and ".join(sorted(names)))
+    return Waiting(sum(row[3] for row in kinds), unknown or 0, listed(sorted(names)))

@@ -21,6 +21,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
 
 CODE = "recipient_limit"
 #: No limit holds for these: whoever tests looks at every one.
@@ -99,7 +100,9 @@ class Allowed:
                     "state": states.check("queued", "suppressed"),
                     "finished_at": moment,
                     "last_code": CODE,
-                    "last_error": f"This recipient already had {rate} of this type.",
+                    "last_error": gettext(
+                        "This recipient already had %(rate)s of this type.", rate=rate
+                    ),
                 }
         self._had.setdefault(keys[0], []).append(timedelta())
         return NOT_LIMITED | {"recipient_key": keys[0]}

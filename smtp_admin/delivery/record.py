@@ -5,7 +5,7 @@ changes nothing.
 """
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -141,6 +141,7 @@ def _write_sent(
     database = session.connection()  # no objects of the session's are concerned
     dialect = database.dialect.name
     ours = {"ids": values["ids"], "our_lease": lane.lease}
+    name_sent(database, {r.delivery.id: r.outcome.provider_id for r, _ in sent}, lane.lease)
     if dialect == "postgresql":
         found = set(database.scalars(_as_sent_telling(dialect), values))
     elif dialect == "sqlite" and database.scalar(_count_of_ours(dialect), ours) == len(sent):
@@ -151,6 +152,22 @@ def _write_sent(
         found = set(database.scalars(_ours(dialect), ours))
         database.execute(_as_sent(dialect), values)
     return sent if len(found) == len(sent) else [p for p in sent if p[0].delivery.id in found]
+
+
+def name_sent(database: Connection, names: Mapping[int, str], lease: str) -> None:
+    """Write down what the provider calls deliveries that are still held under *lease*."""
+    told = [{"which": one, "name": name} for one, name in names.items() if name]
+    if told:
+        database.execute(
+            update(Delivery)
+            .where(
+                Delivery.id == bindparam("which"),
+                Delivery.state == "sending",
+                Delivery.lease == lease,
+            )
+            .values(provider_message_id=bindparam("name")),
+            told,
+        )
 
 
 def _guard(dialect: str) -> tuple[ColumnElement[bool], ...]:

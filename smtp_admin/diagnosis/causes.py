@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from smtp_admin.providers.provider import Kind
 from smtp_admin.smtp.failure import CODES
+from smtp_admin.translation import gettext, known
 
 #: What a delivery, or a paused sender, may have beside the codes of the connection test.
 DELIVERY_CODES: tuple[str, ...] = (
@@ -70,10 +71,10 @@ class Facts:
         """What the placeholders of the texts stand for."""
         return {
             **self.named,
-            "sender": self.from_email or "the from address",
-            "domain": self.from_email.rpartition("@")[2] or "your domain",
-            "port": f"port {self.port}" if self.port else "this port",
-            "host": self.host or "the server",
+            "sender": self.from_email or gettext("the from address"),
+            "domain": self.from_email.rpartition("@")[2] or gettext("your domain"),
+            "port": gettext("port %(port)s", port=self.port) if self.port else gettext("this port"),
+            "host": self.host or gettext("the server"),
         }
 
 
@@ -159,7 +160,7 @@ class Row:
     def cause(self, facts: Facts) -> Cause:
         """It in words, for a person who sees their own settings."""
         words = facts.words()
-        return Cause(self.what.format(**words), self.do.format(**words), self.key)
+        return Cause(known(self.what, **words), known(self.do, **words), self.key)
 
 
 def row_of(raw: Mapping[str, Any], where: str, *, group: str = "", provider: str = "") -> Row:
@@ -203,9 +204,9 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _problem(row: Row) -> str:
-    for name, known in (("codes", ALL_CODES), ("kinds", (*get_args(Kind), "-")),
+    for name, allowed in (("codes", ALL_CODES), ("kinds", (*get_args(Kind), "-")),
                         ("security", ("ssl", "tls", "none")), ("seen", SIGNS)):  # fmt: skip
-        strange = ", ".join(one for one in getattr(row, name) if one not in known)
+        strange = ", ".join(one for one in getattr(row, name) if one not in allowed)
         if strange:
             return f"{name}: there is no {strange}."
     for text in (row.what, row.do):

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from smtp_admin.diagnosis.causes import ALL_CODES, DELIVERY_CODES, NOTHING, Cause, Facts
 from smtp_admin.diagnosis.table import causes
-from smtp_admin.providers.catalogue import provider_behind, provider_of_words
+from smtp_admin.providers.catalogue import provider, provider_behind, provider_of_words
 from smtp_admin.providers.nearby import fitting_name, meant_host, outgoing, outgoing_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.translation import joined
 
 __all__ = [
     "ALL_CODES", "DELIVERY_CODES", "Diagnosis", "code_of_delivery", "diagnose", "facts_about",
@@ -39,7 +40,7 @@ class Diagnosis:
     @property
     def hint(self) -> str:
         """The first cause and what to do about it, for one line."""
-        return f"{self.causes[0].what} {self.causes[0].do}"
+        return joined((self.causes[0].what, self.causes[0].do))
 
 
 def diagnose(facts: Facts) -> Diagnosis:
@@ -70,7 +71,8 @@ def facts_about(
     """
     said = " ".join(said.split())
     host = values.host if values else ""
-    known = provider_behind(host) or provider_of_words(said)
+    theirs = provider(values.kind.provider) if values and values.kind.provider else None
+    known = theirs or provider_behind(host) or provider_of_words(said)
     port = (values.port or None) if values else None
     return Facts(
         code=code,

@@ -19,6 +19,7 @@ from smtp_admin.diagnosis.report import refusal_text
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import joined, known
 from smtp_admin.transports.outcome import Outcome
 
 #: What became of a mail where there is nothing to explain.
@@ -42,7 +43,7 @@ class Explanation:
     @property
     def hint(self) -> str:
         """The first cause and what to do about it."""
-        return f"{self.causes[0].what} {self.causes[0].do}"
+        return joined((self.causes[0].what, self.causes[0].do))
 
     def as_json(self) -> list[dict[str, str]]:
         """The causes for a script; the notes are for people."""
@@ -127,8 +128,8 @@ def explain(
 
 def provider_notes(host: str, reply: str) -> tuple[str, ...]:
     """What the provider of *host* has announced that explains this refusal."""
-    known = provider_of_host(host)
-    if known is None or not reply:
+    provider = provider_of_host(host)
+    if provider is None or not reply:
         return ()
-    found = [note.text for note in known.notes_on(reply, now().date())]
+    found = [known(note.text) for note in provider.notes_on(reply, now().date())]
     return tuple(dict.fromkeys(found))

@@ -9,14 +9,15 @@ from typing import Any
 
 from smtp_admin.diagnosis.causes import ALL_CODES, BadCause, Cause, Facts, Row, row_of
 from smtp_admin.providers.catalogue import knowledge
+from smtp_admin.translation import gettext, known
 
 FILE = Path(__file__).with_name("causes.toml")
 #: More only makes people read less.
 _MOST = 4
 _UNKNOWN = Row(
     "unknown",
-    "The cause is not known.",
-    "Read the server's reply, test the connection, and show both to your provider.",
+    gettext("The cause is not known."),
+    gettext("Read the server's reply, test the connection, and show both to your provider."),
 )
 
 
@@ -101,7 +102,7 @@ def read_causes(
         BadCause: which row cannot be used, and why.
     """
     raw = tomllib.loads(text)
-    groups: dict[str, str] = raw.pop("groups")
+    groups: dict[str, str] = {key: known(title) for key, title in raw.pop("groups").items()}
     symptoms = [_symptom(one) for one in raw.pop("symptoms")]
     rows = [
         row_of(one, f"{provider}.toml", group=provider, provider=provider)
@@ -121,7 +122,8 @@ def _symptom(raw: Mapping[str, str]) -> Symptom:
     if strange:
         raise BadCause(f"{raw.get('key')}: there is no {', '.join(sorted(strange))}.")
     try:
-        return Symptom(**{**raw, **words})  # type: ignore[arg-type]  # mypy joins both kinds
+        texts = {name: known(raw[name]) for name in ("title", "means", "first") if name in raw}
+        return Symptom(**{**raw, **texts, **words})  # type: ignore[arg-type]  # mypy joins both kinds
     except TypeError as error:
         raise BadCause(f"{raw.get('key')}: {error}.") from error
 

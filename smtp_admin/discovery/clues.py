@@ -16,12 +16,13 @@ from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.smtp.nameserver import Answer, LookupFailed, MailHost, NameService, Service
 from smtp_admin.smtp.session import Security
+from smtp_admin.translation import gettext
 
 DNS_SECONDS = 4.0
 _MOST_TARGETS = 3
 _MOST_MX = 5
 _IMPLICIT_TLS_PORT = 465
-WORDS: dict[Security, str] = {"ssl": "SSL", "tls": "STARTTLS", "none": "no encryption"}
+WORDS: dict[Security, str] = {"ssl": "SSL", "tls": "STARTTLS", "none": gettext("no encryption")}
 
 Source = Literal["preset", "srv", "mx", "guess"]
 Where = Literal["preset", "srv", "mx", "probe"]
@@ -79,7 +80,12 @@ class Candidate:
     known: KnownServer | None = None
 
     def __str__(self) -> str:
-        return f"{self.host}, port {self.port}, {WORDS[self.security]}"
+        return gettext(
+            "%(host)s, port %(port)s, %(security)s",
+            host=self.host,
+            port=self.port,
+            security=WORDS[self.security],
+        )
 
 
 @dataclass(slots=True)
@@ -113,13 +119,18 @@ def gather(
     known = provider_of_address(address)
     if known is not None:
         clues.findings.append(
-            Finding("preset", domain, "ok", f"This address belongs to {known.name}.")
+            Finding(
+                "preset",
+                domain,
+                "ok",
+                gettext("This address belongs to %(name)s.", name=known.name),
+            )
         )
         clues.certain.append(_place_of(known, "preset"))
         clues.hosts[known.host] = ("preset", known)
         return clues
     clues.findings.append(
-        Finding("preset", domain, "skipped", "No known provider uses this domain.")
+        Finding("preset", domain, "skipped", gettext("No known provider uses this domain."))
     )
     mail_hosts, exists = _ask(clues, domain, names, pool, overall, provider_of_host)
     provider = _provider_of(clues, mail_hosts, provider_of_host)
@@ -166,7 +177,7 @@ def _read_srv(
     answer: Callable[[], Answer[Service]],
     provider_of_host: ProviderOf,
 ) -> None:
-    subject = f"DNS: SRV of {name}"
+    subject = gettext("DNS: SRV of %(name)s", name=name)
     try:
         records = answer().records
     except LookupFailed as failure:
@@ -182,21 +193,24 @@ def _read_srv(
     clues.certain += found
     status: Status = "ok"
     if found:
-        detail = f"The domain names {', '.join(f'{one.host} port {one.port}' for one in found)}."
+        detail = gettext(
+            "The domain names %(names)s.",
+            names=", ".join(f"{one.host} port {one.port}" for one in found),
+        )
     elif not records:
-        status, detail = "skipped", "The domain has no such record."
+        status, detail = "skipped", gettext("The domain has no such record.")
     elif not any(record.host for record in records):
         clues.denied.add(security)
-        detail = "The domain says that it does not offer this."
+        detail = gettext("The domain says that it does not offer this.")
     else:
-        status, detail = "failed", "The host name in the record cannot be used."
+        status, detail = "failed", gettext("The host name in the record cannot be used.")
     clues.findings.append(Finding("srv", subject, status, detail))
 
 
 def _read_mx(
     clues: Clues, domain: str, answer: Callable[[], Answer[MailHost]]
 ) -> tuple[list[str], bool]:
-    subject = f"DNS: MX of {domain}"
+    subject = gettext("DNS: MX of %(domain)s", domain=domain)
     try:
         found = answer()
     except LookupFailed as failure:
@@ -209,14 +223,17 @@ def _read_mx(
     status: Status = "warning"
     hint = code = ""
     if hosts:
-        status, detail = "ok", f"Mail for the domain goes to {', '.join(hosts)}."
+        status, detail = (
+            "ok",
+            gettext("Mail for the domain goes to %(names)s.", names=", ".join(hosts)),
+        )
     elif not found.exists:
-        status, detail = "failed", f"There is no domain {domain}."
-        hint, code = "Check the spelling of the address.", "dns_failed"
+        status, detail = "failed", gettext("There is no domain %(domain)s.", domain=domain)
+        hint, code = gettext("Check the spelling of the address."), "dns_failed"
     elif found.records:
-        detail = "The domain says that it accepts no mail."
+        detail = gettext("The domain says that it accepts no mail.")
     else:
-        detail = "The domain has no mail server for incoming mail."
+        detail = gettext("The domain has no mail server for incoming mail.")
     clues.findings.append(Finding("mx", subject, status, detail, hint, code))
     return hosts, found.exists
 
@@ -228,7 +245,12 @@ def _provider_of(
         known = provider_of_host(host)
         if known is not None:
             clues.findings.append(
-                Finding("preset", host, "ok", f"This is a mail server of {known.name}.")
+                Finding(
+                    "preset",
+                    host,
+                    "ok",
+                    gettext("This is a mail server of %(name)s.", name=known.name),
+                )
             )
             return known
     return None

@@ -37,6 +37,7 @@ from smtp_admin.smtp.hostname import IPAddress
 from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler, Security, Server, open_session
+from smtp_admin.translation import gettext, joined
 
 __all__ = ["USUAL_PORTS", "Discovery", "Finding", "KnownServer", "Suggestion", "discover"]
 
@@ -102,11 +103,22 @@ class Discovery:
         """The result in one sentence."""
         best = self.best
         if best is None:
-            return f"No suitable mail server was found for {self.address}."
-        words = f"{best.host}, port {best.port} with {WORDS[best.security]}"
+            return gettext(
+                "No suitable mail server was found for %(address)s.", address=self.address
+            )
+        words = gettext(
+            "%(host)s, port %(port)s with %(security)s",
+            host=best.host,
+            port=best.port,
+            security=WORDS[best.security],
+        )
         if not best.proven:
-            return f"{words}, is probably correct, but could not be tested from here."
-        return f"{words}, answers, encrypts, has a valid certificate and offers a login."
+            return gettext(
+                "%(words)s, is probably correct, but could not be tested from here.", words=words
+            )
+        return gettext(
+            "%(words)s, answers, encrypts, has a valid certificate and offers a login.", words=words
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As the page shows it."""
@@ -239,9 +251,9 @@ class _Trial:
             else:
                 self._result.others.append(suggestion)
         if left_out:
-            subject = f"{left_out} more places"
+            subject = gettext("%(left_out)s more places", left_out=left_out)
             self._result.findings.append(
-                Finding("probe", subject, "skipped", "Enough places were tried.")
+                Finding("probe", subject, "skipped", gettext("Enough places were tried."))
             )
 
     def unproven(self, certain: Sequence[Candidate]) -> Suggestion | None:
@@ -278,7 +290,9 @@ class _Trial:
         started = time.monotonic()
         subject = str(candidate)
         if self._overall.passed:
-            return Finding("probe", subject, "skipped", "There was no time to try it."), None
+            return Finding(
+                "probe", subject, "skipped", gettext("There was no time to try it.")
+            ), None
         policy = replace(self._dialler.policy, resolve=lambda *_: map(str, checked))
         server = Server(candidate.host, candidate.port, candidate.security)
         report = Report()
@@ -301,12 +315,19 @@ class _Trial:
         known = one.known
         cautions = []
         if failure is not None:
-            cautions.append(f"It could not be reached from here: {failure.message}")
+            cautions.append(
+                gettext("It could not be reached from here: %(message)s", message=failure.message)
+            )
         domain = domain_of(self._result.address)
         # RFC 6186 section 6: records that nobody signed may name anybody's server.
         if known is None and one.host != domain and not one.host.endswith(f".{domain}"):
             cautions.append(
-                f"{one.host} does not belong to {domain}: use it only if you know this provider."
+                gettext(
+                    "%(host)s does not belong to %(domain)s: use it only if you know this "
+                    "provider.",
+                    host=one.host,
+                    domain=domain,
+                )
             )
         return Suggestion(
             host=one.host,
@@ -316,43 +337,57 @@ class _Trial:
             source=one.source,
             provider=known.key if known else "",
             proven=failure is None,
-            caution=" ".join(cautions),
+            caution=joined(cautions),
         )
 
 
-_UNTRUSTED = "A mail server answers, but its certificate is not valid, so it is not suggested."
-_PLAIN = (
-    "A mail server answers, but offers no encryption, so it is not suggested. It would get the "
-    "password in plain text."
+_UNTRUSTED = gettext(
+    "A mail server answers, but its certificate is not valid, so it is not suggested."
 )
-_NO_LOGIN = "but it offers no login. It only accepts mail from other servers."
+_PLAIN = gettext(
+    "A mail server answers, but offers no encryption, so it is not "
+    "suggested. It would get the password in plain text."
+)
+_NO_LOGIN = gettext("but it offers no login. It only accepts mail from other servers.")
 
 
 def _explained(failure: SMTPFailure) -> tuple[Status, str, str]:
     """What a failure means here: status, sentence, hint."""
     if failure.code == "certificate_error":
-        return "warning", f"{_UNTRUSTED} {failure.message}", failure.hint
+        return "warning", joined((_UNTRUSTED, failure.message)), failure.hint
     if failure.code == "tls_not_offered":
-        return "warning", _PLAIN, "Ask the provider for a port with encryption."
+        return "warning", _PLAIN, gettext("Ask the provider for a port with encryption.")
     return "failed", failure.message, failure.hint
 
 
 def _about_login(report: Report) -> tuple[Status, str, str]:
     """What a server that answered and encrypted is good for: status, sentence, hint."""
     tls = report.tls
-    safe = f"Answers and encrypts ({tls.version if tls else 'TLS'}), and its certificate is good"
+    safe = gettext(
+        "Answers and encrypts (%(version)s), and its certificate is good",
+        version=tls.version if tls else "TLS",
+    )
     listed = ", ".join(report.auth_methods)
     if any(one in MECHANISMS for one in report.auth_methods):
-        return "ok", f"{safe}. It offers a login ({listed}).", ""
+        return (
+            "ok",
+            gettext("%(safe)s. It offers a login (%(listed)s).", safe=safe, listed=listed),
+            "",
+        )
     if listed:
-        hint = "It may require OAuth2 instead of a password."
+        hint = gettext("It may require OAuth2 instead of a password.")
         return (
             "warning",
-            f"{safe}, but it only offers logins that this platform does not support ({listed}).",
+            gettext(
+                "%(safe)s, but it only offers logins that this platform does not "
+                "support (%(listed)s).",
+                safe=safe,
+                listed=listed,
+            ),
             hint,
         )
-    hint = "Your provider has another host or port for programs that send mail."
-    return "warning", f"{safe}, {_NO_LOGIN}", hint
+    hint = gettext("Your provider has another host or port for programs that send mail.")
+    return "warning", joined((safe, _NO_LOGIN), ", "), hint
 
 
 def _ms(started: float) -> float:

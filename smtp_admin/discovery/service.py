@@ -14,6 +14,7 @@ from smtp_admin.providers.provider import Provider
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.nameserver import NameService
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import said_by
 
 
 def find_settings(address: str, names: NameService | None = None) -> Discovery:
@@ -43,7 +44,7 @@ def find_settings_for(session: Session, partner_id: str, address: str, actor: Ac
     try:
         cleaned = clean_address(address)
     except ValueError as error:
-        raise InvalidInput(fields={"address": [str(error)]}) from error
+        raise InvalidInput(fields={"address": [said_by(error)]}) from error
     config = installation().config
     with in_flight(partner_id):
         record_within(

@@ -1,1 +1,1 @@
-"""Calls over HTTP, by the one way that this platform dials."""
+"""Calls over HTTP to where our dialling policy allows it."""

@@ -6,6 +6,7 @@ from functools import lru_cache
 from smtp_admin.errors import MessageError
 from smtp_admin.smtp.address import check_header_text, clean_address
 from smtp_admin.smtp.headers import read_phrase
+from smtp_admin.translation import gettext
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ANOTHER = re.compile(r"[<>]|@.*[,;]")
@@ -29,7 +30,12 @@ def _read(text: str) -> tuple[str, str]:
     if spec.endswith(">") and "<" in spec:
         phrase, _, spec = spec[:-1].rpartition("<")
         if _ANOTHER.search(_QUOTED.sub("", phrase)):
-            raise MessageError(f"{text[:100]!r} has more than one address. Pass them one by one.")
+            raise MessageError(
+                gettext(
+                    "%(text)s has more than one address. Pass them one by one.",
+                    text=repr(text[:100]),
+                )
+            )
         name = read_phrase(phrase.strip())
     return _checked(name, spec)
 
@@ -40,7 +46,15 @@ def _checked(name: str, spec: str) -> tuple[str, str]:
         address = clean_address(spec)
         name = check_header_text(name)
         if not address.isascii():
-            raise ValueError("The part before the @ has characters that not every server supports.")
+            raise ValueError(
+                gettext("The part before the @ has characters that not every server supports.")
+            )
     except ValueError as error:
-        raise MessageError(f"{spec[:100]!r} is not a valid mail address: {error}") from (error)
+        raise MessageError(
+            gettext(
+                "%(spec)s is not a valid mail address: %(error)s",
+                spec=repr(spec[:100]),
+                error=error,
+            )
+        ) from (error)
     return name, address

@@ -17,8 +17,8 @@ from smtp_admin.errors import Conflict, MessageError
 from smtp_admin.mail import compose
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order
-from smtp_admin.mail.message import from_any
-from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.message import Message, from_any
+from smtp_admin.mail.service import READY, registry, voice_for
 from smtp_admin.mail.types import EmailType
 
 #: Mails of one INSERT, and of one commit where nobody else decides that.
@@ -35,7 +35,7 @@ class Recipient:
 
     Attributes:
         address: ``a@b.example``, ``Name <a@b.example>`` or the two as a pair.
-        language: such as ``de``, for types that have a variable of that name.
+        language: such as ``de``; types with a variable of that name have it in their values too.
     """
 
     address: Any
@@ -94,9 +94,7 @@ class Filling:
         order = replace(self.order, expires_at=self.order.expires_at or self._expiry())
         for position, one in self._not_yet(recipients):
             try:
-                message = compose.message_from_type(
-                    self.type_, [one.address], context_of(self.type_, one)
-                )
+                message = _message(self.session, self.type_, one, self.order.partner_id)
                 mails.append(compose.compose(self.session, self.type_, message, order))
             except MessageError as error:
                 raise RecipientError(position, one.address, error) from error
@@ -139,6 +137,11 @@ class Filling:
             if name not in known:
                 known.add(name)
                 yield position, one
+
+
+def _message(session: Session, type_: EmailType, one: Recipient, partner_id: str) -> Message:
+    voice = voice_for(session, type_, partner_id, one.language)
+    return compose.message_from_type(type_, [one.address], context_of(type_, one), voice=voice)
 
 
 def context_of(type_: EmailType, one: Recipient) -> Mapping[str, Any]:
@@ -287,7 +290,7 @@ def send_first_to(
         MessageError: it cannot be built, or nobody can have it.
         QueueFull: the partner has too much waiting.
     """
-    message = compose.message_from_type(type_, [address], context_of(type_, first))
+    message = _message(session, type_, replace(first, address=address), order.partner_id)
     mail = compose.compose(session, type_, message, order)
     with schema.explained(host_engine()):
         return outbox.add(session, mail)

@@ -137,16 +137,20 @@ def message_from_type(
     to: str | Sequence[str],
     context: Mapping[str, Any],
     *,
+    voice: templates.Voice,
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Message:
     """The message that the templates of *type_* make of *context*.
 
+    Args:
+        voice: whose templates, and in which language.
+
     Raises:
         MessageError: a value is missing, or a template does not fit.
     """
     values = {"app_name": installation().config.app_name, **type_.defaults, **context}
-    rendered = templates.render(type_, values)
+    rendered = templates.render(type_, values, voice)
     return Message(
         subject=rendered.subject,
         recipients=[to] if isinstance(to, str) else list(to),

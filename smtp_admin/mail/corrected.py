@@ -18,6 +18,7 @@ from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.smtp.headers import header_fields
+from smtp_admin.translation import gettext
 
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 
@@ -49,22 +50,22 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
         raise NotFound
     delivery, message = found
     if delivery.archive or delivery.state != "dead":
-        raise Conflict("Only mail that was not delivered can be sent to another address.")
+        raise Conflict(gettext("Only mail that was not delivered can be sent to another address."))
     if message.sensitive:
         # Whoever may look after mail may not read it, at an address of their own neither.
         raise Conflict(
-            "Mail that carries secrets goes to nobody but the one it was made for.",
-            hint="Correct the address in the app, and send it again from the app.",
+            gettext("Mail that carries secrets goes to nobody but the one it was made for."),
+            hint=gettext("Correct the address in the app, and send it again from the app."),
         )
     if not message.content:
         raise Conflict(
-            "The text of this mail was erased, so it cannot be sent again.",
-            hint="Send it again from the app.",
+            gettext("The text of this mail was erased, so it cannot be sent again."),
+            hint=gettext("Send it again from the app."),
         )
     mail = _mail(session, delivery, message, address)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
     if not discard(session, [delivery.id], database_now(session)):
-        raise Conflict("Someone else changed this mail just now. Look at it again.")
+        raise Conflict(gettext("Someone else changed this mail just now. Look at it again."))
     return outbox.add(session, mail)
 
 

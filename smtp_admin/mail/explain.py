@@ -1,6 +1,7 @@
 """Why a mail of some type goes out as it does: each value that applies, and where it comes from."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,12 +14,14 @@ from smtp_admin.delivery.fallbacks import Fallback, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import sender_name
 from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.recipient_limits import limits_of
-from smtp_admin.errors import InvalidInput
+from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.installation import installation
-from smtp_admin.mail import templates
+from smtp_admin.mail import template_files, templates
 from smtp_admin.mail.explained import Row, Source, revision_of, setting_rows, whose
-from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.service import comes_ready, sent_types
+from smtp_admin.mail.templates import Chosen
 from smtp_admin.mail.types import PRIORITIES, EmailType
+from smtp_admin.mail.wording import FALLBACK, texts
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.site import Standing
 from smtp_admin.sandbox_rule import Sandbox
@@ -28,14 +31,18 @@ from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Choice, choose_sender
+from smtp_admin.translation import gettext, in_sentence, joined, known, listed
 
-PARTS: tuple[tuple[str, str], ...] = (
-    ("subject.liquid", "Subject template"),
-    ("text.liquid", "Text template"),
-    ("html.liquid", "HTML template"),
+LABELS: tuple[tuple[str, str], ...] = (
+    ("subject.liquid", gettext("Subject template")),
+    ("text.liquid", gettext("Text template")),
+    ("html.liquid", gettext("HTML template")),
 )
-
-
+_PRIORITY = {
+    "urgent": gettext("urgent"),
+    "normal": gettext("normal"),
+    "bulk": gettext("bulk"),
+}
 _AT_HOME = Standing("", ())
 
 
@@ -47,8 +54,7 @@ class Facts:
         partner_id: whose mail it is.
         choice: the sender, and by which rule it is the one.
         fallbacks: who steps in for it, in order.
-        template_files: part → whether it is the app's own (True) or comes with the plugin; a part
-            that there is none of is missing.
+        template: what mail in English is made with; ``None`` if there is none.
         standing: whether this process may send for the database at all.
         of_platform: somebody who looks after the platform asks.
         limits: how much of it one recipient may have.
@@ -60,7 +66,7 @@ class Facts:
     choice: Choice
     fallbacks: tuple[Fallback, ...]
     owner_name: str
-    template_files: dict[str, bool]
+    template: Chosen | None
     moment: datetime
     sandbox: Sandbox | None = None
     standing: Standing = _AT_HOME
@@ -80,8 +86,8 @@ class Facts:
 
 
 def known_types() -> list[EmailType]:
-    """The types that can be asked about: those of the app, and ready messages."""
-    return [*registry(), READY]
+    """The types that can be asked about: those of the app, and what comes ready."""
+    return [*sent_types()]
 
 
 def gather(
@@ -105,13 +111,18 @@ def gather(
     found = {one.name: one for one in known_types()}
     if type_name not in found:
         raise InvalidInput(
-            f"There is no e-mail type {type_name[:60]!r}. There are: {', '.join(sorted(found))}.",
-            fields={"type": ["Choose one of those."]},
+            gettext(
+                "There is no e-mail type %(type_name)s. There are: %(names)s.",
+                type_name=repr(type_name[:60]),
+                names=", ".join(sorted(found)),
+            ),
+            fields={"type": [gettext("Choose one of those.")]},
         )
     type_ = found[type_name]
-    files = (
-        {} if type_ is READY else {part: templates.is_apps_own(type_, part) for part, _ in PARTS}
-    )
+    template = None
+    if not comes_ready(type_):
+        with suppress(MessageError):  # sending says so
+            template = templates.choose(type_, templates.voice_of(session, type_, partner_id))
     choice = choose_sender(session, partner_id, type_.name, type_.priority, key)
     return Facts(
         type_=type_,
@@ -119,7 +130,7 @@ def gather(
         choice=choice,
         fallbacks=tuple(fallbacks_of(session, choice.sender, type_.name, type_.priority)),
         owner_name=owner_name(choice.sender.partner_id),
-        template_files={part: own for part, own in files.items() if own is not None},
+        template=template,
         moment=database_now(session),
         sandbox=installation().config.sandbox,
         standing=site.standing(session),
@@ -139,45 +150,67 @@ def _sandbox(facts: Facts) -> Iterator[Row]:
     """What keeps mail in; to whom it goes instead is for those who look after the platform."""
     if not facts.standing.acts:
         why = facts.standing.reason if facts.of_platform else ""
-        yield Row("site", "This installation", "sends no mail; mail waits", "app", why)
+        yield Row(
+            "site", gettext("This installation"), gettext("sends no mail; mail waits"), "app", why
+        )
     rule = facts.sandbox
     if rule is None:
         return
     told = facts.of_platform
     if rule.redirect:
-        words = f"all mail goes to {rule.redirect if told else 'one address'} instead"
+        words = (
+            gettext("all mail goes to %(address)s instead", address=rule.redirect)
+            if told
+            else gettext("all mail goes to one address instead")
+        )
     else:
-        some = ", ".join(rule.allow) if told else "some addresses"
-        words = f"only mail to {some} is sent, the rest is held"
-    yield Row("sandbox", "Sandbox", words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
+        some = ", ".join(rule.allow) if told else gettext("some addresses")
+        words = gettext("only mail to %(some)s is sent, the rest is held", some=some)
+    yield Row("sandbox", gettext("Sandbox"), words, "app", "SMTP_ADMIN_SANDBOX" if told else "")
 
 
 def _sender(facts: Facts) -> Iterator[Row]:
     sender, source = facts.sender, whose(facts.sender)
     which = f": {sender.name}" if sender.key != DEFAULT_KEY else ""
     if sender.partner_id != facts.partner_id:
-        why = "the partner has saved no settings"
-        yield Row("sender", "Sender", f"the system's{which}", "default", why)
+        why = gettext("the partner has saved no settings")
+        yield Row(
+            "sender",
+            gettext("Sender"),
+            gettext("the system's%(which)s", which=which),
+            "default",
+            why,
+        )
     else:
-        name = "the system's" if facts.partner_id == SYSTEM else "the partner's own"
-        yield Row("sender", "Sender", f"{name}{which}", source, revision_of(sender))
-    yield Row("rule", "Chosen by", *_rule(facts))
+        name = (
+            gettext("the system's") if facts.partner_id == SYSTEM else gettext("the partner's own")
+        )
+        yield Row("sender", gettext("Sender"), name + which, source, revision_of(sender))
+    yield Row("rule", gettext("Chosen by"), *_rule(facts))
     to_others = sender.partner_id != facts.partner_id and not facts.of_platform
-    yield Row("state", "Sends now", *_state(sender, facts.state, to_others=to_others))
+    yield Row("state", gettext("Sends now"), *_state(sender, facts.state, to_others=to_others))
 
 
 def _rule(facts: Facts) -> tuple[str, Source, str]:
     rule, type_ = facts.choice.rule, facts.type_
     if rule == "named":
-        return "its key", "app", "set by the caller"
+        return gettext("its key"), "app", gettext("set by the caller")
     source: Source = "system" if facts.choice.route_of == SYSTEM else "partner"
     if rule == "type":
-        return f"the route of {type_.label}", source, "before the route of a priority"
+        return (
+            gettext("the route of %(label)s", label=type_.label),
+            source,
+            gettext("before the route of a priority"),
+        )
     if rule == "priority":
-        return f"the route of {type_.priority} mail", source, "the type has none"
+        return (
+            gettext("the route of %(priority)s mail", priority=_PRIORITY[type_.priority]),
+            source,
+            gettext("the type has none"),
+        )
     if rule == "default":
-        return "default", "default", "no route applies"
-    return "default", "default", "no sender is set up"
+        return gettext("default"), "default", gettext("no route applies")
+    return gettext("default"), "default", gettext("no sender is set up")
 
 
 def _state(
@@ -190,42 +223,70 @@ def _state(
     """
     source = whose(sender)
     if state.key in {"delivering", "ready"}:
-        return "yes", source, ""
+        return gettext("yes"), source, ""
     if to_others and state.key != "no_worker":
-        why = "" if state.goes else "ask the platform's operator"
-        return "yes" if state.goes else "no, mail waits", source, why
+        why = "" if state.goes else gettext("ask the platform's operator")
+        return gettext("yes") if state.goes else gettext("no, mail waits"), source, why
     if state.key == "problem" and sender.locked:
         source = "environment"
     elif state.key == "unconfigured":
         source = "default"
-    answer = "yes" if state.goes or state.key == "failing" else "no"
-    words = f"{answer}: {state.headline[0].lower()}{state.headline[1:]}"
+    answer = gettext("yes") if state.goes or state.key == "failing" else gettext("no")
+    words = joined((answer, in_sentence(state.headline)), ": ")
     return words, source, state.detail
 
 
 def _fallbacks(facts: Facts) -> Iterator[Row]:
     sender, source = facts.sender, whose(facts.sender)
-    name, label = "fallback", "If it is paused"
+    name, label = "fallback", gettext("If it is paused")
     first = first_usable(facts.fallbacks, facts.moment, (sender.sender_id,))
     if not facts.fallbacks:
-        yield Row(name, label, "mail waits", source, f"{revision_of(sender)}: no fallback")
+        yield Row(
+            name,
+            label,
+            gettext("mail waits"),
+            source,
+            gettext("%(revision_of)s: no fallback", revision_of=revision_of(sender)),
+        )
     elif first is None:
-        why = f"{revision_of(sender)}: no fallback can send now"
-        yield Row(name, label, "mail waits", source, why)
+        why = gettext("%(revision_of)s: no fallback can send now", revision_of=revision_of(sender))
+        yield Row(name, label, gettext("mail waits"), source, why)
     else:
-        words = f"{_named(first)} takes over, from {first.values.from_email}"
+        words = gettext(
+            "%(named)s takes over, from %(from_email)s",
+            named=_named(first),
+            from_email=first.values.from_email,
+        )
         yield Row(name, label, words, source, revision_of(sender))
     for number, one in enumerate(facts.fallbacks, 1):
-        yield Row(f"fallback_{number}", f"Fallback {number}", *_option(one, source, facts.moment))
+        yield Row(
+            f"fallback_{number}",
+            gettext("Fallback %(number)s", number=number),
+            *_option(one, source, facts.moment),
+        )
 
 
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
     if one.sender is None:
-        return one.name, source, "this sender no longer exists"
+        return one.name, source, gettext("this sender no longer exists")
     state, _, why = _state(one.sender, decide(one.sender, state_facts.Facts(moment)))
     if usable(one.sender, moment):
-        return f"{_named(one.sender)}, from {one.sender.values.from_email}", source, "can send"
-    return _named(one.sender), source, f"sends now: {state}. {why}".rstrip(". ")
+        return (
+            gettext(
+                "%(named)s, from %(from_email)s",
+                named=_named(one.sender),
+                from_email=one.sender.values.from_email,
+            ),
+            source,
+            gettext("can send"),
+        )
+    return (
+        _named(one.sender),
+        source,
+        gettext("sends now: %(state)s. %(why)s", state=state, why=known(why).rstrip(". "))
+        if why
+        else gettext("sends now: %(state)s", state=state),
+    )
 
 
 def _named(sender: ResolvedSender) -> str:
@@ -234,46 +295,85 @@ def _named(sender: ResolvedSender) -> str:
 
 def _type(facts: Facts) -> Iterator[Row]:
     type_ = facts.type_
-    for part, label in PARTS:
+    for part, label in LABELS:
         name = part.replace(".liquid", "_template")
-        if type_ is READY:
+        if comes_ready(type_):
             if part == "text.liquid":
-                yield Row("template", "Template", "none", "type", "the message brings its own text")
-        elif part not in facts.template_files:
-            yield Row(name, label, "none", "type", "mail of this type has no such part")
+                yield Row(
+                    "template",
+                    gettext("Template"),
+                    gettext("none"),
+                    "type",
+                    gettext("the message brings its own text"),
+                )
         else:
-            path = f"smtp_admin/email/{type_.name}/{part}"
-            if facts.template_files[part]:
-                yield Row(name, label, path, "app", "a file of the app")
-            else:
-                yield Row(name, label, path, "default", "comes with the plugin")
+            yield _template(facts, name, label, part)
     lifetime = default_lifetime(PRIORITIES[type_.priority])
-    yield Row("priority", "Priority", type_.priority, "type", type_.label)
+    yield Row("priority", gettext("Priority"), _PRIORITY[type_.priority], "type", type_.label)
     if type_.expires_hours is None:
         hours = lifetime.total_seconds() / 3600
-        yield Row("expires", "Expires after", _hours(hours), "default",
-                  f"of {type_.priority} mail")  # fmt: skip
+        yield Row("expires", gettext("Expires after"), _hours(hours), "default",
+                  gettext("of %(priority)s mail", priority=_PRIORITY[type_.priority]))  # fmt: skip
     else:
-        yield Row("expires", "Expires after", _hours(type_.expires_hours), "type", type_.label)
-    most = " and ".join(map(str, facts.limits))
+        yield Row(
+            "expires", gettext("Expires after"), _hours(type_.expires_hours), "type", type_.label
+        )
+    most = listed(
+        gettext("%(count)s in %(minutes)s minutes", count=one.count, minutes=one.seconds // 60)
+        for one in facts.limits
+    )
     yield Row(
         "recipient_limit",
-        "Most for one recipient",
-        most or "no limit",
+        gettext("Most for one recipient"),
+        most or gettext("no limit"),
         "app" if most else "default",
         "SMTP_ADMIN_RECIPIENT_LIMITS" if most else "",
     )
     held = type_.on_uncertain == "hold"
     yield Row(
         "on_uncertain",
-        "If the server's last answer is lost",
-        "held until someone decides" if held else "sent again once",
+        gettext("If the server's last answer is lost"),
+        gettext("held until someone decides") if held else gettext("sent again once"),
         "type" if held else "default",
         type_.label if held else "",
     )
     if type_.sensitive:
-        yield Row("sensitive", "Text in the database", "erased once accepted", "type", type_.label)
+        yield Row(
+            "sensitive",
+            gettext("Text in the database"),
+            gettext("erased once accepted"),
+            "type",
+            type_.label,
+        )
+
+
+def _template(facts: Facts, name: str, label: str, part: str) -> Row:
+    template = facts.template
+    origin = template.origins.get(part) if template else None
+    if template is None or origin is None:
+        return Row(
+            name, label, gettext("none"), "type", gettext("mail of this type has no such part")
+        )
+    if template.saved is not None:
+        owner: Source = "system" if origin == "system" else "partner"
+        words = gettext("written on the page, in %(language)s", language=template.saved.language)
+        return Row(
+            name,
+            label,
+            words,
+            owner,
+            gettext("revision %(number)s", number=template.saved.revision),
+        )
+    path = template_files.path_of(facts.type_.name, part)
+    if origin == "app":
+        return Row(name, label, path, "app", gettext("a file of the app"))
+    if facts.type_.shipped and texts(facts.type_.name):
+        path = gettext("the shipped one, in %(language)s", language=template.language or FALLBACK)
+    return Row(name, label, path, "default", gettext("comes with the plugin"))
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:g} hour{'' if hours == 1 else 's'}"
+    if hours == 1:
+        return gettext("1 hour")
+    shown = f"{hours:g}"
+    return gettext("%(hours)s hours", hours=shown)

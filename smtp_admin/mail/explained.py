@@ -7,6 +7,7 @@ from typing import Any, Literal
 from smtp_admin.database import SYSTEM
 from smtp_admin.senders.fields import DRIVER, common_fields
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field
 
 Source = Literal["environment", "partner", "system", "type", "app", "default"]
@@ -47,7 +48,11 @@ def whose(sender: ResolvedSender) -> Source:
 
 def revision_of(sender: ResolvedSender) -> str:
     """Which of its revisions applies, in words."""
-    return f"revision {sender.revision}" if sender.revision else "nothing was saved"
+    return (
+        gettext("revision %(revision)s", revision=sender.revision)
+        if sender.revision
+        else gettext("nothing was saved")
+    )
 
 
 def setting_rows(sender: ResolvedSender, owner_name: str, *, sensitive: bool) -> Iterator[Row]:
@@ -61,33 +66,45 @@ def setting_rows(sender: ResolvedSender, owner_name: str, *, sensitive: bool) ->
         for one in (DRIVER, *values.kind.fields):
             told = values.get(one.name) not in _EMPTY
             if not one.secret and (told or one.place == "main"):
-                yield _row(sender, one, one.words(values[one.name]) if told else "", "none")
+                yield _row(
+                    sender, one, one.words(values[one.name]) if told else "", gettext("none")
+                )
     unset = {
-        "from_email": ("none yet", "nothing was saved"),
+        "from_email": (gettext("none yet"), gettext("nothing was saved")),
         "from_name": (owner_name, _name_of(sender)),
-        "reply_to": (values.from_email or "none yet", _ANSWERS),
-        "envelope_from": (values.from_email or "none yet", "the from address"),
-        "headers": ("none", ""),
-        "archive_to": ("nobody", ""),
+        "reply_to": (values.from_email or gettext("none yet"), _ANSWERS),
+        "envelope_from": (values.from_email or gettext("none yet"), gettext("the from address")),
+        "headers": (gettext("none"), ""),
+        "archive_to": (gettext("nobody"), ""),
     }
     for one in common_fields():
         if one.name == "fallbacks":
             continue  # they have rows of their own, with who that is and whether they can send
         if one.name == "archive_to" and sensitive:
-            yield Row(one.name, one.label, "nobody", "type", "sensitive mail is never archived")
+            yield Row(
+                one.name,
+                one.label,
+                gettext("nobody"),
+                "type",
+                gettext("sensitive mail is never archived"),
+            )
             continue
         value = values[one.name]
         words = "" if value in _EMPTY else one.words(value)
         if one.name in {"max_per_hour", "max_per_day"} and words:
-            words += ", a tenth of it kept for urgent mail"
+            words += gettext(", a tenth of it kept for urgent mail")
         yield _row(sender, one, words, *unset.get(one.name, (one.words(one.default), "")))
 
 
 def _name_of(sender: ResolvedSender) -> str:
-    return "the application's name" if sender.partner_id == SYSTEM else "the partner's name"
+    return (
+        gettext("the application's name")
+        if sender.partner_id == SYSTEM
+        else gettext("the partner's name")
+    )
 
 
-_ANSWERS = "the from address, unless the mail sets one"
+_ANSWERS = gettext("the from address, unless the mail sets one")
 
 
 def _row(sender: ResolvedSender, one: Field, words: Any, unset: str, why: str = "") -> Row:
@@ -95,7 +112,7 @@ def _row(sender: ResolvedSender, one: Field, words: Any, unset: str, why: str = 
     if not words:
         return Row(one.name, one.title, unset, "default", why)
     if variable is not None:
-        return Row(one.name, one.title, str(words), "environment", variable)
+        return Row(one.name, one.title, words, "environment", variable)
     if not sender.revision:
-        return Row(one.name, one.title, str(words), "default")
-    return Row(one.name, one.title, str(words), whose(sender), revision_of(sender))
+        return Row(one.name, one.title, words, "default")
+    return Row(one.name, one.title, words, whose(sender), revision_of(sender))

@@ -12,6 +12,10 @@ from html import unescape
 
 import css_inline
 
+from smtp_admin.errors import TemplateError
+from smtp_admin.mail import liquid_source
+from smtp_admin.mail.html_shape import is_sound
+
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 #: Private letters, which no parser of HTML touches.
 _HIDDEN = re.compile("\ue000([0-9]+)\ue001")
@@ -31,8 +35,7 @@ _ATTRIBUTE = re.compile(
 )
 #: What becomes a tag or a letter only with what Liquid writes behind it.
 _UNFINISHED = re.compile("(?:<[/!?]?|&[#a-z0-9]*)\ue000", re.IGNORECASE)
-_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_SELECTOR = re.compile(r"([^{};]+)\{")
+_BEFORE_SELECTOR = re.compile(r"[};]")
 #: What a selector must not ask: for neighbours and attributes, which the values of a mail decide.
 _DEPENDS = re.compile(r"[\[+~\\]|:(?!(?:hover|active|focus|visited|link)\b)")
 #: Markup that comes out of Liquid itself, so that no template shows it.
@@ -55,8 +58,8 @@ class _Unsafe(Exception):
 
 
 def inlined(html: str) -> str:
-    """*html* with its styles in its tags."""
-    return css_inline.inline(html, load_remote_stylesheets=False)
+    """*html* with its styles in its tags; as it is, if it is too large or of an odd shape."""
+    return css_inline.inline(html, load_remote_stylesheets=False) if is_sound(html) else html
 
 
 @lru_cache(maxsize=256)
@@ -73,10 +76,11 @@ def inlined_template(source: str) -> str | None:
 
     if any(letter in source for letter in "\ue000\ue001\ue002"):
         return None
-    hidden = _LIQUID.sub(hide, source)
-    if _UNFINISHED.search(hidden):
-        return None
     try:
+        liquid_source.check(source)
+        hidden = _LIQUID.sub(hide, source)
+        if _UNFINISHED.search(hidden) or not is_sound(hidden):
+            return None
         for tag in tags:
             _check_liquid(tag)
         before = _protected(hidden, tags)
@@ -84,7 +88,7 @@ def inlined_template(source: str) -> str | None:
         if _skeleton(before) != _skeleton(after):
             return None  # the parser moved something, such as text within a table
         _check_blocks(after, tags)
-    except (_Unsafe, css_inline.InlineError):
+    except (_Unsafe, css_inline.InlineError, TemplateError):
         return None
     after = re.sub(_IN_TEXT("(.*?)"), r"\1", after)
     return _HIDDEN.sub(lambda found: tags[int(found[1])], after)
@@ -135,8 +139,11 @@ def _step(tag: str) -> int:
 
 
 def _check_css(css: str) -> None:
-    for selector in _SELECTOR.findall(_CSS_COMMENT.sub("", css)):
-        if not selector.strip().startswith("@") and _DEPENDS.search(selector):
+    first, *rest = css.split("/*")
+    bare = first + "".join(piece.partition("*/")[2] for piece in rest)
+    for text in bare.split("{")[:-1]:
+        selector = _BEFORE_SELECTOR.split(text)[-1].strip()
+        if not selector.startswith("@") and _DEPENDS.search(selector):
             raise _Unsafe
 
 

@@ -1,7 +1,8 @@
 """A mail as the host describes it; Flask-Mail's messages are taken as well."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smtp_admin.errors import MessageError
@@ -35,6 +36,7 @@ class Message:
         html: beside or instead of ``body``.
         reply_to: instead of the one in the settings.
         extra_headers: further headers, such as ``X-Campaign``; none that the product sets itself.
+        date: of the Date header, in seconds since 1970; ``None`` for the time when it is queued.
     """
 
     subject: str
@@ -48,10 +50,14 @@ class Message:
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     #: Further forms of the text, by subtype: ``{"calendar": "BEGIN:VCALENDAR…"}``.
     alts: Mapping[str, str] = field(default_factory=dict)
+    date: float | None = None
 
 
-def from_any(message: Any) -> Message:
+def from_any(message: Any, *, ascii_names: bool = False) -> Message:
     """*message* as our own class; it may be Flask-Mail's.
+
+    Args:
+        ascii_names: names of files lose what is not ASCII (``MAIL_ASCII_ATTACHMENTS``).
 
     Raises:
         MessageError: it is something else.
@@ -64,28 +70,59 @@ def from_any(message: Any) -> Message:
             f"A {kind.__module__}.{kind.__qualname__} cannot be queued. Pass an smtp_admin.Message "
             "or a flask_mail.Message with the subject, recipients, body and html."
         )
+    attachments = [attachment(one) for one in message.attachments or ()]
+    if ascii_names:
+        attachments = [replace(one, filename=_ascii(one.filename)) for one in attachments]
     return Message(
-        subject=str(message.subject or ""),
+        subject=_text(message.subject) or "",
         recipients=list(message.recipients or ()),
-        body=message.body,
-        html=message.html,
+        body=_text(message.body),
+        html=_text(message.html),
         cc=list(message.cc or ()),
         bcc=list(message.bcc or ()),
         reply_to=message.reply_to,
-        attachments=[attachment(one) for one in message.attachments or ()],
+        attachments=attachments,
         extra_headers=dict(message.extra_headers or {}),
-        alts={name: text for name, text in dict(message.alts or {}).items() if name != "html"},
+        alts={
+            name: _text(text) or ""
+            for name, text in dict(message.alts or {}).items()
+            if name != "html"
+        },
+        date=getattr(message, "date", None),
     )
 
 
+def _text(value: Any) -> str | None:
+    """*value* in words: a translation that was put off is looked up now, for the reader."""
+    if value is None:
+        return None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _ascii(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    return " ".join(plain.split())
+
+
 def attachment(one: Any) -> Attachment:
-    """*one* as our own class; it may be Flask-Mail's."""
+    """*one* as our own class; it may be Flask-Mail's.
+
+    Raises:
+        MessageError: its text has half of a pair of UTF-16, which has no bytes.
+    """
     if isinstance(one, Attachment):
         return one
     content_type = str(one.content_type or "application/octet-stream")
     data = one.data
     if isinstance(data, str):
-        data = data.encode("utf-8")
+        try:
+            data = data.encode("utf-8")
+        except UnicodeEncodeError as error:
+            name = str(one.filename)[:60]
+            raise MessageError(
+                f"The text of the attachment {name!r} cannot be written in UTF-8 "
+                f"(character {error.start + 1})."
+            ) from error
         if content_type.startswith("text/") and "charset" not in content_type:
             content_type += "; charset=utf-8"
     headers = {str(name).lower(): str(value) for name, value in dict(one.headers or {}).items()}

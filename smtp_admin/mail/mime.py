@@ -21,6 +21,8 @@ from smtp_admin.smtp.header_guard import OURS
 from smtp_admin.smtp.headers import address_header, extra_header, text_header
 
 _LONGEST_LINE = 998
+#: Of the year 9999, after which no header can name one.
+_LAST_SECOND = 253_402_300_800
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 _WRITTEN_NAME = re.compile(r"^[^ \t\r\n:]+", re.MULTILINE)
 
@@ -74,7 +76,7 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
         found["Cc"] = address_header("Cc", [address_of(text) for text in message.cc])
     if message.reply_to:
         found["Reply-To"] = address_header("Reply-To", [address_of(message.reply_to)])
-    found["Date"] = _date(int(now().timestamp()))
+    found["Date"] = _date(_second(message))
     found["Message-ID"] = f"Message-ID: {message_id}\r\n"
     given: set[str] = set()
     for name, value in message.extra_headers.items():
@@ -91,6 +93,15 @@ def _headers(message: Message, message_id: str) -> dict[str, str]:
             raise MessageError(f"A header of this mail cannot be written: {error}") from error
     found["MIME-Version"] = "MIME-Version: 1.0\r\n"
     return found
+
+
+def _second(message: Message) -> int:
+    """When the mail says that it was written."""
+    if message.date is None:
+        return int(now().timestamp())
+    if not isinstance(message.date, int | float) or not 0 <= message.date < _LAST_SECOND:
+        raise MessageError("The date of a mail is a number of seconds since 1970.")
+    return int(message.date)
 
 
 @lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.batches import Recipient
 from smtp_admin.mail.types import EmailType
+from smtp_admin.translation import gettext
 
 _ADDRESS, _LANGUAGE = "address", "language"
 #: What spreadsheets of different countries put between two cells.
@@ -26,7 +27,7 @@ class Complaint:
     words: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.words}"
+        return gettext("line %(line)s: %(words)s", line=self.line, words=self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +75,31 @@ class RecipientFile:
     def _check_columns(self, type_: EmailType) -> None:
         if _ADDRESS not in self._columns:
             raise InvalidInput(
-                f"{self._path.name} has no column “address” in its first line.",
-                hint="The first line names the columns: "
-                f"{', '.join((_ADDRESS, _LANGUAGE, *type_.variables))}.",
+                gettext(
+                    "%(name)s has no column “address” in its first line.", name=self._path.name
+                ),
+                hint=gettext(
+                    "The first line names the columns: %(names)s.",
+                    names=", ".join((_ADDRESS, _LANGUAGE, *type_.variables)),
+                ),
             )
         given = [name for name in self._names if name]
         twice = sorted({one for one in given if given.count(one) > 1})
         if twice:
-            raise InvalidInput(f"{self._path.name} has two columns “{twice[0]}”.")
+            raise InvalidInput(
+                gettext(
+                    "%(name)s has two columns “%(twice)s”.", name=self._path.name, twice=twice[0]
+                )
+            )
         missing = type_.variables.keys() - {"app_name", _LANGUAGE, *type_.defaults, *given}
         if missing:
             raise InvalidInput(
-                f"{self._path.name} lacks columns that {type_.name} needs: "
-                f"{', '.join(sorted(missing))}."
+                gettext(
+                    "%(name)s lacks columns that %(name2)s needs: %(names)s.",
+                    name=self._path.name,
+                    name2=type_.name,
+                    names=", ".join(sorted(missing)),
+                )
             )
 
     def rows(self) -> Iterator[tuple[int, Recipient | Complaint]]:
@@ -122,7 +135,14 @@ class RecipientFile:
 
     def _recipient(self, line: int, cells: list[str]) -> Recipient | Complaint:
         if len(cells) != len(self._names):
-            return Complaint(line, f"it has {len(cells)} cells instead of {len(self._names)}.")
+            return Complaint(
+                line,
+                gettext(
+                    "it has %(cells)s cells instead of %(names)s.",
+                    cells=len(cells),
+                    names=len(self._names),
+                ),
+            )
         values: dict[str, Any] = {
             name: cell for name, cell in zip(self._names, cells, strict=True) if name
         }
@@ -141,12 +161,16 @@ class RecipientFile:
                 yield file
         except UnicodeDecodeError as error:
             raise InvalidInput(
-                f"{self._path.name} is not text in UTF-8.",
-                hint="Save it from the spreadsheet as “CSV UTF-8”.",
+                gettext("%(name)s is not text in UTF-8.", name=self._path.name),
+                hint=gettext("Save it from the spreadsheet as “CSV UTF-8”."),
             ) from error
         except OSError as error:
             raise InvalidInput(
-                f"{self._path.name} cannot be read: {error.strerror or error}."
+                gettext(
+                    "%(name)s cannot be read: %(value)s.",
+                    name=self._path.name,
+                    value=error.strerror or error,
+                )
             ) from error
 
     @contextmanager
@@ -157,7 +181,12 @@ class RecipientFile:
                 yield rows
             except csv.Error as error:
                 raise InvalidInput(
-                    f"{self._path.name} cannot be read from line {rows.line_num} on: {error}."
+                    gettext(
+                        "%(name)s cannot be read from line %(line_num)s on: %(error)s.",
+                        name=self._path.name,
+                        line_num=rows.line_num,
+                        error=error,
+                    )
                 ) from error
 
 

@@ -18,6 +18,7 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, render_for
+from smtp_admin.mail.templates import Voice
 from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sandbox import site
@@ -28,6 +29,7 @@ from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
+from smtp_admin.translation import gettext, joined, known, number, said_by
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
@@ -60,9 +62,12 @@ class TestMailRefused(InvalidInput):
     __test__ = False  # not one of pytest's
 
     def __init__(self, outcome: Outcome, values: SenderValues) -> None:
-        words = f" It said: {outcome.reply}" if outcome.reply else ""
+        said = gettext("It said: %(reply)s", reply=outcome.reply) if outcome.reply else ""
         code = outcome.code if outcome.code in CODES else "server_refused"
-        super().__init__(f"The test mail was not sent. {outcome.reason}{words}", code=code)
+        super().__init__(
+            joined((gettext("The test mail was not sent."), known(outcome.reason), said)),
+            code=code,
+        )
         self.reply = outcome.reply.as_json() if outcome.reply else None
         self.outcome = outcome
         self.values = values
@@ -85,13 +90,16 @@ def queue_test_mail(
     sender = load_sender(session, partner_id, key)
     sender.refuse_problems()
     if sender.missing_driver:
-        raise InvalidInput(sender.missing_driver, hint="Choose another sending method on its tab.")
+        raise InvalidInput(
+            sender.missing_driver, hint=gettext("Choose another sending method on its tab.")
+        )
     if not sender.configured:
         raise InvalidInput(
-            "No settings are saved for this sender.",
-            hint="Fill in its tab on the page and save. Or send the test mail from there "
-            "with unsaved "
-            "settings.",
+            gettext("No settings are saved for this sender."),
+            hint=gettext(
+                "Fill in its tab on the page and save. Or send the test mail from "
+                "there with unsaved settings."
+            ),
         )
     _count(session, actor, partner_id, recipient)
     config = installation().config
@@ -134,7 +142,7 @@ def send_test_mail_now(
     recipient = _recipient(to, actor)
     _refuse_held(recipient)
     type_ = service.registry().get("test")
-    message = message_from_type(type_, recipient, _context(values, here.config))
+    message = message_from_type(type_, recipient, _context(values, here.config), voice=Voice())
     content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email
     goes_to = _goes_to(recipient)
@@ -159,7 +167,7 @@ def _goes_to(recipient: str) -> str:
 def _refuse_held(recipient: str) -> None:
     sandbox = installation().config.sandbox
     if sandbox is not None and not sandbox.lets_out(recipient):
-        words = "The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address."
+        words = gettext("The sandbox (SMTP_ADMIN_SANDBOX) does not send mail to this address.")
         raise InvalidInput(fields={"to": [words]})
 
 
@@ -199,7 +207,10 @@ def _deliver(here: Installation, sender: ResolvedSender, setup: Setup, mail: Out
         timer.cancel()
         transport.close()
     if too_late.is_set() and outcome.verdict is not Verdict.ACCEPTED:
-        words = f"The server did not finish within {OVERALL_SECONDS:.0f} seconds."
+        words = gettext(
+            "The server did not finish within %(seconds)s seconds.",
+            seconds=number(OVERALL_SECONDS),
+        )
         return replace(outcome, code="timeout", cause="", reason=words)
     return outcome
 
@@ -209,7 +220,7 @@ def _recipient(to: str, actor: Actor) -> str:
         # Where no script runs, Enter in the field of the page leaves a line break behind.
         return clean_address(to.strip() or actor.email)
     except ValueError as error:
-        raise InvalidInput(fields={"to": [str(error)]}) from error
+        raise InvalidInput(fields={"to": [said_by(error)]}) from error
 
 
 def _count(session: Session, actor: Actor, partner_id: str, recipient: str) -> None:

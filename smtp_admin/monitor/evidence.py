@@ -19,7 +19,7 @@ from smtp_admin.delivery.refusals import Refusal, refusals
 from smtp_admin.diagnosis.causes import SIGNS
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import Card, card
-from smtp_admin.providers.catalogue import provider_of_host
+from smtp_admin.providers.catalogue import provider_of_sender
 from smtp_admin.providers.provider import Provider
 from smtp_admin.sender_state.facts import systems_sender
 from smtp_admin.sender_state.state import PAUSED
@@ -95,7 +95,7 @@ def gather(session: Session, sender: ResolvedSender) -> Evidence:
     moment = database_now(session)
     hour = used_this_hour(session, own, moment) if own else 0
     day = used_today(session, own, moment) if own else 0
-    known = provider_of_host(sender.values.host) if own else None
+    known = provider_of_sender(sender.values.kind, sender.values.host) if own else None
     dns = dns_remembered(sender) if sender.configured else None
     found = Evidence(shown, failures, hour, day, known, dns, frozenset())
     return replace(found, signs=frozenset(_signs(found)))

@@ -22,11 +22,14 @@ from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import sender_for_mail, senders_of
+from smtp_admin.translation import gettext
 
 #: Who paused a sender by hand is no riddle; why it paused itself may be one.
 _ITS_OWN = states.PAUSED - {"paused_by_hand"}
-#: Kinds of mail that nobody misses while no sender is configured.
-_OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
+#: Kinds of mail that the plugin itself sends; nobody misses them while no sender is configured.
+OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
+#: Of the shipped types, those that everybody knows.
+_MISSED = frozenset({"password_reset", "renewal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,9 @@ def status_json(
     if sender_key is not None:
         sender = load_sender(session, owner, sender_key)
         if sender.deleted or (not sender.sender_id and not sender.configured):
-            raise NotFound(f"There is no sender {sender_key[:40]!r}.")
+            raise NotFound(
+                gettext("There is no sender %(sender_key)s.", sender_key=repr(sender_key[:40]))
+            )
         return {"ok": True, **_of_senders(session, [sender])[0]}
     sender = sender_for_mail(session, owner)
     own = sender.sender_id if sender.partner_id == owner else 0
@@ -168,7 +173,7 @@ def blocked_kinds() -> tuple[str, ...]:
     plugin itself tells: of that no app's feature depends.
     """
     kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
-    return tuple(one.label for one in kinds if one.name not in _OUR_OWN)
+    return tuple(one.label for one in kinds if one.name in _MISSED or not one.shipped)
 
 
 def is_paused(sender: ResolvedSender) -> bool:

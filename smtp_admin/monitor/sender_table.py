@@ -21,6 +21,7 @@ from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import NAMES, Key, State
 from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
 PER_PAGE = 50
 #: So many are named that have no sender; more would be a list of its own.
@@ -55,7 +56,7 @@ class Line:
     @property
     def name(self) -> str:
         """What it is called among others of its owner; empty for one that is alone."""
-        return "" if self.alone else self.sender.label or self.sender.key or "Default"
+        return "" if self.alone else self.sender.label or self.sender.key or gettext("Default")
 
     @property
     def limits(self) -> list[tuple[int, int, str]]:

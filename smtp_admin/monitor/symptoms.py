@@ -21,20 +21,21 @@ from smtp_admin.monitor.evidence import Evidence, gather
 from smtp_admin.providers.catalogue import knowledge
 from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext, joined, number
 
 #: Groups of causes that only a sender with a host of its own can have.
 _OF_HOSTS = frozenset({"settings", "network", "encryption", "login"})
 #: What a sign means, as a reason for a cause.
 _BECAUSE = {
-    "unset": "Mail waits, but there is no sender.",
-    "paused": "The sender is paused.",
-    "limit": "The limit of this sender is used up.",
-    "provider_limit": "The provider's limit is used up.",
-    "stuck": "Mail waits, but none was sent in the last hour.",
-    "unknown": "There are mails with an unknown outcome.",
-    "spf": "DNS has no matching SPF record.",
-    "dkim": "DNS has no matching DKIM key.",
-    "dmarc": "DNS has no matching DMARC record.",
+    "unset": gettext("Mail waits, but there is no sender."),
+    "paused": gettext("The sender is paused."),
+    "limit": gettext("The limit of this sender is used up."),
+    "provider_limit": gettext("The provider's limit is used up."),
+    "stuck": gettext("Mail waits, but none was sent in the last hour."),
+    "unknown": gettext("There are mails with an unknown outcome."),
+    "spf": gettext("DNS has no matching SPF record."),
+    "dkim": gettext("DNS has no matching DKIM key."),
+    "dmarc": gettext("DNS has no matching DMARC record."),
 }
 
 
@@ -140,7 +141,7 @@ def _shown(
     for row in mine:
         signs = [sign for sign in row.seen if sign in signs_left]
         if signs:
-            reason = " ".join(_BECAUSE[sign] for sign in signs)
+            reason = joined(_BECAUSE[sign] for sign in signs)
             likely.setdefault(row.key, Likely(row.cause(facts), reason))
     others = tuple(row.cause(facts) for row in mine if row.key not in likely)
     return Shown(symptom, seen, tuple(likely.values()), others)
@@ -161,13 +162,13 @@ def _paused(symptom: Symptom, table: Causes, evidence: Evidence) -> Iterator[Lik
     cause = card.explanation.causes[0]
     waits = any("paused" in row.seen and symptom.key in row.symptoms for row in table.rows)
     if waits or _belongs(symptom, table, code, cause.key):
-        yield Likely(cause, "The sender paused because of this.")
+        yield Likely(cause, gettext("The sender paused because of this."))
 
 
 def _failed(one: Failed) -> Likely:
     count = one.refusal.count
-    times = "once" if count == 1 else f"{count:,} times"
-    return Likely(one.cause, f"Seen {times} in the last 24 hours.")
+    times = "once" if count == 1 else gettext("%(count)s times", count=number(count))
+    return Likely(one.cause, gettext("Seen %(times)s in the last 24 hours.", times=times))
 
 
 def _as_json(one: Shown) -> Mapping[str, Any]:

@@ -17,9 +17,10 @@ from smtp_admin.monitor.alerts import service
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.monitor.alerts.service import MUTES, AlertSeen
 from smtp_admin.pages.sender_routes import page_url
+from smtp_admin.translation import gettext
 
 #: In words, as the buttons say it.
-_SPANS = {"1h": "1 hour", "1d": "1 day", "1w": "1 week"}
+_SPANS = {"1h": gettext("1 hour"), "1d": gettext("1 day"), "1w": gettext("1 week")}
 #: Alerts that a banner names one by one.
 _MOST_NAMED = 3
 
@@ -61,7 +62,7 @@ def acknowledge(alert_id: str) -> ResponseReturnValue:
     return _change(
         alert_id,
         lambda alert, actor: service.acknowledge(session(), alert, actor),
-        "Acknowledged. The alert stays open until it ends.",
+        gettext("Acknowledged. The alert stays open until it ends."),
     )
 
 
@@ -71,11 +72,13 @@ def mute(alert_id: str) -> ResponseReturnValue:
     given = web.read_json() if request.is_json else request.form
     span = str(given.get("for", "1h"))
     if span not in MUTES:
-        raise InvalidInput(fields={"for": [f"Choose one of {', '.join(MUTES)}."]})
+        raise InvalidInput(
+            fields={"for": [gettext("Choose one of %(spans)s.", spans=", ".join(MUTES))]}
+        )
     return _change(
         alert_id,
         lambda alert, actor: service.mute(session(), alert, actor, MUTES[span]),
-        f"Muted for {_SPANS[span]}.",
+        gettext("Muted for %(span)s.", span=_SPANS[span]),
     )
 
 
@@ -85,7 +88,7 @@ def unmute(alert_id: str) -> ResponseReturnValue:
     return _change(
         alert_id,
         lambda alert, actor: service.unmute(session(), alert, actor),
-        "Unmuted.",
+        gettext("Unmuted."),
     )
 
 
@@ -96,9 +99,9 @@ def _change(
     alert = service.find_alert(session(), alert_id)
     if alert.partner_id == SYSTEM:
         if not actor.is_admin:
-            raise NotFound(f"There is no alert {alert_id[:40]!r}.")
+            raise NotFound(gettext("There is no alert %(alert_id)s.", alert_id=repr(alert_id[:40])))
     elif not allowed(actor, Action.HANDLE_ALERTS, alert.partner_id):
-        raise NotFound(f"There is no alert {alert_id[:40]!r}.")
+        raise NotFound(gettext("There is no alert %(alert_id)s.", alert_id=repr(alert_id[:40])))
     act(alert, actor)
     session().commit()
     if web.wants_json():

@@ -1,7 +1,6 @@
 """``/batches`` and ``…/batches``: what was sent to many, how far it is, and how it is stopped."""
 
 from dataclasses import replace
-from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -13,10 +12,9 @@ from smtp_admin.audit.service import record_change
 from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.batches import BatchSeen, find_batch, seen_batches, show_batch
+from smtp_admin.delivery.batches import BatchSeen, batch_in_scope, find_batch, seen_batches
 from smtp_admin.delivery.dead_letters import dead_groups
 from smtp_admin.delivery.mail_log import GROUPS
-from smtp_admin.errors import NotFound
 from smtp_admin.mail import batches as service
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, log_url, seen_by_actor
@@ -24,6 +22,7 @@ from smtp_admin.pages.mail_log import owner_name, shown_groups, types
 from smtp_admin.pages.mail_words import GROUP_LABELS
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.translation import gettext, number
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -46,7 +45,7 @@ def one_batch(public_id: str) -> ResponseReturnValue:
     """How one batch stands."""
     one = mine(public_id)
     if web.wants_json():
-        return web.answer_json({"ok": True, **as_json(one)})
+        return web.answer_json({"ok": True, **one.as_json()})
     row = find_batch(session(), public_id, one.partner_id)
     failed = replace(seen_by_actor(), partner_ids=frozenset({one.partner_id}), batch_id=row.id)
     view = MailView(one.partner_id, {"batch": public_id}, failed)
@@ -77,7 +76,11 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
     session().commit()
     with beside_workers() as engine:
         count = cancel_batch(engine, public_id, one.partner_id)
-    return _told(public_id, count, f"Cancelled. {count:,} mails will not be sent.")
+    return _told(
+        public_id,
+        count,
+        gettext("Cancelled. %(count)s mails will not be sent.", count=number(count)),
+    )
 
 
 @guarded(Action.CHANGE_MAIL)
@@ -87,7 +90,9 @@ def batch_resume(public_id: str) -> ResponseReturnValue:
     count = service.resume(session(), public_id, one.partner_id)
     record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
     session().commit()
-    return _told(public_id, count, f"Resumed: {count:,} mails are queued again.")
+    return _told(
+        public_id, count, gettext("Resumed: %(count)s mails are queued again.", count=number(count))
+    )
 
 
 def _told(public_id: str, count: int, words: str) -> ResponseReturnValue:
@@ -103,14 +108,7 @@ def mine(public_id: str) -> BatchSeen:
     Raises:
         NotFound: there is no such batch, or it is somebody else's.
     """
-    try:
-        found = show_batch(session(), public_id)
-    except NotFound as error:
-        raise NotFound from error
-    scope = lists.scope()
-    if scope is not None and found.partner_id not in scope:
-        raise NotFound
-    return found
+    return batch_in_scope(session(), public_id, lists.scope())
 
 
 def _list(owner: str | None) -> ResponseReturnValue:
@@ -131,7 +129,7 @@ def _list(owner: str | None) -> ResponseReturnValue:
         return web.answer_json(
             {
                 "ok": True,
-                "batches": [as_json(one) for one in found],
+                "batches": [one.as_json() for one in found],
                 "older": pager.older or None,
                 "newer": pager.newer or None,
             }
@@ -148,26 +146,3 @@ def _list(owner: str | None) -> ResponseReturnValue:
         new_url="" if owner is None else owner_url(owner, "new_batch"),
         **(frame(owner) if owner is not None else {}),
     )
-
-
-def as_json(one: BatchSeen) -> dict[str, Any]:
-    """A batch for a script."""
-    cancelled = one.cancelled_at
-    return {
-        "id": one.id,
-        "partner_id": one.partner_id,
-        "label": one.label,
-        "key": one.key,
-        "type": one.type,
-        "sender": one.sender,
-        "total": one.total,
-        "queued": one.queued,
-        "suppressed": one.suppressed,
-        "waiting": one.waiting,
-        "done": one.done,
-        "progress": round(one.progress, 4),
-        "states": dict(one.states),
-        "created_by": one.created_by,
-        "created_at": one.created_at.isoformat(),
-        "cancelled_at": cancelled.isoformat() if cancelled else None,
-    }

@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.clock import now
-from smtp_admin.connection.answers import as_dict, both_as_json
+from smtp_admin.connection.answers import as_dict, both_as_json, refused_as_dict
 from smtp_admin.connection.from_worker import BothTests, from_both_places, look
 from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.service import test_connection
 from smtp_admin.connection.tested_before import note_of
 from smtp_admin.database import session
-from smtp_admin.errors import NotFound, RequestError, envelope
+from smtp_admin.errors import NotFound, RequestError
 from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, is_new, page_url
@@ -86,11 +86,7 @@ def _refuse(partner_id: str, key: str, error: RequestError) -> ResponseReturnVal
     session().rollback()
     if not web.wants_json():
         return show_tab(partner_id, key, status=error.status, test_error=error)
-    validate = {"name": "validate", "status": "failed", "ms": 0.0, "detail": error.message,
-                "reply": None}  # fmt: skip
-    body = envelope(error, step="validate", steps=[validate])
-    body["error"]["fixes"] = []  # nothing was tried
-    return web.answer_json(body, error.status, error.retry_after)
+    return web.answer_json(refused_as_dict(error), error.status, error.retry_after)
 
 
 def _locked(partner_id: str, key: str) -> Collection[str]:

@@ -14,6 +14,7 @@ from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import sender_for_mail
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -33,7 +34,8 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
     try:
         if not sender.configured and (asks or web.wants_json()):
             raise InvalidInput(
-                "No settings are saved for this sender.", hint="Fill in its SMTP tab first."
+                gettext("No settings are saved for this sender."),
+                hint=gettext("Fill in its SMTP tab first."),
             )
         if asks:
             config = installation().config
@@ -45,8 +47,8 @@ def _deliverability(partner_id: str, key: str) -> ResponseReturnValue:
                 found = check_and_remember(sender)
         elif web.wants_json() and found is None:
             raise NotFound(
-                "DNS was not checked for this sender yet.",
-                hint="Send a POST request to this address to check.",
+                gettext("DNS was not checked for this sender yet."),
+                hint=gettext("Send a POST request to this address to check."),
             )
     except RequestError as refused:
         session().rollback()

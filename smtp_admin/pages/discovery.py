@@ -10,6 +10,7 @@ from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_routes import add_sender_page
 from smtp_admin.pages.tab import show_tab
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -23,7 +24,7 @@ def _discover(partner_id: str, key: str) -> ResponseReturnValue:
     try:
         address = request_fields().get("address") or ""
         if not isinstance(address, str):
-            raise InvalidInput(fields={"address": ["This must be text."]})
+            raise InvalidInput(fields={"address": [gettext("This must be text.")]})
         found = find_settings_for(session(), partner_id, address, web.signed_in())
     except RequestError as error:
         if as_json:

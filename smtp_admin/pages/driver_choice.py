@@ -12,6 +12,7 @@ from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.senders.drivers import available_drivers, drivers_for
 from smtp_admin.senders.fields import DRIVER
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import is_shipped
 
@@ -83,8 +84,8 @@ def refuse_read_only(sender: ResolvedSender, actor: Actor) -> None:
     """
     if driver_choice(sender, actor).read_only:
         raise Forbidden(
-            "Only the platform's administrators may change this sender.",
-            hint=f"It sends by {sender.values.kind.label}.",
+            gettext("Only the platform's administrators may change this sender."),
+            hint=gettext("It sends by %(label)s.", label=sender.values.kind.label),
         )
 
 
@@ -99,7 +100,7 @@ def entered_form(sender: ResolvedSender) -> SenderForm:
     try:
         name = str(DRIVER.clean(request.form.get("driver", "")))
     except ValueError as error:
-        raise InvalidInput(fields={"driver": [str(error)]}) from error
+        raise InvalidInput(fields={"driver": [said_by(error)]}) from error
     return sender_form(name, entered())
 
 
@@ -107,5 +108,5 @@ def _who(one: Driver) -> str:
     allowed = installation().config.partner_drivers
     for_all = is_shipped(one.name) and not one.borrows_rights and not one.keeps_mail
     if for_all and one.name in allowed:
-        return "Partners too"
-    return "Administrators only"
+        return gettext("Partners too")
+    return gettext("Administrators only")

@@ -10,6 +10,7 @@ from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.pages.shown_field import ShownField, shown_field
 from smtp_admin.senders.fields import common_fields
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext, in_sentence, joined
 from smtp_admin.transports.fields import Field
 
 _NAMED_IN_SUMMARY = 2
@@ -136,12 +137,7 @@ def _chunks(fields: Sequence[ShownField], most: int) -> Iterator[Row]:
 def _summary(fields: list[Field]) -> str:
     """What is in there: the first few by name, the others counted."""
     names = [one.title for one in fields]
-    first = (
-        [names[0], *(_in_a_sentence(one) for one in names[1:_NAMED_IN_SUMMARY])] if names else []
-    )
+    first = [names[0], *(in_sentence(one) for one in names[1:_NAMED_IN_SUMMARY])] if names else []
     left = len(names) - len(first)
-    return ", ".join(first) + (f" and {left} more" if left > 0 else "")
-
-
-def _in_a_sentence(name: str) -> str:
-    return name[0].lower() + name[1:] if name[1:2].islower() else name
+    shown = joined(first, ", ")
+    return gettext("%(names)s and %(number)s more", names=shown, number=left) if left > 0 else shown

@@ -1,6 +1,6 @@
 """What the page says beside the fields: the provider's hints, and advice on what is there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from smtp_admin.clock import now
@@ -12,6 +12,7 @@ from smtp_admin.senders.advice import Advice, advice
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,20 @@ _FOUND = ("host", "port", "security", "username")
 def _hints(known: Provider | None) -> dict[str, str]:
     """What to type at *known*; the ports are those that it offers, the best first."""
     if known is None:
-        return {"port": "587, 465 or 2525"}
+        return {"port": _or(("587", "465", "2525"))}
     ports = [str(one.port) for one in known.ports[:_MOST_PORTS]]
     return {
-        "port": " or ".join([", ".join(ports[:-1]), ports[-1]] if len(ports) > 1 else ports),
+        "port": _or(ports),
         "username": known.login,
         "password": known.password,
         "from_email": known.from_address,
     }
+
+
+def _or(ports: Sequence[str]) -> str:
+    if len(ports) == 1:
+        return ports[0]
+    return gettext("%(some)s or %(last)s", some=", ".join(ports[:-1]), last=ports[-1])
 
 
 def _of_preset(

@@ -10,14 +10,14 @@ from smtp_admin.database import session
 from smtp_admin.delivery.sent_between import SentBetween, sent_between
 from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError, envelope
 from smtp_admin.pages.driver_choice import refuse_read_only
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.senders.history import Page, changes, find_revision, history, revision_json
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.rollback import plan_rollback, roll_back
-
-_LONGEST_NUMBER = 9
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -97,7 +97,7 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
             session(),
             partner_id,
             number,
-            expected_revision=_seen(str(given.get("revision", ""))),
+            expected_revision=revision_seen(str(given.get("revision", ""))),
             actor=web.signed_in(),
             key=key,
         )
@@ -110,12 +110,20 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
         return _show_plan(partner_id, key, number, error=error, status=status)
     if web.wants_json():
         return web.answer_json({"ok": True, "revision": saved.revision, "restores": number}, 200)
-    if saved.revision == _seen(str(given.get("revision", ""))):
-        web.notify(f"Revision {number} is already in use, so there is no new revision.")
+    if saved.revision == revision_seen(str(given.get("revision", ""))):
+        web.notify(
+            gettext(
+                "Revision %(number)s is already in use, so there is no new revision.", number=number
+            )
+        )
     else:
         web.notify(
-            f"Saved as revision {saved.revision}, with the values of revision {number}. "
-            "New mail is sent with these settings."
+            gettext(
+                "Saved as revision %(revision)s, with the values of revision "
+                "%(number)s. New mail is sent with these settings.",
+                revision=saved.revision,
+                number=number,
+            )
         )
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
@@ -166,16 +174,10 @@ def _number(text: str) -> int:
     Raises:
         InvalidInput: it is none.
     """
-    number = _seen(text)
+    number = revision_seen(text)
     if number < 0:
         raise InvalidInput(
-            "This is not a revision number.",
-            fields={"number": ["Enter a whole number, such as 3."]},
+            gettext("This is not a revision number."),
+            fields={"number": [gettext("Enter a whole number, such as 3.")]},
         )
     return number
-
-
-def _seen(text: str) -> int:
-    """A revision's number that a form sent back; -1, which none has, for anything else."""
-    usual = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
-    return int(text) if usual else -1

@@ -14,6 +14,7 @@ from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.routing import sender_for_mail
+from smtp_admin.translation import gettext, known
 from smtp_admin.transports.registry import drivers
 
 
@@ -67,10 +68,10 @@ def _goes_by_the_system(actor: Actor) -> bool:
 
 def _kept(actor: Actor, partner_id: str, key: str, label: str) -> Kept:
     if partner_id == SYSTEM:
-        owner, may_open = "the system", allowed(actor, Action.EDIT_SYSTEM_SENDER)
+        owner, may_open = gettext("the system"), allowed(actor, Action.EDIT_SYSTEM_SENDER)
     else:
         partner = installation().host.partner(partner_id)
         owner = partner.name if partner else partner_id
         may_open = allowed(actor, Action.EDIT_PARTNER_SENDER, partner_id)
-    name = f"{owner} ({sender_name(key, label)})" if key else owner
+    name = known(owner) + " (" + sender_name(key, label) + ")" if key else owner
     return Kept(name, page_url(partner_id, key, "tab") if may_open else "")

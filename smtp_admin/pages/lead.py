@@ -10,6 +10,7 @@ from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.history import find_revision, tests_of
 from smtp_admin.senders.models import RevisionTest
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ def lead(
     has_host = "host" in form
     tested = works or (not unsaved and bool(last) and all(one.ok for one in last))
     todo = (
-        ("Choose your provider" if has_host else "Fill in the settings",
+        (gettext("Choose your provider") if has_host else gettext("Fill in the settings"),
          "preset" if has_host else "sender-form",
          bool(form["host"].data) if has_host else sender.configured),
-        ("Test the connection", "connection-test", tested),
-        ("Save", "sender-form", sender.configured and not unsaved),
-        ("Send a test mail", "test-mail", False),
+        (gettext("Test the connection"), "connection-test", tested),
+        (gettext("Save"), "sender-form", sender.configured and not unsaved),
+        (gettext("Send a test mail"), "test-mail", False),
     )  # fmt: skip
     now = next(place for place, (_, _, done) in enumerate(todo) if not done)
     return tuple(

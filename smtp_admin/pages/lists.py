@@ -12,17 +12,18 @@ from urllib.parse import urlencode
 from flask import Response, request, stream_with_context
 from sqlalchemy.orm import Session
 
-from smtp_admin import web
+from smtp_admin import access, web
 from smtp_admin.delivery.mail_log import OLDEST
 from smtp_admin.identifiers import storable
+from smtp_admin.translation import gettext
 
 PAGE_SIZE = 50
 #: Names in addresses → how far back, and what people read.
 PERIODS: dict[str, tuple[timedelta, str]] = {
-    "1h": (timedelta(hours=1), "Last hour"),
-    "24h": (timedelta(hours=24), "Last 24 hours"),
-    "7d": (timedelta(days=7), "Last 7 days"),
-    "30d": (timedelta(days=30), "Last 30 days"),
+    "1h": (timedelta(hours=1), gettext("Last hour")),
+    "24h": (timedelta(hours=24), gettext("Last 24 hours")),
+    "7d": (timedelta(days=7), gettext("Last 7 days")),
+    "30d": (timedelta(days=30), gettext("Last 30 days")),
 }
 #: Names of what says where in the list one is: another filter begins anew.
 _PLACES = ("before", "after", "oldest", "export")
@@ -44,8 +45,7 @@ class Pager:
 
 def scope() -> frozenset[str] | None:
     """Whose rows the present person may see: the ids of partners, or ``None`` for everybody's."""
-    actor = web.signed_in()
-    return None if actor.is_admin else actor.partner_ids
+    return access.scope(web.signed_in())
 
 
 def given(name: str) -> bool:

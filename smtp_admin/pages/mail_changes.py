@@ -22,8 +22,10 @@ from smtp_admin.delivery.mail_log import COUNTED_ONCE, ids_of
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
+from smtp_admin.pages.digest_item import seen_item, take_out
 from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view, seen_by_actor
 from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
+from smtp_admin.translation import gettext, joined, known, ngettext, number
 
 #: A page has fifty.
 _MOST_TICKED = 500
@@ -34,7 +36,7 @@ class ActionWords:
     """How an action is offered, asked about, and told.
 
     Attributes:
-        button: the imperative; *question* and *done* take the number of mails in words.
+        button: the imperative; *question* and *done* have ``{mails}`` for the number of mails.
         warning: what to know before.
     """
 
@@ -47,31 +49,51 @@ class ActionWords:
 
 WORDS: dict[ActionName, ActionWords] = {
     "retry": ActionWords(
-        "Send again", "Send {mails} again?", "Queued again: {mails}.",
-        "Each gets all its attempts again. If the outcome is unknown, the recipient may get it "
-        "twice.",
+        gettext("Send again"),
+        gettext("Send {mails} again?"),
+        gettext("Queued again: {mails}."),
+        gettext(
+            "Each gets all its attempts again. If the outcome is unknown, the recipient "
+            "may get it twice."
+        ),
     ),
     "hurry": ActionWords(
-        "Try now", "Try {mails} now?", "Trying now: {mails}.",
-        "Mail that failed before does not wait for its next attempt. A paused sender stays paused.",
+        gettext("Try now"),
+        gettext("Try {mails} now?"),
+        gettext("Trying now: {mails}."),
+        gettext(
+            "Mail that failed before does not wait for its next attempt. A paused sender "
+            "stays paused."
+        ),
     ),
     "cancel": ActionWords(
-        "Cancel", "Cancel {mails}?", "Cancelled: {mails}.",
-        "They are not sent. You can undo this, except for mail that contains secrets.", bad=True,
+        gettext("Cancel"),
+        gettext("Cancel {mails}?"),
+        gettext("Cancelled: {mails}."),
+        gettext("They are not sent. You can undo this, except for mail that contains secrets."),
+        bad=True,
     ),
     "discard": ActionWords(
-        "Discard", "Discard {mails}?", "Discarded: {mails}.",
-        "They no longer count as “not delivered”. You can undo this.", bad=True,
+        gettext("Discard"),
+        gettext("Discard {mails}?"),
+        gettext("Discarded: {mails}."),
+        gettext("They no longer count as “not delivered”. You can undo this."),
+        bad=True,
     ),
     "arrived": ActionWords(
-        "It arrived", "Mark {mails} as sent?", "Marked as sent: {mails}.",
-        "Do this if the recipient has it. This cannot be undone.",
+        gettext("It arrived"),
+        gettext("Mark {mails} as sent?"),
+        gettext("Marked as sent: {mails}."),
+        gettext("Do this if the recipient has it. This cannot be undone."),
     ),
     "lost": ActionWords(
-        "Give it up", "Give {mails} up?", "Marked as not delivered: {mails}.",
-        "They become dead letters, which you can send again.", bad=True,
+        gettext("Give it up"),
+        gettext("Give {mails} up?"),
+        gettext("Marked as not delivered: {mails}."),
+        gettext("They become dead letters, which you can send again."),
+        bad=True,
     ),
-}  # fmt: skip
+}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -103,7 +125,8 @@ def mail_actions() -> ResponseReturnValue:
     by_filter = lists.flag("all")
     if not ticked and not by_filter:
         raise InvalidInput(
-            "No mail is selected.", hint="Select some, or select all that the filter finds."
+            gettext("No mail is selected."),
+            hint=gettext("Select some, or select all that the filter finds."),
         )
     scope = replace(seen_by_actor(), partner_ids=view.which.partner_ids)
     if not lists.flag("confirmed"):
@@ -129,7 +152,7 @@ def mail_undo() -> ResponseReturnValue:
         count = take_back(engine, web.signed_in(), seen_by_actor(), at)
     if web.wants_json():
         return web.answer_json({"ok": True, "count": count})
-    web.notify(f"Undone: {mails(count)}.")
+    web.notify(gettext("Undone: %(mails)s.", mails=mails(count)))
     return redirect(_back(url_for("smtp_admin.mail_log")), code=303)
 
 
@@ -154,16 +177,27 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         return show(public_id, error=error, status=error.status)
     if web.wants_json():
         return web.answer_json({"ok": True, "id": new}, 202)
-    web.notify(f"A new mail is sent to {address}. The one to {one.recipient} was discarded.")
+    web.notify(
+        gettext(
+            "A new mail is sent to %(address)s. The one to %(recipient)s was discarded.",
+            address=address,
+            recipient=one.recipient,
+        )
+    )
     return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
 
 
 def mails(count: int, *, more: bool = False) -> str:
     """So many mails, in words."""
-    return f"{count:,}{'+' if more else ''} mail{'' if count == 1 else 's'}"
+    if more:
+        return gettext("%(number)s+ mails", number=number(count))
+    return ngettext("%(number)s mail", "%(number)s mails", count)
 
 
 def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
+    item = seen_item(session(), public_id) if action.name == "cancel" else None
+    if item is not None:
+        return take_out(session(), item)
     wanted = lists.number("delivery")
     ids = [one for one in ids_of_mail(public_id) if wanted in (0, one)]
     back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)
@@ -192,8 +226,9 @@ def _ask(
         action=action,
         words=words,
         count=count,
-        question=words.question.format(
-            mails=mails(min(count, COUNTED_ONCE), more=count > COUNTED_ONCE)
+        question=known(
+            words.question,
+            mails=mails(min(count, COUNTED_ONCE), more=count > COUNTED_ONCE),
         ),
         ticked=ticked,
         by_filter=by_filter,
@@ -206,16 +241,18 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
         return web.answer_json(
             {"ok": True, "count": done.count, "more": done.more, "undo": at or None}
         )
-    words = WORDS[action.name].done.format(mails=mails(done.count))
-    more = " More mail is left. Repeat the action for the rest." if done.more else ""
-    web.notify(words + more, undo=at)
+    words = known(WORDS[action.name].done, mails=mails(done.count))
+    more = gettext("More mail is left. Repeat the action for the rest.") if done.more else ""
+    web.notify(joined((words, more)), undo=at)
     return redirect(back, code=303)
 
 
 def _action(name: str) -> MailAction:
     found = next((one for one in MAIL_ACTIONS.values() if one.name == name), None)
     if found is None:
-        raise InvalidInput("Choose what to do.", fields={"action": ["Choose an action."]})
+        raise InvalidInput(
+            gettext("Choose what to do."), fields={"action": [gettext("Choose an action.")]}
+        )
     return found
 
 
@@ -226,7 +263,9 @@ def _ticked() -> list[int]:
         texts = [str(one) for one in given["ids"]]
     found = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) <= 18]  # noqa: PLR2004 - what fits into the column
     if len(found) > _MOST_TICKED:
-        raise InvalidInput(f"Select at most {_MOST_TICKED} mails, or use a filter.")
+        raise InvalidInput(
+            gettext("Select at most %(most)s mails, or use a filter.", most=_MOST_TICKED)
+        )
     return sorted(set(found))
 
 

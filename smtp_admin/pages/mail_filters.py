@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin import web
-from smtp_admin.access import Action, allowed, require
+from smtp_admin.access import Action, require
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
 from smtp_admin.delivery.mail_search import LONGEST_SEARCH, understand
 from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.delivery.seen_mail import seen_by
 from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.pages import lists
@@ -61,9 +62,8 @@ class MailView:
 
 
 def seen_by_actor() -> MailFilter:
-    """All mail that the present person may see: the one place that decides it."""
-    whole = allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER)
-    return MailFilter(lists.scope(), own_copies=not whole)
+    """All mail that the present person may see."""
+    return seen_by(web.signed_in())
 
 
 def log_url(owner: str | None, **query: Any) -> str:

@@ -12,6 +12,8 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.digest_items import find_item
+from smtp_admin.delivery.hops import THE_SYSTEMS
 from smtp_admin.delivery.mail_log import (
     COUNTED,
     COUNTED_ONCE,
@@ -24,7 +26,7 @@ from smtp_admin.delivery.mail_log import (
 )
 from smtp_admin.diagnosis.explanation import Explanation, explain
 from smtp_admin.installation import installation
-from smtp_admin.mail.service import READY, registry
+from smtp_admin.mail.service import sent_types
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, read_view
 from smtp_admin.pages.mail_words import GROUP_LABELS, StateWords, state_words, took
@@ -33,13 +35,12 @@ from smtp_admin.pages.sender_routes import add_owner_page, page_url
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.queries import senders_by_id
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import as_shown, gettext
 
 #: More in one file is for a database, not for a spreadsheet.
 MOST_EXPORTED = 100_000
 _MOST_SENDERS = 100
 _FEW_NAMES = 3
-#: What a partner's admin reads of any of the system's senders.
-THE_SYSTEMS = "the system's sender"
 _TITLES = (
     "id", "queued", "state", "partner", "recipient", "subject", "type", "finished", "tries",
     "code", "error", "reply",
@@ -111,6 +112,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         counted=COUNTED,
         counted_once=COUNTED_ONCE,
         searched=SEARCHED,
+        notice_url=_notice_url(view) if not page.rows else "",
         groups=shown_groups(groups, view),
         group_labels=GROUP_LABELS,
         states_of_group=GROUPS,
@@ -119,6 +121,15 @@ def _log(owner: str | None) -> ResponseReturnValue:
         senders=_senders(owner) if owner is not None else (),
         **(frame(owner) if owner is not None else {}),
     )
+
+
+def _notice_url(view: MailView) -> str:
+    """The page of the notice whose id is looked for, if it is one."""
+    search = view.which.search
+    if search.kind != "id":
+        return ""
+    item = find_item(session(), search.text.lower(), view.which.partner_ids)
+    return url_for("smtp_admin.one_mail", public_id=item.public_id) if item else ""
 
 
 def _concerns_dead(view: MailView) -> bool:
@@ -155,7 +166,7 @@ def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup
         name, url = "", ""
         if sender is not None and may_open(sender):
             owner = owner_name(sender.partner_id)
-            name = f"{owner} · {sender_name(sender.key, sender.label)}" if sender.key else owner
+            name = owner + " · " + sender_name(sender.key, sender.label) if sender.key else owner
             url = page_url(sender.partner_id, sender.key, "tab")
         elif sender is not None:
             name = THE_SYSTEMS
@@ -180,15 +191,15 @@ def may_open(sender: ResolvedSender) -> bool:
 
 
 def types() -> list[tuple[str, str]]:
-    """Names and labels of the e-mail types, ready messages among them."""
-    known = {one.name: one.label for one in (*registry(), READY)}
-    return sorted(known.items(), key=lambda one: one[1].casefold())
+    """Names and labels of all that mail can be, ready messages among them."""
+    known = {one.name: one.label for one in sent_types()}
+    return sorted(known.items(), key=lambda one: as_shown(one[1]).casefold())
 
 
 def owner_name(partner_id: str) -> str:
     """What people call the owner of mail; of more than a few, the host is asked at once."""
     if partner_id == SYSTEM:
-        return "System"
+        return gettext("System")
     known: dict[str, str] = request.environ.setdefault("smtp_admin.names", {})
     if partner_id not in known:
         if len(known) >= _FEW_NAMES:
@@ -222,6 +233,7 @@ def as_json(one: LoggedMail) -> dict[str, Any]:
         "cause": one.cause,
         "error": one.error,
         "reply": one.reply,
+        "provider_message_id": one.provider_id,
     }
 
 
@@ -250,7 +262,7 @@ def _senders(owner: str) -> list[tuple[int, str]]:
             row.id,
             sender_name(row.key, row.label)
             if row.partner_id == owner
-            else f"The system's: {sender_name(row.key, row.label)}",
+            else gettext("The system's: %(sender)s", sender=sender_name(row.key, row.label)),
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.held_actions import DROPPED
 from smtp_admin.delivery.mail_actions import CANCELLED
 from smtp_admin.delivery.mail_log import Group, LoggedMail
+from smtp_admin.translation import gettext, ngettext, number
 
 #: Codes of what was cancelled as it waited; a dead letter that somebody put aside has another.
 _CANCELLED = frozenset({CANCELLED, BATCH_CANCELLED, DROPPED, NOT_NEEDED})
@@ -29,23 +30,23 @@ class StateWords:
 
 
 _PLAIN: dict[str, StateWords] = {
-    "sending": StateWords("Sending", "ready"),
-    "sent": StateWords("Sent", "good"),
-    "delivered": StateWords("Delivered", "good"),
-    "bounced": StateWords("Bounced", "bad"),
-    "complained": StateWords("Marked as spam", "bad"),
-    "dead": StateWords("Not delivered", "bad"),
-    "uncertain": StateWords("Unknown", "warn", "The server did not confirm it."),
-    "suppressed": StateWords("Kept back", "off"),
-    "cancelled": StateWords("Cancelled", "off"),
-    "expired": StateWords("Too old", "bad"),
+    "sending": StateWords(gettext("Sending"), "ready"),
+    "sent": StateWords(gettext("Sent"), "good"),
+    "delivered": StateWords(gettext("Delivered"), "good"),
+    "bounced": StateWords(gettext("Bounced"), "bad"),
+    "complained": StateWords(gettext("Marked as spam"), "bad"),
+    "dead": StateWords(gettext("Not delivered"), "bad"),
+    "uncertain": StateWords(gettext("Unknown"), "warn", gettext("The server did not confirm it.")),
+    "suppressed": StateWords(gettext("Kept back"), "off"),
+    "cancelled": StateWords(gettext("Cancelled"), "off"),
+    "expired": StateWords(gettext("Too old"), "bad"),
 }
 GROUP_LABELS: dict[Group, str] = {
-    "waiting": "Waiting",
-    "sent": "Sent",
-    "failed": "Not delivered",
-    "unknown": "Unknown",
-    "ended": "Cancelled or too old",
+    "waiting": gettext("Waiting"),
+    "sent": gettext("Sent"),
+    "failed": gettext("Not delivered"),
+    "unknown": gettext("Unknown"),
+    "ended": gettext("Cancelled or too old"),
 }
 
 
@@ -54,18 +55,18 @@ def state_words(one: LoggedMail, moment: datetime) -> StateWords:
     if one.state == "queued":
         return _queued(one, moment)
     if one.state == "cancelled" and one.code not in _CANCELLED:
-        return StateWords("Discarded", "off")
+        return StateWords(gettext("Discarded"), "off")
     return _PLAIN[one.state]
 
 
 def _queued(one: LoggedMail, moment: datetime) -> StateWords:
     if one.code == HELD:
-        return StateWords("Held", "warn", "The sandbox holds it.")
+        return StateWords(gettext("Held"), "warn", gettext("The sandbox holds it."))
     if one.tries or one.code:
-        return StateWords("Trying again", "warn")
+        return StateWords(gettext("Trying again"), "warn")
     if one.next_attempt_at > moment:
-        return StateWords("Scheduled", "ready")
-    return StateWords("Waiting", "ready")
+        return StateWords(gettext("Scheduled"), "ready")
+    return StateWords(gettext("Waiting"), "ready")
 
 
 def took(one: LoggedMail) -> str:
@@ -73,7 +74,7 @@ def took(one: LoggedMail) -> str:
     if one.state in {"sent", "delivered"} and one.finished_at is not None:
         return seconds_words((one.finished_at - one.created_at).total_seconds())
     if one.tries:
-        return f"{one.tries} {'try' if one.tries == 1 else 'tries'}"
+        return ngettext("%(number)s try", "%(number)s tries", one.tries)
     return "–"
 
 
@@ -81,9 +82,11 @@ def seconds_words(seconds: float) -> str:
     """So many seconds in one unit."""
     seconds = max(0.0, seconds)
     if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
+        return gettext("%(seconds)s s", seconds=number(seconds, 1))
     minutes = seconds / 60
     if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes:.0f} min"
+        return gettext("%(minutes)s min", minutes=number(minutes))
     hours = minutes / 60
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"  # noqa: PLR2004 - two days
+    if hours < 48:  # noqa: PLR2004 - two days
+        return gettext("%(hours)s h", hours=number(hours))
+    return gettext("%(days)s d", days=number(hours / 24))

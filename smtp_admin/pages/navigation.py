@@ -7,6 +7,7 @@ from flask import request, url_for
 
 from smtp_admin import web
 from smtp_admin.access import Action, allowed
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +33,31 @@ class Link:
     here: bool
 
 
-_MAIL = Entry("All mail", "mail_log", Action.SEE_MAIL, ("one_mail",))
-_BATCHES = Entry("Batches", "batches", Action.SEE_MAIL, ("one_batch",))
-_ALERTS = Entry("Alerts", "alerts", Action.SEE_ALERTS)
-_RENEWALS = Entry("Renewals", "renewals", Action.SEE_RENEWALS)
+_MAIL = Entry(gettext("All mail"), "mail_log", Action.SEE_MAIL, ("one_mail",))
+_BATCHES = Entry(gettext("Batches"), "batches", Action.SEE_MAIL, ("one_batch",))
+_ALERTS = Entry(gettext("Alerts"), "alerts", Action.SEE_ALERTS)
+_RENEWALS = Entry(gettext("Renewals"), "renewals", Action.SEE_RENEWALS)
+_TEMPLATES = Entry(gettext("Templates"), "email_templates", Action.SEE_TEMPLATES)
 #: On our own pages.
 BAR: tuple[Entry, ...] = (
-    Entry("Senders", "overview", Action.SEE_OVERVIEW, ("partners",)),
+    Entry(gettext("Senders"), "overview", Action.SEE_OVERVIEW, ("partners",)),
     _MAIL,
     _BATCHES,
     _ALERTS,
     _RENEWALS,
-    Entry("Troubleshooting", "symptoms", Action.SEE_OVERVIEW),
-    Entry("Audit", "audit_log", Action.SEE_AUDIT),
-    Entry("System sender", "system", Action.EDIT_SYSTEM_SENDER),
+    _TEMPLATES,
+    Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
+    Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
+    Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
+    Entry(gettext("System sender"), "system", Action.EDIT_SYSTEM_SENDER),
 )
 #: In the menu of a host.
 MENU: tuple[Entry, ...] = (
-    Entry("Mail", "overview", Action.SEE_OVERVIEW),
-    Entry("Partners", "partners", Action.LIST_PARTNERS),
+    Entry(gettext("Mail"), "overview", Action.SEE_OVERVIEW),
+    Entry(gettext("Partners"), "partners", Action.LIST_PARTNERS),
     _MAIL,
     _ALERTS,
-    Entry("System e-mail", "system", Action.EDIT_SYSTEM_SENDER),
+    Entry(gettext("System e-mail"), "system", Action.EDIT_SYSTEM_SENDER),
     _RENEWALS,
 )
 

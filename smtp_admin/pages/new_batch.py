@@ -20,18 +20,19 @@ from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
-from smtp_admin.mail.service import registry
+from smtp_admin.mail.service import registry, voice_for
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_words import seconds_words
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES, add_owner_page
 from smtp_admin.senders.routing import senders_of
+from smtp_admin.translation import gettext, joined, ngettext, number
 
 #: More at a time is for the command and for the app itself: a person waits for the answer.
 MOST_FROM_PAGE = 20_000
 _MOST_COMPLAINTS = 20
-_FILE = "The list"
+_FILE = gettext("The list")
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -100,7 +101,9 @@ def _type() -> EmailType:
     wanted = lists.word("type", 64)
     found = next((one for one in _types_for_many() if one.name == wanted), None)
     if found is None:
-        raise InvalidInput("Choose a type.", fields={"type": ["There is no such type."]})
+        raise InvalidInput(
+            gettext("Choose a type."), fields={"type": [gettext("There is no such type.")]}
+        )
     return found
 
 
@@ -117,15 +120,16 @@ def _given_list() -> str:
             return storable(raw.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             raise InvalidInput(
-                "The file is not text in UTF-8.",
-                hint="Save it from the spreadsheet as “CSV UTF-8”.",
-                fields={"file": ["It is not text in UTF-8."]},
+                gettext("The file is not text in UTF-8."),
+                hint=gettext("Save it from the spreadsheet as “CSV UTF-8”."),
+                fields={"file": [gettext("It is not text in UTF-8.")]},
             ) from error
     given = web.read_json().get("csv", "") if request.is_json else request.form.get("csv", "")
     text = storable(str(given)).strip()
     if not text:
         raise InvalidInput(
-            "Choose a CSV file, or type the list.", fields={"file": ["There is no list yet."]}
+            gettext("Choose a CSV file, or type the list."),
+            fields={"file": [gettext("There is no list yet.")]},
         )
     return text + "\n"
 
@@ -149,21 +153,30 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
         count = len(checked.complaints)
         shown = [str(one) for one in checked.complaints[:_MOST_COMPLAINTS]]
         if count > _MOST_COMPLAINTS:
-            shown.append(f"and {count - _MOST_COMPLAINTS} more")
+            shown.append(gettext("and %(number)s more", number=count - _MOST_COMPLAINTS))
         raise InvalidInput(
-            f"{count:,} {'line' if count == 1 else 'lines'} cannot be used. Nothing was queued.",
-            hint="Correct or remove these lines.",
+            ngettext(
+                "%(number)s line cannot be used. Nothing was queued.",
+                "%(number)s lines cannot be used. Nothing was queued.",
+                count,
+            ),
+            hint=gettext("Correct or remove these lines."),
             fields={"file": shown},
         )
     if checked.first is None:
         raise InvalidInput(
-            "The list has no recipients.", fields={"file": ["It has no recipients."]}
+            gettext("The list has no recipients."),
+            fields={"file": [gettext("It has no recipients.")]},
         )
     if checked.count > MOST_FROM_PAGE:
         raise InvalidInput(
-            f"The list names {checked.count:,} recipients; from this page "
-            f"{MOST_FROM_PAGE:,} at a time are possible.",
-            hint="Split it, or use the command flask smtp-admin send-many.",
+            gettext(
+                "The list names %(count)s recipients; from this page "
+                "%(most)s at a time are possible.",
+                count=number(checked.count),
+                most=number(MOST_FROM_PAGE),
+            ),
+            hint=gettext("Split it, or use the command flask smtp-admin send-many."),
         )
     order = Order(partner_id, _sender(), priority="bulk")
     sender = sender_for(session(), type_, order)
@@ -172,7 +185,10 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
         sensitive=type_.sensitive,
     )  # fmt: skip
     message = message_from_type(
-        type_, [checked.first.address], batches.context_of(type_, checked.first)
+        type_,
+        [checked.first.address],
+        batches.context_of(type_, checked.first),
+        voice=voice_for(session(), type_, partner_id, checked.first.language),
     )
     return Look(
         text, checked, tuple(file.ignored), expected,
@@ -190,7 +206,10 @@ def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
     record_change(session(), web.signed_in(), partner_id, "batch.tried", address)
     batches.send_first_to(session(), type_, first, address, order)
     session().commit()
-    return f"The first mail is being sent to {address}. Check it before you continue."
+    return gettext(
+        "The first mail is being sent to %(address)s. Check it before you continue.",
+        address=address,
+    )
 
 
 def _queue(
@@ -216,13 +235,23 @@ def _queue(
 
 
 def _queued_words(filling: batches.Filling) -> str:
-    words = f"{filling.queued:,} mails are queued."
-    known = filling.seen - filling.queued
-    if known:
-        words += f" {known:,} were already in this batch. The same list queues nobody twice."
+    words = [gettext("%(number)s mails are queued.", number=number(filling.queued))]
+    before = filling.seen - filling.queued
+    if before:
+        words.append(
+            gettext(
+                "%(number)s were already in this batch. The same list queues nobody twice.",
+                number=number(before),
+            )
+        )
     if filling.suppressed:
-        words += f" {filling.suppressed:,} recipients have reached their limit."
-    return words
+        words.append(
+            gettext(
+                "%(number)s recipients have reached their limit.",
+                number=number(filling.suppressed),
+            )
+        )
+    return joined(words)
 
 
 def _sender() -> str | None:

@@ -12,20 +12,20 @@ from sqlalchemy import select
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
+from smtp_admin.delivery import seen_mail
 from smtp_admin.delivery.held import CODE as HELD
-from smtp_admin.delivery.hops import HopSeen, hops_seen
+from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
-from smtp_admin.delivery.mail_log import LoggedMail, conditions, rows_of
-from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.public_ids import is_public_id
+from smtp_admin.delivery.mail_log import LoggedMail, rows_of
+from smtp_admin.delivery.models import Attempt, Message
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
+from smtp_admin.pages.digest_item import seen_item, show_item
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
-    THE_SYSTEMS,
     as_json,
     mail_url,
     may_open,
@@ -36,6 +36,7 @@ from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
+from smtp_admin.translation import gettext, joined, known
 
 #: Recipients that are listed; a mail with more is found in the log.
 _MOST_RECIPIENTS = 100
@@ -67,12 +68,12 @@ class Happened:
 
 
 _VERDICTS = {
-    "accepted": ("good", "Accepted"),
-    "temporary": ("warn", "Not taken yet"),
-    "permanent": ("bad", "Refused for good"),
-    "uncertain": ("warn", "No answer after the last line"),
+    "accepted": ("good", gettext("Accepted")),
+    "temporary": ("warn", gettext("Not taken yet")),
+    "permanent": ("bad", gettext("Refused for good")),
+    "uncertain": ("warn", gettext("No answer after the last line")),
 }
-_OTHER_VERDICT = ("warn", "Not sent")
+_OTHER_VERDICT = ("warn", gettext("Not sent"))
 
 
 def mails_of(public_id: str) -> tuple[LoggedMail, ...]:
@@ -101,15 +102,7 @@ def ids_of_mail(public_id: str) -> list[int]:
     Raises:
         NotFound: there is no such mail, or it is somebody else's.
     """
-    if not is_public_id(public_id):
-        raise NotFound
-    mine = (
-        select(Delivery.id)
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(Message.public_id == public_id, *conditions(session(), seen_by_actor()))
-        .order_by(Delivery.id)
-    )
-    found = list(session().scalars(mine))
+    found = seen_mail.ids_of_mail(session(), public_id, seen_by_actor())
     if not found:
         raise NotFound
     return found
@@ -117,8 +110,9 @@ def ids_of_mail(public_id: str) -> list[int]:
 
 @guarded(Action.SEE_MAIL)
 def one_mail(public_id: str) -> ResponseReturnValue:
-    """One mail, and one of its recipients in detail."""
-    return show(public_id)
+    """One mail, and one of its recipients in detail; or a notice that becomes a mail."""
+    item = seen_item(session(), public_id)
+    return show(public_id) if item is None else show_item(session(), item)
 
 
 def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseReturnValue:
@@ -193,12 +187,12 @@ def _content(public_id: str) -> bytes:
     one = one_of(found)
     if one.sensitive:
         raise NotFound(
-            "Only its recipient may read this mail.",
-            hint="Mail of this type contains secrets, such as login links.",
+            gettext("Only its recipient may read this mail."),
+            hint=gettext("Mail of this type contains secrets, such as login links."),
         )
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk))
     if not content:
-        raise NotFound("The text of this mail was erased.")
+        raise NotFound(gettext("The text of this mail was erased."))
     return content
 
 
@@ -221,33 +215,50 @@ def _life(
 ) -> Iterator[Happened]:
     """What happened to a delivery, in the order in which it did."""
     found = [*map(_hop, hops), *(_attempt(each, sender) for each in attempts)]
-    yield Happened(one.created_at, "ready", "Queued", f"for {one.recipient}")
+    yield Happened(
+        one.created_at,
+        "ready",
+        gettext("Queued"),
+        gettext("for %(recipient)s", recipient=one.recipient),
+    )
     yield from sorted(found, key=lambda each: each.at)
     words = state_words(one, moment)
     ended = one.finished_at
     if one.state in {"sent", "delivered"} and ended is not None:
         if not attempts or attempts[-1].verdict != "accepted":
-            known = sender is not None and sender.configured and may_open(sender)
-            place = f"by {sender.values.place()}" if sender and known else ""
-            yield Happened(ended, "good", "Accepted", place, one.reply)
+            shown = sender is not None and sender.configured and may_open(sender)
+            place = gettext("by %(place)s", place=sender.values.place()) if sender and shown else ""
+            yield Happened(ended, "good", gettext("Accepted"), place, one.reply)
     elif one.state == "dead" and ended is not None:
-        yield Happened(ended, "bad", "Not delivered.", "It will not be retried automatically.")
+        yield Happened(
+            ended,
+            "bad",
+            gettext("Not delivered."),
+            gettext("It will not be retried automatically."),
+        )
     elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
-        title = "Next try" if attempts else "To be sent"
+        title = gettext("Next try") if attempts else gettext("To be sent")
         yield Happened(one.next_attempt_at, "off", title)
     elif ended is not None:
-        yield Happened(ended, words.tone, f"{words.label}.", one.error or words.note)
+        yield Happened(ended, words.tone, f"{words.label}.", known(one.error) or words.note)
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
 
 
 def _hop(hop: HopSeen) -> Happened:
-    before, after, why = hop.from_sender, hop.to_sender, f", because: {hop.reason}"
     if not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
-        if before.startswith(THE_SYSTEMS):
-            before, why = THE_SYSTEMS, ""
-        after = THE_SYSTEMS if after.startswith(THE_SYSTEMS) else after
-    return Happened(hop.at, "warn", "Handed over", f"to {after} instead of {before}{why}")
+        hop = hop.for_partner()
+    return Happened(
+        hop.at,
+        "warn",
+        gettext("Handed over"),
+        gettext(
+            "to %(after)s instead of %(before)s%(why)s",
+            after=known(hop.to_sender),
+            before=known(hop.from_sender),
+            why=gettext(", because: %(reason)s", reason=hop.reason) if hop.reason else "",
+        ),
+    )
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
@@ -255,20 +266,24 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
     # How the platform runs its own sender is its own affair.
     about = []
     if sender is not None and may_open(sender):
-        about = [f"revision {attempt.revision}"] if attempt.revision else []
+        about = (
+            [gettext("revision %(revision)s", revision=attempt.revision)]
+            if attempt.revision
+            else []
+        )
         if web.signed_in().is_admin and attempt.worker:
-            about.append(f"worker {attempt.worker}")
-    words = " · ".join([attempt.error, *about]) if attempt.error else " · ".join(about)
+            about.append(gettext("worker %(worker)s", worker=attempt.worker))
+    words = joined((known(attempt.error), *about), " · ")
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 
 def _sender_words(sender: ResolvedSender | None) -> str:
     if sender is None:
-        return "none yet"
+        return gettext("none yet")
     name = sender_name(sender.key, sender.label)
     if sender.partner_id != SYSTEM:
         return name
-    return f"{THE_SYSTEMS} ({name})" if may_open(sender) else THE_SYSTEMS
+    return THE_SYSTEMS + " (" + name + ")" if may_open(sender) else THE_SYSTEMS
 
 
 def _json(

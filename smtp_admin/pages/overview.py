@@ -17,17 +17,18 @@ from smtp_admin.pages.mail_filters import log_url
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.sender_state.state import NAMES, Key
+from smtp_admin.translation import gettext, joined, number
 
 #: The columns that one may sort by, in their order; all but the first two are numbers.
 _COLUMNS = {
-    "name": "Sender",
-    "state": "State",
-    "queued": "Queued",
-    "sent": "Sent, 24 h",
-    "failed": "Failed, 24 h",
-    "dead": "Dead letters",
-    "limit": "Limit used",
-    "average": "Average",
+    "name": gettext("Sender"),
+    "state": gettext("State"),
+    "queued": gettext("Queued"),
+    "sent": gettext("Sent, 24 h"),
+    "failed": gettext("Failed, 24 h"),
+    "dead": gettext("Dead letters"),
+    "limit": gettext("Limit used"),
+    "average": gettext("Average"),
 }
 _WORDS = ("name", "state")
 #: States that are not well and no riddle.
@@ -50,13 +51,13 @@ def add_to(blueprint: Blueprint) -> None:
 @guarded(Action.SEE_OVERVIEW)
 def overview() -> ResponseReturnValue:
     """The health of every sender that one may see."""
-    return _page("Mail", only_partners=False)
+    return _page(gettext("Mail"), only_partners=False)
 
 
 @guarded(Action.LIST_PARTNERS)
 def partners() -> ResponseReturnValue:
     """The same without the system's own senders."""
-    return _page("Partners", only_partners=True)
+    return _page(gettext("Partners"), only_partners=True)
 
 
 def _page(title: str, *, only_partners: bool) -> ResponseReturnValue:
@@ -79,9 +80,12 @@ def _page(title: str, *, only_partners: bool) -> ResponseReturnValue:
         asked=asked,
         columns=[Column.of(name, asked) for name in _COLUMNS],
         order=_order(asked),
-        states=[(key, f"{NAMES[key]} {count:,}") for key, count in found.states.items()],
-        all_states=f"All {sum(found.states.values()):,}",
-        missing=[(one.owner if one.partner else "the system", _tab(one)) for one in found.missing],
+        states=[(key, joined((NAMES[key], number(count)))) for key, count in found.states.items()],
+        all_states=gettext("All %(number)s", number=number(sum(found.states.values()))),
+        missing=[
+            (one.owner if one.partner else gettext("the system"), _tab(one))
+            for one in found.missing
+        ],
         blocked=blocked_kinds(),
         of_system=of_system,
         here=_url(),
@@ -152,8 +156,8 @@ def _chart(hourly: Sequence[tuple[int, int]]) -> tuple[str, str] | None:
     if not most:
         return None
     good, bad = [], []
-    for number, (sent, failed) in enumerate(hourly):
-        at = f"M{number * _CHART_STEP + 1.5} "
+    for place, (sent, failed) in enumerate(hourly):
+        at = f"M{place * _CHART_STEP + 1.5} "
         height = round(sent / most * _CHART_HEIGHT, 1)
         if sent:
             good.append(f"{at}{_CHART_HEIGHT}v-{max(height, 1)}")

@@ -6,12 +6,13 @@ from itertools import groupby
 
 from smtp_admin.providers.catalogue import provider, provider_of_host, providers
 from smtp_admin.providers.provider import Kind, Provider
+from smtp_admin.translation import gettext
 
 _GROUPS: Mapping[Kind, str] = {
-    "mailbox": "Mailbox providers",
-    "service": "Sending services",
-    "own": "Hosting panels and your own server",
-    "testing": "Test inboxes",
+    "mailbox": gettext("Mailbox providers"),
+    "service": gettext("Sending services"),
+    "own": gettext("Hosting panels and your own server"),
+    "testing": gettext("Test inboxes"),
 }
 
 
@@ -82,4 +83,4 @@ def _regions(shown: Provider | None, host: str) -> tuple[Choice, ...]:
     found = tuple(Choice(one.key, one.label, one.host == host) for one in shown.regions)
     if any(one.chosen for one in found):
         return found
-    return (Choice("", "another one, entered below", chosen=True), *found)
+    return (Choice("", gettext("another one, entered below"), chosen=True), *found)

@@ -9,13 +9,14 @@ from flask import Blueprint, Flask, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
-from smtp_admin import web
+from smtp_admin import protection, web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
 from smtp_admin.renewals import notices, supply, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
 from smtp_admin.renewals.schedule import Reason
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -26,7 +27,7 @@ def add_to(blueprint: Blueprint) -> None:
 
 def make_unsubscribe_blueprint() -> Blueprint:
     """The blueprint of the link in every reminder; mail programs post to it by themselves."""
-    blueprint = web.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
+    blueprint = protection.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
     blueprint.get("/unsubscribe/<token>")(ask)
     blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
     return blueprint
@@ -117,7 +118,7 @@ def remind_me() -> ResponseReturnValue:
             "next_in_seconds": int(standing.values.gap(on_demand=True).total_seconds()),
         }
         return web.answer_json(body, 202)
-    web.notify(f"A reminder is being sent to {standing.customer.email}.")
+    web.notify(gettext("A reminder is being sent to %(email)s.", email=standing.customer.email))
     return redirect(url_for("smtp_admin.reminder_page"), code=303)
 
 

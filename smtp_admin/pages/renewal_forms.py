@@ -10,6 +10,7 @@ from smtp_admin.errors import InvalidInput
 from smtp_admin.renewals import values as clean
 from smtp_admin.renewals.service import Applied
 from smtp_admin.renewals.values import RECOMMENDED, RenewalValues
+from smtp_admin.translation import gettext, said_by
 
 _READ: dict[str, Callable[[str], Any]] = {
     "window_days": clean.clean_window,
@@ -22,41 +23,47 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 #: Without these nothing can be sent; while reminders are off, an empty one keeps what was saved.
 _NEEDED = {
-    "window_days": "Enter how many days before; 7 is usual.",
-    "min_hours": "Enter the hours; 48 is usual.",
-    "on_demand_min_hours": "Enter the hours; 24 is usual.",
+    "window_days": gettext("Enter how many days before; 7 is usual."),
+    "min_hours": gettext("Enter the hours; 48 is usual."),
+    "on_demand_min_hours": gettext("Enter the hours; 24 is usual."),
 }
 
 
 def _range(name: str) -> str:
     least, most = RECOMMENDED[name]
-    return f"Recommended: {least} to {most}; at least 1."
+    return gettext("Recommended: %(least)s to %(most)s; at least 1.", least=least, most=most)
 
 
 class RenewalForm(Form):
     """The renewal settings of the system or of one partner."""
 
-    own = BooleanField("Own settings instead of the system's")
-    enabled = BooleanField("Remind customers before their services expire")
+    own = BooleanField(gettext("Own settings instead of the system's"))
+    enabled = BooleanField(gettext("Remind customers before their services expire"))
     window_days = StringField(
-        "Days before expiry",
-        description="From then on notices are sent as often as the frequency allows.",
+        gettext("Days before expiry"),
+        description=gettext("From then on notices are sent as often as the frequency allows."),
     )
     steps = StringField(
-        "Only at these days before",
-        description="For example 14, 7, 3, 1. If empty, all of the days above.",
+        gettext("Only at these days before"),
+        description=gettext("For example 14, 7, 3, 1. If empty, all of the days above."),
     )
     min_hours = StringField(
-        "Hours between notices", description=f"To one customer. {_range('min_hours')}"
+        gettext("Hours between notices"),
+        description=gettext("To one customer. %(range)s", range=_range("min_hours")),
     )
     on_demand_min_hours = StringField(
-        "Hours before a reminder on demand",
-        description=f"After any notice. {_range('on_demand_min_hours')}",
+        gettext("Hours before a reminder on demand"),
+        description=gettext("After any notice. %(range)s", range=_range("on_demand_min_hours")),
     )
-    quiet_from = StringField("Quiet from", description="In the customer's own time zone.")
-    quiet_to = StringField("Quiet until", description="Equal times mean no quiet hours.")
+    quiet_from = StringField(
+        gettext("Quiet from"), description=gettext("In the customer's own time zone.")
+    )
+    quiet_to = StringField(
+        gettext("Quiet until"), description=gettext("Equal times mean no quiet hours.")
+    )
     time_zone = StringField(
-        "Time zone", description="For customers without a known time zone. Such as Europe/Berlin."
+        gettext("Time zone"),
+        description=gettext("For customers without a known time zone. Such as Europe/Berlin."),
     )
     revision = HiddenField(default="0")
     #: Of which settings the person was told whom they mail today.
@@ -97,7 +104,7 @@ class RenewalForm(Form):
             try:
                 read[name] = clean_one(text)
             except ValueError as error:
-                complaints[name] = [str(error)]
+                complaints[name] = [said_by(error)]
         if complaints:
             raise InvalidInput(fields=complaints)
         return replace(before, **read)

@@ -1,6 +1,7 @@
 """The pages of those who send reminders: settings with reports, calendar, preview of one mail."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -24,6 +25,7 @@ from smtp_admin.renewals.calendar import Entry, look_ahead, look_at
 from smtp_admin.renewals.schedule import SENTENCES, Reason
 from smtp_admin.renewals.service import load, save
 from smtp_admin.renewals.switching import Today, mailed_today, seal
+from smtp_admin.translation import gettext, joined, ngettext
 
 #: A request does not wait longer for a run; workers go on with the rest.
 _RUN_SECONDS = 10.0
@@ -154,9 +156,8 @@ def _settings(partner_id: str) -> ResponseReturnValue:
     except RequestError as error:
         session().rollback()
         return _show_settings(partner_id, form, error)
-    state = "on" if saved.values.enabled else "off"
-    web.notify(f"Saved. Reminders are {state}. The next run is within 15 minutes."
-               if saved.values.enabled else "Saved. Reminders are off.")  # fmt: skip
+    on = gettext("Saved. Reminders are on. The next run is within 15 minutes.")
+    web.notify(on if saved.values.enabled else gettext("Saved. Reminders are off."))
     return redirect(url(partner_id), code=303)
 
 
@@ -173,6 +174,8 @@ def _show_settings(
         form.show(load(session(), SYSTEM).values)
     for name, texts in (error.fields if error else {}).items():
         form[name].errors = texts
+    if error:
+        error.call_fields({one.name: one.label.text for one in form})
     if isinstance(error, Conflict):
         # The next try must be made knowing what was saved meanwhile.
         form.revision.data = str(applied.revision)
@@ -193,7 +196,8 @@ def _show_settings(
 def _run(partner_id: str) -> ResponseReturnValue:
     if not load(session(), partner_id).values.enabled:
         raise Conflict(
-            "Reminders are off, so there is nothing to run.", hint="Switch them on first."
+            gettext("Reminders are off, so there is nothing to run."),
+            hint=gettext("Switch them on first."),
         )
     try:
         record_change(session(), web.signed_in(), partner_id, "renewals.run")
@@ -207,8 +211,14 @@ def _run(partner_id: str) -> ResponseReturnValue:
     queued = sum(one.due for one in reports.values())
     problems = any(one.failed or one.ended for one in reports.values())
     web.notify(
-        f"{queued:,} notice{' was' if queued == 1 else 's were'} queued."
-        + (" The report says what went wrong." if problems else "")
+        joined(
+            (
+                ngettext(
+                    "%(number)s notice was queued.", "%(number)s notices were queued.", queued
+                ),
+                gettext("The report says what went wrong.") if problems else "",
+            )
+        )
     )
     return redirect(url(partner_id), code=303)
 
@@ -255,17 +265,18 @@ def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
     if not services:
         return entry, None
     link = notices.unsubscribe_url(_NOBODYS_LINK)
+    voice = replace(notices.voice_for(session(), partner_id), language=services[0].language)
     context = {"app_name": installation().config.app_name} | notices.context_of(
-        entry.customer, services, values, link
+        entry.customer, services, values, link, voice
     )
-    return entry, templates.render(mail_service.registry().get(notices.TYPE), context)
+    return entry, templates.render(mail_service.registry().get(notices.TYPE), context, voice)
 
 
 def _common(partner_id: str, tab: str) -> dict[str, Any]:
     return {
         "tab": tab,
         "partner": web.current_partner() if partner_id != SYSTEM else None,
-        "owner": web.current_partner().name if partner_id != SYSTEM else "System",
+        "owner": web.current_partner().name if partner_id != SYSTEM else gettext("System"),
         "partner_id": partner_id,
         "url": url,
         "urls": sender_urls(partner_id),

@@ -17,11 +17,15 @@ from smtp_admin.pages.shown_field import Option
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.senders.routing import Kind, routes_of, save_routes, senders_of
+from smtp_admin.translation import gettext
 
 _PRIORITY_LABELS = {
-    "urgent": ("Urgent mail", "Password resets, for example. Sent before all other mail."),
-    "normal": ("Normal mail", "All mail that is not urgent or bulk."),
-    "bulk": ("Bulk mail", "Newsletters, notices and reminders."),
+    "urgent": (
+        gettext("Urgent mail"),
+        gettext("Password resets, for example. Sent before all other mail."),
+    ),
+    "normal": (gettext("Normal mail"), gettext("All mail that is not urgent or bulk.")),
+    "bulk": (gettext("Bulk mail"), gettext("Newsletters, notices and reminders.")),
 }
 _KINDS: tuple[Kind, ...] = ("type", "priority")
 
@@ -64,7 +68,7 @@ def _routes(partner_id: str) -> ResponseReturnValue:
         return _show(partner_id, wanted, error)
     if web.wants_json():
         return web.answer_json({"ok": True, "routes": _as_json(wanted)})
-    web.notify("Saved. New mail uses these routes.")
+    web.notify(gettext("Saved. New mail uses these routes."))
     return redirect(owner_url(partner_id, "routes"), code=303)
 
 
@@ -75,7 +79,9 @@ def _wanted(partner_id: str) -> dict[tuple[Kind, str], str]:
     wanted: dict[tuple[Kind, str], str] = {}
     for (kind, name), text in given.items():
         if (kind, name) not in names:
-            raise InvalidInput(fields={f"{kind}-{name}": ["There is no such type of mail."]})
+            raise InvalidInput(
+                fields={f"{kind}-{name}": [gettext("There is no such type of mail.")]}
+            )
         if text:
             wanted[kind, name] = DEFAULT_KEY if text == DEFAULT else text
     return wanted
@@ -96,7 +102,9 @@ def _given() -> dict[tuple[Kind, str], str]:
     for kind in _KINDS:
         group = body.get(kind) or {}
         if not isinstance(group, dict) or not all(isinstance(one, str) for one in group.values()):
-            raise InvalidInput(fields={kind: ["Send an object of names and keys of senders."]})
+            raise InvalidInput(
+                fields={kind: [gettext("Send an object of names and keys of senders.")]}
+            )
         found |= {(kind, str(name)): text for name, text in group.items()}
     return found
 
@@ -160,7 +168,7 @@ def _line(
     complaints: Mapping[str, list[str]],
 ) -> Line:
     now = chosen.get((kind, name))
-    usual = "By its priority" if kind == "type" else "By the default sender"
+    usual = gettext("By its priority") if kind == "type" else gettext("By the default sender")
     options = [Option("", usual, now is None)]
     options += [
         Option(one.key or DEFAULT, sender_name(one.key, one.label), now == one.key)

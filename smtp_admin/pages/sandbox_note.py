@@ -10,6 +10,7 @@ from smtp_admin.database import session
 from smtp_admin.installation import installation
 from smtp_admin.sandbox.site import standing
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.translation import gettext, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,21 @@ def sandbox_notes() -> tuple[Note, ...]:
         session().rollback()
         return tuple(found)
     if not here.acts:
-        text = f"{here.reason} {here.hint}" if of_platform else "It waits in the queue."
-        found.insert(0, Note("No mail is sent from this installation.", text))
+        text = (
+            joined((here.reason, here.hint)) if of_platform else gettext("It waits in the queue.")
+        )
+        found.insert(0, Note(gettext("No mail is sent from this installation."), text))
     return tuple(found)
 
 
 def _of_rule(rule: Sandbox, *, of_platform: bool) -> Note:
     if rule.redirect:
-        title = "This is a test installation: all mail goes to one address instead."
-        text = f"That is {rule.redirect}, set in SMTP_ADMIN_SANDBOX."
+        title = gettext("This is a test installation: all mail goes to one address instead.")
+        text = gettext("That is %(redirect)s, set in SMTP_ADMIN_SANDBOX.", redirect=rule.redirect)
     else:
-        title = "This is a test installation: it holds most mail."
-        text = f"Only mail to {', '.join(rule.allow)} is sent, set in SMTP_ADMIN_SANDBOX."
+        title = gettext("This is a test installation: it holds most mail.")
+        text = gettext(
+            "Only mail to %(addresses)s is sent, set in SMTP_ADMIN_SANDBOX.",
+            addresses=", ".join(rule.allow),
+        )
     return Note(title, text if of_platform else "")

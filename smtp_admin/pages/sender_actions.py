@@ -21,6 +21,7 @@ from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import delete_sender
 from smtp_admin.senders.routing import routes_of, senders_of
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -33,14 +34,22 @@ def add_to(blueprint: Blueprint) -> None:
 def _pause(partner_id: str, key: str) -> ResponseReturnValue:
     """Send nothing by a sender until somebody resumes it."""
     return _change(
-        partner_id, key, pauses.pause, paused=True, notice="Paused. Mail waits until you resume it."
+        partner_id,
+        key,
+        pauses.pause,
+        paused=True,
+        notice=gettext("Paused. Mail waits until you resume it."),
     )
 
 
 def _resume(partner_id: str, key: str) -> ResponseReturnValue:
     """Let a sender try again now."""
     return _change(
-        partner_id, key, pauses.resume, paused=False, notice="Resumed. Waiting mail is being sent."
+        partner_id,
+        key,
+        pauses.resume,
+        paused=False,
+        notice=gettext("Resumed. Waiting mail is being sent."),
     )
 
 
@@ -55,8 +64,8 @@ def _change(
     sender = load_sender(session(), partner_id, key)
     if not sender.sender_id or sender.deleted:
         raise Conflict(
-            "No settings are saved for this sender, so there is nothing to pause.",
-            hint="Save its tab first.",
+            gettext("No settings are saved for this sender, so there is nothing to pause."),
+            hint=gettext("Save its tab first."),
         )
     act(session(), sender, web.signed_in())
     session().commit()
@@ -98,9 +107,16 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json({"ok": True})
     if key == DEFAULT_KEY:
-        web.notify("The system's sender now sends this mail. The history of the settings is kept.")
+        web.notify(
+            gettext("The system's sender now sends this mail. The history of the settings is kept.")
+        )
         return redirect(page_url(partner_id, key, "tab"), code=303)
-    web.notify(f"Deleted: {sender_name(key, sender.label)}. Its history is kept.")
+    web.notify(
+        gettext(
+            "Deleted: %(sender_name)s. Its history is kept.",
+            sender_name=sender_name(key, sender.label),
+        )
+    )
     return redirect(owner_url(partner_id, "senders"), code=303)
 
 
@@ -138,7 +154,7 @@ def _mentions(sender: ResolvedSender) -> Mentions:
     mine = sender.key or DEFAULT
     return Mentions(
         tuple(
-            labels.get(name, name) if kind == "type" else f"{name} mail"
+            labels.get(name, name) if kind == "type" else gettext("%(name)s mail", name=name)
             for (kind, name), sender_id in routes.items()
             if sender_id == sender.sender_id
         ),

@@ -16,12 +16,12 @@ from wtforms import Field as FormField
 from wtforms.validators import ValidationError
 
 from smtp_admin.errors import InvalidInput
+from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.fields import NO, Field
-
-_LONGEST_NUMBER = 9
 
 
 class Cleaned:
@@ -42,7 +42,7 @@ class Cleaned:
         try:
             form.read[self._field.name] = self._field.clean(text)
         except ValueError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(said_by(error)) from error
 
 
 class SendersField(StringField):
@@ -61,7 +61,9 @@ class SenderForm(Form):
 
     driver_name = "smtp"
     revision = HiddenField(default="0")
-    label = StringField("Name", description="The name that people see. Only shown here.")
+    label = StringField(
+        gettext("Name"), description=gettext("The name that people see. Only shown here.")
+    )
 
     def __init__(self, formdata: Any = None) -> None:
         super().__init__(formdata)
@@ -128,7 +130,7 @@ class SenderForm(Form):
 
     def complaints(self) -> dict[str, list[str]]:
         """Field → sentences."""
-        return {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+        return {name: list(texts) for name, texts in self.errors.items() if name}
 
     def differences(self, sender: ResolvedSender) -> dict[str, str]:
         """Field → what is saved, where something else was entered; for who was too late."""
@@ -146,9 +148,7 @@ class SenderForm(Form):
     @property
     def seen_revision(self) -> int:
         """The revision that was on the page."""
-        text = str(self.revision.data or "")
-        usual = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
-        return int(text) if usual else -1
+        return revision_seen(str(self.revision.data or ""))
 
     def _show_locked(self, one: Field, sender: ResolvedSender) -> None:
         if one.secret:

@@ -12,9 +12,10 @@ from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import senders_of
+from smtp_admin.translation import gettext
 from smtp_admin.transports.registry import drivers
 
-OWNER_OF_SYSTEM = "System e-mail"
+OWNER_OF_SYSTEM = gettext("System e-mail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ def frame(partner_id: str, key: str = DEFAULT_KEY) -> dict[str, Any]:
         "key": key,
         "owner": owner,
         "name": name,
-        "heading": f"{owner} · {name}" if several else owner,
+        "heading": owner + " · " + name if several else owner,
         "neighbours": _neighbours(partner_id, key, name, own) if several else (),
         "is_new": absent,
         "urls": sender_urls(partner_id, key, new=absent),
-        "tab_name": "Settings" if mine and mine.values.driver != "smtp" else "SMTP",
+        "tab_name": gettext("Settings") if mine and mine.values.driver != "smtp" else "SMTP",
         "step_names": {step: label for one in drivers() for step, label in one.steps.items()},
     }
 
@@ -58,7 +59,7 @@ def _label_of_absent(partner_id: str, key: str) -> str:
 
 def sender_name(key: str, label: str = "") -> str:
     """What people read: the label, else the key, else that it is the default one."""
-    return label or key or "Default"
+    return label or key or gettext("Default")
 
 
 def is_last_resort(sender: ResolvedSender) -> bool:

@@ -18,8 +18,11 @@ from smtp_admin.senders.cleaning import DEFAULT, clean_key
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import clean_label
 from smtp_admin.senders.routing import senders_of
+from smtp_admin.translation import gettext, said_by
 
 _LONGEST_KEY = 40
+#: What the form calls its fields.
+_LABELS = {"label": gettext("Name"), "key": gettext("Key")}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -50,6 +53,7 @@ def _senders(partner_id: str) -> ResponseReturnValue:
     except RequestError as error:
         if web.wants_json():
             raise
+        error.call_fields(_LABELS)
         return _show(partner_id, error, label=label, key=key)
     url = page_url(partner_id, found, "tab", new="1", label=name)
     if web.wants_json():
@@ -100,16 +104,22 @@ def _free_key(partner_id: str, text: str, label: str) -> str:
         InvalidInput: it cannot be used, or there is such a sender.
     """
     if not text.strip() and not label:
-        raise InvalidInput(fields={"label": ["Give it a name, such as Newsletters."]})
+        raise InvalidInput(fields={"label": [gettext("Give it a name, such as Newsletters.")]})
     field = "key" if text.strip() else "label"
     try:
         key = clean_key(text) if text.strip() else clean_key(suggested_key(label))
     except ValueError as error:
-        words = str(error) if field == "key" else "No key can be made from this name. Enter one."
+        words = (
+            said_by(error)
+            if field == "key"
+            else gettext("No key can be made from this name. Enter one.")
+        )
         raise InvalidInput(fields={"key": [words]}) from error
     there = load_sender(session(), partner_id, key)
     if there.revision and not there.deleted:
-        raise InvalidInput(fields={field: [f"There is a sender with the key “{key}” already."]})
+        raise InvalidInput(
+            fields={field: [gettext("There is a sender with the key “%(key)s” already.", key=key)]}
+        )
     return key
 
 

@@ -66,9 +66,10 @@ OWNER_PAGES: dict[str, SenderPage] = {
     "batches": SenderPage("/batches"),
     "new_batch": SenderPage("/batches/new", _GET_AND_POST, most_bytes=LARGE_FORM_BYTES),
     "audit": SenderPage("/audit"),
+    "tokens": SenderPage("/tokens", _GET_AND_POST),
 }
 #: Pages of other rooms that stand in the same bar.
-_BESIDE = ("renewals", "calendar")
+_BESIDE = ("renewals", "calendar", "templates")
 
 
 def add_sender_page(blueprint: Blueprint, name: str, view: View) -> None:

@@ -14,16 +14,19 @@ from smtp_admin.senders.advice import Advice
 from smtp_admin.senders.cleaning import DEFAULT, SYSTEMS
 from smtp_admin.senders.owner_names import owner_name
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext, joined, ngettext
 from smtp_admin.transports.fields import Field
 from smtp_admin.transports.smtp.fields import PASSWORD_MASK
 
 Control = Literal["input", "select", "textarea", "check", "senders"]
 _MOST_FALLBACKS = 5
-_ORDER = ("First", "Then", "Third", "Fourth", "Fifth")
+_ORDER = (gettext("First"), gettext("Then"), gettext("Third"), gettext("Fourth"), gettext("Fifth"))
 #: What stands beside a box that is on unless somebody took the tick away.
 _OFF = {
-    "verify_tls": "Insecure: anyone between here and the server can pretend to be the server and "
-    "read mail and password.",
+    "verify_tls": gettext(
+        "Insecure: anyone between here and the server can pretend to be the "
+        "server and read mail and password."
+    ),
 }
 
 
@@ -111,7 +114,7 @@ def shown_field(
         kept=_mask(one, sender) if _kept(one, form, sender) and not locked else "",
         locked=locked,
         bad=bool(off),
-        errors=tuple(str(text) for text in entry.errors),
+        errors=tuple(entry.errors),
         advice=() if off else tuple(guidance.warnings.get(one.name, ())),
         saved=saved,
         options=tuple(
@@ -167,10 +170,12 @@ def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidan
         return guidance.hints.get(one.name) or one.help
     where = sender.values.place()
     if _kept(one, form, sender):
-        bound = "" if one.bound == "sender" else f" Only ever sent to {where}."
-        return f"Leave empty to keep it.{bound}"
+        if one.bound == "sender":
+            return gettext("Leave empty to keep it.")
+        return gettext("Leave empty to keep it. Only ever sent to %(where)s.", where=where)
     hint = guidance.hints.get(one.name) or one.help
-    return f"{hint} The stored one is only ever sent to {where}."
+    kept = gettext("The stored one is only ever sent to %(where)s.", where=where)
+    return joined((hint, kept))
 
 
 def _placeholder(one: Field, form: SenderForm, sender: ResolvedSender) -> str:
@@ -182,12 +187,20 @@ def _placeholder(one: Field, form: SenderForm, sender: ResolvedSender) -> str:
 def _mask(one: Field, sender: ResolvedSender) -> str:
     """What stands for a stored secret."""
     set_at = sender.secret_set_at(one.name)
-    return PASSWORD_MASK if set_at is None else f"{PASSWORD_MASK} saved {_days_ago(set_at)}"
+    return (
+        PASSWORD_MASK
+        if set_at is None
+        else gettext(
+            "%(mask)s saved %(ago)s",
+            mask=PASSWORD_MASK,
+            ago=_days_ago(set_at),
+        )
+    )
 
 
 def _days_ago(moment: datetime) -> str:
     days = (now() - moment).days
-    return "today" if days == 0 else f"{days} day{'' if days == 1 else 's'} ago"
+    return ngettext("%(number)s day ago", "%(number)s days ago", days) if days else gettext("today")
 
 
 def _boxes(
@@ -195,17 +208,20 @@ def _boxes(
 ) -> tuple[Box, ...]:
     """A list for each sender that may step in, the first choice first."""
     names = {
-        other.key or DEFAULT: other.label or other.key or "the default one" for other in others
+        other.key or DEFAULT: other.label or other.key or gettext("the default one")
+        for other in others
     }
     if sender.partner_id:
-        names[SYSTEMS] = "the system's sender"
+        names[SYSTEMS] = gettext("the system's sender")
     chosen = [word for word in re.split(r"[\s,]+", text) if word][:_MOST_FALLBACKS]
-    names |= {word: f"{word} (not there)" for word in chosen if word not in names}
+    names |= {
+        word: gettext("%(word)s (not there)", word=word) for word in chosen if word not in names
+    }
     count = min(_MOST_FALLBACKS, len(names))
     found = []
     for number in range(count):
         now_chosen = chosen[number] if number < len(chosen) else ""
-        entries = {"": "nobody"} | names
+        entries = {"": gettext("nobody")} | names
         options = tuple(
             Option(value, label, value == now_chosen) for value, label in entries.items()
         )

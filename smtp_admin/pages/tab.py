@@ -34,6 +34,7 @@ from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender,
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 #: The button that makes a key pair and saves it with the settings.
@@ -76,10 +77,17 @@ def tab(partner_id: str, key: str) -> ResponseReturnValue:
         status = error.status if isinstance(error, RequestError) else 503
         return show_tab(partner_id, key, status=status, error=error, form=form)
     if saved.revision == form.seen_revision:
-        goes_on = " Sending resumes." if is_paused(sender) and not is_paused(saved) else ""
-        web.notify(f"Nothing changed, so there is no new revision.{goes_on}")
+        resumes = is_paused(sender) and not is_paused(saved)
+        unchanged = gettext("Nothing changed, so there is no new revision.")
+        web.notify(joined((unchanged, gettext("Sending resumes.") if resumes else "")))
     else:
-        web.notify(f"Saved as revision {saved.revision}. {_what_now(saved)}")
+        web.notify(
+            gettext(
+                "Saved as revision %(revision)s. %(what_now)s",
+                revision=saved.revision,
+                what_now=_what_now(saved),
+            )
+        )
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 
@@ -239,10 +247,12 @@ def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderF
 def _what_now(saved: ResolvedSender) -> str:
     """What saving means for mail."""
     if saved.values.kind.keeps_mail:
-        return "From now on this sender keeps mail and does not send it."
+        return gettext("From now on this sender keeps mail and does not send it.")
     if saved.key:
-        return "Mail with a route to this sender, or sent with its key, uses these settings."
-    return "New mail is sent with these settings."
+        return gettext(
+            "Mail with a route to this sender, or sent with its key, uses these settings."
+        )
+    return gettext("New mail is sent with these settings.")
 
 
 def _label(form: SenderForm, sender: ResolvedSender) -> str:

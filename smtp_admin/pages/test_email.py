@@ -22,6 +22,7 @@ from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.pages.tab import entered_secrets, show_tab
 from smtp_admin.senders.drivers import check_driver
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -72,7 +73,7 @@ def _send_as_asked(partner_id: str, key: str) -> Sent:
     given: Mapping[str, Any] = web.read_json() if request.is_json else request.form
     to = given.get("to") or ""
     if not isinstance(to, str):
-        raise InvalidInput(fields={"to": ["This must be text."]})
+        raise InvalidInput(fields={"to": [gettext("This must be text.")]})
     if request.is_json or "revision" not in request.form:
         return _queue(partner_id, key, to)
     sender = load_sender(session(), partner_id, key)

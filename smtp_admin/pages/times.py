@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from smtp_admin.clock import now
+from smtp_admin.translation import day
 
 
 def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
@@ -20,9 +21,9 @@ def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
     at = at.astimezone(UTC)
     moment = now()
     clock = f"{at:%H:%M:%S}" if exact else f"{at:%H:%M}"
-    day = "" if at.date() == moment.date() else f"{at.day} {at:%b} "
-    if day and at.year != moment.year:
-        day = f"{at.day} {at:%b %Y} "
+    shown: str = ""
+    if at.date() != moment.date():
+        shown = day(at, year=at.year != moment.year) + " "
     return Markup(
         '<time datetime="{iso}" title="{full} UTC" data-smtp-admin-time="{form}">'
         "{day}{clock} UTC</time>"
@@ -30,6 +31,6 @@ def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
         iso=f"{at:%Y-%m-%dT%H:%M:%SZ}",
         full=f"{at:%Y-%m-%d %H:%M:%S}",
         form="exact" if exact else "short",
-        day=day,
+        day=shown,
         clock=clock,
     )

@@ -15,6 +15,7 @@ from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.row import Row
 from smtp_admin.replies.table import Table, rows_of, shipped
 from smtp_admin.smtp.address import domain_of
+from smtp_admin.transports.driver import Driver
 
 FOLDER = Path(__file__).parent
 
@@ -39,6 +40,11 @@ def provider(key: str) -> Provider | None:
 def provider_of_host(host: str) -> Provider | None:
     """Whose server for sending *host* is; ``None`` for all others, such as one's own."""
     return _first(host, ((one, one.hosts) for one in providers()))
+
+
+def provider_of_sender(driver: Driver, host: str) -> Provider | None:
+    """By whom a sender sends, whose driver is tied to a provider or dials *host*."""
+    return provider(driver.provider) if driver.provider else provider_of_host(host)
 
 
 def provider_of_mx(host: str) -> Provider | None:

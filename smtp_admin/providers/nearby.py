@@ -5,6 +5,7 @@ from functools import lru_cache
 from smtp_admin.providers.catalogue import is_free_mail, knowledge, provider_of_host, receiver_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.smtp.hostname import ip_literal
+from smtp_admin.translation import gettext
 
 #: Of letters left out, doubled, changed or swapped.
 _MOST_SLIPS = 2
@@ -50,10 +51,10 @@ def outgoing_of(host: str) -> tuple[Provider, str] | None:
 def outgoing(owner: Provider) -> str:
     """Where mail is sent by *owner*: its host, or some of them, and the port."""
     hosts = [one.host for one in owner.regions] or [owner.host or next(iter(owner.servers), "")]
-    port = f", port {owner.port}" if owner.port else ""
+    port = gettext(", port %(port)s", port=owner.port) if owner.port else ""
     if len(hosts) == 1:
-        return f"{hosts[0]}{port}"
-    return f"{hosts[0]} or {hosts[1]}{port}"
+        return hosts[0] + port
+    return gettext("%(host)s or %(other)s%(port)s", host=hosts[0], other=hosts[1], port=port)
 
 
 def _is_known(name: str) -> bool:

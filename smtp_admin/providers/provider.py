@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Literal
 
 from smtp_admin.smtp.session import Security
+from smtp_admin.translation import gettext, joined, number
 
 Kind = Literal["mailbox", "service", "testing", "own", "known"]
 Authentication = Literal["password", "oauth2"]
@@ -44,16 +45,14 @@ class Limit:
     @property
     def words(self) -> str:
         """The numbers, as a person reads them."""
-        parts = [
-            f"{number:,} {what}"
-            for number, what in (
-                (self.per_hour, "an hour"),
-                (self.per_day, "a day"),
-                (self.connections, "connections at a time"),
-            )
-            if number is not None
-        ]
-        return ", ".join(parts)
+        parts = (
+            gettext("%(number)s an hour", number=number(self.per_hour)) if self.per_hour else "",
+            gettext("%(number)s a day", number=number(self.per_day)) if self.per_day else "",
+            gettext("%(number)s connections at a time", number=number(self.connections))
+            if self.connections
+            else "",
+        )
+        return joined(parts, ", ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from smtp_admin.providers.provider import OF_PRESETS, Knowledge, Provider
+from smtp_admin.translation import known
 
 _GENERAL = "general.toml"
+#: The keys with texts for people, which pages show in their own language.
+TEXTS = frozenset(
+    {"login", "password", "from_address", "steps", "dns", "message", "text", "who", "help"}
+)
 _T = TypeVar("_T")
 
 
@@ -24,13 +29,13 @@ def read_folder(folder: Path) -> Knowledge:
         ValueError: which key or value cannot be used.
     """
     general = read_general((folder / _GENERAL).read_text("utf-8"))
-    known = [
+    read = [
         read_provider(file.stem, file.read_text("utf-8"))
         for file in folder.glob("*.toml")
         if file.name != _GENERAL
     ]
-    known.sort(key=lambda one: (one.order, one.label.casefold()))
-    return replace(general, known=tuple(known))
+    read.sort(key=lambda one: (one.order, one.label.casefold()))
+    return replace(general, known=tuple(read))
 
 
 def read_general(text: str) -> Knowledge:
@@ -78,7 +83,12 @@ def _read(kind: type[_T], table: Any, where: str) -> _T:
     missing = ", ".join(sorted(needed - table.keys()))
     if missing:
         raise ValueError(f"{where}: missing key: {missing}.")
-    return kind(**{name: _value(hints[name], it, f"{where}.{name}") for name, it in table.items()})
+    read = {name: _value(hints[name], it, f"{where}.{name}") for name, it in table.items()}
+    return kind(**{name: _text(it) if name in TEXTS else it for name, it in read.items()})
+
+
+def _text(value: Any) -> Any:
+    return tuple(map(known, value)) if isinstance(value, tuple) else known(value)
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

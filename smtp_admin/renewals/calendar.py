@@ -17,6 +17,7 @@ from smtp_admin.renewals.days import beginning, surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide, project
 from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.translation import gettext
 
 DAYS = 30
 #: A page is made in a moment: of very many customers it shows the first.
@@ -135,10 +136,13 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
     services = supply.of_customer(customer_id).services.get(partner_id)
     if not services:
         raise NotFound(
-            f"The app has no service of customer {customer_id[:100]!r} here.",
+            gettext(
+                "The app has no service of customer %(customer_id)s here.",
+                customer_id=repr(customer_id[:100]),
+            ),
             hint=""
             if supply.tells_of_customers()
-            else "It does not implement customer_services().",
+            else gettext("It does not implement customer_services()."),
         )
     with transaction(engine) as session:
         now = database_now(session)

@@ -1,6 +1,7 @@
 """A notice as a mail: in the customer's zone and language, with the link that ends reminders."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -20,7 +21,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, written
 from smtp_admin.mail.message import Message
-from smtp_admin.mail.templates import is_apps_own
+from smtp_admin.mail.templates import Voice, choose, voice_of
 from smtp_admin.mail.types import EmailType, Priority
 from smtp_admin.mail.wording import wording, words_in
 from smtp_admin.renewals import supply
@@ -33,15 +34,23 @@ TYPE = "renewal"
 #: The mail lists the first ones and says how many more there are.
 _MOST_LISTED = 50
 _ENGLISH = Locale("en")
+_PLAIN = Voice()
 _LONGEST_NAME = 200
 #: Unicode's controls, and its line and paragraph separators.
 _UNSEEN = frozenset({"Cc", "Zl", "Zp"})
 
 
 def compose(
-    customer: Customer, services: Sequence[ExpiringService], values: RenewalValues, token: str
+    customer: Customer,
+    services: Sequence[ExpiringService],
+    values: RenewalValues,
+    token: str,
+    voice: Voice = _PLAIN,
 ) -> Message:
     """The mail to *customer* about *services*.
+
+    Args:
+        voice: of the partner; the language is the customer's.
 
     Raises:
         MessageError: a template does not fit, or a name cannot stand in a subject.
@@ -53,8 +62,14 @@ def compose(
         headers["List-Unsubscribe"] = f"<{link}>"
     if link.startswith("https:"):  # RFC 8058: one click in the mail program, without a visit
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    context = context_of(customer, services, values, link)
-    return message_from_type(email_type(), customer.email, context, headers=headers)
+    spoken = replace(voice, language=services[0].language)
+    context = context_of(customer, services, values, link, spoken)
+    return message_from_type(email_type(), customer.email, context, voice=spoken, headers=headers)
+
+
+def voice_for(session: Session, partner_id: str) -> Voice:
+    """Whose templates the notices of *partner_id* are made with."""
+    return voice_of(session, email_type(), partner_id)
 
 
 def outgoing(
@@ -101,7 +116,11 @@ def can_send(session: Session, sender: ResolvedSender, now: datetime, *, on_dema
 
 
 def context_of(
-    customer: Customer, services: Sequence[ExpiringService], values: RenewalValues, link: str
+    customer: Customer,
+    services: Sequence[ExpiringService],
+    values: RenewalValues,
+    link: str,
+    voice: Voice,
 ) -> dict[str, Any]:
     """What the templates of the type may use.
 
@@ -109,7 +128,7 @@ def context_of(
         HostFailedError: the host's own code raised.
     """
     first = services[0]
-    locale = _locale_of_mail(first.language)
+    locale = _locale_of_mail(voice)
     zone = customer.zone(values)
     return {
         "name": shown(first.customer_name),
@@ -150,13 +169,13 @@ def unsubscribe_url(token: str) -> str:
     return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
 
 
-def _locale_of_mail(language: str) -> Locale:
+def _locale_of_mail(voice: Voice) -> Locale:
     """The customer's, where the sentences are in it too: one mail is in one language.
 
     An app's own text may be in any language, and there the customer's counts.
     """
-    locale = _locale(language)
-    if locale.language in wording(TYPE) or is_apps_own(email_type(), "text.liquid"):
+    locale = _locale(voice.language)
+    if locale.language in wording(TYPE) or choose(email_type(), voice).speaks(locale.language):
         return locale
     return _ENGLISH
 

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, host_engine, transaction
+from smtp_admin.database import database_now, host_engine, reading, transaction
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import (
@@ -33,6 +33,7 @@ from smtp_admin.renewals.run import Ready, write
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.service import load
 from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.translation import gettext, joined, ngettext
 
 log = logging.getLogger(__name__)
 
@@ -113,25 +114,26 @@ def refusal(standing: Standing | None) -> RequestError:
     if standing is not None and standing.allowed_at is not None:
         seconds = math.ceil((standing.allowed_at - standing.now).total_seconds())
         before = (
-            "A reminder is being sent to you."
+            gettext("A reminder is being sent to you.")
             if reason in {Reason.WAITING, Reason.RACED}
-            else "You got a reminder recently."
+            else gettext("You got a reminder recently.")
         )
-        return RateLimited(
-            f"{before} You can ask for the next one in {in_words(seconds)}.", retry_after=seconds
-        )
+        again = gettext("You can ask for the next one in %(time)s.", time=in_words(seconds))
+        return RateLimited(joined((before, again)), retry_after=seconds)
     if reason is Reason.NO_SENDER or reason is Reason.QUEUE_FULL:
         return Unavailable(_NOT_NOW)
     return Conflict(_TOLD.get(reason or Reason.EXPIRED, _TOLD[Reason.EXPIRED]))
 
 
-_NOT_NOW = "Reminders cannot be sent right now. Try again later."
-_NOTHING = "None of your services expires soon, so there is no reminder to send."
+_NOT_NOW = gettext("Reminders cannot be sent right now. Try again later.")
+_NOTHING = gettext("None of your services expires soon, so there is no reminder to send.")
 _TOLD = {
-    Reason.DISABLED: "Reminders are switched off here.",
-    Reason.NO_ADDRESS: "We have no valid e-mail address for you.",
-    Reason.SUPPRESSED: "Your mail server refused our last reminder. Check your e-mail address.",
-    Reason.UNSUBSCRIBED: "You asked for no more reminders. Switch them on again first.",
+    Reason.DISABLED: gettext("Reminders are switched off here."),
+    Reason.NO_ADDRESS: gettext("We have no valid e-mail address for you."),
+    Reason.SUPPRESSED: gettext(
+        "Your mail server refused our last reminder. Check your e-mail address."
+    ),
+    Reason.UNSUBSCRIBED: gettext("You asked for no more reminders. Switch them on again first."),
     Reason.EXPIRED: _NOTHING,
     Reason.NOT_YET: _NOTHING,
     Reason.RENEWED: _NOTHING,
@@ -142,12 +144,12 @@ def in_words(seconds: int) -> str:
     """A time span as people say it, rounded up to minutes."""
     minutes = max(1, math.ceil(seconds / 60))
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [
-        f"{count} {name}{'' if count == 1 else 's'}"
-        for count, name in ((days, "day"), (hours, "hour"), (minutes, "minute"))
-        if count
-    ]
-    return " ".join(parts[:2])
+    parts = (
+        ngettext("%(number)s day", "%(number)s days", days) if days else "",
+        ngettext("%(number)s hour", "%(number)s hours", hours) if hours else "",
+        ngettext("%(number)s minute", "%(number)s minutes", minutes) if minutes else "",
+    )
+    return joined([one for one in parts if one][:2])
 
 
 def _standing(engine: Engine, partner_id: str, customer: Customer) -> Standing:
@@ -206,7 +208,9 @@ def _send(standing: Standing) -> Reason | None:
             token = ledger.known(session, partner_id, [customer.id])[customer.id].token
     services = standing.decision.services
     try:
-        message = notices.compose(customer, services, standing.values, token)
+        with reading(engine) as session:
+            voice = replace(notices.voice_for(session, partner_id), session=None)
+        message = notices.compose(customer, services, standing.values, token, voice)
         with _writing(engine) as session:
             listen(session)
             sender = notices.sender_of(session, partner_id, on_demand=True)

@@ -15,6 +15,7 @@ from smtp_admin.renewals.models import RenewalNotice
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.schedule import SENTENCES, Reason, quiet_until
 from smtp_admin.renewals.service import load
+from smtp_admin.translation import gettext
 
 
 def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> Mapping[int, str]:
@@ -41,13 +42,13 @@ def not_needed(database: Engine | Connection, deliveries: Sequence[Claimed]) -> 
 
 def _of_ledger(session: Session, notice: RenewalNotice, *, over: bool) -> str | None:
     if over:  # the archive gets what the customer got, and brings no notice back to life
-        return "The notice itself was not sent." if notice.state == "dropped" else None
+        return gettext("The notice itself was not sent.") if notice.state == "dropped" else None
     place = known(session, notice.partner_id, [notice.customer_id]).get(notice.customer_id)
     if place is not None and place.facts.unsubscribed:
         return SENTENCES[Reason.UNSUBSCRIBED]
     # It ended before, and somebody sends it again; or nothing has happened to it yet.
     if notice.state != "waiting" and not revive(session, notice):
-        return "A newer notice replaced it."
+        return gettext("A newer notice replaced it.")
     return None
 
 
@@ -67,8 +68,8 @@ def _of_host(database: Engine | Connection, notice: RenewalNotice, now: datetime
     if not supplied.broken and not any(
         one.expires_at > now and told.get(one.service_id) == one.expires_at for one in services
     ):
-        return "Everything in it has been renewed or cancelled."
+        return gettext("Everything in it has been renewed or cancelled.")
     customer = Customer(notice.customer_id, services)
     if not notice.on_demand and quiet_until(values, customer.zone(values), now) is not None:
-        return "Quiet hours started. A new notice is written after them."
+        return gettext("Quiet hours started. A new notice is written after them.")
     return None

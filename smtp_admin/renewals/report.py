@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from smtp_admin.renewals.schedule import Reason
+from smtp_admin.translation import gettext, joined, ngettext
 
 _EXAMPLES = 10
 _PROBLEMS = 20
@@ -70,7 +71,13 @@ class Report:
         """One that was counted as due cannot get its mail."""
         self.due -= 1
         self.failed += 1
-        self._add_problem(f"Customer {customer_id!r}: {problem}")
+        self._add_problem(
+            gettext(
+                "Customer %(customer_id)s: %(problem)s",
+                customer_id=repr(customer_id),
+                problem=problem,
+            )
+        )
 
     def note_broken(self, problem: str) -> None:
         """A record cannot be used."""
@@ -95,22 +102,35 @@ class Report:
         found = []
         if self.settings_zone:
             found.append(
-                f"The time zone of the settings, {self.settings_zone!r}, is not known here; UTC is "
-                "taken."
+                gettext(
+                    "The time zone of the settings, %(settings_zone)s, is not known here; "
+                    "UTC is taken.",
+                    settings_zone=repr(self.settings_zone),
+                )
             )
         for name, count in self.zones.most_common():
-            which = "Further time zones are" if name == _FURTHER else f"Time zone {name!r} is"
+            which = (
+                gettext("Further time zones are not known")
+                if name == _FURTHER
+                else gettext("Time zone %(name)s is not known", name=repr(name))
+            )
             some = ", ".join(self.zone_examples.get(name, []))
             more = "" if count <= _EXAMPLES else ", …"
-            found.append(
-                f"{which} not known; {self.zone_taken} is taken for {count:,} "
-                f"customer{'' if count == 1 else 's'}: {some}{more}."
+            taken = ngettext(
+                "%(zone)s is taken for %(number)s customer: %(names)s.",
+                "%(zone)s is taken for %(number)s customers: %(names)s.",
+                count,
+                zone=self.zone_taken,
+                names=some + more,
             )
+            found.append(joined((which, taken), "; "))
         return found
 
     def note_unordered(self) -> None:
         """The services of a customer came apart, and may do so where it costs a notice."""
-        problem = "expiring_services() does not order by customer: services of one came apart."
+        problem = gettext(
+            "expiring_services() does not order by customer: services of one came apart."
+        )
         if problem not in self.problems:
             self._add_problem(problem)
 

@@ -6,7 +6,7 @@ mails are rendered outside any transaction, and entered in one together with the
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import MessageError, QueueFull, TooLarge
 from smtp_admin.installation import installation
+from smtp_admin.mail.templates import Voice
 from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.days import surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
@@ -30,6 +31,7 @@ from smtp_admin.renewals.report import Report
 from smtp_admin.renewals.schedule import Decision, Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues, zone_called
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class Run:
                 supply.partner_name(self.partner_id)  # kept for every mail; none goes out unsigned
                 for batch in batches(customers(self._services(until)), BATCH):
                     if self.stopped():
-                        self.report.ended = "It was stopped. The next run continues."
+                        self.report.ended = gettext("It was stopped. The next run continues.")
                         break
                     if not self._work(self._once_each(batch)):
                         break
@@ -80,8 +82,10 @@ class Run:
                         self.tell(self.report)
             except supply.HostFailedError as error:
                 self.report.failed += 1
-                self.report.ended = (
-                    f"{error.message} {error.hint} The customers after that were not checked."
+                self.report.ended = gettext(
+                    "%(message)s %(hint)s The customers after that were not checked.",
+                    message=error.message,
+                    hint=error.hint,
                 )
         return self.report
 
@@ -105,6 +109,7 @@ class Run:
             sender = notices.sender_of(session, self.partner_id, on_demand=False)
             works = notices.can_send(session, sender, now, on_demand=False)
             room = self._room(session)
+            voice = replace(notices.voice_for(session, self.partner_id), session=None)
         due: list[tuple[Customer, Decision]] = []
         full = False
         for one in batch:
@@ -119,9 +124,9 @@ class Run:
                 self.report.note_zone(one.id, one.unknown_zone, self.values.zone.key)
         for begin in range(0, 0 if self.only_look else len(due), _MOST_ENTERED):
             some = due[begin : begin + _MOST_ENTERED]
-            full = self._write(some, places, sender, now) or full
+            full = self._write(some, places, sender, voice, now) or full
         if full:
-            self.report.ended = "The mail queue is full. The next run continues."
+            self.report.ended = gettext("The mail queue is full. The next run continues.")
         return not full
 
     def _room(self, session: Session) -> int:
@@ -133,6 +138,7 @@ class Run:
         due: Sequence[tuple[Customer, Decision]],
         places: dict[str, ledger.Known],
         sender: ResolvedSender,
+        voice: Voice,
         now: datetime,
     ) -> bool:
         """Enter the notices; whether the queue is full."""
@@ -146,12 +152,14 @@ class Run:
         ready = []
         for one, decision in due:
             try:
-                ready.append(self._prepare(one, decision, places[one.id], sender, now))
+                ready.append(self._prepare(one, decision, places[one.id], sender, voice, now))
             except (MessageError, TooLarge) as error:
                 self.report.note_failed(one.id, error.message)
             except Exception as error:  # one customer's odd values must not cost the others theirs
                 log.exception("the notice to customer %r of %r failed", one.id, self.partner_id)
-                self.report.note_failed(one.id, f"{type(error).__name__}; the log has the details")
+                self.report.note_failed(
+                    one.id, gettext("%(name)s; the log has the details", name=type(error).__name__)
+                )
         for attempt in range(_TRIES):
             try:
                 outcome = _enter(self.engine, self.partner_id, ready)
@@ -170,9 +178,10 @@ class Run:
         decision: Decision,
         place: ledger.Known,
         sender: ResolvedSender,
+        voice: Voice,
         now: datetime,
     ) -> "Ready":
-        message = notices.compose(customer, decision.services, self.values, place.token)
+        message = notices.compose(customer, decision.services, self.values, place.token, voice)
         mail = notices.outgoing(
             message, sender, self.partner_id, decision.services, now, on_demand=False
         )

@@ -14,6 +14,7 @@ from smtp_admin.host import ExpiringService
 from smtp_admin.renewals.days import days_before
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
+from smtp_admin.translation import gettext
 
 
 class Reason(StrEnum):
@@ -37,20 +38,20 @@ class Reason(StrEnum):
 
 #: What pages and reports say.
 SENTENCES: Mapping[Reason, str] = {
-    Reason.DISABLED: "Reminders are switched off.",
-    Reason.EXPIRED: "Everything has expired or was cancelled.",
-    Reason.RENEWED: "Renewed already.",
-    Reason.NOT_YET: "Nothing expires within the days of notices.",
-    Reason.NO_ADDRESS: "There is no valid mail address.",
-    Reason.SUPPRESSED: "The address refused the last reminder.",
-    Reason.UNSUBSCRIBED: "The customer does not want reminders.",
-    Reason.WAITING: "The last notice is still on its way.",
-    Reason.TOO_SOON: "The last notice was sent too recently.",
-    Reason.ANNOUNCED: "Already announced. The next step is not due yet.",
-    Reason.QUIET: "Quiet hours.",
-    Reason.NO_SENDER: "The sender cannot send now.",
-    Reason.QUEUE_FULL: "The mail queue is full.",
-    Reason.RACED: "Another run already handled it.",
+    Reason.DISABLED: gettext("Reminders are switched off."),
+    Reason.EXPIRED: gettext("Everything has expired or was cancelled."),
+    Reason.RENEWED: gettext("Renewed already."),
+    Reason.NOT_YET: gettext("Nothing expires within the days of notices."),
+    Reason.NO_ADDRESS: gettext("There is no valid mail address."),
+    Reason.SUPPRESSED: gettext("The address refused the last reminder."),
+    Reason.UNSUBSCRIBED: gettext("The customer does not want reminders."),
+    Reason.WAITING: gettext("The last notice is still on its way."),
+    Reason.TOO_SOON: gettext("The last notice was sent too recently."),
+    Reason.ANNOUNCED: gettext("Already announced. The next step is not due yet."),
+    Reason.QUIET: gettext("Quiet hours."),
+    Reason.NO_SENDER: gettext("The sender cannot send now."),
+    Reason.QUEUE_FULL: gettext("The mail queue is full."),
+    Reason.RACED: gettext("Another run already handled it."),
 }
 
 

@@ -15,6 +15,7 @@ from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
 from smtp_admin.renewals.models import RenewalSettings
 from smtp_admin.renewals.values import RenewalValues, clean_clock, clean_steps
+from smtp_admin.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,14 @@ def save(
 
 
 def _too_late(current: Applied) -> Conflict:
-    who = current.saved_by or "Someone else"
+    who = current.saved_by or gettext("Someone else")
     return Conflict(
-        f"{who} saved the renewal settings while you were editing them. Nothing was overwritten.",
-        hint="Check the saved values. Save again if yours are correct.",
+        gettext(
+            "%(who)s saved the renewal settings while you were editing them. "
+            "Nothing was overwritten.",
+            who=who,
+        ),
+        hint=gettext("Check the saved values. Save again if yours are correct."),
     )
 
 

@@ -10,9 +10,10 @@ from flask import g
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import Unavailable
-from smtp_admin.host import ExpiringService, Host
+from smtp_admin.host import ExpiringService, has_own
 from smtp_admin.installation import installation
 from smtp_admin.renewals.records import own_problem_of
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,12 @@ class HostFailedError(Unavailable):
 
     def __init__(self, method: str, error: Exception) -> None:
         super().__init__(
-            f"The app's {method}() failed with {type(error).__name__}.",
-            hint="Its log has the details.",
+            gettext(
+                "The app's %(method)s() failed with %(name)s.",
+                method=method,
+                name=type(error).__name__,
+            ),
+            hint=gettext("Its log has the details."),
         )
 
 
@@ -69,7 +74,9 @@ def of_customer(customer_id: str) -> Supplied:
     for record in records:
         problem = own_problem_of(record)
         if not problem and record.customer_id != customer_id:
-            problem = f"its customer_id is {record.customer_id[:40]!r}"
+            problem = gettext(
+                "its customer_id is %(customer_id)s", customer_id=repr(record.customer_id[:40])
+            )
         if problem:
             problems.append(problem)
         else:
@@ -84,7 +91,7 @@ def of_customer(customer_id: str) -> Supplied:
 
 def tells_of_customers() -> bool:
     """Whether the host has a ``customer_services()`` of its own."""
-    return type(installation().host).customer_services is not Host.customer_services
+    return has_own(installation().host, "customer_services")
 
 
 def partner_name(partner_id: str) -> str:

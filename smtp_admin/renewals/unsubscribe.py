@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, database_now
 from smtp_admin.errors import NotFound
 from smtp_admin.renewals.models import RenewalCustomer
+from smtp_admin.translation import gettext
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -36,7 +37,9 @@ def find(session: Session, token: str) -> Subscription:
             )
         ).first()
     if row is None:
-        raise NotFound("This link is not valid.", hint="Use the one in the newest reminder.")
+        raise NotFound(
+            gettext("This link is not valid."), hint=gettext("Use the one in the newest reminder.")
+        )
     return Subscription(token, row.partner_id, row.unsubscribed_at is None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from smtp_admin.errors import InvalidInput
+from smtp_admin.translation import gettext, said_by
 
 MOST_HOURS = 24 * 365
 MOST_DAYS = 90
@@ -89,7 +90,7 @@ def clean_steps(text: str) -> tuple[int, ...]:
     """
     found = [one for one in re.split(r"[\s,;]+", text.strip()) if one]
     if len(found) > _MOST_STEPS:
-        raise ValueError(f"At most {_MOST_STEPS} steps.")
+        raise ValueError(gettext("At most %(most)s steps.", most=_MOST_STEPS))
     return tuple(sorted({_whole(one, MOST_DAYS, "days") for one in found}, reverse=True))
 
 
@@ -103,7 +104,7 @@ def clean_clock(text: str) -> time:
         return time(0)
     found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::00)?", text.strip(), re.ASCII)
     if found is None:
-        raise ValueError("Enter a time such as 22:00.")
+        raise ValueError(gettext("Enter a time such as 22:00."))
     return time(int(found[1]), int(found[2]))
 
 
@@ -115,7 +116,7 @@ def clean_zone(text: str) -> str:
     """
     name = text.strip() or "UTC"
     if zone_called(name) is None:
-        raise ValueError("There is no such time zone. Use a name such as Europe/Berlin.")
+        raise ValueError(gettext("There is no such time zone. Use a name such as Europe/Berlin."))
     return name
 
 
@@ -133,17 +134,24 @@ def warnings(values: RenewalValues) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if values.on_demand_min_hours >= values.min_hours:
         found.setdefault("on_demand_min_hours", []).append(
-            "This is not shorter than the time between automatic notices, so reminders on "
-            "demand have no use."
+            gettext(
+                "This is not shorter than the time between automatic notices, so "
+                "reminders on demand have no use."
+            )
         )
     if values.on_demand_min_hours < _SHORT_ON_DEMAND:
         found.setdefault("on_demand_min_hours", []).append(
-            f"Under {_SHORT_ON_DEMAND} hours, one customer can ask for many mails a day."
+            gettext(
+                "Under %(hours)s hours, one customer can ask for many mails a day.",
+                hours=_SHORT_ON_DEMAND,
+            )
         )
     if values.min_hours >= 24 * values.lead_days:
         found.setdefault("min_hours", []).append(
-            "This is as long as the days before expiry. A customer with several services may get "
-            "no notice about one of them."
+            gettext(
+                "This is as long as the days before expiry. A customer with several "
+                "services may get no notice about one of them."
+            )
         )
     return found
 
@@ -168,8 +176,8 @@ def values_from_codes(given: Mapping[str, Any], before: RenewalValues) -> Renewa
     known = {code: given[code] for code in _CODES if code in given}
     if not known:
         raise InvalidInput(
-            "The file contains no renewal setting.",
-            hint=f"It should have some of: {', '.join(_CODES)}.",
+            gettext("The file contains no renewal setting."),
+            hint=gettext("It should have some of: %(names)s.", names=", ".join(_CODES)),
         )
     read: dict[str, Any] = {}
     complaints: dict[str, list[str]] = {}
@@ -177,7 +185,7 @@ def values_from_codes(given: Mapping[str, Any], before: RenewalValues) -> Renewa
         try:
             read[_CODES[code]] = _read_code(_CODES[code], value)
         except ValueError as error:
-            complaints[code] = [str(error)]
+            complaints[code] = [said_by(error)]
     if complaints:
         raise InvalidInput(fields=complaints)
     return replace(before, **{name: one for name, one in read.items() if one is not None})
@@ -192,14 +200,17 @@ def _read_code(name: str, value: Any) -> bool | int | None:
         return True
     if word in {"0", "false", "no", "off", "", "null"}:
         return False
-    raise ValueError("This must be on or off.")
+    raise ValueError(gettext("This must be on or off."))
 
 
 def _whole(text: str, most: int, unit: str) -> int:
     stripped = text.strip()
     if not (stripped.isascii() and stripped.isdecimal() and len(stripped) <= 6):  # noqa: PLR2004
-        raise ValueError(f"Enter whole {unit}, such as 48." if unit == "hours" else
-                         f"Enter whole {unit}, such as 7.")  # fmt: skip
+        raise ValueError(
+            gettext("Enter whole hours, such as 48.")
+            if unit == "hours"
+            else gettext("Enter whole days, such as 7.")
+        )
     if not 1 <= int(stripped) <= most:
-        raise ValueError(f"From 1 to {most} {unit}.")
+        raise ValueError(gettext("From 1 to %(most)s %(unit)s.", most=most, unit=unit))
     return int(stripped)

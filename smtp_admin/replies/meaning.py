@@ -6,8 +6,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Literal, get_args
 
-#: What was asked when the server refused; ``dot`` is the reply to the whole mail.
-Step = Literal["greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot", "rset"]
+#: What was asked when the server refused; ``dot`` is the reply to the whole mail, and ``api`` an
+#: answer over HTTP, whose numbers are others.
+Step = Literal["greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot", "rset", "api"]
 STEPS: tuple[Step, ...] = get_args(Step)
 #: Before there is any mail to speak of.
 OPENING: tuple[Step, ...] = ("greeting", "ehlo", "starttls", "auth")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smtp_admin.replies.classes import by_class
+from smtp_admin.replies.classes import by_class, is_for_good
 from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.meaning import (
     NOTHING_KNOWN,
@@ -25,6 +25,7 @@ from smtp_admin.replies.meaning import (
 from smtp_admin.replies.patience import seconds_in
 from smtp_admin.replies.row import WORDS, BadRow, Row, row_of
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import known
 
 FILE = Path(__file__).with_name("replies.toml")
 #: Longer words are looked at no further: nobody says so much, and patterns must stay quick.
@@ -70,8 +71,9 @@ class Table:
         self, row: Row, step: Step, reply: Reply, words: str, facts: Mapping[str, str]
     ) -> Judgement:
         pause = seconds_in(words) if row.pause == WORDS else row.pause
-        # For good is only what the server's first digit says is for good.
-        if row.verdict is None or (row.verdict is Verdict.PERMANENT and reply.temporary):
+        # For good is only what the server's number says is for good.
+        passing = row.verdict is Verdict.PERMANENT and not is_for_good(step, reply)
+        if row.verdict is None or passing:
             found = by_class(step, reply)
             return replace(found, cause=row.cause, row=row.key, pause=pause, facts=facts)
         # What the server wants later is no fault of the settings, so the test only warns of it.
@@ -81,7 +83,7 @@ class Table:
             verdict=row.verdict,
             health=row.health,
             test="warning" if later and row.health is not SenderHealth.MISCONFIGURED else row.test,
-            reason=row.reason or self._reasons[row.code],
+            reason=known(row.reason or self._reasons[row.code]),
             pause=pause,
             cause=row.cause,
             row=row.key,

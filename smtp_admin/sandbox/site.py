@@ -17,6 +17,7 @@ from smtp_admin.errors import Unavailable
 from smtp_admin.installation import Kept, installation
 from smtp_admin.sandbox.address import comparable
 from smtp_admin.sandbox.models import Site
+from smtp_admin.translation import gettext
 
 #: How old what is known of the table may be.
 LOOK_SECONDS = 5.0
@@ -45,10 +46,17 @@ class Standing:
         """Why it may not, in one sentence; ``""`` if it may."""
         if self.acts:
             return ""
-        says = f"says {self.address}" if self.address else "is not set"
-        return (
-            f"This process sends nothing: the database belongs to {' and '.join(self.recorded)}, "
-            f"and {_VARIABLE} {says} here."
+        says = (
+            gettext("says %(address)s", address=self.address)
+            if self.address
+            else gettext("is not set")
+        )
+        return gettext(
+            "This process sends nothing: the database belongs to %(owners)s, and "
+            "%(variable)s %(says)s here.",
+            owners=" and ".join(self.recorded),
+            variable=_VARIABLE,
+            says=says,
         )
 
     @property
@@ -56,11 +64,17 @@ class Standing:
         """What to do about it; ``""`` if there is nothing to do."""
         if self.acts:
             return ""
-        first = f"correct {_VARIABLE}" if self.address else f"set {_VARIABLE}"
-        return (
-            f"If this is the original, {first}, or after a change of domain run `flask smtp-admin "
-            "sandbox release`. If it is a copy, `flask smtp-admin sandbox drop` cancels the mail "
-            "that waits in it, and `sandbox release` lets it be sent from here."
+        first = (
+            gettext("correct %(variable)s", variable=_VARIABLE)
+            if self.address
+            else gettext("set %(variable)s", variable=_VARIABLE)
+        )
+        return gettext(
+            "If this is the original, %(first)s, or after a change of domain run "
+            "`flask smtp-admin sandbox release`. If it is a copy, `flask "
+            "smtp-admin sandbox drop` cancels the mail that waits in it, and "
+            "`sandbox release` lets it be sent from here.",
+            first=first,
         )
 
 

@@ -35,6 +35,7 @@ from smtp_admin.sender_state.state import Facts, State, decide
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, password_trouble
 from smtp_admin.senders.routing import choose_sender
+from smtp_admin.translation import known
 from smtp_admin.transports.outcome import Verdict
 
 #: Later than that is no time: the sandbox holds it.
@@ -282,7 +283,7 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
     )  # fmt: skip
     return {
         int(sender_id): _Failures(
-            int(mails), bool(refused), f"{error} ({reply})" if reply else error
+            int(mails), bool(refused), known(error) + f" ({reply})" if reply else error
         )
         for sender_id, mails, refused, error, reply in rows
     }

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import day, gettext, joined, known, ngettext
 
 Key = Literal[
     "problem", "unconfigured", "system", "system_waits", "paused_by_hand", "stopped",
@@ -21,23 +22,23 @@ Tone = Literal["good", "ready", "warn", "bad", "off"]
 KEYS: tuple[Key, ...] = get_args(Key)
 #: What a list of states calls each, where there is no room for its reason.
 NAMES: dict[Key, str] = {
-    "problem": "Not usable",
-    "stopped": "Stopped",
-    "paused": "Paused",
-    "failing": "Failing",
-    "no_worker": "Waiting for a worker",
-    "late": "Late",
-    "system_waits": "Waiting for the system's sender",
-    "rate_limited": "Paused, rate limit",
-    "limit": "Limit reached",
-    "retrying": "Tries again",
-    "held": "Held",
-    "unconfigured": "Not set up",
-    "paused_by_hand": "Paused by hand",
-    "keeping": "Keeping mail",
-    "delivering": "Delivering",
-    "ready": "Ready",
-    "system": "Using the system's sender",
+    "problem": gettext("Not usable"),
+    "stopped": gettext("Stopped"),
+    "paused": gettext("Paused"),
+    "failing": gettext("Failing"),
+    "no_worker": gettext("Waiting for a worker"),
+    "late": gettext("Late"),
+    "system_waits": gettext("Waiting for the system's sender"),
+    "rate_limited": gettext("Paused, rate limit"),
+    "limit": gettext("Limit reached"),
+    "retrying": gettext("Tries again"),
+    "held": gettext("Held"),
+    "unconfigured": gettext("Not set up"),
+    "paused_by_hand": gettext("Paused by hand"),
+    "keeping": gettext("Keeping mail"),
+    "delivering": gettext("Delivering"),
+    "ready": gettext("Ready"),
+    "system": gettext("Using the system's sender"),
 }
 #: Lists begin with what needs somebody most: by tone first, for a state may be bad or less so.
 _WORST_FIRST: tuple[Key, ...] = tuple(NAMES)
@@ -127,7 +128,7 @@ class State:
     @property
     def sentence(self) -> str:
         """Everything in one line."""
-        return f"{self.headline}. {self.detail}" if self.detail else f"{self.headline}."
+        return joined((known(self.headline) + ".", self.detail))
 
     @property
     def goes(self) -> bool:
@@ -155,28 +156,28 @@ def decide(
         carrier: the system's sender, where that one carries the mail while there is none of its
             own. Its facts count this partner's mail only: the rest is nobody's business here.
     """
-    wrong = " ".join(sender.problems or facts.trouble).strip()
+    wrong = joined(sender.problems or facts.trouble)
     if wrong:
-        return _say(facts, "problem", "Not usable", wrong, "bad")
+        return _say(facts, "problem", gettext("Not usable"), wrong, "bad")
     if not sender.configured:
         return _without_settings(facts) if carrier is None else _carried(*carrier)
     paused = sender.paused_until is not None and sender.paused_until > facts.moment
     if paused and sender.pause_code == BY_HAND:
-        words = f"{sender.pause_reason} Mail waits until someone resumes it."
-        return _say(facts, "paused_by_hand", "Paused by hand", words.strip(), "off")
+        waits = gettext("Mail waits until someone resumes it.")
+        words = joined((known(sender.pause_reason), waits))
+        return _say(facts, "paused_by_hand", gettext("Paused by hand"), words, "off")
     if paused:
         return _pause(sender, facts)
     if sender.values.kind.keeps_mail:
-        words = "Mail is kept in the worker's memory and not sent."
-        return _say(facts, "keeping", "Keeping mail", words, "ready")
+        words = gettext("Mail is kept in the worker's memory and not sent.")
+        return _say(facts, "keeping", gettext("Keeping mail"), words, "ready")
     return _sending(sender, facts)
 
 
 def _without_settings(facts: Facts) -> State:
-    waits = f" {_mails(facts.waiting)} now." if facts.waiting else ""
-    return _say(
-        facts, "unconfigured", "Not set up", f"Mail waits until a sender is set up.{waits}", "warn"
-    )
+    waits = gettext("%(mails)s now.", mails=_mails(facts.waiting)) if facts.waiting else ""
+    words = joined((gettext("Mail waits until a sender is set up."), waits))
+    return _say(facts, "unconfigured", gettext("Not set up"), words, "warn")
 
 
 def _carried(sender: ResolvedSender, facts: Facts) -> State:
@@ -185,74 +186,89 @@ def _carried(sender: ResolvedSender, facts: Facts) -> State:
     if found.key == "no_worker" and facts.waiting:
         return found
     if not found.goes and found.key != "no_worker":
-        waits = f" {_mails(facts.waiting)}." if facts.waiting else ""
-        words = "It cannot send mail right now. Ask the platform's operator."
-        return _say(facts, "system_waits", "Waiting for the system's sender", words + waits, "warn")
-    words = f"Mail is sent from {sender.values.from_email} until you fill in this tab."
+        words = gettext("It cannot send mail right now. Ask the platform's operator.")
+        waits = _mails(facts.waiting) + "." if facts.waiting else ""
+        headline = gettext("Waiting for the system's sender")
+        return _say(facts, "system_waits", headline, joined((words, waits)), "warn")
+    words = gettext(
+        "Mail is sent from %(address)s until you fill in this tab.",
+        address=sender.values.from_email,
+    )
+    headline = gettext("Using the system's sender")
     if found.key == "no_worker":
-        return _say(
-            facts, "system", "Using the system's sender", f"{words} {found.sentence}", "warn"
-        )
-    return _say(facts, "system", "Using the system's sender", words, "ready")
+        return _say(facts, "system", headline, joined((words, found.sentence)), "warn")
+    return _say(facts, "system", headline, words, "ready")
 
 
 def _pause(sender: ResolvedSender, facts: Facts) -> State:
     """What a pause is called that the sender began by itself."""
-    until = sender.paused_until
+    until, why = sender.paused_until, known(sender.pause_text)
     if until is None or until - facts.moment > FOR_GOOD:
-        what = "login is corrected" if sender.pause_code == "auth_failed" else "settings change"
-        return _say(facts, "stopped", f"Stopped until the {what}", sender.pause_text, "bad")
+        headline = (
+            gettext("Stopped until the login is corrected")
+            if sender.pause_code == "auth_failed"
+            else gettext("Stopped until the settings change")
+        )
+        return _say(facts, "stopped", headline, why, "bad")
     at = clock_time(until, facts.moment)
     if sender.pause_code == "rate_limited":
-        return _say(
-            facts, "rate_limited", f"Paused until {at}, rate limit", sender.pause_text, "warn",
-            until=until,
-        )  # fmt: skip
-    return _say(facts, "paused", f"Paused until {at}", sender.pause_text, "bad", until=until)
+        headline = gettext("Paused until %(at)s, rate limit", at=at)
+        return _say(facts, "rate_limited", headline, why, "warn", until=until)
+    return _say(facts, "paused", gettext("Paused until %(at)s", at=at), why, "bad", until=until)
 
 
 def _sending(sender: ResolvedSender, facts: Facts) -> State:
     """The state of a sender that nothing keeps from sending, but perhaps its server or a worker."""
     if facts.no_worker:
         if not facts.waiting:
-            return _say(
-                facts, "no_worker", "No worker runs", "Mail waits until a worker runs.", "warn"
-            )
-        words = f"None runs; {_mails(facts.waiting, capital=False)}."
+            words = gettext("Mail waits until a worker runs.")
+            return _say(facts, "no_worker", gettext("No worker runs"), words, "warn")
+        words = gettext("None runs; %(mails)s.", mails=_mails(facts.waiting, capital=False))
         since = None if facts.limited else facts.due_since
-        return _say(facts, "no_worker", "Waiting for a worker", words, "bad", since=since)
+        return _say(facts, "no_worker", gettext("Waiting for a worker"), words, "bad", since=since)
     if facts.limited:
         return _limit(facts)
     if found := _late(sender, facts) or _failing(sender, facts):
         return found
     if facts.waiting and facts.held == facts.waiting:
-        words = "The sandbox does not send any of it."
-        return _say(facts, "held", f"Held: {_mails(facts.held, capital=False)}", words, "warn")
+        headline = gettext("Held: %(mails)s", mails=_mails(facts.held, capital=False))
+        words = gettext("The sandbox does not send any of it.")
+        return _say(facts, "held", headline, words, "warn")
     later = _later(facts)
     if sender.last_accepted_at is None:
-        words = f"No mail has been sent yet.{later}"
-        return _say(facts, "ready", "Ready", words, "ready")
+        words = joined((gettext("No mail has been sent yet."), later))
+        return _say(facts, "ready", gettext("Ready"), words, "ready")
     when = ago(sender.last_accepted_at, facts.moment)
     if not _proven(sender):
-        words = (
-            "No mail has been sent with these settings yet. With earlier settings, "
-            f"last accepted {when}."
+        words = gettext(
+            "No mail has been sent with these settings yet. With earlier settings, last accepted "
+            "%(ago)s.",
+            ago=when,
         )
-        return _say(facts, "ready", "Ready", words + later, "ready")
-    words = f"Last accepted {when} by {sender.values.place()}."
+        return _say(facts, "ready", gettext("Ready"), joined((words, later)), "ready")
+    parts = [
+        gettext("Last accepted %(ago)s by %(place)s.", ago=when, place=sender.values.place()),
+        later,
+    ]
     if facts.failed:
-        words += f" The mail after it failed: {facts.last_error}"
+        error = known(facts.last_error)
+        parts.insert(1, gettext("The mail after it failed: %(error)s", error=error))
     return _say(
-        facts, "delivering", "Delivering", words + later, "good", since=sender.last_accepted_at
-    )
+        facts, "delivering", gettext("Delivering"), joined(parts), "good",
+        since=sender.last_accepted_at,
+    )  # fmt: skip
 
 
 def _limit(facts: Facts) -> State:
     until = facts.limit_until
-    goes_on = f", resumes at {clock_time(until, facts.moment)}" if until else ""
-    waits = f"{_mails(facts.waiting)}." if facts.waiting else "No mail is waiting."
-    words = f"{waits} Urgent mail is still sent." if facts.urgent_goes else waits
-    return _say(facts, "limit", f"Limit reached{goes_on}", words, "warn", until=until)
+    headline = gettext("Limit reached")
+    if until:
+        headline = gettext("Limit reached, resumes at %(at)s", at=clock_time(until, facts.moment))
+    waits = gettext("No mail is waiting.")
+    if facts.waiting:
+        waits = _mails(facts.waiting) + "."
+    urgent = gettext("Urgent mail is still sent.") if facts.urgent_goes else ""
+    return _say(facts, "limit", headline, joined((waits, urgent)), "warn", until=until)
 
 
 def _failing(sender: ResolvedSender, facts: Facts) -> State | None:
@@ -260,19 +276,34 @@ def _failing(sender: ResolvedSender, facts: Facts) -> State | None:
     never = not _proven(sender)
     if not facts.failed:
         return None
-    how = "refused" if facts.refused else "not taken"
+    error = known(facts.last_error)
     if facts.failed == 1 and facts.waiting and (never or not facts.due):
         when = facts.next_at if not facts.due else None
-        again = f"Tries again at {clock_time(when, facts.moment)}" if when else "Trying again"
-        words = f"The last mail was {how}: {facts.last_error}"
+        again = gettext("Trying again")
+        if when:
+            again = gettext("Tries again at %(at)s", at=clock_time(when, facts.moment))
+        words = (
+            gettext("The last mail was refused: %(error)s", error=error)
+            if facts.refused
+            else gettext("The last mail was not taken: %(error)s", error=error)
+        )
         return _say(facts, "retrying", again, words, "warn", until=when)
-    if facts.failed >= _SEVERAL:
-        last = f"Failing: the last {facts.failed:,} were {how}"
-    elif never:
-        last = f"Failing: the last mail was {how}"
-    else:
+    if facts.failed < _SEVERAL and not never:
         return None
-    return _say(facts, "failing", last, f"{facts.last_error}{_later(facts)}", "bad")
+    last = (
+        ngettext(
+            "Failing: the last mail was refused",
+            "Failing: the last %(number)s were refused",
+            facts.failed,
+        )
+        if facts.refused
+        else ngettext(
+            "Failing: the last mail was not taken",
+            "Failing: the last %(number)s were not taken",
+            facts.failed,
+        )
+    )
+    return _say(facts, "failing", last, joined((error, _later(facts))), "bad")
 
 
 def _proven(sender: ResolvedSender) -> bool:
@@ -289,17 +320,23 @@ def _late(sender: ResolvedSender, facts: Facts) -> State | None:
     if accepted is not None and facts.moment - accepted < _JUST_NOW:
         return None
     span = facts.moment - since
-    words = f"Mail has been due for {span_words(span)}, but no worker sends it."
+    words = gettext(
+        "Mail has been due for %(span)s, but no worker sends it.", span=span_words(span)
+    )
+    headline = gettext("Late: %(mails)s", mails=_mails(facts.due, capital=False))
     tone: Tone = "bad" if span > TOO_LATE else "warn"
-    return _say(facts, "late", f"Late: {_mails(facts.due, capital=False)}", words, tone,
-                since=since)  # fmt: skip
+    return _say(facts, "late", headline, words, tone, since=since)
 
 
 def _later(facts: Facts) -> str:
     """That nothing of what waits may go yet."""
     if facts.due or facts.next_at is None or not facts.waiting:
         return ""
-    return f" {_mails(facts.waiting)}, the next until {clock_time(facts.next_at, facts.moment)}."
+    return gettext(
+        "%(mails)s, the next until %(at)s.",
+        mails=_mails(facts.waiting),
+        at=clock_time(facts.next_at, facts.moment),
+    )
 
 
 def _say(
@@ -319,26 +356,29 @@ def _say(
 
 
 def _mails(count: int, *, capital: bool = True) -> str:
-    words = "mail waits" if count == 1 else "mails wait"
-    return f"{count:,} {words}" if count != 1 or not capital else f"One {words}"
+    if capital:
+        return ngettext("One mail waits", "%(number)s mails wait", count)
+    return ngettext("%(number)s mail waits", "%(number)s mails wait", count)
 
 
 def clock_time(at: datetime, moment: datetime) -> str:
     """When something happens, seen from *moment*: the day is named if it is another one."""
+    clock = f"{at:%H:%M} UTC"
     if at.date() == moment.date():
-        return f"{at:%H:%M} UTC"
-    year = f" {at.year}" if at.year != moment.year else ""
-    return f"{at.day} {at:%b}{year} {at:%H:%M} UTC"
+        return known(clock)
+    return joined((day(at, year=at.year != moment.year), clock))
 
 
 def ago(at: datetime, moment: datetime) -> str:
     """How long before *moment* that was, in words."""
     seconds = max(0, int((moment - at).total_seconds()))
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        count = seconds // size
-        if count:
-            return f"{count} {word}{'' if count == 1 else 's'} ago"
-    return "just now"
+    if days := seconds // 86400:
+        return ngettext("%(number)s day ago", "%(number)s days ago", days)
+    if hours := seconds // 3600:
+        return ngettext("%(number)s hour ago", "%(number)s hours ago", hours)
+    if minutes := seconds // 60:
+        return ngettext("%(number)s minute ago", "%(number)s minutes ago", minutes)
+    return gettext("just now")
 
 
 def span_words(time: timedelta) -> str:
@@ -346,8 +386,10 @@ def span_words(time: timedelta) -> str:
     minutes, seconds = divmod(int(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
+        return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+    if minutes:
+        return gettext("%(minutes)s min", minutes=minutes)
+    return gettext("%(seconds)s s", seconds=seconds)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -4,8 +4,6 @@ Each has one code, stands beside one field, and says what is meant and what to d
 at all is an error and stands elsewhere: in :mod:`.values` and :func:`.presets.check_shape`.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +12,6 @@ from typing import Any
 
 from smtp_admin.providers.catalogue import (
     is_free_mail,
-    knowledge,
     provider_of_address,
     provider_of_host,
     providers,
@@ -23,10 +20,12 @@ from smtp_admin.providers.nearby import meant_host, outgoing_of
 from smtp_admin.providers.provider import Provider
 from smtp_admin.providers.shape import broken_rules
 from smtp_admin.senders.fix import Fix, use_host, use_port, use_security
+from smtp_admin.senders.from_name import faults_of_name, organisation_of, site_of
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
-from smtp_admin.smtp.hostname import clean_host, ip_literal
+from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.session import Security
+from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 PASSWORD_AGE = timedelta(days=90)
@@ -58,24 +57,6 @@ _USUAL: dict[int, Security] = {
     2525: "tls",
     2587: "tls",
 }
-_GENERIC = {
-    "account", "accounts", "admin", "administrator", "app", "application", "auto", "autoreply",
-    "bot", "company", "contact", "default", "demo", "donotreply", "email", "example", "flask",
-    "hello", "info", "mail", "mailer", "mailerdaemon", "me", "myapp", "mycompany", "none",
-    "noreply", "notification", "notifications", "null", "office", "postmaster", "root", "sales",
-    "sender", "server", "service", "smtp", "support", "system", "team", "test", "tester", "testing",
-    "unknown", "user", "username", "webmaster", "website", "yourcompany", "yourname",
-}  # fmt: skip
-# What pretends to be somebody, or an answer to something.
-_PRETENDING = re.compile(
-    r"\b(?:your (?:friend|bank|boss|colleague)|click here)\b|^(?:re|fwd?|aw|wg):", re.IGNORECASE
-)
-_ADDRESS = re.compile(r"[^\s<>()\",;]+@[^\s<>()\",;]+")
-_DOMAIN = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|net|org|info|io|eu|de|fr|uk|us)\b", re.IGNORECASE)
-# Second-level names under which domains are registered: acme.co.uk, acme.com.au.
-_REGISTRIES = {"ac", "co", "com", "edu", "gov", "net", "or", "org"}
-_COUNTRY = 2
-_SHOUTED_WORD, _SHOUTED_NAME = 6, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +110,7 @@ def advice(
     found = [
         *_on_connection(values, known),
         *_on_address(values, known, site_domain),
-        *_on_name(values, site_domain),
+        *(Advice("from_name", *one) for one in faults_of_name(values, site_domain)),
     ]
     found += [
         Advice(rule.field, rule.code, rule.message)
@@ -150,8 +131,12 @@ def advice(
             Advice(
                 "password",
                 "old_password",
-                f"This password was saved {days} days ago. Make a new one with your provider and "
-                f"enter it here; change it about every {PASSWORD_AGE.days} days.",
+                gettext(
+                    "This password was saved %(days)s days ago. Make a new one with your "
+                    "provider and enter it here; change it about every %(span)s days.",
+                    days=days,
+                    span=PASSWORD_AGE.days,
+                ),
             )
         )
     return found
@@ -162,44 +147,59 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
         yield Advice(
             "host",
             "ip_address_as_host",
-            "Certificates are issued for names, not for IP addresses. An IP address also changes "
-            "when the server moves. Enter the host name that your provider documents.",
+            gettext(
+                "Certificates are issued for names, not for IP addresses. An IP "
+                "address also changes when the server moves. Enter the host name that "
+                "your provider documents."
+            ),
         )
     yield from _on_host(values.host)
     if values.port == _SERVER_PORT:
         yield Advice(
             "port",
             "port_25",
-            "Port 25 is for mail between servers, and many networks block it. Use 587 with "
-            "STARTTLS or 465 with SSL/TLS if the server offers one of them.",
+            gettext(
+                "Port 25 is for mail between servers, and many networks block it. Use "
+                "587 with STARTTLS or 465 with SSL/TLS if the server offers one of "
+                "them."
+            ),
             use_port(587, "tls"),
         )
     yield from _on_port(values, known)
     if values.security == "none":
-        what = "mail and password" if values.username else "the mail"
+        what = gettext("mail and password") if values.username else gettext("the mail")
         yield Advice(
             "security",
             "no_encryption",
-            f"Without encryption, anyone between here and the server can read {what}. "
-            "Choose STARTTLS or SSL/TLS.",
+            gettext(
+                "Without encryption, anyone between here and the server can read "
+                "%(what)s. Choose STARTTLS or SSL/TLS.",
+                what=what,
+            ),
             use_security(_USUAL.get(values.port, "tls")),
         )
     elif not values.verify_tls:
         yield Advice(
             "verify_tls",
             "certificate_not_checked",
-            "The server's certificate is not checked, so an attacker could read mail and "
-            "password. Turn on the check. If it fails, the connection test shows the reason.",
-            Fix("Check it", {"verify_tls": "true"}),
+            gettext(
+                "The server's certificate is not checked, so an attacker could read "
+                "mail and password. Turn on the check. If it fails, the connection "
+                "test shows the reason."
+            ),
+            Fix(gettext("Check it"), {"verify_tls": "true"}),
         )
     most = [limit.connections for limit in known.limits if limit.connections] if known else []
     if known and most and values.max_connections > max(most):
         yield Advice(
             "max_connections",
             "too_many_connections",
-            f"{known.label} takes {max(most)} connections at a time for one login and "
-            "refuses more.",
-            Fix(f"Use {max(most)}", {"max_connections": str(max(most))}),
+            gettext(
+                "%(label)s takes %(max)s connections at a time for one login and refuses more.",
+                label=known.label,
+                max=max(most),
+            ),
+            Fix(gettext("Use %(max)s", max=max(most)), {"max_connections": str(max(most))}),
         )
 
 
@@ -211,15 +211,19 @@ def _on_host(host: str) -> Iterator[Advice]:
         yield Advice(
             "host",
             "incoming_server",
-            f"This host receives mail for customers of {owner.label}. It does not send mail for "
-            f"you. The outgoing server is {place}.",
+            gettext(
+                "This host receives mail for customers of %(label)s. It does not send "
+                "mail for you. The outgoing server is %(place)s.",
+                label=owner.label,
+                place=place,
+            ),
             server_of(owner),
         )
     elif meant := meant_host(host):
         yield Advice(
             "host",
             "host_nearly_known",
-            f"Did you mean {meant}? This name is slightly different.",
+            gettext("Did you mean %(meant)s? This name is slightly different.", meant=meant),
             use_host(meant),
         )
 
@@ -237,13 +241,26 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
         if (values.port, values.security) in {(one.port, one.security) for one in known.ports}:
             return
         if values.port not in {one.port for one in known.ports}:
-            offered = ", ".join(
-                f"{one.port} with {SECURITY_LABELS[one.security]}" for one in known.ports
+            offered = joined(
+                (
+                    gettext(
+                        "%(port)s with %(security)s",
+                        port=one.port,
+                        security=SECURITY_LABELS[one.security],
+                    )
+                    for one in known.ports
+                ),
+                ", ",
             )
             yield Advice(
                 "port",
                 "port_not_of_provider",
-                f"{known.label} does not offer port {values.port}. It offers {offered}.",
+                gettext(
+                    "%(label)s does not offer port %(port)s. It offers %(offered)s.",
+                    label=known.label,
+                    port=values.port,
+                    offered=offered,
+                ),
                 use_port(known.port, known.security),
             )
             return
@@ -254,16 +271,22 @@ def _on_port(values: SenderValues, known: Provider | None) -> Iterator[Advice]:
         yield Advice(
             "security",
             "port_wants_ssl",
-            f"Port {values.port} is encrypted from the first byte. Choose SSL/TLS, or port 587 "
-            "with STARTTLS.",
+            gettext(
+                "Port %(port)s is encrypted from the first byte. Choose SSL/TLS, or "
+                "port 587 with STARTTLS.",
+                port=values.port,
+            ),
             use_security("ssl"),
         )
     elif usual == "tls" and values.security == "ssl":
         yield Advice(
             "security",
             "port_wants_starttls",
-            f"On port {values.port} the connection starts in plain text and then changes to "
-            "encryption. Choose STARTTLS, or port 465 with SSL/TLS.",
+            gettext(
+                "On port %(port)s the connection starts in plain text and then "
+                "changes to encryption. Choose STARTTLS, or port 465 with SSL/TLS.",
+                port=values.port,
+            ),
             use_security("tls"),
         )
 
@@ -275,98 +298,29 @@ def _on_address(values: SenderValues, known: Provider | None, site_domain: str) 
     if is_free_mail(domain):
         owner = provider_of_address(values.from_email)
         if known is not None and known is owner:
-            message = (
-                f"Anyone can get an address at {domain}, and it allows few mails a day. "
-                "Customers trust an address of your own domain more."
+            message = gettext(
+                "Anyone can get an address at %(domain)s, and it allows few mails a "
+                "day. Customers trust an address of your own domain more.",
+                domain=domain,
             )
         else:
-            message = (
-                f"Only the servers of {domain} may send mail from there; mail from other servers "
-                "becomes spam or is refused. Use an address of your own domain."
+            message = gettext(
+                "Only the servers of %(domain)s may send mail from there; mail from "
+                "other servers becomes spam or is refused. Use an address of your own "
+                "domain.",
+                domain=domain,
             )
         yield Advice("from_email", "free_mail_sender", message)
         return
-    site = _site(site_domain)
-    if site and _organisation(domain) != _organisation(site):
+    site = site_of(site_domain)
+    if site and organisation_of(domain) != organisation_of(site):
         yield Advice(
             "from_email",
             "from_domain_differs",
-            f"Mail comes from {domain}, but the site is {site}. Customers and spam filters trust "
-            "mail from the site's domain more.",
+            gettext(
+                "Mail comes from %(domain)s, but the site is %(site)s. Customers and "
+                "spam filters trust mail from the site's domain more.",
+                domain=domain,
+                site=site,
+            ),
         )
-
-
-def _on_name(values: SenderValues, site_domain: str) -> Iterator[Advice]:
-    name = values.from_name
-    letters = [letter for letter in name if letter.isalpha()]
-    if (
-        name.isupper()
-        and len(letters) >= _SHOUTED_NAME
-        and any(len(word) >= _SHOUTED_WORD for word in name.split())
-    ):
-        yield Advice(
-            "from_name",
-            "name_in_capitals",
-            "A name in all capital letters looks like spam. Use normal spelling.",
-        )
-    if re.sub(r"[\W\d_]+", "", name).casefold() in _GENERIC:
-        yield Advice(
-            "from_name",
-            "generic_name",
-            f"“{name}” does not say who sends the mail. Use the name of the company or "
-            "the product, such "
-            "as “Acme Support”.",
-        )
-    pretended = _pretended(values, site_domain)
-    if pretended:
-        yield Advice("from_name", "misleading_name", pretended)
-
-
-def _pretended(values: SenderValues, site_domain: str) -> str:
-    """How the name lets somebody take the sender for another one, as a sentence."""
-    name, domain = values.from_name, domain_of(values.from_email)
-    own = {_organisation(one) for one in (domain, _site(site_domain)) if one}
-    if any(unicodedata.category(one) == "Cf" and one not in "\u200c\u200d" for one in name):
-        return "The name contains invisible characters. Type it again."
-    addresses = _ADDRESS.findall(name)
-    if any(one.casefold() != values.from_email.casefold() for one in addresses):
-        return (
-            "The name contains a different e-mail address than the from address. Spam filters "
-            "treat this as fraud. Enter only a name."
-        )
-    elsewhere = [] if addresses else _DOMAIN.findall(name)
-    if any(_organisation(one) not in own for one in elsewhere):
-        return (
-            "The name contains a different domain than the from address. Spam filters "
-            "treat this as "
-            "fraud. Enter only a name."
-        )
-    words = set(re.findall(r"\w+", name.casefold()))
-    for brand in knowledge().brands:
-        if brand in words and not any(brand in one for one in own):
-            return (
-                f"The name contains “{brand}”, but mail comes from {domain or 'another domain'}. "
-                "Customers and spam filters may treat this as fraud."
-            )
-    if _PRETENDING.search(name):
-        return (
-            f"“{name}” does not look like a sender's name. Use the name of the company or the "
-            "product."
-        )
-    return ""
-
-
-def _site(text: str) -> str:
-    """The partner's site as a host name; empty if it says nothing, as ``localhost`` does."""
-    try:
-        host = clean_host(text)
-    except ValueError:
-        return ""
-    return host if "." in host and ip_literal(host) is None else ""
-
-
-def _organisation(domain: str) -> str:
-    """The part of a domain that somebody registered, as well as one can tell without a list."""
-    labels = domain.lower().removesuffix(".").split(".")
-    under_registry = len(labels) > 2 and len(labels[-1]) == _COUNTRY and labels[-2] in _REGISTRIES  # noqa: PLR2004
-    return ".".join(labels[-3:] if under_registry else labels[-2:])

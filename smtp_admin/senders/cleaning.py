@@ -4,6 +4,7 @@ import re
 
 from smtp_admin.smtp.address import check_header_text, clean_address
 from smtp_admin.smtp.header_guard import check_header
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.fields import whole_number
 
 _LONGEST_NAME = 64
@@ -20,14 +21,14 @@ clean_connections = whole_number(
     1,
     MOST_CONNECTIONS,
     empty=DEFAULT_CONNECTIONS,
-    sentence=f"Enter a whole number from 1 to {MOST_CONNECTIONS}.",
+    sentence=gettext("Enter a whole number from 1 to %(most)s.", most=MOST_CONNECTIONS),
 )
 #: Mails per hour or day; ``None`` for no limit.
 clean_limit = whole_number(
     1,
     _MOST_MAILS,
     empty=None,
-    sentence="Enter a whole number from 1, or leave it empty for no limit.",
+    sentence=gettext("Enter a whole number from 1, or leave it empty for no limit."),
 )
 
 
@@ -42,16 +43,19 @@ def clean_from_email(text: str) -> str:
     named = re.fullmatch(r"[^<>]*<([^<>]*)>", address)
     if named:
         raise ValueError(
-            f"Enter only the address: {named[1][:254]}. Enter the name in its own field."
+            gettext(
+                "Enter only the address: %(named)s. Enter the name in its own field.",
+                named=named[1][:254],
+            )
         )
     address = clean_address(address)
     if not address.isascii():
-        raise ValueError("A sender address may only have ASCII letters before the @.")
+        raise ValueError(gettext("A sender address may only have ASCII letters before the @."))
     try:
         # Two opinions: ours on what is safe on the wire, the library's on what can exist.
         validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(said_by(error)) from error
     return address
 
 
@@ -59,7 +63,7 @@ def clean_from_name(text: str) -> str:
     """The name beside the from address."""
     name = " ".join(text.split(" ")).strip()
     if len(name) > _LONGEST_NAME:
-        raise ValueError("A name has at most 64 characters.")
+        raise ValueError(gettext("A name has at most 64 characters."))
     return check_header_text(name)
 
 
@@ -71,15 +75,19 @@ def clean_headers(text: str) -> tuple[tuple[str, str], ...]:
             continue
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError(f"Write “Name: value” in each line, not “{line.strip()[:60]}”.")
+            raise ValueError(
+                gettext("Write “Name: value” in each line, not “%(line)s”.", line=line.strip()[:60])
+            )
         name, value = check_header(name.strip(), value.strip())
         if not value or not value.isascii() or len(value) > _LONGEST_HEADER:
-            raise ValueError(f"“{name}” needs a value of 1 to 900 ASCII characters.")
+            raise ValueError(
+                gettext("“%(name)s” needs a value of 1 to 900 ASCII characters.", name=name)
+            )
         if name.lower() in {one.lower() for one, _ in found}:
-            raise ValueError(f"“{name}” is here twice.")
+            raise ValueError(gettext("“%(name)s” is here twice.", name=name))
         found.append((name, value))
     if len(found) > _MOST_HEADERS:
-        raise ValueError(f"At most {_MOST_HEADERS} headers.")
+        raise ValueError(gettext("At most %(most)s headers.", most=_MOST_HEADERS))
     return tuple(found)
 
 
@@ -87,9 +95,9 @@ def clean_key(text: str) -> str:
     """The key of a sender: its name in addresses and commands, which never changes."""
     key = text.strip().lower()
     if not _KEY.fullmatch(key):
-        raise ValueError("A key has 1 to 40 of these: a-z, 0-9, hyphen.")
+        raise ValueError(gettext("A key has 1 to 40 of these: a-z, 0-9, hyphen."))
     if key in {DEFAULT, SYSTEMS}:
-        raise ValueError(f"“{key}” is reserved. Choose another key.")
+        raise ValueError(gettext("“%(key)s” is reserved. Choose another key.", key=key))
     return key
 
 
@@ -102,10 +110,10 @@ def clean_fallbacks(text: str) -> tuple[str, ...]:
     words = [word for word in re.split(r"[\s,]+", text.strip().lower()) if word]
     for word in words:
         if not _KEY.fullmatch(word):
-            raise ValueError(f"“{word[:60]}” is not the key of a sender.")
+            raise ValueError(gettext("“%(word)s” is not the key of a sender.", word=word[:60]))
     found = tuple(dict.fromkeys(words))
     if len(found) > _MOST_FALLBACKS:
-        raise ValueError(f"At most {_MOST_FALLBACKS} fallback senders.")
+        raise ValueError(gettext("At most %(most)s fallback senders.", most=_MOST_FALLBACKS))
     if SYSTEMS in found[:-1]:
-        raise ValueError("The system's sender must be last.")
+        raise ValueError(gettext("The system's sender must be last."))
     return found

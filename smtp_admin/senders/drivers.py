@@ -8,6 +8,7 @@ from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.resolve import ResolvedSender, may_keep_mail
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import drivers, is_shipped
 
@@ -65,14 +66,18 @@ def check_driver(actor: Actor | None, name: str) -> None:
     if name in {one.name for one in available_drivers()}:
         raise _not_yours()
     raise InvalidInput(
-        fields={"driver": [f"There is no sending method called {name[:40]!r} here."]},
+        fields={
+            "driver": [
+                gettext("There is no sending method called %(name)s here.", name=repr(name[:40]))
+            ]
+        },
     )
 
 
 def _not_yours() -> InvalidInput:
     return InvalidInput(
-        "Only the platform's administrators may use this sending method.",
+        gettext("Only the platform's administrators may use this sending method."),
         code="forbidden",
-        hint="Choose SMTP, or ask an administrator.",
-        fields={"driver": ["You may not choose this one."]},
+        hint=gettext("Choose SMTP, or ask an administrator."),
+        fields={"driver": [gettext("You may not choose this one.")]},
     )

@@ -69,7 +69,7 @@ def read_overrides(environment: Mapping[str, str], prefix: str) -> Overrides:
         values,
         secrets,
         variables,
-        _locked(variables, prefix) if moved else variables,
+        _locked(variables, prefix, values["driver"]) if moved else variables,
         tuple(problems),
         moves_destination=moved,
     )
@@ -128,10 +128,10 @@ def read_secret_file(path: str) -> str:
     return text
 
 
-def _locked(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+def _locked(variables: Mapping[str, str], prefix: str, chosen: str) -> dict[str, str]:
     """With one destination field from the environment, the secrets must come from there too."""
     locked = dict(variables)
-    for _, one in _fields_with_variables():
-        if one.secret and one.bound == "destination":
+    for owner, one in _fields_with_variables():
+        if one.secret and one.bound == "destination" and owner == chosen:
             locked.setdefault(one.name, prefix + one.variables[0].name)
     return locked

@@ -16,6 +16,7 @@ from smtp_admin.senders.cleaning import (
     clean_headers,
     clean_limit,
 )
+from smtp_admin.translation import gettext, said_by
 from smtp_admin.transports.fields import Field, Variable
 from smtp_admin.transports.registry import driver, drivers
 
@@ -25,7 +26,7 @@ def _clean_driver(text: str) -> str:
     try:
         return driver(name).name
     except LookupError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(said_by(error)) from error
 
 
 def _words_of_driver(value: Any) -> str:
@@ -36,7 +37,7 @@ def _words_of_driver(value: Any) -> str:
 
 
 def _words_of_limit(value: Any) -> str:
-    return "no limit" if value is None else f"{value:,}"
+    return gettext("no limit") if value is None else f"{value:,}"
 
 
 def _text_of_headers(value: Iterable[tuple[str, str]]) -> str:
@@ -45,7 +46,7 @@ def _text_of_headers(value: Iterable[tuple[str, str]]) -> str:
 
 DRIVER = Field(
     "driver",
-    "Sending method",
+    gettext("Sending method"),
     _clean_driver,
     default="smtp",
     kind="choice",
@@ -58,11 +59,11 @@ DRIVER = Field(
 COMMON: tuple[Field, ...] = (
     Field(
         "from_email",
-        "From address",
+        gettext("From address"),
         clean_from_email,
-        help="The sender address of the mails. The server must allow it for this login.",
+        help=gettext("The sender address of the mails. The server must allow it for this login."),
         kind="email",
-        required="Enter the from address.",
+        required=gettext("Enter the from address."),
         variables=(Variable("SMTP_FROM_EMAIL"), Variable("SMTP_FROM")),
         option="--from-email",
         placeholder="noreply@example.com",
@@ -70,19 +71,21 @@ COMMON: tuple[Field, ...] = (
     ),
     Field(
         "from_name",
-        "From name",
+        gettext("From name"),
         clean_from_name,
-        help="At most 64 characters. If empty: the partner's name, or for the system the "
-        "application's name.",
+        help=gettext(
+            "At most 64 characters. If empty: the partner's name, or for the "
+            "system the application's name."
+        ),
         variables=(Variable("SMTP_FROM_NAME"),),
         option="--from-name",
         column=True,
     ),
     Field(
         "reply_to",
-        "Reply-to address",
+        gettext("Reply-to address"),
         clean_from_email,
-        help="Where replies go, such as support@…. If empty, the from address.",
+        help=gettext("Where replies go, such as support@…. If empty, the from address."),
         kind="email",
         place="more",
         option="--reply-to",
@@ -91,9 +94,9 @@ COMMON: tuple[Field, ...] = (
     ),
     Field(
         "envelope_from",
-        "Envelope sender",
+        gettext("Envelope sender"),
         clean_from_email,
-        help="Where bounces go. If empty, the from address.",
+        help=gettext("Where bounces go. If empty, the from address."),
         kind="email",
         place="more",
         option="--envelope-from",
@@ -102,9 +105,9 @@ COMMON: tuple[Field, ...] = (
     ),
     Field(
         "max_connections",
-        "Connections at a time",
+        gettext("Connections at a time"),
         clean_connections,
-        help="In all workers together. Providers often allow 5 to 20.",
+        help=gettext("In all workers together. Providers often allow 5 to 20."),
         default=DEFAULT_CONNECTIONS,
         kind="number",
         place="more",
@@ -113,50 +116,52 @@ COMMON: tuple[Field, ...] = (
     ),
     Field(
         "max_per_hour",
-        "Mails per hour, at most",
+        gettext("Mails per hour, at most"),
         clean_limit,
-        help="The provider's limit. Mail over it waits and is sent later. If empty, no limit.",
+        help=gettext(
+            "The provider's limit. Mail over it waits and is sent later. If empty, no limit."
+        ),
         default=None,
         kind="number",
         place="more",
         variables=(Variable("MAX_EMAILS_PER_HOUR"),),
         option="--max-per-hour",
         words=_words_of_limit,
-        placeholder="no limit",
+        placeholder=gettext("no limit"),
         column=True,
     ),
     Field(
         "max_per_day",
-        "Mails per day, at most",
+        gettext("Mails per day, at most"),
         clean_limit,
-        help="In any 24 hours. If empty, no limit.",
+        help=gettext("In any 24 hours. If empty, no limit."),
         default=None,
         kind="number",
         place="more",
         option="--max-per-day",
         words=_words_of_limit,
-        placeholder="no limit",
+        placeholder=gettext("no limit"),
         column=True,
     ),
     Field(
         "headers",
-        "Headers of every mail",
+        gettext("Headers of every mail"),
         clean_headers,
-        help="One header per line, such as X-SES-CONFIGURATION-SET: events.",
+        help=gettext("One header per line, such as X-SES-CONFIGURATION-SET: events."),
         default=(),
         kind="lines",
         place="more",
         option="--headers",
         text=_text_of_headers,
-        words=lambda value: "; ".join(f"{name}: {text}" for name, text in value) or "none",
+        words=lambda value: "; ".join(f"{name}: {text}" for name, text in value) or gettext("none"),
         placeholder="X-PM-Message-Stream: outbound",
         rows=3,
     ),
     Field(
         "archive_to",
-        "Copy to an archive",
+        gettext("Copy to an archive"),
         clean_from_email,
-        help="This address gets a blind copy of every mail that is not sensitive.",
+        help=gettext("This address gets a blind copy of every mail that is not sensitive."),
         kind="email",
         place="more",
         option="--archive-to",
@@ -164,17 +169,19 @@ COMMON: tuple[Field, ...] = (
     ),
     Field(
         "fallbacks",
-        "Fallback senders",
+        gettext("Fallback senders"),
         clean_fallbacks,
-        help="They send while this sender is paused, from their own address. Failures "
-        "here stay visible.",
+        help=gettext(
+            "They send while this sender is paused, from their own address. "
+            "Failures here stay visible."
+        ),
         default=(),
         kind="senders",
         place="more",
         option="--fallbacks",
-        short="Fallbacks",
+        short=gettext("Fallbacks"),
         text=", ".join,
-        words=lambda value: ", ".join(value) or "nobody",
+        words=lambda value: ", ".join(value) or gettext("nobody"),
     ),
 )
 
@@ -222,5 +229,5 @@ def clean_texts(
         try:
             values[field.name] = field.clean(texts[field.name])
         except ValueError as error:
-            wrong[field.name] = [str(error)]
+            wrong[field.name] = [said_by(error)]
     return values, wrong

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from smtp_admin.translation import gettext
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 
@@ -31,16 +32,23 @@ class Fix:
 
 def use_security(security: str) -> Fix:
     """Another encryption on the same port."""
-    return Fix(f"Use {SECURITY_LABELS[security]}", {"security": security})
+    return Fix(
+        gettext("Use %(security)s", security=SECURITY_LABELS[security]),
+        {"security": security},
+    )
 
 
 def use_port(port: int, security: str) -> Fix:
     """Another port, and the encryption that goes with it."""
-    label = f"Use port {port} with {SECURITY_LABELS[security]}"
+    label = gettext(
+        "Use port %(port)s with %(security)s",
+        port=port,
+        security=SECURITY_LABELS[security],
+    )
     return Fix(label, {"port": str(port), "security": security})
 
 
 def use_host(host: str, port: int = 0, security: str = "") -> Fix:
     """Another server, with its own port if that is known."""
     more = {"port": str(port), "security": security} if port and security else {}
-    return Fix(f"Use {host}", {"host": host, **more})
+    return Fix(gettext("Use %(host)s", host=host), {"host": host, **more})

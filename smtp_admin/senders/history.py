@@ -14,6 +14,7 @@ from smtp_admin.senders.fields import all_fields, fields_of
 from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, values_of
 from smtp_admin.senders.secrets import read_secrets
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field
 
 #: Revisions on one page.
@@ -142,7 +143,7 @@ _NOTHING: tuple[Any, ...] = ("", None, (), _NONE)
 
 
 def _words(one: Field, value: Any) -> str:
-    return "not there" if value is _NONE else one.words(value)
+    return gettext("not there") if value is _NONE else one.words(value)
 
 
 def _fields_of_both(old: SenderRevision | None, new: SenderRevision) -> list[Field]:

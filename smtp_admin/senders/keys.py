@@ -17,6 +17,7 @@ from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import bound_to
 from smtp_admin.senders.secrets import StoredSecret, read_secrets
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field
 
 _AT_ONCE = 200
@@ -102,8 +103,8 @@ def rotate_keys(
     """
     if not keyring:
         raise KeyMissing(
-            "SMTP_ADMIN_SECRET_KEYS is empty, so passwords cannot be encrypted.",
-            hint="Run `flask smtp-admin keys generate` and put the key there.",
+            gettext("SMTP_ADMIN_SECRET_KEYS is empty, so passwords cannot be encrypted."),
+            hint=gettext("Run `flask smtp-admin keys generate` and put the key there."),
         )
     report = KeyReport()
     for page in _pages(session):

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 _KEPT_SECONDS = 60.0
 _LONGEST = 64
 
-#: Partner → when its name was asked for (monotonic seconds), and the name.
+#: Partner → when its name was asked for (monotonic seconds), and the name, if it has one.
 _NAMES = Kept[dict[str, tuple[float, str]]](lambda _: {})
 
 
@@ -28,19 +28,22 @@ def owner_name(partner_id: str) -> str:
 
     A host that fails here stops no mail.
     """
+    app_name = installation().config.app_name
+    return app_name if partner_id == SYSTEM else partner_name(partner_id) or app_name
+
+
+def partner_name(partner_id: str) -> str:
+    """What people call a partner, in one short line; ``""`` where the host does not say."""
     here = installation()
-    if partner_id == SYSTEM:
-        return here.config.app_name
     known = _NAMES.of(here)
-    at, name = known.get(partner_id, (0.0, ""))
-    if name and time.monotonic() - at < _KEPT_SECONDS:
+    at, name = known.get(partner_id, (-_KEPT_SECONDS, ""))
+    if time.monotonic() - at < _KEPT_SECONDS:
         return name
     try:
         partner = here.host.partner(partner_id)
         name = _for_header(partner.name) if partner else name
     except Exception as error:  # noqa: BLE001 - the host's code may fail in any way
         log.warning("partner() of the host failed for %r: %s", partner_id, type(error).__name__)
-    name = name or here.config.app_name
     known[partner_id] = (time.monotonic(), name)
     return name
 

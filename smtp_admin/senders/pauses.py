@@ -12,6 +12,7 @@ from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, overrides_for
+from smtp_admin.translation import gettext
 
 NO_PAUSE = {
     "paused_until": None,
@@ -35,7 +36,7 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
     Raises:
         Conflict: it no longer exists.
     """
-    who = actor.name or actor.email or "Somebody"
+    who = actor.name or actor.email or gettext("Somebody")
     paused = changed(
         session,
         update(Sender)
@@ -44,12 +45,12 @@ def pause(session: Session, sender: ResolvedSender, actor: Actor) -> None:
             paused_until=database_now(session) + _FOR_GOOD,
             pause_code=BY_HAND,
             pause_cause="",
-            pause_reason=f"{who} paused it."[:500],
+            pause_reason=gettext("%(who)s paused it.", who=who)[:500],
             pause_reply="",
         ),
     )
     if not paused:
-        raise Conflict("This sender no longer exists. Nothing was changed.")
+        raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
     record_change(session, actor, sender.partner_id, "sender.paused", sender.name)
 
 
@@ -66,7 +67,7 @@ def resume(session: Session, sender: ResolvedSender, actor: Actor) -> None:
         .values(**NO_PAUSE),
     )
     if not ended:
-        raise Conflict("This sender is not paused. Nothing was changed.")
+        raise Conflict(gettext("This sender is not paused. Nothing was changed."))
     record_change(session, actor, sender.partner_id, "sender.resumed", sender.name)
 
 

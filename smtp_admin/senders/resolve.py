@@ -18,6 +18,7 @@ from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import Destination, SenderValues
+from smtp_admin.translation import gettext, in_sentence, joined, known
 from smtp_admin.transports.driver import Setup
 from smtp_admin.transports.fields import Field
 
@@ -70,7 +71,7 @@ class ResolvedSender:
     def pause_text(self) -> str:
         """Why it is paused, for people: our sentence, and the server's words."""
         said = f" ({self.pause_reply})" if self.pause_reply else ""
-        return f"{self.pause_reason}{said}"
+        return known(self.pause_reason) + said
 
     @property
     def configured(self) -> bool:
@@ -104,8 +105,8 @@ class ResolvedSender:
         wrong = [one for one in self.problems if one != self.missing_driver]
         if wrong:
             raise InvalidInput(
-                "An environment variable cannot be used: " + " ".join(wrong),
-                hint="Correct it where the app is started, and restart the app.",
+                gettext("An environment variable cannot be used: %(why)s", why=joined(wrong)),
+                hint=gettext("Correct it where the app is started, and restart the app."),
             )
 
     def secret_for(
@@ -140,18 +141,22 @@ class ResolvedSender:
         what = _the(one)
         if self.has_secret(one.name):
             raise InvalidInput(
-                f"Enter {what} again: it was saved for another server or login.",
+                gettext(
+                    "Enter %(what)s again: it was saved for another server or login.", what=what
+                ),
                 code="password_required",
-                hint="A stored password is only sent to the host, port, security and login that it "
-                "was saved for.",
-                fields={one.name: [f"Enter {what} for these settings."]},
+                hint=gettext(
+                    "A stored password is only sent to the host, port, security and login "
+                    "that it was saved for."
+                ),
+                fields={one.name: [gettext("Enter %(what)s for these settings.", what=what)]},
             )
-        belongs = "for this login" if one.name == "password" else "too"
-        raise InvalidInput(
-            f"Enter {what} {belongs}.",
-            code="password_required",
-            fields={one.name: [f"Enter {what} {belongs}."]},
+        sentence = (
+            gettext("Enter %(what)s for this login.", what=what)
+            if one.name == "password"
+            else gettext("Enter %(what)s too.", what=what)
         )
+        raise InvalidInput(sentence, code="password_required", fields={one.name: [sentence]})
 
     def secrets_for(
         self, values: SenderValues, keyring: Keyring, typed: Mapping[str, str] | None = None
@@ -199,7 +204,7 @@ def _fits(one: Field, values: SenderValues, saved_for: Destination) -> bool:
 
 
 def _the(one: Field) -> str:
-    return f"the {one.label[0].lower()}{one.label[1:]}"
+    return gettext("the %(label)s", label=in_sentence(one.label))
 
 
 def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
@@ -216,13 +221,17 @@ def password_trouble(sender: ResolvedSender) -> tuple[str, str]:
     except InvalidInput as error:
         names = list(error.fields)
         variable = sender.locked.get(names[0]) if names else None
-        hint = f"Set {variable} where the app is started." if variable else error.hint
+        hint = (
+            gettext("Set %(variable)s where the app is started.", variable=variable)
+            if variable
+            else error.hint
+        )
         if names == ["password"]:
             return (
-                "There is a login but no password.",
-                hint or "Enter it with the settings.",
+                gettext("There is a login but no password."),
+                hint or gettext("Enter it with the settings."),
             )
-        return error.message, hint or "Enter it with the settings."
+        return error.message, hint or gettext("Enter it with the settings.")
     return "", ""
 
 
@@ -282,7 +291,9 @@ def resolve_with(
     problems = list(overrides.problems)
     values, missing_driver = _values(saved, overrides)
     if not missing_driver and values.kind.keeps_mail and not may_keep_mail():
-        missing_driver = f"{values.kind.label} only keeps mail. That is not allowed here."
+        missing_driver = gettext(
+            "%(label)s only keeps mail. That is not allowed here.", label=values.kind.label
+        )
     if missing_driver:
         problems.append(missing_driver)
     deleted = row is not None and row.deleted_at is not None

@@ -25,6 +25,7 @@ from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.signals import settings_changed
 from smtp_admin.smtp.address import check_header_text
+from smtp_admin.translation import gettext, said_by
 
 _LONGEST_LABEL = 80
 _MOST_PORTS = 10
@@ -76,9 +77,9 @@ def _check_key(key: str) -> None:
     """Return if a sender can have this key, exactly as it is written."""
     try:
         if key != DEFAULT_KEY and clean_key(key) != key:
-            raise ValueError("A key has 1 to 40 of these: a-z, 0-9, hyphen.")
+            raise ValueError(gettext("A key has 1 to 40 of these: a-z, 0-9, hyphen."))
     except ValueError as error:
-        raise InvalidInput(fields={"key": [str(error)]}) from error
+        raise InvalidInput(fields={"key": [said_by(error)]}) from error
 
 
 def check_values(session: Session, current: ResolvedSender, values: SenderValues) -> None:
@@ -94,14 +95,18 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
         if name == SYSTEMS and current.partner_id != SYSTEM:
             continue
         if name == mine:
-            wrong["fallbacks"] = ["A sender cannot be its own fallback."]
+            wrong["fallbacks"] = [gettext("A sender cannot be its own fallback.")]
         elif name not in own:
-            wrong["fallbacks"] = [f"There is no sender {name!r} here."]
+            wrong["fallbacks"] = [gettext("There is no sender %(name)s here.", name=repr(name))]
     allowed = installation().config.allowed_ports
     if "port" in values and values.port not in allowed and "port" not in current.locked:
         listed = ", ".join(str(one) for one in sorted(allowed)[:_MOST_PORTS])
         wrong["port"] = [
-            f"This platform does not connect to port {values.port}. Use one of these: {listed}."
+            gettext(
+                "This platform does not connect to port %(port)s. Use one of these: %(listed)s.",
+                port=values.port,
+                listed=listed,
+            )
         ]
     if wrong:
         raise InvalidInput(fields=wrong)
@@ -116,9 +121,14 @@ def clean_label(text: str) -> str:
     try:
         label = check_header_text(" ".join(text.split()))
         if len(label) > _LONGEST_LABEL:
-            raise ValueError(f"A label has at most {_LONGEST_LABEL} characters.")
+            raise ValueError(
+                gettext(
+                    "A label has at most %(most)s characters.",
+                    most=_LONGEST_LABEL,
+                )
+            )
     except ValueError as error:
-        raise InvalidInput(fields={"label": [str(error)]}) from error
+        raise InvalidInput(fields={"label": [said_by(error)]}) from error
     return label
 
 
@@ -277,9 +287,11 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
     """
     if sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY:
         raise Conflict(
-            "The system's default sender cannot be deleted, because it sends all mail "
-            "without another sender.",
-            hint="Pause it, or enter other settings.",
+            gettext(
+                "The system's default sender cannot be deleted, because it sends all "
+                "mail without another sender."
+            ),
+            hint=gettext("Pause it, or enter other settings."),
         )
     check_change(actor, sender)
     gone = changed(
@@ -289,7 +301,7 @@ def delete_sender(session: Session, sender: ResolvedSender, actor: Actor) -> Non
         .values(deleted_at=database_now(session), **NO_PAUSE),
     )
     if not gone:
-        raise Conflict("This sender no longer exists. Nothing was changed.")
+        raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
     record_change(session, actor, sender.partner_id, "sender.deleted", sender.name)
     session.expire_all()
     _tell(session, sender.sender_id, sender.partner_id, sender.revision)
@@ -318,8 +330,11 @@ def _create_sender(session: Session, partner_id: str, key: str) -> int:
 
 def too_late(current: ResolvedSender) -> Conflict:
     """What somebody hears who changes settings that are not the newest any more."""
-    who = current.saved_by or "Someone else"
+    who = current.saved_by or gettext("Someone else")
     return Conflict(
-        f"{who} saved these settings while you were editing them. Nothing was overwritten.",
-        hint="Differences are marked below. Save again if yours are correct.",
+        gettext(
+            "%(who)s saved these settings while you were editing them. Nothing was overwritten.",
+            who=who,
+        ),
+        hint=gettext("Differences are marked below. Save again if yours are correct."),
     )

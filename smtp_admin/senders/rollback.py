@@ -26,12 +26,13 @@ from smtp_admin.senders.resolve import (
     load_sender,
     values_of,
 )
-from smtp_admin.senders.revisions import add_revision, check_values, too_late
+from smtp_admin.senders.revisions import add_revision, check_values
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import gettext, said_by
 
 _LOOK_UP_SECONDS = 3.0
 
@@ -152,7 +153,11 @@ def _check_rules(number: int, fields: Mapping[str, Any], *, ask: bool) -> None:
         if failure.code == "destination_not_allowed":
             name = "port" if failure.step == "validate" else "host"
             raise InvalidInput(
-                f"Revision {number} cannot be used again: {failure.message}",
+                gettext(
+                    "Revision %(number)s cannot be used again: %(message)s",
+                    number=number,
+                    message=failure.message,
+                ),
                 code=failure.code,
                 hint=failure.hint,
                 fields={name: [failure.message]},
@@ -180,13 +185,20 @@ def _restorable(
         values = values_of(target)
     except LookupError as error:
         raise InvalidInput(
-            f"Revision {number} cannot be used again: {error}", fields={"driver": [str(error)]}
+            gettext(
+                "Revision %(number)s cannot be used again: %(error)s", number=number, error=error
+            ),
+            fields={"driver": [said_by(error)]},
         ) from error
     check_change(actor, current)
     check_driver(actor, values.driver)
     _refuse_locked(current, values, number)
     if not found:
-        raise InvalidInput(f"Revision {number} is already in use, so nothing would change.")
+        raise InvalidInput(
+            gettext(
+                "Revision %(number)s is already in use, so nothing would change.", number=number
+            )
+        )
     _check_again(session, current, values, number)
     keyring = installation().keyring
     opened: dict[str, str] = {}
@@ -200,13 +212,21 @@ def _restorable(
             opened[one.name] = source.secret_for(one, values, keyring)
         except SecretError as error:
             raise type(error)(
-                f"Revision {number} cannot be used again. {error.message}", hint=error.hint
+                gettext(
+                    "Revision %(number)s cannot be used again. %(message)s",
+                    number=number,
+                    message=error.message,
+                ),
+                hint=error.hint,
             ) from error
         except InvalidInput as error:
             raise InvalidInput(
-                f"Revision {number} cannot be used again: its password was not stored.",
+                gettext(
+                    "Revision %(number)s cannot be used again: its password was not stored.",
+                    number=number,
+                ),
                 code=error.code,
-                hint="Enter these settings with their password on the tab.",
+                hint=gettext("Enter these settings with their password on the tab."),
             ) from error
     if "password" in opened:
         usable_password(values.host, values.username, opened["password"], values.from_email)
@@ -224,13 +244,26 @@ def _refuse_locked(current: ResolvedSender, values: SenderValues, number: int) -
             continue
         before = one.words(values[one.name])
         held[one.name] = [
-            f"{one.label} is set by {variable} in the environment; revision {number} has {before}."
+            gettext(
+                "%(label)s is set by %(variable)s in the environment; revision "
+                "%(number)s has %(before)s.",
+                label=one.label,
+                variable=variable,
+                number=number,
+                before=before,
+            )
         ]
     if held:
         raise InvalidInput(
-            f"Revision {number} cannot be used again: the environment holds some of its fields.",
-            hint="Change or remove the variables where the app is started, or change the other "
-            "fields on the tab.",
+            gettext(
+                "Revision %(number)s cannot be used again: the environment holds some "
+                "of its fields.",
+                number=number,
+            ),
+            hint=gettext(
+                "Change or remove the variables where the app is started, or change "
+                "the other fields on the tab."
+            ),
             fields=held,
         )
 
@@ -246,7 +279,7 @@ def _check_again(
         try:
             one.clean(one.text(values[one.name]))
         except ValueError as error:
-            wrong[one.name] = [str(error)]
+            wrong[one.name] = [said_by(error)]
     if not wrong:
         try:
             check_values(session, current, values)
@@ -254,14 +287,21 @@ def _check_again(
             wrong = error.fields
     if wrong:
         raise InvalidInput(
-            f"Revision {number} cannot be used again: it has values that are no longer accepted.",
-            hint="Enter the settings on the tab instead.",
+            gettext(
+                "Revision %(number)s cannot be used again: it has values that are no "
+                "longer accepted.",
+                number=number,
+            ),
+            hint=gettext("Enter the settings on the tab instead."),
             fields=wrong,
         )
 
 
 def _overtaken(current: ResolvedSender) -> Conflict:
     return Conflict(
-        too_late(current).message.replace("editing them", "deciding"),
-        hint="Check the changes below. Roll back again if they are correct.",
+        gettext(
+            "%(who)s saved these settings while you were deciding. Nothing was overwritten.",
+            who=current.saved_by or gettext("Someone else"),
+        ),
+        hint=gettext("Check the changes below. Roll back again if they are correct."),
     )

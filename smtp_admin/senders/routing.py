@@ -14,6 +14,7 @@ from smtp_admin.host import Actor
 from smtp_admin.senders.models import Route, Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender, resolve_with
 from smtp_admin.signals import routes_changed
+from smtp_admin.translation import gettext
 
 Kind = Literal["type", "priority"]
 Rule = Literal["named", "type", "priority", "default", "system"]
@@ -75,8 +76,13 @@ def choose_sender(
             return Choice(own[DEFAULT_KEY], "default")
     if key is not None:
         raise MessageError(
-            f"There is no sender {key[:40]!r} for this mail, so it was not queued.",
-            hint="Leave out the key for the default sender, or add a sender with this key.",
+            gettext(
+                "There is no sender %(key)s for this mail, so it was not queued.",
+                key=repr(key[:40]),
+            ),
+            hint=gettext(
+                "Leave out the key for the default sender, or add a sender with this key."
+            ),
         )
     return Choice(load_sender(session, SYSTEM), "system")
 
@@ -161,7 +167,9 @@ def save_routes(
     """
     own = {one.key: one.sender_id for one in senders_of(session, partner_id) if one.sender_id}
     fields = {
-        f"{kind}-{name}": [f"There is no sender {key[:40]!r} here. Choose one of the list."]
+        f"{kind}-{name}": [
+            gettext("There is no sender %(key)s here. Choose one of the list.", key=repr(key[:40]))
+        ]
         for (kind, name), key in wanted.items()
         if key not in own
     }

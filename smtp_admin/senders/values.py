@@ -150,3 +150,10 @@ def _frozen(value: Any) -> Any:
 
 
 _ABSENT: dict[str, Any] = {"port": 0, "verify_tls": True}
+
+
+def texts_of(values: SenderValues) -> dict[str, str]:
+    """Field → text, as a form would show and send it; without secrets."""
+    return {
+        one.name: one.text(values[one.name]) for one in fields_of(values.driver) if not one.secret
+    }

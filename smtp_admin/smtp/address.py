@@ -9,6 +9,8 @@ import re
 
 import idna
 
+from smtp_admin.translation import gettext
+
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _LOCAL_ASCII = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
 _LOCAL_UTF8 = re.compile(rf"[{_ATEXT}\u00a1-\U0010ffff]+(?:\.[{_ATEXT}\u00a1-\U0010ffff]+)*")
@@ -28,21 +30,21 @@ def clean_address(text: str) -> str:
     """
     address = text.strip(" ")
     if not address:
-        raise ValueError("Enter an e-mail address.")
+        raise ValueError(gettext("Enter an e-mail address."))
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise ValueError("An e-mail address needs a name, an @ and a domain.")
+        raise ValueError(gettext("An e-mail address needs a name, an @ and a domain."))
     if len(local.encode("utf-8", "surrogatepass")) > _LONGEST_LOCAL:
-        raise ValueError("The part before the @ is longer than 64 characters.")
+        raise ValueError(gettext("The part before the @ is longer than 64 characters."))
     if local.startswith("-"):
-        raise ValueError("An e-mail address cannot begin with a hyphen.")
+        raise ValueError(gettext("An e-mail address cannot begin with a hyphen."))
     if not (_LOCAL_ASCII.fullmatch(local) or _is_utf8_local(local)):
-        raise ValueError("The part before the @ contains a character that is not allowed.")
+        raise ValueError(gettext("The part before the @ contains a character that is not allowed."))
     if _ENCODED_WORD.search(local):
-        raise ValueError("The part before the @ looks like encoded text (=?…?=).")
+        raise ValueError(gettext("The part before the @ looks like encoded text (=?…?=)."))
     cleaned = f"{local}@{_ascii_domain(domain)}"
     if len(cleaned) > _LONGEST:
-        raise ValueError("This address is longer than 254 characters.")
+        raise ValueError(gettext("This address is longer than 254 characters."))
     return cleaned
 
 
@@ -56,12 +58,12 @@ def _ascii_domain(domain: str) -> str:
         if not name.isascii():
             name = idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise ValueError("The domain after the @ is not valid.") from error
+        raise ValueError(gettext("The domain after the @ is not valid.")) from error
     labels = name.split(".")
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004
-        raise ValueError("The domain after the @ should look like example.com.")
+        raise ValueError(gettext("The domain after the @ should look like example.com."))
     if labels[-1].isdigit():
-        raise ValueError("The domain after the @ cannot be an IP address.")
+        raise ValueError(gettext("The domain after the @ cannot be an IP address."))
     return name
 
 
@@ -80,7 +82,7 @@ def check_header_text(text: str) -> str:
         ValueError: with a sentence that says what is wrong.
     """
     if _FORBIDDEN.search(text):
-        raise ValueError("Line breaks and control characters are not allowed here.")
+        raise ValueError(gettext("Line breaks and control characters are not allowed here."))
     if "=?" in text:
-        raise ValueError("“=?” is not allowed here.")
+        raise ValueError(gettext("“=?” is not allowed here."))
     return text

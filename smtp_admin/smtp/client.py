@@ -18,6 +18,7 @@ from smtp_admin.smtp.login import Credential, Explained, converse
 from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+from smtp_admin.translation import gettext
 
 log = logging.getLogger("smtp_admin.smtp")
 
@@ -131,10 +132,11 @@ class SMTPClient:
             raise SMTPFailure(
                 "server_refused",
                 "greeting",
-                "The server does not accept connections from here right now.",
-                hint="It may be overloaded, or may block this platform's IP address. "
-                "Read its reply "
-                "for details.",
+                gettext("The server does not accept connections from here right now."),
+                hint=gettext(
+                    "It may be overloaded, or may block this platform's IP address. Read "
+                    "its reply for details."
+                ),
                 reply=reply,
             )
         return reply
@@ -153,8 +155,8 @@ class SMTPClient:
             raise SMTPFailure(
                 "server_refused",
                 "ehlo",
-                "The server refused our name in EHLO.",
-                hint="The operator can set the name in EHLO (SMTP_ADMIN_EHLO_NAME).",
+                gettext("The server refused our name in EHLO."),
+                hint=gettext("The operator can set the name in EHLO (SMTP_ADMIN_EHLO_NAME)."),
                 reply=self._shown(reply),
             )
         self.extensions = _extensions(reply.lines[1:])
@@ -171,25 +173,29 @@ class SMTPClient:
             raise SMTPFailure(
                 "tls_not_offered",
                 "starttls",
-                "The server does not offer STARTTLS on this port, so the test stopped before "
-                "sending anything secret.",
-                hint="Try port 587, or port 465 with SSL.",
+                gettext(
+                    "The server does not offer STARTTLS on this port, so the test stopped "
+                    "before sending anything secret."
+                ),
+                hint=gettext("Try port 587, or port 465 with SSL."),
             )
         reply = self.command("starttls", "STARTTLS")
         if reply.code != _READY:
             raise SMTPFailure(
                 "tls_failed",
                 "starttls",
-                "The server offers encryption but did not start it.",
-                hint="This is a problem of the server. Try again later, or use port 465 with SSL.",
+                gettext("The server offers encryption but did not start it."),
+                hint=gettext(
+                    "This is a problem of the server. Try again later, or use port 465 with SSL."
+                ),
                 reply=reply,
             )
         if self._wire.pending:
             raise SMTPFailure(
                 "tls_failed",
                 "starttls",
-                "Data was added to the connection before the encryption started.",
-                hint="This can be an attack on the connection. Nothing secret was sent.",
+                gettext("Data was added to the connection before the encryption started."),
+                hint=gettext("This can be an attack on the connection. Nothing secret was sent."),
                 cause="slipped_in",
             )
         return reply
@@ -313,11 +319,18 @@ class SMTPClient:
         if offered:
             raise explain.of_mechanisms(offered)
         hint = (
-            "Many servers offer a login only over an encrypted connection. Choose STARTTLS or SSL."
+            gettext(
+                "Many servers offer a login only over an encrypted connection. Choose "
+                "STARTTLS or SSL."
+            )
             if self._wire.tls is None
-            else "If this server needs no login, leave the login empty. Otherwise try port 587."
+            else gettext(
+                "If this server needs no login, leave the login empty. Otherwise try port 587."
+            )
         )
-        raise SMTPFailure("auth_not_offered", "auth", "The server offers no login here.", hint=hint)
+        raise SMTPFailure(
+            "auth_not_offered", "auth", gettext("The server offers no login here."), hint=hint
+        )
 
     def _say(self, words: str, secret: str) -> Reply:
         """One line of a login, and the answer as it came; of *secret* nothing is shown."""

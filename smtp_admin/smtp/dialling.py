@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import IPAddress, ip_literal
+from smtp_admin.translation import gettext, joined
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Iterable[str]]
@@ -116,9 +117,13 @@ class DiallingPolicy:
             raise SMTPFailure(
                 "destination_not_allowed",
                 "validate",
-                f"Port {port} is not allowed here.",
-                hint=f"Mail servers listen on one of these: {listed}. If yours really uses "
-                "another, the platform's operator can allow it (SMTP_ADMIN_ALLOWED_PORTS).",
+                gettext("Port %(port)s is not allowed here.", port=port),
+                hint=gettext(
+                    "Mail servers listen on one of these: %(listed)s. If yours really "
+                    "uses another, the platform's operator can allow it "
+                    "(SMTP_ADMIN_ALLOWED_PORTS).",
+                    listed=listed,
+                ),
             )
 
     def addresses(self, host: str, port: int, deadline: Deadline) -> list[IPAddress]:
@@ -141,10 +146,14 @@ class DiallingPolicy:
             raise SMTPFailure(
                 "destination_not_allowed",
                 "dns",
-                f"{host} has an address that this platform does not connect to.",
-                hint="Only mail servers on the public internet can be used. If this one is in "
-                "your own network, the platform's operator can allow that network "
-                "(SMTP_ADMIN_ALLOWED_NETWORKS).",
+                gettext(
+                    "%(host)s has an address that this platform does not connect to.", host=host
+                ),
+                hint=gettext(
+                    "Only mail servers on the public internet can be used. If this one is "
+                    "in your own network, the platform's operator can allow that network "
+                    "(SMTP_ADMIN_ALLOWED_NETWORKS)."
+                ),
             )
         return answers
 
@@ -196,23 +205,30 @@ def _none_answers(problems: Sequence[tuple[IPAddress, OSError]], port: int) -> S
     failure = _connect_failure(problems[said.index(telling)][1] if problems else None, port)
     if len(problems) > 1:
         each = zip(problems, said, strict=True)
-        tried = "; ".join(f"{address}: {words}" for (address, _), words in each)
-        failure.message = f"{failure.message} Of its addresses: {tried}."
+        tried = joined((joined((str(address), words), ": ") for (address, _), words in each), "; ")
+        failure.message = gettext(
+            "%(message)s Of its addresses: %(tried)s.", message=failure.message, tried=tried
+        )
         failure.facts = {"tried": tried}
     return failure
 
 
-_TELLING = ("connection refused", "broken off at once", "no answer", "unreachable")
+_TELLING = (
+    gettext("connection refused"),
+    gettext("broken off at once"),
+    gettext("no answer"),
+    "unreachable",
+)
 
 
 def _outcome(problem: OSError) -> str:
     """What came of one address, in a few words."""
     if isinstance(problem, ConnectionRefusedError):
-        return "connection refused"
+        return gettext("connection refused")
     if isinstance(problem, TimeoutError):
-        return "no answer"
+        return gettext("no answer")
     if isinstance(problem, ConnectionError):
-        return "broken off at once"
+        return gettext("broken off at once")
     return "unreachable"
 
 
@@ -221,32 +237,38 @@ def _connect_failure(problem: OSError | None, port: int) -> SMTPFailure:
         return SMTPFailure(
             "connection_refused",
             "connect",
-            f"The server exists, but nothing listens on port {port}.",
-            hint="Check the port: 587 for STARTTLS, 465 for SSL. A firewall may also "
-            "refuse the connection.",
+            gettext("The server exists, but nothing listens on port %(port)s.", port=port),
+            hint=gettext(
+                "Check the port: 587 for STARTTLS, 465 for SSL. A firewall may also "
+                "refuse the connection."
+            ),
         )
     if problem is None or isinstance(problem, TimeoutError):
         return SMTPFailure(
             "timeout",
             "connect",
-            f"No answer from port {port}.",
-            hint="Check host and port. Many networks and hosting providers block port 25 and "
-            "sometimes 587: try another of your provider's ports, such as 2525.",
+            gettext("No answer from port %(port)s.", port=port),
+            hint=gettext(
+                "Check host and port. Many networks and hosting providers block port "
+                "25 and sometimes 587: try another of your provider's ports, such as "
+                "2525."
+            ),
         )
     if isinstance(problem, ConnectionError):
         return SMTPFailure(
             "connection_lost",
             "connect",
-            "The server closed the connection at once.",
-            hint="It may block this platform's IP address, or be overloaded.",
+            gettext("The server closed the connection at once."),
+            hint=gettext("It may block this platform's IP address, or be overloaded."),
         )
     return SMTPFailure(
         "unreachable",
         "connect",
-        "The server cannot be reached from here.",
-        hint="Its address exists, but there is no network route to it. Check the host "
-        "name, and whether this "
-        "platform may reach the internet.",
+        gettext("The server cannot be reached from here."),
+        hint=gettext(
+            "Its address exists, but there is no network route to it. Check the "
+            "host name, and whether this platform may reach the internet."
+        ),
     )
 
 
@@ -254,9 +276,11 @@ def _dns_failed(host: str) -> SMTPFailure:
     return SMTPFailure(
         "dns_failed",
         "dns",
-        f"There is no server called {host}.",
-        hint="Check the spelling of the host. Your provider's help page names it, often as "
-        "“outgoing server (SMTP)”.",
+        gettext("There is no server called %(host)s.", host=host),
+        hint=gettext(
+            "Check the spelling of the host. Your provider's help page names it, "
+            "often as “outgoing server (SMTP)”."
+        ),
     )
 
 
@@ -264,9 +288,11 @@ def _not_now(host: str) -> SMTPFailure:
     return SMTPFailure(
         "dns_failed",
         "dns",
-        f"The name {host} could not be looked up right now.",
-        hint="The DNS server of this platform or of the domain does not answer. Try "
-        "again in a minute.",
+        gettext("The name %(host)s could not be looked up right now.", host=host),
+        hint=gettext(
+            "The DNS server of this platform or of the domain does not answer. "
+            "Try again in a minute."
+        ),
         cause="name_service_away",
     )
 
@@ -301,8 +327,8 @@ def _lookup(resolve: Resolver, host: str, port: int, deadline: Deadline) -> list
         raise SMTPFailure(
             "timeout",
             "dns",
-            f"The name {host} could not be looked up in time.",
-            hint="The DNS server did not answer. Try again in a minute.",
+            gettext("The name %(host)s could not be looked up in time.", host=host),
+            hint=gettext("The DNS server did not answer. Try again in a minute."),
         ) from None
     if isinstance(found, socket.gaierror) and found.errno == socket.EAI_AGAIN:
         raise _not_now(host) from found  # nobody knows yet whether there is such a server

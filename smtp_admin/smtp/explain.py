@@ -8,6 +8,7 @@ from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import WireGarbage, WireTimeout
+from smtp_admin.translation import gettext
 
 
 def of_wire(step: str, error: Exception) -> SMTPFailure:
@@ -16,8 +17,8 @@ def of_wire(step: str, error: Exception) -> SMTPFailure:
         return SMTPFailure(
             "timeout",
             step,
-            "The server stopped answering.",
-            hint=_SILENCE.get(step, "It may be overloaded. Try again in a few minutes."),
+            gettext("The server stopped answering."),
+            hint=_SILENCE.get(step, gettext("It may be overloaded. Try again in a few minutes.")),
         )
     cause = error.__cause__
     if isinstance(cause, ssl.SSLError) and _is_about_our_certificate(cause):
@@ -26,29 +27,39 @@ def of_wire(step: str, error: Exception) -> SMTPFailure:
         return SMTPFailure(
             "not_smtp",
             step,
-            "The answer does not come from a mail server, or the server is broken.",
-            hint="Check host and port: 587 with STARTTLS or 465 with SSL are usual.",
+            gettext("The answer does not come from a mail server, or the server is broken."),
+            hint=gettext("Check host and port: 587 with STARTTLS or 465 with SSL are usual."),
         )
     return SMTPFailure(
         "connection_lost",
         step,
-        "The server closed the connection.",
-        hint=_HANG_UP.get(step, "Try again in a few minutes."),
+        gettext("The server closed the connection."),
+        hint=_HANG_UP.get(step, gettext("Try again in a few minutes.")),
     )
 
 
 _SILENCE: dict[str, str] = {
-    "greeting": "Connected, but the server sent no greeting. On port 465 choose SSL, because the "
-    "server expects encryption first. On other ports a firewall may block the connection.",
-    "tls": "The server did not finish the encryption handshake. Check port and security.",
+    "greeting": gettext(
+        "Connected, but the server sent no greeting. On port 465 choose SSL, "
+        "because the server expects encryption first. On other ports a "
+        "firewall may block the connection."
+    ),
+    "tls": gettext("The server did not finish the encryption handshake. Check port and security."),
 }
 _HANG_UP: dict[str, str] = {
-    "greeting": "It closed the connection before its greeting. It may block this platform's IP "
-    "address, or expect encryption at once: on port 465 choose SSL.",
-    "tls": "It closed the connection during the encryption handshake. Check that port and "
-    "security match: 465 with SSL, 587 with STARTTLS.",
-    "auth": "It closed the connection during the login. Some servers do this after too "
-    "many failed logins.",
+    "greeting": gettext(
+        "It closed the connection before its greeting. It may block this "
+        "platform's IP address, or expect encryption at once: on port 465 "
+        "choose SSL."
+    ),
+    "tls": gettext(
+        "It closed the connection during the encryption handshake. Check that "
+        "port and security match: 465 with SSL, 587 with STARTTLS."
+    ),
+    "auth": gettext(
+        "It closed the connection during the login. Some servers do this "
+        "after too many failed logins."
+    ),
 }
 
 
@@ -58,21 +69,20 @@ _CODES_OF_TOO_EARLY = frozenset({9})
 _CODES_OF_OTHER_NAME = frozenset({62, 64})  # a host name, an IP address
 _CODES_OF_SELF_SIGNED = frozenset({18})
 
-_EXPIRED = "The operator of the mail server must renew it."
-_TOO_EARLY = "The clock of the mail server, or of this platform, is wrong."
-_OTHER_NAME = (
-    "Use the host name that your provider documents. An alias in your own domain is usually not in "
-    "the provider's certificate."
+_EXPIRED = gettext("The operator of the mail server must renew it.")
+_TOO_EARLY = gettext("The clock of the mail server, or of this platform, is wrong.")
+_OTHER_NAME = gettext(
+    "Use the host name that your provider documents. An alias in your own "
+    "domain is usually not in the provider's certificate."
 )
-_SELF_SIGNED = (
-    "Install a certificate of a public authority on the mail server, or enter your "
-    "authority in the field "
+_SELF_SIGNED = gettext(
+    "Install a certificate of a public authority on the mail server, or "
+    "enter your authority in the field “Certificate authority”."
+)
+_UNTRUSTED = gettext(
+    "The mail server may not send its intermediate certificates, or may "
+    "use a private authority. If so, enter the authority in the field "
     "“Certificate authority”."
-)
-_UNTRUSTED = (
-    "The mail server may not send its intermediate certificates, or may use a private "
-    "authority. If "
-    "so, enter the authority in the field “Certificate authority”."
 )
 
 
@@ -81,21 +91,24 @@ def of_certificate(error: ssl.SSLCertVerificationError, host: str) -> SMTPFailur
     code = getattr(error, "verify_code", None)  # some of Python's own errors have none
     if code in _CODES_OF_EXPIRED:
         cause, hint = "certificate_expired", _EXPIRED
-        message = "The server's certificate has expired."
+        message = gettext("The server's certificate has expired.")
     elif code in _CODES_OF_TOO_EARLY:
         cause, hint = "certificate_early", _TOO_EARLY
-        message = "The server's certificate is not valid yet."
+        message = gettext("The server's certificate is not valid yet.")
     elif code in _CODES_OF_OTHER_NAME:
         cause = "certificate_name" if ip_literal(host) is None else "certificate_address"
         hint = _OTHER_NAME
-        message = f"The server's certificate is not for {host}."
+        message = gettext("The server's certificate is not for %(host)s.", host=host)
     elif code in _CODES_OF_SELF_SIGNED:
         cause, hint = "certificate_self_signed", _SELF_SIGNED
-        message = "The server's certificate is self-signed: no trusted authority issued it."
+        message = gettext(
+            "The server's certificate is self-signed: no trusted authority issued it."
+        )
     else:
         cause, hint = "certificate_unknown", _UNTRUSTED
-        reason = (getattr(error, "verify_message", "") or "it cannot be checked").rstrip(".")
-        message = f"The server's certificate cannot be trusted: {reason}."
+        technical = str(getattr(error, "verify_message", "")).rstrip(".")
+        reason = technical or gettext("it cannot be checked")
+        message = gettext("The server's certificate cannot be trusted: %(reason)s.", reason=reason)
     facts = {} if code is None else {"verify_code": str(code)}
     return SMTPFailure(
         "certificate_error", "certificate", message, hint=hint, cause=cause, facts=facts
@@ -107,8 +120,10 @@ def of_authorities() -> SMTPFailure:
     return SMTPFailure(
         "tls_failed",
         "tls",
-        "The certificates that this platform trusts cannot be read.",
-        hint="Ask the platform's operator to correct the file named in SMTP_ADMIN_CA_FILE.",
+        gettext("The certificates that this platform trusts cannot be read."),
+        hint=gettext(
+            "Ask the platform's operator to correct the file named in SMTP_ADMIN_CA_FILE."
+        ),
         cause="authorities_unreadable",
     )
 
@@ -118,8 +133,8 @@ def of_own_authority() -> SMTPFailure:
     return SMTPFailure(
         "tls_failed",
         "tls",
-        "The certificate authority of this sender cannot be read.",
-        hint="Enter it again: PEM text that begins with “-----BEGIN CERTIFICATE-----”.",
+        gettext("The certificate authority of this sender cannot be read."),
+        hint=gettext("Enter it again: PEM text that begins with “-----BEGIN CERTIFICATE-----”."),
         cause="own_authority_unreadable",
     )
 
@@ -127,15 +142,17 @@ def of_own_authority() -> SMTPFailure:
 def of_client_certificate(error: ssl.SSLError) -> SMTPFailure:
     """The certificate that we are to show to a server, or its key, does not work."""
     if error.reason == "KEY_VALUES_MISMATCH":
-        message = "The key does not belong to the client certificate."
+        message = gettext("The key does not belong to the client certificate.")
     else:
-        message = "The client certificate or its key cannot be used."
+        message = gettext("The client certificate or its key cannot be used.")
     return SMTPFailure(
         "tls_failed",
         "tls",
         message,
-        hint="Enter both again. The key begins with “-----BEGIN PRIVATE KEY-----” and has no "
-        "passphrase.",
+        hint=gettext(
+            "Enter both again. The key begins with “-----BEGIN PRIVATE KEY-----” "
+            "and has no passphrase."
+        ),
         cause="client_certificate_unusable",
     )
 
@@ -150,9 +167,11 @@ def _our_certificate(step: str) -> SMTPFailure:
     return SMTPFailure(
         "tls_failed",
         step,
-        "The server does not accept our certificate.",
-        hint="It requires a client certificate, or a different one from this sender's. Ask its "
-        "operator for one, and enter it with its key.",
+        gettext("The server does not accept our certificate."),
+        hint=gettext(
+            "It requires a client certificate, or a different one from this "
+            "sender's. Ask its operator for one, and enter it with its key."
+        ),
         cause="client_certificate_refused",
     )
 
@@ -165,16 +184,16 @@ def of_handshake(error: ssl.SSLError) -> SMTPFailure:
         return SMTPFailure(
             "tls_failed",
             "tls",
-            "The server does not start with encryption on this port.",
-            hint="SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS.",
+            gettext("The server does not start with encryption on this port."),
+            hint=gettext("SSL goes with port 465. On port 587, 25 and 2525 choose STARTTLS."),
             cause="speaks_plain",
         )
     reason = error.reason or "UNKNOWN"
     return SMTPFailure(
         "tls_failed",
         "tls",
-        "The server and this platform have no encryption in common.",
-        hint="It may only support versions older than TLS 1.2, which are not secure.",
+        gettext("The server and this platform have no encryption in common."),
+        hint=gettext("It may only support versions older than TLS 1.2, which are not secure."),
         cause="old_encryption" if reason in _OLD or reason.endswith(_WEAK) else "",
         facts={"technical": reason.replace("_", " ").lower()},
     )
@@ -194,9 +213,14 @@ def of_mechanisms(offered: Sequence[str]) -> SMTPFailure:
     return SMTPFailure(
         "auth_not_offered",
         "auth",
-        f"The server only offers logins that this platform does not support: {', '.join(offered)}.",
-        hint="It may require OAuth2 instead of a password: choose that in “Sign in by”. Or ask "
-        "your provider for an app password or another host for programs that send mail.",
+        gettext(
+            "The server only offers logins that this platform does not support: %(logins)s.",
+            logins=", ".join(offered),
+        ),
+        hint=gettext(
+            "It may require OAuth2 instead of a password: choose that in “Sign in by”. Or ask "
+            "your provider for an app password or another host for programs that send mail."
+        ),
         cause="only_windows_logins" if windows else "only_oauth",
     )
 
@@ -209,8 +233,8 @@ def of_unanswerable(reply: Reply) -> SMTPFailure:
     return SMTPFailure(
         "auth_failed",
         "auth",
-        "The server asked an unexpected question during the login.",
-        hint="It is broken, or expects a different login than it offers.",
+        gettext("The server asked an unexpected question during the login."),
+        hint=gettext("It is broken, or expects a different login than it offers."),
         reply=reply,
     )
 
@@ -225,8 +249,8 @@ def of_login(reply: Reply, told: str | None = None) -> SMTPFailure:
         return SMTPFailure(
             "server_refused",
             "auth",
-            "The server cannot check logins right now.",
-            hint="The password is probably correct. Try again later.",
+            gettext("The server cannot check logins right now."),
+            hint=gettext("The password is probably correct. Try again later."),
             reply=reply,
         )
     if told is not None:
@@ -241,8 +265,10 @@ def of_login(reply: Reply, told: str | None = None) -> SMTPFailure:
     return SMTPFailure(
         "auth_failed",
         "auth",
-        "The server refused the user name or password.",
-        hint="Check both. Gmail, Yahoo and Outlook require an app password, services such as "
-        "SendGrid an API key.",
+        gettext("The server refused the user name or password."),
+        hint=gettext(
+            "Check both. Gmail, Yahoo and Outlook require an app password, "
+            "services such as SendGrid an API key."
+        ),
         reply=reply,
     )

@@ -30,6 +30,7 @@ Code = Literal[
     "program_missing",
     "program_refused",
     "program_failed",
+    "not_api",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

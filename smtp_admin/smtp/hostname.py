@@ -5,6 +5,8 @@ import re
 
 import idna
 
+from smtp_admin.translation import gettext
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -30,29 +32,35 @@ def clean_host(text: str) -> str:
     """
     host = text.strip()
     if not host:
-        raise ValueError("Enter the host name of the mail server, such as smtp.example.com.")
+        raise ValueError(
+            gettext("Enter the host name of the mail server, such as smtp.example.com.")
+        )
     _refuse_other_things(host)
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     address = ip_literal(bare)
     if address is not None:
         if getattr(address, "scope_id", None):
-            raise ValueError("An address with a zone (%…) cannot be used.")
+            raise ValueError(gettext("An address with a zone (%…) cannot be used."))
         return str(address)
     if ":" in host:
-        raise ValueError("Put the port into its own field, without a colon.")
+        raise ValueError(gettext("Put the port into its own field, without a colon."))
     return _ascii_name(host)
 
 
 def _refuse_other_things(host: str) -> None:
     if "://" in host:
         scheme = host.partition("://")[0]
-        raise ValueError(f"Leave out “{scheme}://”. Only the host name is needed.")
+        raise ValueError(
+            gettext("Leave out “%(scheme)s://”. Only the host name is needed.", scheme=scheme)
+        )
     if "/" in host or "\\" in host:
-        raise ValueError("Leave out the slash. Only the host name is needed.")
+        raise ValueError(gettext("Leave out the slash. Only the host name is needed."))
     if "@" in host:
-        raise ValueError("This looks like an e-mail address. Enter the mail server's host name.")
+        raise ValueError(
+            gettext("This looks like an e-mail address. Enter the mail server's host name.")
+        )
     if any(ord(letter) <= 0x20 or 0x7F <= ord(letter) <= 0xA0 for letter in host):  # noqa: PLR2004
-        raise ValueError("A host name has no spaces or control characters.")
+        raise ValueError(gettext("A host name has no spaces or control characters."))
 
 
 def _ascii_name(host: str) -> str:
@@ -62,13 +70,15 @@ def _ascii_name(host: str) -> str:
             # uts46 folds what people type (capitals, full-width letters) as browsers do.
             name = idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise ValueError("This is not a valid international host name.") from error
+        raise ValueError(gettext("This is not a valid international host name.")) from error
     labels = name.split(".")
     if len(name) > _LONGEST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("This is not a valid host name. It should look like smtp.example.com.")
+        raise ValueError(
+            gettext("This is not a valid host name. It should look like smtp.example.com.")
+        )
     # A last label of digits is read as an IPv4 address by resolvers (RFC 3696 section 2).
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
-        raise ValueError("This is neither a host name nor an ordinary IP address.")
+        raise ValueError(gettext("This is neither a host name nor an ordinary IP address."))
     return name
 
 

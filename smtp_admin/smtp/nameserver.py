@@ -20,6 +20,7 @@ import dns.resolver
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.redaction import printable
+from smtp_admin.translation import gettext, known
 
 #: For one lookup, over all servers, tries and the change to TCP.
 PATIENCE_SECONDS = 4.0
@@ -31,20 +32,22 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 Reason = Literal["timeout", "refused", "unusable", "misconfigured"]
 _SENTENCES: dict[Reason, tuple[str, str]] = {
     "timeout": (
-        "The DNS server did not answer in time when asked for {what} of {name}.",
-        "Try again in a minute. If it fails again, the DNS servers of the domain may be down.",
+        gettext("The DNS server did not answer in time when asked for {what} of {name}."),
+        gettext(
+            "Try again in a minute. If it fails again, the DNS servers of the domain may be down."
+        ),
     ),
     "refused": (
-        "The DNS server has no answer for {what} of {name}.",
-        "The domain's DNS servers may be down or misconfigured (DNSSEC).",
+        gettext("The DNS server has no answer for {what} of {name}."),
+        gettext("The domain's DNS servers may be down or misconfigured (DNSSEC)."),
     ),
     "unusable": (
-        "The DNS server's answer for {what} of {name} cannot be used.",
-        f"It is damaged, or has more than {_MOST_RECORDS} records.",
+        gettext("The DNS server's answer for {what} of {name} cannot be used."),
+        gettext("It is damaged, or has more than %(most)s records.", most=_MOST_RECORDS),
     ),
     "misconfigured": (
-        "This platform has no DNS server to ask for {what} of {name}.",
-        "Ask the platform's operator to check /etc/resolv.conf.",
+        gettext("This platform has no DNS server to ask for {what} of {name}."),
+        gettext("Ask the platform's operator to check /etc/resolv.conf."),
     ),
 }
 
@@ -62,7 +65,7 @@ class LookupFailed(SMTPAdminError):
 
     def __init__(self, reason: Reason, what: str, name: str) -> None:
         message, hint = _SENTENCES[reason]
-        super().__init__(message.format(what=what, name=name), hint=hint)
+        super().__init__(known(message, what=what, name=name), hint=hint)
         self.reason: Reason = reason
 
 
@@ -183,7 +186,7 @@ class NameService:
         except LookupFailed as failure:
             raise OSError(failure.message) from failure
         if not found:
-            raise OSError(f"{host} has no address")
+            raise OSError(gettext("%(host)s has no address", host=host))
         return found
 
     def _ask(
@@ -192,7 +195,11 @@ class NameService:
         labels = name.lower().removesuffix(".").split(".")
         if len(".".join(labels)) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)):
             return Answer(exists=False)  # no such name can be registered
-        what = "the address" if kind in {"A", "AAAA"} else f"the {kind} record"
+        what = (
+            gettext("the address")
+            if kind in {"A", "AAAA"}
+            else gettext("the %(kind)s record", kind=kind)
+        )
         limit = Deadline(self.patience, overall)
         if limit.passed:
             raise LookupFailed("timeout", what, name)

@@ -22,6 +22,7 @@ from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription, client_context, describe
 from smtp_admin.smtp.wire import Wire
+from smtp_admin.translation import gettext
 
 Security = Literal["none", "ssl", "tls"]
 SECURITIES: tuple[Security, ...] = get_args(Security)
@@ -124,8 +125,8 @@ def _connect(server: Server, dialler: Dialler, overall: Deadline | None, report:
     def resolve() -> tuple[str, None]:
         found.extend(dialler.policy.addresses(server.host, server.port, deadline))
         report.answers = [str(address) for address in found]
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        return f"{found[0]}{more}", None
+        more = gettext(" and %(number)s more", number=len(found) - 1) if len(found) > 1 else ""
+        return str(found[0]) + more, None
 
     wires: list[Wire] = []
 
@@ -135,7 +136,7 @@ def _connect(server: Server, dialler: Dialler, overall: Deadline | None, report:
     def connect() -> tuple[str, None]:
         wires.append(Wire(dial(found, server.port, deadline, tried)))
         report.address = wires[0].peer_address
-        return f"port {server.port}", None
+        return gettext("port %(port)s", port=server.port), None
 
     report.run("dns", resolve)
     report.run("connect", connect)
@@ -165,7 +166,7 @@ def _introduce(client: SMTPClient, server: Server, dialler: Dialler, report: Rep
         report.extensions = [client.redact(f"{key} {value}".strip()) for key, value in offered]
         report.auth_methods = [client.redact(method) for method in client.auth_methods]
         shown = ", ".join(client.redact(key) for key in client.extensions if key != "AUTH")
-        return shown or "no extensions", reply
+        return shown or gettext("no extensions"), reply
 
     def greeting() -> tuple[str, Reply]:
         reply = client.greeting()
@@ -187,7 +188,7 @@ def _introduce(client: SMTPClient, server: Server, dialler: Dialler, report: Rep
         # What was said in plain text does not count any more (RFC 3207 section 4.2).
         report.again("ehlo", ehlo)
     elif server.security == "none":
-        report.skip("starttls", "no encryption was chosen")
+        report.skip("starttls", gettext("no encryption was chosen"))
 
 
 def _certificate_step(report: Report, server: Server) -> None:
@@ -195,17 +196,29 @@ def _certificate_step(report: Report, server: Server) -> None:
     if tls is None:
         return
     if not server.verify_tls:
-        report.skip("certificate", "not checked, as chosen for this sender")
+        report.skip("certificate", gettext("not checked, as chosen for this sender"))
         return
-    until = f", valid until {tls.expires:%Y-%m-%d}" if tls.expires else ""
+    until = (
+        gettext(", valid until %(expires)s", expires=str(tls.expires.date())) if tls.expires else ""
+    )
     report.add(
-        StepResult("certificate", "ok", 0.0, f"{tls.subject}, issued by {tls.issuer}{until}")
+        StepResult(
+            "certificate",
+            "ok",
+            0.0,
+            gettext(
+                "%(subject)s, issued by %(issuer)s%(until)s",
+                subject=tls.subject,
+                issuer=tls.issuer,
+                until=until,
+            ),
+        )
     )
 
 
 def _log_in(client: SMTPClient, credential: Credential, report: Report) -> None:
     if not credential.username:
-        report.skip("auth", "no login was given")
+        report.skip("auth", gettext("no login was given"))
         return
 
     def login() -> tuple[str, Reply]:

@@ -190,6 +190,27 @@ class Wire:
             if found[2] != b"-":
                 return Reply(int(code), tuple(lines))
 
+    def receive(self, deadline: Deadline) -> bytes:
+        """Whatever comes next, for what is not spoken in replies; empty at the end.
+
+        Raises:
+            WireTimeout: nothing came in time.
+            WireClosed: the connection broke off.
+        """
+        received = bytes(self._buffer)
+        self._buffer.clear()
+        while not received:
+            self._prepare(deadline)
+            try:
+                received = self._sock.recv(_CHUNK)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise WireClosed from error
+            if not received:
+                break
+        return received
+
     def shut_down(self) -> None:
         """End the connection from another thread: whoever waits on it stops waiting."""
         with suppress(OSError):

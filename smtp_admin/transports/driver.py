@@ -50,11 +50,14 @@ class Surroundings:
         sendmail: the program that hands mail to this machine's mail server, and its arguments.
         kept_tokens: where tokens of OAuth2 are kept for the sender; ``None`` where each is asked
             for anew.
+        endpoints: driver → where its provider's API is, if the operator says otherwise; in it
+            ``{region}`` stands for the sender's region.
     """
 
     dialler: Dialler
     replies: Table
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     kept_tokens: Tokens | None = None
 
     @property
@@ -65,7 +68,7 @@ class Surroundings:
     @classmethod
     def from_config(cls, config: Config, replies: Table) -> "Surroundings":
         """As the host app configured it."""
-        return cls(Dialler.from_config(config), replies, config.sendmail)
+        return cls(Dialler.from_config(config), replies, config.sendmail, config.api_endpoints)
 
     def patient(self, failures: int, *, hurried: bool) -> "Surroundings":
         """The same for a sender whose server could not be reached *failures* times in a row.
@@ -119,6 +122,7 @@ class Driver:
         name: stored with each revision; ``[a-z0-9-]{1,20}``.
         label: what people choose.
         comparison: one sentence to choose by.
+        needs: what one must have to use it.
         fields: its own; what all drivers share is added by the table.
         steps: name of a step of its test → its label, in the order of the test.
         read: the setup for cleaned values and opened secrets.
@@ -130,6 +134,7 @@ class Driver:
         borrows_rights: whether mail goes out by rights of this machine instead of the sender's own
             credentials. Then only the platform's admins may choose it.
         keeps_mail: whether it keeps mail instead of sending it, which every page must say.
+        provider: the key of the only provider that it sends by; empty where it is not tied to one.
     """
 
     name: str
@@ -144,3 +149,5 @@ class Driver:
     most_connections: int = 20
     borrows_rights: bool = False
     keeps_mail: bool = False
+    provider: str = ""
+    needs: str = ""

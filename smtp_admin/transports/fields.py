@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from smtp_admin.translation import gettext
+
 #: ``lines`` is text of several lines; ``senders`` a list of the partner's senders.
 Kind = Literal["text", "email", "number", "choice", "flag", "secret", "lines", "senders"]
 Place = Literal["main", "more", "oauth"]
@@ -40,8 +42,8 @@ def _as_text(value: Any) -> str:
 
 def _as_words(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return _as_text(value) or "empty"
+        return gettext("yes") if value else gettext("no")
+    return _as_text(value) or gettext("empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def clean_flag(text: str) -> bool:
     """Yes or no, in the ways that forms, scripts and environments write it."""
     word = text.strip().lower()
     if word not in YES + NO:
-        raise ValueError("This must be true or false.")
+        raise ValueError(gettext("This must be true or false."))
     return word in YES
 
 
@@ -125,7 +127,7 @@ def one_of(choices: Mapping[str, str], default: str) -> Callable[[str], str]:
     def clean(text: str) -> str:
         word = text.strip().lower() or default
         if word not in choices:
-            raise ValueError(f"Use one of: {', '.join(choices)}.")
+            raise ValueError(gettext("Use one of: %(choices)s.", choices=", ".join(choices)))
         return word
 
     return clean

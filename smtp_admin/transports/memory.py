@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from smtp_admin.credentials.none import NoLogin
+from smtp_admin.translation import gettext
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.driver import Caution, Driver, Setup, Surroundings, Trial
 from smtp_admin.transports.outcome import Outcome, Verdict
 
 MOST_MAILS = 200
 MOST_BYTES = 8 * 1024 * 1024
-KEPT_NOT_SENT = (
+KEPT_NOT_SENT = gettext(
     "No mail is sent. It is kept in the memory of the process, and lost when the process ends."
 )
 
@@ -139,10 +140,13 @@ def _open(_setup: Setup, _surroundings: Surroundings) -> MemoryTransport:
 
 DRIVER = Driver(
     name="memory",
-    label="Memory (nothing is sent)",
-    comparison="Keeps mail in this process instead of sending it, for development and tests.",
+    label=gettext("Memory (nothing is sent)"),
+    comparison=gettext(
+        "Keeps mail in this process instead of sending it, for development and tests."
+    ),
+    needs=gettext("Nothing."),
     fields=(),
-    steps={"validate": "Settings", "keep": "Kept, not sent"},
+    steps={"validate": gettext("Settings"), "keep": gettext("Kept, not sent")},
     read=_read,
     open=_open,
     test=_test,

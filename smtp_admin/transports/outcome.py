@@ -22,6 +22,7 @@ class Outcome:
         recognised: off where a reply was treated by its class alone.
         worn: only this connection is at its end.
         facts: what the reply names, for texts.
+        provider_id: what the provider calls the mail that it accepted; empty where it does not say.
     """
 
     verdict: Verdict
@@ -36,6 +37,7 @@ class Outcome:
     recognised: bool = True
     worn: bool = False
     facts: Mapping[str, str] = field(default_factory=lambda: NO_FACTS)
+    provider_id: str = ""
 
     @property
     def ends_stream(self) -> bool:

@@ -4,11 +4,16 @@ import re
 
 from smtp_admin.errors import ConfigError
 from smtp_admin.transports.driver import Driver
+from smtp_admin.transports.mailgun.driver import DRIVER as MAILGUN
 from smtp_admin.transports.memory import DRIVER as MEMORY
 from smtp_admin.transports.sendmail.driver import DRIVER as SENDMAIL
+from smtp_admin.transports.ses.driver import DRIVER as SES
+from smtp_admin.transports.ses.driver import OF_MACHINE as SES_ROLE
 from smtp_admin.transports.smtp.driver import DRIVER as SMTP
 
-_drivers: dict[str, Driver] = {one.name: one for one in (SMTP, SENDMAIL, MEMORY)}
+_drivers: dict[str, Driver] = {
+    one.name: one for one in (SMTP, MAILGUN, SES, SES_ROLE, SENDMAIL, MEMORY)
+}
 _SHIPPED = frozenset(_drivers)
 _NAME = re.compile(r"[a-z0-9-]{1,20}")
 

@@ -7,12 +7,16 @@ or not (RFC 1047). Refusals are judged by the table of :mod:`smtp_admin.replies`
 is what no reply decides.
 """
 
+from dataclasses import replace
+
 from smtp_admin.credentials.token_failure import TokenFailure
+from smtp_admin.http.connection import BrokenBy
 from smtp_admin.replies.meaning import NOTHING_KNOWN, OPENING, Context, Judgement, Step
 from smtp_admin.replies.row import SETTINGS
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.failure import Code, SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 _MISCONFIGURED_CODES = {
@@ -24,7 +28,15 @@ _MISCONFIGURED_CODES = {
     "tls_not_offered",
     "token_refused",
 }
-_OUT_OF_TURN = "The server's answer does not match the command."
+_GATEWAY_TIMEOUT = 504
+_NO_ANSWER = gettext("The provider did not answer in time.")
+STRANGE = gettext("The answer is not one that the provider's API gives.")
+_BROKEN = {
+    "timeout": _NO_ANSWER,
+    "connection_lost": gettext("The provider closed the connection."),
+    "not_api": STRANGE,
+}
+_OUT_OF_TURN = gettext("The server's answer does not match the command.")
 
 
 def recognise(
@@ -93,6 +105,43 @@ def of_reply(step: Step, reply: Reply, replies: Table, context: Context = NOTHIN
         return Outcome(Verdict.ACCEPTED, reply=reply)
     # It has the mail, and did not say what becomes of it.
     return Outcome(Verdict.UNCERTAIN, SenderHealth.DOWN, _OUT_OF_TURN, reply, "not_smtp")
+
+
+def of_answer(
+    reply: Reply, replies: Table, context: Context = NOTHING_KNOWN, *, pause: float | None = None
+) -> Outcome:
+    """What it means that an API refused a mail.
+
+    Args:
+        reply: the status, and the provider's words.
+        pause: how many seconds the provider asks to wait, if it does.
+    """
+    if reply.code == _GATEWAY_TIMEOUT:
+        # A machine in between heard no answer; whoever was behind it may have taken the mail.
+        return Outcome(
+            Verdict.UNCERTAIN, SenderHealth.DOWN, _NO_ANSWER, reply, "timeout", cause="api_silent"
+        )
+    if not (reply.temporary or reply.permanent):
+        return Outcome(Verdict.RELEASED, SenderHealth.DOWN, STRANGE, reply, "not_api")
+    outcome = _outcome(replies.judge("api", reply, context), reply)
+    waits = pause is not None and outcome.verdict is not Verdict.PERMANENT
+    return replace(outcome, pause=pause) if waits else outcome
+
+
+def of_broken_call(code: BrokenBy, *, sent: bool) -> Outcome:
+    """A call of an API broke off.
+
+    Args:
+        sent: whether all of the mail had left.
+    """
+    verdict = Verdict.UNCERTAIN if sent else Verdict.RELEASED
+    cause = "" if code == "not_api" else "api_silent"
+    return Outcome(verdict, SenderHealth.DOWN, _BROKEN[code], code=code, cause=cause)
+
+
+def strange_answer(reply: Reply) -> Outcome:
+    """The whole mail was sent, and what was answered says neither yes nor no."""
+    return Outcome(Verdict.UNCERTAIN, SenderHealth.DOWN, STRANGE, reply, "not_api")
 
 
 def out_of_turn(reply: Reply | None = None) -> Outcome:

@@ -42,6 +42,7 @@ from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.installation import Installation, installation
+from smtp_admin.mail.digests import send_digests
 from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
 from smtp_admin.monitor.alerts.incidents import LOOK_SECONDS as LOOK_FOR_ALERTS_SECONDS
 from smtp_admin.monitor.alerts.incidents import prune_alerts, take_turn_and_look
@@ -90,12 +91,11 @@ class WorkerProcess:
         self._here: Installation = installation()
         # One for each lane at work and what it writes beside that, and some for the duties; a lane
         # that waits for its server has none.
-        host_options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}
         self._engine: Engine = worker_engine(
             host_engine(),
             pool_size=2 * concurrency + 6,
             max_overflow=0,  # what is opened for a moment would look like a database that crashed
-            connect_args=host_options.get("connect_args"),
+            connect_args=self._here.db.connect_args,
         )
         schema.check(self._engine)
         for problem in overrides_for(SYSTEM).problems:
@@ -134,6 +134,7 @@ class WorkerProcess:
                 ),
                 Duty("strays", SWEEP_SECONDS, lambda: reassign_strays(self._engine)),
                 Duty("batches", SWEEP_SECONDS, lambda: count_batches(self._engine)),
+                Duty("digests", SWEEP_SECONDS, lambda: send_digests(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),

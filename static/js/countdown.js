@@ -18,7 +18,7 @@ function follow(box) {
   function tick() {
     const left = Math.ceil((until - Date.now()) / 1000);
     if (left > 0) {
-      timer.textContent = `, in ${inWords(left)}`;
+      timer.textContent = timer.dataset.words.replace("{}", inWords(left));
       setTimeout(tick, 1000);
       return;
     }

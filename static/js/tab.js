@@ -87,13 +87,13 @@ document.addEventListener("click", async (event) => {
   const words = button.innerHTML;
   try {
     await navigator.clipboard.writeText(source.value ?? source.textContent);
-    button.textContent = "Copied";
+    button.textContent = button.dataset.copied;
   } catch {
     // Ready for the person's own Ctrl+C.
     source.closest("details")?.setAttribute("open", "");
     if (source.select) source.select();
     else window.getSelection()?.selectAllChildren(source);
-    button.textContent = "Selected";
+    button.textContent = button.dataset.selected;
   }
   setTimeout(() => { button.innerHTML = words; }, 2000);
 });

@@ -93,7 +93,7 @@ def test_opens_once_and_ends_once(each: HostApp) -> None:
     (alert,) = alerts(each)
     assert first.opened == (alert.public_id,)
     assert (alert.kind, alert.severity, alert.whose) == (
-        "sender_stopped", "critical", "partner acme",
+        "sender_stopped", "critical", "partner Acme GmbH",
     )  # fmt: skip
     assert "535 5.7.8" in alert.detail
     for _ in range(3):

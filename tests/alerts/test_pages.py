@@ -94,7 +94,7 @@ def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
 def test_acknowledging(troubled: HostApp) -> None:
     alert_id = ids(troubled)["acme"]
     troubled.actor = ACME_ADMIN
-    assert "Sender stopped, partner acme:" in words(troubled, "/smtp-admin/partners/acme")
+    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/partners/acme")
     answer = troubled.client.post(f"{PAGE}/{alert_id}/acknowledge", headers=HTML)
     assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
     assert "Acknowledged by mia@acme.example" in words(troubled)

@@ -86,7 +86,7 @@ def test_what_it_says(host: HostApp, server: ScriptedServer) -> None:
     assert "Sent 1207, failed sends 4, dead letters 1, waiting now 0." in text
     assert "Acme GmbH: sent 1204, failed 4, dead 1, waiting 0" in text
     assert "The system: sent 3" in text
-    assert "- Sender stopped: partner globex. Stopped until the login is corrected." in text
+    assert "- Sender stopped: partner Globex. Stopped until the login is corrected." in text
     assert "&lt;b&gt;no&lt;/b&gt;" in html
     assert "https://panel.example.com/smtp-admin/" in text
 

@@ -39,9 +39,18 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "oauth_token_url": ("https://login.example/t", "https://login.example/t"),
     "oauth_authorize_url": ("https://login.example/a", "https://login.example/a"),
     "oauth_mechanism": ("XOAUTH2", "xoauth2"),
+    "mailgun_region": ("eu", "eu"),
+    "ses_region": ("eu-north-1", "eu-north-1"),
+    "ses_configuration_set": ("events", "events"),
+    "ses_key_id": ("AKIA9876543210ABCDEF", "AKIA9876543210ABCDEF"),
+    "mailgun_domain": ("mg.other.example", "mg.other.example"),
 }
 BASE = ("--no-input", "--no-test", "--partner", "acme", "--from-email", "noreply@acme.example")
 OF_SMTP = ("--host", "mail.acme.example")
+OF_SES = (
+    "--driver", "ses", "--ses-region", "eu-central-1", "--ses-key-id", "AKIA0123456789ABCDEF",
+)  # fmt: skip
+OF_MAILGUN = ("--driver", "mailgun", "--mailgun-domain", "mg.acme.example")
 
 
 @pytest.fixture
@@ -72,13 +81,15 @@ def files(tmp_path: Path, certificates: CertificateFactory) -> dict[str, Path]:
     pair = certificates.valid()
     password = tmp_path / "password"
     password.write_text("geheim\n")
-    secret = tmp_path / "secret"
-    secret.write_text("a secret\n")
+    secret, key = tmp_path / "secret", tmp_path / "key"
+    secret.write_text("a/secret+of/forty+letters\n")
+    key.write_text("a-sending-key-0123456789\n")
     shown, own = tmp_path / "app.pem", tmp_path / "app.key"
     shown.write_text(key_pair()[0])
     own.write_text(key_pair()[1])
     return {"oauth_secret": secret, "oauth_certificate": shown, "oauth_key": own,
-            "password": password, "client_certificate": pair.certfile, "client_key": pair.keyfile,
+            "password": password, "mailgun_key": key, "ses_secret": secret,
+            "client_certificate": pair.certfile, "client_key": pair.keyfile,
             "ca_certificate": certificates.ca_file}  # fmt: skip
 
 
@@ -107,7 +118,12 @@ def test_every_field_can_be_set(site: HostApp, one: Field, files: dict[str, Path
     pair = next((names for names in TOGETHER if one.name in names), (one.name,))
     fields = [each for each in fields_of(having) if each.name in pair]
     words = [word for each in fields for word in words_for(each, files)]
-    place = OF_SMTP if having == "smtp" else ("--driver", having)
+    places = {"smtp": OF_SMTP, "mailgun": OF_MAILGUN, "ses": OF_SES}
+    place = [*places.get(having, ("--driver", having))]
+    for each in fields_of(having):
+        # A key belongs to each of these; a password only to a login.
+        if having != "smtp" and each.secret and each is not one:
+            place += [option_name(each), str(files[each.name])]
     result = run(site, *BASE, *place, *words)
     assert result.exit_code == 0, result.output
     sender = sender_of(site, "acme")

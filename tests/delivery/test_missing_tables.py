@@ -17,6 +17,9 @@ CALLS: dict[str, Callable[[HostApp], Any]] = {
     "send": lambda host: host.plugin.send("password_reset", to="sam@else.example", context=RESET),
     "send_message": lambda host: host.plugin.send_message(MAIL),
     "mail.send": lambda host: host.plugin.mail.send(MAIL),
+    "mail.send_message": lambda host: host.plugin.mail.send_message(
+        "Hello", ["sam@example.com"], "Good morning.", sender="me@example.com"
+    ),
     "retry": lambda host: host.plugin.retry("0" * 32),
     "cancel": lambda host: host.plugin.cancel("0" * 32),
 }

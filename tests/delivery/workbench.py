@@ -63,7 +63,9 @@ class Workbench:
         self.leases = Leases(self.engine)
         self.stopping = threading.Event()
         policy = DiallingPolicy(here.config.allowed_ports, here.config.allowed_networks)
-        self._surroundings = Surroundings(Dialler(policy=policy, timeouts=timeouts), replies())
+        dialler = Dialler(policy=policy, timeouts=timeouts)
+        endpoints = here.config.api_endpoints
+        self._surroundings = Surroundings(dialler, replies(), endpoints=endpoints)
         self._transports = WarmTransports()
         self._suitable: dict[int, int] = {}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from sqlalchemy import func, select, update
@@ -39,8 +40,8 @@ process.SWEEP_SECONDS = 0.5
 class AnySite(Site):
     """A host app on the database *uri*, which remembers every change of a state."""
 
-    def __init__(self, folder: Path, redis_url: str, uri: str) -> None:
-        super().__init__(folder, redis_url, uri=uri)
+    def __init__(self, folder: Path, redis_url: str, uri: str, **more: Any) -> None:
+        super().__init__(folder, redis_url, uri=uri, **more)
         (folder / "app.py").write_text(APP + HASTE)
         with self.opened() as host:
             remember(host.db.engine)

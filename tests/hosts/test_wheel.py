@@ -12,13 +12,14 @@ from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.servers.scripted import Received, Reply, ScriptedServer
 
 from .conftest import Shop, Wheels
-from .visitor import Visitor
+from .visitor import Answer, Visitor
 
 TAB = "/settings/mail/partners/books"
 FOLDERS = {  # where each folder of the tree stands in the wheel
@@ -27,6 +28,7 @@ FOLDERS = {  # where each folder of the tree stands in the wheel
     "static/css": "smtp_admin/static/css",
     "static/js": "smtp_admin/static/js",
     "migrations": "smtp_admin/migrations",
+    "translations": "smtp_admin/translations",
 }
 
 
@@ -151,6 +153,26 @@ def test_host_without_the_guard_would_drop_the_tables(shop: Shop) -> None:
     assert "drop_table('smtp_admin_message')" in proposal.read_text()
 
 
+def new_token(boss: Visitor, name: str) -> Answer:
+    """The answer that shows a new token of the partner's."""
+    page = boss.get(f"{TAB}/tokens")
+    values = page.form("name", "expires").values
+    return boss.post(page.url, values | {"name": name, "scopes": "send"})
+
+
+def test_a_program_queues_mail_with_a_token(boss: Visitor, smtp: ScriptedServer) -> None:
+    """Past the host's own check of forms, which asks for a token of a page."""
+    boss.submit(boss.get(TAB), settings(smtp))
+    token = re.search(r"smtpadmin_\w{38}", new_token(boss, "Shop").html)
+    assert token
+    body = json.dumps({"to": "mia@example.com", "subject": "Hello", "text": "Hello."}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token[0]}"}
+    with urlopen(Request(f"{boss.site}/api/email/queue", body, headers)) as answer:
+        assert (answer.status, json.load(answer)["status"]) == (202, "queued")
+    refused = boss.post_json("/api/email/queue", {"to": "mia@example.com"})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "csrf_failed")
+
+
 def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServer) -> None:
     sent = boss.submit(boss.get(TAB), settings(smtp))
     assert "Saved as revision" in sent.text
@@ -162,6 +184,8 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
     assert found
     added = boss.submit(boss.get(f"{TAB}/senders/news?new=1"), settings(smtp))
     assert "Saved as revision" in added.text
+    token_id = re.search(r"/tokens/([0-9a-f]{32})/revoke", new_token(boss, "CRM").html)
+    assert token_id
     pages = boss.get("/pages").json
     assert len(pages) >= 5
     for rule in pages:
@@ -170,6 +194,7 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
         of_a_sender = "<public_id>" in rule or "<key>" in rule or rule.endswith("/delete")
         whose = "books" if of_a_sender else "toys"
         path = rule.replace("<partner_id>", whose).replace("<key>", "news")
+        path = path.replace("<type_name>", "welcome").replace("<language>", "de")
         if rule.startswith("/settings/mail/system/"):
             continue  # the system's sender has sent nothing that could be followed
         if rule.endswith(("/preview/mail", "/remind-me", "/metrics", "/preview", "/raw")):
@@ -177,6 +202,8 @@ def test_every_page_stands_in_the_hosts_frame(boss: Visitor, smtp: ScriptedServe
         if "/batches/<public_id>" in rule:
             continue  # nothing was sent to many
         followed = found[1] if "test-connection" in rule else mail_id
+        if "/tokens/" in rule:
+            followed = token_id[1]
         page = boss.get(path.replace("<public_id>", followed))
         assert page.status == 200, rule
         assert page.url.startswith(f"{boss.site}/settings/mail"), rule

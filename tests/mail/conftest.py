@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask_mail import Mail
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import Host, SMTPAdmin
 from smtp_admin.mail.types import EmailType
 from tests.app import KnownRules, migrate
-from tests.delivery.conftest import bench_of, database, each, opened, server
+from tests.delivery.conftest import bench_of, database, each, opened, server, shared_database
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["bench_of", "database", "each", "opened", "server"]
+__all__ = ["bench_of", "database", "each", "opened", "server", "shared_database"]
 
 Write = Callable[..., str]
 
@@ -56,10 +55,10 @@ def plugin(templates: Path, tmp_path: Path, redis: RedisServer) -> Iterator[SMTP
         SMTP_ADMIN_APP_NAME="Northwind",
         SMTP_ADMIN_REDIS_URL=redis.url,
         MAIL_DEFAULT_SENDER="somebody@else.example",
+        MAIL_SUPPRESS_SEND=False,
         TESTING=True,
     )
     db = SQLAlchemy(app)
-    Mail(app)
     made = SMTPAdmin(host=Host())
     for type_ in OWN_TYPES:
         made.register_type(type_)

@@ -15,7 +15,9 @@ from smtp_admin.delivery.fallbacks import Fallback
 from smtp_admin.mail.explain import Facts, explain, gather
 from smtp_admin.mail.explained import Row
 from smtp_admin.mail.service import READY
+from smtp_admin.mail.templates import Chosen, Origin
 from smtp_admin.mail.types import SHIPPED, EmailType
+from smtp_admin.mail.wording import Texts
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.routing import Choice, save_routes
 from smtp_admin.senders.values import SenderValues
@@ -62,7 +64,9 @@ def rows(
     """What is said, by name."""
     chosen = choice if isinstance(choice, Choice) else Choice(choice, "default")
     fallbacks = fallbacks if chosen.sender.values.fallbacks else ()
-    facts = Facts(type_, partner_id, chosen, fallbacks, "Northwind", files, MOMENT)
+    origins: dict[str, Origin] = {part: "app" if own else "shipped" for part, own in files.items()}
+    template = Chosen(Texts("", "", ""), origins, "en")
+    facts = Facts(type_, partner_id, chosen, fallbacks, "Northwind", template, MOMENT)
     found = explain(facts)
     assert len({one.name for one in found}) == len(found)
     return {one.name: one for one in found}
@@ -281,8 +285,14 @@ def test_what_is_explained_is_what_happens(host: HostApp) -> None:
 
 def test_a_template_of_the_apps_own(host: HostApp, tmp_path: Path) -> None:
     session = host.db.session()
-    shipped = gather(session, "acme", "test").template_files
-    assert shipped == {"subject.liquid": False, "text.liquid": False, "html.liquid": False}
+
+    def origins() -> dict[str, str]:
+        template = gather(session, "acme", "test").template
+        assert template
+        return dict(template.origins)
+
+    shipped = dict.fromkeys(("subject.liquid", "text.liquid", "html.liquid"), "shipped")
+    assert origins() == shipped
     folder = tmp_path / "smtp_admin" / "email" / "test"
     folder.mkdir(parents=True)
     (folder / "text.liquid").write_text("Own")
@@ -292,10 +302,10 @@ def test_a_template_of_the_apps_own(host: HostApp, tmp_path: Path) -> None:
     from jinja2 import FileSystemLoader
 
     environment.loader = ChoiceLoader([FileSystemLoader(tmp_path), before])
-    assert gather(session, "acme", "test").template_files == shipped | {"text.liquid": True}
+    assert origins() == shipped | {"text.liquid": "app"}
     one = DictLoader({"smtp_admin/email/test/subject.liquid": "x"})
     environment.loader = ChoiceLoader([one, before])
-    assert gather(session, "acme", "test").template_files == shipped | {"subject.liquid": True}
+    assert origins() == shipped | {"subject.liquid": "app"}
 
 
 def test_the_command(new_app: Callable[..., HostApp], monkeypatch: pytest.MonkeyPatch) -> None:

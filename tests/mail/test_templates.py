@@ -57,8 +57,9 @@ def test_a_shipped_type_renders_its_sample(plugin: SMTPAdmin, type_: EmailType) 
     rendered = render(type_, type_.sample)
     assert rendered.subject
     assert "\n" not in rendered.subject
-    # Of the words of all cases, one mail says some.
-    sample = {name: one for name, one in type_.sample.items() if name != "words"}
+    # Of the words of all cases, one mail says some; the layout has the name of whose mail it is.
+    left_out = {"words", "more", "app_name"}
+    sample = {name: one for name, one in type_.sample.items() if name not in left_out}
     for value in leaves(sample):
         assert value in rendered.text + rendered.subject
     assert "<style" not in rendered.html or "style=" in rendered.html
@@ -88,7 +89,7 @@ def test_sending_names_what_is_missing(plugin: SMTPAdmin) -> None:
 
 
 def test_an_unknown_type_lists_the_known(plugin: SMTPAdmin) -> None:
-    with pytest.raises(ConfigError, match=r"no e-mail type 'renewals'.*greeting.*renewal, test"):
+    with pytest.raises(ConfigError, match=r"no e-mail type 'renewals'.*greeting.*renewal, sec"):
         plugin.send("renewals", to="a@b.example")
 
 
@@ -178,7 +179,7 @@ def test_a_subject_that_cannot_be_a_header_is_refused(
     "source",
     [
         "{% for a in (1..20000) %}x{% endfor %}",
-        "{% for a in (1..200) %}{% for b in (1..200) %}x{% endfor %}{% endfor %}",
+        "{% for a in (1..2000) %}{% for b in (1..2000) %}x{% endfor %}{% endfor %}",
         "{% for a in (1..100000000) %}{% endfor %}",
         "{% for a in (1..9000) %}{{ who }}{% endfor %}",
         "{% assign a = who %}{% for i in (1..60) %}{% assign a = a | append: a %}{% endfor %}",

@@ -387,7 +387,9 @@ def test_each_provider_has_a_page_and_the_index_names_it() -> None:
     assert PAGES.keys() == set(PROMISED)
     linked = re.findall(r"^- \[(.*)\]\(providers/(.*)\.md\)$", INDEX, re.MULTILINE)
     assert linked == [(one.label, one.key) for one in providers()]
-    assert all(text.count("\n") < 80 for text in (*PAGES.values(), INDEX))
+    for text in (*PAGES.values(), INDEX):
+        # Who has a driver of their own has two ways to describe.
+        assert text.count("\n") < (125 if "## Over the API" in text else 80)
 
 
 @each_provider

@@ -19,7 +19,7 @@ from smtp_admin import Partner
 from smtp_admin.mail import mime
 from smtp_admin.mail.compose import render_for
 from smtp_admin.mail.wording import wording
-from smtp_admin.renewals.notices import compose
+from smtp_admin.renewals.notices import compose, voice_for
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders.resolve import load_sender
 from tests.app import HostApp
@@ -48,8 +48,10 @@ def parts(mail: EmailMessage) -> tuple[str, str]:
 
 
 def written(host: HostApp, *services: Any, **values: Any) -> EmailMessage:
-    message = compose(a_customer(*services), services, RenewalValues(**values), "T" * 32)
-    content = render_for(load_sender(host.db.session(), "acme"), message).content
+    session = host.db.session()
+    voice = voice_for(session, services[0].partner_id)
+    message = compose(a_customer(*services), services, RenewalValues(**values), "T" * 32, voice)
+    content = render_for(load_sender(session, "acme"), message).content
     return message_from_bytes(content, policy=default)
 
 

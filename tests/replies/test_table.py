@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smtp_admin.diagnosis.table import causes
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies import table as table_module
-from smtp_admin.replies.classes import by_class
+from smtp_admin.replies.classes import by_class, is_for_good
 from smtp_admin.replies.meaning import OPENING, STEPS, Context, Login, SenderHealth, Step, Verdict
 from smtp_admin.replies.row import BadRow, Row, row_of
 from smtp_admin.replies.table import Table, read_table, rows_of
@@ -51,7 +51,7 @@ def _judged_as_foreseen(step: Step, reply: Reply, context: Context) -> None:
     # No attempt is burnt where the sender failed, and nobody's mail circles without a pause.
     assert (judged.verdict is Verdict.RELEASED) is (judged.health is not SenderHealth.FINE)
     if judged.verdict is Verdict.PERMANENT:
-        assert reply.permanent
+        assert is_for_good(step, reply)
         assert step not in OPENING
     if step in OPENING:
         assert judged.test == "failed" or not judged.recognised

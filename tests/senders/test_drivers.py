@@ -30,10 +30,10 @@ from tests.delivery.workbench import deliveries, queue
 
 PAGE = "/smtp-admin/partners/acme"
 JSON, HTML = {"Accept": "application/json"}, {"Accept": "text/html"}
-PRIVILEGED = ("sendmail", "memory", "twin")
+PRIVILEGED = ("sendmail", "ses-role", "memory", "twin")
 ALL = ("smtp", *PRIVILEGED)
 #: Everything that a config could try to grant.
-GRANTED = ("smtp", "sendmail", "memory", "twin", "nobody")
+GRANTED = ("smtp", "sendmail", "ses-role", "memory", "twin", "nobody")
 ONLY_ADMINS = "Only the platform's administrators may use this sending method."
 
 
@@ -58,7 +58,8 @@ def names(drivers: tuple[Driver, ...]) -> list[str]:
 
 def values(driver: str, **more: Any) -> SenderValues:
     """Complete settings."""
-    base: dict[str, Any] = {"driver": driver, "host": "127.0.0.1", "port": 25, "security": "none"}
+    base: dict[str, Any] = {"driver": driver, "host": "127.0.0.1", "port": 25, "security": "none",
+                            "ses_region": "eu-central-1"}  # fmt: skip
     return SenderValues(**base, from_email="noreply@acme.example", **more)
 
 
@@ -66,7 +67,7 @@ def form(driver: str, revision: int = 0) -> dict[str, str]:
     """The same as the page sends it."""
     return {"driver": driver, "host": "127.0.0.1", "port": "25", "security": "none",
             "from_email": "noreply@acme.example", "verify_tls": "true",
-            "revision": str(revision)}  # fmt: skip
+            "ses_region": "eu-central-1", "revision": str(revision)}  # fmt: skip
 
 
 def revisions(host: HostApp) -> int:
@@ -202,7 +203,7 @@ def test_the_platforms_admin_gets_in_everywhere(
 @pytest.mark.parametrize("driver", PRIVILEGED)
 def test_nobody_else_brings_them_back(granted: HostApp, driver: str) -> None:
     """An admin had it for a while; its revision is no way round."""
-    granted.save_sender("acme", driver=driver)
+    granted.save_sender("acme", driver=driver, ses_region="eu-central-1")
     granted.save_sender("acme", from_name="SMTP again")
     session = granted.db.session()
     granted.actor = ACME_ADMIN
@@ -233,7 +234,7 @@ def test_what_an_admin_chose_for_a_partner_is_not_the_partners_to_change(
 ) -> None:
     """Nor to test with other fields, roll back or delete; mail goes out by it all the same."""
     granted.save_sender("acme", from_name="Before")
-    granted.save_sender("acme", driver=driver)
+    granted.save_sender("acme", driver=driver, ses_region="eu-central-1")
     granted.actor = ACME_ADMIN
     session = granted.db.session()
     posts = {

@@ -35,7 +35,21 @@ NAMES: dict[str, tuple[str, str, Any]] = {
     "SMTP_SECURITY": ("security", "none", "none"),
     "SMTP_SECURE": ("security", "true", "ssl"),
     "MAX_EMAILS_PER_HOUR": ("max_per_hour", "77", 77),
+    "SMTP_MAILGUN_REGION": ("mailgun_region", "EU", "eu"),
+    "SMTP_MAILGUN_DOMAIN": ("mailgun_domain", "MG.env.example", "mg.env.example"),
+    "SMTP_MAILGUN_KEY": ("mailgun_key", "env-key-0123456789", "env-key-0123456789"),
+    "SMTP_SES_REGION": ("ses_region", "EU-North-1", "eu-north-1"),
+    "SMTP_SES_KEY_ID": ("ses_key_id", "AKIA0123456789ABCDEF", "AKIA0123456789ABCDEF"),
+    "SMTP_SES_SECRET": ("ses_secret", "env/secret+0123456789", "env/secret+0123456789"),
+    "SMTP_SES_CONFIGURATION_SET": ("ses_configuration_set", "events", "events"),
 }
+#: The fields of whose drivers they are, other than SMTP's.
+OTHERS = {
+    "mailgun_region": "mailgun", "mailgun_domain": "mailgun", "ses_region": "ses",
+    "ses_key_id": "ses",
+}  # fmt: skip
+#: Without the fields that choose the driver they say nothing.
+ALONE = ("password", "mailgun_key", "ses_secret", "ses_configuration_set")
 
 WRONG: dict[str, str] = {
     "SMTP_HOST": "http://x",
@@ -50,6 +64,13 @@ WRONG: dict[str, str] = {
     "SMTP_SECURITY": "yes",
     "SMTP_SECURE": "maybe",
     "MAX_EMAILS_PER_HOUR": "0",
+    "SMTP_MAILGUN_REGION": "moon",
+    "SMTP_MAILGUN_DOMAIN": "https://mg.env.example",
+    "SMTP_MAILGUN_KEY": "short",
+    "SMTP_SES_REGION": "Frankfurt",
+    "SMTP_SES_KEY_ID": "ASIA0123456789ABCDEF",
+    "SMTP_SES_SECRET": "short",
+    "SMTP_SES_CONFIGURATION_SET": "a b",
 }
 
 
@@ -103,9 +124,12 @@ def test_variable_wins_and_locks(made: HostApp, name: str, prefix: str) -> None:
     sender = within(made, {prefix + name: text, other + name: "not mine"}, prefix)
     assert sender.problems == ()
     assert sender.locked[field] == prefix + name
-    if field != "password":
+    if field not in ALONE:
         assert getattr(sender.values, field) == expected
     untouched = {"host", "port", "security", "username", "from_email"} - {field}
+    if field in OTHERS:
+        assert sender.values.driver == OTHERS[field]
+        untouched = {"from_email"}
     saved = within(made, {})
     assert saved.locked == {}
     for one in untouched:

@@ -64,6 +64,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "username": ("u", " other "),
     "password": ("first word ", " second word"),
     "verify_tls": ("true", "false"),
+    "mailgun_region": ("us", "EU"),
+    "mailgun_domain": ("mg.acme.example", " News.ACME.example "),
+    "mailgun_key": ("first-key-0123456789", "second-key-0123456789"),
+    "ses_region": ("eu-central-1", " US-East-1 "),
+    "ses_configuration_set": ("events", "other"),
+    "ses_key_id": ("AKIA0123456789ABCDEF", "AKIA9876543210ABCDEF"),
+    "ses_secret": ("first/secret+0123456789", "second/secret+0123456789"),
     "ehlo_name": ("app.acme.example", "mail.acme.example"),
     "sign_in": ("password", "google_service"),
     "oauth_tenant": ("acme.example", "other.example"),
@@ -306,17 +313,17 @@ def test_environment_holds_it(saved: Saved, tmp_path: Path) -> None:
             assert found.moves_destination is saved.field.destination
         wrong = read_overrides({variable.name: "a\0b"}, "")
         assert wrong.locked[name] == variable.name
-        page = _system_page(saved.site, {variable.name: text})
+        page = _system_page(saved.site, {variable.name: text}, saved.driver)
         assert f"Set by <code>{variable.name}</code> in the environment." in page
         assert not saved.field.secret or text not in page
 
 
-def _system_page(site: HostApp, environment: Mapping[str, str]) -> str:
-    """The system's tab where the app was started with these variables."""
+def _system_page(site: HostApp, environment: Mapping[str, str], driver: str) -> str:
+    """The system's tab, by this driver, where the app was started with these variables."""
     before = site.installation
     site.app.extensions["smtp_admin"] = started_with(before, environment=environment)
     try:
-        return site.client.get("/smtp-admin/system", headers=HTML).text
+        return site.client.get(f"/smtp-admin/system?driver={driver}", headers=HTML).text
     finally:
         site.app.extensions["smtp_admin"] = before
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from . import Unavailable
 from .chromium import find_chromium
+from .curl import find_curl
 from .mariadb import find_mariadb
 from .postfix import find_dovecot_and_postfix
 from .postgresql import find_postgresql
@@ -17,6 +18,7 @@ __all__ = ["missing_packages", "notice"]
 
 _NEEDS: dict[str, Callable[[], object]] = {
     "in a browser": find_chromium,
+    "with curl": find_curl,
     "with MariaDB": find_mariadb,
     "with a real Postfix and Dovecot": find_dovecot_and_postfix,
     "with PostgreSQL": find_postgresql,

@@ -39,9 +39,11 @@ def test_nothing_is_said_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatc
 
 def test_packages_are_the_ones_that_bring_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.servers.chromium.find_program", lambda *_: None)
+    monkeypatch.setattr("tests.servers.curl.find_program", lambda *_: None)
     monkeypatch.setattr("tests.servers.mariadb.find_program", lambda *_: None)
     monkeypatch.setattr("tests.servers.postfix.find_program", lambda *_: None)
     monkeypatch.setattr("tests.servers.postfix.DAEMONS", Path("/nowhere"))
     assert needs.missing_packages() == [
-        "chromium-headless-shell", "fonts-dejavu-core", "mariadb-server", "postfix", "dovecot-core"
+        "chromium-headless-shell", "fonts-dejavu-core", "curl", "mariadb-server", "postfix",
+        "dovecot-core",
     ]  # fmt: skip

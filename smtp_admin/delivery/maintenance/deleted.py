@@ -18,11 +18,12 @@ from smtp_admin.delivery.models import IS_QUEUED, PRIORITY_NAMES, Delivery, Mess
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, resolve
 from smtp_admin.senders.routing import choose_sender
+from smtp_admin.translation import gettext
 
 _AT_ONCE, _STEP, _LONGEST_SECONDS = 200, 20, 2.0
-_FOR_A_PERSON = (
-    "Its sender was deleted while the outcome of an earlier attempt was unknown. The "
-    "recipient may have it."
+_FOR_A_PERSON = gettext(
+    "Its sender was deleted while the outcome of an earlier attempt was "
+    "unknown. The recipient may have it."
 )
 
 #: What a sender is chosen by: partner, type and priority.

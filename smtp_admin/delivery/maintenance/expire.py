@@ -6,6 +6,7 @@ from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
 from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.translation import gettext
 
 _AT_ONCE = 1000
 
@@ -34,7 +35,7 @@ def expire(engine: Engine) -> int:
                 finished_at=moment,
                 last_code="expired",
                 last_cause="",
-                last_error="It waited too long and was not sent.",
+                last_error=gettext("It waited too long and was not sent."),
             ),
         )
         erase_sensitive(session, {row.message_pk for row in old})

@@ -1,4 +1,4 @@
-"""Forget what is over: the texts of finished mails after a while, and old audits."""
+"""Forget what is over: finished mails and notices after a while, and old audits."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
 
 #: Small steps, so that nobody waits for a lock.
@@ -24,6 +25,7 @@ def prune(engine: Engine, config: Config) -> int:
     with transaction(engine) as session:
         moment = database_now(session)
         changed(session, delete(Audit).where(Audit.at < moment - keep))
+        changed(session, delete(DigestItem).where(DigestItem.ended_at < moment - keep))
     total = 0
     while step := _prune_step(engine, keep):
         total += step

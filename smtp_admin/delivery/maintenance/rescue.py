@@ -19,8 +19,9 @@ from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from smtp_admin.delivery.models import Delivery, Lane
-from smtp_admin.delivery.record import add_to_counter, erase_sensitive
+from smtp_admin.delivery.record import add_to_counter, erase_sensitive, name_sent
 from smtp_admin.delivery.retry import UNCERTAIN_REST
+from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,8 @@ def _rescue_lane(
         accepted = held & found.accepted if found else set()
         unknown = found.unknown(held) if found else held
         untouched = held - accepted - unknown
-        if accepted:
+        if accepted and found:
+            name_sent(session.connection(), found.provider_ids, lease)
             changed(
                 session,
                 update(Delivery)
@@ -205,7 +207,7 @@ def _rescue_lane(
                     next_attempt_at=moment + UNCERTAIN_REST,
                     last_code="worker_lost",
                     last_cause="",
-                    last_error="The worker ended while it was sending this mail.",
+                    last_error=gettext("The worker ended while it was sending this mail."),
                     last_reply="",
                 ),
             )

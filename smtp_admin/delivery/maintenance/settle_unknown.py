@@ -14,9 +14,10 @@ from smtp_admin.delivery.announcements import DeadLetter, announce_dead
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.record import add_to_counter
 from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext
 
 _AT_ONCE = 1000
-_UNKNOWN_TWICE = "The outcome was unknown twice. The recipient may have it."
+_UNKNOWN_TWICE = gettext("The outcome was unknown twice. The recipient may have it.")
 
 
 def settle_unknown(app: Flask, engine: Engine) -> int:

@@ -10,11 +10,14 @@ from hashlib import sha256
 from typing import Literal
 
 from smtp_admin.sender_state.state import Key
+from smtp_admin.translation import gettext
 
 Name = Literal[
     "sender_stopped", "queue_stuck", "limit_near", "dead_letters", "no_worker", "expiring"
 ]
 Severity = Literal["critical", "warning"]
+#: How grave an alert is, for people.
+SEVERITIES = {"critical": gettext("Critical"), "warning": gettext("Warning")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,37 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("sender_stopped", "Sender stopped", "A sender is not usable, stopped, paused or failing."),
-    Kind("queue_stuck", "Queue not draining", "Mail has been due for more than a minute, or waits "
-         "for a sender that is not set up."),
-    Kind("limit_near", "Limit at 90 %", "A sender has used 90 % of its limit. The rest is reserved "
-         "for urgent mail."),
-    Kind("dead_letters", "Dead letters", "A partner has more dead letters in 24 hours than "
-         "SMTP_ADMIN_ALERT_DEAD_LETTERS allows."),
-    Kind("no_worker", "No worker", "No worker runs."),
-    Kind("expiring", "About to expire", "A certificate of a sender expires within 14 days, or "
-         "has."),
-)  # fmt: skip
+    Kind(
+        "sender_stopped",
+        gettext("Sender stopped"),
+        gettext("A sender is not usable, stopped, paused or failing."),
+    ),
+    Kind(
+        "queue_stuck",
+        gettext("Queue not draining"),
+        gettext(
+            "Mail has been due for more than a minute, or waits for a sender that is not set up."
+        ),
+    ),
+    Kind(
+        "limit_near",
+        gettext("Limit at 90 %"),
+        gettext("A sender has used 90 % of its limit. The rest is reserved for urgent mail."),
+    ),
+    Kind(
+        "dead_letters",
+        gettext("Dead letters"),
+        gettext(
+            "A partner has more dead letters in 24 hours than SMTP_ADMIN_ALERT_DEAD_LETTERS allows."
+        ),
+    ),
+    Kind("no_worker", gettext("No worker"), gettext("No worker runs.")),
+    Kind(
+        "expiring",
+        gettext("About to expire"),
+        gettext("A certificate of a sender expires within 14 days, or has."),
+    ),
+)
 BY_NAME: dict[str, Kind] = {one.name: one for one in KINDS}
 
 #: When it is not there for so long, an incident has ended: what comes and goes is one.

@@ -20,15 +20,17 @@ from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.owner_names import partner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
+from smtp_admin.translation import gettext, number
 
 #: So long before it expires, somebody must know.
 EXPIRES_SOON = timedelta(days=14)
 _DAY = timedelta(hours=24)
 #: Fields of a sender that hold certificates, and what each is called.
 _CERTIFICATES = {
-    "client_certificate": "client certificate",
-    "ca_certificate": "certificate of its own authority",
+    "client_certificate": gettext("client certificate"),
+    "ca_certificate": gettext("certificate of its own authority"),
 }
 
 
@@ -87,10 +89,22 @@ def _is_systems(sender: ResolvedSender) -> bool:
     return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
 
 
+def owner_words(partner_id: str) -> str:
+    """An owner of senders, in words."""
+    if partner_id == SYSTEM:
+        return gettext("the system")
+    name = partner_name(partner_id) or partner_id
+    return gettext("partner %(name)s", name=name)
+
+
 def whose(sender: ResolvedSender) -> str:
     """Whose sender it is, in words."""
-    owner = f"partner {sender.partner_id}" if sender.partner_id else "the system"
-    return f"{owner}, sender {sender.name}" if sender.key else owner
+    owner = owner_words(sender.partner_id)
+    return (
+        gettext("%(owner)s, sender %(name)s", owner=owner, name=sender.name)
+        if sender.key
+        else owner
+    )
 
 
 def _of_states(states: Sequence[tuple[ResolvedSender, State]]) -> Iterator[Finding]:
@@ -126,11 +140,13 @@ def _dead_letters(session: Session, moment: datetime) -> Iterator[Finding]:
         yield Finding(
             kind="dead_letters",
             partner_id=partner_id,
-            whose=f"partner {partner_id}" if partner_id else "the system",
+            whose=owner_words(partner_id),
             severity="warning",
-            headline=f"{int(dead):,} dead letters in 24 hours",
-            detail="These mails were not delivered and are not retried automatically. Fix the "
-            "cause, then send them again.",
+            headline=gettext("%(dead)s dead letters in 24 hours", dead=number(int(dead))),
+            detail=gettext(
+                "These mails were not delivered and are not retried automatically. "
+                "Fix the cause, then send them again."
+            ),
         )
 
 
@@ -148,10 +164,10 @@ def no_worker(session: Session) -> Iterator[Finding]:
         yield Finding(
             kind="no_worker",
             partner_id=SYSTEM,
-            whose="the system",
+            whose=gettext("the system"),
             severity="critical",
-            headline="No worker runs",
-            detail="Mail waits until a worker runs. Start one: flask smtp-admin worker",
+            headline=gettext("No worker runs"),
+            detail=gettext("Mail waits until a worker runs. Start one: flask smtp-admin worker"),
         )
 
 
@@ -168,12 +184,19 @@ def _expiring(senders: Sequence[ResolvedSender], moment: datetime) -> Iterator[F
                     partner_id=sender.partner_id,
                     whose=whose(sender),
                     severity="critical" if over else "warning",
-                    headline=f"The {what} {'expired' if over else 'expires'} on {ends:%Y-%m-%d}",
-                    detail="Enter the new one on the sender's tab.",
+                    headline=_when(what, ends, over=over),
+                    detail=gettext("Enter the new one on the sender's tab."),
                     sender_id=sender.sender_id,
                     sender_key=sender.key,
                     subject=subject,
                 )
+
+
+def _when(what: str, ends: datetime, *, over: bool) -> str:
+    day = f"{ends:%Y-%m-%d}"
+    if over:
+        return gettext("The %(what)s expired on %(day)s", what=what, day=day)
+    return gettext("The %(what)s expires on %(day)s", what=what, day=day)
 
 
 def _certificates(sender: ResolvedSender) -> Iterator[tuple[str, str, datetime]]:

@@ -14,9 +14,10 @@ from smtp_admin.database import UTCDateTime, database_now
 from smtp_admin.errors import Conflict, NotFound
 from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
-from smtp_admin.monitor.alerts.kinds import BY_NAME, Finding
+from smtp_admin.monitor.alerts.kinds import BY_NAME, SEVERITIES, Finding
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
-from smtp_admin.monitor.alerts.rules import no_worker
+from smtp_admin.monitor.alerts.rules import no_worker, owner_words
+from smtp_admin.translation import gettext, joined, known
 
 #: What may be chosen for muting, as it is written.
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(weeks=1)}
@@ -65,10 +66,15 @@ class AlertSeen:
         return "bad" if self.severity == "critical" else "warn"
 
     @property
+    def severity_label(self) -> str:
+        """How grave it is, for people."""
+        return SEVERITIES.get(self.severity, self.severity)
+
+    @property
     def sentence(self) -> str:
         """Everything in one line."""
-        words = f"{self.label}: {self.whose}. {self.headline}."
-        return f"{words} {self.detail}" if self.detail else words
+        words = known(self.label) + ": " + self.whose + ". " + self.headline + "."
+        return joined((words, self.detail))
 
     def needs_somebody(self, moment: datetime) -> bool:
         """Whether it is open and nobody has said that they know, or that it is not to be shown."""
@@ -162,18 +168,18 @@ def _seen(session: Session, wanted: Any, partner_ids: Collection[str] | None) ->
 
 
 def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
-    known = BY_NAME.get(row.kind)
+    kind = BY_NAME.get(row.kind)
     return AlertSeen(
         id=row.public_id,
         kind=row.kind,
-        label=known.label if known else row.kind,
+        label=kind.label if kind else row.kind,
         severity=row.severity,
         partner_id=row.partner_id,
         sender_id=row.sender_id,
         sender_key=row.sender_key,
-        whose=row.whose,
-        headline=row.headline,
-        detail=row.detail,
+        whose=_whose(row),
+        headline=known(row.headline),
+        detail=known(row.detail),
         opened_at=row.opened_at,
         ended_at=row.ended_at,
         acknowledged_at=row.acknowledged_at,
@@ -181,6 +187,15 @@ def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
         muted_until=row.muted_until,
         told=told,
     )
+
+
+def _whose(row: Alert) -> str:
+    """Of whom an alert is, in words that a page can translate; a row keeps only the English."""
+    owner = owner_words(row.partner_id)
+    head = f"{owner}, sender "
+    if row.whose.startswith(head):
+        return gettext("%(owner)s, sender %(name)s", owner=owner, name=row.whose[len(head) :])
+    return owner if row.whose == owner else row.whose
 
 
 def _of_finding(one: Finding) -> AlertSeen:
@@ -210,7 +225,7 @@ def find_alert(session: Session, public_id: str) -> Alert:
         select(Alert).where(Alert.public_id == public_id, Alert.opened_at.is_not(None))
     )
     if row is None:
-        raise NotFound(f"There is no alert {public_id[:40]!r}.")
+        raise NotFound(gettext("There is no alert %(public_id)s.", public_id=repr(public_id[:40])))
     return row
 
 
@@ -252,7 +267,7 @@ def _change(session: Session, alert: Alert, **values: Any) -> None:
     still_open: tuple[ColumnElement[bool], ...] = (Alert.id == alert.id, Alert.ended_at.is_(None))
     result: Any = session.execute(update(Alert).where(*still_open).values(**values))
     if not result.rowcount:
-        raise Conflict("This alert has ended. Nothing was changed.")
+        raise Conflict(gettext("This alert has ended. Nothing was changed."))
 
 
 def _named(alert: Alert) -> str:

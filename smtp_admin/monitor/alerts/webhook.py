@@ -8,7 +8,6 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from smtp_admin.config import Config
@@ -95,24 +94,6 @@ def sign(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 
 
 def _fill(source: str, values: Mapping[str, Any]) -> str:
-    from liquid.exceptions import LiquidError  # takes long to import
+    from smtp_admin.mail.liquid import fill  # takes long to import
 
-    try:
-        return str(_template(source).render(**values))
-    except LiquidError as error:
-        raise ValueError(str(error)) from error
-
-
-@lru_cache(maxsize=8)
-def _template(source: str) -> Any:
-    from smtp_admin.mail.liquid import strict_environment
-
-    environment = strict_environment()
-    environment.add_filter("json", _as_json)
-    return environment.from_string(source)
-
-
-def _as_json(value: Any) -> str:
-    """A value as JSON, with its quotes; letters beyond ASCII are escaped."""
-    plain = value if value is None or isinstance(value, bool | int | float) else str(value)
-    return json.dumps(plain)
+    return fill(source, values, escape=False)

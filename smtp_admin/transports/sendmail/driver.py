@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smtp_admin.credentials.none import NoLogin
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.sendmail import probe
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -11,7 +12,7 @@ from smtp_admin.transports.sendmail.transport import SendmailTransport
 
 def _read(_values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
     """Nothing of it comes from a form: the program is the installation's."""
-    return Setup("sendmail", (), NoLogin(), "this machine's mail program")
+    return Setup("sendmail", (), NoLogin(), gettext("this machine's mail program"))
 
 
 def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
@@ -22,9 +23,12 @@ def _open(_setup: Setup, surroundings: Surroundings) -> SendmailTransport:
 
 DRIVER = Driver(
     name="sendmail",
-    label="Sendmail",
-    comparison="Passes mail to the mail server of this machine. Only platform admins may choose "
-    "it, because it sends with the machine's rights.",
+    label=gettext("Sendmail"),
+    comparison=gettext(
+        "Passes mail to the mail server of this machine. Only platform admins "
+        "may choose it, because it sends with the machine's rights."
+    ),
+    needs=gettext("A mail server on the machine of each worker."),
     fields=(),
     steps=probe.STEPS,
     read=_read,

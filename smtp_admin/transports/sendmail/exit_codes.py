@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from smtp_admin.replies.meaning import NOTHING_KNOWN, Context
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext, joined
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.sendmail.process import Ending
@@ -56,9 +57,9 @@ class Row:
 
 #: These alone say too little: where the program passes on what a server replied, that decides.
 _CATCH_ALL = {1, 69}
-_SETUP = "The mail program of this machine is not set up properly."
-_REFUSED = "The mail program does not allow this app to send."
-_TROUBLE = "The mail system of this machine has a problem."
+_SETUP = gettext("The mail program of this machine is not set up properly.")
+_REFUSED = gettext("The mail program does not allow this app to send.")
+_TROUBLE = gettext("The mail system of this machine has a problem.")
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -67,7 +68,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (), "", _PERMANENT, _FINE, "too_large",
-        "The mail is too large for the mail system of this machine.",
+        gettext("The mail is too large for the mail system of this machine."),
         "Postfix says so with 75 or 69, Exim with 1, others with 65: the words are clear, the "
         "number is not. It stays too large.",
         says=r"message (?:file )?too (?:big|large)|message (?:size )?exceeds",
@@ -95,7 +96,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (65,), "EX_DATAERR", _PERMANENT, _FINE, "message_refused",
-        "The mail program refused the mail.",
+        gettext("The mail program refused the mail."),
         "It dislikes what is in this mail, and will again.",
     ),
     Row(
@@ -105,12 +106,12 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (67,), "EX_NOUSER", _PERMANENT, _FINE, "recipient_refused",
-        "The mail program does not know the recipient.",
+        gettext("The mail program does not know the recipient."),
         "The address is wrong: Sendmail's 550 5.1.1.", bad_address=True,
     ),
     Row(
         (68,), "EX_NOHOST", _PERMANENT, _FINE, "recipient_refused",
-        "The mail program does not know the recipient's domain.",
+        gettext("The mail program does not know the recipient's domain."),
         "Sendmail's 550 5.1.2. Not held against the address: other programs may mean a host of "
         "their own.",
     ),
@@ -141,7 +142,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (75,), "EX_TEMPFAIL", _TEMPORARY, _FINE, "server_refused",
-        "The mail program asked to try again later.",
+        gettext("The mail program asked to try again later."),
         "It has not taken the mail: Sendmail, which keeps such mail in its queue, ends with 0. "
         "Postfix ends so on nearly any trouble, so several in a row mean the sender.",
     ),
@@ -161,12 +162,12 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (126, 127), "", _RELEASED, _MISCONFIGURED, "program_missing",
-        "The mail program calls another one that is missing or may not be run.",
+        gettext("The mail program calls another one that is missing or may not be run."),
         "How a script ends whose command was not found, or is not executable.",
     ),
     Row(
         (), "", _RELEASED, _DOWN, "program_failed",
-        "The mail program failed without giving a reason.",
+        gettext("The mail program failed without giving a reason."),
         "1 is all that Exim and most scripts know. Nothing was taken; a mail that meets it again "
         "and again is blamed by the queue itself.",
     ),
@@ -194,7 +195,11 @@ def judge(ending: Ending, replies: Table, context: Context = NOTHING_KNOWN) -> O
         return _of_cut(ending)
     if ending.status is None or _by_shell(ending.status):
         number = ending.signal or (ending.status or _SHELL_SIGNAL) - _SHELL_SIGNAL
-        return _broken(ending, "program_failed", f"The mail program was killed (signal {number}).")
+        return _broken(
+            ending,
+            "program_failed",
+            gettext("The mail program was killed (signal %(number)s).", number=number),
+        )
     reply = reply_in(ending.said)
     if reply is not None and ending.status in _CATCH_ALL:
         about_address = (reply.enhanced or "").startswith("5.1.")
@@ -228,10 +233,12 @@ def reply_in(said: str) -> Reply | None:
 def _of_cut(ending: Ending) -> Outcome:
     if ending.cut == "aborted":
         # What the engine takes for its own doing.
-        return _broken(ending, "connection_lost", "The mail program was stopped by this worker.")
+        return _broken(
+            ending, "connection_lost", gettext("The mail program was stopped by this worker.")
+        )
     if ending.cut == "flood":
-        return _broken(ending, "program_failed", "The mail program's output did not end.")
-    return _broken(ending, "timeout", "The mail program did not end in time.")
+        return _broken(ending, "program_failed", gettext("The mail program's output did not end."))
+    return _broken(ending, "timeout", gettext("The mail program did not end in time."))
 
 
 def _broken(ending: Ending, code: str, sentence: str) -> Outcome:
@@ -249,7 +256,8 @@ def _in_full(sentence: str, ending: Ending) -> str:
     words = [sentence] if sentence else []
     if ending.status:
         name = meaning(ending.status, ending.said).name
-        words.append(f"It ended with {ending.status}{f' ({name})' if name else ''}.")
+        number = f"{ending.status} ({name})" if name else str(ending.status)
+        words.append(gettext("It ended with %(number)s.", number=number))
     if line := ending.first_line:
-        words.append(f"It said: “{line}”")
-    return " ".join(words)
+        words.append(gettext("It said: “%(first_line)s”", first_line=line))
+    return joined(words)

@@ -8,13 +8,18 @@ from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext, number, said_by
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.outcome import SenderHealth
 from smtp_admin.transports.sendmail import exit_codes
 from smtp_admin.transports.sendmail.process import Ending, run
 from smtp_admin.transports.sendmail.program import HINT, Kind, kind_of, problem_with
 
-STEPS = {"validate": "Settings", "program": "Program", "verify": "Address check"}
+STEPS = {
+    "validate": gettext("Settings"),
+    "program": gettext("Program"),
+    "verify": gettext("Address check"),
+}
 _ANSWER_SECONDS = 5.0
 
 
@@ -29,7 +34,7 @@ def test(trial: Trial) -> None:
     trial.report.run("program", lambda: (_look_at(program), None))
     kind = kind_of(program[0])
     if not trial.sender_address:
-        trial.report.skip("verify", "there is no address to ask about")
+        trial.report.skip("verify", gettext("there is no address to ask about"))
     elif not kind.verifies:
         trial.report.skip("verify", kind.why_not)
     else:
@@ -38,11 +43,11 @@ def test(trial: Trial) -> None:
 
 def _envelope_sender(address: str) -> str:
     if not address:
-        return "envelope sender: none, so bounces are lost"
+        return gettext("envelope sender: none, so bounces are lost")
     try:
-        return f"envelope sender {clean_address(address)}"
+        return gettext("envelope sender %(clean_address)s", clean_address=clean_address(address))
     except ValueError as error:
-        raise SMTPFailure("invalid_input", "validate", str(error)) from error
+        raise SMTPFailure("invalid_input", "validate", said_by(error)) from error
 
 
 def _look_at(program: tuple[str, ...]) -> str:
@@ -63,16 +68,24 @@ def _ask(trial: Trial, kind: Kind) -> tuple[str, Reply | None]:
         )
     except OSError as error:
         raise SMTPFailure(
-            "program_missing", "program", f"{program[0]} cannot be started: {error.strerror}.",
+            "program_missing",
+            "program",
+            gettext(
+                "%(program)s cannot be started: %(why)s.", program=program[0], why=error.strerror
+            ),
             hint=HINT,
         ) from error  # fmt: skip
     if ending.cut:
         return (
-            f"{kind.name} gave no answer in {seconds:.0f} seconds; mail can still be sent",
+            gettext(
+                "%(name)s gave no answer in %(seconds)s seconds; mail can still be sent",
+                name=kind.name,
+                seconds=number(seconds),
+            ),
             None,
         )
     if ending.status == 0:
-        return ending.first_line or "it can deliver to this address", None
+        return ending.first_line or gettext("it can deliver to this address"), None
     return _no_way(trial, kind, ending), None
 
 
@@ -86,13 +99,17 @@ def _no_way(trial: Trial, kind: Kind, ending: Ending) -> str:
             "program_failed",
             "verify",
             row.sentence,
-            hint=f"It said: “{ending.first_line}”",
+            hint=gettext("It said: “%(first_line)s”", first_line=ending.first_line),
             cause=row.cause,
         )
     trial.cautions.append(
         Caution(
             "sender_undeliverable",
-            f"{kind.name} cannot deliver to {trial.sender_address}, so bounces may be lost.",
+            gettext(
+                "%(name)s cannot deliver to %(sender_address)s, so bounces may be lost.",
+                name=kind.name,
+                sender_address=trial.sender_address,
+            ),
         )
     )
-    return ending.first_line or f"it ended with {status}"
+    return ending.first_line or gettext("it ended with %(status)s", status=status)

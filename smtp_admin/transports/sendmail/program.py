@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smtp_admin.translation import gettext
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 
 #: Passes by itself: too many processes or open files, too little memory, a program being replaced.
 _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
-_OPERATOR = "The platform's operator sets it: SMTP_ADMIN_SENDMAIL."
-HINT = (
-    "SMTP_ADMIN_SENDMAIL must be the full path of the program, usually /usr/sbin/sendmail. It is "
-    "part of a mail server such as Postfix or Exim, or of msmtp."
+_OPERATOR = gettext("The platform's operator sets it: SMTP_ADMIN_SENDMAIL.")
+HINT = gettext(
+    "SMTP_ADMIN_SENDMAIL must be the full path of the program, usually "
+    "/usr/sbin/sendmail. It is part of a mail server such as Postfix or "
+    "Exim, or of msmtp."
 )
 
 
@@ -35,40 +37,51 @@ class Kind:
 
     name: str
     verifies: tuple[str, ...] = ()
-    why_not: str = "only known to be safe with Exim and Sendmail"
+    why_not: str = gettext("only known to be safe with Exim and Sendmail")
 
 
-_POSTFIX = Kind("Postfix", why_not="Postfix would mail a report instead of answering")
+_POSTFIX = Kind(
+    gettext("Postfix"), why_not=gettext("Postfix would mail a report instead of answering")
+)
 _KINDS = (
-    (re.compile(r"/exim4?$|/exim[-.\w]*$"), Kind("Exim", ("-bv", "--"))),
+    (re.compile(r"/exim4?$|/exim[-.\w]*$"), Kind(gettext("Exim"), ("-bv", "--"))),
     (
         re.compile(r"/sm\.bin/sendmail$|/libexec/sendmail/sendmail$|/sendmail\.sendmail$"),
-        Kind("Sendmail", ("-bv", "--")),
+        Kind(gettext("Sendmail"), ("-bv", "--")),
     ),
     (re.compile(r"/sendmail\.postfix$"), _POSTFIX),
     (re.compile(r"/msmtp$"), Kind("msmtp")),
     (re.compile(r"/smtpctl$"), Kind("OpenSMTPD")),
-    (re.compile(r"/(?:dma|ssmtp|nullmailer-\w+)$"), Kind("a relay without a queue check")),
+    (re.compile(r"/(?:dma|ssmtp|nullmailer-\w+)$"), Kind(gettext("a relay without a queue check"))),
 )
 
 
 def problem_with(program: Sequence[str]) -> str:
     """Why it cannot be started, in a sentence; empty if it can."""
     if not program or not program[0]:
-        return f"No mail program is configured. {_OPERATOR}"
+        return gettext("No mail program is configured. %(operator)s", operator=_OPERATOR)
     path = program[0]
     if not Path(path).is_absolute():
-        return f"The mail program needs its full path, not {path[:100]!r}. {_OPERATOR}"
+        return gettext(
+            "The mail program needs its full path, not %(path)s. %(operator)s",
+            path=repr(path[:100]),
+            operator=_OPERATOR,
+        )
     try:
         found = Path(path).stat()
     except FileNotFoundError:
-        return f"There is no program {path}. {_OPERATOR}"
+        return gettext("There is no program %(path)s. %(operator)s", path=path, operator=_OPERATOR)
     except OSError as error:
-        return f"The program {path} cannot be reached ({error.strerror}). {_OPERATOR}"
+        return gettext(
+            "The program %(path)s cannot be reached (%(strerror)s). %(operator)s",
+            path=path,
+            strerror=error.strerror,
+            operator=_OPERATOR,
+        )
     if not stat.S_ISREG(found.st_mode):
-        return f"{path} is not a program. {_OPERATOR}"
+        return gettext("%(path)s is not a program. %(operator)s", path=path, operator=_OPERATOR)
     if not os.access(path, os.X_OK):
-        return f"This app may not run {path}. {_OPERATOR}"
+        return gettext("This app may not run %(path)s. %(operator)s", path=path, operator=_OPERATOR)
     return ""
 
 
@@ -78,11 +91,20 @@ def of_start(program: Sequence[str], error: OSError) -> Outcome:
         return _released(
             SenderHealth.DOWN,
             "program_failed",
-            f"The mail program could not be started right now ({error.strerror}).",
+            gettext(
+                "The mail program could not be started right now (%(strerror)s).",
+                strerror=error.strerror,
+            ),
         )
     sentence = problem_with(program) or (
-        f"{program[0]} cannot be started ({error.strerror}): it is not a program for this "
-        f"machine, or a script without a valid first line. {_OPERATOR}"
+        gettext(
+            "%(program)s cannot be started (%(strerror)s): it is not a program "
+            "for this machine, or a script without a valid first line. "
+            "%(operator)s",
+            program=program[0],
+            strerror=error.strerror,
+            operator=_OPERATOR,
+        )
     )
     return _released(SenderHealth.MISCONFIGURED, "program_missing", sentence)
 

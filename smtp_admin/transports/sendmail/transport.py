@@ -8,6 +8,7 @@ from smtp_admin.replies.meaning import Context
 from smtp_admin.replies.table import Table
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
+from smtp_admin.translation import said_by
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.sendmail import exit_codes
@@ -91,11 +92,11 @@ def _unusable(mail: Outgoing) -> Outcome | None:
         if mail.mail_from:
             clean_address(mail.mail_from)
     except ValueError as error:
-        return Outcome(Verdict.PERMANENT, reason=str(error), code="sender_refused")
+        return Outcome(Verdict.PERMANENT, reason=said_by(error), code="sender_refused")
     try:
         clean_address(mail.recipient)
     except ValueError as error:
         return Outcome(
-            Verdict.PERMANENT, reason=str(error), code="recipient_refused", bad_address=True
+            Verdict.PERMANENT, reason=said_by(error), code="recipient_refused", bad_address=True
         )
     return None

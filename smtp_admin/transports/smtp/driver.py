@@ -9,6 +9,7 @@ from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.session import Server
 from smtp_admin.smtp.tls import ended_on, is_key_of, is_rsa
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.smtp.fields import FIELDS
 from smtp_admin.transports.smtp.oauth_fields import OAUTH_FIELDS, way_of
@@ -52,23 +53,27 @@ def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
 def _check(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
     """Whether each secret has what it belongs to, and the certificate still counts."""
     if values.get("password") and not values["username"] and not way_of(values):
-        return {"username": ["Enter the login that belongs to this password."]}
+        return {"username": [gettext("Enter the login that belongs to this password.")]}
     wrong = _check_sign_in(values)
     if wrong:
         return wrong
     certificate, key = values["client_certificate"], values.get("client_key")
     if not certificate:
-        alone = {"client_certificate": ["Enter the certificate that belongs to this key."]}
+        alone = {"client_certificate": [gettext("Enter the certificate that belongs to this key.")]}
         return alone if key else {}
     ended = ended_on(certificate)
     if ended is not None:
-        return {"client_certificate": [f"It expired on {ended:%Y-%m-%d}. Enter the new one."]}
+        return {
+            "client_certificate": [
+                gettext("It expired on %(ended)s. Enter the new one.", ended=str(ended.date()))
+            ]
+        }
     if key is None:
         return {}
     if not key:
-        return {"client_key": ["Enter the key of the client certificate."]}
+        return {"client_key": [gettext("Enter the key of the client certificate.")]}
     if not is_key_of(certificate, key):
-        return {"client_key": ["This key does not belong to the client certificate."]}
+        return {"client_key": [gettext("This key does not belong to the client certificate.")]}
     return {}
 
 
@@ -102,7 +107,8 @@ def _check_sign_in(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
 DRIVER = Driver(
     name="smtp",
     label="SMTP",
-    comparison="Works with every mail provider. You need the server's name and a login.",
+    comparison=gettext("Works with every mail provider. You need the server's name and a login."),
+    needs=gettext("The server's name, a login and its password. Any provider documents them."),
     fields=FIELDS,
     steps=STEPS,
     read=_read,

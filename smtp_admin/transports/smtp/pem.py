@@ -6,6 +6,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from smtp_admin.translation import gettext
+
 _LONGEST_PEM = 64 * 1024
 
 
@@ -16,13 +18,16 @@ def clean_certificates(text: str) -> str:
         return ""
     if "PRIVATE KEY-----" in pem:
         # This field is shown and stored as it is.
-        raise ValueError("This text contains a private key. Enter only the certificate.")
+        raise ValueError(gettext("This text contains a private key. Enter only the certificate."))
     try:
         # Loading alone does not read the names, which would fail where they are shown.
         _shown(pem)
     except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(
-            "This is not a certificate in PEM form. It begins with “-----BEGIN CERTIFICATE-----”."
+            gettext(
+                "This is not a certificate in PEM form. It begins with “-----BEGIN "
+                "CERTIFICATE-----”."
+            )
         ) from error
     return pem
 
@@ -34,40 +39,45 @@ def clean_key(text: str) -> str:
         return ""
     if "ENCRYPTED" in pem:
         raise ValueError(
-            "This key has a passphrase. Remove it first, for example with openssl pkey."
+            gettext("This key has a passphrase. Remove it first, for example with openssl pkey.")
         )
     try:
         load_pem_private_key(pem.encode("ascii"), password=None)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("This is not a private key in PEM form.") from error
+        raise ValueError(gettext("This is not a private key in PEM form.")) from error
     return pem
 
 
 def _clean_pem(text: str) -> str:
     if len(text) > _LONGEST_PEM:
-        raise ValueError("This is longer than 64 KiB.")
+        raise ValueError(gettext("This is longer than 64 KiB."))
     lines = [line.strip() for line in text.strip().splitlines()]
     pem = "\n".join(line for line in lines if line)
     if not pem.isascii():
-        raise ValueError("A PEM text has only plain letters and digits.")
+        raise ValueError(gettext("A PEM text has only plain letters and digits."))
     return f"{pem}\n" if pem else ""
 
 
 def words_of_pem(value: Any) -> str:
     """A certificate in history and explanations."""
     if not value:
-        return "none"
+        return gettext("none")
     try:
         return _shown(str(value))
     except (ValueError, x509.InvalidVersion):
-        return "not readable"
+        return gettext("not readable")
 
 
 def _shown(pem: str) -> str:
     found = x509.load_pem_x509_certificates(pem.encode("ascii"))
     told = [
-        (one.subject.rfc4514_string()[:100] or "unnamed", f"{one.not_valid_after_utc:%Y-%m-%d}")
+        (
+            one.subject.rfc4514_string()[:100] or gettext("unnamed"),
+            f"{one.not_valid_after_utc:%Y-%m-%d}",
+        )
         for one in found
     ]
-    more = f" and {len(told) - 1} more" if len(told) > 1 else ""
-    return f"{told[0][0]}{more}, valid until {told[0][1]}"
+    more = gettext(" and %(number)s more", number=len(told) - 1) if len(told) > 1 else ""
+    return gettext(
+        "%(name)s%(more)s, valid until %(day)s", name=told[0][0], more=more, day=told[0][1]
+    )

@@ -14,6 +14,7 @@ from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.session import Dialler, Security, Server
+from smtp_admin.translation import gettext
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.outcome import SenderHealth
@@ -22,18 +23,18 @@ from smtp_admin.transports.smtp.opening import Opening
 
 #: In the order of the conversation, for what was not reached.
 STEPS: Mapping[str, str] = {
-    "validate": "Settings",
-    "token": "Token",
+    "validate": gettext("Settings"),
+    "token": gettext("Token"),
     "dns": "DNS",
-    "connect": "Connect",
-    "greeting": "Greeting",
+    "connect": gettext("Connect"),
+    "greeting": gettext("Greeting"),
     "ehlo": "EHLO",
     "starttls": "STARTTLS",
-    "tls": "Encryption",
-    "certificate": "Certificate",
-    "auth": "Login",
-    "sender": "Sender",
-    "quit": "Quit",
+    "tls": gettext("Encryption"),
+    "certificate": gettext("Certificate"),
+    "auth": gettext("Login"),
+    "sender": gettext("Sender"),
+    "quit": gettext("Quit"),
 }
 _NOT_NEEDED: Mapping[Security, frozenset[str]] = {
     "none": frozenset({"starttls", "tls", "certificate"}),
@@ -83,13 +84,13 @@ def _open(server: Server, credential: Credential, trial: Trial) -> SMTPClient:
 
 def _validate(server: Server, dialler: Dialler) -> str:
     dialler.policy.check_port(server.port)
-    return f"{server.host}, port {server.port}"
+    return gettext("%(host)s, port %(port)s", host=server.host, port=server.port)
 
 
 def _try_sender(client: SMTPClient, trial: Trial) -> None:
     address = trial.sender_address
     if not address:
-        trial.report.skip("sender", "no from address was given")
+        trial.report.skip("sender", gettext("no from address was given"))
         return
 
     def try_it() -> tuple[str, Reply]:
@@ -99,7 +100,7 @@ def _try_sender(client: SMTPClient, trial: Trial) -> None:
         reply = client.recipient(address, step="sender")
         if not reply.positive:
             return _judge(client, "rcpt", reply, trial)
-        return f"{address} is accepted", reply
+        return gettext("%(address)s is accepted", address=address), reply
 
     trial.report.run("sender", try_it)
 
@@ -112,8 +113,8 @@ def _judge(
         raise SMTPFailure(
             "not_smtp",
             "sender",
-            "The server's answer does not match the command.",
-            hint="It is broken, or not a mail server. Check host and port.",
+            gettext("The server's answer does not match the command."),
+            hint=gettext("It is broken, or not a mail server. Check host and port."),
             reply=reply,
         )
     address, server = trial.sender_address, cast(Server, trial.setup.settings)
@@ -121,7 +122,7 @@ def _judge(
     judged = trial.surroundings.replies.judge(step, reply, context)
     if judged.test == "failed":
         failed = verdicts.code_of(judged)
-        refused = f"The server does not accept mail from {address}."
+        refused = gettext("The server does not accept mail from %(address)s.", address=address)
         raise SMTPFailure(
             failed,
             "sender",
@@ -134,21 +135,35 @@ def _judge(
     if judged.health is SenderHealth.LIMITED:
         code, message = "rate_limited", judged.reason
     elif reply.temporary:
-        whom = "the sender address" if step == "mail" else "mail to the sender address"
-        code, message = "sender_not_now", f"The server refused {whom} for now."
+        code = "sender_not_now"
+        message = (
+            gettext("The server refused the sender address for now.")
+            if step == "mail"
+            else gettext("The server refused mail to the sender address for now.")
+        )
     else:
         code, message = "sender_not_a_mailbox", _NO_MAILBOX
     unknown = "" if judged.recognised else str(reply)
-    trial.cautions.append(Caution(code, f"{message} It said: {reply}", judged.cause, unknown))
+    trial.cautions.append(
+        Caution(
+            code,
+            gettext("%(message)s It said: %(reply)s", message=message, reply=reply),
+            judged.cause,
+            unknown,
+        )
+    )
     return message, reply
 
 
 _HINTS: Mapping[str, str] = {
-    "auth_failed": "Enter the login and password that your provider gave you for sending.",
-    "sender_refused": "Use an address of this login, or verify the address or its domain at your "
-    "provider.",
+    "auth_failed": gettext("Enter the login and password that your provider gave you for sending."),
+    "sender_refused": gettext(
+        "Use an address of this login, or verify the address or its domain at your provider."
+    ),
 }
-_NO_MAILBOX = "The server accepts the sender address, but says that it cannot receive mail."
+_NO_MAILBOX = gettext(
+    "The server accepts the sender address, but says that it cannot receive mail."
+)
 
 
 def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
@@ -163,7 +178,7 @@ def _say_goodbye(client: SMTPClient, report: Report, *, talking: bool) -> None:
             except SMTPFailure:
                 still_talking = False
         replies.append(client.quit(wait=still_talking))
-        return ("" if replies[0] else "the server closed the connection"), replies[0]
+        return ("" if replies[0] else gettext("the server closed the connection")), replies[0]
 
     report.run("quit", say)
 
@@ -172,7 +187,7 @@ def _mark_unreached(report: Report, not_needed: frozenset[str]) -> None:
     """Add the steps that belong to this kind of connection and were not reached."""
     have = {step.name for step in report.steps}
     unreached = [
-        StepResult(name, "skipped", 0.0, "not reached")
+        StepResult(name, "skipped", 0.0, gettext("not reached"))
         for name in STEPS
         if name not in have | not_needed and name != "quit"
     ]
@@ -184,19 +199,26 @@ def _mark_unreached(report: Report, not_needed: frozenset[str]) -> None:
 def _about_encryption(server: Server, credential: Credential) -> list[Caution]:
     found = []
     if server.security == "none":
-        what = "Mail and password travel" if credential.username else "Mail travels"
+        what = (
+            gettext("Mail and password travel") if credential.username else gettext("Mail travels")
+        )
         found.append(
             Caution(
                 "no_encryption",
-                f"{what} without encryption. Anyone between here and the server can read it.",
+                gettext(
+                    "%(what)s without encryption. Anyone between here and the server can read it.",
+                    what=what,
+                ),
             )
         )
     elif not server.verify_tls:
         found.append(
             Caution(
                 "certificate_not_checked",
-                "The server's certificate is not checked, so an attacker could read mail and "
-                "password.",
+                gettext(
+                    "The server's certificate is not checked, so an attacker could read "
+                    "mail and password."
+                ),
             )
         )
     return found

@@ -1,6 +1,7 @@
 """A mail as it goes to one server: what is said of it, how it travels, and when it cannot."""
 
 from smtp_admin.smtp.client import SMTPClient
+from smtp_admin.translation import gettext
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, Verdict
 
@@ -19,14 +20,18 @@ def unsendable(client: SMTPClient, mail: Outgoing) -> Outcome | None:
     if limit.isascii() and limit.isdigit() and 0 < int(limit) < len(mail.content):
         return Outcome(
             Verdict.PERMANENT,
-            reason=f"The mail has {len(mail.content)} bytes. The server accepts at most {limit}.",
+            reason=gettext(
+                "The mail has %(content)s bytes. The server accepts at most %(limit)s.",
+                content=len(mail.content),
+                limit=limit,
+            ),
             code="too_large",
             cause="larger_than_allowed",
         )
     if not mail.recipient.isascii() and "SMTPUTF8" not in client.extensions:
         return Outcome(
             Verdict.PERMANENT,
-            reason="The server does not support addresses with international characters.",
+            reason=gettext("The server does not support addresses with international characters."),
             code="recipient_refused",
             cause="letters_in_address",
         )

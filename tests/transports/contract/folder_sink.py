@@ -13,7 +13,7 @@ class FolderSink(Sink):
     """A folder. It has no answer to give, so none can be lost, and refuses no single mail."""
 
     driver = DRIVER
-    can = frozenset()
+    can = frozenset({"sender"})
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

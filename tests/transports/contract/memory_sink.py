@@ -14,7 +14,7 @@ class MemorySink(Sink):
     """The store, which never hangs: it waits for nobody."""
 
     driver = memory.DRIVER
-    can = frozenset({"refuse", "lose"})
+    can = frozenset({"refuse", "lose", "sender"})
 
     def __init__(self) -> None:
         self._answers: dict[int, Outcome] = {}

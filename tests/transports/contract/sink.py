@@ -1,6 +1,7 @@
 """Where a driver's mail arrives in these tests, and how it is made to fail there."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,8 +13,9 @@ from smtp_admin.transports.base import Transport
 from smtp_admin.transports.driver import Driver, Surroundings
 from tests.transports.sending import LOOPBACK
 
-#: What some sending methods cannot do: refuse one mail, lose an answer, hang.
-Ability = Literal["refuse", "lose", "hang"]
+#: What some sending methods cannot do: refuse one mail, lose an answer, hang, pass on the
+#: envelope sender.
+Ability = Literal["refuse", "lose", "hang", "sender"]
 PATIENT = Timeouts(connect=10, command=30, final_dot=30)
 
 
@@ -30,7 +32,7 @@ class Sink(ABC):
     """One place to send to. Mails are named by their keys, as :func:`~.sending.mail` makes them."""
 
     driver: ClassVar[Driver]
-    can: ClassVar[frozenset[Ability]] = frozenset({"refuse", "lose", "hang"})
+    can: ClassVar[frozenset[Ability]] = frozenset({"refuse", "lose", "hang", "sender"})
 
     @abstractmethod
     def transport(self) -> Transport:
@@ -77,11 +79,15 @@ class Sink(ABC):
         return None
 
 
-def surroundings(port: int = 0, sendmail: tuple[str, ...] = ()) -> Surroundings:
+def surroundings(
+    port: int = 0,
+    sendmail: tuple[str, ...] = (),
+    endpoints: Mapping[str, str] | None = None,
+    timeouts: Timeouts = PATIENT,
+) -> Surroundings:
     """What drivers are lent here."""
-    return Surroundings(
-        Dialler(DiallingPolicy(frozenset({port}), LOOPBACK), PATIENT), replies(), sendmail
-    )
+    dialler = Dialler(DiallingPolicy(frozenset({port}), LOOPBACK), timeouts)
+    return Surroundings(dialler, replies(), sendmail, endpoints or {})
 
 
 def address(key: int) -> str:

@@ -1,0 +1,103 @@
+"""How many requests one token may make in a time: counted in Redis, else by each process itself.
+
+Not in SQL: each request would write the one row that all others of the token write. And not
+nowhere while Redis is away: then each process counts what it sees, so that the limit holds for each
+of them. What is counted may be lost without harm.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from smtp_admin.config import Rate
+from smtp_admin.delivery.doorbell import queue_name, redis_client
+from smtp_admin.installation import Installation, Kept
+
+log = logging.getLogger(__name__)
+
+#: After a failure nobody asks Redis for so long: a burst of requests pays for one time-out.
+_SULK_SECONDS = 5.0
+#: Tokens that one process counts by itself; more, and it begins anew.
+_MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a token stands: what is left of its requests, and in how many seconds it has all again.
+
+    Attributes:
+        over: whether this request was one too many.
+    """
+
+    rate: Rate
+    left: int
+    resets_in: int
+    over: bool = False
+
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers writes it."""
+        return {
+            "RateLimit-Policy": f'"requests";q={self.rate.count};w={self.rate.seconds}',
+            "RateLimit": f'"requests";r={self.left};t={self.resets_in}',
+        }
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """Counts requests in windows of time, each of which begins with its first request."""
+
+    redis: Redis
+    prefix: str
+    _sulking_until: float = 0.0
+    _own: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def take(self, who: str, rate: Rate) -> Standing:
+        """Count one more request of *who*."""
+        name = sha256(who.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        found = self._in_redis(name, rate) or self._by_itself(name, rate)
+        count, resets_in = found
+        left = max(0, rate.count - count)
+        return Standing(rate, left, max(1, min(resets_in, rate.seconds)), count > rate.count)
+
+    def _in_redis(self, name: str, rate: Rate) -> tuple[int, int] | None:
+        if time.monotonic() < self._sulking_until:
+            return None
+        # The rate is part of the key: another one begins with windows of its own length.
+        key = f"{self.prefix}:{rate.count}:{rate.seconds}:{name}"
+        try:
+            with self.redis.pipeline(transaction=True) as pipeline:
+                pipeline.set(key, 0, nx=True, ex=rate.seconds)
+                pipeline.incr(key)
+                pipeline.ttl(key)
+                _, count, left = pipeline.execute()
+            return int(count), int(left)
+        except (RedisError, OSError, ValueError) as error:
+            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            log.warning(
+                "Redis is away (%s): each process counts API requests itself", type(error).__name__
+            )
+            return None
+
+    def _by_itself(self, name: str, rate: Rate) -> tuple[int, int]:
+        moment = time.monotonic()
+        with self._lock:
+            begun, count = self._own.get(name, (moment, 0))
+            if moment - begun >= rate.seconds:
+                begun, count = moment, 0
+            if len(self._own) >= _MOST_COUNTED:
+                self._own.clear()
+            self._own[name] = (begun, count + 1)
+        return count + 1, int(begun + rate.seconds - moment) + 1
+
+
+def _counts(here: Installation) -> RequestCounts:
+    return RequestCounts(redis_client(here.config.redis_url), f"{queue_name(here.db.engine)}:api")
+
+
+COUNTS = Kept[RequestCounts](_counts)

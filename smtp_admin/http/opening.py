@@ -1,0 +1,94 @@
+"""Dial the machine of an API and agree on encryption, each step reported as it happens."""
+
+import ssl
+from collections.abc import Callable
+
+from smtp_admin.http.endpoint import Endpoint
+from smtp_admin.smtp import explain
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.dialling import dial
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.hostname import IPAddress
+from smtp_admin.smtp.report import Report, StepResult
+from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.tls import client_context, describe
+from smtp_admin.smtp.wire import Wire, WireClosed, WireTimeout
+
+
+def open_wire(
+    endpoint: Endpoint,
+    dialler: Dialler,
+    *,
+    overall: Deadline | None,
+    report: Report,
+    dialled: Callable[[Wire], None],
+) -> Wire:
+    """A connection to *endpoint*, encrypted where its scheme says so.
+
+    The port is not looked at: it is no partner's choice, and mail servers' ports are others.
+
+    Args:
+        dialled: told the wire as soon as there is one, for whoever may have to cut it.
+
+    Raises:
+        SMTPFailure: with the code and the step ``dns``, ``connect``, ``tls`` or ``certificate``.
+    """
+    wire = _connect(endpoint, dialler, overall, report)
+    dialled(wire)
+    try:
+        if endpoint.scheme == "https":
+            _encrypt(wire, endpoint.host, dialler, overall, report)
+    except BaseException:
+        wire.close()
+        raise
+    return wire
+
+
+def _connect(
+    endpoint: Endpoint, dialler: Dialler, overall: Deadline | None, report: Report
+) -> Wire:
+    deadline = Deadline(dialler.timeouts.connect, overall)
+    found: list[IPAddress] = []
+    wires: list[Wire] = []
+
+    def resolve() -> tuple[str, None]:
+        found.extend(dialler.policy.addresses(endpoint.host, endpoint.port, deadline))
+        report.answers = [str(address) for address in found]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{endpoint.host}: {found[0]}{more}", None
+
+    def tried(address: IPAddress, outcome: str) -> None:
+        report.tried.append((str(address), outcome))
+
+    def connect() -> tuple[str, None]:
+        wires.append(Wire(dial(found, endpoint.port, deadline, tried)))
+        report.address = wires[0].peer_address
+        return f"port {endpoint.port}", None
+
+    report.run("dns", resolve)
+    report.run("connect", connect)
+    return wires[0]
+
+
+def _encrypt(
+    wire: Wire, host: str, dialler: Dialler, overall: Deadline | None, report: Report
+) -> None:
+    def encrypt() -> tuple[str, None]:
+        context = client_context(ca_file=dialler.ca_file)
+        try:
+            wire.start_tls(context, host, Deadline(dialler.timeouts.command, overall))
+        except ssl.SSLCertVerificationError as error:
+            raise explain.of_certificate(error, host) from error
+        except ssl.SSLError as error:
+            raise SMTPFailure("tls_failed", "tls", "No encryption could be agreed on.") from error
+        except (WireClosed, WireTimeout) as error:
+            raise explain.of_wire("tls", error) from error
+        if wire.tls is not None:
+            report.tls = describe(wire.tls)
+        return f"{report.tls.version}, {report.tls.cipher}" if report.tls else "", None
+
+    report.run("tls", encrypt)
+    if report.tls is not None:
+        until = f", valid until {report.tls.expires:%Y-%m-%d}" if report.tls.expires else ""
+        named = f"{report.tls.subject}, issued by {report.tls.issuer}{until}"
+        report.add(StepResult("certificate", "ok", 0.0, named))

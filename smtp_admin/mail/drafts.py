@@ -1,0 +1,118 @@
+"""A template that somebody is writing: does it render, how does it look and arrive."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from smtp_admin import schema
+from smtp_admin.audit.service import record_within
+from smtp_admin.database import host_engine
+from smtp_admin.delivery import outbox
+from smtp_admin.errors import InvalidInput, MessageError, TemplateError
+from smtp_admin.host import Actor
+from smtp_admin.identifiers import is_storable
+from smtp_admin.installation import installation
+from smtp_admin.mail import templates
+from smtp_admin.mail.compose import Order, compose
+from smtp_admin.mail.liquid_source import MOST_SOURCE
+from smtp_admin.mail.message import Message
+from smtp_admin.mail.templates import Rendered, Voice
+from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.wording import Texts
+from smtp_admin.translation import gettext, number
+
+_FIELDS = ("subject", "text", "html")
+
+
+def sample_text(type_: EmailType) -> str:
+    """The values of an example, as a person may change them."""
+    shown = {name: one for name, one in type_.sample.items() if name not in {"words", "app_name"}}
+    return json.dumps(shown, indent=2, ensure_ascii=False)
+
+
+def read_sample(type_: EmailType, text: str) -> Mapping[str, Any]:
+    """The values that somebody typed, with those of the example for what is missing.
+
+    Raises:
+        InvalidInput: it is no object in JSON.
+    """
+    try:
+        found = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        words = (
+            gettext("This is no JSON in line %(line)s.", line=error.lineno)
+            if isinstance(error, json.JSONDecodeError)
+            else gettext("This is no JSON.")
+        )
+        raise InvalidInput(fields={"sample": [words]}) from error
+    if not isinstance(found, dict):
+        raise InvalidInput(fields={"sample": [gettext("Enter an object: { … }.")]})
+    return {**type_.sample, "app_name": installation().config.app_name, **found}
+
+
+def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, Any]) -> Rendered:
+    """The mail that *texts* make of *values*.
+
+    Raises:
+        InvalidInput: a template is wrong; under its part stands where and why.
+    """
+    refused = {
+        name: [gettext("At most %(most)s characters.", most=number(MOST_SOURCE))]
+        for name in _FIELDS
+        if len(getattr(texts, name)) > MOST_SOURCE
+    }
+    for name in _FIELDS:
+        if not is_storable(getattr(texts, name)):
+            refused[name] = ["A character of it (NUL) cannot be stored."]
+    if not texts.subject.strip():
+        refused["subject"] = [gettext("Enter a subject.")]
+    if not texts.text.strip():
+        refused["text"] = [gettext("Enter a text: some mail programs show nothing else.")]
+    if refused:
+        raise InvalidInput(fields=refused)
+    chosen = templates.draft(texts, voice.language)
+    try:
+        return templates.fill(type_, chosen, templates.plain(values), voice)
+    except TemplateError as error:
+        part = error.part.removesuffix(".liquid") or "subject"
+        raise InvalidInput(fields={part: [error.told]}) from error
+    except MessageError as error:
+        raise InvalidInput(fields={"subject": [error.message]}) from error
+
+
+def check(type_: EmailType, texts: Texts, voice: Voice) -> None:
+    """Return if *texts* work with the example, and where nothing is given that need not be.
+
+    Raises:
+        InvalidInput: they do not.
+    """
+    least = {**type_.sample, **type_.defaults}
+    for values in (type_.sample, least):
+        render(type_, texts, voice, {"app_name": installation().config.app_name, **values})
+
+
+def send_to(
+    session: Session, type_: EmailType, mail: Rendered, partner_id: str, actor: Actor
+) -> str:
+    """Queue *mail* to whoever writes it; the address. The caller commits.
+
+    Raises:
+        RateLimited: this person sends too many.
+        MessageError: it cannot be built, or nobody can have it.
+    """
+    config = installation().config
+    record_within(
+        session, actor, partner_id, "testmail.self", actor.email,
+        limit=config.test_limit, for_partner=config.partner_test_limit,
+    )  # fmt: skip
+    message = Message(
+        subject=mail.subject, recipients=[actor.email], body=mail.text, html=mail.html or None
+    )
+    order = Order(partner_id, priority="normal", is_test=True)
+    queued = compose(session, replace(type_, expires_hours=1), message, order)
+    with schema.explained(host_engine()):
+        outbox.add(session, queued)
+    return actor.email

@@ -1,0 +1,133 @@
+"""``/templates/…``: which texts there are, whose they are, and what the mail looks like."""
+
+from dataclasses import dataclass, replace
+
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.errors import Conflict, RequestError
+from smtp_admin.mail import branding, saved_templates, template_files, templates
+from smtp_admin.mail.branding import Brand
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.types import EmailType
+from smtp_admin.pages import template_editor
+from smtp_admin.pages.lists import word
+from smtp_admin.pages.revision_seen import revision_seen
+from smtp_admin.pages.template_frame import list_url, template_frame
+from smtp_admin.translation import as_shown, gettext, sentence
+
+_FIELDS = {
+    "colour": gettext("Colour"),
+    "logo_url": gettext("Address of the logo"),
+    "footer": gettext("Line at the end"),
+}
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/templates/")(email_templates)
+    blueprint.route("/templates/system", methods=["GET", "POST"])(system_templates)
+    blueprint.route("/templates/partners/<partner_id>", methods=["GET", "POST"])(partner_templates)
+    template_editor.add_to(blueprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One type, as a list shows it.
+
+    Attributes:
+        about: what such a mail does, as a sentence; may be empty.
+        own: the languages in which there is a text of theirs, each with why it failed last.
+        shipped: the languages of the shipped one; of a file of the app there is one.
+    """
+
+    type_: EmailType
+    about: str
+    own: tuple[tuple[str, str], ...]
+    shipped: tuple[str, ...]
+    of_app: bool
+
+
+@guarded(Action.SEE_TEMPLATES)
+def email_templates() -> ResponseReturnValue:
+    """Whose templates there are."""
+    shown: list[tuple[str, str]] = [(one.id, one.name) for one in web.visible_partners()]
+    if allowed(web.current_actor(), Action.EDIT_SYSTEM_TEMPLATES):
+        shown.insert(0, (SYSTEM, gettext("System")))
+    counts = {
+        partner_id: sum(map(len, saved_templates.customized(session(), partner_id).values()))
+        for partner_id, _ in shown
+    }
+    return render_template(
+        "smtp_admin/templates/overview.html", shown=shown, counts=counts, url=list_url
+    )
+
+
+@guarded(Action.EDIT_SYSTEM_TEMPLATES)
+def system_templates() -> ResponseReturnValue:
+    """The system's templates, which apply where a partner has none; POST saves how mail looks."""
+    return _list(SYSTEM)
+
+
+@guarded(Action.EDIT_PARTNER_TEMPLATES)
+def partner_templates(partner_id: str) -> ResponseReturnValue:
+    """A partner's templates; POST saves how its mail looks."""
+    return _list(partner_id)
+
+
+def _list(partner_id: str) -> ResponseReturnValue:
+    brand = branding.saved(session(), partner_id)
+    if request.method != "POST":
+        return _show(partner_id, brand)
+    seen = revision_seen(request.form.get("revision", ""))
+    typed = {name: word(name, 600) for name in _FIELDS}
+    entered = replace(brand, **typed, revision=seen)
+    try:
+        branding.save(session(), partner_id, entered, web.signed_in())
+        session().commit()
+    except RequestError as error:
+        session().rollback()
+        error.call_fields(_FIELDS)
+        if isinstance(error, Conflict):  # now they know of the newer one, and may save again
+            entered = replace(entered, revision=branding.saved(session(), partner_id).revision)
+        return _show(partner_id, entered, error)
+    web.notify(gettext("Saved. New mail looks like this."))
+    return redirect(list_url(partner_id), code=303)
+
+
+def _show(partner_id: str, brand: Brand, error: RequestError | None = None) -> ResponseReturnValue:
+    own = saved_templates.customized(session(), partner_id)
+    failed = saved_templates.failures(session(), partner_id)
+    page = render_template(
+        "smtp_admin/templates/list.html",
+        lines=[_line(partner_id, one, own.get(one.name, []), failed) for one in _types()],
+        brand=brand,
+        error=error,
+        labels=_FIELDS,
+        languages=sorted({one for type_ in registry() for one in templates.languages(type_)}),
+        edit=template_editor.edit_url,
+        **template_frame(partner_id),
+    )
+    return page, error.status if error else 200
+
+
+def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[str, str]) -> Line:
+    numbers = {
+        one: saved_templates.revision_of(session(), partner_id, type_.name, one)
+        for one in languages
+    }
+    own = tuple(
+        (one, failed.get(f"{type_.name}, {one}, revision {numbers[one]}", "")) for one in languages
+    )
+    of_app = bool(template_files.is_apps_own(type_.name, "text.liquid"))
+    about = sentence(type_.about) if type_.about else ""
+    return Line(type_, about, own, tuple(templates.languages(type_)), of_app)
+
+
+def _types() -> list[EmailType]:
+    return sorted(
+        registry(), key=lambda one: (not one.customizable, as_shown(one.label).casefold())
+    )

@@ -1,0 +1,228 @@
+"""What stands around every view of ours: the guard, the token check and the error pages."""
+
+import itertools
+import logging
+from collections.abc import Callable
+
+from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError, validate_csrf
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from wtforms.validators import ValidationError
+
+from smtp_admin import resources, schema, web
+from smtp_admin.access import action_of, most_bytes_of, require
+from smtp_admin.database import host_engine
+from smtp_admin.errors import (
+    CSRFFailed,
+    Forbidden,
+    NotFound,
+    RequestError,
+    SecretError,
+    SetupError,
+    SMTPAdminError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    envelope,
+)
+from smtp_admin.identifiers import is_storable, storable
+from smtp_admin.installation import installation
+from smtp_admin.translation import gettext
+
+log = logging.getLogger(__name__)
+
+#: Forms and JSON of ours are small; anything larger is not from our pages.
+MOST_REQUEST_BYTES = 256 * 1024
+#: The blueprints that were protected here.
+OURS: set[str] = set()
+_CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def protect(
+    blueprint: Blueprint,
+    *,
+    with_token: bool = True,
+    authenticate: Callable[[], None] | None = None,
+) -> Blueprint:
+    """Add the guard, the token check and the error pages to *blueprint*.
+
+    Args:
+        with_token: off where the address itself is the secret, and others than our pages post.
+        authenticate: finds out who asks, where that need not be the person of the session.
+    """
+    blueprint.before_request(_limit_size)
+    if authenticate is not None:
+        blueprint.before_request(_check_schema)
+        blueprint.before_request(authenticate)
+    blueprint.before_request(_guard)
+    if with_token:
+        blueprint.before_request(_check_token)
+    blueprint.before_request(_check_schema)
+    blueprint.register_error_handler(SMTPAdminError, _answer_error)
+    blueprint.register_error_handler(CSRFError, _answer_token_error)
+    blueprint.register_error_handler(HTTPException, answer_http_error)
+    blueprint.register_error_handler(DBAPIError, _answer_database_error)
+    blueprint.register_error_handler(Exception, _answer_unexpected)
+    blueprint.after_request(_not_stored)
+    OURS.add(blueprint.name)
+    return blueprint
+
+
+def make_blueprint(prefix: str) -> Blueprint:
+    """The blueprint of the pages, without views yet."""
+    return protect(
+        Blueprint(
+            "smtp_admin",
+            __name__,
+            url_prefix=prefix,
+            template_folder=str(resources.folder("templates")),
+            static_folder=str(resources.folder("static")),
+            static_url_path="/static",
+        )
+    )
+
+
+def _limit_size() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    most = most_bytes_of(view) or MOST_REQUEST_BYTES
+    if (request.content_length or 0) > most:
+        raise TooLarge(gettext("This request is too large."))
+    request.max_content_length = request.max_form_memory_size = most
+
+
+def _guard() -> None:
+    """Refuse whatever is not explicitly allowed; look up the partner that the address names."""
+    endpoint = request.endpoint or ""
+    if endpoint.endswith(".static"):
+        return
+    action = action_of(current_app.view_functions.get(endpoint))
+    if action is None:
+        raise Forbidden
+    named = request.view_args or {}
+    partner_id = named.get("partner_id")
+    require(web.current_actor(), action, partner_id)
+    if not all(is_storable(str(one)) for one in named.values()):
+        raise NotFound
+    asked = [*request.args.items(multi=True)]
+    if not all(map(is_storable, itertools.chain.from_iterable(asked))):
+        # As Werkzeug does with what is not UTF-8: it names nothing that is there.
+        request.args = ImmutableMultiDict((storable(one), storable(text)) for one, text in asked)
+    if partner_id is not None:
+        partner = installation().host.partner(partner_id)
+        if partner is None:
+            raise NotFound
+        web.look_at(partner)
+
+
+def _check_token() -> None:
+    """Our own check: the host may have none, or may have one that answers in HTML."""
+    if request.method not in _CHANGING or not current_app.config.get("WTF_CSRF_ENABLED", True):
+        return
+    if web.is_by_program():  # it proved itself by what no browser sends by itself
+        return
+    token = request.headers.get("X-CSRFToken") or request.headers.get("X-CSRF-Token")
+    try:
+        validate_csrf(token or request.form.get("csrf_token"))
+    except ValidationError as error:
+        raise CSRFFailed(str(error)) from error
+
+
+def _check_schema() -> None:
+
+    here = installation()
+    if here.schema_checked or (request.endpoint or "").endswith(".static"):
+        return
+    try:
+        schema.check(host_engine())
+    except SetupError as error:
+        raise Unavailable(error.message, hint=error.hint) from error
+    here.schema_checked = True
+
+
+def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
+    if isinstance(error, SecretError | SetupError):
+        error = Unavailable(error.message, hint=error.hint)
+    status = error.status if isinstance(error, RequestError) else 500
+    retry_after = error.retry_after if isinstance(error, RequestError) else None
+    if web.wants_json():
+        return web.answer_json(envelope(error), status, retry_after)
+    if isinstance(error, Unauthenticated):
+        # What was posted is lost; after signing in, a page that can be looked at comes next.
+        back = request.full_path.rstrip("?") if request.method == "GET" else _start()
+        url = installation().host.sign_in_url(back)
+        if url is not None:
+            return Response(status=302, headers={"Location": url})
+    page = render_template("smtp_admin/error.html", error=error, status=status)
+    response = current_app.make_response((page, status))
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _start() -> str:
+    return url_for("smtp_admin.overview")
+
+
+def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
+    # The host's own check was first: its reason may be another than ours, such as a missing
+    # Referer over HTTPS.
+    return _answer_error(CSRFFailed(error.description or ""))
+
+
+def answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    """An error of Flask's own, such as a wrong method, in our form."""
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer_error(TooLarge(gettext("This request is too large.")))
+    if error.code is None or error.code < 400:  # noqa: PLR2004 - redirects are exceptions too
+        return error
+    known: dict[int, RequestError] = {404: NotFound(), 403: Forbidden(), 401: Unauthenticated()}
+    found = known.get(error.code)
+    if found is None:
+        found = RequestError(
+            error.description or gettext("This is not possible."), code="invalid_input"
+        )
+        found.status = error.code
+    return _answer_error(found)
+
+
+def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
+    _roll_back()
+    installation().schema_checked = False
+    log.error("the database failed: %s", type(error.orig).__name__)
+    return _answer_error(
+        Unavailable(
+            gettext("The database is not available right now. Nothing was changed."),
+            hint=gettext("Try again in a minute. If it fails again, ask the platform's operator."),
+        )
+    )
+
+
+def _answer_unexpected(error: Exception) -> ResponseReturnValue:
+    _roll_back()
+    if current_app.debug or current_app.testing:
+        raise error
+    log.error("an unexpected error in %s", request.endpoint, exc_info=error)
+    return _answer_error(
+        SMTPAdminError(
+            gettext("Something went wrong on our side. Nothing was changed."),
+            hint=gettext(
+                "The error was logged. If it happens again, tell the platform's operator."
+            ),
+        )
+    )
+
+
+def _roll_back() -> None:
+    try:
+        installation().db.session().rollback()
+    except SQLAlchemyError:
+        log.debug("rolling back failed too")
+
+
+def _not_stored(response: Response) -> Response:
+    if not (request.endpoint or "").endswith(".static"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,1 @@
+"""Send over Mailgun's API."""

@@ -1,0 +1,1 @@
+"""Send over the API of Amazon SES."""
