@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.credentials.token_failure import TokenFailure
+from smtp_admin.translation import gettext
 
 CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -81,8 +82,8 @@ def _signed(header: Mapping[str, str], claims: Mapping[str, Any], key: str) -> s
 def _unusable() -> TokenFailure:
     return TokenFailure(
         "token_refused",
-        "The key that proves who asks for a token is not an RSA key that can be used.",
-        hint="Enter the private key again, or make a new key pair.",
+        gettext("The key that proves who asks for a token is not an RSA key that can be used."),
+        hint=gettext("Enter the private key again, or make a new key pair."),
         cause="oauth_key_unusable",
     )
 

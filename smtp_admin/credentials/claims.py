@@ -14,6 +14,7 @@ from typing import Any
 from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.credentials.token_failure import TokenFailure
 from smtp_admin.smtp.redaction import printable
+from smtp_admin.translation import gettext, joined
 
 _LONGEST, _SHOWN = 48 * 1024, 200
 #: How Microsoft names Graph in a token.
@@ -43,12 +44,12 @@ class Claims:
     def words(self) -> str:
         """All of it in one line, for a person."""
         parts = [
-            f"for {self.audience}" if self.audience else "",
-            f"roles {' '.join(self.roles)}" if self.roles else "",
-            f"scopes {' '.join(self.scopes)}" if self.scopes else "",
-            f"of {self.account}" if self.account else "",
+            gettext("for %(audience)s", audience=self.audience) if self.audience else "",
+            gettext("roles %(roles)s", roles=" ".join(self.roles)) if self.roles else "",
+            gettext("scopes %(scopes)s", scopes=" ".join(self.scopes)) if self.scopes else "",
+            gettext("of %(account)s", account=self.account) if self.account else "",
         ]
-        return ", ".join(one for one in parts if one)
+        return joined(parts, ", ")
 
 
 def read_claims(token: str) -> Claims | None:
@@ -85,7 +86,7 @@ def check_claims(login: OAuthLogin, claims: Claims | None) -> None:
     if claims.audience in _GRAPH:
         raise TokenFailure(
             "token_refused",
-            "The token is for Microsoft Graph, not for sending over SMTP.",
+            gettext("The token is for Microsoft Graph, not for sending over SMTP."),
             cause="oauth_token_for_graph",
             facts=facts,
         )
@@ -98,7 +99,10 @@ def check_claims(login: OAuthLogin, claims: Claims | None) -> None:
     if login.way.permission not in allowed:
         raise TokenFailure(
             "token_refused",
-            f"The token does not allow sending: {login.way.permission} is not in it.",
+            gettext(
+                "The token does not allow sending: %(permission)s is not in it.",
+                permission=login.way.permission,
+            ),
             cause="oauth_permission_missing",
             facts=facts,
         )

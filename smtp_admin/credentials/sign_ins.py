@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from smtp_admin.translation import gettext
+
 Vendor = Literal["microsoft", "google", "other"]
 #: How a token is asked for (RFC 6749 sections 4.4 and 4.1, RFC 7523).
 Grant = Literal["client_credentials", "authorization_code", "jwt_bearer"]
@@ -76,7 +78,7 @@ SIGN_INS: Mapping[str, SignIn] = {
     for one in (
         SignIn(
             "microsoft_app",
-            "Microsoft 365: as an application",
+            gettext("Microsoft 365: as an application"),
             "microsoft",
             "client_credentials",
             token="{authority}/{tenant}/oauth2/v2.0/token",  # noqa: S106 - an address
@@ -89,7 +91,7 @@ SIGN_INS: Mapping[str, SignIn] = {
         ),
         SignIn(
             "microsoft_mailbox",
-            "Microsoft 365: a person signs in",
+            gettext("Microsoft 365: a person signs in"),
             "microsoft",
             "authorization_code",
             token="{authority}/{tenant}/oauth2/v2.0/token",  # noqa: S106
@@ -103,7 +105,7 @@ SIGN_INS: Mapping[str, SignIn] = {
         ),
         SignIn(
             "google_mailbox",
-            "Google: a person signs in",
+            gettext("Google: a person signs in"),
             "google",
             "authorization_code",
             token=_GOOGLE_TOKEN,
@@ -114,7 +116,7 @@ SIGN_INS: Mapping[str, SignIn] = {
         ),
         SignIn(
             "google_service",
-            "Google Workspace: service account",
+            gettext("Google Workspace: service account"),
             "google",
             "jwt_bearer",
             token=_GOOGLE_TOKEN,
@@ -124,7 +126,7 @@ SIGN_INS: Mapping[str, SignIn] = {
         ),
         SignIn(
             "other_app",
-            "Another OAuth2 server: as an application",
+            gettext("Another OAuth2 server: as an application"),
             "other",
             "client_credentials",
             fields=("oauth_client_id", "oauth_token_url"),
@@ -132,7 +134,7 @@ SIGN_INS: Mapping[str, SignIn] = {
         ),
         SignIn(
             "other_mailbox",
-            "Another OAuth2 server: a person signs in",
+            gettext("Another OAuth2 server: a person signs in"),
             "other",
             "authorization_code",
             fields=("oauth_client_id", "oauth_token_url", "oauth_authorize_url"),

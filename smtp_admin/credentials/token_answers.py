@@ -17,6 +17,7 @@ from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.credentials.token_failure import TokenFailure
 from smtp_admin.http.caller import Answer
 from smtp_admin.smtp.redaction import Redactor, printable
+from smtp_admin.translation import gettext
 
 _USUAL_LIFE, _LONGEST_LIFE = 3600, 86400
 #: A server has to take 12,288 letters of a login (RFC 4954 section 4); more is no token.
@@ -130,7 +131,7 @@ def _issued(said: Mapping[str, Any], login: OAuthLogin) -> Issued:
         and kind.lower() == "bearer"
     )
     if not fits:
-        raise _no_token_server(login, "its answer has no token that can be used")
+        raise _no_token_server(login, gettext("its answer has no token that can be used"))
     seconds = _seconds(said.get("expires_in"))
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     return Issued(str(value), seconds, until, refresh, str(said.get("scope") or "")[:_SHOWN])
@@ -155,18 +156,25 @@ def _failure(
     if answer.status >= 500 or answer.status == _OFTEN or error in _LATER:  # noqa: PLR2004
         return TokenFailure(
             "token_unavailable",
-            f"The token server {host} has no token for now (status {answer.status}).",
-            hint="Mail is kept and sent later.",
+            gettext(
+                "The token server %(host)s has no token for now (status %(status)s).",
+                host=host,
+                status=answer.status,
+            ),
+            hint=gettext("Mail is kept and sent later."),
             cause="oauth_server_away",
-            facts=facts | {"why": f"it answered with status {answer.status}"},
+            facts=facts
+            | {"why": gettext("it answered with status %(status)s", status=answer.status)},
             retry_after=_rest(answer),
         )
     if not error:
-        return _no_token_server(login, f"it answered with status {answer.status}")
+        return _no_token_server(
+            login, gettext("it answered with status %(status)s", status=answer.status)
+        )
     cause = _cause(error, suberror, words, answer, login)
     return TokenFailure(
         "token_refused",
-        f"The token server {host} refused a token ({error}).",
+        gettext("The token server %(host)s refused a token (%(error)s).", host=host, error=error),
         cause=cause,
         facts=facts,
         dead=login.way.by_person and error in _DEAD,
@@ -209,7 +217,7 @@ def _no_token_server(login: OAuthLogin, why: str) -> TokenFailure:
     host = urlsplit(login.token_url).hostname or "?"
     return TokenFailure(
         "token_refused",
-        f"{host} does not answer as a token server does: {why}.",
+        gettext("%(host)s does not answer as a token server does: %(why)s.", host=host, why=why),
         cause="oauth_no_token_server",
         facts={"token_server": host, "why": why},
     )

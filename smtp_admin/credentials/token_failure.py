@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.translation import gettext
 
 
 class TokenFailure(SMTPFailure):
@@ -40,8 +41,8 @@ def not_signed_in() -> TokenFailure:
     """Nobody has signed in for these settings yet."""
     return TokenFailure(
         "token_refused",
-        "Nobody has signed in to this mailbox yet.",
-        hint="Save the settings, then press “Sign in” on this page.",
+        gettext("Nobody has signed in to this mailbox yet."),
+        hint=gettext("Save the settings, then press “Sign in” on this page."),
         cause="oauth_not_signed_in",
         dead=True,
     )

@@ -22,6 +22,7 @@ from smtp_admin.http.caller import Caller, CallFailed
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.redaction import Redactor
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import gettext, said_by
 
 #: Where a token server may listen, beside the ports that are allowed for mail servers.
 _PORTS = frozenset({443, 8443})
@@ -94,8 +95,10 @@ def redeem_code(
     if not issued.refresh:
         raise TokenFailure(
             "token_refused",
-            "The token server let the person sign in, but not for longer than an hour.",
-            hint="The app must be allowed to keep access (offline_access). Then sign in again.",
+            gettext("The token server let the person sign in, but not for longer than an hour."),
+            hint=gettext(
+                "The app must be allowed to keep access (offline_access). Then sign in again."
+            ),
             cause="oauth_no_refresh",
         )
     return issued
@@ -147,38 +150,54 @@ def _check_complete(login: OAuthLogin) -> None:
     missing = [
         name
         for name, text in (
-            ("mailbox (Login)", login.username),
-            ("client ID", login.client_id),
-            ("address of the token server", login.token_url),
+            (gettext("the mailbox (Login)"), login.username),
+            (gettext("the client ID"), login.client_id),
+            (gettext("the address of the token server"), login.token_url),
         )
         if not text
     ]
     proven = login.key or login.client_secret or login.way.by_person
     if not proven:
-        missing.append("client secret or key")
+        missing.append(gettext("the client secret or key"))
     if missing:
         raise TokenFailure(
             "token_refused",
-            f"The settings lack the {' and the '.join(missing)}.",
-            hint="Enter it with the settings.",
+            gettext("The settings lack %(names)s.", names=_and_the(missing)),
+            hint=gettext("Enter it with the settings."),
             cause="oauth_incomplete",
         )
 
 
+def _and_the(names: list[str]) -> str:
+    """*names* with "and" between them, however many."""
+    text, *others = names
+    for name in others:
+        text = gettext("%(names)s and %(last)s", names=text, last=name)
+    return text
+
+
 def _not_reached(login: OAuthLogin, error: CallFailed) -> TokenFailure:
     host = urlsplit(login.token_url).hostname or "?"
-    facts = {"token_server": host, "why": str(error)}
+    facts = {"token_server": host, "why": said_by(error)}
     if error.code in _NOT_ALLOWED:
         return TokenFailure(
             "token_refused",
-            f"This platform does not connect to the token server {host}: {error}.",
+            gettext(
+                "This platform does not connect to the token server %(host)s: %(error)s.",
+                host=host,
+                error=said_by(error),
+            ),
             cause="oauth_server_not_allowed",
             facts=facts,
         )
     return TokenFailure(
         "token_unavailable",
-        f"The token server {host} could not be asked: {error}.",
-        hint="Mail is kept and sent later.",
+        gettext(
+            "The token server %(host)s could not be asked: %(error)s.",
+            host=host,
+            error=said_by(error),
+        ),
+        hint=gettext("Mail is kept and sent later."),
         cause="oauth_server_away",
         facts=facts,
     )

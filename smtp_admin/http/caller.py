@@ -20,6 +20,7 @@ from smtp_admin.smtp.dialling import DiallingPolicy, dial
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.smtp.tls import client_context
+from smtp_admin.translation import gettext
 
 SECONDS = 10.0
 #: More of an answer is not read.
@@ -27,12 +28,14 @@ MOST_BYTES = 64 * 1024
 _USUAL_PORTS = {"http": 80, "https": 443}
 #: Why there was no connection; not the words for mail servers.
 _WHY = {
-    "destination_not_allowed": "it leads to an address that this platform does not connect to "
-    "(SMTP_ADMIN_ALLOWED_NETWORKS)",
-    "dns_failed": "its name could not be looked up",
-    "connection_refused": "nothing listens there",
-    "timeout": "it did not answer in time",
-    "tls_failed": "no encryption could be agreed",
+    "destination_not_allowed": gettext(
+        "it leads to an address that this platform does not connect to "
+        "(SMTP_ADMIN_ALLOWED_NETWORKS)"
+    ),
+    "dns_failed": gettext("its name could not be looked up"),
+    "connection_refused": gettext("nothing listens there"),
+    "timeout": gettext("it did not answer in time"),
+    "tls_failed": gettext("no encryption could be agreed"),
 }
 
 
@@ -111,10 +114,12 @@ class Caller:
         try:
             host = clean_host(parts.hostname or "")
         except ValueError as error:
-            raise CallFailed("its host name cannot be used") from error
+            raise CallFailed(gettext("its host name cannot be used")) from error
         port = parts.port or _USUAL_PORTS[parts.scheme]
         if self.ports is not None and port not in self.ports:
-            raise CallFailed(f"port {port} is not allowed here", "destination_not_allowed")
+            raise CallFailed(
+                gettext("port %(port)s is not allowed here", port=port), "destination_not_allowed"
+            )
         path = parts.path or "/"
         if parts.query:
             path += f"?{parts.query}"
@@ -132,19 +137,21 @@ class Caller:
                     )
             except ssl.SSLCertVerificationError as error:
                 raise CallFailed(
-                    "its certificate cannot be trusted", "certificate_error"
+                    gettext("its certificate cannot be trusted"), "certificate_error"
                 ) from error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 if deadline.passed or isinstance(error, TimeoutError):
-                    raise CallFailed("it did not answer in time") from error
-                raise CallFailed("the conversation broke off") from error
+                    raise CallFailed(gettext("it did not answer in time")) from error
+                raise CallFailed(gettext("the conversation broke off")) from error
 
     def _encrypted(self, raw: socket.socket, host: str, deadline: Deadline) -> ssl.SSLSocket:
         raw.settimeout(max(deadline.remaining(), 0.01))
         try:
             context = client_context(ca_file=self.ca_file)
         except SMTPFailure as error:
-            raise CallFailed("the certificates of this installation cannot be read") from error
+            raise CallFailed(
+                gettext("the certificates of this installation cannot be read")
+            ) from error
         return context.wrap_socket(raw, server_hostname=host)
 
 

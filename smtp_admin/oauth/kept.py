@@ -30,6 +30,7 @@ from smtp_admin.sandbox.site import standing
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import gettext, known
 from smtp_admin.transports.driver import Setup, Surroundings
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 _WAIT_SECONDS, _LOOK_SECONDS = 12.0, 0.1
 #: How long a token server is left alone that failed.
 _REST_SECONDS = 60.0
-_LOST = "The sign-in cannot be renewed: a worker was stopped just when it renewed it last."
+_LOST = gettext("The sign-in cannot be renewed: a worker was stopped just when it renewed it last.")
 
 
 def with_tokens(
@@ -114,8 +115,8 @@ class KeptTokens:
         if grant is not None and seen.theirs and grant.dead_at is not None:
             raise TokenFailure(
                 "token_refused",
-                grant.dead_reason,
-                hint="Sign in again on the tab of this sender.",
+                known(grant.dead_reason),
+                hint=gettext("Sign in again on the tab of this sender."),
                 cause=grant.dead_cause,
                 dead=True,
             )
@@ -165,7 +166,7 @@ class KeptTokens:
 def _left_alone(seconds: float) -> TokenFailure:
     return TokenFailure(
         "token_unavailable",
-        "The token server failed just now, and is left alone for a moment.",
+        gettext("The token server failed just now, and is left alone for a moment."),
         cause="oauth_server_away",
         retry_after=seconds,
     )
@@ -174,8 +175,8 @@ def _left_alone(seconds: float) -> TokenFailure:
 def _somebody_else_asks() -> TokenFailure:
     return TokenFailure(
         "token_unavailable",
-        "Another process is asking for a token, and has had no answer yet.",
-        hint="Mail is kept and sent later.",
+        gettext("Another process is asking for a token, and has had no answer yet."),
+        hint=gettext("Mail is kept and sent later."),
         cause="oauth_server_away",
         retry_after=LEASE_SECONDS,
     )

@@ -27,6 +27,7 @@ from smtp_admin.sandbox import site
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import gettext
 
 _STATE = "smtp_admin_oauth"
 #: How long a person may take at the vendor's page.
@@ -79,14 +80,14 @@ def callback() -> ResponseReturnValue:
     mine = begun.get("actor") == web.signed_in().id
     if not state or not same or not mine or time.time() - begun["at"] > _SECONDS:
         raise Conflict(
-            "This sign-in was not begun here, or it took too long. Nothing was changed.",
-            hint="Open the sender and press “Sign in” again.",
+            gettext("This sign-in was not begun here, or it took too long. Nothing was changed."),
+            hint=gettext("Open the sender and press “Sign in” again."),
         )
     sender, login = _sender(begun["partner"], begun["sender"])
     if login.purpose != begun["purpose"]:
         raise Conflict(
-            "The settings of this sender were changed meanwhile. Nothing was kept.",
-            hint="Open the sender and press “Sign in” again.",
+            gettext("The settings of this sender were changed meanwhile. Nothing was kept."),
+            hint=gettext("Open the sender and press “Sign in” again."),
         )
     site.require(session())
     refuse_many_changes(session(), web.signed_in())
@@ -107,17 +108,22 @@ def callback() -> ResponseReturnValue:
         )
     except TokenFailure as failure:
         raise InvalidInput(
-            f"The sign-in was not accepted: {failure.message}",
+            gettext("The sign-in was not accepted: %(message)s", message=failure.message),
             code=failure.code,
             hint=of_failure(failure, sender.values).hint,
         ) from failure
     record_change(session(), actor, sender.partner_id, "oauth.signed_in", sender.name)
     session().commit()
     other = account and account.casefold() != login.username.casefold()
-    whose = (
-        f" as {account}, which may send for {login.username} only if it has access" if other else ""
-    )
-    web.notify(f"Signed in{whose}. Now test the connection.")
+    done = gettext("Signed in. Now test the connection.")
+    if other:
+        done = gettext(
+            "Signed in as %(account)s, which may send for %(username)s only if it has access. "
+            "Now test the connection.",
+            account=account,
+            username=login.username,
+        )
+    web.notify(done)
     return redirect(page_url(sender.partner_id, sender.key, "tab"), code=303)
 
 
@@ -154,6 +160,9 @@ def _refused() -> InvalidInput:
     words = printable(request.args.get("error_description", ""))[:_SHOWN]
     said = ": ".join(one for one in (printable(error), words) if one)
     return InvalidInput(
-        f"Nobody was signed in. The vendor's page said: {said or 'nothing'}.",
-        hint="If an administrator must agree first, ask them. Then press “Sign in” again.",
+        gettext(
+            "Nobody was signed in. The vendor's page said: %(said)s.",
+            said=said or gettext("nothing"),
+        ),
+        hint=gettext("If an administrator must agree first, ask them. Then press “Sign in” again."),
     )

@@ -14,74 +14,97 @@ from smtp_admin.oauth.sign_in import SignedIn, signed_in
 from smtp_admin.pages.oauth import redirect_uri
 from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.translation import gettext
 
-_ENTRA = (
+_ENTRA = gettext(
     "Microsoft Entra admin center, App registrations, New registration: accounts of "
     "this organization only."
 )
-_MAILBOX_ON = "Exchange: tick “Authenticated SMTP” for the mailbox (Manage email apps)."
+_MAILBOX_ON = gettext("Exchange: tick “Authenticated SMTP” for the mailbox (Manage email apps).")
 #: Way to sign in → what to do at the vendor, in order.
 _STEPS: Mapping[str, tuple[str, ...]] = {
     "microsoft_app": (
         _ENTRA,
-        "Copy “Directory (tenant) ID” and “Application (client) ID” into the fields here.",
+        gettext("Copy “Directory (tenant) ID” and “Application (client) ID” into the fields here."),
         (
-            "Press “Make a key pair”, save the certificate as a file, and upload it under "
-            "Certificates & secrets, Certificates."
+            gettext(
+                "Press “Make a key pair”, save the certificate as a file, and upload it under "
+                "Certificates & secrets, Certificates."
+            )
         ),
         (
-            "API permissions: Office 365 Exchange Online, Application permissions, "
-            "SMTP.SendAsApp. Then “Grant admin consent”."
+            gettext(
+                "API permissions: Office 365 Exchange Online, Application permissions, "
+                "SMTP.SendAsApp. Then “Grant admin consent”."
+            )
         ),
         (
-            "Enterprise applications: open the same app and copy its Object ID. It is "
-            "another one than that of the registration."
+            gettext(
+                "Enterprise applications: open the same app and copy its Object ID. It is "
+                "another one than that of the registration."
+            )
         ),
-        "In Exchange Online PowerShell run the commands below. The change takes up to 30 minutes.",
+        gettext(
+            "In Exchange Online PowerShell run the commands below. The change takes up to 30 minutes."
+        ),
         _MAILBOX_ON,
     ),
     "microsoft_mailbox": (
         _ENTRA,
-        "Authentication: add the platform “Web” with the redirect address below.",
+        gettext("Authentication: add the platform “Web” with the redirect address below."),
         (
-            "Copy “Directory (tenant) ID” and “Application (client) ID”, and make a client "
-            "secret; enter its value."
+            gettext(
+                "Copy “Directory (tenant) ID” and “Application (client) ID”, and make a client "
+                "secret; enter its value."
+            )
         ),
-        "API permissions: Office 365 Exchange Online, Delegated permissions, SMTP.Send.",
+        gettext("API permissions: Office 365 Exchange Online, Delegated permissions, SMTP.Send."),
         _MAILBOX_ON,
-        "Save here, then press “Sign in”.",
+        gettext("Save here, then press “Sign in”."),
     ),
     "google_mailbox": (
         (
-            "Google Cloud console, Google Auth Platform: publish the app (In production). "
-            "In “Testing” every sign-in ends after 7 days."
+            gettext(
+                "Google Cloud console, Google Auth Platform: publish the app (In production). "
+                "In “Testing” every sign-in ends after 7 days."
+            )
         ),
-        "Clients: create one of the type “Web application” with the redirect address below.",
-        "Copy client ID and client secret into the fields here.",
-        "Save here, then press “Sign in”.",
+        gettext(
+            "Clients: create one of the type “Web application” with the redirect address below."
+        ),
+        gettext("Copy client ID and client secret into the fields here."),
+        gettext("Save here, then press “Sign in”."),
     ),
     "google_service": (
-        "Google Cloud console: create a service account and a key of the type JSON.",
-        "Enter its e-mail address as client ID, and the JSON file as private key.",
+        gettext("Google Cloud console: create a service account and a key of the type JSON."),
+        gettext("Enter its e-mail address as client ID, and the JSON file as private key."),
         (
-            "Google Admin console, API controls, Domain-wide delegation: allow the "
-            "account's numeric ID the scope https://mail.google.com/ with the slash at its "
-            "end. It may take 24 hours."
+            gettext(
+                "Google Admin console, API controls, Domain-wide delegation: allow the "
+                "account's numeric ID the scope https://mail.google.com/ with the slash at its "
+                "end. It may take 24 hours."
+            )
         ),
     ),
     "other_app": (
-        ("Enter what your server's documentation calls token endpoint, client ID, secret "
-        "and scope."),
+        (
+            gettext(
+                "Enter what your server's documentation calls token endpoint, client ID, secret "
+                "and scope."
+            )
+        ),
     ),
     "other_mailbox": (
-        "Register a client with the redirect address below.",
+        gettext("Register a client with the redirect address below."),
         (
-            "Enter authorization endpoint, token endpoint, client ID and scope. The scope "
-            "must ask for a refresh token."
+            gettext(
+                "Enter authorization endpoint, token endpoint, client ID and scope. The scope "
+                "must ask for a refresh token."
+            )
         ),
-        "Save here, then press “Sign in”.",
+        gettext("Save here, then press “Sign in”."),
     ),
-}  # fmt: skip
+}
 #: RBAC for Applications first: it says which mailboxes the app may use.
 _COMMANDS = """\
 # With the object ID of the enterprise application:

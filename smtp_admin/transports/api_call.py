@@ -16,6 +16,7 @@ from smtp_admin.smtp.failure import Code, SMTPFailure
 from smtp_admin.smtp.redaction import Redactor, printable
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
+from smtp_admin.translation import gettext
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from smtp_admin.transports.verdicts import (
@@ -118,7 +119,7 @@ def mark_unreached(report: Report, steps: Iterable[str], endpoint: Endpoint) -> 
     plain = {"tls", "certificate"} if endpoint.scheme == "http" else set()
     for name in steps:
         if name not in have | plain:
-            report.steps.append(StepResult(name, "skipped", 0.0, "not reached"))
+            report.steps.append(StepResult(name, "skipped", 0.0, gettext("not reached")))
 
 
 class Faults:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from smtp_admin.credentials.password import Password
 from smtp_admin.smtp.hostname import clean_host, display_host, ip_literal, is_host_name
+from smtp_admin.translation import gettext
 from smtp_admin.transports.api_transport import APITransport
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.fields import Field, Variable, one_of
@@ -22,10 +23,10 @@ def clean_domain(text: str) -> str:
     if not name:
         return ""
     if "@" in name:
-        raise ValueError("Enter only the domain, the part after the @.")
+        raise ValueError(gettext("Enter only the domain, the part after the @."))
     domain = clean_host(name)
     if not is_host_name(domain) or ip_literal(domain) is not None:
-        raise ValueError("Enter a domain, such as mg.acme.example.")
+        raise ValueError(gettext("Enter a domain, such as mg.acme.example."))
     return domain
 
 
@@ -33,47 +34,49 @@ def clean_key(text: str) -> str:
     """An API key; spaces around it are never meant."""
     key = text.strip()
     if key and not _KEY.fullmatch(key):
-        raise ValueError("This is not an API key: it has 8 to 200 letters, digits and hyphens.")
+        raise ValueError(
+            gettext("This is not an API key: it has 8 to 200 letters, digits and hyphens.")
+        )
     return key
 
 
 FIELDS: tuple[Field, ...] = (
     Field(
         "mailgun_region",
-        "Region",
+        gettext("Region"),
         one_of(REGION_LABELS, "us"),
-        help="Where the domain was added at Mailgun. A domain exists in one region only.",
+        help=gettext("Where the domain was added at Mailgun. A domain exists in one region only."),
         default="us",
         kind="choice",
         choices=REGION_LABELS,
         destination=True,
         variables=(Variable("SMTP_MAILGUN_REGION"),),
         option="--mailgun-region",
-        short="Mailgun region",
+        short=gettext("Mailgun region"),
         words=lambda value: REGION_LABELS.get(value, str(value)),
     ),
     Field(
         "mailgun_domain",
-        "Sending domain",
+        gettext("Sending domain"),
         clean_domain,
-        help="As it stands at Mailgun under “Domains”.",
-        required="Enter the sending domain.",
+        help=gettext("As it stands at Mailgun under “Domains”."),
+        required=gettext("Enter the sending domain."),
         destination=True,
         variables=(Variable("SMTP_MAILGUN_DOMAIN"),),
         option="--mailgun-domain",
-        short="Mailgun domain",
+        short=gettext("Mailgun domain"),
         text=display_host,
         words=lambda value: display_host(value) or "empty",
         placeholder="mg.example.com",
     ),
     Field(
         "mailgun_key",
-        "API key",
+        gettext("API key"),
         clean_key,
-        help="A sending key of this domain. Stored encrypted, never shown again.",
+        help=gettext("A sending key of this domain. Stored encrypted, never shown again."),
         kind="secret",
         variables=(Variable("SMTP_MAILGUN_KEY"),),
-        short="Mailgun API key",
+        short=gettext("Mailgun API key"),
     ),
 )
 
@@ -95,8 +98,12 @@ def _open(setup: Setup, surroundings: Surroundings) -> APITransport:
 DRIVER = Driver(
     name="mailgun",
     label="Mailgun",
-    comparison="Sends by Mailgun's API over HTTPS. Works where the ports for mail are blocked.",
-    needs="An account at Mailgun, a domain that is verified there, and a sending key of it.",
+    comparison=gettext(
+        "Sends by Mailgun's API over HTTPS. Works where the ports for mail are blocked."
+    ),
+    needs=gettext(
+        "An account at Mailgun, a domain that is verified there, and a sending key of it."
+    ),
     fields=FIELDS,
     steps=probe.STEPS,
     read=_read,

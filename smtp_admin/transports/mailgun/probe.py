@@ -11,23 +11,24 @@ from smtp_admin.http.endpoint import Endpoint
 from smtp_admin.replies.meaning import Context
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext
 from smtp_admin.transports import api_call
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.mailgun import account as mailgun
 from smtp_admin.transports.mailgun.account import Account
 
 STEPS = {
-    "validate": "Settings",
+    "validate": gettext("Settings"),
     "dns": "DNS",
-    "connect": "Connect",
-    "tls": "Encryption",
-    "certificate": "Certificate",
-    "key": "API key",
-    "domain": "Sending domain",
-    "sending": "Sending",
+    "connect": gettext("Connect"),
+    "tls": gettext("Encryption"),
+    "certificate": gettext("Certificate"),
+    "key": gettext("API key"),
+    "domain": gettext("Sending domain"),
+    "sending": gettext("Sending"),
 }
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN = 200, 400, 401, 403
-_ONLY_SENDS = "this key may only send, so Mailgun tells nothing about the domain"
+_ONLY_SENDS = gettext("this key may only send, so Mailgun tells nothing about the domain")
 
 
 def test(trial: Trial) -> None:
@@ -83,7 +84,7 @@ class _Asking:
         asked_for_more = answer.status == _BAD_REQUEST and judged and not judged.recognised
         if not asked_for_more:
             raise self._refused("key", reply)
-        return "Mailgun takes mail from this key for this domain", reply
+        return gettext("Mailgun takes mail from this key for this domain"), reply
 
     def about_the_domain(self) -> None:
         """Whether the domain is verified, and may send."""
@@ -105,10 +106,10 @@ class _Asking:
             raise SMTPFailure(
                 "sender_refused",
                 "domain",
-                f"Mailgun has not verified {self._account.domain}.",
+                gettext("Mailgun has not verified %(domain)s.", domain=self._account.domain),
                 cause="mailgun_unverified",
             )
-        return f"{self._account.domain} is verified", None
+        return gettext("%(domain)s is verified", domain=self._account.domain), None
 
     def _enabled(self, about: dict[str, Any]) -> tuple[str, None]:
         why = about.get("disabled")
@@ -118,14 +119,16 @@ class _Asking:
             raise SMTPFailure(
                 "sender_refused",
                 "sending",
-                f"Mailgun has disabled {self._account.domain}.",
+                gettext("Mailgun has disabled %(domain)s.", domain=self._account.domain),
                 reply=reply,
                 cause="mailgun_disabled",
             )
         if about.get("type") == "sandbox":
-            words = "This is Mailgun's sandbox domain. It only sends to authorized recipients."
+            words = gettext(
+                "This is Mailgun's sandbox domain. It only sends to authorized recipients."
+            )
             self._trial.cautions.append(Caution("mailgun_sandbox", words, "mailgun_sandbox"))
-        return "not disabled", None
+        return gettext("not disabled"), None
 
     @property
     def _replies(self) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.credentials.password import Password
+from smtp_admin.translation import gettext
 from smtp_admin.transports.api_transport import APITransport
 from smtp_admin.transports.driver import Driver, Setup, Surroundings, Trial
 from smtp_admin.transports.fields import Field, Variable
@@ -24,7 +25,7 @@ def clean_region(text: str) -> str:
     """The code of a region; empty while none is entered. It becomes part of a host name."""
     region = text.strip().lower()
     if region and not _REGION.fullmatch(region):
-        raise ValueError("Enter the code of the region, such as eu-central-1.")
+        raise ValueError(gettext("Enter the code of the region, such as eu-central-1."))
     return region
 
 
@@ -32,7 +33,9 @@ def clean_configuration_set(text: str) -> str:
     """The name of a configuration set, or empty."""
     name = text.strip()
     if name and not _SET.fullmatch(name):
-        raise ValueError("A configuration set has letters, digits, hyphens and underscores.")
+        raise ValueError(
+            gettext("A configuration set has letters, digits, hyphens and underscores.")
+        )
     return name
 
 
@@ -40,10 +43,16 @@ def clean_key_id(text: str) -> str:
     """The id of an access key; spaces around it are never meant."""
     key = text.strip()
     if key.startswith("ASIA"):
-        raise ValueError("A key that begins with ASIA ends after some hours. Make an access key "
-                         "of an IAM user: it begins with AKIA.")  # fmt: skip
+        raise ValueError(
+            gettext(
+                "A key that begins with ASIA ends after some hours. Make an access key "
+                "of an IAM user: it begins with AKIA."
+            )
+        )
     if key and not _KEY_ID.fullmatch(key):
-        raise ValueError("The id of an access key has capital letters and digits, such as AKIA….")
+        raise ValueError(
+            gettext("The id of an access key has capital letters and digits, such as AKIA….")
+        )
     return key
 
 
@@ -51,29 +60,31 @@ def clean_secret(text: str) -> str:
     """A secret access key."""
     secret = text.strip()
     if secret and not _SECRET.fullmatch(secret):
-        raise ValueError("A secret access key has 40 letters, digits, / and +.")
+        raise ValueError(gettext("A secret access key has 40 letters, digits, / and +."))
     return secret
 
 
 _PLACE: tuple[Field, ...] = (
     Field(
         "ses_region",
-        "Region",
+        gettext("Region"),
         clean_region,
-        help="The AWS region in which your domain is verified.",
-        required="Enter the region.",
+        help=gettext("The AWS region in which your domain is verified."),
+        required=gettext("Enter the region."),
         destination=True,
         variables=(Variable("SMTP_SES_REGION"),),
         option="--ses-region",
-        short="SES region",
+        short=gettext("SES region"),
         placeholder="eu-central-1",
     ),
 )
 _SET_FIELD = Field(
     "ses_configuration_set",
-    "Configuration set",
+    gettext("Configuration set"),
     clean_configuration_set,
-    help="Decides what AWS reports about each mail. If empty, the default one of the identity.",
+    help=gettext(
+        "Decides what AWS reports about each mail. If empty, the default one of the identity."
+    ),
     place="more",
     variables=(Variable("SMTP_SES_CONFIGURATION_SET"),),
     option="--ses-configuration-set",
@@ -81,24 +92,26 @@ _SET_FIELD = Field(
 _KEYS: tuple[Field, ...] = (
     Field(
         "ses_key_id",
-        "Access key id",
+        gettext("Access key id"),
         clean_key_id,
-        help="Of an IAM user that may ses:SendRawEmail. It begins with AKIA.",
-        required="Enter the id of the access key.",
+        help=gettext("Of an IAM user that may ses:SendRawEmail. It begins with AKIA."),
+        required=gettext("Enter the id of the access key."),
         destination=True,
         variables=(Variable("SMTP_SES_KEY_ID"),),
         option="--ses-key-id",
-        short="SES access key id",
+        short=gettext("SES access key id"),
         placeholder="AKIA…",
     ),
     Field(
         "ses_secret",
-        "Secret access key",
+        gettext("Secret access key"),
         clean_secret,
-        help="Shown once by AWS when the key is made. Stored encrypted, never shown again.",
+        help=gettext(
+            "Shown once by AWS when the key is made. Stored encrypted, never shown again."
+        ),
         kind="secret",
         variables=(Variable("SMTP_SES_SECRET"),),
-        short="SES secret access key",
+        short=gettext("SES secret access key"),
     ),
 )
 
@@ -111,7 +124,12 @@ def _read(values: Mapping[str, Any], secrets: Mapping[str, str]) -> Setup:
 
 def _read_of_machine(values: Mapping[str, Any], _secrets: Mapping[str, str]) -> Setup:
     account = SESAccount(values["ses_region"], values["ses_configuration_set"], of_machine=True)
-    return Setup("ses-role", account, NoLogin(), f"Amazon SES, {account.region}, by this machine")
+    return Setup(
+        "ses-role",
+        account,
+        NoLogin(),
+        gettext("Amazon SES, %(region)s, by this machine", region=account.region),
+    )
 
 
 def _signer(setup: Setup, surroundings: Surroundings) -> Signer:
@@ -136,8 +154,8 @@ def _test(trial: Trial) -> None:
 DRIVER = Driver(
     name="ses",
     label="Amazon SES",
-    comparison="Sends by the API of Amazon SES. The test shows sandbox, pauses and quota.",
-    needs="An AWS account, an identity that is verified in the region, and an access key.",
+    comparison=gettext("Sends by the API of Amazon SES. The test shows sandbox, pauses and quota."),
+    needs=gettext("An AWS account, an identity that is verified in the region, and an access key."),
     fields=(*_PLACE, *_KEYS, _SET_FIELD),
     steps=probe.STEPS,
     read=_read,
@@ -147,10 +165,14 @@ DRIVER = Driver(
 )
 OF_MACHINE = Driver(
     name="ses-role",
-    label="Amazon SES with this machine's role",
-    comparison="The same without a key: by the role of the machine that sends. Only platform "
-    "admins may choose it, because it sends with the machine's rights.",
-    needs="Workers on AWS whose role may ses:SendRawEmail. The role is read from the machine.",
+    label=gettext("Amazon SES with this machine's role"),
+    comparison=gettext(
+        "The same without a key: by the role of the machine that sends. Only platform "
+        "admins may choose it, because it sends with the machine's rights."
+    ),
+    needs=gettext(
+        "Workers on AWS whose role may ses:SendRawEmail. The role is read from the machine."
+    ),
     fields=(*_PLACE, _SET_FIELD),
     steps=probe.STEPS,
     read=_read_of_machine,

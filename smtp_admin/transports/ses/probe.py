@@ -10,6 +10,7 @@ from smtp_admin.http.connection import Answer, CallBroken, Connection
 from smtp_admin.replies.meaning import Context
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.translation import gettext, number
 from smtp_admin.transports import api_call
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.ses import account as ses
@@ -19,21 +20,21 @@ from smtp_admin.transports.ses.signing import Signer, with_content
 from smtp_admin.transports.verdicts import STRANGE
 
 STEPS = {
-    "validate": "Settings",
+    "validate": gettext("Settings"),
     "dns": "DNS",
-    "connect": "Connect",
-    "tls": "Encryption",
-    "certificate": "Certificate",
-    "key": "API key",
-    "sending": "Sending",
-    "identity": "Identity",
-    "production": "Production access",
-    "quota": "Quota",
+    "connect": gettext("Connect"),
+    "tls": gettext("Encryption"),
+    "certificate": gettext("Certificate"),
+    "key": gettext("API key"),
+    "sending": gettext("Sending"),
+    "identity": gettext("Identity"),
+    "production": gettext("Production access"),
+    "quota": gettext("Quota"),
 }
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 #: The most identities that are asked for one address.
 _MOST_IDENTITIES = 5
-_ONLY_SENDS = "this key may only send, so SES tells nothing about the account"
+_ONLY_SENDS = gettext("this key may only send, so SES tells nothing about the account")
 #: Of the quota, so much is nearly all.
 _NEARLY = 0.9
 
@@ -63,8 +64,13 @@ def test_with(trial: Trial, account: SESAccount, signer: Signer) -> None:
 
 
 def _where(account: SESAccount) -> str:
-    with_set = f", configuration set {account.configuration_set}"
-    return account.region + (with_set if account.configuration_set else "")
+    if not account.configuration_set:
+        return account.region
+    return gettext(
+        "%(region)s, configuration set %(name)s",
+        region=account.region,
+        name=account.configuration_set,
+    )
 
 
 class _Asking:
@@ -99,36 +105,36 @@ class _Asking:
             self._about = api_call.document_of(answer)
             if self._about is None or "SendQuota" not in self._about:
                 raise self._refused("key", answer, strange=True)
-            return "AWS knows this key", None
+            return gettext("AWS knows this key"), None
         if ses.kind_of(answer) != "AccessDeniedException":
             raise self._refused("key", answer)
         # It is known, and may not ask: is it one that may send?
         answer = self._call("key", "POST", ses.SEND_PATH, b"{}")
         if answer.status != _BAD_REQUEST or ses.kind_of(answer) != "BadRequestException":
             raise self._refused("key", answer)
-        return "AWS knows this key, and takes mail from it", None
+        return gettext("AWS knows this key, and takes mail from it"), None
 
     def _sending(self, about: dict[str, Any]) -> tuple[str, None]:
         status = str(about.get("EnforcementStatus", "HEALTHY"))
         if about.get("SendingEnabled") is False or status == "SHUTDOWN":
             raise SMTPFailure(
-                "sender_refused", "sending", "AWS has paused sending for this account.",
+                "sender_refused", "sending", gettext("AWS has paused sending for this account."),
                 cause="ses_paused",
             )  # fmt: skip
         if status == "PROBATION":
-            words = (
+            words = gettext(
                 "AWS has this account under review, mostly because of bounces or complaints. "
                 "It may pause sending. Read the mail that AWS sent to the account's owner."
             )
             self._trial.cautions.append(Caution("ses_probation", words))
-        return f"enabled, {status.lower()}", None
+        return gettext("enabled, %(status)s", status=status.lower()), None
 
     def _identity_step(self) -> None:
         address = self._trial.sender_address
         if address:
             self._trial.report.run("identity", lambda: self._identity(address))
         else:
-            self._trial.report.skip("identity", "no from address was given")
+            self._trial.report.skip("identity", gettext("no from address was given"))
 
     def _identity(self, address: str) -> tuple[str, None]:
         for identity in ses.identities_for(address)[:_MOST_IDENTITIES]:
@@ -136,24 +142,34 @@ class _Asking:
             if answer.status == _NOT_FOUND:
                 continue
             if ses.kind_of(answer) == "AccessDeniedException":
-                return "this key may not ask about identities", None
+                return gettext("this key may not ask about identities"), None
             about = api_call.document_of(answer)
             if answer.status != _OK or about is None:
                 raise self._refused("identity", answer, strange=answer.status == _OK)
             if about.get("VerifiedForSendingStatus") is True:
-                return f"{identity} is verified", None
-            raise self._not_verified(f"{identity} is not verified in {self._account.region} yet.")
-        raise self._not_verified(f"Nothing that {address} could be sent from is in this region.")
+                return gettext("%(identity)s is verified", identity=identity), None
+            raise self._not_verified(
+                gettext(
+                    "%(identity)s is not verified in %(region)s yet.",
+                    identity=identity,
+                    region=self._account.region,
+                )
+            )
+        raise self._not_verified(
+            gettext(
+                "Nothing that %(address)s could be sent from is in this region.", address=address
+            )
+        )
 
     def _production(self, about: dict[str, Any]) -> tuple[str, None]:
         if about.get("ProductionAccessEnabled") is True:
-            return "granted", None
-        words = (
+            return gettext("granted"), None
+        words = gettext(
             "This account is in the sandbox of SES: it only sends to verified addresses. Request "
             "production access in the SES console, in this region."
         )
         self._trial.cautions.append(Caution("ses_sandbox", words))
-        return "sandbox: mail goes to verified addresses only", None
+        return gettext("sandbox: mail goes to verified addresses only"), None
 
     def _quota(self, about: dict[str, Any]) -> tuple[str, None]:
         quota = about["SendQuota"] if isinstance(about["SendQuota"], dict) else {}
@@ -161,20 +177,29 @@ class _Asking:
             _number(quota.get(name)) for name in ("Max24HourSend", "SentLast24Hours", "MaxSendRate")
         )
         if most is None or sent is None or rate is None:
-            return "SES tells no numbers", None
+            return gettext("SES tells no numbers"), None
         if most < 0:
-            return f"no limit a day, {rate:g} a second", None
+            return gettext("no limit a day, %(rate)s a second", rate=f"{rate:g}"), None
         if sent >= most:
             raise SMTPFailure(
                 "rate_limited",
                 "quota",
-                f"The {most:,.0f} mails of 24 hours are used up.",
+                gettext("The %(most)s mails of 24 hours are used up.", most=number(most)),
                 cause="ses_daily_quota",
             )
         if sent > most * _NEARLY:
-            words = f"{most - sent:,.0f} of {most:,.0f} mails are left for these 24 hours."
+            words = gettext(
+                "%(left)s of %(most)s mails are left for these 24 hours.",
+                left=number(most - sent),
+                most=number(most),
+            )
             self._trial.cautions.append(Caution("ses_quota_low", words, "ses_daily_quota"))
-        told = f"{most - sent:,.0f} of {most:,.0f} mails left for 24 hours, {rate:g} a second"
+        told = gettext(
+            "%(left)s of %(most)s mails left for 24 hours, %(rate)s a second",
+            left=number(most - sent),
+            most=number(most),
+            rate=f"{rate:g}",
+        )
         return told, None
 
     def _not_verified(self, sentence: str) -> SMTPFailure:

@@ -15,6 +15,7 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.redaction import Redactor
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.translation import gettext
 
 _SERVICE = "ses"
 _CALL_SECONDS = 20.0
@@ -162,7 +163,7 @@ def _library(name: str) -> Any:
         raise SMTPFailure(
             "program_missing",
             "key",
-            "The library botocore is not installed on this machine.",
+            gettext("The library botocore is not installed on this machine."),
             cause="ses_library",
         ) from error
 
@@ -172,7 +173,7 @@ def _no_role() -> SMTPFailure:
     return SMTPFailure(
         "unreachable",
         "key",
-        "This machine has no credentials for AWS.",
+        gettext("This machine has no credentials for AWS."),
         cause="ses_no_role",
     )
 

@@ -84,23 +84,25 @@ def _check_sign_in(values: Mapping[str, Any]) -> Mapping[str, list[str]]:
         return {}
     wrong = {}
     if not values["username"]:
-        wrong["username"] = ["Enter the address of the mailbox that sends."]
+        wrong["username"] = [gettext("Enter the address of the mailbox that sends.")]
     labels = {one.name: one.label for one in OAUTH_FIELDS if not one.secret}
     for name in way.fields:
         if name in labels and not values[name]:
-            wrong[name] = [f"Enter this: {labels[name]}."]
+            wrong[name] = [gettext("Enter this: %(label)s.", label=labels[name])]
     certificate, key = values["oauth_certificate"], values.get("oauth_key")
     if not way.shows("oauth_certificate"):
         certificate = ""
     ended = ended_on(certificate) if certificate else None
     if ended is not None:
-        wrong["oauth_certificate"] = [f"It expired on {ended:%Y-%m-%d}. Make a new key pair."]
+        wrong["oauth_certificate"] = [
+            gettext("It expired on %(ended)s. Make a new key pair.", ended=str(ended.date()))
+        ]
     if key and not is_rsa(key):
-        wrong["oauth_key"] = ["This must be an RSA key."]
+        wrong["oauth_key"] = [gettext("This must be an RSA key.")]
     elif key and certificate and not is_key_of(certificate, key):
-        wrong["oauth_key"] = ["This key does not belong to the certificate."]
+        wrong["oauth_key"] = [gettext("This key does not belong to the certificate.")]
     elif key and not certificate and way.grant != "jwt_bearer":
-        wrong["oauth_certificate"] = ["Enter the certificate that belongs to this key."]
+        wrong["oauth_certificate"] = [gettext("Enter the certificate that belongs to this key.")]
     return wrong
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from smtp_admin.credentials.sign_ins import SIGN_INS, SignIn
 from smtp_admin.smtp.hostname import clean_host
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field, Variable, one_of
 from smtp_admin.transports.smtp.pem import clean_certificates, clean_key, words_of_pem
 
@@ -21,11 +22,11 @@ _SCOPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 #: Where a token may travel without encryption, because it does not leave the machine.
 _HERE = {"localhost", "127.0.0.1", "::1"}
 SIGN_IN_LABELS: Mapping[str, str] = {
-    "": "Password",
+    "": gettext("Password"),
     **{key: one.label for key, one in SIGN_INS.items()},
 }
 _MECHANISMS = {
-    "": "Whichever the server offers",
+    "": gettext("Whichever the server offers"),
     "xoauth2": "XOAUTH2",
     "oauthbearer": "OAUTHBEARER",
 }
@@ -41,9 +42,15 @@ def clean_tenant(text: str) -> str:
     """A directory of Microsoft Entra, by its ID or one of its domains."""
     tenant = text.strip()
     if tenant and not _TENANT.fullmatch(tenant):
-        raise ValueError("Enter the “Directory (tenant) ID”, or a domain of the organization.")
+        raise ValueError(
+            gettext("Enter the “Directory (tenant) ID”, or a domain of the organization.")
+        )
     if tenant.lower() in {"common", "organizations"}:
-        raise ValueError(f"“{tenant}” does not work for mail. Enter the tenant's own ID.")
+        raise ValueError(
+            gettext(
+                "“%(tenant)s” does not work for mail. Enter the tenant's own ID.", tenant=tenant
+            )
+        )
     return tenant
 
 
@@ -51,7 +58,7 @@ def clean_id(text: str) -> str:
     """The name by which a token server knows who asks."""
     found = text.strip()
     if found and not _ID.fullmatch(found):
-        raise ValueError("An ID has at most 200 letters and no spaces.")
+        raise ValueError(gettext("An ID has at most 200 letters and no spaces."))
     return found
 
 
@@ -59,7 +66,7 @@ def clean_secret(text: str) -> str:
     """A client secret; spaces around it are never meant."""
     found = text.strip()
     if len(found) > _LONGEST_SECRET or not found.isprintable():
-        raise ValueError("A client secret has at most 1000 characters and no line breaks.")
+        raise ValueError(gettext("A client secret has at most 1000 characters and no line breaks."))
     return found
 
 
@@ -69,7 +76,7 @@ def clean_proof(text: str) -> str:
         try:
             text = str(json.loads(text)["private_key"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError("This JSON has no “private_key”.") from error
+            raise ValueError(gettext("This JSON has no “private_key”.")) from error
     return clean_key(text)
 
 
@@ -83,13 +90,13 @@ def clean_url(text: str) -> str:
         host, port = clean_host(parts.hostname or ""), parts.port
     except ValueError as error:
         raise ValueError(
-            "Enter a full address, such as https://login.example.com/token."
+            gettext("Enter a full address, such as https://login.example.com/token.")
         ) from error
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _HERE):
-        raise ValueError("Enter an address that begins with https://.")
+        raise ValueError(gettext("Enter an address that begins with https://."))
     usual = len(url) <= _LONGEST and url.isascii() and url.isprintable() and " " not in url
     if not usual or parts.username or parts.fragment or port == 0:
-        raise ValueError("This address cannot be used. It has no login and no “#” in it.")
+        raise ValueError(gettext("This address cannot be used. It has no login and no “#” in it."))
     return url
 
 
@@ -97,7 +104,7 @@ def clean_scope(text: str) -> str:
     """What a token is asked for, words with spaces between."""
     scope = " ".join(text.split())
     if scope and (len(scope) > _LONGEST or not _SCOPE.fullmatch(scope)):
-        raise ValueError("A scope has words of ASCII letters with spaces between.")
+        raise ValueError(gettext("A scope has words of ASCII letters with spaces between."))
     return scope
 
 
@@ -129,9 +136,9 @@ def _needs_key(values: Mapping[str, Any]) -> bool:
 OAUTH_FIELDS: tuple[Field, ...] = (
     Field(
         "sign_in",
-        "Sign in by",
+        gettext("Sign in by"),
         clean_sign_in,
-        help="A password, or OAuth2, which Microsoft and Google prefer.",
+        help=gettext("A password, or OAuth2, which Microsoft and Google prefer."),
         kind="choice",
         choices=SIGN_IN_LABELS,
         place="oauth",
@@ -142,9 +149,9 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_tenant",
-        "Directory (tenant) ID",
+        gettext("Directory (tenant) ID"),
         clean_tenant,
-        help="In Microsoft Entra, on the overview of the app registration.",
+        help=gettext("In Microsoft Entra, on the overview of the app registration."),
         place="oauth",
         destination=True,
         variables=(Variable("SMTP_OAUTH_TENANT"),),
@@ -152,9 +159,11 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_client_id",
-        "Client ID",
+        gettext("Client ID"),
         clean_id,
-        help="The application's ID at the vendor. Of a Google service account: its e-mail address.",
+        help=gettext(
+            "The application's ID at the vendor. Of a Google service account: its e-mail address."
+        ),
         place="oauth",
         destination=True,
         variables=(Variable("SMTP_OAUTH_CLIENT_ID"),),
@@ -162,9 +171,9 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_secret",
-        "Client secret",
+        gettext("Client secret"),
         clean_secret,
-        help="Its value, not its ID. Stored encrypted, never shown again.",
+        help=gettext("Its value, not its ID. Stored encrypted, never shown again."),
         kind="secret",
         place="oauth",
         needed=_needs_secret,
@@ -173,9 +182,9 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_certificate",
-        "Certificate of the app",
+        gettext("Certificate of the app"),
         clean_certificates,
-        help="Instead of a secret: upload this certificate (PEM) to the app.",
+        help=gettext("Instead of a secret: upload this certificate (PEM) to the app."),
         kind="lines",
         place="oauth",
         variables=(Variable("SMTP_OAUTH_CERTIFICATE"),),
@@ -186,10 +195,12 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_key",
-        "Private key of the app",
+        gettext("Private key of the app"),
         clean_proof,
-        help="The key of that certificate (PEM), or the JSON file of a Google service account. "
-        "Stored encrypted, never shown again.",
+        help=gettext(
+            "The key of that certificate (PEM), or the JSON file of a Google service account. "
+            "Stored encrypted, never shown again."
+        ),
         kind="secret",
         place="oauth",
         needed=_needs_key,
@@ -198,9 +209,9 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_authority",
-        "Sign-in server",
+        gettext("Sign-in server"),
         clean_url,
-        help="Only for national clouds. If empty, https://login.microsoftonline.com.",
+        help=gettext("Only for national clouds. If empty, https://login.microsoftonline.com."),
         place="oauth",
         destination=True,
         variables=(Variable("SMTP_OAUTH_AUTHORITY"),),
@@ -209,9 +220,9 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_token_url",
-        "Address of the token server",
+        gettext("Address of the token server"),
         clean_url,
-        help="Often called “token endpoint”. For Microsoft and Google leave it empty.",
+        help=gettext("Often called “token endpoint”. For Microsoft and Google leave it empty."),
         place="oauth",
         destination=True,
         variables=(Variable("SMTP_OAUTH_TOKEN_URL"),),
@@ -220,9 +231,11 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_authorize_url",
-        "Address for signing in",
+        gettext("Address for signing in"),
         clean_url,
-        help="Often called “authorization endpoint”. For Microsoft and Google leave it empty.",
+        help=gettext(
+            "Often called “authorization endpoint”. For Microsoft and Google leave it empty."
+        ),
         place="oauth",
         destination=True,
         variables=(Variable("SMTP_OAUTH_AUTHORIZE_URL"),),
@@ -231,18 +244,20 @@ OAUTH_FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "oauth_scope",
-        "Scope",
+        gettext("Scope"),
         clean_scope,
-        help="What the token is asked for. If empty, what Microsoft and Google document for SMTP.",
+        help=gettext(
+            "What the token is asked for. If empty, what Microsoft and Google document for SMTP."
+        ),
         place="oauth",
         variables=(Variable("SMTP_OAUTH_SCOPE"),),
         option="--oauth-scope",
     ),
     Field(
         "oauth_mechanism",
-        "Login with the token",
+        gettext("Login with the token"),
         one_of(_MECHANISMS, ""),
-        help="Leave it as it is, unless your server's documentation names one.",
+        help=gettext("Leave it as it is, unless your server's documentation names one."),
         kind="choice",
         choices=_MECHANISMS,
         place="oauth",

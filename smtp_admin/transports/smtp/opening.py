@@ -17,6 +17,7 @@ from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler, Server, open_session
 from smtp_admin.smtp.wire import Wire
+from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.outcome import Outcome
 
 #: By which a server says that somebody must log in (again).
@@ -107,9 +108,13 @@ class Opening:
             claims = read_claims(token.value)
             check_claims(login, claims)
             found.append(token)
-            until = f"until {token.until:%Y-%m-%d %H:%M} UTC" if token.until else ""
-            said = claims.words if claims else "no server but its own can read it"
-            return ", ".join(one for one in (until, said) if one), None
+            until = (
+                gettext("until %(at)s UTC", at=f"{token.until:%Y-%m-%d %H:%M}")
+                if token.until
+                else ""
+            )
+            said = claims.words if claims else gettext("no server but its own can read it")
+            return joined((until, said), ", "), None
 
         (report or Report()).run("token", fetch)
         return found[0]
