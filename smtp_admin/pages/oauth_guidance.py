@@ -45,7 +45,8 @@ _STEPS: Mapping[str, tuple[str, ...]] = {
             )
         ),
         gettext(
-            "In Exchange Online PowerShell run the commands below. The change takes up to 30 minutes."
+            "In Exchange Online PowerShell run the commands below. "
+            "The change takes up to 30 minutes."
         ),
         _MAILBOX_ON,
     ),

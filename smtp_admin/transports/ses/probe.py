@@ -178,8 +178,9 @@ class _Asking:
         )
         if most is None or sent is None or rate is None:
             return gettext("SES tells no numbers"), None
+        a_second = f"{rate:g}"
         if most < 0:
-            return gettext("no limit a day, %(rate)s a second", rate=f"{rate:g}"), None
+            return gettext("no limit a day, %(rate)s a second", rate=a_second), None
         if sent >= most:
             raise SMTPFailure(
                 "rate_limited",
@@ -198,7 +199,7 @@ class _Asking:
             "%(left)s of %(most)s mails left for 24 hours, %(rate)s a second",
             left=number(most - sent),
             most=number(most),
-            rate=f"{rate:g}",
+            rate=a_second,
         )
         return told, None
 

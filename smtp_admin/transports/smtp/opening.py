@@ -108,11 +108,8 @@ class Opening:
             claims = read_claims(token.value)
             check_claims(login, claims)
             found.append(token)
-            until = (
-                gettext("until %(at)s UTC", at=f"{token.until:%Y-%m-%d %H:%M}")
-                if token.until
-                else ""
-            )
+            at = f"{token.until:%Y-%m-%d %H:%M}" if token.until else ""
+            until = gettext("until %(at)s UTC", at=at) if at else ""
             said = claims.words if claims else gettext("no server but its own can read it")
             return joined((until, said), ", "), None
 
