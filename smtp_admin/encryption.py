@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from smtp_admin.errors import KeyMissing, SecretUnreadable
+from smtp_admin.translation import gettext
 
 #: What is sealed today; the first version was bound to less, and still opens.
 _FORMAT, _FIRST_FORMAT = "v2", "v1"
@@ -117,14 +118,21 @@ class Keyring:
         fingerprint, _, body = rest.partition(".")
         bound = {_FORMAT: binding, _FIRST_FORMAT: first_binding}.get(kind)
         if bound is None:
-            raise SecretUnreadable("A stored password has a format that this version cannot read.")
+            raise SecretUnreadable(
+                gettext("A stored password has a format that this version cannot read.")
+            )
         cipher = self._ciphers.get(fingerprint)
         if cipher is None:
             raise KeyMissing(
-                f"The key {fingerprint} that a stored password was encrypted with is not in "
-                "SMTP_ADMIN_SECRET_KEYS.",
-                hint="Add the old key at the end of SMTP_ADMIN_SECRET_KEYS, or enter the password "
-                "again.",
+                gettext(
+                    "The key %(fingerprint)s that a stored password was encrypted with is not in "
+                    "SMTP_ADMIN_SECRET_KEYS.",
+                    fingerprint=fingerprint,
+                ),
+                hint=gettext(
+                    "Add the old key at the end of SMTP_ADMIN_SECRET_KEYS, or enter the password "
+                    "again."
+                ),
             )
         try:
             raw = base64.urlsafe_b64decode(body.encode("ascii"))
@@ -133,8 +141,8 @@ class Keyring:
             )
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable(
-                "A stored password does not match these settings, or is damaged.",
-                hint="Enter the password again.",
+                gettext("A stored password does not match these settings, or is damaged."),
+                hint=gettext("Enter the password again."),
             ) from error
         return opened.decode("utf-8")
 

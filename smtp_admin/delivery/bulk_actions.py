@@ -18,6 +18,7 @@ from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
+from smtp_admin.translation import gettext
 
 _STEP = 200
 #: A person waits for the answer.
@@ -67,7 +68,7 @@ def act_on_filtered(engine: Engine, actor: Actor, action: MailAction, which: Mai
     """
     states = tuple(one for one in action.states if not which.states or one in which.states)
     if not states:
-        raise Conflict("This action is not possible for any of these mails.")
+        raise Conflict(gettext("This action is not possible for any of these mails."))
     which = replace(which, states=states)
     return _act(engine, actor, action, which, _found_in_steps(engine, which))
 
@@ -90,7 +91,7 @@ def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> 
     for owner in owners:
         count += _take_back_of(engine, actor, owner, at)
     if not count:
-        raise Conflict("This can no longer be undone.")
+        raise Conflict(gettext("This can no longer be undone."))
     return count
 
 
@@ -133,7 +134,7 @@ def _act(
             done.more = next(steps, None) is not None
             break
     if not done.count:
-        raise Conflict("This action is not possible for any of these mails.")
+        raise Conflict(gettext("This action is not possible for any of these mails."))
     return done
 
 

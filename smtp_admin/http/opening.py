@@ -13,6 +13,7 @@ from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.smtp.tls import client_context, describe
 from smtp_admin.smtp.wire import Wire, WireClosed, WireTimeout
+from smtp_admin.translation import gettext, joined
 
 
 def open_wire(
@@ -54,8 +55,8 @@ def _connect(
     def resolve() -> tuple[str, None]:
         found.extend(dialler.policy.addresses(endpoint.host, endpoint.port, deadline))
         report.answers = [str(address) for address in found]
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        return f"{endpoint.host}: {found[0]}{more}", None
+        more = gettext(" and %(number)s more", number=len(found) - 1) if len(found) > 1 else ""
+        return joined((f"{endpoint.host}: {found[0]}", more), ""), None
 
     def tried(address: IPAddress, outcome: str) -> None:
         report.tried.append((str(address), outcome))
@@ -63,7 +64,7 @@ def _connect(
     def connect() -> tuple[str, None]:
         wires.append(Wire(dial(found, endpoint.port, deadline, tried)))
         report.address = wires[0].peer_address
-        return f"port {endpoint.port}", None
+        return gettext("port %(port)s", port=endpoint.port), None
 
     report.run("dns", resolve)
     report.run("connect", connect)
@@ -80,7 +81,9 @@ def _encrypt(
         except ssl.SSLCertVerificationError as error:
             raise explain.of_certificate(error, host) from error
         except ssl.SSLError as error:
-            raise SMTPFailure("tls_failed", "tls", "No encryption could be agreed on.") from error
+            raise SMTPFailure(
+                "tls_failed", "tls", gettext("No encryption could be agreed on.")
+            ) from error
         except (WireClosed, WireTimeout) as error:
             raise explain.of_wire("tls", error) from error
         if wire.tls is not None:
@@ -89,6 +92,15 @@ def _encrypt(
 
     report.run("tls", encrypt)
     if report.tls is not None:
-        until = f", valid until {report.tls.expires:%Y-%m-%d}" if report.tls.expires else ""
-        named = f"{report.tls.subject}, issued by {report.tls.issuer}{until}"
+        until = (
+            gettext(", valid until %(expires)s", expires=str(report.tls.expires.date()))
+            if report.tls.expires
+            else ""
+        )
+        named = gettext(
+            "%(subject)s, issued by %(issuer)s%(until)s",
+            subject=report.tls.subject,
+            issuer=report.tls.issuer,
+            until=until,
+        )
         report.add(StepResult("certificate", "ok", 0.0, named))

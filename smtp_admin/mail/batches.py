@@ -20,6 +20,7 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.service import READY, registry, voice_for
 from smtp_admin.mail.types import EmailType
+from smtp_admin.translation import gettext
 
 #: Mails of one INSERT, and of one commit where nobody else decides that.
 STEP = 500
@@ -226,7 +227,7 @@ def resume(session: Session, public_id: str, partner_id: str) -> int:
     """
     row = batches.find_batch(session, public_id, partner_id)
     if row.cancelled_at is None:
-        raise Conflict("This batch is not cancelled; nothing was changed.")
+        raise Conflict(gettext("This batch is not cancelled; nothing was changed."))
     type_ = registry().get(row.type_name)
     order = Order(partner_id, row.sender_key, priority="bulk")
     found = compose.sender_for(session, type_, order)

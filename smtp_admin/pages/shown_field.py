@@ -163,9 +163,9 @@ def _text(form: SenderForm, one: Field) -> str:
 def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidance) -> str:
     by_token = "sign_in" in form and bool(form["sign_in"].data)
     if by_token and one.name == "password":
-        return "Not used: this sender signs in by OAuth2."
+        return gettext("Not used: this sender signs in by OAuth2.")
     if by_token and one.name == "username":
-        return "The address of the mailbox that sends, also of a shared one."
+        return gettext("The address of the mailbox that sends, also of a shared one.")
     if not one.secret or not sender.has_secret(one.name):
         return guidance.hints.get(one.name) or one.help
     where = sender.values.place()

@@ -8,7 +8,7 @@ from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.wire import WireGarbage, WireTimeout
-from smtp_admin.translation import gettext
+from smtp_admin.translation import gettext, joined
 
 
 def of_wire(step: str, error: Exception) -> SMTPFailure:
@@ -254,12 +254,13 @@ def of_login(reply: Reply, told: str | None = None) -> SMTPFailure:
             reply=reply,
         )
     if told is not None:
-        more = f" It said: {printable(told)}." if told else ""
+        refused = gettext("The server refused the access token.")
+        said = gettext("It said: %(words)s.", words=printable(told)) if told else ""
         return SMTPFailure(
             "auth_failed",
             "auth",
-            f"The server refused the access token.{more}",
-            hint="The token may be for another mailbox or another service.",
+            joined((refused, said)),
+            hint=gettext("The token may be for another mailbox or another service."),
             reply=reply,
         )
     return SMTPFailure(

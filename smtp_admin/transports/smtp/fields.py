@@ -60,7 +60,7 @@ def clean_ehlo_name(text: str) -> str:
     """The name that a server is told; empty for the platform's own."""
     name = text.strip()
     if name and not is_host_name(name):
-        raise ValueError('Enter a full host name, such as "app.example.com".')
+        raise ValueError(gettext('Enter a full host name, such as "app.example.com".'))
     return name
 
 
