@@ -56,7 +56,7 @@ class Revision:
     """
 
     number: int
-    what: str
+    change: str
     saved_at: datetime
     saved_by: str
     texts: Texts
@@ -227,7 +227,7 @@ def texts_of(session: Session, key: tuple[str, str, str], number: int) -> Texts:
         NotFound: there is no such revision, or the shipped template applied then.
     """
     for one in history(session, *key):
-        if one.number == number and one.what != "reset":
+        if one.number == number and one.change != "reset":
             return one.texts
     raise NotFound
 
