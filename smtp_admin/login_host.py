@@ -56,9 +56,9 @@ class LoginHost(Host):
         sign_in: str = "",
     ) -> None:
         # They are the methods: whoever asks sees whether they are async def.
-        self.partners = partners  # type: ignore[method-assign]
+        self.partners = partners  # type: ignore[method-assign]  # as said above
         if partner is not None:
-            self.partner = partner  # type: ignore[method-assign, assignment]
+            self.partner = partner  # type: ignore[method-assign, assignment]  # as above
         self._is_admin = is_admin
         self._partner_ids = partner_ids
         self._customer_id = customer_id

@@ -66,7 +66,7 @@ class MailUtil(TheirMailUtil):
         message = Message(
             str(subject), recipients=[recipient], body=body, html=html, sender=_chosen(sender)
         )
-        slot = slot_of(current_app._get_current_object())  # type: ignore[attr-defined]
+        slot = slot_of(current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's
         partner_id = self.partner_id(template, kwargs)
         if mail is not None:
             values = values_of(mail, str(subject), kwargs)

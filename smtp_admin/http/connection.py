@@ -8,7 +8,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from smtp_admin.http.endpoint import Endpoint
 from smtp_admin.http.opening import open_wire
@@ -176,8 +176,9 @@ class Connection:
     def _answer(self, method: str, deadline: Deadline) -> Answer:
         self._stream.deadline = deadline
         for _ in range(_MOST_INTERIM):
-            # The library wants a socket only to ask it for a file.
-            response = http.client.HTTPResponse(self._stream, method=method)  # type: ignore[arg-type]
+            # The library wants a socket only to ask it for a file, which a stream has too.
+            stream: Any = self._stream
+            response = http.client.HTTPResponse(stream, method=method)
             response.begin()
             if response.status >= _FIRST_FINAL:
                 break

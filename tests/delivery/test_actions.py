@@ -173,9 +173,13 @@ def test_old_counters_fold_and_the_totals_stay(host: HostApp) -> None:
     rows = session.scalar(select(func.count()).select_from(Counter))
     assert (before, rows) == (5, 1)
     config, engine = host.installation.config, host_engine()
-    assert roll_up(engine, config) == 0, "minutes are kept for two days"
-    with shifted(timedelta(days=3)):
+    with shifted(timedelta(hours=2)):
+        assert roll_up(engine, config) == 0, "minutes are kept for three hours"
+    with shifted(timedelta(hours=5)):
         assert roll_up(engine, config) == 1
+        session.rollback()
+        assert session.scalars(select(Counter.span)).all() == [60]
+        assert status_json(session, "acme")["sent_24h"] == 5
     with shifted(timedelta(days=config.keep_days + 3)):
         assert roll_up(engine, config) == 1
     session.rollback()

@@ -10,6 +10,7 @@ from smtp_admin.delivery import queries
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.lanes import HeldLane, acquire
+from smtp_admin.delivery.mail_log import MailFilter, ids_of
 from smtp_admin.delivery.maintenance import (
     deleted,
     due,
@@ -73,6 +74,9 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "what a deletion would do": lambda bench, lane: queries.waiting_of(
         bench.host.db.session(), lane.sender_id
     ),
+    "mail of one failure": lambda bench, _: ids_of(
+        bench.host.db.session(), MailFilter(None, code="dns_failed"), most=50
+    ),
     "refusals": lambda bench, lane: refusals(bench.host.db.session(), lane.sender_id, "acme"),
     "strays": lambda bench, _: reassign.reassign_strays(bench.engine),
     "deleted senders": lambda bench, _: empty(bench),
@@ -90,6 +94,7 @@ PARTIAL = {
     "summary of one sender": "_open",
     "summary of the system's sender": "_due",
     "state of a sender": "_turns",
+    "mail of one failure": "_code",
     "deleted senders": "_due",
     "fallback": "_due",
 }

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from smtp_admin.clock import shifted
+from smtp_admin.sender_state import facts
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
 from smtp_admin.senders import pauses
@@ -260,6 +261,24 @@ def test_a_partner_does_not_learn_why_the_systems_sender_waits(scene: Scene) -> 
         assert (status["state"], status["until"]) == ("system_waits", None)
     host.actor = ADMIN
     assert state(host, "").key == "rate_limited"
+
+
+@pytest.mark.parametrize("key", ["no_worker", "limit", "late", "failing"])
+def test_of_many_senders_all_rows_are_read_and_each_gets_its_own(
+    scene: Scene, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SCENES[key](scene)
+    scene.host.save_sender("globex", port=scene.server.port)
+    queue(scene.host, "x@globex.example", partner_id="globex")
+    with ExitStack() as until:
+        if scene.worker:
+            until.enter_context(a_worker(scene.host.app))
+        until.enter_context(shifted(scene.later))
+        few = state(scene.host)
+        monkeypatch.setattr(facts, "_MANY", 0)
+        many = state(scene.host)
+    assert (many.key, few.key) == (key, key)
+    assert (many.waiting, many.due, many.used_hour) == (few.waiting, few.due, few.used_hour)
 
 
 def test_the_number_of_queries_does_not_depend_on_senders_or_mail(scene: Scene) -> None:
