@@ -53,6 +53,7 @@ class Action(Enum):
     SEND_MAIL = "queue mail and batches through the API"
     SEE_SENDERS = "list senders through the API"
     TEST_SENDER = "test connections through the API"
+    RECEIVE_EVENTS = "tell what became of mail, with the address of a webhook"
     MANAGE_TOKENS = "create and revoke API tokens of senders you are responsible for"
 
 
@@ -82,6 +83,8 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),
+    # Who has the address need not be signed in: providers post to it.
+    Action.RECEIVE_EVENTS: frozenset(Role),
     # It says nothing of this installation.
     Action.SEE_API_DOCUMENT: frozenset(Role),
     Action.SEND_MAIL: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),

@@ -18,6 +18,7 @@ from smtp_admin.delivery.digest_items import Period
 from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
+from smtp_admin.events import patience
 from smtp_admin.host import Host
 from smtp_admin.host_calls import calls_of
 from smtp_admin.host_database import HostDatabase
@@ -38,6 +39,7 @@ from smtp_admin.pages import (
     embedding,
     explain,
     history,
+    hooks,
     mail_changes,
     mail_log,
     metrics,
@@ -55,6 +57,7 @@ from smtp_admin.pages import (
     templates,
     test_email,
     tokens,
+    webhook,
 )
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
@@ -124,6 +127,7 @@ class SMTPAdmin:
         doorbell.listen(here.db.sessions)
         reassign.listen()
         lookups.listen()
+        patience.listen()
         api = make_api_blueprint()
         for blueprint in (_pages(here), api):
             blueprint.context_processor(page_values)
@@ -131,8 +135,10 @@ class SMTPAdmin:
         unsubscribe = reminders.make_unsubscribe_blueprint()
         unsubscribe.context_processor(page_values)
         app.register_blueprint(unsubscribe)
+        events = hooks.make_hooks_blueprint()
+        app.register_blueprint(events)
         # Each looks itself at what the host's check would: a token is no session's form.
-        for blueprint in (unsubscribe, api):
+        for blueprint in (unsubscribe, api, events):
             beside_host.exempt(app, blueprint)
         answer_unrouted(app)
         beside_host.guard_frames(app)
@@ -343,6 +349,7 @@ def _pages(here: Installation) -> Any:
         advice,
         discovery,
         deliverability,
+        webhook,
         test_email,
         history,
         explain,

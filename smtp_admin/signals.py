@@ -19,6 +19,12 @@ delivery_sent = _signals.signal("delivery-sent")
 #: A delivery became a dead letter. Arguments as :data:`delivery_sent`, and ``reason`` (a sentence).
 delivery_dead = _signals.signal("delivery-dead")
 
+#: A provider told what became of a mail. Arguments as :data:`delivery_sent`, and ``kind``
+#: (``delivered``, ``deferred``, ``bounced``, ``complained``, ``opened``, ``clicked``,
+#: ``unsubscribed``) and ``bounce`` (``hard``, ``soft``, ``policy`` or ``""``). Sent by the worker
+#: after it was committed; the same may be told twice.
+mail_event = _signals.signal("mail-event")
+
 #: A sender paused itself. Arguments: ``sender_id``, ``partner_id``, ``code``, ``reason``.
 sender_paused = _signals.signal("sender-paused")
 

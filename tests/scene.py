@@ -18,6 +18,7 @@ from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.events import webhooks
 from smtp_admin.mail import branding, saved_templates
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.monitor.alerts.models import Alert
@@ -105,6 +106,7 @@ class Scene:
         self.letter: str = known.letter if known else ""
         self.batch: str = known.batch if known else ""
         self.token_id: str = known.token_id if known else ""
+        self.hook: str = known.hook if known else ""
         if known:
             site.host.services += known.site.host.services
         else:
@@ -142,6 +144,11 @@ class Scene:
                 site.db.session(), ADMIN, "acme", name="CRM", scopes=["send"], lifetime="30d"
             )
             self.token_id = made.row.public_id
+            session = site.db.session()
+            # Of a sender that no other request turns its webhook off.
+            sender = load_sender(session, "globex")
+            webhook, _ = webhooks.turn_on(session, sender, "postmark", ADMIN)
+            self.hook = webhooks.key_of(webhook, sender)
             site.db.session.commit()
 
     def prepare(self, rule: str) -> None:
@@ -218,11 +225,14 @@ class Scene:
             own = self.batch
         if rule.startswith(f"{PREFIX}/tokens/"):
             own = self.token_id
+        if rule.startswith("/hooks/"):
+            key = self.hook
         address = (
             rule.replace("<partner_id>", partner_id)
             .replace("<type_name>", "welcome")
             .replace("<language>", "de")
-            .replace("<key>", KEY)
+            .replace("<key>", key or KEY)
+            .replace("<source>", "postmark")
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
@@ -231,7 +241,9 @@ class Scene:
         )
         self._delivery = self._first_delivery(address)
         data, body = None, None
-        if method == "POST" and rule.startswith(API):
+        if method == "POST" and rule.startswith("/hooks/"):
+            body = {"RecordType": "Delivery", "MessageID": uuid4().hex}
+        elif method == "POST" and rule.startswith(API):
             body = self._body(rule)
         elif method == "POST" and "test-email" not in rule:
             data = self._form(rule)
@@ -286,6 +298,11 @@ class Scene:
             row = f"{uuid4().hex}@x.example,Mia,1"
             return {"type": NAME, "do": "send", "csv": f"address,name,code\n{row}"}
         with self.site.app.app_context():
+            if rule.endswith("/webhook"):  # the other way each time
+                whose, key = self._whose(rule)
+                sender = load_sender(self.site.db.session(), whose, key)
+                there = webhooks.webhook_of(self.site.db.session(), sender.sender_id)
+                return {"do": "off" if there else "on", "source": "postmark"}
             if "/alerts/" in rule:
                 return {"for": "1h"}
             if "unsubscribe" in rule:  # the other way each time, so that something changes

@@ -70,6 +70,8 @@ SENDER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/deliverability"): 200,
     ("POST", "/deliverability"): 200,
     ("GET", "/explain"): 200,
+    ("GET", "/webhook"): 200,
+    ("POST", "/webhook"): 200,
     ("GET", "/symptoms"): 200,
     ("GET", "/history"): 200,
     ("GET", "/rollback"): 200,
@@ -158,6 +160,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/renewals/remind-me"): with_(202, CUSTOMERS),
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
+    ("POST", "/hooks/email/<source>/<key>"): ANYBODY,
     ("GET", f"{PREFIX}/alerts"): ADMINS,
     # The alert is Acme's.
     ("POST", f"{PREFIX}/alerts/<alert_id>/acknowledge"): ACMES,
@@ -239,12 +242,15 @@ def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Scen
     return Scene(site, still.server, still)
 
 
+OURS = tuple(f"smtp_admin{name}." for name in ("", "_api", "_unsubscribe", "_hooks"))
+
+
 def routes(site: HostApp) -> set[tuple[str, str]]:
     """Every method and rule of ours; HEAD and OPTIONS follow from the others."""
     return {
         (method, rule.rule)
         for rule in site.app.url_map.iter_rules()
-        if rule.endpoint.startswith(("smtp_admin.", "smtp_admin_api.", "smtp_admin_unsubscribe."))
+        if rule.endpoint.startswith(OURS)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
@@ -506,6 +512,7 @@ def test_every_action_has_a_row() -> None:
     # Those with the token are nobody that the host knows; the view asks for it.
     open_to_all = {
         Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS, Action.SEE_API_DOCUMENT,
+        Action.RECEIVE_EVENTS,
     }  # fmt: skip
     for action in set(Action) - open_to_all:
         assert Role.ANYBODY not in _TABLE[action]

@@ -30,6 +30,8 @@ OF_NOTHING = {
     "/resume": (409, 409),
     "/delete": (404, 404),
     "/discover": (200, 200),
+    # There is none yet to change.
+    "/webhook": (404, 404),
 }
 #: The same after saving; deleting comes last.
 OF_SAVED = {
@@ -89,8 +91,8 @@ POSTS: dict[str, tuple[int, int]] = {
         for what in ("acknowledge", "mute", "unmute")
     },
 }
-#: Mail programs post here by themselves, with nothing but the link.
-WITHOUT_TOKEN = {"/unsubscribe/<token>"}
+#: Mail programs and providers post here by themselves, with nothing but the address.
+WITHOUT_TOKEN = {"/unsubscribe/<token>", "/hooks/email/<source>/<key>"}
 
 
 class Site:

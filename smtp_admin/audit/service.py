@@ -38,7 +38,7 @@ CHANGES = (
     "routes.saved", "renewals.saved", "renewals.run", "mail.retried", "mail.hurried",
     "mail.cancelled", "mail.discarded", "mail.settled", "mail.given_up", "mail.corrected",
     "mail.undone", "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
-    "oauth.signed_in",
+    "oauth.signed_in", "webhook.saved", "webhook.rotated", "webhook.removed",
     "alert.acknowledged", "alert.muted", "alert.unmuted", "token.created", "token.revoked",
     "template.saved", "template.reset", "branding.saved",
 )  # fmt: skip

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 #: The functions that a worker runs; the second takes the id of a connection test.
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
 TEST_FUNCTION = "smtp_admin.worker.jobs.test_connection"
+EVENTS_FUNCTION = "smtp_admin.worker.jobs.apply_events"
 #: How long a request, or a worker, waits for Redis.
 PATIENCE_SECONDS = 0.4
 #: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
@@ -150,6 +151,35 @@ class Doorbell:
             log.warning("Redis is away (%s): no worker was called", type(error).__name__)
             return False
         return True
+
+    def call_for_events(self) -> bool:
+        """Let a worker apply the events that wait; whether Redis took the call, or had it."""
+        if time.monotonic() < self._sulking_until:
+            return False
+        called = f"{self._queue.name}:bell:events"
+        try:
+            if not self._redis.set(called, "1", nx=True, ex=_BELL_SECONDS):
+                return True
+            self._queue.enqueue_call(
+                EVENTS_FUNCTION,
+                result_ttl=0,
+                failure_ttl=_TEST_SECONDS,
+                ttl=_JOB_SECONDS,
+                description="events",
+            )
+        except (RedisError, OSError) as error:
+            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            log.warning(
+                "Redis is away (%s): no worker was called; they find the events within ten seconds",
+                type(error).__name__,
+            )
+            return False
+        return True
+
+    def hear_events(self) -> None:
+        """From now on, the next event calls again."""
+        with suppress(RedisError, OSError):
+            self._redis.delete(f"{self._queue.name}:bell:events")
 
     def workers(self) -> int | None:
         """How many workers listen here, or ``None`` while Redis does not answer.

@@ -181,6 +181,13 @@ class Delivery(Base):
             postgresql_where=text("batch_id IS NOT NULL"),
             sqlite_where=text("batch_id IS NOT NULL"),
         ),
+        # By what its provider calls it, which events name.
+        Index(
+            "ix_smtp_admin_delivery_provider_id",
+            "provider_message_id",
+            postgresql_where=text("provider_message_id <> ''"),
+            sqlite_where=text("provider_message_id <> ''"),
+        ),
         # What one recipient got of a type that has a limit.
         Index(
             "ix_smtp_admin_delivery_recipient_key",
@@ -237,6 +244,8 @@ IS_QUEUED = Delivery.state == literal_column("'queued'")
 IS_OPEN = Delivery.state.in_(
     [literal_column(f"'{state}'") for state in ("queued", "sending", "uncertain", "dead")]
 )
+#: As the index of providers' ids says it.
+HAS_PROVIDER_ID = Delivery.provider_message_id != literal_column("''")
 #: As the index of failures says it.
 HAS_CODE = Delivery.last_code != literal_column("''")
 
@@ -310,5 +319,8 @@ class Counter(Base):
     #: Failed sends, also those that will be tried again.
     failed: Mapped[int] = mapped_column(Integer, default=0)
     dead: Mapped[int] = mapped_column(Integer, default=0)
+    #: What came back after it was accepted, and what its recipient marked as spam.
+    bounced: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    complained: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     #: Seconds from queued to accepted, summed over ``sent``.
     seconds: Mapped[float] = mapped_column(Float, default=0.0)

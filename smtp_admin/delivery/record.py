@@ -309,6 +309,8 @@ def add_to_counter(
             "sent": tally["sent"],
             "failed": tally["failed"],
             "dead": tally["dead"],
+            "bounced": tally["bounced"],
+            "complained": tally["complained"],
             "seconds": tally["milliseconds"] / 1000,
         },
     )
@@ -317,7 +319,7 @@ def add_to_counter(
 @lru_cache
 def _add_to_counter(dialect: str) -> Any:
     table: Any = Counter.__table__
-    added = ("sent", "failed", "dead", "seconds")
+    added = ("sent", "failed", "dead", "bounced", "complained", "seconds")
     if dialect in {"mysql", "mariadb"}:
         row = mysql.insert(table)
         return row.on_duplicate_key_update(

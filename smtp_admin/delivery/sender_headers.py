@@ -16,6 +16,7 @@ from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.rows import wants_copy
+from smtp_admin.providers.catalogue import own_id_for
 from smtp_admin.senders.owner_names import from_name_of
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text, domain_of
@@ -62,10 +63,14 @@ def stamped(
         )
     if message_id.endswith(_UNKNOWN):
         content, message_id = _with_domain(content, message_id, domain_of(values.from_email))
-    if values.reply_to or answers or values.headers:
+    own_id = own_id_for(str(values.get("host", "")))
+    if values.reply_to or answers or values.headers or own_id:
         own = _names(content)
         head = from_lines(sender, reply_to="reply-to" not in own, answers=answers)
         head += _lines_of(tuple(one for one in values.headers if one[0].lower() not in own))
+        if own_id is not None:
+            own |= {one[0].lower() for one in values.headers}
+            head += b"" if own_id.header.lower() in own else own_id.line(message_id).encode("ascii")
     else:
         head = from_lines(sender)
     return Stamped(

@@ -20,9 +20,12 @@ from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt, Message
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
+from smtp_admin.events.models import MailEvent
+from smtp_admin.events.queries import events_of
 from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
 from smtp_admin.pages.digest_item import seen_item, show_item
+from smtp_admin.pages.event_words import event_words
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
@@ -128,7 +131,8 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         session(), one.state, one.code, cause=one.cause, reply=one.reply,
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
-    life = list(_life(one, attempts, hops, sender, moment))
+    told = events_of(session(), one.id)
+    life = list(_life(one, attempts, hops, told, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
@@ -210,6 +214,7 @@ def _life(
     one: LoggedMail,
     attempts: Sequence[Attempt],
     hops: Sequence[HopSeen],
+    told: Sequence[MailEvent],
     sender: ResolvedSender | None,
     moment: datetime,
 ) -> Iterator[Happened]:
@@ -224,11 +229,13 @@ def _life(
     yield from sorted(found, key=lambda each: each.at)
     words = state_words(one, moment)
     ended = one.finished_at
-    if one.state in {"sent", "delivered"} and ended is not None:
+    if one.state in _ACCEPTED and ended is not None:
         if not attempts or attempts[-1].verdict != "accepted":
             shown = sender is not None and sender.configured and may_open(sender)
             place = gettext("by %(place)s", place=sender.values.place()) if sender and shown else ""
-            yield Happened(ended, "good", gettext("Accepted"), place, one.reply)
+            # Of what came back, the last reply is what was said then.
+            reply = one.reply if one.state in {"sent", "delivered"} else ""
+            yield Happened(ended, "good", gettext("Accepted"), place, reply)
     elif one.state == "dead" and ended is not None:
         yield Happened(
             ended,
@@ -243,6 +250,17 @@ def _life(
         yield Happened(ended, words.tone, f"{words.label}.", known(one.error) or words.note)
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
+    yield from map(_event, told)
+
+
+#: What a server has taken; providers may have told more of it since.
+_ACCEPTED = {"sent", "delivered", "bounced", "complained"}
+
+
+def _event(one: MailEvent) -> Happened:
+    words = event_words(one.kind, one.bounce)
+    said = one.words if one.code in one.words else f"{one.code} {one.words}".strip()
+    return Happened(one.at or one.received_at, words.tone, words.label, reply=said)
 
 
 def _hop(hop: HopSeen) -> Happened:

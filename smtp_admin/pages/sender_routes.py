@@ -50,6 +50,7 @@ PAGES: dict[str, SenderPage] = {
     "mail_result": SenderPage("/test-email/<public_id>", opens="new"),
     "discover": SenderPage("/discover", ("POST",), "new"),
     "deliverability": SenderPage("/deliverability", _GET_AND_POST),
+    "webhook": SenderPage("/webhook", _GET_AND_POST),
     "explain": SenderPage("/explain"),
     "symptoms": SenderPage("/symptoms"),
     "history": SenderPage("/history", opens="past"),

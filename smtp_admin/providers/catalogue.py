@@ -6,10 +6,10 @@ one without touching code. How a provider is added: ``docs/adding-a-provider.md`
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from smtp_admin.providers.provider import Knowledge, Provider
+from smtp_admin.providers.provider import Knowledge, OwnId, Provider
 from smtp_admin.providers.reading import read_folder
 from smtp_admin.replies.identities import without_names
 from smtp_admin.replies.row import Row
@@ -45,6 +45,13 @@ def provider_of_host(host: str) -> Provider | None:
 def provider_of_sender(driver: Driver, host: str) -> Provider | None:
     """By whom a sender sends, whose driver is tied to a provider or dials *host*."""
     return provider(driver.provider) if driver.provider else provider_of_host(host)
+
+
+@lru_cache(maxsize=1000)
+def own_id_for(host: str) -> OwnId | None:
+    """How a mail that goes out by *host* carries our id, if its provider gives one back."""
+    found = _first(host, ((one, one.hosts) for one in knowledge().known))
+    return None if found is None else found.own_id
 
 
 def provider_of_mx(host: str) -> Provider | None:

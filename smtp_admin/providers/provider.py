@@ -70,6 +70,31 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnId:
+    """A header whose value the provider gives back with what it tells of a mail later.
+
+    Attributes:
+        value: in it ``{id}`` stands for our Message-ID without its brackets.
+        longest: of that id.
+    """
+
+    header: str
+    value: str
+    longest: int = 200
+
+    def line(self, message_id: str) -> str:
+        """The whole header for a mail, with its line end; empty where the id does not fit."""
+        own = message_id.removeprefix("<").removesuffix(">")
+        if len(own) > self.longest or not _PLAIN_ID.fullmatch(own):
+            return ""
+        return f"{self.header}: {self.value.replace('{id}', own)}\r\n"
+
+
+#: What needs no quoting, in JSON neither.
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._@+=-]+")
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What can be judged about what was entered, before anything is dialled.
 
@@ -156,6 +181,7 @@ class Provider:
     domains: tuple[str, ...] = ()
     dkim_selectors: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
+    own_id: OwnId | None = None
     limits: tuple[Limit, ...] = ()
     rules: tuple[Rule, ...] = ()
     notes: tuple[Note, ...] = ()

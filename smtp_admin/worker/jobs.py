@@ -11,10 +11,11 @@ from typing import Any
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
-from smtp_admin.delivery.doorbell import RING_FUNCTION, TEST_FUNCTION
+from smtp_admin.delivery.doorbell import EVENTS_FUNCTION, RING_FUNCTION, TEST_FUNCTION
 
 _listeners: list[Callable[[], None]] = []
 _testers: list[Callable[[int], None]] = []
+_appliers: list[Callable[[], None]] = []
 
 
 #: Bytes; a bell has about a hundred.
@@ -54,25 +55,40 @@ def test_connection(test_id: int) -> None:
 test_connection.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
 
 
-def listen(listener: Callable[[], None], tester: Callable[[int], None] = lambda _: None) -> None:
+def apply_events(*named: object) -> None:
+    """A call: events of providers wait to be applied."""
+    if named:
+        raise RefusedJob("a call for events brings nothing along")
+    for applier in _appliers:
+        applier()
+
+
+def listen(
+    listener: Callable[[], None],
+    tester: Callable[[int], None] = lambda _: None,
+    applier: Callable[[], None] = lambda: None,
+) -> None:
     """Let *listener* hear the bells of this process, and nobody else any longer.
 
     Args:
         tester: told the connection tests that are asked for.
+        applier: told that events wait.
     """
     _listeners[:] = [listener]
     _testers[:] = [tester]
+    _appliers[:] = [applier]
 
 
-_TAKES: dict[str, list[type]] = {RING_FUNCTION: [], TEST_FUNCTION: [int]}
+_TAKES: dict[str, list[type]] = {RING_FUNCTION: [], TEST_FUNCTION: [int], EVENTS_FUNCTION: []}
 _FUNCTIONS: dict[str, Callable[..., None]] = {
     RING_FUNCTION: ring,
     TEST_FUNCTION: test_connection,
+    EVENTS_FUNCTION: apply_events,
 }
 
 
 class SafeJob(Job):
-    """A job that runs nothing but :func:`ring` and :func:`test_connection`."""
+    """A job that runs nothing but the functions of this module that are named in its table."""
 
     def restore(self, raw_data: Mapping[Any, Any]) -> Any:
         """Take over what Redis holds of the job, if it is no larger than one of ours can be.

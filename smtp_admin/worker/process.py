@@ -41,6 +41,7 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
+from smtp_admin.events.pruning import prune_events
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
 from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
@@ -54,6 +55,7 @@ from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.bells import BellWorker
+from smtp_admin.worker.events import EventsAtWork
 from smtp_admin.worker.permission import Permission
 from smtp_admin.worker.pool import SenderThreads
 from smtp_admin.worker.schedule import Duty, Schedule
@@ -116,6 +118,7 @@ class WorkerProcess:
         self._permission = Permission(self._engine)
         self._threads = SenderThreads(concurrency, self._context(), self._again)
         self._tests = ConnectionTests(app, self._here, self._engine, self._name)
+        self._events = EventsAtWork(app, self._engine, self._bell)
         self._schedule = Schedule(
             app,
             [
@@ -137,9 +140,15 @@ class WorkerProcess:
                 Duty("digests", SWEEP_SECONDS, lambda: send_digests(self._engine)),
                 Duty("sweep", SWEEP_SECONDS, self._sweep),
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
+                Duty("events", SWEEP_SECONDS, self._events.begin),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
                 Duty("counters", _PRUNE_SECONDS, lambda: roll_up(self._engine, self._here.config)),
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
+                Duty(
+                    "old events",
+                    _PRUNE_SECONDS,
+                    lambda: prune_events(self._engine, self._here.config),
+                ),
             ],
             self._stopping,
             self._permission.look,
@@ -180,7 +189,7 @@ class WorkerProcess:
         self._renewals.start()
         self._alerts.start()
         log.info("worker %s is ready", self._name)
-        jobs.listen(self._hear, self._tests.run)
+        jobs.listen(self._hear, self._tests.run, self._events.hear)
         try:
             while not self._stopping.is_set():
                 if self._permission.held:
@@ -193,6 +202,7 @@ class WorkerProcess:
             self._schedule.join()
             self._renewals.join()
             self._alerts.join()
+            self._events.stop()
             self._close()
         log.info("worker %s has stopped", self._name)
 
@@ -202,6 +212,7 @@ class WorkerProcess:
         self._permission.begin()
         self._schedule.run_once()
         self._tests.wait_until_quiet()
+        self._events.wait_until_quiet()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
         try:
             before: dict[int, int] = {}

@@ -26,8 +26,13 @@ ALLOWED = {
     ("uncertain", "dead"),
     ("uncertain", "delivered"),
     ("uncertain", "bounced"),
+    ("uncertain", "complained"),
+    ("bounced", "complained"),
     ("dead", "queued"),
     ("dead", "cancelled"),
+    ("dead", "delivered"),
+    ("dead", "bounced"),
+    ("dead", "complained"),
     ("cancelled", "queued"),
     ("cancelled", "dead"),
 }

@@ -44,7 +44,13 @@ def _fold_some(engine: Engine, span: int, into: int, keep: timedelta) -> int:
             start = row.minute.replace(minute=0, second=0, microsecond=0)
             start = start.replace(hour=0) if into == _DAY else start
             tally = sums.setdefault((row.sender_id, row.partner_id, start), Tally())
-            tally.update(sent=row.sent, failed=row.failed, dead=row.dead)
+            tally.update(
+                sent=row.sent,
+                failed=row.failed,
+                dead=row.dead,
+                bounced=row.bounced,
+                complained=row.complained,
+            )
             tally["milliseconds"] += round(row.seconds * 1000)
             session.delete(row)
         session.flush()

@@ -13,7 +13,13 @@ from smtp_admin.sender_state.state import Key
 from smtp_admin.translation import gettext
 
 Name = Literal[
-    "sender_stopped", "queue_stuck", "limit_near", "dead_letters", "no_worker", "expiring"
+    "sender_stopped",
+    "queue_stuck",
+    "limit_near",
+    "dead_letters",
+    "no_worker",
+    "expiring",
+    "events_silent",
 ]
 Severity = Literal["critical", "warning"]
 #: How grave an alert is, for people.
@@ -64,6 +70,11 @@ KINDS: tuple[Kind, ...] = (
         "expiring",
         gettext("About to expire"),
         gettext("A certificate of a sender expires within 14 days, or has."),
+    ),
+    Kind(
+        "events_silent",
+        gettext("Webhook silent"),
+        gettext("A sender with a webhook sends mail, but its provider reports no events."),
     ),
 )
 BY_NAME: dict[str, Kind] = {one.name: one for one in KINDS}

@@ -1,6 +1,6 @@
 """What is wrong right now: each rule looks at one kind of thing, for all senders at once.
 
-However many senders there are, it is the handful of queries that their states take, and two more.
+However many senders there are, it is the handful of queries that their states take, and four more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.models import Counter, Lane
+from smtp_admin.events.queries import silences
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
 from smtp_admin.sender_state.facts import states_of
@@ -60,6 +61,7 @@ def look(session: Session, *, for_workers: bool = True) -> Look:
         *_of_states(states),
         *_dead_letters(session, moment),
         *_expiring(senders, moment),
+        *_silent(session, senders),
         *(no_worker(session) if for_workers else ()),
     ]
     unknown = frozenset(one.sender_id for one, state in states if state.key == "no_worker")
@@ -148,6 +150,28 @@ def _dead_letters(session: Session, moment: datetime) -> Iterator[Finding]:
                 "Fix the cause, then send them again."
             ),
         )
+
+
+def _silent(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Finding]:
+    """Senders whose mail goes out, and whose webhook says nothing of it."""
+    found = silences(session)
+    for sender in senders:
+        silence = found.get(sender.sender_id)
+        if silence is not None:
+            yield Finding(
+                kind="events_silent",
+                partner_id=sender.partner_id,
+                whose=whose(sender),
+                severity="warning",
+                headline=gettext("Mail goes out, but its webhook gets no events"),
+                detail=gettext(
+                    "%(number)s mails were accepted in 24 hours. Check the address and the events "
+                    "at the provider, and send a sample on the webhook's page.",
+                    number=number(silence.sent),
+                ),
+                sender_id=sender.sender_id,
+                sender_key=sender.key,
+            )
 
 
 def no_worker(session: Session) -> Iterator[Finding]:

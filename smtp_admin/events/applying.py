@@ -1,0 +1,279 @@
+"""Apply what providers told: a delivery goes up its ladder, whatever comes first or twice.
+
+Everything about an event is one transaction: its delivery's state, the counters, who listens, and
+that it is done. So a worker that dies has done all of it or nothing.
+"""
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import Engine, bindparam, func, literal_column, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from smtp_admin import signals
+from smtp_admin.database import database_now, transaction
+from smtp_admin.database_errors import is_contention
+from smtp_admin.delivery import states
+from smtp_admin.delivery.announcements import tell
+from smtp_admin.delivery.mail_actions import count_batches_again
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.record import add_to_counter, erase_sensitive
+from smtp_admin.delivery.states import State
+from smtp_admin.events.matching import find_deliveries
+from smtp_admin.events.models import MailEvent
+from smtp_admin.translation import gettext
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+#: When an event is looked at again that came before its mail was known as sent; at last it is put
+#: aside. A mail's result is written within seconds, or minutes after a worker died.
+_AGAIN = tuple(timedelta(seconds=one) for one in (2, 5, 15, 60, 300, 1800, 3600, 4 * 3600))
+_ENDS: dict[str, State] = {
+    "delivered": "delivered",
+    "bounced": "bounced",
+    "complained": "complained",
+}
+#: What is not sent yet, as far as is known here.
+_NOT_YET: frozenset[State] = frozenset({"queued", "sending"})
+_WORDS = {
+    "bounced": gettext("The mail came back after it was accepted."),
+    "complained": gettext("The recipient marked it as spam."),
+}
+_TRIES_AT_CONTENTION = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An event and the delivery that it was about.
+
+    Attributes:
+        moved: the state that the delivery came to by it; empty where it stayed as it was.
+    """
+
+    event: MailEvent
+    delivery_id: int
+    public_id: str
+    partner_id: str
+    sender_id: int
+    recipient: str
+    type_name: str
+    moved: State | None
+
+
+#: Told each event once, in the transaction that applies it; sorted by their ids.
+Listener = Callable[[Session, Sequence[Applied]], None]
+LISTENERS: list[Listener] = []
+
+
+def apply_waiting(engine: Engine, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Apply the events that wait; how many were looked at. Needs an app context."""
+    total = 0
+    while not stopping():
+        looked_at, applied = _apply_some(engine)
+        for one in applied:
+            _announce(one)
+        total += looked_at
+        if looked_at < _AT_ONCE:
+            break
+    return total
+
+
+def _apply_some(engine: Engine) -> tuple[int, list[Applied]]:
+    """Apply a handful; two that get in each other's way begin again."""
+    for _ in range(_TRIES_AT_CONTENTION):
+        try:
+            with transaction(engine) as session:
+                return _apply(session)
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+    with transaction(engine) as session:
+        return _apply(session)
+
+
+def _apply(session: Session) -> tuple[int, list[Applied]]:
+    moment = database_now(session)
+    events = _taken(session, moment)
+    if not events:
+        return 0, []
+    of = find_deliveries(session, [one for one in events if one.kind != "sample"])
+    rows = _locked(session, sorted(set(of.values())))
+    changes = _Changes({delivery_id: row.state for delivery_id, row in rows.items()})
+    applied: list[Applied] = []
+    for one in events:
+        row = rows.get(of.get(one.id, 0))
+        if row is None and one.kind != "sample":
+            _look_again(one, moment, found=False)
+            continue
+        one.delivery_id = None if row is None else row.id
+        if row is not None and _ENDS.get(one.kind) and changes.state(row.id) in _NOT_YET:
+            if _look_again(one, moment, found=True):
+                continue
+        else:
+            one.state = "applied"
+        if row is not None:
+            applied.append(_applied(one, row, changes.note(one, row.id)))
+    changes.write(session, rows, moment)
+    session.flush()
+    for listener in LISTENERS:
+        listener(session, applied)
+    session.expunge_all()
+    return len(events), applied
+
+
+def _taken(session: Session, moment: datetime) -> Sequence[MailEvent]:
+    """The oldest events that wait and that nobody else applies just now.
+
+    First looked for, then locked by their keys: a search that locks would, on MariaDB, keep what
+    it skipped in its index locked, and others would wait for that.
+    """
+    due = (MailEvent.state == "waiting", MailEvent.next_try_at <= moment)
+    ids = session.scalars(
+        select(MailEvent.id).where(*due).order_by(MailEvent.id).limit(_AT_ONCE)
+    ).all()
+    if not ids:
+        return ()
+    return session.scalars(
+        select(MailEvent)
+        .where(MailEvent.id.in_(ids), MailEvent.state == "waiting")
+        .order_by(MailEvent.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def _locked(session: Session, ids: Sequence[int]) -> dict[int, Any]:
+    """These deliveries, which nobody else changes meanwhile."""
+    if not ids:
+        return {}
+    rows = session.execute(
+        select(
+            Delivery.id, Delivery.state, Delivery.partner_id, Delivery.sender_id,
+            Delivery.recipient, Delivery.message_pk, Delivery.batch_id, Message.public_id,
+            Message.type_name,
+        )
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery)
+    )  # fmt: skip
+    return {row.id: row for row in rows}
+
+
+def _look_again(one: MailEvent, moment: datetime, *, found: bool) -> bool:
+    """Let an event wait a little longer; ``False`` where it has waited long enough."""
+    if one.tries < len(_AGAIN):
+        one.next_try_at = moment + _AGAIN[one.tries]
+        one.tries += 1
+        return True
+    one.state = "applied" if found else "unknown"
+    return False
+
+
+class _Changes:
+    """What becomes of deliveries: the highest that any event says, told once."""
+
+    def __init__(self, before: dict[int, State]) -> None:
+        self._now = dict(before)
+        self._by: dict[int, MailEvent] = {}
+
+    def state(self, delivery_id: int) -> State:
+        """What it is so far."""
+        return self._now[delivery_id]
+
+    def note(self, one: MailEvent, delivery_id: int) -> State | None:
+        """Take *one* into account; the new state if it changes it."""
+        after = _ENDS.get(one.kind)
+        if after is None or not states.may(self._now[delivery_id], after):
+            return None
+        self._now[delivery_id] = after
+        self._by[delivery_id] = one
+        return after
+
+    def write(self, session: Session, rows: dict[int, Any], moment: datetime) -> None:
+        """Do it: each only from a state below, which the UPDATE asks itself."""
+        for after in ("delivered", "bounced", "complained"):
+            some = sorted(one for one in self._by if self._now[one] == after)
+            if some:
+                session.connection().execute(
+                    _UPDATES[after], [self._values(one, moment) for one in some]
+                )
+        changed = [rows[one] for one in sorted(self._by)]
+        self._count(session, changed, moment)
+        erase_sensitive(session, sorted({row.message_pk for row in changed}))
+        batches = [row.id for row in changed if row.batch_id is not None]
+        if batches:
+            count_batches_again(session, batches)
+
+    def _values(self, delivery_id: int, moment: datetime) -> dict[str, Any]:
+        one, after = self._by[delivery_id], self._now[delivery_id]
+        said = {"code": "", "error": "", "reply": ""}
+        if after in _WORDS:
+            said = {"code": after, "error": _WORDS[after][:500], "reply": _reply(one)}
+        return {"which": delivery_id, "moment": moment, **said}
+
+    def _count(self, session: Session, changed: Sequence[Any], moment: datetime) -> None:
+        minute = moment.replace(second=0, microsecond=0)
+        tallies: dict[tuple[int, str], Tally[str]] = {}
+        for row in changed:
+            after = self._now[row.id]
+            if after in _WORDS:
+                tallies.setdefault((row.sender_id, row.partner_id), Tally())[after] += 1
+        for (sender_id, partner_id), tally in sorted(tallies.items()):
+            add_to_counter(session, sender_id, partner_id, minute, tally)
+
+
+def _update(after: State) -> Any:
+    # The words themselves: a list of parameters cannot be executed for many at once.
+    below: list[Any] = [literal_column(f"'{one}'") for one in states.before(after)]
+    changes: dict[str, Any] = {
+        "state": after,
+        "finished_at": func.coalesce(Delivery.finished_at, bindparam("moment")),
+        "last_code": bindparam("code"),
+        "last_cause": "",
+        "last_error": bindparam("error"),
+    }
+    if after in _WORDS:
+        changes["last_reply"] = bindparam("reply")
+    return (
+        update(Delivery)
+        .where(Delivery.id == bindparam("which"), Delivery.state.in_(below))
+        .values(changes)
+    )
+
+
+_UPDATES: dict[str, Any] = {after: _update(after) for after in _ENDS.values()}
+
+
+def _reply(one: MailEvent) -> str:
+    words = one.words if one.code in one.words else f"{one.code} {one.words}"
+    return words.strip()[:300]
+
+
+def _applied(one: MailEvent, row: Any, moved: State | None) -> Applied:
+    return Applied(
+        one, row.id, row.public_id, row.partner_id, row.sender_id, row.recipient, row.type_name,
+        moved,
+    )  # fmt: skip
+
+
+def _announce(one: Applied) -> None:
+    """Tell the host, after it is committed."""
+    event = one.event
+    if one.moved in _WORDS:
+        log.info("mail %s: %s %s", one.public_id, one.moved, event.code)
+    tell(
+        current_app._get_current_object(),  # type: ignore[attr-defined]  # the app itself
+        signals.mail_event,
+        public_id=one.public_id,
+        recipient=one.recipient,
+        partner_id=one.partner_id,
+        kind=event.kind,
+        bounce=event.bounce,
+    )

@@ -1,0 +1,115 @@
+"""What pages and alerts ask about webhooks and events."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import database_now
+from smtp_admin.delivery.models import Counter, Delivery, Message
+from smtp_admin.events.models import MailEvent, Webhook
+
+#: So many events of a mail are shown.
+MOST_SHOWN = 50
+_LATEST = 10
+_DAY = timedelta(hours=24)
+#: What was accepted within this time may have no event yet.
+_GRACE = timedelta(hours=1)
+#: Of so few mails, none may have been reported by chance.
+LEAST_MAILS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event, and the mail that it is about, where that is known."""
+
+    event: MailEvent
+    public_id: str = ""
+    delivery_id: int = 0
+
+
+def events_of(session: Session, delivery_id: int) -> Sequence[MailEvent]:
+    """What was told of a delivery, oldest first; of very many the newest."""
+    found = session.scalars(
+        select(MailEvent)
+        .where(MailEvent.delivery_id == delivery_id)
+        .order_by(MailEvent.id.desc())
+        .limit(MOST_SHOWN)
+    ).all()
+    return sorted(found, key=lambda one: (one.at or one.received_at, one.id))
+
+
+def latest(session: Session, webhook_id: int) -> list[Shown]:
+    """The newest events of a webhook."""
+    rows = session.execute(
+        select(MailEvent, Message.public_id, Delivery.id)
+        .outerjoin(Delivery, Delivery.id == MailEvent.delivery_id)
+        .outerjoin(Message, Message.id == Delivery.message_pk)
+        .where(MailEvent.origin == f"webhook {webhook_id}")
+        .order_by(MailEvent.id.desc())
+        .limit(_LATEST)
+    )
+    return [Shown(event, public_id or "", delivery or 0) for event, public_id, delivery in rows]
+
+
+def counts(session: Session, webhook_id: int) -> dict[str, int]:
+    """How many events of each kind came in the last 24 hours."""
+    since = database_now(session) - _DAY
+    rows = session.execute(
+        select(MailEvent.kind, func.count())
+        .where(MailEvent.origin == f"webhook {webhook_id}", MailEvent.received_at > since)
+        .group_by(MailEvent.kind)
+    )
+    return {kind: int(count) for kind, count in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """That a webhook says nothing although mail goes out.
+
+    Attributes:
+        sent: mails that were accepted in the time that was looked at.
+        since: since when nothing has come; ``None`` for ever.
+    """
+
+    sent: int
+    since: datetime | None
+
+
+def silences(session: Session, webhooks: Collection[Webhook] | None = None) -> dict[int, Silence]:
+    """Id of a sender → the silence of its webhook, of those that are silent; two queries."""
+    moment = database_now(session)
+    if webhooks is None:
+        webhooks = session.scalars(select(Webhook).where(_quiet(moment))).all()
+    quiet = {
+        one.sender_id: one
+        for one in webhooks
+        if (one.last_event_at or one.created_at) < moment - _DAY
+        or (one.last_event_at is None and one.created_at < moment - _GRACE)
+    }
+    if not quiet:
+        return {}
+    rows = session.execute(
+        select(Counter.sender_id, Counter.minute, Counter.sent).where(
+            Counter.sender_id.in_(sorted(quiet)),
+            Counter.minute > moment - _DAY,
+            Counter.minute < moment - _GRACE,
+            Counter.sent > 0,
+        )
+    ).all()
+    sent: dict[int, int] = {}
+    for sender_id, minute, count in rows:
+        # Of what was sent before there was a webhook, nothing can come.
+        if minute >= quiet[sender_id].created_at:
+            sent[sender_id] = sent.get(sender_id, 0) + int(count)
+    return {
+        sender_id: Silence(count, quiet[sender_id].last_event_at)
+        for sender_id, count in sent.items()
+        if count >= LEAST_MAILS
+    }
+
+
+def _quiet(moment: datetime) -> ColumnElement[bool]:
+    return func.coalesce(Webhook.last_event_at, Webhook.created_at) < moment - _GRACE

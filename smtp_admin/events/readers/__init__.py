@@ -1,0 +1,1 @@
+"""From what each provider posts to events: one module a provider, and no word of SQL or Flask."""

@@ -1,0 +1,1 @@
+"""Webhooks and events: what providers send, who forges it, and what becomes of mail."""
