@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("next_try_at", UTCDateTime, nullable=False),
         sa.Column("delivery_id", BigId),
         sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{_EVENT}")),
-        sa.UniqueConstraint("origin", "identity", name=op.f(f"uq_{_EVENT}_origin")),
+        sa.UniqueConstraint("origin", "identity", name=op.f(f"uq_{_EVENT}_origin_identity")),
         **_table(),
     )
     op.create_index(

@@ -113,7 +113,7 @@ def _clean_standard(text: str) -> str:
         signatures.standard_key(secret)
     except ValueError as error:
         raise ValueError(
-            gettext("This is not a signing secret. It begins with whsec_ and goes on in Base64.")
+            gettext("This is not a signing secret. It begins with whsec_, and Base64 follows.")
         ) from error
     return secret
 

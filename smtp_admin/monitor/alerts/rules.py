@@ -163,7 +163,7 @@ def _silent(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Fin
                 partner_id=sender.partner_id,
                 whose=whose(sender),
                 severity="warning",
-                headline=gettext("Mail goes out, but its webhook gets no events"),
+                headline=gettext("Mail is sent, but its webhook gets no events"),
                 detail=gettext(
                     "%(number)s mails were accepted in 24 hours. Check the address and the events "
                     "at the provider, and send a sample on the webhook's page.",
