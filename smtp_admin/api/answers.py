@@ -62,6 +62,8 @@ _NUMBERS: dict[str, Schema] = {
     "max_per_hour": _or_null(_WHOLE),
     "sent_24h": _WHOLE,
     "failed_24h": _WHOLE,
+    "bounced_24h": _WHOLE,
+    "complained_24h": _WHOLE,
     "average_seconds": _or_null(_NUMBER),
     "queue_limit": _WHOLE,
     "paused": _FLAG,

@@ -41,6 +41,8 @@ class Summary:
     sent: int
     sent_24h: int
     failed_24h: int
+    bounced_24h: int
+    complained_24h: int
     sent_this_hour: int
     average_seconds: float | None
     oldest_pending_seconds: float | None
@@ -97,6 +99,8 @@ def _summary(
         sent=sent,
         sent_24h=day.sent,
         failed_24h=day.failed,
+        bounced_24h=day.bounced,
+        complained_24h=day.complained,
         sent_this_hour=hourly[-1][0] if used_this_hour is None else used_this_hour,
         average_seconds=day.average_seconds,
         oldest_pending_seconds=_age(waiting.oldest, moment),

@@ -58,12 +58,15 @@ class Day:
 
     Attributes:
         seconds: from queued to accepted, summed over *sent*.
+        bounced: what came back after it was accepted; its recipients may have got it earlier.
         hourly: accepted and failed in each hour, oldest first; empty where nobody asked for it.
     """
 
     sent: int = 0
     failed: int = 0
     seconds: float = 0.0
+    bounced: int = 0
+    complained: int = 0
     hourly: list[tuple[int, int]] | None = None
 
     @property
@@ -101,7 +104,9 @@ def last_day(
     """What happened in the 24 hours before *moment*, for each of *scopes*."""
     found = {one: Day(hourly=[(0, 0)] * HOURS if hourly else None) for one in scopes}
     arms = [_day_arm(arm, moment, hourly=hourly) for arm in _counted(session, scopes)]
-    for kind, sender_id, partner_id, hour, sent, failed, seconds in _rows(session, arms):
+    for kind, sender_id, partner_id, hour, sent, failed, seconds, bounced, complained in _rows(
+        session, arms
+    ):
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
@@ -109,6 +114,8 @@ def last_day(
             one.sent += int(sent)
             one.failed += int(failed)
             one.seconds += float(seconds)
+            one.bounced += int(bounced)
+            one.complained += int(complained)
             if one.hourly is not None:
                 before = one.hourly[hour]
                 one.hourly[hour] = (before[0] + int(sent), before[1] + int(failed))
@@ -132,21 +139,21 @@ def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
 def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
     recent = (*arm.where, Counter.span.in_(_SPANS), Counter.minute > moment - DAY)
     if not hourly:
-        sums = (func.sum(Counter.sent), func.sum(Counter.failed), func.sum(Counter.seconds))
+        sums = [func.sum(one) for one in _SUMMED]
         # Without a group there is a row even of nothing, which has no sums.
         whole = select(*arm.keys, literal_column("0"), *sums).where(*recent)
         return _grouped(whole, arm.by or (Counter.span,))
     each = (
-        select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), Counter.sent, Counter.failed,
-               Counter.seconds)
-        .where(*recent)
-        .subquery()
-    )  # fmt: skip
+        select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), *_SUMMED).where(*recent).subquery()
+    )
     one = each.c
-    return select(
-        one.kind, one.whose, one.of, one.hour, func.sum(one.sent), func.sum(one.failed),
-        func.sum(one.seconds),
-    ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
+    by = (one.kind, one.whose, one.of, one.hour)
+    return select(*by, *(func.sum(one[column.key]) for column in _SUMMED)).group_by(*by)
+
+
+_SUMMED: tuple[Any, ...] = (
+    Counter.sent, Counter.failed, Counter.seconds, Counter.bounced, Counter.complained,
+)  # fmt: skip
 
 
 def _hour(moment: datetime, first: int, end: int) -> ColumnElement[int]:

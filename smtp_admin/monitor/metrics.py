@@ -77,6 +77,8 @@ def _mails(session: Session) -> Iterator[Metric]:
             func.sum(Counter.sent),
             func.sum(Counter.failed),
             func.sum(Counter.dead),
+            func.sum(Counter.bounced),
+            func.sum(Counter.complained),
         )
         .join(Sender, Sender.id == Counter.sender_id, isouter=True)
         .group_by(Counter.partner_id, Counter.sender_id, Sender.partner_id, Sender.key)
@@ -84,20 +86,25 @@ def _mails(session: Session) -> Iterator[Metric]:
         .order_by(Counter.sender_id, Counter.partner_id)
     )
     sums: dict[_Labelled, Tally[str]] = {}
-    for partner_id, owner, key, sent, failed, dead in rows:
+    for partner_id, owner, key, *numbers in rows:
         labels = (partner_id, _sender(owner or SYSTEM, key or ""))
         if labels not in sums and len(sums) >= MOST_SERIES:
             labels = (OTHERS, OTHERS)
-        sums.setdefault(labels, Tally()).update(sent=int(sent), failed=int(failed), dead=int(dead))
-    for name, words in (
-        ("sent", "Mails that a server accepted."),
-        ("failed", "Sends that failed, those that are tried again included."),
-        ("dead", "Mails that became dead letters."),
-    ):
+        sums.setdefault(labels, Tally()).update(dict(zip(_COUNTED, map(int, numbers), strict=True)))
+    for name, words in _COUNTED.items():
         family = CounterMetricFamily(f"smtp_admin_mails_{name}", words, labels=_LABELS)
         for labels, tally in sums.items():
             family.add_metric(labels, tally[name])
         yield family
+
+
+_COUNTED = {
+    "sent": "Mails that a server accepted.",
+    "failed": "Sends that failed, those that are tried again included.",
+    "dead": "Mails that became dead letters.",
+    "bounced": "Mails that came back after they were accepted.",
+    "complained": "Mails that their recipients marked as spam.",
+}
 
 
 def _queue(session: Session, moment: datetime) -> Iterator[Metric]:

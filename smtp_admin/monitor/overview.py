@@ -159,6 +159,8 @@ def _numbers(numbers: Summary, sender: ResolvedSender, state: State) -> dict[str
         "max_per_hour": sender.values.max_per_hour,
         "sent_24h": numbers.sent_24h,
         "failed_24h": numbers.failed_24h,
+        "bounced_24h": numbers.bounced_24h,
+        "complained_24h": numbers.complained_24h,
         "average_seconds": numbers.average_seconds,
         "queue_limit": installation().config.queue_limit,
         "paused": is_paused(sender),

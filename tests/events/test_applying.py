@@ -86,6 +86,9 @@ def test_every_order_ends_alike(each: Hooked) -> None:
     # Each is counted once as what it came to; as bounced too where that was told before.
     assert complained == len(orders)
     assert 0 < bounced < len(orders)
+    numbers = each.host.client.get("/api/email/status?partner_id=acme").json
+    assert numbers
+    assert (numbers["bounced_24h"], numbers["complained_24h"]) == (bounced, complained)
 
 
 def _prepare(site: Hooked, count: int) -> list[int]:

@@ -1,10 +1,12 @@
 """A real worker process applies what was posted, at once by RQ, and later if nobody called it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.models import Delivery
 from smtp_admin.installation import installation
 from tests.app import ADMIN
 from tests.events.hooking import Hooked
@@ -35,9 +37,13 @@ def test_called_by_the_request(site: Site) -> None:
             }
             assert hooked.post(path, [{"msys": {"message_event": told}}]).status_code == 200
             # Far sooner than the worker looks by itself.
-            assert until(lambda one=mail: hooked.state(one) == "delivered", 6), worker.output
+            assert until(partial(_is_delivered, hooked, mail), 6), worker.output
         assert worker.stop() < 10
         hooked.engine.dispose()
+
+
+def _is_delivered(hooked: Hooked, mail: Delivery) -> bool:
+    return hooked.state(mail) == "delivered"
 
 
 def test_left_over_by_somebody(site: Site) -> None:
