@@ -27,6 +27,7 @@ from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.events.matching import find_deliveries
 from smtp_admin.events.models import MailEvent
+from smtp_admin.events.severity import cause_of
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ _WORDS = {
     "bounced": gettext("The mail came back after it was accepted."),
     "complained": gettext("The recipient marked it as spam."),
 }
+#: What is behind it, where nobody knows better: keys of ``diagnosis/causes.toml``.
+_CAUSES = {"bounced": "came_back", "complained": "marked_as_spam"}
 _TRIES_AT_CONTENTION = 5
 
 
@@ -213,9 +216,14 @@ class _Changes:
 
     def _values(self, delivery_id: int, moment: datetime) -> dict[str, Any]:
         one, after = self._by[delivery_id], self._now[delivery_id]
-        said = {"code": "", "error": "", "reply": ""}
+        said = {"code": "", "cause": "", "error": "", "reply": ""}
         if after in _WORDS:
-            said = {"code": after, "error": _WORDS[after][:500], "reply": _reply(one)}
+            cause = _CAUSES[after]
+            if after == "bounced":
+                cause = cause_of(_reply(one))[:60] or cause
+            said = {
+                "code": after, "cause": cause, "error": _WORDS[after][:500], "reply": _reply(one),
+            }  # fmt: skip
         return {"which": delivery_id, "moment": moment, **said}
 
     def _count(self, session: Session, changed: Sequence[Any], moment: datetime) -> None:
@@ -236,7 +244,7 @@ def _update(after: State) -> Any:
         "state": after,
         "finished_at": func.coalesce(Delivery.finished_at, bindparam("moment")),
         "last_code": bindparam("code"),
-        "last_cause": "",
+        "last_cause": bindparam("cause"),
         "last_error": bindparam("error"),
     }
     if after in _WORDS:

@@ -42,6 +42,12 @@ def weighed(said_by_provider: Bounce, *said: str) -> Bounce:
     return _by_table(words)
 
 
+def cause_of(words: str) -> str:
+    """The key of what is behind a bounce, as the table of replies knows the words; else empty."""
+    reply = _reply_in(words)
+    return "" if reply is None else replies().judge("rcpt", reply).cause
+
+
 def _by_table(words: str) -> Bounce:
     reply = _reply_in(words)
     if reply is None:

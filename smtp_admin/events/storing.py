@@ -55,7 +55,8 @@ def _row(origin: Origin, one: Event, moment: Any) -> dict[str, Any]:
         "message_id": one.message_id[:255],
         "provider_id": one.provider_id[:255],
         "code": one.code[:12],
-        "words": one.words[:500],
+        # As a delivery report has it (RFC 3464 section 2.3.6).
+        "words": one.words.removeprefix("smtp;").strip()[:500],
         "at": one.at,
         "received_at": moment,
         "next_try_at": moment,

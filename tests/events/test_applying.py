@@ -194,7 +194,7 @@ def test_by_message_id_and_recipient(each: Hooked) -> None:
                      code="5.1.1", words="550 5.1.1 no such user"))  # fmt: skip
     each.apply()
     row = each.row(first.id)
-    assert (row.state, row.last_code) == ("bounced", "bounced")
+    assert (row.state, row.last_code, row.last_cause) == ("bounced", "bounced", "recipient_unknown")
     assert row.last_reply == "550 5.1.1 no such user"
     assert each.state(second) == "sent"
     # It names no recipient, and there are two; or somebody who is none of them.
