@@ -29,7 +29,13 @@ from smtp_admin.installation import installation
 from smtp_admin.mail.service import sent_types
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import MailView, read_view
-from smtp_admin.pages.mail_words import GROUP_LABELS, StateWords, state_words, took
+from smtp_admin.pages.mail_words import (
+    FAILED_LABELS,
+    GROUP_LABELS,
+    StateWords,
+    state_words,
+    took,
+)
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import add_owner_page, page_url
 from smtp_admin.senders.models import Sender
@@ -115,6 +121,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         notice_url=_notice_url(view) if not page.rows else "",
         groups=shown_groups(groups, view),
         group_labels=GROUP_LABELS,
+        failed_labels=FAILED_LABELS,
         states_of_group=GROUPS,
         types=types(),
         periods={name: label for name, (_, label) in lists.PERIODS.items()},

@@ -9,6 +9,7 @@ from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.held_actions import DROPPED
 from smtp_admin.delivery.mail_actions import CANCELLED
 from smtp_admin.delivery.mail_log import Group, LoggedMail
+from smtp_admin.delivery.states import State
 from smtp_admin.translation import gettext, ngettext, number
 
 #: Codes of what was cancelled as it waited; a dead letter that somebody put aside has another.
@@ -40,6 +41,12 @@ _PLAIN: dict[str, StateWords] = {
     "suppressed": StateWords(gettext("Kept back"), "off"),
     "cancelled": StateWords(gettext("Cancelled"), "off"),
     "expired": StateWords(gettext("Too old"), "bad"),
+}
+#: What was not delivered, apart: never accepted, or accepted and then reported by its provider.
+FAILED_LABELS: dict[State, str] = {
+    "dead": gettext("Dead letters"),
+    "bounced": gettext("Bounced"),
+    "complained": gettext("Marked as spam"),
 }
 GROUP_LABELS: dict[Group, str] = {
     "waiting": gettext("Waiting"),
