@@ -265,6 +265,25 @@ def test_a_copy_of_the_database_takes_nothing(opened: NewHost, hook: Hook) -> No
     assert hooked.events() == []
 
 
+def test_nothing_secret_is_said(hooked: Hooked, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in the log, nor in an answer, whatever is wrong."""
+    caplog.set_level("DEBUG")
+    path = hooked.turn_on("mailgun", secret=MAILGUN_KEY)
+    key = path.rpartition("/")[2]
+    bodies: list[Any] = [
+        b"", b"{", {"signature": {}}, mailgun({}, key="wrong" * 8), mailgun({}),
+        mailgun(mailgun_of("delivered", "a@b", "you@example.org")),
+    ]  # fmt: skip
+    for body in bodies:
+        answer = hooked.post(path, body)
+        assert MAILGUN_KEY not in answer.text
+        assert key not in answer.text
+    hooked.apply()
+    assert "was refused: signature" in caplog.text
+    assert MAILGUN_KEY not in caplog.text
+    assert key not in caplog.text
+
+
 def test_nothing_secret_is_plain_in_the_database(hooked: Hooked) -> None:
     path = hooked.turn_on("generic", secret=STANDARD_SECRET)
     key = path.rpartition("/")[2]
