@@ -47,8 +47,9 @@ class Action(Enum):
     SEE_ALERTS = "see the alerts you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
+    MANAGE_SUPPRESSIONS = "see and change which addresses get no mail of senders you look after"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
-    UNSUBSCRIBE = "end reminders with the link of a mail"
+    UNSUBSCRIBE = "end notices, and choose among them, with the link of a mail"
     SEE_API_DOCUMENT = "get the description of the API"
     SEND_MAIL = "queue mail and batches through the API"
     SEE_SENDERS = "list senders through the API"
@@ -79,6 +80,7 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
     Action.READ_METRICS: frozenset(Role),
+    Action.MANAGE_SUPPRESSIONS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),

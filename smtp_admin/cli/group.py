@@ -135,6 +135,7 @@ MODULES: Mapping[str, str] = {
     "senders": "routes",  # one of its commands, beside those in `senders`
     "status": "sending",
     "test-connection": "connection",
+    "suppressions": "suppressions",
     "tokens": "tokens",
     "wizard": "wizard",
     "worker": "sending",

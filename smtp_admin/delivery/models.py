@@ -81,6 +81,8 @@ class Message(Base):
     sender_head: Mapped[int | None] = mapped_column(Integer)
     #: The content is erased as soon as the mail is accepted.
     sensitive: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: Whether its recipients may unsubscribe from such mail.
+    notice: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: ``resend`` or ``hold``: what happens when the outcome is unknown.
     on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
