@@ -74,9 +74,18 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
     # Nothing but JSON is read; past the check there is no such mail, and no such token.
-    **{f"/api/email/{name}": (415, 415) for name in ("queue", "batch", "test-connection")},
+    **{
+        f"/api/email/{name}": (415, 415)
+        for name in ("queue", "batch", "test-connection", "suppressions")
+    },
     **{f"/api/email/messages/<public_id>/{name}": (404, 404) for name in ("cancel", "retry")},
     **{f"{owner}/tokens": (400, 400) for owner in OWNERS},
+    **{f"{owner}/suppressions": (303, 201) for owner in OWNERS},
+    **{
+        f"{owner}/suppressions/{what}": (400, 400)
+        for owner in OWNERS
+        for what in ("import", "remove")
+    },
     f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
     # How many that would be.
     f"{PREFIX}/mail/actions": (200, 200),
@@ -90,7 +99,7 @@ POSTS: dict[str, tuple[int, int]] = {
     },
 }
 #: Mail programs post here by themselves, with nothing but the link.
-WITHOUT_TOKEN = {"/unsubscribe/<token>"}
+WITHOUT_TOKEN = {"/unsubscribe/<token>", f"{PREFIX}/preferences/<token>"}
 
 
 class Site:

@@ -54,7 +54,10 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(320), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{_SUPPRESSION}")),
         sa.UniqueConstraint(
-            "address_hash", "partner_id", "category", name=op.f(f"uq_{_SUPPRESSION}_address_hash")
+            "address_hash",
+            "partner_id",
+            "category",
+            name=op.f(f"uq_{_SUPPRESSION}_address_hash_partner_id_category"),
         ),
         **_table(),
     )

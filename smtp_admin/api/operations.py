@@ -66,7 +66,7 @@ BATCH_FIELDS = (
 SUPPRESSION_FIELDS = (
     Field("address", ADDRESS, "Who gets no such mail any more.", required=True,
           example="mia@example.com"),
-    Field("category", values.text(64, 1), "`all` mail, all `notices`, or one kind of notice by the "
+    Field("category", _TYPE, "`all` mail, all `notices`, or one kind of notice by the "
           "name of its type; `all` if left out.", example="newsletter"),
     Field("detail", values.text(500), "Why, for the list.", example="Asked by phone"),
     _PARTNER,
@@ -117,12 +117,8 @@ _ID = Parameter(
     "The id that was answered when it was queued.",
     required=True,
 )
-_OF_ADDRESS = Parameter(
-    "address", "query", {"type": "string", "minLength": 1, "maxLength": 320}, "Only this address."
-)
-_OF_CATEGORY = Parameter(
-    "category", "query", {"type": "string"}, "Only this category; else every one."
-)
+_OF_ADDRESS = Parameter("address", "query", ADDRESS.schema, "Only this address.")
+_OF_CATEGORY = Parameter("category", "query", _TYPE.schema, "Only this category; else every one.")
 _BEFORE = Parameter(
     "before",
     "query",

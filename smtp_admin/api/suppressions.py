@@ -11,10 +11,11 @@ from smtp_admin.access import Action
 from smtp_admin.api.body import read_body, refuse
 from smtp_admin.api.operations import SUPPRESSION_FIELDS
 from smtp_admin.api.owner import owner_of
+from smtp_admin.api.values import ADDRESS
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
 from smtp_admin.delivery.suppressions import lift, suppress
-from smtp_admin.errors import MessageError, NotFound
+from smtp_admin.errors import NotFound
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.models import Suppression
@@ -94,9 +95,9 @@ def _asked(name: str) -> str | None:
 
 def _address() -> str:
     try:
-        return address_of(request.args.get("address", ""))[1]
-    except MessageError as error:
-        refuse("address", error.message)
+        return address_of(ADDRESS.read(request.args.get("address", "")))[1]
+    except ValueError as error:
+        refuse("address", str(error))
 
 
 def as_json(one: Suppression) -> dict[str, Any]:

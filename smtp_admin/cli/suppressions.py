@@ -145,7 +145,7 @@ def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
 
 @suppressions.command(
     help="Write all suppressed addresses as CSV, which can be imported again.\n\n"
-    "Example: flask smtp-admin suppressions export --partner acme > suppressed.csv"
+    "Example: flask smtp-admin suppressions export --partner acme"
 )
 @_OF_PARTNER
 def export(partner_id: str) -> None:

@@ -101,7 +101,7 @@ def save_preferences(token: str) -> ResponseReturnValue:
     kinds = _kinds(reader)
     _choose(reader, {one.name: one.name in kept for one in kinds})
     language = request.form.get("language", "")
-    if how == "1" and language in {"", *_languages(kinds)}:
+    if how == "1" and language in {"", *_languages()}:
         keep_language(session(), reader.partner_id, reader.address, language)
     session().commit()
     return _show_preferences(token, reader, saved=True)
@@ -152,9 +152,9 @@ def _kinds(reader: Reader) -> list[Kind]:
     ]
 
 
-def _languages(kinds: list[Kind]) -> dict[str, str]:
-    """Code → name in itself, of the languages that there are texts in."""
-    found = {code for one in kinds for code in templates.languages(registry().get(one.name))}
+def _languages() -> dict[str, str]:
+    """Code → name in itself, of the languages that notices are written in."""
+    found = {code for one in registry() if one.notice for code in templates.languages(one)}
     named = {}
     for code in sorted(found):
         try:
@@ -190,7 +190,7 @@ def _show_preferences(
         token=token,
         kinds=kinds,
         stopped=ALL in categories_of(session(), reader.partner_id, reader.address),
-        languages=_languages(kinds).items(),
+        languages=_languages().items(),
         language=chosen_language(session(), reader.partner_id, reader.address),
         saved=saved,
     )

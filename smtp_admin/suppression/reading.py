@@ -97,4 +97,5 @@ def languages_of(session: Session, partner_id: str, addresses: Collection[str]) 
     )
     hashes = sorted({address_hash(one) for one in addresses})
     with session.no_autoflush:
-        return dict(session.execute(mine, {"hashes": hashes}).tuples().all())
+        rows = session.execute(mine, {"hashes": hashes})
+        return {row.address_hash: row.language for row in rows}
