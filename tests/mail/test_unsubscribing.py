@@ -205,7 +205,7 @@ def test_the_chosen_language(club: HostApp) -> None:
         )
         club.db.session.commit()
         row = club.db.session.scalars(select(Message).where(Message.public_id == public_id)).one()
-        mail = message_from_bytes(row.content, policy=policy.default)
+        mail: Any = message_from_bytes(row.content, policy=policy.default)
         assert "Guten Tag Mia" in mail.get_body(("plain",)).get_content()
 
 
