@@ -123,7 +123,7 @@ _BEFORE = Parameter(
     "before",
     "query",
     {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
-    "Go on after the suppression of this id.",
+    "Those before the suppression of this id.",
 )
 _KEY = Parameter(
     KEY_HEADER,

@@ -147,8 +147,8 @@ def _lift(owner: str) -> ResponseReturnValue:
         return web.answer_json({"ok": True, "count": len(rows)})
     web.notify(
         ngettext(
-            "%(number)s address gets mail again. What was kept back is not sent by itself.",
-            "%(number)s addresses get mail again. What was kept back is not sent by itself.",
+            "%(number)s address gets mail again. What was kept back is not sent automatically.",
+            "%(number)s addresses get mail again. What was kept back is not sent automatically.",
             len(rows),
         )
     )
