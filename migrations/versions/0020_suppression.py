@@ -1,6 +1,6 @@
 """Suppressed addresses, what recipients chose, and which mail may be unsubscribed from.
 
-Revision: 0023_suppression
+Revision: 0020_suppression
 After: 0019_oauth
 Date: 2026-11-29
 """
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from smtp_admin.database import BigId, UTCDateTime
 from smtp_admin.errors import SetupError
 
-revision = "0023_suppression"
+revision = "0020_suppression"
 down_revision = "0019_oauth"
 branch_labels = None
 depends_on = None
