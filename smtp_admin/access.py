@@ -48,6 +48,7 @@ class Action(Enum):
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
     MANAGE_SUPPRESSIONS = "see and change which addresses get no mail of senders you look after"
+    ERASE_ADDRESS = "find, export and erase an address in the mail of senders you look after"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
     UNSUBSCRIBE = "end notices, and choose among them, with the link of a mail"
     SEE_API_DOCUMENT = "get the description of the API"
@@ -81,6 +82,7 @@ _TABLE: dict[Action, frozenset[Role]] = {
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
     Action.READ_METRICS: frozenset(Role),
     Action.MANAGE_SUPPRESSIONS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.ERASE_ADDRESS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),

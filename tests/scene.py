@@ -312,6 +312,8 @@ class Scene:
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}
+            if rule.endswith("/erase"):
+                return {"address": GONE, "do": "erase", "sure": "1"}
             if "preferences" in rule:
                 ended = categories_of(self.site.db.session(), "acme", READER.address)
                 return {"save": "1" if ended else "none", "kinds": [READER.type_name]}

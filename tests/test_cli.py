@@ -57,6 +57,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("deliverability",): [],
     ("discover",): ["nobody@nowhere.invalid"],
     ("doctor",): [],
+    ("erase",): ["mia@example.com"],
     ("explain",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],

@@ -80,6 +80,7 @@ POSTS: dict[str, tuple[int, int]] = {
     },
     **{f"/api/email/messages/<public_id>/{name}": (404, 404) for name in ("cancel", "retry")},
     **{f"{owner}/tokens": (400, 400) for owner in OWNERS},
+    f"{PREFIX}/erase": (200, 200),
     **{f"{owner}/suppressions": (201, 303) for owner in OWNERS},
     **{
         f"{owner}/suppressions/{what}": (400, 400)

@@ -31,6 +31,8 @@ ACTIONS: dict[str, str] = {
     "mail.settled": gettext("Marked mail as sent"),
     "mail.given_up": gettext("Gave up mail"),
     "mail.released": gettext("Sent mail after all that was kept back"),
+    "address.exported": gettext("Exported an address"),
+    "address.erased": gettext("Erased an address"),
     "suppression.added": gettext("Suppressed an address"),
     "suppression.removed": gettext("Removed a suppression"),
     "suppression.imported": gettext("Imported suppressions"),

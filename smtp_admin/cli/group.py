@@ -124,6 +124,7 @@ MODULES: Mapping[str, str] = {
     "deliverability": "deliverability",
     "discover": "discovery",
     "doctor": "doctor",
+    "erase": "erase",
     "explain": "explain",
     "keys": "keys",
     "mail": "mail",
