@@ -2,11 +2,12 @@
 
 Each statement has an arm for partners and one for senders, for another index leads to each. What
 happened is read from counters. Those stand by sender, so a partner's are looked up by its own
-senders and by the system's, which carry its mail while it has none.
+senders and by the system's, which carry its mail while it has none. To sort all by a number, see
+``rankings``.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,14 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, among
+from smtp_admin.database import SYSTEM, among, sum_of
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
 
 HOURS = 24
 DAY = timedelta(hours=HOURS)
 #: What :class:`Counter` rows stand for; named, they lead the primary key on to the time.
-_SPANS = (1, 60, 1440)
+SPANS = (1, 60, 1440)
 _MANY = 200
 
 
@@ -58,13 +59,13 @@ class Day:
 
     Attributes:
         seconds: from queued to accepted, summed over *sent*.
-        hourly: accepted and failed in each hour, oldest first; empty where nobody asked for it.
+        hourly: accepted and failed in each hour, oldest first.
     """
 
     sent: int = 0
     failed: int = 0
     seconds: float = 0.0
-    hourly: list[tuple[int, int]] | None = None
+    hourly: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * HOURS)
 
     @property
     def average_seconds(self) -> float | None:
@@ -95,23 +96,20 @@ def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
     return found
 
 
-def last_day(
-    session: Session, scopes: Collection[Scope], moment: datetime, *, hourly: bool = True
-) -> dict[Scope, Day]:
+def last_day(session: Session, scopes: Collection[Scope], moment: datetime) -> dict[Scope, Day]:
     """What happened in the 24 hours before *moment*, for each of *scopes*."""
-    found = {one: Day(hourly=[(0, 0)] * HOURS if hourly else None) for one in scopes}
-    arms = [_day_arm(arm, moment, hourly=hourly) for arm in _counted(session, scopes)]
+    found = {one: Day() for one in scopes}
+    arms = [_day_arm(arm, moment) for arm in _counted(session, scopes)]
     for kind, sender_id, partner_id, hour, sent, failed, seconds in _rows(session, arms):
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
                 continue
-            one.sent += int(sent)
-            one.failed += int(failed)
-            one.seconds += float(seconds)
-            if one.hourly is not None:
-                before = one.hourly[hour]
-                one.hourly[hour] = (before[0] + int(sent), before[1] + int(failed))
+            one.sent += sent
+            one.failed += failed
+            one.seconds += seconds
+            before = one.hourly[hour]
+            one.hourly[hour] = (before[0] + sent, before[1] + failed)
     return found
 
 
@@ -129,13 +127,8 @@ def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
     return found
 
 
-def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
-    recent = (*arm.where, Counter.span.in_(_SPANS), Counter.minute > moment - DAY)
-    if not hourly:
-        sums = (func.sum(Counter.sent), func.sum(Counter.failed), func.sum(Counter.seconds))
-        # Without a group there is a row even of nothing, which has no sums.
-        whole = select(*arm.keys, literal_column("0"), *sums).where(*recent)
-        return _grouped(whole, arm.by or (Counter.span,))
+def _day_arm(arm: "_Arm", moment: datetime) -> Any:
+    recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute > moment - DAY)
     each = (
         select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), Counter.sent, Counter.failed,
                Counter.seconds)
@@ -144,7 +137,7 @@ def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
     )  # fmt: skip
     one = each.c
     return select(
-        one.kind, one.whose, one.of, one.hour, func.sum(one.sent), func.sum(one.failed),
+        one.kind, one.whose, one.of, one.hour, sum_of(one.sent), sum_of(one.failed),
         func.sum(one.seconds),
     ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
 
@@ -193,20 +186,23 @@ def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
     """The same of counters, whose key begins with the sender."""
     owners = _owners(scopes)
     if owners:
-        rows = session.execute(
-            select(Sender.id, Sender.partner_id).where(
-                among(session, Sender.partner_id, [SYSTEM, *owners])
-            )
-        )
-        own: list[int] = []
-        systems = [0]  # what never found a sender
-        for sender_id, partner_id in rows:
-            (systems if partner_id == SYSTEM else own).append(sender_id)
         both = (Counter.sender_id, Counter.partner_id)
-        mine = among(session, Counter.partner_id, owners)
-        for ids in (own, systems):
-            yield _Arm("partner", both, (among(session, Counter.sender_id, ids), mine))
+        # By the sender's own row: of ids and owners apart, MariaDB would look for each pair.
+        own = (
+            Sender.id == Counter.sender_id,
+            Sender.partner_id == Counter.partner_id,
+            Sender.partner_id != SYSTEM,
+            among(session, Sender.partner_id, owners),
+        )
+        yield _Arm("partner", both, own)
+        theirs = among(session, Counter.sender_id, systems_senders(session))
+        yield _Arm("partner", both, (theirs, among(session, Counter.partner_id, owners)))
     yield from _other_arms(session, Counter, scopes)
+
+
+def systems_senders(session: Session) -> list[int]:
+    """The ids of the system's senders, deleted ones too, and of what never found a sender."""
+    return [0, *session.scalars(select(Sender.id).where(Sender.partner_id == SYSTEM))]
 
 
 def _other_arms(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from smtp_admin.clock import shifted
-from smtp_admin.sender_state import facts
+from smtp_admin.sender_state import which
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
 from smtp_admin.senders import pauses
@@ -275,7 +275,7 @@ def test_of_many_senders_all_rows_are_read_and_each_gets_its_own(
             until.enter_context(a_worker(scene.host.app))
         until.enter_context(shifted(scene.later))
         few = state(scene.host)
-        monkeypatch.setattr(facts, "_MANY", 0)
+        monkeypatch.setattr(which, "_MANY", 0)
         many = state(scene.host)
     assert (many.key, few.key) == (key, key)
     assert (many.waiting, many.due, many.used_hour) == (few.waiting, few.due, few.used_hour)
