@@ -35,7 +35,9 @@ def upgrade() -> None:
         **_only("finished_at IS NOT NULL"),
     )
     op.drop_index(_OPEN, _DELIVERY)
-    op.create_index(_OPEN, _DELIVERY, ["partner_id", "state", "batch_id", "sender_id"], **_IS_OPEN)
+    op.create_index(
+        _OPEN, _DELIVERY, ["partner_id", "state", "batch_id", "sender_id", "id"], **_IS_OPEN
+    )
 
 
 def downgrade() -> None:

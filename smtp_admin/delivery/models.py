@@ -159,6 +159,7 @@ class Delivery(Base):
             "state",
             "batch_id",
             "sender_id",
+            "id",
             postgresql_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
             sqlite_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
         ),
