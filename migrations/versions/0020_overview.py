@@ -1,4 +1,4 @@
-"""What a limit and an overview count, whole in its index: nobody looks at each mail.
+"""What limits and lists count, whole in their indexes; and a mute of an alert for its owner.
 
 Revision: 0020_overview
 After: 0019_oauth
@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+
+from smtp_admin.database import UTCDateTime
 
 revision = "0020_overview"
 down_revision = "0019_oauth"
@@ -27,6 +29,7 @@ _IS_OPEN = _only("state IN ('queued', 'sending', 'uncertain', 'dead')")
 
 
 def upgrade() -> None:
+    op.add_column("smtp_admin_alert", sa.Column("owner_muted_until", UTCDateTime))
     op.drop_index(_FINISHED, _DELIVERY)
     op.create_index(
         _FINISHED,
@@ -45,3 +48,4 @@ def downgrade() -> None:
     op.create_index(_OPEN, _DELIVERY, ["partner_id", "state", "batch_id"], **_IS_OPEN)
     op.drop_index(_FINISHED, _DELIVERY)
     op.create_index(_FINISHED, _DELIVERY, ["sender_id", "finished_at"])
+    op.drop_column("smtp_admin_alert", "owner_muted_until")
