@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, and_, case, func, literal_column, select, union_all
+from sqlalchemy import and_, case, func, null, select, union_all
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among
@@ -45,7 +45,7 @@ def queues_of(session: Session, senders: Sequence[ResolvedSender], moment: datet
     arms: list[Any] = []
     if own:
         arms.append(
-            select(Sender.id, literal_column("''", String), *numbers)
+            select(Sender.id, null(), *numbers)
             .join(Delivery, and_(Delivery.sender_id == Sender.id, IS_QUEUED))
             .with_hint(Delivery, _DUE, "mysql")
             .with_hint(Delivery, _DUE, "mariadb")
