@@ -6,7 +6,7 @@ senders and by the system's, which carry its mail while it has none. To sort all
 ``rankings``.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     String,
+    bindparam,
     case,
     func,
     literal_column,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, among, sum_of
+from smtp_admin.database import SYSTEM, UTCDateTime, among, sum_of
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
 
@@ -100,7 +101,8 @@ def last_day(session: Session, scopes: Collection[Scope], moment: datetime) -> d
     """What happened in the 24 hours before *moment*, for each of *scopes*."""
     found = {one: Day() for one in scopes}
     arms = [_day_arm(arm, moment) for arm in _counted(session, scopes)]
-    for kind, sender_id, partner_id, hour, sent, failed, seconds in _rows(session, arms):
+    rows = _rows(session, arms, _hours_ago(moment))
+    for kind, sender_id, partner_id, hour, sent, failed, seconds in rows:
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
@@ -130,7 +132,7 @@ def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
 def _day_arm(arm: "_Arm", moment: datetime) -> Any:
     recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute > moment - DAY)
     each = (
-        select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), Counter.sent, Counter.failed,
+        select(*arm.keys, _HOUR, Counter.sent, Counter.failed,
                Counter.seconds)
         .where(*recent)
         .subquery()
@@ -142,15 +144,21 @@ def _day_arm(arm: "_Arm", moment: datetime) -> Any:
     ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
 
 
-def _hour(moment: datetime, first: int, end: int) -> ColumnElement[int]:
+def _hour(first: int, end: int) -> ColumnElement[int]:
     """Which hour a counter is of, if it is from *first* to *end* hours old: by halves."""
     if end - first == 1:
         return literal_column(str(HOURS - end), Integer)
     middle = (first + end) // 2
-    return case(
-        (Counter.minute > moment - timedelta(hours=middle), _hour(moment, first, middle)),
-        else_=_hour(moment, middle, end),
-    )
+    ago = bindparam(f"hours_ago_{middle}", type_=UTCDateTime)
+    return case((Counter.minute > ago, _hour(first, middle)), else_=_hour(middle, end))
+
+
+#: Made once: it is the larger part of the statement.
+_HOUR = _hour(0, HOURS).label("hour")
+
+
+def _hours_ago(moment: datetime) -> dict[str, datetime]:
+    return {f"hours_ago_{number}": moment - timedelta(hours=number) for number in range(1, HOURS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +240,10 @@ def _grouped(statement: Any, by: tuple[Any, ...]) -> Any:
     return statement.group_by(*by) if by else statement
 
 
-def _rows(session: Session, arms: list[Any]) -> Iterable[Any]:
+def _rows(
+    session: Session, arms: list[Any], values: Mapping[str, Any] | None = None
+) -> Iterable[Any]:
     if not arms:
         return ()
     statement: Any = arms[0] if len(arms) == 1 else union_all(*arms)
-    return session.execute(statement)
+    return session.connection().execute(statement, values)

@@ -47,7 +47,9 @@ class Usage:
 
 def usage_of(session: Session, senders: Sequence[ResolvedSender], moment: datetime) -> Usage:
     """How much each of *senders* has used, and who may send nothing but urgent mail, if that."""
-    limits = [(one.sender_id, one.values.max_per_hour, one.values.max_per_day) for one in senders]
+    limits = [
+        (one.sender_id, one.values["max_per_hour"], one.values["max_per_day"]) for one in senders
+    ]
     hourly = {one: most for one, most, _ in limits if most is not None}
     daily = {one: most for one, _, most in limits if most is not None}
     if not hourly and not daily:
