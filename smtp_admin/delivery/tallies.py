@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    null,
     select,
     true,
     union_all,
@@ -74,10 +75,17 @@ class Day:
         return round(self.seconds / self.sent, 3) if self.sent else None
 
 
-def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
-    """What is open for each of *scopes*."""
+def open_mail(
+    session: Session, scopes: Collection[Scope], *, oldest: bool = True
+) -> dict[Scope, Open]:
+    """What is open for each of *scopes*.
+
+    Args:
+        oldest: since when the oldest is queued too, for which each mail has to be looked at.
+    """
     found = {one: Open() for one in scopes}
-    measures = (Delivery.state, func.count(), func.min(Delivery.created_at))
+    since: Any = func.min(Delivery.created_at) if oldest else null()
+    measures = (Delivery.state, func.count(), since)
     arms = [
         select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
         for arm in _arms(session, Delivery, scopes)
@@ -86,14 +94,14 @@ def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
             [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
         )
     ]
-    for kind, sender_id, partner_id, state, count, oldest in _rows(session, arms):
+    for kind, sender_id, partner_id, state, count, at in _rows(session, arms):
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
                 continue
             setattr(one, state, getattr(one, state) + int(count))
-            if state == "queued":
-                one.oldest = oldest if one.oldest is None else min(one.oldest, oldest)
+            if state == "queued" and at is not None:
+                one.oldest = at if one.oldest is None else min(one.oldest, at)
     return found
 
 

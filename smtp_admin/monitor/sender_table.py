@@ -206,6 +206,6 @@ def _count(session: Session, lines: Sequence[Line], moment: datetime) -> None:
     if not lines:
         return
     scopes = {one.scope for one in lines}
-    found, days = open_mail(session, scopes), last_day(session, scopes, moment)
+    found, days = open_mail(session, scopes, oldest=False), last_day(session, scopes, moment)
     for one in lines:
         one.open, one.day = found[one.scope], days[one.scope]
