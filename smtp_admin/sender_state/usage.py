@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import and_, case, false, func, null, or_, select, union_all
+from sqlalchemy import and_, case, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, sum_of
@@ -74,28 +73,33 @@ def _with(
 def _finished(
     session: Session, hourly: Mapping[int, int], daily: Mapping[int, int], moment: datetime
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """What was finished in the hour and in the day: one query, and no mail is read twice."""
+    """What was finished in the hour and in the day; no mail is read twice.
+
+    Two questions, each along the index: of both in one, PostgreSQL makes work for several
+    processes, and starting them takes longer than the work.
+    """
     hour_ago, day_ago = moment - HOUR, moment - DAY
     sender, at = Delivery.sender_id, Delivery.finished_at
-    only_hourly = hourly.keys() - daily.keys()
-    arms: list[Any] = []
-    if only_hourly:
-        arms.append(
-            select(sender, sum_of(_WEIGHT), null())
+    in_hour: dict[int, int] = {}
+    in_day: dict[int, int] = {}
+    connection = session.connection()
+    if only_hourly := hourly.keys() - daily.keys():
+        asked = (
+            select(sender, sum_of(_WEIGHT))
             .where(among(session, sender, sorted(only_hourly)), at > hour_ago)
             .group_by(sender)
         )
+        rows = connection.execute(asked).yield_per(_READ_AT_ONCE)
+        in_hour = {row[0]: row[1] for row in rows}
     if daily:
         recent = sum_of(case((at > hour_ago, _WEIGHT), else_=0))
-        arms.append(
+        whole = (
             select(sender, recent, sum_of(_WEIGHT))
             .where(among(session, sender, sorted(daily)), at > day_ago)
             .group_by(sender)
         )
-    statement: Any = arms[0] if len(arms) == 1 else union_all(*arms)
-    in_hour, in_day = {}, {}
-    for sender_id, hour, day in session.connection().execute(statement).yield_per(_READ_AT_ONCE):
-        in_hour[sender_id], in_day[sender_id] = hour, day or 0
+        for sender_id, hour, day in connection.execute(whole).yield_per(_READ_AT_ONCE):
+            in_hour[sender_id], in_day[sender_id] = hour, day
     return in_hour, in_day
 
 
