@@ -7,6 +7,7 @@ if that partner did not exist.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
@@ -111,15 +112,25 @@ def roles(actor: Actor | None, partner_id: str | None = None) -> frozenset[Role]
 
     An empty id stands for the system, which is nobody's but the platform's.
     """
-    found = {Role.ANYBODY}
     if actor is None:
-        return frozenset(found)
-    if actor.is_admin:
+        return _roles(platform=False, partner=False, customer=False)
+    own = bool(actor.partner_ids - {""}) if partner_id is None else partner_id in actor.partner_ids
+    return _roles(
+        platform=actor.is_admin,
+        partner=own and partner_id != "",
+        customer=actor.customer_id is not None,
+    )
+
+
+@cache
+def _roles(*, platform: bool, partner: bool, customer: bool) -> frozenset[Role]:
+    """Kept, because a list asks for each of a thousand partners."""
+    found = {Role.ANYBODY}
+    if platform:
         found.add(Role.PLATFORM_ADMIN)
-    mine = actor.partner_ids - {""}
-    if partner_id in mine or (partner_id is None and mine):
+    if partner:
         found.add(Role.PARTNER_ADMIN)
-    if actor.customer_id is not None:
+    if customer:
         found.add(Role.CUSTOMER)
     return frozenset(found)
 

@@ -176,7 +176,9 @@ class Scene:
             if "<alert_id>" in rule:
                 until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
                 again = update(Alert).where(Alert.public_id == self.alerts["acme"])
-                session.execute(again.values(acknowledged_at=None, muted_until=until))
+                session.execute(
+                    again.values(acknowledged_at=None, muted_until=until, owner_muted_until=until)
+                )
                 session.commit()
             if rule.endswith("/test-connection/<public_id>"):
                 # After a minute nobody waits for a worker any more.
