@@ -1,7 +1,7 @@
 """What limits and lists count, whole in their indexes; and a mute of an alert for its owner.
 
-Revision: 0020_overview
-After: 0019_oauth
+Revision: 0021_overview
+After: 0020_suppression
 Date: 2026-11-29
 """
 
@@ -12,8 +12,8 @@ from alembic import op
 
 from smtp_admin.database import UTCDateTime
 
-revision = "0020_overview"
-down_revision = "0019_oauth"
+revision = "0021_overview"
+down_revision = "0020_suppression"
 branch_labels = None
 depends_on = None
 
