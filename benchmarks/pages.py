@@ -77,7 +77,7 @@ _PARTNERS, _WAITING = 1000, 10_000
 _AN_HOUR, _HOURS = 8, 48
 #: Counters stand for a minute at first, and for an hour when they are older than this.
 _MINUTES_KEPT_HOURS = 3
-_WARM, _ROUNDS = 3, 20
+_WARM, _ROUNDS = 3, 40
 _GOAL_MS = 100.0
 #: Much as a small server has it; what the tests give theirs holds no million rows.
 _MARIADB = (

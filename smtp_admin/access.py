@@ -7,6 +7,7 @@ if that partner did not exist.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
@@ -47,8 +48,10 @@ class Action(Enum):
     SEE_ALERTS = "see the alerts you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
+    MANAGE_SUPPRESSIONS = "see and change which addresses get no mail of senders you look after"
+    ERASE_ADDRESS = "find, export and erase an address in the mail of senders you look after"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
-    UNSUBSCRIBE = "end reminders with the link of a mail"
+    UNSUBSCRIBE = "end notices, and choose among them, with the link of a mail"
     SEE_API_DOCUMENT = "get the description of the API"
     SEND_MAIL = "queue mail and batches through the API"
     SEE_SENDERS = "list senders through the API"
@@ -80,6 +83,8 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
     Action.READ_METRICS: frozenset(Role),
+    Action.MANAGE_SUPPRESSIONS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.ERASE_ADDRESS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),
@@ -110,15 +115,25 @@ def roles(actor: Actor | None, partner_id: str | None = None) -> frozenset[Role]
 
     An empty id stands for the system, which is nobody's but the platform's.
     """
-    found = {Role.ANYBODY}
     if actor is None:
-        return frozenset(found)
-    if actor.is_admin:
+        return _roles(platform=False, partner=False, customer=False)
+    own = bool(actor.partner_ids - {""}) if partner_id is None else partner_id in actor.partner_ids
+    return _roles(
+        platform=actor.is_admin,
+        partner=own and partner_id != "",
+        customer=actor.customer_id is not None,
+    )
+
+
+@cache
+def _roles(*, platform: bool, partner: bool, customer: bool) -> frozenset[Role]:
+    """Kept, because a list asks for each of a thousand partners."""
+    found = {Role.ANYBODY}
+    if platform:
         found.add(Role.PLATFORM_ADMIN)
-    mine = actor.partner_ids - {""}
-    if partner_id in mine or (partner_id is None and mine):
+    if partner:
         found.add(Role.PARTNER_ADMIN)
-    if actor.customer_id is not None:
+    if customer:
         found.add(Role.CUSTOMER)
     return frozenset(found)
 

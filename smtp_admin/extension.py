@@ -14,6 +14,7 @@ from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
 from smtp_admin.delivery import actions, checks, doorbell
+from smtp_admin.delivery import suppressions as suppressions_of_mail
 from smtp_admin.delivery.digest_items import Period
 from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
@@ -24,6 +25,7 @@ from smtp_admin.host_calls import calls_of
 from smtp_admin.host_database import HostDatabase
 from smtp_admin.installation import NAME, Installation
 from smtp_admin.mail import batches, digests, security_types, service
+from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
@@ -37,6 +39,7 @@ from smtp_admin.pages import (
     deliverability,
     discovery,
     embedding,
+    erase_address,
     explain,
     history,
     hooks,
@@ -52,16 +55,19 @@ from smtp_admin.pages import (
     routes,
     sender_actions,
     sender_list,
+    suppressions,
     symptoms,
     tab,
     templates,
     test_email,
     tokens,
+    unsubscribe,
     webhook,
 )
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
+from smtp_admin.suppression.writing import clean_category
 
 if TYPE_CHECKING:
     from smtp_admin.mail.mailer import Mail
@@ -132,13 +138,13 @@ class SMTPAdmin:
         for blueprint in (_pages(here), api):
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
-        unsubscribe = reminders.make_unsubscribe_blueprint()
-        unsubscribe.context_processor(page_values)
-        app.register_blueprint(unsubscribe)
+        links = unsubscribe.make_unsubscribe_blueprint(config.url_prefix)
+        links.context_processor(page_values)
+        app.register_blueprint(links)
         events = hooks.make_hooks_blueprint()
         app.register_blueprint(events)
         # Each looks itself at what the host's check would: a token is no session's form.
-        for blueprint in (unsubscribe, api, events):
+        for blueprint in (links, api, events):
             beside_host.exempt(app, blueprint)
         answer_unrouted(app)
         beside_host.guard_frames(app)
@@ -300,6 +306,41 @@ class SMTPAdmin:
         order = Order(partner_id, sender, send_at=send_at, expires_at=expires_at)
         return batches.send_messages(session(), messages, order)
 
+    def suppress(
+        self, address: str, *, partner_id: str = SYSTEM, category: str = "all", detail: str = ""
+    ) -> bool:
+        """Send *address* no more of a partner's mail; whether that is new. The caller commits.
+
+        What waits for it is kept back.
+
+        Args:
+            category: ``all``, ``notices``, or the name of one type of notice.
+            detail: why, for the list.
+
+        Raises:
+            MessageError: it is no address.
+            InvalidInput: there is no such category.
+        """
+        found = address_of(address)[1]
+        wanted = clean_category(category)
+        done = suppressions_of_mail.suppress(
+            session(), partner_id, found, "manual", category=wanted, detail=detail
+        )
+        return done.new
+
+    def unsuppress(self, address: str, *, partner_id: str = SYSTEM, category: str = "") -> int:
+        """Let *address* have its mail again; how many suppressions there were. The caller commits.
+
+        Args:
+            category: only this one.
+
+        Raises:
+            MessageError: it is no address.
+        """
+        found = address_of(address)[1]
+        categories = [category] if category else []
+        return suppressions_of_mail.lift(session(), partner_id, found, categories=categories)
+
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
@@ -359,6 +400,8 @@ def _pages(here: Installation) -> Any:
         one_mail,
         batch_log,
         new_batch,
+        suppressions,
+        erase_address,
         audit_log,
         tokens,
         renewals,

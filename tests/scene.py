@@ -18,9 +18,11 @@ from smtp_admin.database import Base, database_now
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.events import webhooks
 from smtp_admin.mail import branding, saved_templates
 from smtp_admin.mail.message import Message as Letter
+from smtp_admin.mail.unsubscribing import Reader, token_for
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.renewals import service as renewals_service
 from smtp_admin.renewals import unsubscribe
@@ -29,6 +31,8 @@ from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import routes_of
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import categories_of
 from tests.app import ADMIN, HostApp
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.renewals.things import a_service
@@ -40,6 +44,8 @@ PREFIX = "/smtp-admin"
 API = "/api/email"
 TOKEN = "T" * 32
 KEY = "news"
+GONE = "gone@x.example"
+READER = Reader("acme", "mia@acme.example", "notification_digest")
 
 
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -171,10 +177,15 @@ class Scene:
                 ended = now() if rule.endswith("/resume") else None
                 session.execute(update(Batch).values(cancelled_at=ended))
                 session.commit()
+            if "/suppressions" in rule:
+                suppress(session, whose, GONE, "manual")
+                session.commit()
             if "<alert_id>" in rule:
                 until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
                 again = update(Alert).where(Alert.public_id == self.alerts["acme"])
-                session.execute(again.values(acknowledged_at=None, muted_until=until))
+                session.execute(
+                    again.values(acknowledged_at=None, muted_until=until, owner_muted_until=until)
+                )
                 session.commit()
             if rule.endswith("/test-connection/<public_id>"):
                 # After a minute nobody waits for a worker any more.
@@ -189,7 +200,7 @@ class Scene:
         state = {
             "cancel": "queued", "hurry": "queued", "actions": "queued", "retry": "dead",
             "discard": "dead", "correct": "dead", "arrived": "uncertain", "lost": "uncertain",
-            "undo": "cancelled",
+            "undo": "cancelled", "release": "suppressed",
         }.get(action)  # fmt: skip
         if state is None:
             return
@@ -236,7 +247,7 @@ class Scene:
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
-            .replace("<token>", TOKEN)
+            .replace("<token>", self._preferences() if "preferences" in rule else TOKEN)
             .replace("<provider>", "microsoft")
         )
         self._delivery = self._first_delivery(address)
@@ -252,6 +263,8 @@ class Scene:
             query = {"customer": "c1"}
         if rule == f"{API}/senders":
             query = {"partner_id": "acme"}
+        if rule == f"{API}/suppressions" and method != "POST":
+            query = {"partner_id": "acme", "address": GONE}
         return self.site.client.open(
             address, method=method, headers=headers, data=data, json=body, query_string=query,
             buffered=True,
@@ -264,6 +277,7 @@ class Scene:
         bodies: dict[str, dict[str, Any]] = {
             "queue": mine | {"to": one["address"], "subject": "Hello", "text": "Hello."},
             "batch": mine | {"type": NAME, "recipients": [one]},
+            "suppressions": mine | {"address": one["address"]},
             "test-connection": mine
             | {"host": "127.0.0.1", "port": self.server.port, "security": "none"},
         }
@@ -278,6 +292,15 @@ class Scene:
                 .where(Message.public_id.in_(address.split("/")))
             )
             return self.site.db.session().scalar(mine) or 0
+
+    def _preferences(self) -> str:
+        """What stands in the link of a notice."""
+        with self.site.app.app_context():
+            return token_for(READER)
+
+    def _suppressed(self, whose: str) -> list[int]:
+        mine = select(Suppression.id).where(Suppression.partner_id == whose)
+        return list(self.site.db.session().scalars(mine))
 
     def _template(self, rule: str, whose: str) -> dict[str, Any]:
         session = self.site.db.session()
@@ -308,7 +331,15 @@ class Scene:
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}
+            if rule.endswith("/erase"):
+                return {"address": GONE, "do": "erase", "sure": "1"}
+            if "preferences" in rule:
+                ended = categories_of(self.site.db.session(), "acme", READER.address)
+                return {"save": "1" if ended else "none", "kinds": [READER.type_name]}
             whose, key = self._whose(rule)
+            if "/suppressions" in rule:
+                one = f"{uuid4().hex}@x.example"
+                return {"address": one, "csv": one, "ids": self._suppressed(whose)}
             if "/templates/" in rule:
                 return self._template(rule, whose)
             if "/renewals/" in rule:

@@ -94,6 +94,10 @@ OWNER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/audit"): 200,
     ("GET", "/tokens"): 200,
     ("POST", "/tokens"): 201,
+    ("GET", "/suppressions"): 200,
+    ("POST", "/suppressions"): 201,
+    ("POST", "/suppressions/import"): 200,
+    ("POST", "/suppressions/remove"): 200,
 }
 OWNERS = ((f"{PREFIX}/system", PLATFORM), (PARTNER, ACMES))
 
@@ -109,6 +113,9 @@ TABLE: dict[tuple[str, str], Statuses] = {
     },
     ("GET", f"{PREFIX}/mail"): ADMINS,
     ("GET", f"{PREFIX}/audit"): ADMINS,
+    ("GET", f"{PREFIX}/suppressions"): ADMINS,
+    ("GET", f"{PREFIX}/erase"): ADMINS,
+    ("POST", f"{PREFIX}/erase"): ADMINS,
     ("GET", f"{PREFIX}/batches"): ADMINS,
     ("GET", f"{PREFIX}/batches/<public_id>"): ACMES,
     ("POST", f"{PREFIX}/batches/<public_id>/cancel"): ACMES,
@@ -120,7 +127,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/mail/<public_id>/raw"): ACMES,
     **{
         ("POST", f"{PREFIX}/mail/<public_id>/{action}"): ACMES
-        for action in ("retry", "hurry", "cancel", "discard", "arrived", "lost")
+        for action in ("retry", "hurry", "cancel", "discard", "arrived", "lost", "release")
     },
     ("POST", f"{PREFIX}/mail/<public_id>/correct"): with_(202, ACMES),
     # Mail without another sender ends there.
@@ -161,6 +168,8 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/hooks/email/<source>/<key>"): ANYBODY,
+    ("GET", f"{PREFIX}/preferences/<token>"): ANYBODY,
+    ("POST", f"{PREFIX}/preferences/<token>"): ANYBODY,
     ("GET", f"{PREFIX}/alerts"): ADMINS,
     # The alert is Acme's.
     ("POST", f"{PREFIX}/alerts/<alert_id>/acknowledge"): ACMES,
@@ -180,6 +189,9 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", "/api/email/messages/<public_id>/cancel"): ACMES,
     ("POST", "/api/email/messages/<public_id>/retry"): ACMES,
     ("GET", "/api/email/senders"): ACMES,
+    ("GET", "/api/email/suppressions"): ACMES,
+    ("POST", "/api/email/suppressions"): with_(201, ACMES),
+    ("DELETE", "/api/email/suppressions"): ACMES,
     ("POST", "/api/email/test-connection"): ACMES,
     ("GET", "/api/email/openapi.json"): ANYBODY,
     ("GET", f"{PREFIX}/tokens"): ADMINS,
@@ -191,6 +203,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
 OPTIONS: dict[str, Statuses] = {
     "/api/email/status": ADMINS,
     "/api/email/senders": ADMINS,
+    "/api/email/suppressions": ADMINS,
     **{f"/api/email/{what}/<public_id>": ADMINS for what in ("batch", "messages")},
     f"{PREFIX}/tokens/<public_id>/revoke": ADMINS,
     **{f"{PREFIX}/mail/<public_id>{page}": ADMINS for page in ("", "/preview", "/raw")},

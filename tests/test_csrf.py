@@ -76,9 +76,19 @@ POSTS: dict[str, tuple[int, int]] = {
     f"{PREFIX}/renewals/partners/<partner_id>/run": (409, 409),
     f"{PREFIX}/renewals/remind-me": (409, 409),
     # Nothing but JSON is read; past the check there is no such mail, and no such token.
-    **{f"/api/email/{name}": (415, 415) for name in ("queue", "batch", "test-connection")},
+    **{
+        f"/api/email/{name}": (415, 415)
+        for name in ("queue", "batch", "test-connection", "suppressions")
+    },
     **{f"/api/email/messages/<public_id>/{name}": (404, 404) for name in ("cancel", "retry")},
     **{f"{owner}/tokens": (400, 400) for owner in OWNERS},
+    f"{PREFIX}/erase": (200, 200),
+    **{f"{owner}/suppressions": (201, 303) for owner in OWNERS},
+    **{
+        f"{owner}/suppressions/{what}": (400, 400)
+        for owner in OWNERS
+        for what in ("import", "remove")
+    },
     f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
     # How many that would be.
     f"{PREFIX}/mail/actions": (200, 200),
@@ -92,7 +102,11 @@ POSTS: dict[str, tuple[int, int]] = {
     },
 }
 #: Mail programs and providers post here by themselves, with nothing but the address.
-WITHOUT_TOKEN = {"/unsubscribe/<token>", "/hooks/email/<source>/<key>"}
+WITHOUT_TOKEN = {
+    "/unsubscribe/<token>",
+    f"{PREFIX}/preferences/<token>",
+    "/hooks/email/<source>/<key>",
+}
 
 
 class Site:

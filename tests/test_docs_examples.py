@@ -157,6 +157,8 @@ def test_the_page_names_the_variable_that_would_hold_the_password(
         "driver": "SETGET_SMTP_HOST",
         "host": "SETGET_SMTP_HOST",
         "password": "SETGET_SMTP_PASSWORD",
+        "oauth_secret": "SETGET_SMTP_OAUTH_CLIENT_SECRET",
+        "oauth_key": "SETGET_SMTP_OAUTH_KEY",
     }
 
 

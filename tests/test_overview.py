@@ -13,8 +13,10 @@ from sqlalchemy import event, select, update
 from smtp_admin import Actor, Partner
 from smtp_admin.clock import now
 from smtp_admin.delivery.models import Counter, Delivery
-from smtp_admin.monitor.sender_table import PER_PAGE, SORTS, Asked
-from smtp_admin.sender_state.state import KEYS, NAMES, State
+from smtp_admin.monitor.sender_order import SORTS
+from smtp_admin.monitor.sender_table import PER_PAGE, Asked
+from smtp_admin.sender_state.basis import Facts
+from smtp_admin.sender_state.state import KEYS, NAMES, Key, State, Tone
 from smtp_admin.senders import pauses
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import load_sender
@@ -127,10 +129,13 @@ def test_the_number_of_queries_does_not_grow(host: HostApp, sort: str, actor: st
 
 def test_the_order_of_states_is_whole_and_named() -> None:
     assert set(NAMES) == set(KEYS)
-    made = [State(key, "", "", tone) for key in KEYS for tone in ("bad", "warn", "off", "good")]
-    assert len({one.urgency for one in made}) == len(made)
-    assert State("stopped", "", "", "bad").urgency < State("limit", "", "", "warn").urgency
-    assert State("limit", "", "", "warn").urgency < State("delivering", "", "", "good").urgency
+
+    def urgency(key: Key, tone: Tone) -> tuple[int, int]:
+        return State(key, tone, Facts(now()), lambda: ("", "")).urgency
+
+    tones: tuple[Tone, ...] = ("bad", "warn", "off", "good", "ready")
+    assert len({urgency(key, tone) for key in KEYS for tone in tones}) == len(KEYS) * len(tones)
+    assert urgency("stopped", "bad") < urgency("limit", "warn") < urgency("delivering", "good")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from typing import Any
 
 from smtp_admin.delivery.states import STATES
 from smtp_admin.sender_state.state import KEYS
+from smtp_admin.suppression.reasons import REASONS
 
 Schema = dict[str, Any]
 
@@ -99,6 +100,17 @@ _STEP = _object(
     reply={"anyOf": [_REPLY, {"type": "null"}]},
 )
 
+_SUPPRESSION = _object(
+    id=_WHOLE,
+    partner_id=_TEXT,
+    address=_or_null(_TEXT),
+    category=_TEXT,
+    reason={"type": "string", "enum": list(REASONS)},
+    detail=_TEXT,
+    mail_id=_or_null(_ID),
+    at=_MOMENT,
+    by=_TEXT,
+)
 ANSWERS: dict[str, Schema] = {
     "Status": {
         "description": "The numbers; with `sender`, of that one alone, which then is named and has "
@@ -108,6 +120,9 @@ ANSWERS: dict[str, Schema] = {
             _object(ok=_OK, **_NAMED, **_NUMBERS),
         ],
     },
+    "Suppressions": _object(ok=_OK, suppressions=_list(_SUPPRESSION), before=_or_null(_WHOLE)),
+    "Suppressed": _object(ok=_OK, address=_TEXT, category=_TEXT, new=_FLAG, kept_back=_WHOLE),
+    "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE),
     "Queued": _object(ok=_OK, id=_ID, status=_STATE),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(

@@ -24,7 +24,7 @@ _REASONS = {
 }
 #: What every operation may answer that is not open to anybody.
 _ALWAYS = (401, 403, 429, 503)
-_ON_SUCCESS = {200: "Done.", 202: "Queued."}
+_ON_SUCCESS = {200: "Done.", 201: "Added.", 202: "Queued."}
 _RATE_HEADERS = {
     "RateLimit-Policy": "The limit: `q` requests in `w` seconds.",
     "RateLimit": "What is left of it: `r` requests; in `t` seconds all are possible again.",
@@ -128,7 +128,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     return {
         "name": one.name,
         "in": one.place,
-        "required": one.place == "path",
+        "required": one.required,
         "schema": dict(one.schema),
         "description": one.help,
     }

@@ -5,7 +5,7 @@ The routes are made from it, the description too, and the reader of a request ho
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from smtp_admin.access import Action
@@ -63,6 +63,14 @@ BATCH_FIELDS = (
     _SEND_AT,
     _EXPIRES_AT,
 )  # fmt: skip
+SUPPRESSION_FIELDS = (
+    Field("address", ADDRESS, "Who gets no such mail any more.", required=True,
+          example="mia@example.com"),
+    Field("category", _TYPE, "`all` mail, all `notices`, or one kind of notice by the "
+          "name of its type; `all` if left out.", example="newsletter"),
+    Field("detail", values.text(500), "Why, for the list.", example="Asked by phone"),
+    _PARTNER,
+)  # fmt: skip
 
 
 def test_fields() -> tuple[Field, ...]:
@@ -95,6 +103,7 @@ class Parameter:
     place: Literal["path", "query", "header"]
     schema: values.Schema
     help: str
+    required: bool = False
 
 
 _OF_PARTNER = Parameter("partner_id", "query", {"type": "string"}, _PARTNER.help)
@@ -106,6 +115,15 @@ _ID = Parameter(
     "path",
     {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "The id that was answered when it was queued.",
+    required=True,
+)
+_OF_ADDRESS = Parameter("address", "query", ADDRESS.schema, "Only this address.")
+_OF_CATEGORY = Parameter("category", "query", _TYPE.schema, "Only this category; else every one.")
+_BEFORE = Parameter(
+    "before",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+    "Those before the suppression of this id.",
 )
 _KEY = Parameter(
     KEY_HEADER,
@@ -134,7 +152,7 @@ class Operation:
     """
 
     name: str
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     action: Action
     summary: str
@@ -173,6 +191,15 @@ OPERATIONS = (
     Operation("connection_test", "POST", "/test-connection", Action.TEST_SENDER,
               "Test a sender: with the settings that are sent, or as it is saved",
               {200: "TestResult"}, (400, 404, 413, 415), (), test_fields),
+    Operation("suppressions", "GET", "/suppressions", Action.MANAGE_SUPPRESSIONS,
+              "The suppressed addresses of a partner, newest first", {200: "Suppressions"},
+              (400, 404), (_OF_PARTNER, _BEFORE, _OF_ADDRESS)),
+    Operation("suppress", "POST", "/suppressions", Action.MANAGE_SUPPRESSIONS,
+              "Send an address no more mail", {201: "Suppressed", 200: "Suppressed"},
+              (400, 404, 413, 415), (), lambda: SUPPRESSION_FIELDS),
+    Operation("unsuppress", "DELETE", "/suppressions", Action.MANAGE_SUPPRESSIONS,
+              "Let an address have its mail again", {200: "Unsuppressed"}, (400, 404),
+              (_OF_PARTNER, replace(_OF_ADDRESS, required=True), _OF_CATEGORY)),
     Operation("openapi", "GET", "/openapi.json", Action.SEE_API_DOCUMENT,
               "This description", {200: "Description"}),
 )  # fmt: skip

@@ -32,6 +32,11 @@ SCOPES: dict[str, Scope] = {
             frozenset({Action.SEE_PARTNER_STATUS, Action.SEE_SYSTEM_STATUS}),
         ),
         Scope("senders", gettext("List senders"), frozenset({Action.SEE_SENDERS})),
+        Scope(
+            "suppressions",
+            gettext("See and change suppressions"),
+            frozenset({Action.MANAGE_SUPPRESSIONS}),
+        ),
         Scope("test", gettext("Test connections"), frozenset({Action.TEST_SENDER})),
     )
 }

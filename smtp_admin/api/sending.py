@@ -197,7 +197,7 @@ def _message(given: dict[str, Any], partner_id: str) -> Message:
             reply_to=given["reply_to"],
         )
     type_ = _type(given["type"])
-    voice = service.voice_for(session(), type_, partner_id, given["language"] or "")
+    voice = service.voice_for(session(), type_, partner_id, given["language"] or "", given["to"])
     try:
         return message_from_type(
             type_, given["to"], given["context"] or {}, voice=voice, reply_to=given["reply_to"]

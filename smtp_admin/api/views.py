@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from smtp_admin import protection, web
 from smtp_admin.access import guarded
-from smtp_admin.api import mails, senders, sending
+from smtp_admin.api import mails, senders, sending, suppressions
 from smtp_admin.api.authentication import authenticate, describe
 from smtp_admin.api.document import description
 from smtp_admin.api.operations import OPERATIONS
@@ -75,5 +75,8 @@ _VIEWS: dict[str, Callable[..., ResponseReturnValue]] = {
     "retry": mails.retry,
     "senders": senders.senders,
     "connection_test": senders.connection_test,
+    "suppressions": suppressions.listed,
+    "suppress": suppressions.add,
+    "unsuppress": suppressions.remove,
     "openapi": openapi,
 }

@@ -124,6 +124,7 @@ MODULES: Mapping[str, str] = {
     "deliverability": "deliverability",
     "discover": "discovery",
     "doctor": "doctor",
+    "erase": "erase",
     "explain": "explain",
     "keys": "keys",
     "mail": "mail",
@@ -135,6 +136,7 @@ MODULES: Mapping[str, str] = {
     "senders": "routes",  # one of its commands, beside those in `senders`
     "status": "sending",
     "test-connection": "connection",
+    "suppressions": "suppressions",
     "tokens": "tokens",
     "wizard": "wizard",
     "worker": "sending",

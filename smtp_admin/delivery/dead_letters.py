@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, conditions
+from smtp_admin.delivery.mail_log import MailFilter, newest_of
 from smtp_admin.delivery.models import Delivery
 
+#: So many of the newest are put into groups.
+GROUPED = 2_000
 _MOST_GROUPS = 10
 
 
@@ -39,19 +41,14 @@ def dead_groups(session: Session, which: MailFilter) -> list[DeadGroup]:
     words are not looked at.
     """
     dead = replace(which, states=("dead",), type_name="")
-    newest = (
-        select(
-            Delivery.id,
-            Delivery.sender_id,
-            Delivery.last_code.label("code"),
-            Delivery.last_cause.label("cause"),
-            Delivery.finished_at.label("at"),
-        )
-        .where(*conditions(session, dead))
-        .order_by(Delivery.id.desc())
-        .limit(COUNTED_ONCE)
-        .subquery()
+    columns = (
+        Delivery.id,
+        Delivery.sender_id,
+        Delivery.last_code.label("code"),
+        Delivery.last_cause.label("cause"),
+        Delivery.finished_at.label("at"),
     )
+    newest = newest_of(session, dead, GROUPED, *columns).subquery()
     alike = (newest.c.sender_id, newest.c.code, newest.c.cause)
     count = func.count()
     groups: list[Any] = list(

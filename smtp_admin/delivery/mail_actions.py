@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed
@@ -22,12 +22,14 @@ from smtp_admin.delivery.held import IS_HELD, as_before_the_end
 from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outbox import default_lifetime
+from smtp_admin.delivery.queue_ends import count_batches_again, end_queued
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.states import State
+from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.senders.models import Sender
 from smtp_admin.translation import gettext
 
-ActionName = Literal["retry", "hurry", "cancel", "discard", "arrived", "lost"]
+ActionName = Literal["retry", "hurry", "cancel", "discard", "arrived", "lost", "release"]
 #: Whether its batch, if it is of one, was not cancelled: then only resuming that brings it back.
 _GOES_ON = ~exists().where(Batch.id == Delivery.batch_id, Batch.cancelled_at.is_not(None))
 #: The code of what somebody cancelled.
@@ -60,10 +62,22 @@ def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Queue dead letters, and mails whose outcome is unknown, once more.
 
     They start again with all their attempts and a new time to live, with the same bytes: as long
-    as at first, but no longer than mail of their priority usually has. What was erased stays.
+    as at first, but no longer than mail of their priority usually has. What was erased stays, and
+    what goes to a suppressed address is kept back.
     """
+    return _queue(session, ids, moment, MAIL_ACTIONS["retry"].states)
+
+
+def release(session: Session, ids: Sequence[int], moment: datetime) -> int:
+    """Send after all what a limit kept back, or a suppression that is no longer there."""
+    return _queue(session, ids, moment, MAIL_ACTIONS["release"].states)
+
+
+def _queue(
+    session: Session, ids: Sequence[int], moment: datetime, states_before: Sequence[State]
+) -> int:
     count = 0
-    for before in MAIL_ACTIONS["retry"].states:
+    for before in states_before:
         rows = session.execute(
             _lives(ids, moment).where(Delivery.state == before, Message.content != b"", _GOES_ON)
         ).all()
@@ -84,6 +98,7 @@ def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
                 ),
             )
             ring_after_commit(session, row.sender_id)
+    count -= suppress_again(session, ids, moment)
     count_batches_again(session, ids)
     return count
 
@@ -135,48 +150,8 @@ def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
 
 
 def cancel_queued(session: Session, ids: Sequence[int], moment: datetime) -> int:
-    """Do not send what is queued.
-
-    The copy to an archive ends with the last recipient, and goes out all the same if somebody has
-    the mail.
-    """
-    messages = session.scalars(
-        select(Delivery.message_pk).where(Delivery.id.in_(ids)).distinct()
-    ).all()
-    count = _cancel(session, Delivery.id.in_(ids), moment)
-    anybody = select(Delivery.message_pk).where(
-        Delivery.message_pk.in_(messages),
-        Delivery.archive.is_(False),
-        Delivery.state.not_in(_UNSENT),
-    )
-    needed = set(session.scalars(anybody))
-    ended = [one for one in messages if one not in needed]
-    _cancel(session, and_(Delivery.message_pk.in_(ended), Delivery.archive.is_(True)), moment)
-    erase_sensitive(session, messages)
-    count_batches_again(session, ids)
-    return count
-
-
-_UNSENT: tuple[State, ...] = ("cancelled", "expired", "suppressed")
-
-
-def _cancel(session: Session, which: ColumnElement[bool], moment: datetime) -> int:
-    # Looked for first: MariaDB keeps the lock of every row that an UPDATE asks about, and results
-    # of what is under way would wait for the caller's commit.
-    queued = Delivery.state == "queued"
-    waiting = session.scalars(select(Delivery.id).where(which, queued)).all()
-    return changed(
-        session,
-        update(Delivery)
-        .where(Delivery.id.in_(waiting), queued)
-        .values(
-            state=states.check("queued", "cancelled"),
-            finished_at=moment,
-            last_code=CANCELLED,
-            last_cause="",
-            last_error=_CANCELLED_WORDS,
-        ),
-    )
+    """Do not send what is queued."""
+    return end_queued(session, ids, "cancelled", moment, CANCELLED, _CANCELLED_WORDS)
 
 
 def discard(session: Session, ids: Sequence[int], moment: datetime) -> int:
@@ -227,14 +202,6 @@ def _end(session: Session, ids: Sequence[int], before: State, after: State, **va
     return count
 
 
-def count_batches_again(session: Session, ids: Sequence[int]) -> None:
-    """Let the batches of these deliveries be counted once more."""
-    batches = select(Delivery.batch_id).where(Delivery.id.in_(ids), Delivery.batch_id.is_not(None))
-    found = session.scalars(batches.distinct()).all()
-    if found:
-        changed(session, update(Batch).where(Batch.id.in_(found)).values(settled=False))
-
-
 MAIL_ACTIONS: dict[ActionName, MailAction] = {
     one.name: one
     for one in (
@@ -244,6 +211,7 @@ MAIL_ACTIONS: dict[ActionName, MailAction] = {
         MailAction("discard", ("dead",), "mail.discarded", discard, can_be_undone=True),
         MailAction("arrived", ("uncertain",), "mail.settled", note_arrived),
         MailAction("lost", ("uncertain",), "mail.given_up", note_lost),
+        MailAction("release", ("suppressed",), "mail.released", release),
     )
 }
 

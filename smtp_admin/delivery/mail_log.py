@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.delivery.mail_search import Search, has_words
@@ -138,7 +138,7 @@ def page_of(
     backwards = bool(after)
     ids = ids_of(session, which, before=before, after=after, most=size + 1)
     more = len(ids) > size
-    ids = sorted(ids[:size], reverse=True)
+    ids = ids[size - 1 :: -1] if backwards else ids[:size]
     rows = rows_of(session, ids)
     if not rows:
         return LogPage(())
@@ -151,20 +151,43 @@ def page_of(
 
 def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
     """How many deliveries each group has, and all together under ``all``, up to COUNTED + 1."""
-    names: list[str] = ["all", *GROUPS]
-    shared = conditions(session, replace(which, states=()))
     columns = []
-    for name in names:
-        states = states_named(name)
-        some = [*shared, _in_states(states)] if states else shared
-        counted: Select[Any] = (
-            select(literal_column("1")).select_from(Delivery).where(*some).limit(COUNTED + 1)
-        )
-        columns.append(
-            select(func.count()).select_from(counted.subquery()).scalar_subquery().label(name)
-        )
-    row = session.execute(select(*columns)).one()
-    return {name: int(row[number]) for number, name in enumerate(names)}
+    for name in ("all", *GROUPS):
+        parts = _by_index(states_named(name))
+        for number, states in enumerate(parts):
+            some = newest_of(session, replace(which, states=states), COUNTED + 1)
+            counted = select(func.count()).select_from(some.subquery()).scalar_subquery()
+            columns.append(counted.label(f"{name}_{number}"))
+    found = dict.fromkeys(("all", *GROUPS), 0)
+    for label, count in session.execute(select(*columns)).one()._mapping.items():
+        name = label.rpartition("_")[0]
+        found[name] = min(found[name] + int(count), COUNTED + 1)
+    return found
+
+
+def newest_of(session: Session, which: MailFilter, most: int, *columns: Any) -> Select[Any]:
+    """*columns* of up to *most* deliveries; the newest, where columns or a time are asked for.
+
+    Their ids alone stand in indexes, and a time is the end of what is sorted by them: so mails are
+    looked at only as far as they are wanted.
+    """
+    # Of one owner, an index leads to the time.
+    since = which.since if which.partner_ids is None else None
+    if since is not None:
+        which = replace(which, since=None)
+    ids = select(Delivery.id).where(*conditions(session, which))
+    if not columns and since is None:
+        return ids.limit(most)
+    some = ids.order_by(Delivery.id.desc()).limit(most).subquery()
+    found = select(*(columns or (Delivery.id,))).join(some, some.c.id == Delivery.id)
+    return found if since is None else found.where(Delivery.created_at >= since)
+
+
+def _by_index(states: tuple[State, ...]) -> list[tuple[State, ...]]:
+    """*states* apart where no one index has them all."""
+    is_open = tuple(one for one in states if one in _OPEN)
+    others = tuple(one for one in states if one not in _OPEN)
+    return [one for one in (is_open, others) if one] or [()]
 
 
 def count_of(session: Session, which: MailFilter, most: int) -> int:
@@ -187,22 +210,16 @@ def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedM
 def ids_of(
     session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
 ) -> list[int]:
-    """The ids of deliveries, the newest first; with *after*, the nearest to it first."""
-    found: ColumnElement[int] = Delivery.id.expression
-    statement: Select[Any] = select(found)
+    """The ids of deliveries, the newest first; with *after*, the nearest to it first.
+
+    Of one type, the newest are those of the newest mails: so an index leads from one to the next.
+    """
     if which.type_name:
-        statement = statement.join(Message, Message.id == Delivery.message_pk)
-    statement = statement.where(*conditions(session, which))
+        return _of_type(session, which, before=before, after=after, most=most)
+    found: ColumnElement[int] = Delivery.id.expression
+    statement: Select[Any] = select(found).where(*conditions(session, which))
     if words := which.search.words:
-        # Each subject by itself: for a join, PostgreSQL would read those of all mail.
-        theirs = aliased(Message)
-        subject = select(theirs.subject).where(theirs.id == Delivery.message_pk).scalar_subquery()
-        near = (
-            statement.add_columns(Delivery.recipient, subject.label("subject"))
-            .order_by(Delivery.id.desc())
-            .limit(SEARCHED)
-            .subquery()
-        )
+        near = _with_subjects(statement).order_by(Delivery.id.desc()).limit(SEARCHED).subquery()
         found = near.c.id
         statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
@@ -213,6 +230,56 @@ def ids_of(
             statement = statement.where(found < before)
         statement = statement.order_by(found.desc())
     return list(session.scalars(statement.limit(most)))
+
+
+def _with_subjects(statement: Select[Any]) -> Select[Any]:
+    """What words are looked for in; each subject by itself, for a join would read those of all."""
+    theirs = aliased(Message)
+    subject = select(theirs.subject).where(theirs.id == Delivery.message_pk).scalar_subquery()
+    return statement.add_columns(Delivery.recipient, subject.label("subject"))
+
+
+def _of_type(
+    session: Session, which: MailFilter, *, before: int, after: int, most: int
+) -> list[int]:
+    """As :func:`ids_of`, for the mail of one type."""
+    mail, one, link = Message.id.expression, Delivery.id.expression, Delivery.message_pk.expression
+    of_mails: Any = (
+        select(mail.label("mail"), one.label("id"))
+        .join_from(Message, Delivery, Message.id == Delivery.message_pk)
+        .where(*conditions(session, which))
+    )
+    # MariaDB would rather sort all mail of a type.
+    for dialect in ("mysql", "mariadb"):
+        hint = "FORCE INDEX (ix_smtp_admin_message_type)"
+        of_mails = of_mails.with_hint(Message, hint, dialect).prefix_with(
+            "STRAIGHT_JOIN", dialect=dialect
+        )
+    if words := which.search.words:
+        near = _with_subjects(of_mails).order_by(mail.desc()).limit(SEARCHED).subquery()
+        mail, one, link = near.c.mail, near.c.id, near.c.mail
+        of_mails = select(mail, one).where(has_words(words, near.c.subject, near.c.recipient))
+    # Said of both, so that neither index is read from its end.
+    beyond: Any = true()
+    if after > 0:
+        other = _mail_of(session, after)
+        beyond = and_(mail >= other, link >= other, or_(mail > other, one > after))
+    elif before and not after:
+        other = _mail_of(session, before)
+        beyond = and_(mail <= other, link <= other, or_(mail < other, one < before))
+    # First along the index of mails alone. The last of these may have more recipients.
+    along = of_mails.where(beyond).order_by(mail if after else mail.desc()).limit(most)
+    last = along.subquery().c.mail
+    last = select(func.max(last) if after else func.min(last)).scalar_subquery()
+    within = of_mails.where(beyond, mail <= last if after else mail >= last)
+    order = (mail, one) if after else (mail.desc(), one.desc())
+    return [row.id for row in session.execute(within.order_by(*order).limit(most))]
+
+
+def _mail_of(session: Session, delivery_id: int) -> int:
+    """The mail of a delivery, or of the next older one where it is not there any more."""
+    wanted = select(Delivery.message_pk).where(Delivery.id <= delivery_id)
+    return session.scalar(wanted.order_by(Delivery.id.desc()).limit(1)) or 0
 
 
 def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]:

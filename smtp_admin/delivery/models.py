@@ -81,6 +81,8 @@ class Message(Base):
     sender_head: Mapped[int | None] = mapped_column(Integer)
     #: The content is erased as soon as the mail is accepted.
     sensitive: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: Whether its recipients may unsubscribe from such mail.
+    notice: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: ``resend`` or ``hold``: what happens when the outcome is unknown.
     on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
@@ -143,13 +145,23 @@ class Delivery(Base):
             postgresql_where=text("lease IS NOT NULL"),
             sqlite_where=text("lease IS NOT NULL"),
         ),
-        # What the hourly limit is counted from.
-        Index("ix_smtp_admin_delivery_finished", "sender_id", "finished_at"),
+        # What the hourly limit is counted from, without a look at each mail.
+        Index(
+            "ix_smtp_admin_delivery_finished",
+            "sender_id",
+            "finished_at",
+            "state",
+            "uncertains",
+            postgresql_where=text("finished_at IS NOT NULL"),
+            sqlite_where=text("finished_at IS NOT NULL"),
+        ),
         Index(
             "ix_smtp_admin_delivery_open",
             "partner_id",
             "state",
             "batch_id",
+            "sender_id",
+            "id",
             postgresql_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
             sqlite_where=text("state IN ('queued', 'sending', 'uncertain', 'dead')"),
         ),

@@ -19,6 +19,7 @@ class OutgoingMail:
         archive_to: gets a blind copy, unless the mail is sensitive.
         send_at: not before this time (aware); ``None`` for at once.
         expires_at: not after this time (aware).
+        notice: its recipients may unsubscribe from such mail.
         on_uncertain: ``resend`` or ``hold``.
         is_test: somebody wants to see it first; no limit for recipients counts it.
         intended: whom it was for, where the sandbox sends it to one address instead.
@@ -37,6 +38,7 @@ class OutgoingMail:
     recipients: Sequence[str]
     priority: int = NORMAL
     sensitive: bool = False
+    notice: bool = False
     on_uncertain: str = "resend"
     idempotency_key: str | None = None
     send_at: datetime | None = None

@@ -15,6 +15,8 @@ from smtp_admin.delivery.models import Delivery, Message, address_parts
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.public_ids import new_public_ids
 from smtp_admin.delivery.recipient_limits import NOT_LIMITED, Allowed
+from smtp_admin.delivery.suppressing import kept_back_by, suppressed_of
+from smtp_admin.suppression.reading import Suppressed
 
 #: The tables themselves: rows go in as they are.
 _MESSAGES: Any = Message.__table__
@@ -29,7 +31,7 @@ class Inserted(NamedTuple):
     Attributes:
         new: it is in the tables now; else its idempotency key is taken, or its batch has its
             recipient already.
-        kept_back: a limit lets none of its recipients have it.
+        kept_back: a limit or a suppression lets none of its recipients have it.
     """
 
     public_id: str
@@ -41,18 +43,21 @@ def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Insert
     """Put *mails* into the tables, those that are not there yet."""
     public_ids = new_public_ids(len(mails))
     allowed = Allowed(session, mails)
+    suppressed = suppressed_of(session, mails)
+    judged = bool(allowed or suppressed)
     once = any(one.idempotency_key is not None or one.batch_id is not None for one in mails)
     holds = any(one.held for one in mails)
-    if len(mails) == 1 and not (once or allowed or holds):
+    if len(mails) == 1 and not (once or judged or holds):
         _insert_one(session, mails[0], public_ids[0])
         return [Inserted(public_ids[0])]
     moment = database_now(session)
     connection = session.connection()
     dialect = connection.dialect.name
     deliveries = [_deliveries(one) for one in mails]
-    if allowed:
+    if judged:
         deliveries = [
-            _as_allowed(allowed, *pair, moment) for pair in zip(mails, deliveries, strict=True)
+            _judged(allowed, suppressed, *pair, moment)
+            for pair in zip(mails, deliveries, strict=True)
         ]
     kept_back = [all(row.get("finished_at") for row in rows) for rows in deliveries]
     rows = [_message(*pair) for pair in zip(mails, public_ids, strict=True)]
@@ -124,6 +129,7 @@ def _message(mail: OutgoingMail, public_id: str) -> dict[str, Any]:
         "envelope_from": mail.envelope_from,
         "sender_head": mail.sender_head,
         "sensitive": mail.sensitive,
+        "notice": mail.notice,
         "on_uncertain": mail.on_uncertain,
         "idempotency_key": mail.idempotency_key,
         "batch_id": mail.batch_id,
@@ -155,16 +161,21 @@ def _deliveries(mail: OutgoingMail) -> list[dict[str, Any]]:
     return rows
 
 
-def _as_allowed(
-    allowed: Allowed, mail: OutgoingMail, rows: list[dict[str, Any]], moment: datetime
+def _judged(
+    allowed: Allowed,
+    suppressed: Suppressed,
+    mail: OutgoingMail,
+    rows: list[dict[str, Any]],
+    moment: datetime,
 ) -> list[dict[str, Any]]:
-    """*rows* with what limits for recipients make of them; all have the same columns then."""
-    own = [
-        # What the sandbox holds stays held; what a limit keeps back is over.
-        limits | row if limits["finished_at"] is None else row | limits
-        for row in rows[: len(mail.recipients)]
-        for limits in (allowed.columns(mail, row["recipient"], moment),)
-    ]
+    """*rows* with what suppressions and limits make of them; all have the same columns then."""
+    own = []
+    for row in rows[: len(mail.recipients)]:
+        # What is suppressed counts against no limit.
+        stopped = kept_back_by(suppressed, mail, row["recipient"], moment)
+        judged = stopped or allowed.columns(mail, row["recipient"], moment)
+        # What the sandbox holds stays held; what is kept back is over.
+        own.append(judged | row if judged["finished_at"] is None else row | judged)
     if all(row["finished_at"] for row in own):
         return own
     return own + [NOT_LIMITED | row for row in rows[len(mail.recipients) :]]

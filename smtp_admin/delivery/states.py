@@ -9,6 +9,7 @@
        └─ dead, uncertain      a person, or the policy for unknown outcomes, tries again
     queued → suppressed | cancelled | expired
     dead → cancelled            a person puts it aside
+    suppressed → queued         a person sends it after all
     cancelled → queued, dead    a batch that was cancelled goes on, or a person takes it back
     queued → uncertain          its sender was deleted before it could be sent a second time
     sent → delivered → bounced → complained
@@ -47,7 +48,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     "dead": frozenset({"queued", "cancelled", "delivered", "bounced", "complained"}),
     "bounced": frozenset({"complained"}),
     "complained": frozenset(),
-    "suppressed": frozenset(),
+    # A person sends it after all, when the address was taken off the list.
+    "suppressed": frozenset({"queued"}),
     # A batch that was cancelled is resumed; what a person did is undone.
     "cancelled": frozenset({"queued", "dead"}),
     "expired": frozenset(),

@@ -2,11 +2,12 @@
 
 Each statement has an arm for partners and one for senders, for another index leads to each. What
 happened is read from counters. Those stand by sender, so a partner's are looked up by its own
-senders and by the system's, which carry its mail while it has none.
+senders and by the system's, which carry its mail while it has none. To sort all by a number, see
+``rankings``.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,23 +15,25 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     String,
+    bindparam,
     case,
     func,
     literal_column,
+    null,
     select,
     true,
     union_all,
 )
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, among
+from smtp_admin.database import SYSTEM, UTCDateTime, among, sum_of
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
 
 HOURS = 24
 DAY = timedelta(hours=HOURS)
 #: What :class:`Counter` rows stand for; named, they lead the primary key on to the time.
-_SPANS = (1, 60, 1440)
+SPANS = (1, 60, 1440)
 _MANY = 200
 
 
@@ -59,7 +62,7 @@ class Day:
     Attributes:
         seconds: from queued to accepted, summed over *sent*.
         bounced: what came back after it was accepted; its recipients may have got it earlier.
-        hourly: accepted and failed in each hour, oldest first; empty where nobody asked for it.
+        hourly: accepted and failed in each hour, oldest first.
     """
 
     sent: int = 0
@@ -67,7 +70,7 @@ class Day:
     seconds: float = 0.0
     bounced: int = 0
     complained: int = 0
-    hourly: list[tuple[int, int]] | None = None
+    hourly: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * HOURS)
 
     @property
     def average_seconds(self) -> float | None:
@@ -75,10 +78,17 @@ class Day:
         return round(self.seconds / self.sent, 3) if self.sent else None
 
 
-def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
-    """What is open for each of *scopes*."""
+def open_mail(
+    session: Session, scopes: Collection[Scope], *, oldest: bool = True
+) -> dict[Scope, Open]:
+    """What is open for each of *scopes*.
+
+    Args:
+        oldest: since when the oldest is queued too, for which each mail has to be looked at.
+    """
     found = {one: Open() for one in scopes}
-    measures = (Delivery.state, func.count(), func.min(Delivery.created_at))
+    since: Any = func.min(Delivery.created_at) if oldest else null()
+    measures = (Delivery.state, func.count(), since)
     arms = [
         select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
         for arm in _arms(session, Delivery, scopes)
@@ -87,38 +97,34 @@ def open_mail(session: Session, scopes: Collection[Scope]) -> dict[Scope, Open]:
             [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
         )
     ]
-    for kind, sender_id, partner_id, state, count, oldest in _rows(session, arms):
+    for kind, sender_id, partner_id, state, count, at in _rows(session, arms):
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
                 continue
             setattr(one, state, getattr(one, state) + int(count))
-            if state == "queued":
-                one.oldest = oldest if one.oldest is None else min(one.oldest, oldest)
+            if state == "queued" and at is not None:
+                one.oldest = at if one.oldest is None else min(one.oldest, at)
     return found
 
 
-def last_day(
-    session: Session, scopes: Collection[Scope], moment: datetime, *, hourly: bool = True
-) -> dict[Scope, Day]:
+def last_day(session: Session, scopes: Collection[Scope], moment: datetime) -> dict[Scope, Day]:
     """What happened in the 24 hours before *moment*, for each of *scopes*."""
-    found = {one: Day(hourly=[(0, 0)] * HOURS if hourly else None) for one in scopes}
-    arms = [_day_arm(arm, moment, hourly=hourly) for arm in _counted(session, scopes)]
-    for kind, sender_id, partner_id, hour, sent, failed, seconds, bounced, complained in _rows(
-        session, arms
-    ):
+    found = {one: Day() for one in scopes}
+    arms = [_day_arm(arm, moment) for arm in _counted(session, scopes)]
+    rows = _rows(session, arms, _hours_ago(moment))
+    for kind, sender_id, partner_id, hour, sent, failed, seconds, bounced, complained in rows:
         for scope in _scopes_of(kind, sender_id, partner_id):
             one = found.get(scope)
             if one is None:
                 continue
-            one.sent += int(sent)
-            one.failed += int(failed)
-            one.seconds += float(seconds)
-            one.bounced += int(bounced)
-            one.complained += int(complained)
-            if one.hourly is not None:
-                before = one.hourly[hour]
-                one.hourly[hour] = (before[0] + int(sent), before[1] + int(failed))
+            one.sent += sent
+            one.failed += failed
+            one.seconds += seconds
+            one.bounced += bounced
+            one.complained += complained
+            before = one.hourly[hour]
+            one.hourly[hour] = (before[0] + sent, before[1] + failed)
     return found
 
 
@@ -136,35 +142,36 @@ def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
     return found
 
 
-def _day_arm(arm: "_Arm", moment: datetime, *, hourly: bool) -> Any:
-    recent = (*arm.where, Counter.span.in_(_SPANS), Counter.minute > moment - DAY)
-    if not hourly:
-        sums = [func.sum(one) for one in _SUMMED]
-        # Without a group there is a row even of nothing, which has no sums.
-        whole = select(*arm.keys, literal_column("0"), *sums).where(*recent)
-        return _grouped(whole, arm.by or (Counter.span,))
+def _day_arm(arm: "_Arm", moment: datetime) -> Any:
+    recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute > moment - DAY)
     each = (
-        select(*arm.keys, _hour(moment, 0, HOURS).label("hour"), *_SUMMED).where(*recent).subquery()
-    )
+        select(*arm.keys, _HOUR, Counter.sent, Counter.failed, Counter.seconds,
+               Counter.bounced, Counter.complained)
+        .where(*recent)
+        .subquery()
+    )  # fmt: skip
     one = each.c
-    by = (one.kind, one.whose, one.of, one.hour)
-    return select(*by, *(func.sum(one[column.key]) for column in _SUMMED)).group_by(*by)
+    return select(
+        one.kind, one.whose, one.of, one.hour, sum_of(one.sent), sum_of(one.failed),
+        func.sum(one.seconds), sum_of(one.bounced), sum_of(one.complained),
+    ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
 
 
-_SUMMED: tuple[Any, ...] = (
-    Counter.sent, Counter.failed, Counter.seconds, Counter.bounced, Counter.complained,
-)  # fmt: skip
-
-
-def _hour(moment: datetime, first: int, end: int) -> ColumnElement[int]:
+def _hour(first: int, end: int) -> ColumnElement[int]:
     """Which hour a counter is of, if it is from *first* to *end* hours old: by halves."""
     if end - first == 1:
         return literal_column(str(HOURS - end), Integer)
     middle = (first + end) // 2
-    return case(
-        (Counter.minute > moment - timedelta(hours=middle), _hour(moment, first, middle)),
-        else_=_hour(moment, middle, end),
-    )
+    ago = bindparam(f"hours_ago_{middle}", type_=UTCDateTime)
+    return case((Counter.minute > ago, _hour(first, middle)), else_=_hour(middle, end))
+
+
+#: Made once: it is the larger part of the statement.
+_HOUR = _hour(0, HOURS).label("hour")
+
+
+def _hours_ago(moment: datetime) -> dict[str, datetime]:
+    return {f"hours_ago_{number}": moment - timedelta(hours=number) for number in range(1, HOURS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,20 +207,23 @@ def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
     """The same of counters, whose key begins with the sender."""
     owners = _owners(scopes)
     if owners:
-        rows = session.execute(
-            select(Sender.id, Sender.partner_id).where(
-                among(session, Sender.partner_id, [SYSTEM, *owners])
-            )
-        )
-        own: list[int] = []
-        systems = [0]  # what never found a sender
-        for sender_id, partner_id in rows:
-            (systems if partner_id == SYSTEM else own).append(sender_id)
         both = (Counter.sender_id, Counter.partner_id)
-        mine = among(session, Counter.partner_id, owners)
-        for ids in (own, systems):
-            yield _Arm("partner", both, (among(session, Counter.sender_id, ids), mine))
+        # By the sender's own row: of ids and owners apart, MariaDB would look for each pair.
+        own = (
+            Sender.id == Counter.sender_id,
+            Sender.partner_id == Counter.partner_id,
+            Sender.partner_id != SYSTEM,
+            among(session, Sender.partner_id, owners),
+        )
+        yield _Arm("partner", both, own)
+        theirs = among(session, Counter.sender_id, systems_senders(session))
+        yield _Arm("partner", both, (theirs, among(session, Counter.partner_id, owners)))
     yield from _other_arms(session, Counter, scopes)
+
+
+def systems_senders(session: Session) -> list[int]:
+    """The ids of the system's senders, deleted ones too, and of what never found a sender."""
+    return [0, *session.scalars(select(Sender.id).where(Sender.partner_id == SYSTEM))]
 
 
 def _other_arms(
@@ -243,8 +253,10 @@ def _grouped(statement: Any, by: tuple[Any, ...]) -> Any:
     return statement.group_by(*by) if by else statement
 
 
-def _rows(session: Session, arms: list[Any]) -> Iterable[Any]:
+def _rows(
+    session: Session, arms: list[Any], values: Mapping[str, Any] | None = None
+) -> Iterable[Any]:
     if not arms:
         return ()
     statement: Any = arms[0] if len(arms) == 1 else union_all(*arms)
-    return session.execute(statement)
+    return session.connection().execute(statement, values)

@@ -21,8 +21,8 @@ from smtp_admin.database import database_now, transaction
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
-from smtp_admin.delivery.mail_actions import count_batches_again
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.queue_ends import count_batches_again
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.events.matching import find_deliveries

@@ -20,6 +20,8 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.service import READY, registry, voice_for
 from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.unsubscribing import only_address
+from smtp_admin.suppression.reading import address_hash, languages_of
 from smtp_admin.translation import gettext
 
 #: Mails of one INSERT, and of one commit where nobody else decides that.
@@ -93,6 +95,7 @@ class Filling:
         """
         mails = []
         order = replace(self.order, expires_at=self.order.expires_at or self._expiry())
+        recipients = self._in_their_languages(recipients)
         for position, one in self._not_yet(recipients):
             try:
                 message = _message(self.session, self.type_, one, self.order.partner_id)
@@ -107,6 +110,21 @@ class Filling:
         self.seen += len(recipients)
         self.queued += queued
         self.suppressed += suppressed
+
+    def _in_their_languages(self, recipients: Sequence[Recipient]) -> Sequence[Recipient]:
+        """*recipients* of notices in the languages that they chose themselves, where they did."""
+        if not self.type_.notice:
+            return recipients
+        addresses = [only_address([one.address]) for one in recipients]
+        with schema.explained(host_engine()):
+            chosen = languages_of(self.session, self.order.partner_id, addresses)
+        if not chosen:
+            return recipients
+        languages = [chosen.get(address_hash(one), "") for one in addresses]
+        return [
+            replace(one, language=own or one.language)
+            for one, own in zip(recipients, languages, strict=True)
+        ]
 
     def finish(self) -> None:
         """Everybody was given; the caller commits."""

@@ -24,6 +24,13 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import mime, templates
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.types import PRIORITIES, EmailType, Priority
+from smtp_admin.mail.unsubscribing import (
+    Reader,
+    list_headers,
+    only_address,
+    token_for,
+    unsubscribe_url,
+)
 from smtp_admin.senders.known import known_senders_of
 from smtp_admin.senders.lookups import once
 from smtp_admin.senders.resolve import ResolvedSender
@@ -143,12 +150,18 @@ def message_from_type(
 ) -> Message:
     """The message that the templates of *type_* make of *context*.
 
+    A notice to one recipient has a link that ends such mail, unless *context* has one.
+
     Args:
         voice: whose templates, and in which language.
 
     Raises:
         MessageError: a value is missing, or a template does not fit.
     """
+    if type_.notice and "unsubscribe_url" not in context:
+        link = _link(type_, voice.partner_id, to)
+        context = {**context, "unsubscribe_url": link}
+        headers = {**list_headers(link), **(headers or {})}
     values = {"app_name": installation().config.app_name, **type_.defaults, **context}
     rendered = templates.render(type_, values, voice)
     return Message(
@@ -159,6 +172,14 @@ def message_from_type(
         reply_to=reply_to,
         extra_headers=headers or {},
     )
+
+
+def _link(type_: EmailType, partner_id: str, to: object) -> str:
+    """Where the reader of a notice ends such mail; empty where there is no such place."""
+    address = only_address(to)
+    if not address:
+        return ""
+    return unsubscribe_url(token_for(Reader(partner_id, address, type_.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +241,7 @@ def written(
         recipients=recipients,
         priority=priority,
         sensitive=type_.sensitive,
+        notice=type_.notice,
         on_uncertain=type_.on_uncertain,
         idempotency_key=order.idempotency_key,
         send_at=order.send_at,

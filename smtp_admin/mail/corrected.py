@@ -88,6 +88,7 @@ def _mail(session: Session, before: Delivery, message: Message, address: str) ->
         recipients=[address],
         priority=before.priority,
         sensitive=message.sensitive,
+        notice=message.notice,
         on_uncertain=message.on_uncertain,
         envelope_from=message.envelope_from,
         # Nothing in front of the other headers was changed.

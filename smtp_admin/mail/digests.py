@@ -71,7 +71,9 @@ def keep_for_digest(
             known = known_id(session, order.partner_id, order.idempotency_key)
             if known is not None:
                 return known
-    voice = service.voice_for(session, type_, order.partner_id, language)
+    voice = service.voice_for(session, type_, order.partner_id, language, address)
+    # The link that ends such mail stands in the digest, once.
+    context = {**context, "unsubscribe_url": ""}
     message = message_from_type(type_, address, context, voice=voice)
     called = plain(context.get("name"))
     name = called.strip() if isinstance(called, str) and called.strip() else name

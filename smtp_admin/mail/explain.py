@@ -25,7 +25,7 @@ from smtp_admin.mail.wording import FALLBACK, texts
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.site import Standing
 from smtp_admin.sandbox_rule import Sandbox
-from smtp_admin.sender_state import state as state_facts
+from smtp_admin.sender_state import basis
 from smtp_admin.sender_state.facts import state_of
 from smtp_admin.sender_state.state import State, decide
 from smtp_admin.senders.owner_names import owner_name
@@ -77,7 +77,7 @@ class Facts:
     @property
     def state(self) -> State:
         """In what state the sender is."""
-        return self.known_state or decide(self.sender, state_facts.Facts(self.moment))
+        return self.known_state or decide(self.sender, basis.Facts(self.moment))
 
     @property
     def sender(self) -> ResolvedSender:
@@ -269,7 +269,7 @@ def _fallbacks(facts: Facts) -> Iterator[Row]:
 def _option(one: Fallback, source: Source, moment: datetime) -> tuple[str, Source, str]:
     if one.sender is None:
         return one.name, source, gettext("this sender no longer exists")
-    state, _, why = _state(one.sender, decide(one.sender, state_facts.Facts(moment)))
+    state, _, why = _state(one.sender, decide(one.sender, basis.Facts(moment)))
     if usable(one.sender, moment):
         return (
             gettext(

@@ -17,6 +17,8 @@ from smtp_admin.mail.compose import Order, compose, is_name, message_from_type
 from smtp_admin.mail.message import Message, from_any
 from smtp_admin.mail.templates import Voice, voice_of
 from smtp_admin.mail.types import TYPES, EmailType, Registry
+from smtp_admin.mail.unsubscribing import only_address
+from smtp_admin.suppression.reading import chosen_language
 from smtp_admin.translation import gettext
 
 _LONGEST_LANGUAGE = 35
@@ -62,13 +64,18 @@ def send(
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = registry().get(type_name)
     order = order or Order()
-    voice = voice_for(session, type_, order.partner_id, language)
+    voice = voice_for(session, type_, order.partner_id, language, to)
     message = message_from_type(type_, to, context or {}, voice=voice, reply_to=reply_to)
     return queue(session, compose(session, type_, message, order))
 
 
-def voice_for(session: Session, type_: EmailType, partner_id: str, language: str) -> Voice:
+def voice_for(
+    session: Session, type_: EmailType, partner_id: str, language: str, to: object = ()
+) -> Voice:
     """Whose templates a mail is made with, and in which language.
+
+    Args:
+        to: the recipient, who may have chosen another language for notices.
 
     Raises:
         MessageError: the language is no text.
@@ -77,6 +84,9 @@ def voice_for(session: Session, type_: EmailType, partner_id: str, language: str
     if not (is_name(language) and len(language) <= _LONGEST_LANGUAGE):
         raise MessageError(gettext('A language is text such as "de" or "pt-BR".'))
     with schema.explained(host_engine()):
+        address = only_address(to) if type_.notice else ""
+        if address:
+            language = chosen_language(session, partner_id, address) or language
         return voice_of(session, type_, partner_id, language)
 
 

@@ -14,6 +14,7 @@ from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
 from smtp_admin.mail.wording import FALLBACK, words_in
+from smtp_admin.suppression.reasons import ALL, NOTICES
 from smtp_admin.translation import gettext, known
 
 Priority = Literal["urgent", "normal", "bulk"]
@@ -57,6 +58,8 @@ class EmailType:
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.name.isascii():
+            raise ConfigError(f"An e-mail type cannot be called {self.name!r}.")
+        if self.name in (ALL, NOTICES):  # names of what can be suppressed
             raise ConfigError(f"An e-mail type cannot be called {self.name!r}.")
         missing = self.variables.keys() - self.sample.keys()
         if missing:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from smtp_admin.mail.unsubscribing import unsubscribe_url
 from smtp_admin.monitor.health import Check
-from smtp_admin.renewals.notices import unsubscribe_url
 
 _SET = "Set SMTP_ADMIN_PUBLIC_URL to the public https address of the app."
 

@@ -14,7 +14,8 @@ from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check, Status
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.sender_state.facts import states_of
-from smtp_admin.sender_state.state import LATE, PAUSED, TOO_LATE, Key, State, span_words
+from smtp_admin.sender_state.state import LATE, PAUSED, TOO_LATE, Key, State
+from smtp_admin.sender_state.words import span_words
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import (

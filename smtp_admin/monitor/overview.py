@@ -17,15 +17,15 @@ from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
-from smtp_admin.sender_state import state as states
+from smtp_admin.sender_state import words
 from smtp_admin.sender_state.facts import states_of
-from smtp_admin.sender_state.state import State
+from smtp_admin.sender_state.state import PAUSED, State
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import sender_for_mail, senders_of
 from smtp_admin.translation import gettext
 
 #: Who paused a sender by hand is no riddle; why it paused itself may be one.
-_ITS_OWN = states.PAUSED - {"paused_by_hand"}
+_ITS_OWN = PAUSED - {"paused_by_hand"}
 #: Kinds of mail that the plugin itself sends; nobody misses them while no sender is configured.
 OUR_OWN = frozenset({"test", "alert", "weekly_summary"})
 #: Of the shipped types, those that everybody knows.
@@ -185,4 +185,4 @@ def is_paused(sender: ResolvedSender) -> bool:
 
 def ago(moment: datetime) -> str:
     """How long ago *moment* was, in words."""
-    return states.ago(moment, now())
+    return words.ago(moment, now())

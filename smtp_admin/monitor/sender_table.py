@@ -2,24 +2,31 @@
 
 The order needs the state of every sender, and those are found together. Numbers are counted for
 the lines that are shown, and for all only where somebody sorts by them. So neither the number of
-queries nor the length of the page grows with partners.
+queries nor the length of the page grows with partners. A thousand are put in order by their places
+in lists: there is no object for any that is not shown, for those are what takes long.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import ceil
 from typing import Any, get_args
 
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.tallies import Day, Open, Scope, last_day, open_mail
 from smtp_admin.host import Partner
 from smtp_admin.monitor.overview import drains_in_minutes, scope_of
-from smtp_admin.sender_state.facts import states_of
+from smtp_admin.monitor.sender_order import (
+    SORTS,
+    Everyone,
+    everyone,
+    limits_of,
+    rank,
+    ranks_counted,
+)
 from smtp_admin.sender_state.state import NAMES, Key, State
-from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import gettext
 
@@ -61,27 +68,13 @@ class Line:
     @property
     def limits(self) -> list[tuple[int, int, str]]:
         """Used, limit and for how long, of each limit that is shown."""
-        values, state = self.sender.values, self.state
-        both = (
-            (state.used_hour, values.max_per_hour, "hour"),
-            (state.used_day, values.max_per_day, "day"),
-        )
-        return [(used, most, span) for used, most, span in both if used is not None and most]
+        return limits_of(self.sender, self.state)
 
     @property
     def drains_in_minutes(self) -> int | None:
         """When what is due will be gone at the rate of the limit; ``None`` if nobody can say."""
         used = self.state.used_hour or 0
         return drains_in_minutes(self.state, self.sender.values.max_per_hour, used)
-
-    def has(self, words: str) -> bool:
-        """Whether *words*, folded, stand in anything that one knows it by."""
-        sender = self.sender
-        texts = (
-            self.owner, sender.partner_id, sender.key, sender.label, sender.values.from_email,
-            sender.values.host,
-        )  # fmt: skip
-        return any(words in text.casefold() for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,27 +139,6 @@ class Table:
         return self.first + len(self.lines) - 1
 
 
-def _share(line: Line) -> float:
-    return max((used / most for used, most, _ in line.limits), default=-1.0)
-
-
-def _average(line: Line) -> float:
-    return -1.0 if line.day.average_seconds is None else line.day.average_seconds
-
-
-#: What one may sort by: how, and which numbers that takes.
-SORTS: dict[str, tuple[Callable[[Line], Any], str]] = {
-    "state": (lambda line: (line.state.urgency, -line.state.waiting), ""),
-    "name": (lambda _: 0, ""),
-    "queued": (lambda line: -(line.open.queued + line.open.sending), "open"),
-    "sent": (lambda line: -line.day.sent, "day"),
-    "failed": (lambda line: -line.day.failed, "day"),
-    "dead": (lambda line: -line.open.dead, "open"),
-    "limit": (lambda line: -_share(line), ""),
-    "average": (lambda line: -_average(line), "day"),
-}
-
-
 def table(
     session: Session,
     partners: Sequence[Partner],
@@ -183,68 +155,57 @@ def table(
         everybody: whether *partners* are all there are, so that the database need not choose.
         only_partners: whether the system's are only named where it has none.
     """
-    every = list(_lines(session, partners, system, everybody=everybody))
-    missing = [one for one in every if one.state.key == "unconfigured" and not one.sender.key]
-    every = [one for one in every if one.partner or not only_partners]
+    every = everyone(session, partners, system, everybody=everybody)
+    keys: list[Key] = []
+    ranks: list[Any] = []
+    missing: list[int] = []
+    for place, sender in enumerate(every.senders):
+        state = every.state(place)
+        keys.append(state.key)
+        ranks.append(rank(asked.sort, sender, state))
+        if state.key == "unconfigured" and not sender.key:
+            missing.append(place)
+    shown = [place for place, one in enumerate(every.partners) if one or not only_partners]
     words = asked.words.casefold()
-    fitting = [one for one in every if one.has(words)] if words else every
-    states = Counter(one.state.key for one in fitting)
+    fitting = [place for place in shown if every.has(place, words)] if words else shown
+    states = Counter(keys[place] for place in fitting)
     if asked.state is not None:
-        fitting = [one for one in fitting if one.state.key == asked.state]
-    moment = database_now(session)
-    order, takes = SORTS[asked.sort]
-    _count(session, fitting if takes == "open" else (), "open", moment)
-    _count(session, fitting if takes == "day" else (), "day", moment)
-    fitting.sort(key=_by_name)
-    fitting.sort(key=order, reverse=asked.reverse)
+        fitting = [place for place in fitting if keys[place] == asked.state]
+    by: Mapping[int, Any] = ranks_counted(session, every, fitting, asked.sort)
+    # Places are in the order of names, and a sort keeps what is equal in its order.
+    ordered = sorted(fitting, key=(by or ranks).__getitem__, reverse=asked.reverse)
     if asked.sort == "name" and asked.reverse:
-        fitting.reverse()
-    page = max(1, min(asked.page, ceil(len(fitting) / PER_PAGE)))
-    shown = fitting[(page - 1) * PER_PAGE : page * PER_PAGE]
-    _count(session, shown if takes != "open" else (), "open", moment)
-    _count(session, shown, "hours", moment)
+        ordered.reverse()
+    page = max(1, min(asked.page, ceil(len(ordered) / PER_PAGE)))
+    lines = [_line(every, place) for place in ordered[(page - 1) * PER_PAGE : page * PER_PAGE]]
+    _count(session, lines, every.looked.moment)
     return Table(
-        lines=shown,
-        all=len(every),
-        found=len(fitting),
+        lines=lines,
+        all=len(shown),
+        found=len(ordered),
         page=page,
         states={key: states[key] for key in NAMES if states[key]},
-        missing=missing[:MOST_NAMED],
+        missing=[_line(every, place) for place in missing[:MOST_NAMED]],
         missing_count=len(missing),
     )
 
 
-def _lines(
-    session: Session, partners: Sequence[Partner], system: str, *, everybody: bool
-) -> Iterator[Line]:
-    owners: list[tuple[Partner | None, str]] = [(one, one.name) for one in partners]
-    if system:
-        owners.insert(0, (None, system))
-    ids = [partner.id if partner else SYSTEM for partner, _ in owners]
-    known = senders_by_owner(session, ids, everybody=everybody)
-    listed = [
-        (partner, name, sender, len(known[owner]) == 1)
-        for (partner, name), owner in zip(owners, ids, strict=True)
-        for sender in known[owner]
-    ]
-    states = states_of(session, [sender for _, _, sender, _ in listed])
-    for (partner, name, sender, alone), state in zip(listed, states, strict=True):
-        yield Line(partner, name, sender, state, alone)
+def _line(every: Everyone, place: int) -> Line:
+    """All of it, but for numbers."""
+    return Line(
+        every.partners[place],
+        every.owner(place),
+        every.senders[place],
+        every.state(place),
+        every.alone[place],
+    )
 
 
-def _by_name(line: Line) -> tuple[bool, str, str, str]:
-    return line.partner is not None, line.owner.casefold(), line.sender.partner_id, line.sender.key
-
-
-def _count(session: Session, lines: Sequence[Line], what: str, moment: Any) -> None:
+def _count(session: Session, lines: Sequence[Line], moment: datetime) -> None:
+    """Add the numbers of what is shown."""
     if not lines:
         return
     scopes = {one.scope for one in lines}
-    if what == "open":
-        found = open_mail(session, scopes)
-        for one in lines:
-            one.open = found[one.scope]
-        return
-    days = last_day(session, scopes, moment, hourly=what == "hours")
+    found, days = open_mail(session, scopes, oldest=False), last_day(session, scopes, moment)
     for one in lines:
-        one.day = days[one.scope]
+        one.open, one.day = found[one.scope], days[one.scope]

@@ -36,8 +36,9 @@ def add_to(blueprint: Blueprint) -> None:
 def alerts() -> ResponseReturnValue:
     """What is open, and what ended in the last 30 days."""
     actor = web.signed_in()
-    found = _for(actor, service.open_alerts(session(), _scope(actor), live=True))
-    ended = _for(actor, service.ended_alerts(session(), _scope(actor)))
+    scope, side = _scope(actor), service.side_of(actor)
+    found = _for(actor, service.open_alerts(session(), scope, live=True, side=side))
+    ended = _for(actor, service.ended_alerts(session(), scope, side=side))
     if web.wants_json():
         return web.answer_json(
             {
@@ -158,7 +159,8 @@ def banner() -> Banner | None:
         return None
     live = actor.is_admin and request.endpoint == "smtp_admin.overview"
     try:
-        found = service.unseen_alerts(session(), _scope(actor), live=live)
+        side = service.side_of(actor)
+        found = service.unseen_alerts(session(), _scope(actor), live=live, side=side)
     except SQLAlchemyError:
         session().rollback()
         return None

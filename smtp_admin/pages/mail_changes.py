@@ -93,6 +93,15 @@ WORDS: dict[ActionName, ActionWords] = {
         gettext("They become dead letters, which you can send again."),
         bad=True,
     ),
+    "release": ActionWords(
+        gettext("Send after all"),
+        gettext("Send {mails} after all?"),
+        gettext("Queued: {mails}."),
+        gettext(
+            "What a limit kept back is sent. What goes to a suppressed address is kept back "
+            "again: remove the suppression first."
+        ),
+    ),
 }
 
 

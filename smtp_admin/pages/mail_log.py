@@ -11,12 +11,11 @@ from sqlalchemy import select
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
-from smtp_admin.delivery.dead_letters import DeadGroup, dead_groups
+from smtp_admin.delivery.dead_letters import GROUPED, DeadGroup, dead_groups
 from smtp_admin.delivery.digest_items import find_item
 from smtp_admin.delivery.hops import THE_SYSTEMS
 from smtp_admin.delivery.mail_log import (
     COUNTED,
-    COUNTED_ONCE,
     GROUPS,
     SEARCHED,
     LoggedMail,
@@ -116,7 +115,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         pager=pager,
         counts=counts_of(session(), view.which) if view.which.is_cheap else {},
         counted=COUNTED,
-        counted_once=COUNTED_ONCE,
+        grouped=GROUPED,
         searched=SEARCHED,
         notice_url=_notice_url(view) if not page.rows else "",
         groups=shown_groups(groups, view),

@@ -47,6 +47,8 @@ BAR: tuple[Entry, ...] = (
     _RENEWALS,
     _TEMPLATES,
     Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
+    Entry(gettext("Suppressions"), "suppressions", Action.MANAGE_SUPPRESSIONS),
+    Entry(gettext("One person"), "erase_address", Action.ERASE_ADDRESS),
     Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
     Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
     Entry(gettext("System sender"), "system", Action.EDIT_SYSTEM_SENDER),

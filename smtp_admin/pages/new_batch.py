@@ -66,7 +66,7 @@ def _new_batch(partner_id: str) -> ResponseReturnValue:
     do = lists.word("do", 10)
     try:
         type_ = _type()
-        text = _given_list()
+        text = given_csv()
         with _as_file(text) as path:
             file = RecipientFile(path, type_)
             look = _look(partner_id, type_, file, text)
@@ -107,7 +107,7 @@ def _type() -> EmailType:
     return found
 
 
-def _given_list() -> str:
+def given_csv() -> str:
     """The CSV that was sent as a file or typed.
 
     Raises:

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
-from smtp_admin import protection, web
+from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
@@ -23,14 +23,6 @@ def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
     blueprint.get("/renewals/remind-me")(reminder_page)
     blueprint.post("/renewals/remind-me")(remind_me)
-
-
-def make_unsubscribe_blueprint() -> Blueprint:
-    """The blueprint of the link in every reminder; mail programs post to it by themselves."""
-    blueprint = protection.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
-    blueprint.get("/unsubscribe/<token>")(ask)
-    blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
-    return blueprint
 
 
 def add_global(app: Flask) -> None:
@@ -122,13 +114,11 @@ def remind_me() -> ResponseReturnValue:
     return redirect(url_for("smtp_admin.reminder_page"), code=303)
 
 
-@guarded(Action.UNSUBSCRIBE)
 def ask(token: str) -> ResponseReturnValue:
     """Ask whether reminders are to end; looking changes nothing, as scanners of mail look too."""
     return _show(unsubscribe.find(session(), token))
 
 
-@guarded(Action.UNSUBSCRIBE)
 def unsubscribe_now(token: str) -> ResponseReturnValue:
     """End reminders, or begin again; the same again changes nothing.
 

@@ -16,6 +16,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import service as mail_service
 from smtp_admin.mail import templates
 from smtp_admin.mail.templates import Rendered
+from smtp_admin.mail.unsubscribing import unsubscribe_url
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.renewal_forms import RenewalForm
 from smtp_admin.pages.sender_routes import sender_urls
@@ -188,7 +189,7 @@ def _show_settings(
         applied=applied,
         advice=clean.warnings(applied.values),
         runs=queries.runs(session(), partner_id),
-        link=notices.unsubscribe_url(_NOBODYS_LINK),
+        link=unsubscribe_url(_NOBODYS_LINK),
         **_common(partner_id, "renewals"),
     ), (error.status if error else 200)
 
@@ -264,7 +265,7 @@ def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
     )
     if not services:
         return entry, None
-    link = notices.unsubscribe_url(_NOBODYS_LINK)
+    link = unsubscribe_url(_NOBODYS_LINK)
     voice = replace(notices.voice_for(session(), partner_id), language=services[0].language)
     context = {"app_name": installation().config.app_name} | notices.context_of(
         entry.customer, services, values, link, voice

@@ -68,6 +68,11 @@ OWNER_PAGES: dict[str, SenderPage] = {
     "new_batch": SenderPage("/batches/new", _GET_AND_POST, most_bytes=LARGE_FORM_BYTES),
     "audit": SenderPage("/audit"),
     "tokens": SenderPage("/tokens", _GET_AND_POST),
+    "suppressions": SenderPage("/suppressions", _GET_AND_POST),
+    "import_suppressions": SenderPage(
+        "/suppressions/import", ("POST",), most_bytes=LARGE_FORM_BYTES
+    ),
+    "lift_suppressions": SenderPage("/suppressions/remove", ("POST",)),
 }
 #: Pages of other rooms that stand in the same bar.
 _BESIDE = ("renewals", "calendar", "templates")

@@ -27,6 +27,7 @@ from smtp_admin.providers.catalogue import replies
 from smtp_admin.renewals.models import IS_WAITING, RenewalCustomer, RenewalNotice, RenewalRun
 from smtp_admin.renewals.schedule import Facts
 from smtp_admin.smtp.reply import Reply
+from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 
 _CUSTOMERS: Any = RenewalCustomer.__table__
 _AT_ONCE = 500
@@ -266,7 +267,8 @@ def _settle(session: Session, row: Any) -> None:
     at = row.finished_at or notice.created_at
     # One whose mail was forgotten was finished long ago.
     accepted = became is None or became in COUNTED or bool(row.uncertains)
-    kept_back = became == "suppressed" and row.last_code == RECIPIENT_LIMIT
+    # Both may be over when the next notice is due.
+    kept_back = became == "suppressed" and row.last_code in {RECIPIENT_LIMIT, SUPPRESSED}
     refused = not accepted and became in {"dead", "suppressed"} and not kept_back
     state = "accepted" if accepted else "refused" if refused else "dropped"
     done = changed(

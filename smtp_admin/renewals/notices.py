@@ -11,18 +11,17 @@ from unicodedata import category
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_decimal, get_currency_precision
-from flask import current_app
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.fallbacks import gets_out
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.host import ExpiringService
-from smtp_admin.installation import installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order, message_from_type, written
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.templates import Voice, choose, voice_of
 from smtp_admin.mail.types import EmailType, Priority
+from smtp_admin.mail.unsubscribing import list_headers, unsubscribe_url
 from smtp_admin.mail.wording import wording, words_in
 from smtp_admin.renewals import supply
 from smtp_admin.renewals.records import Customer
@@ -57,14 +56,11 @@ def compose(
         HostFailedError: the host's own code raised.
     """
     link = unsubscribe_url(token)
-    headers = {}
-    if link:
-        headers["List-Unsubscribe"] = f"<{link}>"
-    if link.startswith("https:"):  # RFC 8058: one click in the mail program, without a visit
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     spoken = replace(voice, language=services[0].language)
     context = context_of(customer, services, values, link, spoken)
-    return message_from_type(email_type(), customer.email, context, voice=spoken, headers=headers)
+    return message_from_type(
+        email_type(), customer.email, context, voice=spoken, headers=list_headers(link)
+    )
 
 
 def voice_for(session: Session, partner_id: str) -> Voice:
@@ -151,22 +147,6 @@ def context_of(
         "unsubscribe_url": link,
         "extra": dict(first.extra),
     }
-
-
-def unsubscribe_url(token: str) -> str:
-    """The public address that ends reminders, or ``""`` where the app does not know its own.
-
-    It is the configured one, in a request too: there a Host header says what its sender likes.
-    """
-    base = installation().config.public_url
-    if base:
-        return f"{base}/unsubscribe/{token}"
-    adapter = (
-        current_app.create_url_adapter(None) if current_app.config.get("SERVER_NAME") else None
-    )
-    if adapter is None:
-        return ""
-    return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
 
 
 def _locale_of_mail(voice: Voice) -> Locale:

@@ -1,16 +1,21 @@
 """The state of a sender, decided from facts alone: nothing is looked up here.
 
 Every place that shows a state shows this one, so that a page, a badge and a command cannot say
-different things. The table of states is in docs/operations.md; its order is the order here.
+different things. The table of states is in docs/operations.md; its order is the order here. What a
+state is called is put into words when somebody reads it: a list sorts a thousand and shows fifty.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
 
+from smtp_admin.sender_state import words
+from smtp_admin.sender_state.basis import Facts
+from smtp_admin.sender_state.words import Words
 from smtp_admin.senders.pauses import BY_HAND
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import day, gettext, joined, known, ngettext
+from smtp_admin.translation import gettext, joined, known
 
 Key = Literal[
     "problem", "unconfigured", "system", "system_waits", "paused_by_hand", "stopped",
@@ -43,6 +48,11 @@ NAMES: dict[Key, str] = {
 #: Lists begin with what needs somebody most: by tone first, for a state may be bad or less so.
 _WORST_FIRST: tuple[Key, ...] = tuple(NAMES)
 _TONES: tuple[Tone, ...] = ("bad", "warn", "off", "good", "ready")
+_URGENCY = {
+    (tone, key): (place, number)
+    for place, tone in enumerate(_TONES)
+    for number, key in enumerate(_WORST_FIRST)
+}
 #: A pause that is longer waits for a person, and its end is no time to name.
 FOR_GOOD = timedelta(days=365)
 #: The states of a pause, whoever began it.
@@ -55,80 +65,63 @@ _SEVERAL = 2
 _GOES: frozenset[Key] = frozenset({"delivering", "ready", "keeping", "retrying", "held", "system"})
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the state of a sender follows from, beside the sender itself.
-
-    Attributes:
-        trouble: why one of its secrets cannot be used, and what to do; empty where all can.
-        workers: how many run; ``None`` if nobody can say.
-        at_work: whether one is sending for it right now.
-        waiting: mails in its queue; of these *due* may go now, since *due_since*, and *held* are
-            kept by the sandbox. Of the rest, the next is due at *next_at*.
-        limited: whether its limit is used up, *limit_until* when it goes on, and *urgent_goes*
-            if the part that is kept for urgent mail is not. *used_hour* and *used_day* say how
-            much of a limit is used, where there is one.
-        failed: mails that failed with these settings since one was last accepted, and *refused* if
-            the server itself refused them all; *last_error* is of the last one.
-    """
-
-    moment: datetime
-    trouble: tuple[str, str] = ("", "")
-    workers: int | None = None
-    at_work: bool = False
-    waiting: int = 0
-    due: int = 0
-    due_since: datetime | None = None
-    held: int = 0
-    next_at: datetime | None = None
-    limited: bool = False
-    limit_until: datetime | None = None
-    urgent_goes: bool = False
-    used_hour: int | None = None
-    used_day: int | None = None
-    failed: int = 0
-    refused: bool = False
-    last_error: str = ""
-
-    @property
-    def no_worker(self) -> bool:
-        """Whether it is certain that nobody sends."""
-        return self.workers == 0 and not self.at_work
-
-
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """In what state a sender is.
 
     Attributes:
         key: for programs; the words may change.
-        headline: a few words.
-        detail: a sentence or two, with the reason; may be empty.
+        facts: what it follows from. Of a sender that others use too, they are this owner's alone.
+        said: makes its headline and its detail.
         since: from when on, where that is known, and *until* when, where it ends by itself.
-        waiting: mails in its queue, and *due* of them that could go now.
-        used_hour: mails that count for its hourly limit, if it has one; *used_day* of the daily.
     """
 
     key: Key
-    headline: str
-    detail: str
     tone: Tone
+    facts: Facts
+    said: Callable[[], Words]
     since: datetime | None = None
     until: datetime | None = None
-    waiting: int = 0
-    due: int = 0
-    used_hour: int | None = None
-    used_day: int | None = None
+
+    @property
+    def headline(self) -> str:
+        """A few words."""
+        return self.said()[0]
+
+    @property
+    def detail(self) -> str:
+        """A sentence or two, with the reason; may be empty."""
+        return self.said()[1]
+
+    @property
+    def waiting(self) -> int:
+        """Mails in its queue."""
+        return self.facts.waiting
+
+    @property
+    def due(self) -> int:
+        """How many of them could go now."""
+        return self.facts.due
+
+    @property
+    def used_hour(self) -> int | None:
+        """Mails that count for its hourly limit, if it has one."""
+        return self.facts.used_hour
+
+    @property
+    def used_day(self) -> int | None:
+        """The same of the daily one."""
+        return self.facts.used_day
 
     @property
     def urgency(self) -> tuple[int, int]:
         """The lower, the sooner somebody should look: what it means, then how far it reaches."""
-        return _TONES.index(self.tone), _WORST_FIRST.index(self.key)
+        return _URGENCY[self.tone, self.key]
 
     @property
     def sentence(self) -> str:
         """Everything in one line."""
-        return joined((known(self.headline) + ".", self.detail))
+        headline, detail = self.said()
+        return joined((known(headline) + ".", detail))
 
     @property
     def goes(self) -> bool:
@@ -137,10 +130,11 @@ class State:
 
     def as_json(self) -> dict[str, Any]:
         """For a script."""
+        headline, detail = self.said()
         return {
             "state": self.key,
-            "headline": self.headline,
-            "message": self.detail,
+            "headline": headline,
+            "message": detail,
             "tone": self.tone,
             "since": _iso(self.since),
             "until": _iso(self.until),
@@ -156,28 +150,22 @@ def decide(
         carrier: the system's sender, where that one carries the mail while there is none of its
             own. Its facts count this partner's mail only: the rest is nobody's business here.
     """
-    wrong = joined(sender.problems or facts.trouble)
-    if wrong:
-        return _say(facts, "problem", gettext("Not usable"), wrong, "bad")
+    if sender.problems or any(facts.trouble):
+        wrong = sender.problems or facts.trouble
+        return State("problem", "bad", facts, partial(words.not_usable, wrong))
     if not sender.configured:
-        return _without_settings(facts) if carrier is None else _carried(*carrier)
-    paused = sender.paused_until is not None and sender.paused_until > facts.moment
-    if paused and sender.pause_code == BY_HAND:
-        waits = gettext("Mail waits until someone resumes it.")
-        words = joined((known(sender.pause_reason), waits))
-        return _say(facts, "paused_by_hand", gettext("Paused by hand"), words, "off")
-    if paused:
-        return _pause(sender, facts)
+        if carrier is not None:
+            return _carried(*carrier)
+        return State("unconfigured", "warn", facts, partial(words.not_set_up, facts.waiting))
+    if sender.paused_until is not None and sender.paused_until > facts.moment:
+        return _pause(sender, facts, sender.paused_until)
     if sender.values.kind.keeps_mail:
-        words = gettext("Mail is kept in the worker's memory and not sent.")
-        return _say(facts, "keeping", gettext("Keeping mail"), words, "ready")
-    return _sending(sender, facts)
-
-
-def _without_settings(facts: Facts) -> State:
-    waits = gettext("%(mails)s now.", mails=_mails(facts.waiting)) if facts.waiting else ""
-    words = joined((gettext("Mail waits until a sender is set up."), waits))
-    return _say(facts, "unconfigured", gettext("Not set up"), words, "warn")
+        return State("keeping", "ready", facts, words.keeping)
+    if facts.no_worker:
+        return _without_worker(facts)
+    if facts.limited:
+        return State("limit", "warn", facts, partial(words.limit, facts), until=facts.limit_until)
+    return _late(sender, facts) or _failing(sender, facts) or _well(sender, facts)
 
 
 def _carried(sender: ResolvedSender, facts: Facts) -> State:
@@ -186,127 +174,57 @@ def _carried(sender: ResolvedSender, facts: Facts) -> State:
     if found.key == "no_worker" and facts.waiting:
         return found
     if not found.goes and found.key != "no_worker":
-        words = gettext("It cannot send mail right now. Ask the platform's operator.")
-        waits = _mails(facts.waiting) + "." if facts.waiting else ""
-        headline = gettext("Waiting for the system's sender")
-        return _say(facts, "system_waits", headline, joined((words, waits)), "warn")
-    words = gettext(
-        "Mail is sent from %(address)s until you fill in this tab.",
-        address=sender.values.from_email,
-    )
-    headline = gettext("Using the system's sender")
+        return State("system_waits", "warn", facts, partial(words.system_waits, facts.waiting))
+    said = partial(words.by_system, sender.values.from_email)
     if found.key == "no_worker":
-        return _say(facts, "system", headline, joined((words, found.sentence)), "warn")
-    return _say(facts, "system", headline, words, "ready")
+        return State("system", "warn", facts, partial(said, found.said))
+    return State("system", "ready", facts, said)
 
 
-def _pause(sender: ResolvedSender, facts: Facts) -> State:
-    """What a pause is called that the sender began by itself."""
-    until, why = sender.paused_until, known(sender.pause_text)
-    if until is None or until - facts.moment > FOR_GOOD:
-        headline = (
-            gettext("Stopped until the login is corrected")
-            if sender.pause_code == "auth_failed"
-            else gettext("Stopped until the settings change")
-        )
-        return _say(facts, "stopped", headline, why, "bad")
-    at = clock_time(until, facts.moment)
+def _pause(sender: ResolvedSender, facts: Facts, until: datetime) -> State:
+    """What a pause is called, and whether somebody must end it."""
+    if sender.pause_code == BY_HAND:
+        return State("paused_by_hand", "off", facts, partial(words.by_hand, sender))
+    if until - facts.moment > FOR_GOOD:
+        return State("stopped", "bad", facts, partial(words.stopped, sender))
+    said = partial(words.paused, sender, until, facts.moment)
     if sender.pause_code == "rate_limited":
-        headline = gettext("Paused until %(at)s, rate limit", at=at)
-        return _say(facts, "rate_limited", headline, why, "warn", until=until)
-    return _say(facts, "paused", gettext("Paused until %(at)s", at=at), why, "bad", until=until)
+        return State("rate_limited", "warn", facts, said, until=until)
+    return State("paused", "bad", facts, said, until=until)
 
 
-def _sending(sender: ResolvedSender, facts: Facts) -> State:
-    """The state of a sender that nothing keeps from sending, but perhaps its server or a worker."""
-    if facts.no_worker:
-        if not facts.waiting:
-            words = gettext("Mail waits until a worker runs.")
-            return _say(facts, "no_worker", gettext("No worker runs"), words, "warn")
-        words = gettext("None runs; %(mails)s.", mails=_mails(facts.waiting, capital=False))
-        since = None if facts.limited else facts.due_since
-        return _say(facts, "no_worker", gettext("Waiting for a worker"), words, "bad", since=since)
-    if facts.limited:
-        return _limit(facts)
-    if found := _late(sender, facts) or _failing(sender, facts):
-        return found
+def _without_worker(facts: Facts) -> State:
+    said = partial(words.no_worker, facts.waiting)
+    if not facts.waiting:
+        return State("no_worker", "warn", facts, said)
+    since = None if facts.limited else facts.due_since
+    return State("no_worker", "bad", facts, said, since)
+
+
+def _well(sender: ResolvedSender, facts: Facts) -> State:
+    """The state of a sender that nothing keeps from sending."""
     if facts.waiting and facts.held == facts.waiting:
-        headline = gettext("Held: %(mails)s", mails=_mails(facts.held, capital=False))
-        words = gettext("The sandbox does not send any of it.")
-        return _say(facts, "held", headline, words, "warn")
-    later = _later(facts)
-    if sender.last_accepted_at is None:
-        words = joined((gettext("No mail has been sent yet."), later))
-        return _say(facts, "ready", gettext("Ready"), words, "ready")
-    when = ago(sender.last_accepted_at, facts.moment)
-    if not _proven(sender):
-        words = gettext(
-            "No mail has been sent with these settings yet. With earlier settings, last accepted "
-            "%(ago)s.",
-            ago=when,
-        )
-        return _say(facts, "ready", gettext("Ready"), joined((words, later)), "ready")
-    parts = [
-        gettext("Last accepted %(ago)s by %(place)s.", ago=when, place=sender.values.place()),
-        later,
-    ]
-    if facts.failed:
-        error = known(facts.last_error)
-        parts.insert(1, gettext("The mail after it failed: %(error)s", error=error))
-    return _say(
-        facts, "delivering", gettext("Delivering"), joined(parts), "good",
-        since=sender.last_accepted_at,
-    )  # fmt: skip
-
-
-def _limit(facts: Facts) -> State:
-    until = facts.limit_until
-    headline = gettext("Limit reached")
-    if until:
-        headline = gettext("Limit reached, resumes at %(at)s", at=clock_time(until, facts.moment))
-    waits = gettext("No mail is waiting.")
-    if facts.waiting:
-        waits = _mails(facts.waiting) + "."
-    urgent = gettext("Urgent mail is still sent.") if facts.urgent_goes else ""
-    return _say(facts, "limit", headline, joined((waits, urgent)), "warn", until=until)
+        return State("held", "warn", facts, partial(words.held, facts.held))
+    if not is_proven(sender):
+        return State("ready", "ready", facts, partial(words.ready, sender, facts))
+    said = partial(words.delivering, sender, facts)
+    return State("delivering", "good", facts, said, sender.last_accepted_at)
 
 
 def _failing(sender: ResolvedSender, facts: Facts) -> State | None:
     """Failures since the last success; one alone is no pattern, where mail went out before."""
-    never = not _proven(sender)
     if not facts.failed:
         return None
-    error = known(facts.last_error)
+    never = not is_proven(sender)
     if facts.failed == 1 and facts.waiting and (never or not facts.due):
         when = facts.next_at if not facts.due else None
-        again = gettext("Trying again")
-        if when:
-            again = gettext("Tries again at %(at)s", at=clock_time(when, facts.moment))
-        words = (
-            gettext("The last mail was refused: %(error)s", error=error)
-            if facts.refused
-            else gettext("The last mail was not taken: %(error)s", error=error)
-        )
-        return _say(facts, "retrying", again, words, "warn", until=when)
+        return State("retrying", "warn", facts, partial(words.retrying, facts, when), until=when)
     if facts.failed < _SEVERAL and not never:
         return None
-    last = (
-        ngettext(
-            "Failing: the last mail was refused",
-            "Failing: the last %(number)s were refused",
-            facts.failed,
-        )
-        if facts.refused
-        else ngettext(
-            "Failing: the last mail was not taken",
-            "Failing: the last %(number)s were not taken",
-            facts.failed,
-        )
-    )
-    return _say(facts, "failing", last, joined((error, _later(facts))), "bad")
+    return State("failing", "bad", facts, partial(words.failing, facts))
 
 
-def _proven(sender: ResolvedSender) -> bool:
+def is_proven(sender: ResolvedSender) -> bool:
     """Whether mail was accepted since its settings were saved."""
     accepted, saved = sender.last_accepted_at, sender.saved_at
     return accepted is not None and (saved is None or accepted >= saved)
@@ -320,76 +238,8 @@ def _late(sender: ResolvedSender, facts: Facts) -> State | None:
     if accepted is not None and facts.moment - accepted < _JUST_NOW:
         return None
     span = facts.moment - since
-    words = gettext(
-        "Mail has been due for %(span)s, but no worker sends it.", span=span_words(span)
-    )
-    headline = gettext("Late: %(mails)s", mails=_mails(facts.due, capital=False))
     tone: Tone = "bad" if span > TOO_LATE else "warn"
-    return _say(facts, "late", headline, words, tone, since=since)
-
-
-def _later(facts: Facts) -> str:
-    """That nothing of what waits may go yet."""
-    if facts.due or facts.next_at is None or not facts.waiting:
-        return ""
-    return gettext(
-        "%(mails)s, the next until %(at)s.",
-        mails=_mails(facts.waiting),
-        at=clock_time(facts.next_at, facts.moment),
-    )
-
-
-def _say(
-    facts: Facts,
-    key: Key,
-    headline: str,
-    detail: str,
-    tone: Tone,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> State:
-    return State(
-        key, headline, detail, tone, since, until, facts.waiting, facts.due,
-        facts.used_hour, facts.used_day,
-    )  # fmt: skip
-
-
-def _mails(count: int, *, capital: bool = True) -> str:
-    if capital:
-        return ngettext("One mail waits", "%(number)s mails wait", count)
-    return ngettext("%(number)s mail waits", "%(number)s mails wait", count)
-
-
-def clock_time(at: datetime, moment: datetime) -> str:
-    """When something happens, seen from *moment*: the day is named if it is another one."""
-    clock = f"{at:%H:%M} UTC"
-    if at.date() == moment.date():
-        return known(clock)
-    return joined((day(at, year=at.year != moment.year), clock))
-
-
-def ago(at: datetime, moment: datetime) -> str:
-    """How long before *moment* that was, in words."""
-    seconds = max(0, int((moment - at).total_seconds()))
-    if days := seconds // 86400:
-        return ngettext("%(number)s day ago", "%(number)s days ago", days)
-    if hours := seconds // 3600:
-        return ngettext("%(number)s hour ago", "%(number)s hours ago", hours)
-    if minutes := seconds // 60:
-        return ngettext("%(number)s minute ago", "%(number)s minutes ago", minutes)
-    return gettext("just now")
-
-
-def span_words(time: timedelta) -> str:
-    """How long something lasts, in two units at most."""
-    minutes, seconds = divmod(int(time.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
-    if minutes:
-        return gettext("%(minutes)s min", minutes=minutes)
-    return gettext("%(seconds)s s", seconds=seconds)
+    return State("late", tone, facts, partial(words.late, facts.due, span), since)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -1,15 +1,18 @@
 """All senders of many partners at once, for lists: one query, however many there are.
 
 Making a sender of its row takes longer than reading it, its secrets have to be opened too, and
-settings seldom change. So a process keeps what it made of a revision, and takes from the database
-what a sender is doing just now.
+settings seldom change. So a process keeps what it made of a row for as long as the database says
+the same of it: each look asks for that again, in as few columns as it takes.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
-from sqlalchemy import Text, cast, or_, select
+from sqlalchemy import Text, cast, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
@@ -19,27 +22,29 @@ from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
 
 #: What is kept is dropped when there is more of it.
 _MOST = 20_000
+_READ_AT_ONCE = 250
 _SENDERS: Any = Sender.__table__
 _REVISIONS: Any = SenderRevision.__table__
-#: What a sender is doing just now, by the names of its fields.
-_PRESENT = (
-    "label", "paused_until", "pause_code", "pause_cause", "pause_reason", "pause_reply",
-    "refusals", "last_accepted_at",
-)  # fmt: skip
 # The revision's time too: an id may have been another's, in a transaction that was rolled back.
-# And its secrets as they are, for they may be sealed anew.
+# And its secrets as they are, for they may be sealed anew. Texts of people and servers come last.
+_SAID_ONCE = (
+    _SENDERS.c.partner_id, _SENDERS.c.key, _SENDERS.c.current_revision, _SENDERS.c.deleted_at,
+    _REVISIONS.c.id, _REVISIONS.c.created_at, _REVISIONS.c.secrets, _SENDERS.c.paused_until,
+    _SENDERS.c.pause_code, _SENDERS.c.pause_cause, _SENDERS.c.refusals, _SENDERS.c.label,
+    _SENDERS.c.pause_reason, _SENDERS.c.pause_reply,
+)  # fmt: skip
+#: Everything that a sender is made of, as one text: to read so many columns of a thousand senders
+#: takes a client longer than the database. Only what changes with each mail stands by itself.
+_STAMP = reduce(
+    add,
+    [
+        part
+        for column in _SAID_ONCE
+        for part in (func.coalesce(cast(column, Text), "", type_=Text), literal_column("'|'", Text))
+    ],
+)
 _ROWS = (
-    select(
-        _SENDERS.c.id,
-        _SENDERS.c.partner_id,
-        _SENDERS.c.key,
-        _SENDERS.c.current_revision,
-        _SENDERS.c.deleted_at,
-        _REVISIONS.c.id.label("revision_id"),
-        _REVISIONS.c.created_at,
-        cast(_REVISIONS.c.secrets, Text).label("sealed"),
-        *(_SENDERS.c[name] for name in _PRESENT),
-    )
+    select(_SENDERS.c.id, _SENDERS.c.last_accepted_at, _STAMP.label("stamp"))
     .select_from(_SENDERS)
     .outerjoin(
         _REVISIONS,
@@ -47,17 +52,14 @@ _ROWS = (
         & (_REVISIONS.c.number == _SENDERS.c.current_revision),
     )
     .where(or_(_SENDERS.c.deleted_at.is_(None), _SENDERS.c.key == DEFAULT_KEY))
-    .order_by(_SENDERS.c.partner_id, _SENDERS.c.key)
 )
-#: How many columns say which settings they are; the others change all the time.
-_SETTINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A sender, and the row that it was made of."""
+    """A sender, and the stamp of the row that it was made of."""
 
-    row: tuple[Any, ...]
+    stamp: str
     sender: ResolvedSender
 
 
@@ -76,10 +78,12 @@ def senders_by_owner(
     """
     asked = _ROWS if everybody else _ROWS.where(among(session, _SENDERS.c.partner_id, owners))
     found: dict[str, list[ResolvedSender]] = {owner: [] for owner in owners}
-    for one in _made_of(session, session.connection().execute(asked).all()):
+    for one in _made_of(session, asked):
         if one.partner_id in found:
             found[one.partner_id].append(one)
     for owner, senders in found.items():
+        if len(senders) > 1:
+            senders.sort(key=lambda one: one.key)
         if not senders or senders[0].key != DEFAULT_KEY:
             senders.insert(0, resolve_with(None, None, owner))
     return found
@@ -89,45 +93,53 @@ def senders_by_id(session: Session, ids: Collection[int]) -> dict[int, ResolvedS
     """The senders with these ids, as far as they are there and not deleted."""
     if not ids:
         return {}
-    rows = session.connection().execute(_ROWS.where(among(session, _SENDERS.c.id, ids))).all()
-    return {one.sender_id: one for one in _made_of(session, rows)}
+    made = _made_of(session, _ROWS.where(among(session, _SENDERS.c.id, ids)))
+    return {one.sender_id: one for one in made}
 
 
-def _made_of(session: Session, rows: Sequence[Any]) -> Iterable[ResolvedSender]:
+def _made_of(session: Session, asked: Any) -> Iterable[ResolvedSender]:
     kept = LISTED.of(installation())
-    unknown = [row for row in rows if not _is_known(kept.get(row.id), row)]
-    if len(kept) + len(unknown) > _MOST:
-        kept.clear()
-        unknown = list(rows)
+    found: list[ResolvedSender] = []
+    unknown: dict[int, str] = {}
+    rows = session.connection().execute(asked).yield_per(_READ_AT_ONCE)
+    for sender_id, last_accepted_at, stamp in rows:
+        made = kept.get(sender_id)
+        if made is None or made.stamp != stamp:
+            unknown[sender_id] = stamp
+            continue
+        found.append(_present(kept, made, last_accepted_at))
     if unknown:
-        _make(session, {row.id: tuple(row) for row in unknown}, kept)
-    for row in rows:
-        made = kept[row.id]
-        if made.row != row:
-            made = kept[row.id] = _Made(tuple(row), replace(made.sender, **_present(row)))
-        yield made.sender
+        if len(kept) + len(unknown) > _MOST:
+            kept.clear()
+        found += _make(session, unknown, kept)
+    return found
 
 
-def _present(row: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(_PRESENT, row[_SETTINGS:], strict=True))
+def _present(
+    kept: dict[int, _Made], made: _Made, last_accepted_at: datetime | None
+) -> ResolvedSender:
+    sender = made.sender
+    if sender.last_accepted_at != last_accepted_at:
+        sender = replace(sender, last_accepted_at=last_accepted_at)
+        kept[sender.sender_id] = _Made(made.stamp, sender)
+    return sender
 
 
-def _is_known(made: _Made | None, row: Any) -> bool:
-    return made is not None and made.row[:_SETTINGS] == row[:_SETTINGS]
-
-
-def _make(session: Session, rows: dict[int, tuple[Any, ...]], kept: dict[int, _Made]) -> None:
-    found = session.execute(
+def _make(
+    session: Session, unknown: dict[int, str], kept: dict[int, _Made]
+) -> Iterable[ResolvedSender]:
+    rows = session.execute(
         select(Sender, SenderRevision)
         .outerjoin(
             SenderRevision,
             (SenderRevision.sender_id == Sender.id)
             & (SenderRevision.number == Sender.current_revision),
         )
-        .where(among(session, Sender.id, rows))
-    )
-    for sender, saved in found:
-        row = rows[sender.id]
-        made = resolve_with(sender, saved, sender.partner_id, sender.key)
+        .where(among(session, Sender.id, unknown))
         # The session may have had the sender from before.
-        kept[sender.id] = _Made(row, replace(made.examined(), **_present(row)))
+        .execution_options(populate_existing=True)
+    )
+    for sender, saved in rows:
+        made = resolve_with(sender, saved, sender.partner_id, sender.key).examined()
+        kept[sender.id] = _Made(unknown[sender.id], made)
+        yield made

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smtp_admin import Host, signals
+from smtp_admin import Actor, Host, signals
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.monitor.alerts import announce as announcing
 from smtp_admin.monitor.alerts import service
@@ -28,7 +28,7 @@ from tests.alerts.watching import (
     notices,
     tell,
 )
-from tests.app import ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.workbench import deliveries
 from tests.sender_state.scenes import start_again
 from tests.servers.scripted import ScriptedServer
@@ -210,7 +210,45 @@ def test_muted_ones_are_not_told(host: HostApp) -> None:
     assert told(host) == 2
     assert not seen
     assert not deliveries(host)
-    assert {one.outcome for one in notices(host)} == {"muted"}
+    assert {one.outcome for one in notices(host)} == {"muted", "muted for 1 address"}
+
+
+@pytest.mark.parametrize(
+    ("actor", "told_of", "outcomes"),
+    [
+        (
+            ACME_ADMIN,
+            {"ops@platform.example"},
+            {"sent", "delivered", "queued for 1 of 1 address; muted for 1 address"},
+        ),
+        (
+            ADMIN,
+            {"mia@acme.example"},
+            {"muted", "muted for 1 address; queued for 1 of 1 address"},
+        ),
+    ],
+    ids=["by the partner", "by the platform"],
+)
+def test_a_mute_silences_one_side_alone(
+    each: HostApp,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    actor: Actor,
+    told_of: set[str],
+    outcomes: set[str],
+) -> None:
+    seen = heard(each)
+    asked = TellingHost(["mia@acme.example"])
+    monkeypatch.setattr(type(each.host), "alert_recipients",
+                        lambda _, one: asked.alert_recipients(one))  # fmt: skip
+    ill(each, alert_emails=("ops@platform.example",), alert_webhook=receiver.url)
+    (alert,) = alerts(each)
+    service.mute(each.db.session(), alert, actor, timedelta(hours=1))
+    each.db.session.commit()
+    told(each)
+    assert set(recipients(each)) == told_of
+    assert {one.outcome for one in notices(each)} == outcomes
+    assert len(seen) == len(receiver.told) == (actor is ACME_ADMIN)
 
 
 @pytest.mark.parametrize("channel", ["signal", "mail", "webhook"])

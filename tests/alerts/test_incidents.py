@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from smtp_admin import Actor
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.models import Counter
 from smtp_admin.monitor.alerts import service
@@ -32,7 +33,7 @@ from tests.alerts.watching import (
     notices,
     own_engine,
 )
-from tests.app import ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.sender_state.scenes import SCENES, Scene
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import ScriptedServer
@@ -313,19 +314,22 @@ def test_a_deleted_sender_ends_its_alerts(host: HostApp) -> None:
     assert alerts(host)[0].ended_at is not None
 
 
-def test_who_mutes_one_means_the_next_too(host: HostApp) -> None:
+@pytest.mark.parametrize("actor", [ADMIN, ACME_ADMIN], ids=["platform", "partner"])
+def test_who_mutes_one_means_the_next_too(host: HostApp, actor: Actor) -> None:
     host.save_sender()
     break_sender(host)
     look(host)
     (alert,) = alerts(host)
-    until = service.mute(host.db.session(), alert, ADMIN, timedelta(days=1))
+    until = service.mute(host.db.session(), alert, actor, timedelta(days=1))
     host.db.session.commit()
     mend_sender(host)
     look(host)
     look(host, ENDS_AFTER)
     break_sender(host)
     look(host, ENDS_AFTER * 2)
-    assert alerts(host)[1].muted_until == until
+    again = alerts(host)[1]
+    mutes = (again.muted_until, again.owner_muted_until)
+    assert mutes == ((until, None) if actor is ADMIN else (None, until))
 
 
 def test_old_ones_are_forgotten(each: HostApp) -> None:

@@ -112,6 +112,15 @@ def test_muting(troubled: HostApp) -> None:
     troubled.client.post(f"{PAGE}/{alert_id}/mute", json={"for": "1w"})
     assert "Muted until" in words(troubled)
     assert 'id="alerts"' not in troubled.client.get("/smtp-admin/", headers=HTML).text
+    troubled.actor = ADMIN
+    assert "Muted until" not in words(troubled), "what a partner mutes, the platform still sees"
+    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
+    for one in ids(troubled).values():
+        troubled.client.post(f"{PAGE}/{one}/mute", json={"for": "1h"})
+    assert "Sender stopped" not in words(troubled, "/smtp-admin/")
+    troubled.actor = GLOBEX_ADMIN
+    assert "Sender stopped, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
+    troubled.actor = ACME_ADMIN
     with shifted(timedelta(days=8)):
         assert 'id="alerts"' in troubled.client.get("/smtp-admin/", headers=HTML).text
     troubled.client.post(f"{PAGE}/{alert_id}/unmute", headers=HTML)

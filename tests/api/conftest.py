@@ -78,4 +78,7 @@ HOW: dict[str, dict[str, Any]] = {
         {"address": "a@example.com", "context": OF_TYPE["context"]}]}},
     "senders": {"query_string": {"partner_id": "acme"}},
     "connection_test": {"json": {"partner_id": "acme"}},
+    "suppressions": {"query_string": {"partner_id": "acme"}},
+    "suppress": {"json": {"partner_id": "acme", "address": "gone@example.com"}},
+    "unsuppress": {"query_string": {"partner_id": "acme", "address": "gone@example.com"}},
 }  # fmt: skip

@@ -67,7 +67,7 @@ def asked(site: HostApp, who: str, login: dict[str, Any], examples: int, **phase
         found = ask_everything(address, login, examples=examples, **phases)
     assert found.wrong == [], "\n".join(found.wrong[:5])
     assert set(found.checks) == CHECKS
-    assert found.statuses() < {200, 202, 400, 401, 403, 404, 405, 409, 413, 415, 429}
+    assert found.statuses() < {200, 201, 202, 400, 401, 403, 404, 405, 409, 413, 415, 429}
     if who == "nobody":
         assert {status for what, status in found.answers if "openapi" not in what} <= {401, 405}
     else:

@@ -19,6 +19,7 @@ from smtp_admin.api.operations import OPERATIONS
 from smtp_admin.api.scopes import SCOPES, actions_of, scopes_with
 from smtp_admin.api.token_text import hash_of, is_whole, new_token
 from smtp_admin.clock import shifted
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import Forbidden, NotFound
 from tests.app import ACME_ADMIN, ADMIN, PARTNERS, HostApp
 from tests.scene import dump
@@ -204,9 +205,12 @@ def prepare(host: HostApp, name: str) -> None:
     if state:
         host.db.session.execute(text(f"UPDATE smtp_admin_delivery SET state = '{state}'"))
         host.db.session.commit()
+    if name == "unsuppress":
+        suppress(host.db.session(), "acme", "gone@example.com", "manual")
+        host.db.session.commit()
 
 
-DONE = {200, 202}
+DONE = {200, 201, 202}
 
 
 def kept(host: HostApp) -> dict[str, Any]:

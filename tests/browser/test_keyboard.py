@@ -86,10 +86,11 @@ def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
         "from_email",
         "from_name",
     ]
-    assert places[7].startswith("Reply-to")
-    assert places[8] == "Save"
-    assert places[9].startswith("Revision")
-    assert places[10:] == [
+    assert places[7] == "OAuth2 instead of a password"
+    assert places[8].startswith("Reply-to")
+    assert places[9] == "Save"
+    assert places[10].startswith("Revision")
+    assert places[11:] == [
         "Use the system's sender instead…",
         "Test connection",
         "Test from the worker too",
@@ -99,11 +100,12 @@ def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
 
 
 def test_details_open_by_keyboard(tab: Page) -> None:
-    tab.focus("#from_name")
-    tab.keyboard.press("Tab")
-    tab.keyboard.press("Enter")
-    tab.keyboard.press("Tab")
-    assert focused(tab) == "reply_to"
+    for before, first in (("#from_name", "sign_in"), ("#sign_in", "reply_to")):
+        tab.focus(before)
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")
+        tab.keyboard.press("Tab")
+        assert focused(tab) == first
 
 
 def test_enter_in_a_field_saves(tab: Page) -> None:

@@ -1,5 +1,6 @@
 """The log of mail: what each filter and each kind of search finds, and in which pages."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -161,6 +162,54 @@ def test_pages(each: HostApp) -> None:
     assert (names(oldest), oldest.older) == ("210", 0)
     assert names(page_of(session, ACME, after=oldest.newer, size=3)) == "543"
     assert page_of(session, ACME, before=1).rows == ()
+
+
+def test_pages_of_one_type_cut_no_mail_short(each: HostApp) -> None:
+    """A page may end within a mail of several recipients."""
+    each.save_sender()
+    for number in range(4):
+        queue(each, *(f"{number}{one}@example.org" for one in "abc"))
+    queue(each, "z@example.org", partner_id="globex")
+    session = each.db.session()
+    session.execute(update(Message).where(Message.partner_id == "globex").values(type_name="other"))
+    session.commit()
+    whole = found(each, size=50)[1:]
+    which = MailFilter(None, type_name="message")
+    assert found(each, which) == whole
+    for size in (1, 2, 5):
+        seen: list[str] = []
+        page = page_of(session, which, size=size)
+        while True:
+            seen += [one.recipient for one in page.rows]
+            last = page
+            if not page.older:
+                break
+            page = page_of(session, which, before=page.older, size=size)
+        assert seen == whole
+        back = [one.recipient for one in last.rows]
+        while last.newer:
+            last = page_of(session, which, after=last.newer, size=size)
+            back = [one.recipient for one in last.rows] + back
+        assert back == whole
+        oldest = page_of(session, which, after=OLDEST, size=size)
+        assert [one.recipient for one in oldest.rows] == whole[-size:]
+
+
+def test_numbers_of_a_period(each: HostApp) -> None:
+    each.save_sender()
+    queue(each, *(f"{number}@example.org" for number in range(6)))
+    states = ("sent", "dead", "bounced", "dead", "queued", "uncertain")
+    for number, state in enumerate(states):
+        change(each, f"{number}@example.org", state=state, last_code="x")
+    change(each, "1@example.org", created_at=now() - timedelta(days=3))
+    change(each, "4@example.org", created_at=now() - timedelta(days=3))
+    recent = MailFilter(None, since=now() - timedelta(days=1))
+    for which in (recent, replace(recent, partner_ids=frozenset({"acme"}))):
+        assert counts_of(each.db.session(), which) == {
+            "all": 4, "waiting": 0, "sent": 1, "failed": 2, "unknown": 1, "ended": 0,
+        }  # fmt: skip
+        (group,) = dead_groups(each.db.session(), which)
+        assert group.count == 1
 
 
 def test_numbers_stop_where_more_says_nothing(

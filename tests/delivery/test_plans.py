@@ -93,7 +93,7 @@ PARTIAL = {
     "summary": "_open",
     "summary of one sender": "_open",
     "summary of the system's sender": "_due",
-    "state of a sender": "_turns",
+    "state of a sender": "_due",
     "mail of one failure": "_code",
     "deleted senders": "_due",
     "fallback": "_due",

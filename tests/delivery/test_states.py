@@ -9,6 +9,7 @@ from smtp_admin.delivery.states import STATES, State, check, may
 ALLOWED = {
     ("queued", "sending"),
     ("queued", "suppressed"),
+    ("suppressed", "queued"),
     ("queued", "cancelled"),
     ("queued", "expired"),
     ("queued", "uncertain"),

@@ -3,9 +3,10 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
+from smtp_admin.credentials.bearer import Bearer
 from smtp_admin.diagnosis.causes import Cause
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.diagnosis.explanation import explain_refusal
@@ -61,6 +62,8 @@ class Talk:
         surroundings = Surroundings(dialler, replies())
         who = ACCOUNT if self.login == "given" else ("", "")
         setup = smtp_setup("127.0.0.1", self.server.port, security, *who, verify_tls=False)
+        if self.login == "token":
+            setup = replace(setup, credential=Bearer(*ACCOUNT))
         transport = DRIVER.open(setup, surroundings)
         ((_, self.outcome),) = transport.deliver([Outgoing(0, sender, recipient, BODY)])
         transport.close()
@@ -79,7 +82,7 @@ class Talk:
             host="127.0.0.1",
             port=self.server.port,
             security="none",
-            username=ACCOUNT[0] if self.login == "given" else "",
+            username=ACCOUNT[0] if self.login in {"given", "token"} else "",
             from_email=SENDER,
         )
 
@@ -125,6 +128,7 @@ def server_with(
     behaviours[cast(Stage, step)] = Reply("\r\n".join(text.split("\n")))
     with ScriptedServer(
         auth=None if login == "none" else ACCOUNT,
+        auth_methods=("XOAUTH2",) if login == "token" else ("PLAIN", "LOGIN"),
         starttls=context if step == "starttls" else None,
         auth_before_tls=True,
         behaviours=behaviours,

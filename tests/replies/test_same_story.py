@@ -32,7 +32,7 @@ def context(certificates: CertificateFactory) -> ssl.SSLContext:
 
 def _tell_both(step: Step, text: str, known: Context, context: ssl.SSLContext) -> None:
     login: Login = known.login or "given"
-    if step == "auth":
+    if step == "auth" and login != "token":
         login = "given"
     with server_with(step, text, login, context) as server:
         _compare(server, step, text, known, login)
@@ -52,7 +52,7 @@ def _envelope(step: Step, known: Context) -> tuple[Any, str, str]:
 
 def _judged(step: Step, text: str, known: Context, login: Login) -> Judgement:
     _, recipient, sender = _envelope(step, known)
-    at_hand: Login = login if step not in OPENING or login == "given" else "none"
+    at_hand: Login = login if step not in OPENING or login in {"given", "token"} else "none"
     context = Context(recipient, sender, "127.0.0.1", at_hand)
     return replies().judge(step, reply_of(text), context)
 

@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from smtp_admin.clock import shifted
-from smtp_admin.sender_state import facts
+from smtp_admin.sender_state import which
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
 from smtp_admin.senders import pauses
+from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import load_sender
 from tests.app import ACME_ADMIN, ADMIN, HostApp, make_app
 from tests.delivery.workbench import queue
@@ -124,6 +126,58 @@ def test_every_place_tells_it(scene: Scene, key: Key) -> None:
         else:
             assert found.headline[1:] in row["value"]
             assert row["detail"] == found.detail
+
+
+def those_of_each(host: HostApp, monkeypatch: pytest.MonkeyPatch) -> set[Key]:
+    """Look at all senders at once, as a list does, and at each alone; the keys of their states."""
+    session = host.db.session()
+    session.rollback()
+    known = senders_by_owner(session, ["", "acme", "globex", "initech"])
+    senders = [one for some in known.values() for one in some]
+    with monkeypatch.context() as patched:
+        patched.setattr(which, "_MANY", 0)
+        together = states_of(session, senders)
+    for sender, found in zip(senders, together, strict=True):
+        alone = state_of(session, load_sender(session, sender.partner_id, sender.key))
+        for name in ("key", "tone", "sentence", "waiting", "due", "used_hour", "used_day", "until"):
+            assert getattr(found, name) == getattr(alone, name), (sender.partner_id, name)
+    return {one.key for one in together}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_of_all_at_once_they_are_those_of_each(
+    request: pytest.FixtureRequest,
+    redis: RedisServer,
+    server: ScriptedServer,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    uri = (
+        f"sqlite:///{tmp_path / 'all.db'}"
+        if kind == "sqlite"
+        else request.getfixturevalue(kind).create_database()
+    )
+    made = make_app(uri, {"REDIS_URL": redis.url})
+    with made.app.app_context():
+        scene = Scene(made, server)
+        made.save_sender("", port=server.port, max_per_hour=5, max_per_day=9)
+        made.save_sender("acme", key="news", port=server.port, max_per_day=2)
+        scene.save(max_per_hour=2)
+        scene.send(4)
+        queue(made, "a@else.example", sender="news")
+        queue(made, "b@else.example", "c@else.example", partner_id="globex")
+        scene.send(1, partner_id="initech")
+        queue(made, "d@else.example", partner_id="initech")
+        assert those_of_each(made, monkeypatch) == {"no_worker", "system"}
+        with a_worker(made.app):
+            assert {"limit", "system", "delivering"} <= those_of_each(made, monkeypatch)
+            pauses.pause(made.db.session(), load_sender(made.db.session(), ""), ADMIN)
+            made.db.session.commit()
+            found = those_of_each(made, monkeypatch)
+        assert {"system_waits", "paused_by_hand"} <= found
+        made.db.session.remove()
+        made.db.engine.dispose()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
@@ -275,7 +329,7 @@ def test_of_many_senders_all_rows_are_read_and_each_gets_its_own(
             until.enter_context(a_worker(scene.host.app))
         until.enter_context(shifted(scene.later))
         few = state(scene.host)
-        monkeypatch.setattr(facts, "_MANY", 0)
+        monkeypatch.setattr(which, "_MANY", 0)
         many = state(scene.host)
     assert (many.key, few.key) == (key, key)
     assert (many.waiting, many.due, many.used_hour) == (few.waiting, few.due, few.used_hour)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from smtp_admin.credentials.key_pair import new_key_pair
 from smtp_admin.errors import InvalidInput
 from smtp_admin.senders.environment import read_overrides
 from smtp_admin.senders.fields import all_fields, fields_of
@@ -20,6 +21,7 @@ PAGE = "/smtp-admin/system"
 HTML = {"Accept": "text/html"}
 STORED = "stored-word"
 GIVEN = "given-word"
+CERTIFICATE, KEY = new_key_pair("env.example")
 
 #: Every variable: field, value in the environment, value that it means.
 NAMES: dict[str, tuple[str, str, Any]] = {
@@ -42,6 +44,25 @@ NAMES: dict[str, tuple[str, str, Any]] = {
     "SMTP_SES_KEY_ID": ("ses_key_id", "AKIA0123456789ABCDEF", "AKIA0123456789ABCDEF"),
     "SMTP_SES_SECRET": ("ses_secret", "env/secret+0123456789", "env/secret+0123456789"),
     "SMTP_SES_CONFIGURATION_SET": ("ses_configuration_set", "events", "events"),
+    "SMTP_SIGN_IN": ("sign_in", "microsoft_app", "microsoft_app"),
+    "SMTP_OAUTH_TENANT": ("oauth_tenant", "tenant.env.example", "tenant.env.example"),
+    "SMTP_OAUTH_CLIENT_ID": ("oauth_client_id", "env-client", "env-client"),
+    "SMTP_OAUTH_CLIENT_SECRET": ("oauth_secret", "env~client~secret", "env~client~secret"),
+    "SMTP_OAUTH_CERTIFICATE": ("oauth_certificate", CERTIFICATE, CERTIFICATE),
+    "SMTP_OAUTH_KEY": ("oauth_key", KEY, KEY),
+    "SMTP_OAUTH_AUTHORITY": ("oauth_authority", "https://in.env.example", "https://in.env.example"),
+    "SMTP_OAUTH_TOKEN_URL": (
+        "oauth_token_url",
+        "https://in.env.example/t",
+        "https://in.env.example/t",
+    ),
+    "SMTP_OAUTH_AUTHORIZE_URL": (
+        "oauth_authorize_url",
+        "https://in.env.example/a",
+        "https://in.env.example/a",
+    ),
+    "SMTP_OAUTH_SCOPE": ("oauth_scope", "mail.send", "mail.send"),
+    "SMTP_OAUTH_MECHANISM": ("oauth_mechanism", "xoauth2", "xoauth2"),
 }
 #: The fields of whose drivers they are, other than SMTP's.
 OTHERS = {
@@ -49,7 +70,9 @@ OTHERS = {
     "ses_key_id": "ses",
 }  # fmt: skip
 #: Without the fields that choose the driver they say nothing.
-ALONE = ("password", "mailgun_key", "ses_secret", "ses_configuration_set")
+ALONE = (
+    "password", "mailgun_key", "ses_secret", "ses_configuration_set", "oauth_secret", "oauth_key"
+)  # fmt: skip
 
 WRONG: dict[str, str] = {
     "SMTP_HOST": "http://x",
@@ -71,6 +94,17 @@ WRONG: dict[str, str] = {
     "SMTP_SES_KEY_ID": "ASIA0123456789ABCDEF",
     "SMTP_SES_SECRET": "short",
     "SMTP_SES_CONFIGURATION_SET": "a b",
+    "SMTP_SIGN_IN": "by magic",
+    "SMTP_OAUTH_TENANT": "common",
+    "SMTP_OAUTH_CLIENT_ID": "a b",
+    "SMTP_OAUTH_CLIENT_SECRET": "two\nlines",
+    "SMTP_OAUTH_CERTIFICATE": KEY,
+    "SMTP_OAUTH_KEY": "no key",
+    "SMTP_OAUTH_AUTHORITY": "http://in.env.example",
+    "SMTP_OAUTH_TOKEN_URL": "in.env.example",
+    "SMTP_OAUTH_AUTHORIZE_URL": "https://in.env.example/#a",
+    "SMTP_OAUTH_SCOPE": "señal",
+    "SMTP_OAUTH_MECHANISM": "plain",
 }
 
 

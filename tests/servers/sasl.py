@@ -1,4 +1,4 @@
-"""The server's half of SMTP AUTH: PLAIN, LOGIN and CRAM-MD5."""
+"""The server's half of SMTP AUTH: PLAIN, LOGIN, CRAM-MD5 and XOAUTH2."""
 
 import base64
 import binascii
@@ -61,7 +61,21 @@ def _cram_md5(session: Session, initial: str | None, account: Account) -> bool:
     return username == account[0] and hmac.compare_digest(digest.encode(), expected.encode())
 
 
-EXCHANGES: dict[str, Exchange] = {"PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
+def _xoauth2(session: Session, initial: str | None, account: Account) -> bool:
+    """An access token stands in the place of the password."""
+    fields = (_decode(initial) if initial else _ask(session, "")).split("\1")
+    username = fields[0].removeprefix("user=")
+    token = fields[1].removeprefix("auth=Bearer ") if len(fields) > 1 else ""
+    session.auth_attempts.append(("XOAUTH2", username, token))
+    return (username, token) == account
+
+
+EXCHANGES: dict[str, Exchange] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "CRAM-MD5": _cram_md5,
+    "XOAUTH2": _xoauth2,
+}
 
 
 def _ask(session: Session, challenge: str) -> str:

@@ -6,7 +6,7 @@ be repeated then, the call with the same ``webhook-id``.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, exists, select
@@ -94,11 +94,12 @@ def _tell_one(engine: Engine, notice_id: int, caller: Caller) -> None:
         notice, alert = _load(session, notice_id)
         if notice.done_at is not None:
             return
-        if alert.muted_until is not None and alert.muted_until > database_now(session):
-            _done(session, notice, "muted")
-            return
         if notice.channel == "mail":
             _done(session, notice, _queue_mail(session, alert, notice.event))
+            return
+        # Signals and the webhook are the platform's, whoever's the alert is.
+        if _is_muted(alert.muted_until, session):
+            _done(session, notice, "muted")
             return
     # No transaction is open while somebody else's code or server is waited for.
     if notice.channel == "signal":
@@ -106,6 +107,10 @@ def _tell_one(engine: Engine, notice_id: int, caller: Caller) -> None:
         _note(engine, notice_id, "sent")
     else:
         _call(engine, alert, notice, caller)
+
+
+def _is_muted(until: datetime | None, session: Session) -> bool:
+    return until is not None and until > database_now(session)
 
 
 def _load(session: Session, notice_id: int) -> tuple[AlertNotice, Alert]:
@@ -140,15 +145,21 @@ def _signal(alert: Alert, event: str) -> None:
 
 
 def _queue_mail(session: Session, alert: Alert, event: str) -> str:
-    """Queue the mails of one notice, one for each address; what came of it."""
+    """Queue the mails of one notice, one for each address; what came of it.
+
+    Each side may have muted it for itself. Who is on both is on the platform's.
+    """
     platform = recipients.of_platform()
     partners = [one for one in recipients.of_partner(alert.partner_id) if one not in platform]
     said = []
-    for addresses, owners in (
-        (platform, (SYSTEM,)),
-        (partners, owners_for(alert.partner_id)),
+    for addresses, owners, muted_until in (
+        (platform, (SYSTEM,), alert.muted_until),
+        (partners, owners_for(alert.partner_id), alert.owner_muted_until),
     ):
         if not addresses:
+            continue
+        if _is_muted(muted_until, session):
+            said.append(f"muted for {_count(addresses)}")
             continue
         carrier = working_sender(session, owners, without=alert.sender_id)
         if carrier is None:

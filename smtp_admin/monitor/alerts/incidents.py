@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, reading, transaction
@@ -73,8 +73,9 @@ def settle(session: Session, found: Look) -> Settled:
             if told := _news(row, finding):
                 changes.add(row, told)
             if row.opened_at is None and moment - row.first_seen_at >= finding.lasts:
-                until = muted.get(key, row.muted_until)
-                changes.add(row, {"opened_at": moment, "muted_until": until})
+                before = muted.get(key, (row.muted_until, row.owner_muted_until))
+                mutes = dict(zip(("muted_until", "owner_muted_until"), before, strict=True))
+                changes.add(row, {"opened_at": moment, **mutes})
                 changes.opened.append(row)
         elif row.sender_id in found.unknown:
             continue
@@ -158,16 +159,25 @@ def _insert(session: Session, findings: Sequence[Finding], moment: datetime) -> 
     session.execute(insert(Alert), rows)
 
 
-def _muted(session: Session, keys: Sequence[str], moment: datetime) -> dict[str, datetime]:
-    """Until when incidents are muted that were there before: who muted one meant the next too."""
-    found: dict[str, datetime] = {}
+def _muted(
+    session: Session, keys: Sequence[str], moment: datetime
+) -> dict[str, tuple[datetime | None, datetime | None]]:
+    """Until when incidents are muted that were there before: who muted one meant the next too.
+
+    For the platform's people, and for the owner's.
+    """
+    found: dict[str, tuple[datetime | None, datetime | None]] = {}
+    mutes = (Alert.muted_until, Alert.owner_muted_until)
     for start in range(0, len(keys), _AT_ONCE):
         rows = session.execute(
-            select(Alert.incident, func.max(Alert.muted_until))
-            .where(Alert.incident.in_(keys[start : start + _AT_ONCE]), Alert.muted_until > moment)
+            select(Alert.incident, *(func.max(case((one > moment, one))) for one in mutes))
+            .where(
+                Alert.incident.in_(keys[start : start + _AT_ONCE]),
+                or_(*(one > moment for one in mutes)),
+            )
             .group_by(Alert.incident)
         )
-        found |= {str(key): until for key, until in rows if until is not None}
+        found |= {str(key): (platform, owner) for key, platform, owner in rows}
     return found
 
 

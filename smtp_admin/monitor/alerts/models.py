@@ -44,7 +44,9 @@ class Alert(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     acknowledged_by: Mapped[str] = mapped_column(String(320), default="")
+    #: For those who look after the platform; the owner's own people have a mute of their own.
     muted_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    owner_muted_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class AlertNotice(Base):

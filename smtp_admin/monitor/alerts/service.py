@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
@@ -19,10 +19,14 @@ from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.monitor.alerts.rules import no_worker, owner_words
 from smtp_admin.translation import gettext, joined, known
 
+#: Who looks at an alert: those who look after the platform, or its owner's own people. Each side
+#: mutes for itself.
+Side = Literal["platform", "owner"]
 #: What may be chosen for muting, as it is written.
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(weeks=1)}
 #: Ended alerts are shown for so long.
 SHOWN_FOR = timedelta(days=30)
+_MUTED = {"platform": Alert.muted_until, "owner": Alert.owner_muted_until}
 _IS_OPEN = (Alert.opened_at.is_not(None), Alert.ended_at.is_(None))
 _MOST_ENDED, _MOST_UNSEEN = 200, 50
 
@@ -33,6 +37,7 @@ class AlertSeen:
 
     Attributes:
         id: the public one; empty for what is found now and stands in no table.
+        muted_until: for the side that looks.
         told: what came of telling, as sentences, the oldest first.
     """
 
@@ -102,45 +107,63 @@ class AlertSeen:
         }
 
 
+def side_of(actor: Actor) -> Side:
+    """On which side *actor* is."""
+    return "platform" if actor.is_admin else "owner"
+
+
 def open_alerts(
-    session: Session, partner_ids: Collection[str] | None = None, *, live: bool = False
+    session: Session,
+    partner_ids: Collection[str] | None = None,
+    *,
+    live: bool = False,
+    side: Side = "platform",
 ) -> list[AlertSeen]:
     """Alerts that are open, the oldest first.
 
     Args:
         partner_ids: of these partners alone; ``None`` for everybody's.
+        side: who looks.
         live: also what no worker can find: that none runs. Only where everybody's are meant.
     """
-    found = _seen(session, select(Alert).where(*_IS_OPEN).order_by(Alert.opened_at), partner_ids)
+    wanted = select(Alert).where(*_IS_OPEN).order_by(Alert.opened_at)
+    found = _seen(session, wanted, partner_ids, side)
     return _with_live(found, session, live=live and partner_ids is None)
 
 
-def ended_alerts(session: Session, partner_ids: Collection[str] | None = None) -> list[AlertSeen]:
+def ended_alerts(
+    session: Session, partner_ids: Collection[str] | None = None, *, side: Side = "platform"
+) -> list[AlertSeen]:
     """Alerts that ended in the last 30 days, the newest first."""
     since = database_now(session) - SHOWN_FOR
     wanted = select(Alert).where(Alert.ended_at > since, Alert.opened_at.is_not(None))
-    return _seen(session, wanted.order_by(Alert.ended_at.desc()).limit(_MOST_ENDED), partner_ids)
+    return _seen(
+        session, wanted.order_by(Alert.ended_at.desc()).limit(_MOST_ENDED), partner_ids, side
+    )
 
 
 def unseen_alerts(
-    session: Session, partner_ids: Collection[str] | None = None, *, live: bool = False
+    session: Session,
+    partner_ids: Collection[str] | None = None,
+    *,
+    live: bool = False,
+    side: Side = "platform",
 ) -> list[AlertSeen]:
-    """Open alerts that nobody acknowledged or muted, for a banner: one query.
+    """Open alerts that nobody acknowledged, or muted on this side, for a banner: one query.
 
     Args:
-        live: as for :func:`open_alerts`.
+        live, side: as for :func:`open_alerts`.
     """
+    muted_until = _MUTED[side]
     wanted = select(Alert).where(
         *_IS_OPEN,
         Alert.acknowledged_at.is_(None),
-        or_(
-            Alert.muted_until.is_(None), Alert.muted_until <= type_coerce(sql_now(), UTCDateTime())
-        ),
+        or_(muted_until.is_(None), muted_until <= type_coerce(sql_now(), UTCDateTime())),
     )
     if partner_ids is not None:
         wanted = wanted.where(Alert.partner_id.in_(partner_ids))
     rows = session.scalars(wanted.order_by(Alert.opened_at).limit(_MOST_UNSEEN))
-    return _with_live([_of_row(one) for one in rows], session, live=live)
+    return _with_live([_of_row(one, side) for one in rows], session, live=live)
 
 
 def _with_live(found: list[AlertSeen], session: Session, *, live: bool) -> list[AlertSeen]:
@@ -149,7 +172,9 @@ def _with_live(found: list[AlertSeen], session: Session, *, live: bool) -> list[
     return found
 
 
-def _seen(session: Session, wanted: Any, partner_ids: Collection[str] | None) -> list[AlertSeen]:
+def _seen(
+    session: Session, wanted: Any, partner_ids: Collection[str] | None, side: Side
+) -> list[AlertSeen]:
     if partner_ids is not None:
         wanted = wanted.where(Alert.partner_id.in_(partner_ids))
     rows = session.scalars(wanted).all()
@@ -164,10 +189,10 @@ def _seen(session: Session, wanted: Any, partner_ids: Collection[str] | None) ->
             told.setdefault(one.alert_id, []).append(
                 f"{one.channel.capitalize()}, {one.event}: {one.outcome}"
             )
-    return [_of_row(one, tuple(told.get(one.id, ()))) for one in rows]
+    return [_of_row(one, side, tuple(told.get(one.id, ()))) for one in rows]
 
 
-def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
+def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:
     kind = BY_NAME.get(row.kind)
     return AlertSeen(
         id=row.public_id,
@@ -184,7 +209,7 @@ def _of_row(row: Alert, told: tuple[str, ...] = ()) -> AlertSeen:
         ended_at=row.ended_at,
         acknowledged_at=row.acknowledged_at,
         acknowledged_by=row.acknowledged_by,
-        muted_until=row.muted_until,
+        muted_until=getattr(row, _MUTED[side].key),
         told=told,
     )
 
@@ -243,23 +268,26 @@ def acknowledge(session: Session, alert: Alert, actor: Actor) -> None:
 def mute(session: Session, alert: Alert, actor: Actor, span: timedelta) -> datetime:
     """Show and tell nothing of this incident for *span*, also if it comes again. Caller commits.
 
+    To *actor*'s side, that is: a partner's admin silences what goes to the partner's own people,
+    and the platform is told as before; and the other way round.
+
     Raises:
         Conflict: it has ended.
     """
     until = database_now(session) + span
-    _change(session, alert, muted_until=until)
+    _change(session, alert, **{_MUTED[side_of(actor)].key: until})
     words = f"{_named(alert)}, until {until:%Y-%m-%d %H:%M} UTC"
     record_change(session, actor, alert.partner_id, "alert.muted", words)
     return until
 
 
 def unmute(session: Session, alert: Alert, actor: Actor) -> None:
-    """Show and tell it again; the caller commits.
+    """Show and tell it again to *actor*'s side; the caller commits.
 
     Raises:
         Conflict: it has ended.
     """
-    _change(session, alert, muted_until=None)
+    _change(session, alert, **{_MUTED[side_of(actor)].key: None})
     record_change(session, actor, alert.partner_id, "alert.unmuted", _named(alert))
 
 

@@ -1,7 +1,7 @@
 """Webhooks, the events that come by them, and counting what bounced.
 
-Revision: 0022_events
-After: 0019_oauth
+Revision: 0023_events
+After: 0021_overview
 Date: 2026-11-29
 """
 
@@ -13,8 +13,8 @@ from sqlalchemy.dialects import mysql
 
 from smtp_admin.database import BigId, UTCDateTime
 
-revision = "0022_events"
-down_revision = "0019_oauth"
+revision = "0023_events"
+down_revision = "0021_overview"
 branch_labels = None
 depends_on = None
 

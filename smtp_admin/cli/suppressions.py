@@ -1,0 +1,169 @@
+"""``suppressions list|add|remove|import|export``: addresses that get no mail, or no notices."""
+
+import csv
+import sys
+from pathlib import Path
+
+import click
+from sqlalchemy import select
+
+from smtp_admin.api.suppressions import as_json
+from smtp_admin.audit.service import record_change
+from smtp_admin.cli.group import commands, show_json
+from smtp_admin.cli.which import known_partner, whose
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.errors import InvalidInput, NotFound
+from smtp_admin.host import OPERATOR
+from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.suppression_file import read_suppressions
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.reasons import ALL
+from smtp_admin.suppression.writing import clean_category
+
+_STEP = 1000
+_OF_PARTNER = click.option(
+    "--partner", "partner_id", default=SYSTEM, help="Whose mail; the system's if left out."
+)
+_AS_JSON = click.option("--json", "as_json_", is_flag=True, help="For a script.")
+_BY = "flask smtp-admin"
+
+
+@commands.group("suppressions", help="Addresses that get no mail, or no notices, and why.")
+def suppressions() -> None:
+    """Suppressions."""
+
+
+@suppressions.command(
+    "list", help="List suppressed addresses.\n\nExample: flask smtp-admin suppressions list"
+)
+@_OF_PARTNER
+@click.option("--address", default="", help="Only this address.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@_AS_JSON
+def list_(partner_id: str, address: str, limit: int, as_json_: bool) -> None:
+    """List."""
+    known_partner(partner_id)
+    wanted = select(Suppression).where(Suppression.partner_id == partner_id)
+    if address:
+        wanted = wanted.where(Suppression.address_hash == address_hash(address))
+    rows = session().scalars(wanted.order_by(Suppression.id.desc()).limit(limit)).all()
+    if as_json_:
+        show_json([as_json(one) for one in rows])
+        return
+    if not rows:
+        click.echo("No address is suppressed.")
+    for one in rows:
+        click.echo(
+            f"{one.address or one.address_hash}  {one.category}  {one.reason}  "
+            f"since {one.created_at:%Y-%m-%d}  {one.detail}".rstrip()
+        )
+
+
+@suppressions.command(
+    help="Send an address no more mail.\n\n"
+    "Example: flask smtp-admin suppressions add mia@example.com --partner acme"
+)
+@click.argument("address")
+@_OF_PARTNER
+@click.option(
+    "--category", default=ALL, show_default=True, help="all, notices, or the name of one type."
+)
+@click.option("--note", default="", help="Why, for the list.")
+@_AS_JSON
+def add(address: str, partner_id: str, category: str, note: str, as_json_: bool) -> None:
+    """Add."""
+    known_partner(partner_id)
+    found, wanted = address_of(address)[1], clean_category(category)
+    done = suppress(session(), partner_id, found, "manual", category=wanted, detail=note, by=_BY)
+    if done.new:
+        detail = f"{found}: {wanted}"
+        record_change(session(), OPERATOR, partner_id, "suppression.added", detail)
+    session().commit()
+    if as_json_:
+        show_json({"ok": True, "address": found, "new": done.new, "kept_back": done.kept_back})
+        return
+    click.echo(f"Suppressed: {found}." if done.new else f"{found} was suppressed before.")
+    if done.kept_back:
+        click.echo(f"Waiting mail that was kept back: {done.kept_back}.")
+
+
+@suppressions.command(
+    help="Let an address have its mail again.\n\n"
+    "Example: flask smtp-admin suppressions remove mia@example.com --partner acme"
+)
+@click.argument("address")
+@_OF_PARTNER
+@click.option("--category", default="", help="Only this category.")
+@_AS_JSON
+def remove(address: str, partner_id: str, category: str, as_json_: bool) -> None:
+    """Remove."""
+    known_partner(partner_id)
+    found = address_of(address)[1]
+    categories = [clean_category(category)] if category else []
+    count = lift(session(), partner_id, found, categories=categories)
+    if not count:
+        raise NotFound(f"{found} is not suppressed for {whose(partner_id)}.")
+    detail = f"{found}: {category or 'every category'}"
+    record_change(session(), OPERATOR, partner_id, "suppression.removed", detail)
+    session().commit()
+    if as_json_:
+        show_json({"ok": True, "address": found, "count": count})
+    else:
+        click.echo(f"{found} gets mail again.")
+
+
+@suppressions.command(
+    "import",
+    help="Import a CSV file of addresses: all of it, or nothing.\n\n"
+    "One address in each line, or columns address, category, reason, detail.\n\n"
+    "Example: flask smtp-admin suppressions import bounced.csv --partner acme",
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_OF_PARTNER
+@click.option("--category", default=ALL, show_default=True, help="Of lines that name none.")
+@_AS_JSON
+def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
+    """Import."""
+    known_partner(partner_id)
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file.name} is not text in UTF-8.") from error
+    wanted = clean_category(category)
+    rows = read_suppressions(text, partner_id, category=wanted, by=_BY).rows
+    new = suppress_all(session(), partner_id, rows)
+    detail = f"{new} new of {len(rows)}"
+    record_change(session(), OPERATOR, partner_id, "suppression.imported", detail)
+    session().commit()
+    if as_json_:
+        show_json({"ok": True, "rows": len(rows), "new": new})
+    else:
+        click.echo(f"Addresses: {len(rows)}, of which new: {new}.")
+
+
+@suppressions.command(
+    help="Write all suppressed addresses as CSV, which can be imported again.\n\n"
+    "Example: flask smtp-admin suppressions export --partner acme"
+)
+@_OF_PARTNER
+def export(partner_id: str) -> None:
+    """Export."""
+    known_partner(partner_id)
+    written = csv.writer(sys.stdout)
+    written.writerow(("address", "category", "reason", "detail", "at", "by"))
+    before = 0
+    while True:
+        wanted = select(Suppression).where(
+            Suppression.partner_id == partner_id, Suppression.address != ""
+        )
+        if before:
+            wanted = wanted.where(Suppression.id < before)
+        rows = session().scalars(wanted.order_by(Suppression.id.desc()).limit(_STEP)).all()
+        for one in rows:
+            written.writerow((one.address, one.category, one.reason, one.detail,
+                              one.created_at.isoformat(), one.created_by))  # fmt: skip
+        if len(rows) < _STEP:
+            return
+        before = rows[-1].id

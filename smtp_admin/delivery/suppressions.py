@@ -1,0 +1,111 @@
+"""Suppress an address, so that mail to it is kept back from now on, and let it have mail again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from smtp_admin.database import changed, database_now
+from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import Found, address_hash
+from smtp_admin.suppression.reasons import Reason
+from smtp_admin.suppression.writing import delete_suppressions, insert_suppressions, row_of
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressing:
+    """What came of it: whether it is new, and how much waiting mail was kept back."""
+
+    new: bool
+    kept_back: int
+
+
+def suppress(
+    session: Session,
+    partner_id: str,
+    address: str,
+    reason: Reason,
+    *,
+    category: str = "",
+    detail: str = "",
+    mail_id: str = "",
+    by: str = "",
+) -> Suppressing:
+    """Send *address* no more of a partner's mail of a category; the caller commits.
+
+    What waits for it is kept back too. If it is on the list already, what stands there stays, with
+    the address, where only its hash had been kept.
+
+    Args:
+        category: ``all``, ``notices`` or the name of a type; the reason's own if left out.
+        detail: what a server or a person said.
+        mail_id: the public id of the mail after which it came.
+        by: who did it, for people.
+    """
+    row = row_of(
+        partner_id, address, reason, category=category, detail=detail, mail_id=mail_id, by=by
+    )
+    new = insert_suppressions(session, [row]) == 1
+    if not new:
+        _name_again(session, row["partner_id"], row["address_hash"], row["address"])
+    found = Found(row["category"], reason, row["detail"])
+    kept = suppress_waiting(session, partner_id, address, found, database_now(session))
+    return Suppressing(new, kept)
+
+
+def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any]]) -> int:
+    """Put *rows* of a list on a partner's own; how many are new. The caller commits.
+
+    What waits for any of them is kept back too.
+    """
+    new = 0
+    for start in range(0, len(rows), _STEP):
+        new += insert_suppressions(session, rows[start : start + _STEP])
+    if new:
+        suppress_queue(session, partner_id, database_now(session))
+    return new
+
+
+_STEP = 1000
+
+
+def _name_again(session: Session, partner_id: str, hashed: str, address: str) -> None:
+    """Write an address beside its hash again: whoever suppresses it anew has named it."""
+    changed(
+        session,
+        update(Suppression)
+        .where(
+            Suppression.partner_id == partner_id,
+            Suppression.address_hash == hashed,
+            Suppression.address == "",
+        )
+        .values(address=address),
+    )
+
+
+def lift(
+    session: Session,
+    partner_id: str,
+    address: str = "",
+    *,
+    hashed: str = "",
+    categories: Collection[str] = (),
+) -> int:
+    """Let *address* have this partner's mail again; how many rows there were. The caller commits.
+
+    What was kept back meanwhile stays so: each such mail can be sent after all.
+
+    Args:
+        hashed: its hash, where only that is known.
+        categories: only these; else all.
+    """
+    mine = select(Suppression.id).where(
+        Suppression.partner_id == partner_id,
+        Suppression.address_hash == (hashed or address_hash(address)),
+    )
+    if categories:
+        mine = mine.where(Suppression.category.in_(categories))
+    return delete_suppressions(session, session.scalars(mine).all())

@@ -1,0 +1,1 @@
+"""Everything about one address: found, exported, erased."""

@@ -1,0 +1,144 @@
+"""The table of places where an address may stand: each column with text of any table is in it.
+
+A test compares it with the tables: a column is looked through here, or has a reason not to be.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from smtp_admin.api.models import ApiToken
+from smtp_admin.audit.models import Audit
+from smtp_admin.connection.models import WorkerTest
+from smtp_admin.database import Base
+from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.digest_models import DigestItem
+from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.mail.template_models import Branding, EmailTemplate, EmailTemplateRevision
+from smtp_admin.monitor.alerts.models import Alert, AlertNotice
+from smtp_admin.oauth.models import OAuthGrant
+from smtp_admin.renewals.models import (
+    RenewalCustomer,
+    RenewalNotice,
+    RenewalRun,
+    RenewalSettings,
+)
+from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.translation import gettext
+
+#: Ids of partners → whether a row is one of theirs.
+Within = Callable[[Sequence[str]], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One table, as far as people's addresses may stand in it.
+
+    Attributes:
+        label: what people call its rows.
+        columns: those that are looked through; what is found there is replaced.
+        within: whose a row is.
+        moment: when a row is from, for the export.
+    """
+
+    model: type[Base]
+    label: str
+    columns: tuple[str, ...]
+    within: Within
+    moment: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name in JSON."""
+        return str(self.model.__tablename__).removeprefix("smtp_admin_")
+
+    def column(self, name: str) -> InstrumentedAttribute[Any]:
+        """The column of this name."""
+        found: InstrumentedAttribute[Any] = getattr(self.model, name)
+        return found
+
+
+def _own(model: type[Any]) -> Within:
+    return lambda ids: model.partner_id.in_(ids)
+
+
+def _of_sender(column: Any) -> Within:
+    return lambda ids: column.in_(select(Sender.id).where(Sender.partner_id.in_(ids)))
+
+
+def _of_delivery(column: Any) -> Within:
+    return lambda ids: column.in_(select(Delivery.id).where(Delivery.partner_id.in_(ids)))
+
+
+def _of_revision(column: Any) -> Within:
+    mine = select(SenderRevision.id).join(Sender, Sender.id == SenderRevision.sender_id)
+    return lambda ids: column.in_(mine.where(Sender.partner_id.in_(ids)))
+
+
+PLACES: tuple[Place, ...] = (
+    # Before the recipients, by which its texts are found.
+    Place(Message, gettext("Texts of mail"), ("subject", "idempotency_key", "envelope_from"),
+          _own(Message), "created_at"),
+    Place(Delivery, gettext("Mail"), ("recipient", "last_error", "last_reply"), _own(Delivery),
+          "created_at"),
+    Place(Attempt, gettext("Attempts to send"), ("error", "reply"),
+          _of_delivery(Attempt.delivery_id), "at"),
+    Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id), "at"),
+    Place(DigestItem, gettext("Notices for digests"),
+          ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
+           "last_error"), _own(DigestItem), "created_at"),
+    Place(Batch, gettext("Batches"), ("created_by", "label", "key"), _own(Batch), "created_at"),
+    Place(RenewalNotice, gettext("Renewal notices"), ("recipient",), _own(RenewalNotice),
+          "created_at"),
+    Place(RenewalCustomer, gettext("Customers with renewals"), ("refused_address",),
+          _own(RenewalCustomer)),
+    Place(RenewalRun, gettext("Reports of renewals"), ("report",), _own(RenewalRun), "started_at"),
+    Place(RenewalSettings, gettext("Settings of renewals"), ("saved_by",), _own(RenewalSettings),
+          "saved_at"),
+    Place(Suppression, gettext("Suppressions"), ("address", "detail", "created_by"),
+          _own(Suppression), "created_at"),
+    Place(Audit, gettext("Audit"), ("actor_email", "actor_id", "detail"), _own(Audit), "at"),
+    Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken),
+          "created_at"),
+    Place(Alert, gettext("Alerts"), ("whose", "headline", "detail", "acknowledged_by"),
+          _own(Alert), "first_seen_at"),
+    Place(AlertNotice, gettext("Mails about alerts"), ("outcome",),
+          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids))),
+          "created_at"),
+    Place(EmailTemplateRevision, gettext("Revisions of templates"), ("saved_by",),
+          lambda ids: EmailTemplateRevision.template_id.in_(
+              select(EmailTemplate.id).where(EmailTemplate.partner_id.in_(ids))), "saved_at"),
+    Place(Branding, gettext("Branding"), ("saved_by",), _own(Branding), "saved_at"),
+    Place(SenderRevision, gettext("Revisions of senders"), ("created_by",),
+          _of_sender(SenderRevision.sender_id), "created_at"),
+    Place(RevisionTest, gettext("Connection tests"), ("tested_by", "message", "reply"),
+          _of_revision(RevisionTest.revision_id), "at"),
+    Place(WorkerTest, gettext("Connection tests from workers"),
+          ("asked_by", "problem", "web_result", "worker_result"), _own(WorkerTest), "created_at"),
+    Place(Sender, gettext("Senders"), ("pause_reason", "pause_reply"), _own(Sender)),
+    Place(OAuthGrant, gettext("Sign-ins to mailboxes"), ("granted_by", "dead_reason"),
+          _of_sender(OAuthGrant.sender_id), "granted_at"),
+)  # fmt: skip
+#: Columns with text that are not looked through, by table, and why.
+KEPT: Mapping[str, str] = {
+    "smtp_admin_delivery.domain": "the recipient's, set together with it",
+    "smtp_admin_delivery.mailbox": "the recipient's, set together with it",
+    "smtp_admin_delivery.recipient_key": "a keyed hash; emptied together with the recipient",
+    "smtp_admin_message.batch_recipient": "a hash; emptied together with the recipient",
+    "smtp_admin_message.from_email": "an address of the sender's settings",
+    "smtp_admin_sender_revision.from_email": "settings of the sender: change them on its page",
+    "smtp_admin_sender_revision.from_name": "settings of the sender: change them on its page",
+    "smtp_admin_sender_revision.reply_to": "settings of the sender: change them on its page",
+    "smtp_admin_sender_revision.envelope_from": "settings of the sender: change them on its page",
+    "smtp_admin_oauth_grant.account": "the mailbox that the sender sends with",
+    "smtp_admin_email_template_revision.subject": "a text that its owner wrote",
+    "smtp_admin_email_template_revision.text": "a text that its owner wrote",
+    "smtp_admin_email_template_revision.html": "a text that its owner wrote",
+    "smtp_admin_branding.footer": "a text that its owner wrote",
+    "smtp_admin_branding.logo_url": "an address of a picture",
+    "smtp_admin_suppression.address_hash": "what keeps an erased address from getting mail",
+}

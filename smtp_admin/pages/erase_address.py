@@ -1,0 +1,116 @@
+"""``/erase``: everything about one address that one looks after: shown, exported, erased."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.erasure.erasing import erase
+from smtp_admin.erasure.exporting import as_zip
+from smtp_admin.erasure.finding import FoundIn, Search, find
+from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.mail.addresses import address_of
+from smtp_admin.pages import lists
+from smtp_admin.suppression.reading import address_hash
+from smtp_admin.translation import gettext
+
+_LABELS = {"address": gettext("Address"), "sure": gettext("“I have read this”")}
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.add_url_rule("/erase", "erase_address", erase_address, methods=["GET", "POST"])
+
+
+@guarded(Action.ERASE_ADDRESS)
+def erase_address() -> ResponseReturnValue:
+    """Ask for an address; POST finds, exports or erases it.
+
+    Not in the address of the page, which browsers and logs keep.
+    """
+    if request.method != "POST":
+        return _show()
+    entered = lists.word("address", 320)
+    do = lists.word("do", 10) or "find"
+    try:
+        search = _search(entered)
+        if do == "export":
+            return _exported(search)
+        if do == "erase":
+            return _erased(search)
+        found = find(session(), search)
+    except RequestError as error:
+        session().rollback()
+        if web.wants_json():
+            raise
+        error.call_fields(_LABELS)
+        return _show(entered=entered, error=error)
+    if web.wants_json():
+        return web.answer_json(
+            {"ok": True, "address": search.address,
+             "found": {one.place.key: one.count for one in found}}
+        )  # fmt: skip
+    return _show(entered=search.address, found=found)
+
+
+def _search(entered: str) -> Search:
+    try:
+        address = address_of(entered)[1].lower()
+    except MessageError as error:
+        raise InvalidInput(fields={"address": [error.message]}) from error
+    scope = lists.scope()
+    return Search(address, None if scope is None else sorted(scope))
+
+
+def _exported(search: Search) -> ResponseReturnValue:
+    file = as_zip(session(), search)
+    detail = f"records of {address_hash(search.address)}"
+    for owner in _owners(search):
+        record_change(session(), web.signed_in(), owner, "address.exported", detail)
+    session().commit()
+    answer = Response(file, mimetype="application/zip")
+    answer.headers["Content-Disposition"] = 'attachment; filename="address.zip"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _erased(search: Search) -> ResponseReturnValue:
+    if not lists.flag("sure"):
+        raise InvalidInput(
+            gettext("Nothing was erased."),
+            fields={"sure": [gettext("Tick it if you want to erase this address.")]},
+        )
+    done = erase(session(), web.signed_in(), search)
+    session().commit()
+    if web.wants_json():
+        return web.answer_json(
+            {"ok": True, "erased": done.counts, "under_way": done.under_way,
+             "needed": done.needed, "complete": done.complete}
+        )  # fmt: skip
+    return _show(done=done)
+
+
+def _owners(search: Search) -> list[str]:
+    return [SYSTEM] if search.partner_ids is None else list(search.partner_ids)
+
+
+def _show(
+    *,
+    entered: str = "",
+    found: list[FoundIn] | None = None,
+    done: Any = None,
+    error: RequestError | None = None,
+) -> ResponseReturnValue:
+    page = render_template(
+        "smtp_admin/erase.html",
+        entered=entered,
+        found=found,
+        done=done,
+        error=error,
+        everything=lists.scope() is None,
+    )
+    return page, error.status if error else 200

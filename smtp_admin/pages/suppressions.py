@@ -1,0 +1,280 @@
+"""``/suppressions`` and ``…/suppressions``: addresses that get no mail, or no notices, and why."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from smtp_admin import web
+from smtp_admin.access import Action, guarded, require
+from smtp_admin.api.suppressions import as_json
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.service import sent_types
+from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
+from smtp_admin.pages import lists
+from smtp_admin.pages.mail_log import owner_name
+from smtp_admin.pages.new_batch import given_csv
+from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
+from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS
+from smtp_admin.suppression.writing import clean_category
+from smtp_admin.translation import as_shown, gettext, ngettext, number
+
+_MOST_EXPORTED = 200_000
+_STEP = 1000
+_MOST_TICKED = 500
+#: What a message calls the fields of the forms.
+_LABELS = {
+    "address": gettext("Address"),
+    "category": gettext("Mail"),
+    "file": gettext("CSV file"),
+}
+_MOST_OWNERS = 10
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Register the routes."""
+    blueprint.get("/suppressions")(suppressions)
+    add_owner_page(blueprint, "suppressions", _suppressions)
+    add_owner_page(blueprint, "import_suppressions", _import)
+    add_owner_page(blueprint, "lift_suppressions", _lift)
+
+
+@guarded(Action.MANAGE_SUPPRESSIONS)
+def suppressions() -> ResponseReturnValue:
+    """The addresses of all whom one looks after."""
+    return _list(None)
+
+
+def _suppressions(owner: str) -> ResponseReturnValue:
+    """The addresses of one owner; POST adds one."""
+    require(web.signed_in(), Action.MANAGE_SUPPRESSIONS, owner)
+    if request.method != "POST":
+        return _list(owner)
+    entered = {
+        "address": lists.word("address", 320),
+        "category": lists.word("category", 64),
+        "detail": lists.word("detail", 500),
+    }
+    try:
+        address, done = _add(owner, entered)
+    except RequestError as error:
+        return _refused(owner, error, entered)
+    if web.wants_json():
+        return web.answer_json(
+            {"ok": True, "address": address, "new": done.new, "kept_back": done.kept_back},
+            201 if done.new else 200,
+        )
+    words = (
+        gettext("Suppressed: %(address)s.", address=address)
+        if done.new
+        else gettext("%(address)s was suppressed before.", address=address)
+    )
+    if done.kept_back:
+        words = f"{words} {_kept_words(done.kept_back)}"
+    web.notify(words)
+    return redirect(owner_url(owner, "suppressions"), code=303)
+
+
+def _add(owner: str, entered: dict[str, str]) -> Any:
+    try:
+        address = address_of(entered["address"])[1]
+    except MessageError as error:
+        raise InvalidInput(fields={"address": [error.message]}) from error
+    category = clean_category(entered["category"] or ALL)
+    actor = web.signed_in()
+    done = suppress(
+        session(), owner, address, "manual", category=category, detail=entered["detail"],
+        by=_who(),
+    )  # fmt: skip
+    if done.new:
+        record_change(session(), actor, owner, "suppression.added", f"{address}: {category}")
+    session().commit()
+    return address, done
+
+
+def _import(owner: str) -> ResponseReturnValue:
+    """Suppress all addresses of a list, or none if a line of it cannot be used."""
+    require(web.signed_in(), Action.MANAGE_SUPPRESSIONS, owner)
+    entered = {"category": lists.word("category", 64)}
+    try:
+        category = clean_category(entered["category"] or ALL)
+        rows = read_suppressions(given_csv(), owner, category=category, by=_who()).rows
+        new = suppress_all(session(), owner, rows)
+        detail = f"{new} new of {len(rows)}"
+        record_change(session(), web.signed_in(), owner, "suppression.imported", detail)
+        session().commit()
+    except RequestError as error:
+        return _refused(owner, error, entered)
+    if web.wants_json():
+        return web.answer_json({"ok": True, "rows": len(rows), "new": new})
+    words = ngettext("%(number)s address is new.", "%(number)s addresses are new.", new)
+    web.notify(gettext("Imported. %(words)s", words=words))
+    return redirect(owner_url(owner, "suppressions"), code=303)
+
+
+def _lift(owner: str) -> ResponseReturnValue:
+    """Let the chosen addresses have their mail again."""
+    actor = web.signed_in()
+    require(actor, Action.MANAGE_SUPPRESSIONS, owner)
+    ids = [int(one) for one in request.form.getlist("ids") if one.isascii() and one.isdigit()]
+    if request.is_json and isinstance(web.read_json().get("ids"), list):
+        ids = [one for one in web.read_json()["ids"] if isinstance(one, int)]
+    mine = select(Suppression).where(
+        Suppression.partner_id == owner, Suppression.id.in_(sorted(set(ids))[:_MOST_TICKED])
+    )
+    rows = session().scalars(mine).all()
+    if not rows:
+        raise InvalidInput(
+            gettext("Select addresses first."),
+            fields={"ids": [gettext("None of these is on the list.")]},
+        )
+    for one in rows:
+        named = one.address or one.address_hash
+        category, hashed = one.category, one.address_hash
+        lift(session(), owner, hashed=hashed, categories=[category])
+        record_change(session(), actor, owner, "suppression.removed", f"{named}: {category}")
+    session().commit()
+    if web.wants_json():
+        return web.answer_json({"ok": True, "count": len(rows)})
+    web.notify(
+        ngettext(
+            "%(number)s address gets mail again. What was kept back is not sent automatically.",
+            "%(number)s addresses get mail again. What was kept back is not sent automatically.",
+            len(rows),
+        )
+    )
+    return redirect(owner_url(owner, "suppressions"), code=303)
+
+
+def _refused(owner: str, error: RequestError, entered: dict[str, str]) -> ResponseReturnValue:
+    session().rollback()
+    if web.wants_json():
+        raise error
+    error.call_fields(_LABELS)
+    return _list(owner, error=error, entered=entered)
+
+
+def _list(
+    owner: str | None,
+    *,
+    error: RequestError | None = None,
+    entered: dict[str, str] | None = None,
+) -> ResponseReturnValue:
+    base = url_for("smtp_admin.suppressions") if owner is None else owner_url(owner, "suppressions")
+    posted = request.method == "POST"
+    chosen = {
+        "q": "" if posted else lists.word("q", 320),
+        "reason": "" if posted else lists.word("reason", 20),
+    }
+    wanted = _wanted(owner, chosen)
+    if not posted and request.args.get("export") == "csv":
+        titles = ("address", "category", "reason", "detail", "at", "by", "partner")
+        return lists.csv_answer("suppressions", titles, _all(wanted))
+    place = {"before": 0, "after": 0} if posted else lists.place()
+    rows, older, newer = lists.page_by_id(session(), wanted, Suppression.id, **place)
+    pager = lists.pager(base, chosen, older=older, newer=newer)
+    if web.wants_json():
+        return web.answer_json(
+            {
+                "ok": True,
+                "suppressions": [as_json(one) for one in rows],
+                "older": pager.older or None,
+                "newer": pager.newer or None,
+            }
+        )
+    page = render_template(
+        "smtp_admin/suppressions.html",
+        here="suppressions",
+        all_=owner is None,
+        base=base,
+        chosen=chosen,
+        rows=[
+            (one, category_words(one.category), _reason_words(one.reason),
+             owner_name(one.partner_id))
+            for one in rows
+        ],
+        pager=pager,
+        export_url=lists.address(base, chosen, export="csv"),
+        reasons=[(name, words.label) for name, words in REASONS.items()],
+        categories=categories(),
+        entered=entered or {},
+        most=number(MOST_LINES),
+        error=error,
+        owners=_owners() if owner is None else (),
+        owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
+        **(frame(owner) if owner is not None else {}),
+    )  # fmt: skip
+    return page, error.status if error else 200
+
+
+def _wanted(owner: str | None, chosen: dict[str, str]) -> Any:
+    wanted = select(Suppression)
+    scope = lists.scope() if owner is None else frozenset({owner})
+    if scope is not None:
+        wanted = wanted.where(Suppression.partner_id.in_(sorted(scope)))
+    if chosen["reason"]:
+        wanted = wanted.where(Suppression.reason == chosen["reason"])
+    words = chosen["q"].lower()
+    if "@" in words[1:-1]:
+        # A whole address is found by its hash, also where only that was kept.
+        wanted = wanted.where(Suppression.address_hash == address_hash(words))
+    elif words:
+        wanted = wanted.where(Suppression.address.contains(words, autoescape=True))
+    return wanted
+
+
+def _all(wanted: Any) -> Iterator[tuple[str, ...]]:
+    before, left = 0, _MOST_EXPORTED
+    while left > 0:
+        some = wanted.where(Suppression.id < before) if before else wanted
+        rows = session().scalars(some.order_by(Suppression.id.desc()).limit(_STEP)).all()
+        for one in rows:
+            yield (one.address or one.address_hash, one.category, one.reason, one.detail,
+                   one.created_at.isoformat(), one.created_by, one.partner_id)  # fmt: skip
+        if len(rows) < _STEP:
+            return
+        before, left = rows[-1].id, left - len(rows)
+        session().rollback()
+
+
+def categories() -> list[tuple[str, str]]:
+    """What can be suppressed by hand."""
+    notices = [(one.name, one.label) for one in sent_types() if one.notice]
+    notices.sort(key=lambda one: as_shown(one[1]).casefold())
+    return [(ALL, gettext("All mail")), (NOTICES, gettext("All notices")), *notices]
+
+
+def category_words(category: str) -> str:
+    """What people call a category."""
+    return dict(categories()).get(category, category)
+
+
+def _reason_words(reason: str) -> str:
+    return next((one.label for name, one in REASONS.items() if name == reason), reason)
+
+
+def _kept_words(count: int) -> str:
+    return ngettext(
+        "%(number)s waiting mail was kept back.", "%(number)s waiting mails were kept back.", count
+    )
+
+
+def _who() -> str:
+    actor = web.signed_in()
+    return actor.email or actor.name or actor.id
+
+
+def _owners() -> list[tuple[str, str]]:
+    """Names and addresses of the pages on which one adds addresses; a few of them."""
+    found = [(OWNER_OF_SYSTEM, SYSTEM)] if web.signed_in().is_admin else []
+    found += [(one.name, one.id) for one in web.visible_partners()[:_MOST_OWNERS]]
+    return [(name, owner_url(partner_id, "suppressions")) for name, partner_id in found]

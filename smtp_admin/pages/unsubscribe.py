@@ -1,0 +1,215 @@
+"""The pages that the links of notices lead to: end such mail, and choose among all kinds of it.
+
+Whoever has the link is who it was sent to. Looking changes nothing, for scanners of mail look too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from flask import Blueprint, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from smtp_admin import protection
+from smtp_admin.access import Action, guarded
+from smtp_admin.database import session
+from smtp_admin.delivery.models import Delivery, Message, address_parts
+from smtp_admin.delivery.suppressions import lift, suppress
+from smtp_admin.mail import templates
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.types import OURS, EmailType
+from smtp_admin.mail.unsubscribing import Reader, reader_of
+from smtp_admin.pages import reminders
+from smtp_admin.renewals import supply
+from smtp_admin.suppression.reading import categories_of, chosen_language
+from smtp_admin.suppression.reasons import ALL, NOTICES
+from smtp_admin.suppression.writing import keep_language
+from smtp_admin.translation import sentence
+
+#: What platform admins get about their own mail; they choose it elsewhere.
+_FOR_ADMINS = OURS - {"renewal"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of notice, and whether the reader gets it."""
+
+    name: str
+    label: str
+    about: str
+    wanted: bool
+
+
+def make_unsubscribe_blueprint(prefix: str) -> Blueprint:
+    """The blueprint of these links; mail programs post to one of them by themselves.
+
+    Args:
+        prefix: where our pages are mounted.
+    """
+    blueprint = protection.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
+    blueprint.get("/unsubscribe/<token>")(ask)
+    blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
+    blueprint.get(f"{prefix}/preferences/<token>")(preferences)
+    blueprint.post(f"{prefix}/preferences/<token>")(save_preferences)
+    return blueprint
+
+
+@guarded(Action.UNSUBSCRIBE)
+def ask(token: str) -> ResponseReturnValue:
+    """Ask whether such mail is to end."""
+    if _is_of_reminders(token):
+        return reminders.ask(token)
+    return _show(token, reader_of(token))
+
+
+@guarded(Action.UNSUBSCRIBE)
+def unsubscribe_now(token: str) -> ResponseReturnValue:
+    """End such mail, or begin again; the same again changes nothing.
+
+    Only for a mail program's one click (RFC 8058, section 3.1) or the page's own button: scanners
+    of mail post to addresses too, and must unsubscribe nobody.
+    """
+    if _is_of_reminders(token):
+        return reminders.unsubscribe_now(token)
+    reader = reader_of(token)
+    if request.form.get("List-Unsubscribe") == "One-Click":
+        wanted = False
+    elif request.form.get("notices") in {"on", "off"}:
+        wanted = request.form["notices"] == "on"
+    else:
+        return _show(token, reader, status=400)
+    _choose(reader, {reader.type_name: wanted})
+    session().commit()
+    return _show(token, reader, changed=True)
+
+
+@guarded(Action.UNSUBSCRIBE)
+def preferences(token: str) -> ResponseReturnValue:
+    """Every kind of notice that one gets from a partner, and in which language."""
+    return _show_preferences(token, reader_of(token))
+
+
+@guarded(Action.UNSUBSCRIBE)
+def save_preferences(token: str) -> ResponseReturnValue:
+    """Save what was chosen there."""
+    reader = reader_of(token)
+    how = request.form.get("save")
+    if how not in {"1", "none"}:
+        return _show_preferences(token, reader, status=400)
+    kept = set() if how == "none" else set(request.form.getlist("kinds"))
+    kinds = _kinds(reader)
+    _choose(reader, {one.name: one.name in kept for one in kinds})
+    language = request.form.get("language", "")
+    if how == "1" and language in {"", *_languages()}:
+        keep_language(session(), reader.partner_id, reader.address, language)
+    session().commit()
+    return _show_preferences(token, reader, saved=True)
+
+
+def _is_of_reminders(token: str) -> bool:
+    """Whether it is a link of a renewal reminder, which knows a customer and not an address."""
+    return "." not in token
+
+
+def _choose(reader: Reader, wanted: dict[str, bool]) -> None:
+    """Keep which kinds of notice a reader wants; the caller commits."""
+    partner_id, address = reader.partner_id, reader.address
+    stopped = categories_of(session(), partner_id, address)
+    if NOTICES in stopped and any(wanted.values()):
+        # Of all notices, which ended together, those go on that are wanted.
+        lift(session(), partner_id, address, categories=[NOTICES])
+        wanted = {one.name: wanted.get(one.name, False) for one in _kinds(reader)}
+    for name, yes in wanted.items():
+        if yes and name in stopped:
+            lift(session(), partner_id, address, categories=[name])
+        elif not yes and name not in stopped:
+            suppress(session(), partner_id, address, "unsubscribe", category=name, by=address)
+
+
+def _kinds(reader: Reader) -> list[Kind]:
+    """The kinds of notice that a reader had mail of, or has ended."""
+    stopped = categories_of(session(), reader.partner_id, reader.address)
+    known = {one.name: one for one in registry() if one.notice and one.name not in _FOR_ADMINS}
+    domain, mailbox = address_parts(reader.address)
+    had = select(Message.type_name).join(Delivery, Delivery.message_pk == Message.id)
+    had = had.where(
+        Delivery.domain == domain,
+        Delivery.mailbox == mailbox,
+        Delivery.partner_id == reader.partner_id,
+        Message.notice.is_(True),
+    )
+    names = {reader.type_name, *stopped, *session().scalars(had.distinct())}
+    return [
+        Kind(
+            one.name,
+            one.label,
+            sentence(one.about) if one.about else "",
+            NOTICES not in stopped and one.name not in stopped,
+        )
+        for one in known.values()
+        if one.name in names
+    ]
+
+
+def _languages() -> dict[str, str]:
+    """Code → name in itself, of the languages that notices are written in."""
+    found = {code for one in registry() if one.notice for code in templates.languages(one)}
+    named = {}
+    for code in sorted(found):
+        try:
+            named[code] = str(Locale.parse(code, sep="-").get_display_name() or code).capitalize()
+        except (UnknownLocaleError, ValueError):
+            named[code] = code
+    return named
+
+
+def _show(
+    token: str, reader: Reader, *, changed: bool = False, status: int = 200
+) -> ResponseReturnValue:
+    stopped = categories_of(session(), reader.partner_id, reader.address)
+    return _page(
+        "ask",
+        reader,
+        status,
+        token=token,
+        kind=_label(reader.type_name),
+        wanted=reader.type_name not in stopped and NOTICES not in stopped,
+        changed=changed,
+    )
+
+
+def _show_preferences(
+    token: str, reader: Reader, *, saved: bool = False, status: int = 200
+) -> ResponseReturnValue:
+    kinds = _kinds(reader)
+    return _page(
+        "preferences",
+        reader,
+        status,
+        token=token,
+        kinds=kinds,
+        stopped=ALL in categories_of(session(), reader.partner_id, reader.address),
+        languages=_languages().items(),
+        language=chosen_language(session(), reader.partner_id, reader.address),
+        saved=saved,
+    )
+
+
+def _label(type_name: str) -> str:
+    """What a kind of mail is called; one that is gone by now has its name left."""
+    known: dict[str, EmailType] = {one.name: one for one in registry()}
+    return known[type_name].label if type_name in known else type_name
+
+
+def _page(name: str, reader: Reader, status: int, **values: Any) -> ResponseReturnValue:
+    page = render_template(
+        f"smtp_admin/unsubscribe/{name}.html",
+        name=supply.partner_name(reader.partner_id),
+        address=reader.address,
+        **values,
+    )
+    response = make_response(page, status)
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address is the secret
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,72 @@
+"""The table of reasons for which an address gets no mail, and what each means for which mail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from smtp_admin.translation import gettext
+
+Reason = Literal["bounce", "soft_bounces", "complaint", "unsubscribe", "manual"]
+#: What may be suppressed: all mail, every kind of notice, or one kind by the name of its type.
+ALL, NOTICES = "all", "notices"
+#: The code of a delivery that was kept back.
+CODE = "suppressed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonWords:
+    """One reason.
+
+    Attributes:
+        label: what lists call it.
+        category: which mail it stops by itself; empty where a person chooses.
+        sentence: why a mail was not sent.
+    """
+
+    label: str
+    category: str
+    sentence: str
+
+
+REASONS: Mapping[Reason, ReasonWords] = {
+    "bounce": ReasonWords(
+        gettext("Bounced"),
+        ALL,
+        gettext("Mail to this address came back for good, so nothing more is sent to it."),
+    ),
+    "soft_bounces": ReasonWords(
+        gettext("Bounced again and again"),
+        ALL,
+        gettext("Five mails in a row to this address came back, so nothing more is sent to it."),
+    ),
+    "complaint": ReasonWords(
+        gettext("Marked as spam"),
+        NOTICES,
+        gettext("The recipient marked such mail as spam, so no more notices are sent."),
+    ),
+    "unsubscribe": ReasonWords(
+        gettext("Unsubscribed"),
+        "",
+        gettext("The recipient does not want mail of this kind."),
+    ),
+    "manual": ReasonWords(
+        gettext("Added by hand"),
+        "",
+        gettext("An admin keeps this address from getting such mail."),
+    ),
+}
+
+
+def sentence_of(reason: str) -> str:
+    """Why a mail was kept back."""
+    known: Mapping[str, ReasonWords] = REASONS  # type: ignore[assignment]  # keys are text
+    found = known.get(reason)
+    return found.sentence if found is not None else gettext("This address is suppressed.")
+
+
+def covers(category: str, type_name: str, *, notice: bool) -> bool:
+    """Whether a suppression of *category* stops a mail of this type.
+
+    Mail that must be delivered, such as a password reset, is stopped by nothing but ``all``.
+    """
+    return category == ALL or (notice and category in {NOTICES, type_name})

@@ -1,0 +1,73 @@
+"""The page about one person: seen in every look, and used without scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .inspection import TWO_LOOKS, inspect
+from .site import Site
+from .states import States, at
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+PAGE = "/smtp-admin/erase"
+GONE = "gone@customer.example"
+
+STATES = States()
+state = STATES.add
+
+
+def look_for(page: Page, site: Site, address: str) -> None:
+    at(page, site, PAGE)
+    page.fill("#address", address)
+    page.click("#find-form button")
+    page.wait_for_selector("#found")
+
+
+@state(looks=TWO_LOOKS)
+def erase(page: Page, site: Site) -> None:
+    at(page, site, PAGE)
+
+
+@state()
+def erase_found(page: Page, site: Site) -> None:
+    site.save("initech")
+    site.send_letters("initech", 2)
+    look_for(page, site, GONE)
+
+
+@state(looks=TWO_LOOKS)
+def erase_unsure(page: Page, site: Site) -> None:
+    site.save("initech")
+    site.send_letters("initech", 2)
+    look_for(page, site, GONE)
+    page.click("#erase-form button")
+    page.wait_for_selector("[role=alert] >> text=Nothing was erased")
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_page(page: Page, site: Site, name: str) -> None:
+    bring_about, looks = STATES[name]
+    bring_about(page, site)
+    assert inspect(page, name, looks) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_found_exported_erased(page: Page, site: Site, scripts: bool) -> None:
+    del scripts
+    site.save("initech")
+    site.send_letters("initech", 2)
+    look_for(page, site, GONE)
+    with page.expect_download() as download:
+        page.click("#export-form button")
+    assert download.value.suggested_filename == "address.zip"
+    page.check("#sure")
+    page.click("#erase-form button")
+    page.wait_for_selector("[role=status] >> text=Erased:")
+    look_for(page, site, GONE)
+    assert "Nothing is stored about this address." in page.inner_text("#found")

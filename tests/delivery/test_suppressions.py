@@ -1,0 +1,228 @@
+"""A suppressed address gets no mail: newly queued, already waiting, or tried again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from smtp_admin.delivery.batches import show_batch
+from smtp_admin.delivery.bulk_actions import act_on_selected
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_log import MailFilter
+from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.reasons import REASONS, Reason
+from smtp_admin.suppression.writing import row_of
+from tests.app import ADMIN, HostApp
+from tests.delivery.conftest import NewHost
+from tests.delivery.test_mail_actions import engine_of
+from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.delivery.workbench import row_of as message_of
+from tests.mail.newsletter import NAME, add_newsletter, people
+from tests.servers.scripted import ScriptedServer
+
+NEWS = {"name": "Mia", "code": 1}
+RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
+MIA = "mia@example.org"
+
+
+def news(host: HostApp, to: str = MIA, **more: Any) -> str:
+    public_id = host.plugin.send(NAME, to=to, partner_id="acme", context=NEWS, **more)
+    host.db.session.commit()
+    return public_id
+
+
+def reset(host: HostApp, to: str = MIA) -> str:
+    public_id = host.plugin.send("password_reset", to=to, partner_id="acme", context=RESET)
+    host.db.session.commit()
+    return public_id
+
+
+def stop(host: HostApp, reason: Reason, address: str = MIA, **more: Any) -> int:
+    kept = suppress(host.db.session(), more.pop("partner_id", "acme"), address, reason, **more)
+    host.db.session.commit()
+    return kept.kept_back
+
+
+def states(host: HostApp) -> list[str]:
+    return [one.state for one in deliveries(host)]
+
+
+@pytest.fixture
+def club(opened: NewHost) -> HostApp:
+    host = opened()
+    add_newsletter(host, notice=True)
+    host.save_sender()
+    return host
+
+
+# --- Which mail ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "category", "notice_goes", "reset_goes"),
+    [
+        ("bounce", "", False, False),
+        ("soft_bounces", "", False, False),
+        ("complaint", "", False, True),
+        ("unsubscribe", NAME, False, True),
+        ("unsubscribe", "welcome", True, True),
+        # Even by hand: what must be delivered is stopped by nothing but "all".
+        ("manual", "password_reset", True, True),
+        ("manual", "notices", False, True),
+        ("manual", "all", False, False),
+    ],
+)
+def test_what_each_stops(
+    club: HostApp, reason: Reason, category: str, notice_goes: bool, reset_goes: bool
+) -> None:
+    stop(club, reason, category=category)
+    news(club)
+    reset(club)
+    news(club, "tom@example.org")
+    expected = [("queued" if one else "suppressed") for one in (notice_goes, reset_goes, True)]
+    assert states(club) == expected
+    for one in deliveries(club):
+        if one.state == "suppressed":
+            assert (one.last_code, one.last_error) == ("suppressed", REASONS[reason].sentence)
+            assert one.finished_at is not None
+
+
+def test_however_it_is_written_and_of_one_partner_only(each: HostApp) -> None:
+    each.save_sender()
+    each.save_sender("globex")
+    stop(each, "bounce", "Mia@Example.ORG", detail="550 5.1.1 no such user")
+    queue(each, "mIA@example.org", "tom@example.org")
+    queue(each, MIA, partner_id="globex")
+    assert [(one.recipient, one.state) for one in deliveries(each)] == [
+        ("mIA@example.org", "suppressed"), ("tom@example.org", "queued"), (MIA, "queued"),
+    ]  # fmt: skip
+    first = deliveries(each)[0]
+    assert first.last_error.endswith("(550 5.1.1 no such user)")
+
+
+def test_a_second_reason_changes_nothing_of_the_first(each: HostApp) -> None:
+    session = each.db.session()
+    assert suppress(session, "acme", MIA, "bounce", detail="first").new
+    assert not suppress(session, "acme", MIA, "manual", category="all", detail="second").new
+    assert suppress(session, "acme", MIA, "complaint").new
+    session.commit()
+    rows = session.scalars(select(Suppression).order_by(Suppression.id)).all()
+    assert [(one.category, one.reason, one.detail) for one in rows] == [
+        ("all", "bounce", "first"), ("notices", "complaint", ""),
+    ]  # fmt: skip
+
+
+def test_a_test_mail_goes_out_all_the_same(club: HostApp, server: ScriptedServer) -> None:
+    club.save_sender(port=server.port)
+    stop(club, "bounce", "ada@example.org")
+    answer = club.client.post(
+        "/smtp-admin/partners/acme/test-email",
+        data={"to": "ada@example.org"},
+        headers={"Accept": "application/json"},
+    )
+    assert answer.status_code == 202, answer.text
+    assert states(club) == ["queued"]
+
+
+def test_nobody_needs_a_secret_that_is_not_sent(club: HostApp) -> None:
+    public_id = reset(club)
+    waiting = deliveries(club)[0]
+    assert waiting.state == "queued"
+    assert stop(club, "bounce") == 1
+    assert message_of(club, public_id).content == b""
+    assert message_of(club, reset(club)).content == b""
+
+
+# --- What waits, and what is tried again ---------------------------------------------------------
+
+
+def test_what_waits_is_kept_back(
+    each: HostApp, bench_of: Callable[..., Workbench], server: ScriptedServer
+) -> None:
+    add_newsletter(each, notice=True)
+    each.save_sender(port=server.port, archive_to="archive@acme.example")
+    news(each)
+    news(each, "tom@example.org")
+    reset(each)
+    assert stop(each, "complaint") == 1
+    bench_of(each).tick()
+    found = {(one.recipient, one.state) for one in deliveries(each)}
+    # The copy of her news for the archive ends with it.
+    assert found == {
+        (MIA, "suppressed"), (MIA, "sent"), ("tom@example.org", "sent"),
+        ("archive@acme.example", "suppressed"), ("archive@acme.example", "sent"),
+    }  # fmt: skip
+    assert len(server.messages) == 3
+
+
+def test_a_list_keeps_back_what_waits(each: HostApp) -> None:
+    each.save_sender()
+    for number in range(4):
+        queue(each, f"n{number}@example.org")
+    rows = [row_of("acme", f"N{number}@example.org", "manual") for number in range(2)]
+    session = each.db.session()
+    assert suppress_all(session, "acme", rows) == 2
+    assert suppress_all(session, "acme", rows) == 0
+    session.commit()
+    assert states(each) == ["suppressed", "suppressed", "queued", "queued"]
+
+
+def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
+    """Nor what a limit kept back; after the suppression is gone, all of it is."""
+    each.save_sender()
+    queue(each, MIA)
+    queue(each, "tom@example.org")
+    each.db.session.execute(update(Delivery).values(state="dead"))
+    each.db.session.commit()
+    stop(each, "bounce")
+    ids = [one.id for one in deliveries(each)]
+    everything = MailFilter(None)
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["retry"], everything, ids)
+    assert (done.count, states(each)) == (1, ["suppressed", "queued"])
+    session = each.db.session()
+    assert lift(session, "acme", MIA) == 1
+    session.commit()
+    assert states(each) == ["suppressed", "queued"], "what was kept back is not sent by itself"
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["release"], everything, ids)
+    assert (done.count, states(each)) == (1, ["queued", "queued"])
+
+
+def test_a_batch_counts_them(each: HostApp) -> None:
+    add_newsletter(each, notice=True)
+    each.save_sender()
+    everybody = list(people(5))
+    stop(each, "unsubscribe", everybody[1].address, category=NAME)
+    public_id = each.plugin.send_many(NAME, everybody, partner_id="acme")
+    each.db.session.commit()
+    assert states(each).count("suppressed") == 1
+    assert show_batch(each.db.session(), public_id).suppressed == 1
+
+
+# --- The table -----------------------------------------------------------------------------------
+
+
+def test_the_hash_outlives_the_address(each: HostApp) -> None:
+    session = each.db.session()
+    suppress(session, "acme", MIA, "bounce")
+    session.execute(update(Suppression).values(address=""))
+    session.commit()
+    each.save_sender()
+    queue(each, MIA)
+    assert states(each) == ["suppressed"]
+    suppress(session, "acme", MIA, "manual", category="all")
+    session.commit()
+    assert session.scalar(select(Suppression.address)) == MIA, "whoever adds it anew has named it"
+    assert lift(session, "acme", hashed=address_hash(MIA)) == 1
+
+
+def test_a_notice_is_known_as_one(club: HostApp) -> None:
+    news(club)
+    reset(club)
+    flags = club.db.session.scalars(select(Message.notice).order_by(Message.id)).all()
+    assert list(flags) == [True, False]

@@ -1,0 +1,258 @@
+"""One address: found wherever it stands, exported, and nowhere after it was erased."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pytest
+from sqlalchemy import String, Text, select, update
+
+from smtp_admin.audit.models import Audit
+from smtp_admin.database import Base
+from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.states import STATES
+from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.erasure.erasing import erase
+from smtp_admin.erasure.exporting import as_zip
+from smtp_admin.erasure.finding import Search, find
+from smtp_admin.erasure.places import KEPT, PLACES
+from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
+from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.writing import keep_language
+from tests.app import ADMIN, HostApp
+from tests.delivery.conftest import NewHost
+from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.scene import dump
+from tests.servers.scripted import Reply, ScriptedServer
+
+MIA, NEAR = "mia@example.org", "anna-mia@example.org"
+#: Columns of texts that are no words of people's: states, kinds, keys, codes.
+SHORT = 100
+
+
+def test_every_text_is_looked_through_or_has_a_reason() -> None:
+    """A table or a column that comes later must say whether an address may stand in it."""
+    looked_at = {
+        f"{place.model.__tablename__}.{name}" for place in PLACES for name in place.columns
+    }
+    assert looked_at.isdisjoint(KEPT)
+    texts = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, Text)
+        or (isinstance(column.type, String) and (column.type.length or 0) > SHORT)
+        if column.type.python_type is str
+    }
+    assert texts - looked_at - KEPT.keys() == NO_ADDRESSES
+    assert looked_at | KEPT.keys() <= {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+    }
+
+
+#: What may be long, and never holds an address of a person's.
+NO_ADDRESSES = {
+    "smtp_admin_message.message_id",
+    "smtp_admin_delivery.provider_message_id",
+    "smtp_admin_batch.counts",
+    "smtp_admin_renewal_customer.announced",
+    "smtp_admin_renewal_notice.services",
+    "smtp_admin_oauth_grant.refresh_token",
+    "smtp_admin_oauth_grant.access_token",
+    "smtp_admin_site.address",
+    "smtp_admin_api_token.scopes",
+    "smtp_admin_worker_test.worker",
+}
+
+
+def fill(host: HostApp, server: ScriptedServer, bench: Workbench) -> None:
+    """Mail to Mia that was refused, sent and that waits; and all that speaks of her."""
+    host.save_sender(port=server.port)
+    server.behave("rcpt", Reply(f"550 5.1.1 <{MIA.upper()}>: no such user"))
+    queue(host, MIA)
+    bench.tick()
+    server.behave("rcpt", Reply("250 ok"))
+    queue(host, MIA, "tom@example.org", idempotency_key=f"welcome-{MIA}")
+    queue(host, NEAR)
+    bench.tick()
+    session = host.db.session()
+    queue(host, MIA.title())
+    host.plugin.send(
+        "notification_digest", to=MIA, partner_id="acme", context={
+            "name": "Mia", "count": 1, "items": [{"title": "A", "text": "", "url": ""}]},
+    )  # fmt: skip
+    suppress(session, "acme", MIA, "manual", category="x", detail=f"{MIA} asked", by=MIA)
+    keep_language(session, "acme", MIA, "de")
+    session.add(RenewalCustomer(partner_id="acme", customer_id="1", token="t" * 32,
+                                refused_address=MIA))  # fmt: skip
+    session.add(RenewalNotice(key="k" * 32, partner_id="acme", customer_id="1", mail_id="m" * 32,
+                              recipient=MIA, on_demand=False, services="{}",
+                              state="accepted"))  # fmt: skip
+    session.add(Audit(actor_id=MIA, actor_email=MIA, partner_id="acme", action="settings.saved",
+                      detail=f"sent to {MIA}"))  # fmt: skip
+    session.commit()
+
+
+def named(host: HostApp, address: str = MIA) -> list[str]:
+    """The tables in which the address still stands, whatever the case, bytes included."""
+    found = []
+    for name, rows in dump(host).items():
+        text = " ".join(_text(one) for row in rows for one in row).lower()
+        if address in text.replace(NEAR, ""):
+            found.append(name)
+    return found
+
+
+def _text(one: Any) -> str:
+    if isinstance(one, bytes | memoryview):
+        return bytes(one).decode("utf-8", "replace")
+    return str(one)
+
+
+def states(host: HostApp) -> dict[str, int]:
+    found = [one.state for one in deliveries(host)]
+    return {state: found.count(state) for state in STATES if state in found}
+
+
+def test_erased_everywhere(
+    each: HostApp, bench_of: Callable[..., Workbench], server: ScriptedServer
+) -> None:
+    fill(each, server, bench_of(each))
+    session = each.db.session()
+    search = Search(MIA)
+    before = {one.place.key: one.count for one in find(session, search)}
+    assert before == {
+        "message": 4, "delivery": 4, "attempt": 1, "renewal_notice": 1,
+        "renewal_customer": 1, "suppression": 1, "audit": 1,
+    }  # fmt: skip
+    sent = session.scalar(select(Counter.sent)) or 0
+    assert sent
+    rows = len(deliveries(each))
+    done = erase(session, ADMIN, search)
+    session.commit()
+    assert done.complete
+    assert done.counts == before
+    left = {one.place.key: one.ids for one in find(session, search)}
+    assert left.keys() == {"suppression"}, left
+    assert named(each) == []
+    assert len(deliveries(each)) == rows
+    assert session.scalar(select(Counter.sent)) == sent
+    assert {one.recipient for one in deliveries(each)} == {
+        "erased", "tom@example.org", NEAR,
+    }, "others are left alone"  # fmt: skip
+    assert states(each) == {"sent": 3, "cancelled": 3}
+    texts = session.scalars(select(Message.content).order_by(Message.id)).all()
+    assert [bool(one) for one in texts] == [False, False, True, False, False]
+    assert session.scalar(select(Suppression.address)) == ""
+    queue(each, MIA)
+    suppress(session, "acme", MIA, "bounce")
+    assert deliveries(each)[-1].recipient == MIA, "whom one writes to again is known again"
+
+
+def test_what_is_under_way_or_needed_by_others(each: HostApp) -> None:
+    each.save_sender()
+    queue(each, MIA)
+    queue(each, MIA, "tom@example.org")
+    first = deliveries(each)[0]
+    session = each.db.session()
+    session.execute(update(Delivery).where(Delivery.id == first.id).values(state="sending"))
+    session.commit()
+    done = erase(session, ADMIN, Search(MIA))
+    session.commit()
+    assert (done.under_way, done.needed, done.complete) == (1, 2, False)
+    session.execute(update(Delivery).where(Delivery.state != "cancelled").values(state="sent"))
+    session.commit()
+    # The recipient of the second is erased already, and its text names her still.
+    done = erase(session, ADMIN, Search(MIA, texts=True))
+    session.commit()
+    assert done.complete
+    assert named(each) == []
+
+
+def test_only_ones_own(each: HostApp) -> None:
+    each.save_sender()
+    each.save_sender("globex")
+    queue(each, MIA)
+    queue(each, MIA, partner_id="globex")
+    session = each.db.session()
+    assert {one.place.key: one.count for one in find(session, Search(MIA, ["acme"]))} == {
+        "message": 1, "delivery": 1,
+    }  # fmt: skip
+    erase(session, ADMIN, Search(MIA, ["acme"]))
+    session.commit()
+    assert [one.recipient for one in deliveries(each)] == ["erased", MIA]
+    assert find(session, Search(MIA, ["acme"])) == []
+    assert find(session, Search(MIA, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [(f"to {MIA}.", True), (f"<{MIA}>", True), (MIA.upper(), True), (f"{MIA}: gone", True),
+     (f"x{MIA}", False), (f"a-{MIA}", False), (f"a.{MIA}", False), (f"{MIA}.uk", False),
+     (f"{MIA}x", False), (f"{MIA}-x.example", False), (f"{MIA}, and", True)],
+)  # fmt: skip
+def test_the_whole_address_and_no_other(text: str, found: bool) -> None:
+    assert bool(Search(MIA).shape.search(text)) is found
+
+
+def test_a_sign_of_like_is_a_letter(opened: NewHost) -> None:
+    host = opened()
+    host.save_sender()
+    for address in ("a_b@example.org", "axb@example.org"):
+        queue(host, address)
+    erase(host.db.session(), ADMIN, Search("a_b@example.org"))
+    host.db.session.commit()
+    assert [one.recipient for one in deliveries(host)] == ["erased", "axb@example.org"]
+
+
+def test_the_file(opened: NewHost, bench_of: Any, server: ScriptedServer) -> None:
+    host = opened()
+    fill(host, server, bench_of(host))
+    host.plugin.send("password_reset", to=MIA, partner_id="acme", context={
+        "name": "Sam", "reset_url": "https://x.example/secret", "expires_minutes": 5})  # fmt: skip
+    host.db.session.commit()
+    with zipfile.ZipFile(BytesIO(as_zip(host.db.session(), Search(MIA)))) as file:
+        records = json.loads(file.read("records.json"))
+        mails = [file.read(name) for name in file.namelist() if name.startswith("mails/")]
+    assert len(mails) == 4
+    assert not any(b"secret" in one for one in mails)
+    assert {one["recipient"].lower() for one in records["delivery"]} == {MIA}
+    assert records["attempt"][0]["reply"].startswith("550 5.1.1")
+    assert records["suppression"][0]["detail"] == f"{MIA} asked"
+    assert NEAR not in json.dumps(records)
+    assert host.db.session.scalar(select(Attempt.id))
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+JSON = {"Accept": "application/json"}
+
+
+def test_the_page(opened: NewHost) -> None:
+    host = opened()
+    host.save_sender()
+    queue(host, MIA)
+    host.db.session.commit()
+    page = "/smtp-admin/erase"
+    assert "Find an address" in host.client.get(page).text
+    html = {"Accept": "text/html"}
+    found = host.client.post(page, data={"address": f"Mia <{MIA}>"}, headers=html)
+    assert "Texts of mail" in found.text
+    unsure = host.client.post(page, data={"address": MIA, "do": "erase"}, headers=html)
+    assert unsure.status_code == 400
+    assert "Nothing was erased" in unsure.text
+    assert named(host)
+    file = host.client.post(page, data={"address": MIA, "do": "export"})
+    assert (file.mimetype, file.headers["Cache-Control"]) == ("application/zip", "no-store")
+    done = host.client.post(page, data={"address": MIA, "do": "erase", "sure": "1"}, headers=JSON)
+    assert done.get_json()["complete"]
+    assert named(host) == []
+    none = host.client.post(page, data={"address": MIA}, headers=html)
+    assert "Nothing is stored about this address." in none.text
+    assert host.client.post(page, data={"address": "mia"}).status_code == 400
+    audits = host.db.session.scalars(select(Audit.action).order_by(Audit.id)).all()
+    assert list(audits)[-2:] == ["address.exported", "address.erased"]
