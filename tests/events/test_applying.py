@@ -18,7 +18,8 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES, State, may
 from smtp_admin.events import applying
-from smtp_admin.events.applying import Applied, apply_waiting
+from smtp_admin.events.applied import Applied
+from smtp_admin.events.applying import apply_waiting
 from smtp_admin.events.event import Event, Kind
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.storing import Origin, keep
