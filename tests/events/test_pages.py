@@ -196,6 +196,20 @@ def test_bad_signatures_are_shown(hooked: Hooked) -> None:
     assert hooked.client.get(PAGE, headers=HTML).status_code == 200
 
 
+def test_another_webhook_begins_empty(hooked: Hooked) -> None:
+    """What an earlier one told stays with the mail, and is not told once more by the next."""
+    told = {"RecordType": "Bounce", "ID": 1, "Type": "HardBounce", "Email": "you@example.org"}
+    hooked.host.save_sender("acme")
+    for source, shown in (("postmark", True), ("brevo", False), ("postmark", False)):
+        do(hooked, "on", source=source)
+        if source == "postmark":
+            path = "/hooks/" + address(hooked).partition("/hooks/")[2]
+            assert hooked.post(path, told).status_code == 200
+        assert ("you@example.org" in page(hooked)) is shown, source
+        do(hooked, "off")
+    assert len(hooked.events()) == 1
+
+
 def test_the_partners_own_admin(hooked: Hooked) -> None:
     """May do all this for the partner's sender, and nothing for another's."""
     hooked.host.save_sender("acme")
