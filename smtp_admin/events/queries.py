@@ -41,6 +41,32 @@ def events_of(session: Session, delivery_id: int) -> Sequence[MailEvent]:
     return sorted(found, key=lambda one: (one.at or one.received_at, one.id))
 
 
+def told_of(session: Session, delivery_ids: Sequence[int]) -> dict[int, list[MailEvent]]:
+    """What was told of each of these deliveries, oldest first; the newest of very many."""
+    rows = session.scalars(
+        select(MailEvent)
+        .where(MailEvent.delivery_id.in_(delivery_ids))
+        .order_by(MailEvent.id.desc())
+        .limit(MOST_SHOWN * max(1, len(delivery_ids)))
+    ).all()
+    found: dict[int, list[MailEvent]] = {}
+    for one in reversed(rows):
+        found.setdefault(one.delivery_id or 0, []).append(one)
+    return found
+
+
+def told_of_mail(session: Session, public_id: str) -> dict[str, list[MailEvent]]:
+    """The same for each recipient of a mail."""
+    rows = session.execute(
+        select(Delivery.id, Delivery.recipient)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Message.public_id == public_id)
+    )
+    recipients = {row[0]: row[1] for row in rows}
+    told = told_of(session, list(recipients))
+    return {recipients[delivery_id]: some for delivery_id, some in told.items()}
+
+
 def latest(session: Session, webhook: Webhook) -> list[Shown]:
     """The newest events of a webhook."""
     rows = session.execute(

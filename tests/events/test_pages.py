@@ -307,6 +307,20 @@ def test_events_stand_on_the_mails_page(hooked: Hooked) -> None:
     titles = [each["what"] for each in shown["happened"]]
     assert titles == ["Queued", "Accepted", "Delivered", "Opened", "Link clicked"]
     assert json.dumps(shown).count("250 ok") == 1
+    # The API and the command tell them too.
+    answer = hooked.client.get(f"/api/email/messages/{one['id']}").json
+    assert answer
+    told = answer["deliveries"][0]["events"]
+    assert [(each["kind"], each["words"]) for each in told] == [
+        ("delivered", "250 ok"), ("opened", ""), ("clicked", ""),
+    ]  # fmt: skip
+    runner = hooked.host.app.test_cli_runner()
+    printed = runner.invoke(args=["smtp-admin", "mail", "show", one["id"]]).output
+    assert "2026-11-28 10:00:00 UTC  delivered  250 ok" in printed
+    printed = runner.invoke(args=["smtp-admin", "mail", "show", one["id"], "--json"]).output
+    assert [each["kind"] for each in json.loads(printed)[0]["events"]] == [
+        "delivered", "opened", "clicked",
+    ]  # fmt: skip
     text = page(hooked)
     assert "you@example.org" in text
     with shifted(timedelta(days=2)):
