@@ -160,7 +160,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/renewals/remind-me"): with_(202, CUSTOMERS),
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
-    ("POST", "/hooks/email/<source>/<key>"): ANYBODY,
+    ("POST", "/hooks/email/<provider>/<key>"): ANYBODY,
     ("GET", f"{PREFIX}/alerts"): ADMINS,
     # The alert is Acme's.
     ("POST", f"{PREFIX}/alerts/<alert_id>/acknowledge"): ACMES,

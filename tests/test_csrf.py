@@ -92,7 +92,7 @@ POSTS: dict[str, tuple[int, int]] = {
     },
 }
 #: Mail programs and providers post here by themselves, with nothing but the address.
-WITHOUT_TOKEN = {"/unsubscribe/<token>", "/hooks/email/<source>/<key>"}
+WITHOUT_TOKEN = {"/unsubscribe/<token>", "/hooks/email/<provider>/<key>"}
 
 
 class Site:
