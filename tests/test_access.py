@@ -167,7 +167,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("POST", f"{PREFIX}/renewals/remind-me"): with_(202, CUSTOMERS),
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
-    ("POST", "/hooks/email/<source>/<key>"): ANYBODY,
+    ("POST", "/hooks/email/<provider>/<key>"): ANYBODY,
     ("GET", f"{PREFIX}/preferences/<token>"): ANYBODY,
     ("POST", f"{PREFIX}/preferences/<token>"): ANYBODY,
     ("GET", f"{PREFIX}/alerts"): ADMINS,

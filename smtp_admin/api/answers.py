@@ -72,6 +72,7 @@ _NUMBERS: dict[str, Schema] = {
 }
 _NAMED: dict[str, Schema] = {"sender": _TEXT, "label": _TEXT}
 _ATTEMPT = _object(at=_MOMENT, verdict=_TEXT, code=_TEXT, cause=_TEXT, error=_TEXT, reply=_TEXT)
+_EVENT = _object(at=_MOMENT, kind=_TEXT, bounce=_TEXT, code=_TEXT, words=_TEXT)
 _HOP = {
     "type": "object",
     "properties": {"at": _MOMENT, "from": _TEXT, "to": _TEXT, "reason": _TEXT},
@@ -91,6 +92,7 @@ _DELIVERY = _object(
     reply=_TEXT,
     attempts=_list(_ATTEMPT),
     handed_over=_list(_HOP),
+    events=_list(_EVENT),
 )
 _STEP = _object(
     name=_TEXT,

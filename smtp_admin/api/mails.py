@@ -17,6 +17,8 @@ from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.seen_mail import ids_of_mail, seen_by
 from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.events.models import MailEvent
+from smtp_admin.events.queries import told_of
 
 #: Deliveries that one answer tells of, and their attempts, the newest ones.
 _MOST_DELIVERIES, _MOST_ATTEMPTS = 100, 1000
@@ -29,6 +31,7 @@ def message(public_id: str) -> ResponseReturnValue:
     numbers = [one.id for one in shown]
     attempts = _attempts(numbers)
     hops = hops_seen(session(), numbers)
+    told = told_of(session(), numbers)
     whole = web.signed_in().is_admin
     states: dict[str, int] = {}
     for one in shown:
@@ -49,6 +52,7 @@ def message(public_id: str) -> ResponseReturnValue:
                     one,
                     attempts.get(one.id, ()),
                     [hop if whole else hop.for_partner() for hop in hops.get(one.id, ())],
+                    told.get(one.id, ()),
                 )
                 for one in shown
             ],
@@ -110,7 +114,10 @@ def _attempts(delivery_ids: Sequence[int]) -> dict[int, list[Attempt]]:
 
 
 def _delivery(
-    one: LoggedMail, attempts: Sequence[Attempt], hops: Sequence[HopSeen]
+    one: LoggedMail,
+    attempts: Sequence[Attempt],
+    hops: Sequence[HopSeen],
+    told: Sequence[MailEvent],
 ) -> dict[str, Any]:
     """A delivery; which worker sent it, and how the system's sender is set up, is left out."""
     waits = one.state == "queued"
@@ -144,5 +151,15 @@ def _delivery(
                 "reason": hop.reason,
             }
             for hop in hops
+        ],
+        "events": [
+            {
+                "at": (each.at or each.received_at).isoformat(),
+                "kind": each.kind,
+                "bounce": each.bounce,
+                "code": each.code,
+                "words": each.words,
+            }
+            for each in told
         ],
     }
