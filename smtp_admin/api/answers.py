@@ -106,7 +106,7 @@ ANSWERS: dict[str, Schema] = {
             _object(ok=_OK, **_NAMED, **_NUMBERS),
         ],
     },
-    "Queued": _object(ok=_OK, id=_ID, status=_STATE),
+    "Queued": _object(ok=_OK, id=_ID, status=_STATE | {"enum": [*STATES, "waiting"]}),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(
         ok=_OK,
