@@ -20,6 +20,8 @@ from liquid.stringify import to_liquid_string
 from smtp_admin.errors import TemplateError
 from smtp_admin.mail import liquid_filters, liquid_source
 from smtp_admin.mail.liquid_limits import MOST_ITEMS, Limited, Writing, too_much
+from smtp_admin.mail.template_work import Work
+from smtp_admin.mail.template_work import too_much as too_much_for_many
 from smtp_admin.translation import Text, gettext, number, sentence
 
 #: Templates that are kept parsed. Large ones are few, for each may take some megabytes.
@@ -30,17 +32,26 @@ _UNDEFINED = " is undefined"
 #: What takes longer than its letters: a tag, a filter, one of a list, part of a path or condition.
 _STEPS = re.compile(r"\{[{%]|[|,.]|[=<>!]=?|\b(?:and|or|contains)\b")
 _STEP = 10
+#: What reading a template takes: so much for each letter, and for each of those.
+_READ_LETTER, _READ_STEP = 2, 300
 
 
-def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
+def fill(source: str, data: Mapping[str, Any], *, escape: bool, work: Work | None = None) -> str:
     """The text of a template, with its values.
+
+    Args:
+        work: what it may do, where that is less than the limits of one mail.
 
     Raises:
         TemplateError: the template is wrong, lacks a value, or goes beyond a limit.
     """
     try:
-        return str(parsed(source, escape).render(**data))
+        if work is not None:
+            work.check()
+        return parsed(source, escape).filled_in(data, work)
     except LiquidError as error:
+        if work is not None and work.left < 0:
+            raise too_much_for_many() from error
         raise _explained(error) from error
     except TemplateError:
         raise
@@ -49,7 +60,7 @@ def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
         raise TemplateError(words) from error
 
 
-def parsed(source: str, escape: bool) -> BoundTemplate:
+def parsed(source: str, escape: bool) -> "_Template":
     """The template, read; that takes longer than filling it in, and the same ones come again.
 
     Raises:
@@ -59,9 +70,14 @@ def parsed(source: str, escape: bool) -> BoundTemplate:
     return (_parsed_large if len(source) > _LARGE else _parsed)(source, escape)
 
 
-def _read(source: str, escape: bool) -> BoundTemplate:
+def _read(source: str, escape: bool) -> "_Template":
     liquid_source.check(source)
-    return _environment(escape).from_string(source)
+    found = _environment(escape).from_string(source)
+    assert isinstance(found, _Template)  # noqa: S101 - that is what this environment makes
+    letters, steps = len(source), len(_STEPS.findall(source))
+    found.weight = letters + _STEP * steps
+    found.unpaid = _READ_LETTER * letters + _READ_STEP * steps
+    return found
 
 
 _parsed = lru_cache(maxsize=_KEPT)(_read)
@@ -74,14 +90,31 @@ def _environment(escape: bool) -> Environment:
 
 
 class _Template(BoundTemplate):
-    """A template that is filled in within limits."""
+    """A template that is filled in within limits.
+
+    Attributes:
+        weight: what it takes to go through it once, without its loops.
+        unpaid: what it took to read it; whoever fills it in first pays for that.
+    """
 
     context_class = Limited
+    weight = unpaid = 0
 
-    def render(self, *args: Any, **values: Any) -> str:
-        context = Limited(self, globals=self.make_globals(dict(*args, **values)))
+    def filled_in(self, data: Mapping[str, Any], work: Work | None) -> str:
+        """Its text; what that takes comes off *work*."""
+        read, self.unpaid = self.unpaid, 0
+        context = Limited(self, globals=self.make_globals(dict(data)))
+        if work is not None:
+            work.spend(read)
+            context.work = min(context.work, work.left)
+        given = context.work
         written = Writing(context)
-        self.render_with_context(context, written)
+        try:
+            context.spend(self.weight)
+            self.render_with_context(context, written)
+        finally:
+            if work is not None:
+                work.left -= given - context.work
         return written.getvalue()
 
 

@@ -43,6 +43,11 @@ class Saved:
     revision: int
     texts: Texts
 
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """Which it is, with its revision."""
+        return self.partner_id, self.type_name, self.language, self.revision
+
     def __str__(self) -> str:
         return f"{self.type_name}, {self.language}, revision {self.revision}"
 
@@ -245,10 +250,9 @@ def note_failure(session: Session | None, saved: Saved, error: TemplateError) ->
     template's row would make everybody wait who sends such mail.
     """
     seen, moment = _FAILURES.of(installation()), time.monotonic()
-    key = (saved.partner_id, saved.type_name, saved.language, saved.revision)
-    if moment - seen.get(key, -_QUIET_SECONDS) < _QUIET_SECONDS:
+    if moment - seen.get(saved.key, -_QUIET_SECONDS) < _QUIET_SECONDS:
         return
-    seen[key] = moment
+    seen[saved.key] = moment
     log.error("template of partner %r (%s) failed, the shipped one was used: %s",
               saved.partner_id, saved, error.message)  # fmt: skip
     if session is not None:
