@@ -41,7 +41,9 @@ def _bounded(function: Callable[..., Any], environment: Environment) -> Callable
     def call(context: Limited, *args: Any, **named: Any) -> Any:
         if len(args) + len(named) > _MOST_ARGUMENTS:
             raise FilterArgumentError(gettext("too many arguments"), token=None)
-        context.spend(extra + sum(map(context.weigh, args)) + sum(map(context.weigh, named.values())))
+        context.spend(
+            extra + sum(map(context.weigh, args)) + sum(map(context.weigh, named.values()))
+        )
         result = function(*args, **named, **more)
         context.spend(context.weigh(result))
         return result
@@ -101,7 +103,8 @@ def _split(value: object, separator: object = None) -> list[str]:
 def _url_decoded(value: object) -> str:
     text = _text(value)
     if text.count("%") > MOST_ITEMS:  # each begins a piece of its own, of some sixty bytes
-        raise too_much(f"a value has more than {MOST_ITEMS:,} signs to decode")
+        words = gettext("a value has more than %(most)s signs to decode", most=number(MOST_ITEMS))
+        raise too_much(words)
     return str(string.url_decode(text))
 
 

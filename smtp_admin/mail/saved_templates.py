@@ -19,6 +19,7 @@ from smtp_admin.errors import Conflict, InvalidInput, NotFound, TemplateError
 from smtp_admin.host import Actor
 from smtp_admin.installation import Installation, Kept, installation
 from smtp_admin.mail.template_models import EmailTemplate, EmailTemplateRevision
+from smtp_admin.mail.template_reasons import recalled
 from smtp_admin.mail.wording import Texts
 from smtp_admin.senders.lookups import forget, once
 from smtp_admin.translation import gettext
@@ -277,7 +278,7 @@ def failures(session: Session, partner_id: str) -> dict[str, str]:
     told: dict[str, str] = {}
     for detail in session.scalars(found):
         which, _, why = detail.partition(": ")
-        told.setdefault(which, why)
+        told.setdefault(which, recalled(why))
     return told
 
 
