@@ -98,7 +98,8 @@ def _made(words: Mapping[str, str]) -> Texts:
     plain: list[str] = []
     html = [f'<div class="preview">{_escaped(words["preview"])}</div>\n']
     for block in words["body"].strip().split("\n\n"):
-        lines = block.strip().replace("@hello", hello).split("\n")
+        block = block.replace("@hello", hello).replace("@greeting", common["hello_nobody"])
+        lines = block.strip().split("\n")
         before: list[str] = []
         after: list[str] = []
         while lines and _TAG_LINE.fullmatch(lines[0]):
@@ -112,12 +113,14 @@ def _made(words: Mapping[str, str]) -> Texts:
 
 
 def _block(lines: list[str]) -> tuple[str, str]:
-    """A paragraph, button, list or table, as text and as HTML."""
+    """A paragraph, button, code, list or table, as text and as HTML."""
     first, whole = lines[0], " ".join(lines)
     if first.startswith("# "):
         return "", f"<h1>{_escaped(whole[2:])}</h1>\n"
     if first.startswith("~ "):
         return f"{whole[2:]}\n\n", f'<p class="small">{_escaped(whole[2:])}</p>\n'
+    if first.startswith("= "):
+        return f"{whole[2:]}\n\n", f'<p class="code">{_escaped(whole[2:])}</p>\n'
     if first.startswith("> "):
         quoted = whole[2:].replace(" }}", f"{_BREAKS} }}}}")
         return f"{whole[2:]}\n\n", f"<blockquote>{quoted}</blockquote>\n"
