@@ -97,8 +97,8 @@ def _made(words: Mapping[str, str]) -> Texts:
     )
     plain: list[str] = []
     html = [f'<div class="preview">{_escaped(words["preview"])}</div>\n']
-    for block in words["body"].strip().split("\n\n"):
-        block = block.replace("@hello", hello).replace("@greeting", common["hello_nobody"])
+    body = words["body"].replace("@hello", hello).replace("@greeting", common["hello_nobody"])
+    for block in body.strip().split("\n\n"):
         lines = block.strip().split("\n")
         before: list[str] = []
         after: list[str] = []
