@@ -1,7 +1,6 @@
 """Templates that partners have written: found, saved, put back, with every revision kept."""
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from smtp_admin.translation import gettext
 log = logging.getLogger("smtp_admin.templates")
 What = Literal["saved", "reset"]
 FAILED = "template.failed"
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}")
 _LONGEST_SUBJECT = 1000
 #: A template that fails is written down once in so many seconds by each process.
 _QUIET_SECONDS = 600.0
@@ -114,18 +112,6 @@ def customized(session: Session, partner_id: str) -> dict[str, list[str]]:
     for type_name, language in session.execute(found):
         languages.setdefault(type_name, []).append(language)
     return languages
-
-
-def clean_language(text: str) -> str:
-    """A language as templates know it.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    name = text.strip().replace("_", "-").lower()
-    if not _LANGUAGE.fullmatch(name):
-        raise InvalidInput(fields={"language": [gettext("Enter a language such as de or pt-br.")]})
-    return name
 
 
 def revision_of(session: Session, partner_id: str, type_name: str, language: str) -> int:
