@@ -128,7 +128,8 @@ def _block(lines: list[str]) -> tuple[str, str]:
         return _item(*(one.strip() for one in whole[2:].split(" |")))
     if first.startswith("| "):
         pairs = [[one.strip() for one in line[2:].split(" | ")] for line in lines]
-        rows = [f'<tr><th scope="row">{_escaped(name)}</th><td class="long">{value}</td></tr>\n'
+        rows = [f'<tr><th scope="row">{_escaped(name)}</th>'
+                f'<td class="long"><span dir="auto">{value}</span></td></tr>\n'
                 for name, value in pairs]  # fmt: skip
         return (
             "".join(f"{name}: {value}\n" for name, value in pairs) + "\n",
@@ -147,7 +148,8 @@ def _item(title: str, text: str = "", url: str = "") -> tuple[str, str]:
     if url:
         html = f"<strong>{_if(url, linked, title)}</strong>"
     if text:
-        plain, html = plain + _if(text, f"\n  {text}"), html + _if(text, f"<br>\n{text}")
+        plain += _if(text, f"\n  {text}")
+        html += _if(text, f'<br>\n<span dir="auto">{text}</span>')
     return plain + (
         _if(url, f"\n  {url}") if url else ""
     ) + "\n\n", f'<div class="item">{html}</div>\n'
