@@ -121,3 +121,16 @@ def test_digests_of_others_wait_for_nobody(host: HostApp) -> None:
         assert rounds < 6
     assert len(subjects(host, "acme")) == 20
     assert len(subjects(host, "globex")) == 3
+
+
+def test_a_large_newsletter_is_no_attack(host: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a design program makes: much HTML, whose styles can only be moved mail by mail."""
+    monkeypatch.setattr(template_work, "MOST_BEYOND", 300_000)  # to read it once takes some
+    cells = "".join(f"<p class='c{n % 40}' style='font-size:14px'>Hi {n}</p>" for n in range(1900))
+    styles = "".join(f".c{n}{{color:#{n:06d}}}" for n in range(40)) + "p:first-child{margin:0}"
+    html = f"<html><style>{styles}</style>{cells}{{{{ name }}}}</html>"
+    assert len(html) > 90_000
+    save(host, "acme", Texts("Ours", "Hi {{ name }}", html), name="welcome")
+    host.plugin.send_many("welcome", people(60, ["en"]), partner_id="acme")
+    host.db.session.commit()
+    assert set(subjects(host, "acme")) == {"Ours"}
