@@ -208,7 +208,7 @@ class SMTPAdmin:
                 language=language,
                 reply_to=reply_to,
                 order=order,
-            )
+            ).public_id
         return service.send(
             session(),
             type_name,

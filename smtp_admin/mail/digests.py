@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import among, changed, database_now, host_engine, reading, transaction
 from smtp_admin.database_errors import AWAY
-from smtp_admin.delivery.digest_items import PERIODS, Group, Period, keep, known_id
+from smtp_admin.delivery.digest_items import PERIODS, Group, Kept, Period, keep, known_id
 from smtp_admin.delivery.digest_models import IS_WAITING, DigestItem
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import MessageError, SMTPAdminError
@@ -59,18 +59,18 @@ def keep_for_digest(
     language: str = "",
     reply_to: str | None = None,
     order: Order,
-) -> str:
+) -> Kept:
     """Keep a notice for its recipient's next digest; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = service.registry().get(type_name)
-    _check(type_, period, order, reply_to)
-    name, address = address_of(_only(to))
+    check(type_, period, order, to=to, reply_to=reply_to)
+    name, address = address_of(to if isinstance(to, str) else to[0])
     digest = service.registry().get(TYPE)
     sender_for(session, digest, order)
     with schema.explained(host_engine()):
         if order.idempotency_key is not None:
             known = known_id(session, order.partner_id, order.idempotency_key)
             if known is not None:
-                return known
+                return Kept(known, new=False)
     voice = service.voice_for(session, type_, order.partner_id, language, address)
     # The link that ends such mail stands in the digest, once.
     context = {**context, "unsubscribe_url": ""}
@@ -95,8 +95,10 @@ def keep_for_digest(
         return keep(session, values, period)
 
 
-def _check(type_: EmailType, period: str, order: Order, reply_to: str | None) -> None:
-    """Return if a digest can tell mail of this type.
+def check(
+    type_: EmailType, period: str, order: Order, *, to: str | list[str], reply_to: str | None
+) -> None:
+    """Return if a digest can tell such mail.
 
     Raises:
         MessageError: it cannot.
@@ -117,13 +119,8 @@ def _check(type_: EmailType, period: str, order: Order, reply_to: str | None) ->
         raise MessageError(
             "A digest collects several notices: leave out send_at, expires_at and reply_to."
         )
-
-
-def _only(to: str | list[str]) -> str:
-    addresses = [to] if isinstance(to, str) else list(to)
-    if len(addresses) != 1:
-        raise MessageError("A digest is for one recipient: call send once for each address.")
-    return addresses[0]
+    if not isinstance(to, str) and len(to) != 1:
+        raise MessageError("A digest is for one recipient: queue one notice for each address.")
 
 
 def _told(text: str, title: str, name: str) -> tuple[str, str]:
