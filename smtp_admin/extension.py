@@ -27,6 +27,7 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
+from smtp_admin.oauth import forgetting
 from smtp_admin.pages import (
     advice,
     alerts,
@@ -36,6 +37,7 @@ from smtp_admin.pages import (
     deliverability,
     discovery,
     embedding,
+    expiry,
     explain,
     history,
     mail_changes,
@@ -124,6 +126,7 @@ class SMTPAdmin:
         doorbell.listen(here.db.sessions)
         reassign.listen()
         lookups.listen()
+        forgetting.listen()
         api = make_api_blueprint()
         for blueprint in (_pages(here), api):
             blueprint.context_processor(page_values)
@@ -354,6 +357,7 @@ def _pages(here: Installation) -> Any:
         new_batch,
         audit_log,
         tokens,
+        expiry,
         renewals,
         reminders,
         templates,

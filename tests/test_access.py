@@ -107,6 +107,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     },
     ("GET", f"{PREFIX}/mail"): ADMINS,
     ("GET", f"{PREFIX}/audit"): ADMINS,
+    ("GET", f"{PREFIX}/expiry"): ADMINS,
     ("GET", f"{PREFIX}/batches"): ADMINS,
     ("GET", f"{PREFIX}/batches/<public_id>"): ACMES,
     ("POST", f"{PREFIX}/batches/<public_id>/cancel"): ACMES,

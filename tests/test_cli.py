@@ -58,6 +58,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("discover",): ["nobody@nowhere.invalid"],
     ("doctor",): [],
     ("explain",): [],
+    ("expiry",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
     ("keys", "rotate"): [],

@@ -125,6 +125,7 @@ MODULES: Mapping[str, str] = {
     "discover": "discovery",
     "doctor": "doctor",
     "explain": "explain",
+    "expiry": "expiry",
     "keys": "keys",
     "mail": "mail",
     "prune": "sending",

@@ -100,6 +100,9 @@ def write_tokens(
     ahead = timedelta(seconds=min(_AHEAD_SECONDS, issued.seconds // 4))
     access = bound.seal("access", login.purpose, issued.value)
     tokens = {"access_token": access}
+    if issued.refresh or issued.refresh_seconds:
+        seconds = issued.refresh_seconds
+        more["refresh_until"] = moment + timedelta(seconds=seconds) if seconds else None
     if issued.refresh:
         tokens["refresh_token"] = bound.seal("refresh", login.purpose, issued.refresh)
     elif not login.way.by_person:

@@ -47,6 +47,7 @@ BAR: tuple[Entry, ...] = (
     _RENEWALS,
     _TEMPLATES,
     Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
+    Entry(gettext("Expiry"), "expiry", Action.SEE_EXPIRY),
     Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
     Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
     Entry(gettext("System sender"), "system", Action.EDIT_SYSTEM_SENDER),

@@ -54,6 +54,7 @@ class TokenServer:
         answers: told instead of what is right, one after the other: status, headers, body.
         before: what happens before it answers.
         seconds: how long an access token lives.
+        more: what else stands beside a refresh token.
         reuse: whether a refresh token may be used twice.
     """
 
@@ -65,6 +66,7 @@ class TokenServer:
         self.claims: dict[str, Any] | None = {}
         self.opaque_length = 60
         self.seconds = 3600
+        self.more: dict[str, Any] = {}
         self.reuse = False
         self.rotates = True
         self.asked: list[Asked] = []
@@ -161,7 +163,7 @@ class TokenServer:
             value = jwt.encode(claims | self.claims, _SIGNS, "HS256")
         self.issued.append(value)
         found = {"access_token": value, "token_type": "Bearer", "expires_in": self.seconds}
-        return found | ({"refresh_token": refresh} if refresh else {})
+        return found | ({"refresh_token": refresh, **self.more} if refresh else {})
 
     def _check_client(self, asked: Asked) -> None:
         form = asked.form
