@@ -15,7 +15,7 @@ _WORDS = {"over": "ended", "soon": "soon", "attention": "to do", "fine": "", "en
 @commands.command(
     "expiry",
     help="List secrets, sign-ins, certificates, tokens and keys that end, the worst first. Without "
-    "--all only what has ended, ends soon, or needs somebody.\n\n"
+    "--all only what has ended, ends soon, or needs someone.\n\n"
     "Example: flask smtp-admin expiry --partner acme",
 )
 @click.option("--partner", "partner_id", default=None, help="Only this partner's.")

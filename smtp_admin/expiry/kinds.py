@@ -75,7 +75,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "server_certificate",
         gettext("Certificate of the mail server"),
-        gettext("Whoever runs the mail server must renew it. Then test the connection."),
+        gettext("The server's operator must renew it. Then test the connection."),
         "tab",
         server_certificates,
     ),

@@ -35,7 +35,7 @@ _CONDITIONS: dict[Condition, ConditionWords] = {
     "over": ConditionWords(gettext("Ended"), "bad"),
     "soon": ConditionWords(gettext("Ends soon"), "warn"),
     "attention": ConditionWords(gettext("To do"), "warn"),
-    "fine": ConditionWords(gettext("Counts"), "good"),
+    "fine": ConditionWords(gettext("Valid"), "good"),
     "endless": ConditionWords(gettext("No known end"), "off"),
 }
 #: What is done in the part of the tab that is about OAuth2.

@@ -127,7 +127,7 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
         if must_sign_in(saved):
             done = gettext(
                 "Saved as revision %(revision)s, with the values of revision %(number)s. "
-                "Now sign in, so that mail can be sent.",
+                "Now sign in. Until then no mail is sent.",
                 revision=saved.revision,
                 number=number,
             )

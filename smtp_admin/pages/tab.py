@@ -249,7 +249,7 @@ def _what_now(saved: ResolvedSender) -> str:
     if saved.values.kind.keeps_mail:
         return gettext("From now on this sender keeps mail and does not send it.")
     if must_sign_in(saved):
-        return gettext("Now sign in, so that mail can be sent.")
+        return gettext("Now sign in. Until then no mail is sent.")
     if saved.key:
         return gettext(
             "Mail with a route to this sender, or sent with its key, uses these settings."

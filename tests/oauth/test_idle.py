@@ -145,7 +145,7 @@ def test_tokens_go_with_their_sender(site: HostApp, server: TokenServer) -> None
     site.actor = ACME_ADMIN
     page = "/smtp-admin/partners/acme"
     asked = site.client.get(f"{page}/delete", headers=HTML).text
-    assert "somebody must sign in again" in asked
+    assert "someone must sign in again" in asked
     assert site.client.post(f"{page}/delete", headers=HTML).status_code == 303
     assert count() == 0
     # A worker that was at it still wrote.
@@ -159,5 +159,5 @@ def test_tokens_go_with_their_sender(site: HostApp, server: TokenServer) -> None
     back = browser.post(f"{page}/rollback", data={"number": "1", "revision": "2"}, headers=HTML)
     assert back.status_code == 303, back.text
     shown = browser.get(page, headers=HTML).text
-    assert "Now sign in, so that mail can be sent." in shown
+    assert "Now sign in. Until then no mail is sent." in shown
     assert "Nobody has signed in yet" in shown

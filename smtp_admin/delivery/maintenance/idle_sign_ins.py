@@ -69,7 +69,8 @@ class IdleSignIns:
 
     def _renew(self, caller: Caller, sender_id: int) -> bool:
         with reading(self._engine) as session:
-            if sender_id not in _due(session, database_now(session), sender_id):
+            version = _due(session, database_now(session), sender_id).get(sender_id)
+            if version is None:
                 return False  # another worker was faster, or mail went out
             sender = load_sender_by_id(session, sender_id)
         if sender is None:
@@ -82,7 +83,7 @@ class IdleSignIns:
             return False
         bound = SealedFor(installation().keyring, sender.partner_id, sender.sender_id)
         try:
-            KeptTokens(self._engine, caller, bound, anew=True).token(login)
+            KeptTokens(self._engine, caller, bound, anew=True, after=version).token(login)
         except TokenFailure as failure:
             self._failed(sender, failure)
             return False
@@ -106,8 +107,8 @@ class IdleSignIns:
             announce_pause(app, sender, outcome)
 
 
-def _due(session: Session, moment: datetime, only: int | None = None) -> list[int]:
-    """Senders whose sign-in is to be renewed now, the oldest first.
+def _due(session: Session, moment: datetime, only: int | None = None) -> dict[int, int]:
+    """Senders whose sign-in is to be renewed now, the oldest first → the version of it.
 
     Args:
         only: the id of the one that is asked about.
@@ -117,17 +118,17 @@ def _due(session: Session, moment: datetime, only: int | None = None) -> list[in
     rested = or_(one.retry_at.is_(None), one.retry_at <= moment)
     old = or_(one.issued_at <= moment - _AGE, one.refresh_until.is_not(None))
     rows = session.execute(
-        select(one.sender_id, one.issued_at, one.refresh_until)
+        select(one.sender_id, one.version, one.issued_at, one.refresh_until)
         .join(Sender, Sender.id == one.sender_id)
         .where(Sender.deleted_at.is_(None), *alive, rested, old)
         .where(*(() if only is None else (one.sender_id == only,)))
         .order_by(one.issued_at)
     )
-    return [
-        sender_id
-        for sender_id, issued_at, until in rows
+    return {
+        sender_id: version
+        for sender_id, version, issued_at, until in rows
         if issued_at is not None and moment - issued_at >= _wait(issued_at, until)
-    ]
+    }
 
 
 def _wait(issued_at: datetime, until: datetime | None) -> timedelta:
