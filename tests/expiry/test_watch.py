@@ -1,7 +1,7 @@
 """What ends: read where it stands, soon enough and never too soon."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,11 @@ from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.smtp.tls import TLSDescription
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.credentials.logins import MAILBOX
+from tests.delivery.workbench import queue
 from tests.expiry.ending import DAY, ends_of, microsoft, signed_in_sender, the
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import sqlite_url
+from tests.servers.scripted import ScriptedServer
 from tests.servers.token_server import TokenServer
 
 
@@ -236,3 +238,32 @@ def test_on_each_database(
         theirs = {one.kind for one in ends_of(host, scope=frozenset({"acme"}))}
     assert theirs == {"client_secret", "sign_in", "server_certificate", "api_token"}
     assert everything == theirs | {"encryption_key"}
+
+
+@pytest.mark.parametrize("by", ["sending", "test", "worker's test"])
+def test_seen_by_whoever_talks_to_the_server(
+    new_app: Callable[..., HostApp], certificates: CertificateFactory, by: str
+) -> None:
+    pair = certificates.ending(now() + 3 * DAY)
+    context = certificates.server_context(pair)
+    with ScriptedServer(starttls=context) as smtp:
+        host = new_app(CA_FILE=str(certificates.ca_file))
+        host.actor = ADMIN
+        page = "/smtp-admin/partners/acme"
+        with host.app.app_context():
+            host.save_sender(host="localhost", port=smtp.port, security="tls")
+            if by == "sending":
+                queue(host)
+            else:
+                more = "/worker" if "worker" in by else ""
+                given = {"host": "localhost", "port": smtp.port, "security": "tls",
+                         "from_email": "noreply@acme.example"}  # fmt: skip
+                answer = host.client.post(f"{page}/test-connection{more}", json=given)
+                assert answer.status_code < 300, answer.text
+            if by != "test":
+                host.work()
+            found = the(host, "server_certificate")
+    assert found.what == "localhost"
+    assert found.ends is not None
+    assert found.begins is not None
+    assert abs(found.ends - now() - 3 * DAY) < timedelta(minutes=1)
