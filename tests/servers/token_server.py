@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import jwt
@@ -219,7 +219,7 @@ class TokenServer:
         if known["redirect_uri"] != form.get("redirect_uri"):
             raise Refused("invalid_grant", "Another redirect_uri.")
 
-    def __enter__(self) -> "TokenServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
