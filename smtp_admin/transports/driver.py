@@ -107,6 +107,7 @@ class Trial:
         report: where each step is written down as it happens.
         overall: when everything ends.
         cautions: what to know although it succeeded; the driver adds to them.
+        from_address: what stands in the From header, where it is another address.
     """
 
     setup: Setup
@@ -115,6 +116,7 @@ class Trial:
     report: Report
     overall: Deadline
     cautions: list[Caution] = field(default_factory=list)
+    from_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
