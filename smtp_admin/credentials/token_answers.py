@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.credentials.token_failure import TokenFailure
-from smtp_admin.http.caller import Answer
+from smtp_admin.http.connection import Answer
 from smtp_admin.smtp.redaction import Redactor, printable
 from smtp_admin.translation import gettext
 
