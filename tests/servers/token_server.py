@@ -56,6 +56,7 @@ class TokenServer:
         seconds: how long an access token lives.
         more: what else stands beside a refresh token.
         reuse: whether a refresh token may be used twice.
+        mailbox: whose the tokens are, as a mail server hears; *revoked*: whether none counts.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -68,6 +69,7 @@ class TokenServer:
         self.seconds = 3600
         self.more: dict[str, Any] = {}
         self.reuse = False
+        self.mailbox, self.revoked = "mia@acme.example", False
         self.rotates = True
         self.asked: list[Asked] = []
         self.answers: list[tuple[int, Mapping[str, str], bytes]] = []
@@ -120,6 +122,12 @@ class TokenServer:
         except Refused as refused:
             return refused.status, {}, json.dumps(refused.body).encode()
         return 200, {"Cache-Control": "no-store"}, json.dumps(body).encode()
+
+    def tell_of(self, form: Mapping[str, str]) -> bytes:
+        """What a mail server hears of a token (RFC 7662): whose it is, while it counts."""
+        active = form.get("token", "") in self.issued and not self.revoked
+        mine = {"username": self.mailbox, "scope": "smtp", "client_id": self.client_id}
+        return json.dumps({"active": active, **(mine if active else {})}).encode()
 
     def authorize(self, query: Mapping[str, str]) -> str:
         """Where a person goes on who signed in and agreed."""
@@ -251,7 +259,13 @@ class _Handler(BaseHTTPRequestHandler):
         """A request for a token."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: one[0] for name, one in parse_qs(body).items()}
+        if self.path == "/introspect":
+            self._answer(200, {"Content-Type": "application/json"}, self.tokens.tell_of(form))
+            return
         status, headers, said = self.tokens.answer(Asked(self.path, dict(self.headers), form))
+        self._answer(status, headers, said)
+
+    def _answer(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
         self.send_response(status)
         for name, text in headers.items():
             self.send_header(name, text)
