@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from smtp_admin import web
-from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import waiting_of
 from smtp_admin.errors import Conflict, NotFound, RequestError
@@ -143,17 +142,10 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
         waiting=waiting,
         mentions=mentions,
         possible=possible,
-        signs_in=_signs_in(sender),
         error=error,
         **frame(sender.partner_id, sender.key),
     )
     return page, error.status if error else 200
-
-
-def _signs_in(sender: ResolvedSender) -> bool:
-    """Whether a person signed in to its mailbox, or would have to."""
-    way = SIGN_INS.get(sender.values.sign_in)
-    return way is not None and way.by_person
 
 
 def _mentions(sender: ResolvedSender) -> Mentions:
