@@ -7,6 +7,7 @@ from functools import lru_cache
 from cryptography import x509
 
 from smtp_admin.expiry.things import Around, Ending, Name, condition_of
+from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.hostname import display_host
 from smtp_admin.translation import day, gettext
@@ -43,6 +44,7 @@ def server_certificates(around: Around) -> Iterator[Ending]:
         values = sender.values
         if seen is None or seen.place != f"{values.host}:{values.port}":
             continue
+        known = provider_of_host(values.host)
         lately = around.moment - seen.seen_at <= _SEEN_LATELY
         condition = condition_of(seen.ends, seen.begins, around.moment)
         yield Ending(
@@ -54,6 +56,8 @@ def server_certificates(around: Around) -> Iterator[Ending]:
             ends=seen.ends,
             begins=seen.begins,
             detail=gettext("Last seen on %(day)s.", day=day(seen.seen_at, year=True)),
+            # A provider of many renews its own in time, and nobody here could do it.
+            told=known is None or known.kind == "own",
         )
 
 

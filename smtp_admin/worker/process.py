@@ -45,6 +45,7 @@ from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.expiry.seen_certificates import WRITE_SECONDS, SeenCertificates
+from smtp_admin.http.caller import SECONDS as CALL_SECONDS
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
 from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
@@ -217,7 +218,8 @@ class WorkerProcess:
             self._schedule.join()
             self._renewals.join()
             self._alerts.join()
-            self._sign_ins.join()
+            # Longer than a question takes: an answer that nobody writes down ends a sign-in.
+            self._sign_ins.join(CALL_SECONDS + 2)
             self._close()
         log.info("worker %s has stopped", self._name)
 

@@ -129,6 +129,12 @@ def test_what_a_mail_server_showed(host: HostApp) -> None:
     assert the(host, "server_certificate").condition == "soon"
     # Nobody has looked for days: it may have been renewed since.
     assert the(host, "server_certificate", 4 * DAY).condition == "endless"
+    assert the(host, "server_certificate").told
+    host.save_sender(host="smtp.gmail.com", port=587, security="tls", username="m@acme.example",
+                     password="x")  # fmt: skip
+    show(20, "smtp.gmail.com:587")
+    assert not the(host, "server_certificate").told
+    host.save_sender(host="mail.acme.example", port=587, security="tls")
     show(360)
     assert the(host, "server_certificate").condition == "fine"
     show(1, "mail.other.example:587")
