@@ -1,6 +1,6 @@
 """What is wrong right now: each rule looks at one kind of thing, for all senders at once.
 
-However many senders there are, it is the handful of queries that their states take, and two more.
+However many senders there are, it is the handful of queries that their states take, and a few more.
 """
 
 from collections.abc import Iterator, Sequence
