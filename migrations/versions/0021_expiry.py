@@ -53,9 +53,11 @@ def upgrade() -> None:
         **_table(),
     )
     op.add_column(_GRANT, sa.Column("refresh_until", UTCDateTime))
+    op.add_column(_GRANT, sa.Column("refresh_from", UTCDateTime))
 
 
 def downgrade() -> None:
     with op.batch_alter_table(_GRANT) as table:
+        table.drop_column("refresh_from")
         table.drop_column("refresh_until")
     op.drop_table(_CERTIFICATE)

@@ -95,7 +95,8 @@ def _sign_in(sender: ResolvedSender, way: SignIn, grant: Grant | None, moment: d
         )  # fmt: skip
     life = UNUSED_LIFE.get(way.vendor)
     ends = grant.refresh_until or (began + life if began and life else None)
-    condition = condition_of(ends, began, moment) if ends else "endless"
+    lives_from = grant.refresh_from if grant.refresh_until else began
+    condition = condition_of(ends, lives_from, moment) if ends else "endless"
     detail = gettext("It is renewed every day.")
     return Ending("sign_in", owner, condition, sender, ends=ends, begins=began, detail=detail)
 

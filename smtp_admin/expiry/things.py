@@ -76,6 +76,7 @@ class Grant:
     granted: bool
     issued_at: datetime | None
     refresh_until: datetime | None
+    refresh_from: datetime | None
     dead_at: datetime | None
     dead_reason: str
     keys: tuple[str, ...]
@@ -99,13 +100,14 @@ class Around:
     def grants(self) -> Mapping[int, Grant]:
         """What is known of each sender's tokens."""
         one = OAuthGrant
-        rows = self.session.execute(
+        rows: Any = self.session.execute(
             select(
                 one.sender_id,
                 one.purpose,
                 one.refresh_token != "",
                 one.issued_at,
                 one.refresh_until,
+                one.refresh_from,
                 one.dead_at,
                 one.dead_reason,
                 func.substr(one.access_token, 1, _NAMES_ITS_KEY),
@@ -113,9 +115,9 @@ class Around:
             ).where(*self._of_these(one.sender_id))
         )
         found: dict[int, Grant] = {}
-        for sender_id, purpose, granted, issued, until, dead, why, access, refresh in rows:
+        for sender_id, purpose, granted, *times, dead_reason, access, refresh in rows:
             keys = tuple(text for text in (access, refresh) if text)
-            found[sender_id] = Grant(purpose, bool(granted), issued, until, dead, why, keys)
+            found[sender_id] = Grant(purpose, bool(granted), *times, dead_reason, keys)
         return found
 
     @cached_property

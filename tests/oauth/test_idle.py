@@ -76,6 +76,20 @@ def test_what_lives_shortly_is_renewed_sooner(site: HostApp, server: TokenServer
     assert renew(site, 3 * HOUR) == 0
 
 
+def test_what_is_granted_for_a_week_ends_then(site: HostApp, server: TokenServer) -> None:
+    """Google's sign-in for an app in "Testing": renewing it puts nothing off."""
+    server.more, server.rotates = {"refresh_token_expires_in": 7 * 86400}, False
+    signed_in_sender(site, server, "google_mailbox")
+    for day in range(1, 6):
+        assert renew(site, day * DAY + day * HOUR) == 1
+        assert the(site, "sign_in", day * DAY + day * HOUR).condition == "fine"
+    look(site, 5 * DAY + 6 * HOUR)
+    assert alerts(site, opened=False) == []
+    assert the(site, "sign_in", 6 * DAY).condition == "soon"
+    look(site, 6 * DAY)
+    assert [one.kind for one in alerts(site)] == ["expiring"]
+
+
 def test_eight_workers_at_once(site: HostApp, server: TokenServer) -> None:
     signed_in_sender(site, server)
 

@@ -118,7 +118,7 @@ def _due(session: Session, moment: datetime, only: int | None = None) -> dict[in
     rested = or_(one.retry_at.is_(None), one.retry_at <= moment)
     old = or_(one.issued_at <= moment - _AGE, one.refresh_until.is_not(None))
     rows = session.execute(
-        select(one.sender_id, one.version, one.issued_at, one.refresh_until)
+        select(one.sender_id, one.version, one.issued_at, one.refresh_from, one.refresh_until)
         .join(Sender, Sender.id == one.sender_id)
         .where(Sender.deleted_at.is_(None), *alive, rested, old)
         .where(*(() if only is None else (one.sender_id == only,)))
@@ -126,12 +126,12 @@ def _due(session: Session, moment: datetime, only: int | None = None) -> dict[in
     )
     return {
         sender_id: version
-        for sender_id, version, issued_at, until in rows
-        if issued_at is not None and moment - issued_at >= _wait(issued_at, until)
+        for sender_id, version, issued_at, begins, until in rows
+        if issued_at is not None and moment - issued_at >= _wait(begins, until)
     }
 
 
-def _wait(issued_at: datetime, until: datetime | None) -> timedelta:
-    if until is None:
+def _wait(begins: datetime | None, until: datetime | None) -> timedelta:
+    if begins is None or until is None:
         return _AGE
-    return max(_LEAST, min(_AGE, (until - issued_at) / 2))
+    return max(_LEAST, min(_AGE, (until - begins) / 2))
