@@ -100,7 +100,7 @@ class Around:
     def grants(self) -> Mapping[int, Grant]:
         """What is known of each sender's tokens."""
         one = OAuthGrant
-        rows: Any = self.session.execute(
+        rows = self.session.execute(
             select(
                 one.sender_id,
                 one.purpose,
@@ -115,9 +115,9 @@ class Around:
             ).where(*self._of_these(one.sender_id))
         )
         found: dict[int, Grant] = {}
-        for sender_id, purpose, granted, *times, dead_reason, access, refresh in rows:
+        for sender_id, purpose, granted, issued, until, since, dead, why, access, refresh in rows:
             keys = tuple(text for text in (access, refresh) if text)
-            found[sender_id] = Grant(purpose, bool(granted), *times, dead_reason, keys)
+            found[sender_id] = Grant(purpose, bool(granted), issued, until, since, dead, why, keys)
         return found
 
     @cached_property
