@@ -66,6 +66,8 @@ NO_ADDRESSES = {
     "smtp_admin_site.address",
     "smtp_admin_api_token.scopes",
     "smtp_admin_worker_test.worker",
+    "smtp_admin_server_certificate.place",
+    "smtp_admin_server_certificate.subject",
 }
 
 
