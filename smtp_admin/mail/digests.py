@@ -29,6 +29,8 @@ from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.templates import plain
 from smtp_admin.mail.types import EmailType
+from smtp_admin.suppression.reading import Suppressed
+from smtp_admin.suppression.reasons import sentence_of
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -199,7 +201,7 @@ def _queue(session: Session, group: Group) -> bool:
     """Queue one mail about what waits for a recipient, unless another worker is just doing that."""
     moment = database_now(session)
     rows = session.execute(
-        select(DigestItem.id, DigestItem.due_at)
+        select(DigestItem.id, DigestItem.due_at, DigestItem.type_name)
         .where(group.waits)
         .order_by(DigestItem.id)
         .limit(_MOST_ITEMS)
@@ -208,7 +210,9 @@ def _queue(session: Session, group: Group) -> bool:
     # The rest of what another worker has just taken waits for its own time.
     if not any(row.due_at <= moment for row in rows):
         return False
-    ids = [row.id for row in rows]
+    ids = _wanted(session, group, rows, moment)
+    if not ids:
+        return False
     items = session.scalars(
         select(DigestItem).where(DigestItem.id.in_(ids[:MOST_TOLD])).order_by(DigestItem.id)
     ).all()
@@ -225,6 +229,21 @@ def _queue(session: Session, group: Group) -> bool:
     told = {"state": "sent", "message_id": public_id, "ended_at": moment, "last_error": ""}
     changed(session, mine.values(**told))
     return True
+
+
+def _wanted(session: Session, group: Group, rows: Sequence[Any], moment: datetime) -> list[int]:
+    """The notices that the recipient may have; the others end here, with the reason."""
+    suppressed = Suppressed(session, [(group.partner_id, group.recipient_key)])
+    ended: dict[str, list[int]] = {}
+    for row in rows:
+        found = suppressed.stops(group.partner_id, group.recipient_key, row.type_name, notice=True)
+        if found is not None:
+            ended.setdefault(sentence_of(found.reason), []).append(row.id)
+    for why, some in ended.items():
+        mine = update(DigestItem).where(among(session, DigestItem.id, some), IS_WAITING)
+        changed(session, mine.values(state="cancelled", ended_at=moment, last_error=why))
+    gone = {one for some in ended.values() for one in some}
+    return [row.id for row in rows if row.id not in gone]
 
 
 def _context(items: Sequence[DigestItem], newest: DigestItem, count: int) -> dict[str, Any]:
