@@ -116,6 +116,7 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", f"{PREFIX}/suppressions"): ADMINS,
     ("GET", f"{PREFIX}/erase"): ADMINS,
     ("POST", f"{PREFIX}/erase"): ADMINS,
+    ("GET", f"{PREFIX}/expiry"): ADMINS,
     ("GET", f"{PREFIX}/batches"): ADMINS,
     ("GET", f"{PREFIX}/batches/<public_id>"): ACMES,
     ("POST", f"{PREFIX}/batches/<public_id>/cancel"): ACMES,

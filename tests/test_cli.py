@@ -59,6 +59,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("doctor",): [],
     ("erase",): ["mia@example.com"],
     ("explain",): [],
+    ("expiry",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
     ("keys", "rotate"): [],

@@ -125,7 +125,7 @@ ANSWERS: dict[str, Schema] = {
     "Suppressions": _object(ok=_OK, suppressions=_list(_SUPPRESSION), before=_or_null(_WHOLE)),
     "Suppressed": _object(ok=_OK, address=_TEXT, category=_TEXT, new=_FLAG, kept_back=_WHOLE),
     "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE),
-    "Queued": _object(ok=_OK, id=_ID, status=_STATE),
+    "Queued": _object(ok=_OK, id=_ID, status=_STATE | {"enum": [*STATES, "waiting"]}),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(
         ok=_OK,

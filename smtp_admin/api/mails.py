@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from smtp_admin import web
 from smtp_admin.access import scope
+from smtp_admin.api import notices
 from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.batches import batch_in_scope
 from smtp_admin.delivery.bulk_actions import act_on_selected
@@ -25,7 +26,14 @@ _MOST_DELIVERIES, _MOST_ATTEMPTS = 100, 1000
 
 
 def message(public_id: str) -> ResponseReturnValue:
-    """One mail with its deliveries, and each with its attempts."""
+    """One mail with its deliveries, and each with its attempts; of a notice, its digest."""
+    item = notices.seen(session(), public_id)
+    if item is not None:
+        if item.message_id is None or not ids_of_mail(
+            session(), item.message_id, seen_by(web.signed_in())
+        ):
+            return web.answer_json(notices.as_message(item))
+        public_id = item.message_id
     ids = _deliveries_of(public_id)
     shown = tuple(reversed(rows_of(session(), ids[:_MOST_DELIVERIES])))
     numbers = [one.id for one in shown]
@@ -61,12 +69,17 @@ def message(public_id: str) -> ResponseReturnValue:
 
 
 def cancel(public_id: str) -> ResponseReturnValue:
-    """Do not send what of a mail is still queued."""
+    """Do not send what of a mail is still queued, or take a notice out of its digest."""
+    item = notices.seen(session(), public_id)
+    if item is not None:
+        return web.answer_json({"ok": True, "id": public_id, "count": notices.take_out(item)})
     return _act(public_id, "cancel")
 
 
 def retry(public_id: str) -> ResponseReturnValue:
     """Send dead letters and unknown outcomes of a mail once more."""
+    if notices.seen(session(), public_id) is not None:
+        raise Conflict(_TOO_LATE["retry"])
     return _act(public_id, "retry")
 
 

@@ -126,6 +126,7 @@ MODULES: Mapping[str, str] = {
     "doctor": "doctor",
     "erase": "erase",
     "explain": "explain",
+    "expiry": "expiry",
     "keys": "keys",
     "mail": "mail",
     "prune": "sending",

@@ -10,6 +10,7 @@ from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.oauth.forgetting import forget_leftovers
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
@@ -25,6 +26,7 @@ def prune(engine: Engine, config: Config) -> int:
     with transaction(engine) as session:
         moment = database_now(session)
         changed(session, delete(Audit).where(Audit.at < moment - keep))
+        forget_leftovers(session)
         changed(session, delete(DigestItem).where(DigestItem.ended_at < moment - keep))
     total = 0
     while step := _prune_step(engine, keep):
