@@ -1,4 +1,4 @@
-"""The weekly summary: sent, failed and dead of the week before, and what needs somebody now.
+"""The weekly summary: sent, failed and bounced of the week before, and what needs somebody now.
 
 Once a week, from Monday 07:00 UTC on, each who wants it gets one mail, however many workers there
 are: its idempotency key names the week. A worker that was away that morning makes up for it for a
@@ -7,7 +7,7 @@ day; after that the week has none.
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -40,12 +40,19 @@ _MOST_ATTENTION = 50
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """One owner's week."""
+    """One owner's week.
+
+    Attributes:
+        bounced: what came back after it was accepted; complained: what was marked as spam. Of
+            senders whose providers tell.
+    """
 
     name: str
     sent: int = 0
     failed: int = 0
     dead: int = 0
+    bounced: int = 0
+    complained: int = 0
     waiting: int = 0
 
 
@@ -165,30 +172,30 @@ def _numbers(session: Session, begins: datetime) -> dict[str, Numbers]:
             func.sum(Counter.sent),
             func.sum(Counter.failed),
             func.sum(Counter.dead),
+            func.sum(Counter.bounced),
+            func.sum(Counter.complained),
         )
         .where(Counter.minute >= begins, Counter.minute < begins + _WEEK)
         .group_by(Counter.partner_id)
     )
-    counted = {whose: (int(sent), int(failed), int(dead)) for whose, sent, failed, dead in week}
+    found = {row.partner_id: Numbers(row.partner_id, *map(int, row[1:])) for row in week}
     queue = session.execute(
         select(Delivery.partner_id, func.count())
         .where(IS_OPEN, Delivery.state != "dead")
         .group_by(Delivery.partner_id)
     )
-    waiting = {whose: int(count) for whose, count in queue}
-    return {
-        one: Numbers(one, *counted.get(one, (0, 0, 0)), waiting.get(one, 0))
-        for one in counted.keys() | waiting.keys()
-    }
+    for whose, count in queue:
+        found[whose] = replace(found.get(whose, Numbers(whose)), waiting=int(count))
+    return found
 
 
 def _together(name: str, some: Iterable[Numbers]) -> Numbers:
-    columns = list(zip(*map(_values, some), strict=True)) or [(0,)] * 4
+    columns = list(zip(*map(_values, some), strict=True)) or [(0,)] * 6
     return Numbers(name, *(sum(column) for column in columns))
 
 
-def _values(one: Numbers) -> tuple[int, int, int, int]:
-    return one.sent, one.failed, one.dead, one.waiting
+def _values(one: Numbers) -> tuple[int, ...]:
+    return one.sent, one.failed, one.dead, one.bounced, one.complained, one.waiting
 
 
 def _queue(engine: Engine, address: str, key: str, context: Mapping[str, Any]) -> None:

@@ -70,7 +70,8 @@ def test_what_it_says(host: HostApp, server: ScriptedServer) -> None:
     host.save_sender("globex")
     break_sender(host, "globex", words="<b>no</b>")
     look(host)
-    counted(host, "acme", MONDAY - timedelta(days=2), sent=1200, failed=4, dead=1)
+    counted(host, "acme", MONDAY - timedelta(days=2), sent=1200, failed=4, dead=1,
+            bounced=2, complained=1)  # fmt: skip
     counted(host, "acme", MONDAY - timedelta(days=6), sent=4)
     counted(host, "", MONDAY - timedelta(days=7), sent=3)
     counted(host, "acme", MONDAY - timedelta(days=9), sent=70_000)
@@ -83,8 +84,11 @@ def test_what_it_says(host: HostApp, server: ScriptedServer) -> None:
     whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
     assert whole["Subject"] == "Northwind: mail from 2027-01-11 to 2027-01-17"
     text, html = (part.get_content() for part in whole.iter_parts())
-    assert "Sent 1207, failed sends 4, dead letters 1, waiting now 0." in text
-    assert "Acme GmbH: sent 1204, failed 4, dead 1, waiting 0" in text
+    assert (
+        "Sent 1207, failed sends 4, dead letters 1, bounced 2, marked as spam 1, waiting now 0."
+        in text
+    )
+    assert "Acme GmbH: sent 1204, failed 4, dead 1, bounced 2, spam 1, waiting 0" in text
     assert "The system: sent 3" in text
     assert "- Sender stopped: partner Globex. Stopped until the login is corrected." in text
     assert "&lt;b&gt;no&lt;/b&gt;" in html
