@@ -61,7 +61,10 @@ def _mix(items: list[pytest.Item]) -> None:
 
 #: Folders whose statements hardly differ by database: each test runs on SQLite and, in turns, on
 #: one of the two servers. The other one is for the long run.
-_IN_TURNS = {"alerts", "mail", "renewals", "senders"}
+_IN_TURNS = {
+    "alerts", "api", "erasure", "events", "expiry", "mail", "oauth", "renewals", "sender_state",
+    "senders", "tests",
+}  # fmt: skip
 _SERVERS = ("postgresql", "mariadb")
 
 
