@@ -97,6 +97,7 @@ def test_however_it_is_written_and_of_one_partner_only(each: HostApp) -> None:
     stop(each, "bounce", "Mia@Example.ORG", detail="550 5.1.1 no such user")
     queue(each, "mIA@example.org", "tom@example.org")
     queue(each, MIA, partner_id="globex")
+    stop(each, "bounce", MIA, partner_id="initech")  # what waits of others stays
     assert [(one.recipient, one.state) for one in deliveries(each)] == [
         ("mIA@example.org", "suppressed"), ("tom@example.org", "queued"), (MIA, "queued"),
     ]  # fmt: skip
