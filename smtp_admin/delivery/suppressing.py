@@ -6,6 +6,7 @@ it in the log.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +15,8 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.models import TEST_TYPE
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.delivery.recipient_limits import NOT_LIMITED
-from smtp_admin.suppression.reading import Found, Suppressed
+from smtp_admin.senders.lookups import once
+from smtp_admin.suppression.reading import Found, Suppressed, has_any
 from smtp_admin.suppression.reasons import CODE, sentence_of
 
 _LONGEST_ERROR = 500
@@ -23,12 +25,19 @@ _LONGEST_ERROR = 500
 def suppressed_of(session: Session, mails: Sequence[OutgoingMail]) -> Suppressed:
     """The suppressions of those whom *mails* are for.
 
-    A test mail goes out all the same: whoever sends one wants to see what happens.
+    A test mail goes out all the same: whoever sends one wants to see what happens. Whether a
+    partner has any suppression is asked once in a transaction.
     """
+    concerned = [mail for mail in mails if not _exempt(mail)]
+    some = {
+        one
+        for one in {mail.partner_id for mail in concerned}
+        if once(session, ("suppressions", one), partial(has_any, session, one))
+    }
     wanted = [
         (mail.partner_id, address)
-        for mail in mails
-        if not _exempt(mail)
+        for mail in concerned
+        if mail.partner_id in some
         for address in mail.intended or mail.recipients
     ]
     return Suppressed(session, wanted)

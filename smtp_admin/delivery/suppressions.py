@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
+from smtp_admin.senders.lookups import forget
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
@@ -49,6 +50,7 @@ def suppress(
         partner_id, address, reason, category=category, detail=detail, mail_id=mail_id, by=by
     )
     new = insert_suppressions(session, [row]) == 1
+    forget(session)
     if not new:
         _name_again(session, row["partner_id"], row["address_hash"], row["address"])
     found = Found(row["category"], reason, row["detail"])
@@ -64,6 +66,7 @@ def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any
     new = 0
     for start in range(0, len(rows), _STEP):
         new += insert_suppressions(session, rows[start : start + _STEP])
+    forget(session)
     if new:
         suppress_queue(session, partner_id, database_now(session))
     return new

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import String, select
+from sqlalchemy import String, bindparam, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import is_one_of
@@ -30,6 +30,15 @@ def address_hash(address: str) -> str:
     has a list of addresses can find those that are in the table, and nobody else can.
     """
     return hashlib.sha256(address.strip().lower().encode("utf-8")).hexdigest()[:_HASH_LETTERS]
+
+
+def has_any(session: Session, partner_id: str) -> bool:
+    """Whether any address is suppressed for this partner."""
+    with session.no_autoflush:
+        return session.scalar(_ANY, {"partner": partner_id}) is not None
+
+
+_ANY = select(Suppression.id).where(Suppression.partner_id == bindparam("partner")).limit(1)
 
 
 class Suppressed:

@@ -19,7 +19,7 @@ from smtp_admin.suppression.writing import row_of
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.test_mail_actions import engine_of
-from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.delivery.workbench import Workbench, deliveries, letter, queue
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.servers.scripted import ScriptedServer
@@ -220,6 +220,19 @@ def test_the_hash_outlives_the_address(each: HostApp) -> None:
     session.commit()
     assert session.scalar(select(Suppression.address)) == MIA, "whoever adds it anew has named it"
     assert lift(session, "acme", hashed=address_hash(MIA)) == 1
+
+
+def test_in_one_transaction(each: HostApp) -> None:
+    """What was looked up for the first mail does not hold for one after a suppression."""
+    each.save_sender()
+    send = each.plugin.send_message
+    send(letter(MIA), partner_id="acme")
+    each.plugin.suppress(MIA, partner_id="acme")
+    send(letter(MIA), partner_id="acme")
+    each.plugin.unsuppress(MIA, partner_id="acme")
+    send(letter(MIA), partner_id="acme")
+    each.db.session.commit()
+    assert states(each) == ["suppressed", "suppressed", "queued"]
 
 
 def test_a_notice_is_known_as_one(club: HostApp) -> None:
