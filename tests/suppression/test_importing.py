@@ -172,6 +172,27 @@ def test_an_answer_that_is_none(
         assert why in sync(host, 503)["message"]
 
 
+ODD: tuple[Any, ...] = (
+    None, 1, "x", [], [1], [None], {}, {"items": {}}, {"items": [[]]}, {"paging": []},
+    {"items": [{"address": 1, "code": [], "tags": {}}], "paging": {"next": "https://[::1/?a=b"}},
+    {"items": [{"address": "a@b.example", "tags": [[]]}], "paging": {"next": {"a": 1}}},
+    {"SuppressedDestinationSummaries": [{"Reason": [], "EmailAddress": {}}], "NextToken": 1},
+    {"SuppressedDestinationSummaries": {"Reason": "BOUNCE"}},
+    {"Suppressions": [{"EmailAddress": 1, "SuppressionReason": [], "Origin": {}}]},
+    [{"email": {}, "reason": 5}],
+)  # fmt: skip
+
+
+def test_odd_answers_are_no_lists_or_empty(opened: Opened, provider: Provider) -> None:
+    host = opened(provider)
+    for odd in ODD:
+        said = Response.of(odd)
+        provider.api.answer = lambda _, said=said: said
+        answer = host.client.post(f"{PAGE}/sync", json={"sender": "default"}, headers=JSON)
+        assert answer.status_code in {200, 503}, (odd, answer.text)
+    assert {*ours(host)} <= {"a@b.example"}
+
+
 def test_what_came_before_the_trouble_is_kept(opened: Opened) -> None:
     provider = SendGrid()
     with provider.api.server:

@@ -58,8 +58,8 @@ class Calling:
                     if late
                     else gettext("the conversation broke off")
                 ) from error
-            except ValueError as error:  # a header that no request can have
-                raise CallFailed(gettext("the key cannot be sent")) from error
+            except ValueError as error:  # a header or an address that no request can have
+                raise CallFailed(gettext("no request can be made of it")) from error
 
     def page(self, their: TheirList, path: str) -> Page:
         """One part of a list.

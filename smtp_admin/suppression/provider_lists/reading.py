@@ -1,7 +1,7 @@
 """Read all lists of one account, within a time and up to a number of addresses."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtp_admin.http.caller import CallFailed
 from smtp_admin.smtp.address import clean_address
@@ -40,11 +40,11 @@ def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Readin
             try:
                 for one in _of(calling, their):
                     try:
-                        clean_address(one.address)
+                        address = clean_address(one.address)
                     except ValueError:
                         unusable += 1
                         continue
-                    found.append(one)
+                    found.append(replace(one, address=address))
                     if len(found) > MOST:
                         raise CallFailed(gettext("it has more addresses than can be imported"))
             except CallFailed as error:

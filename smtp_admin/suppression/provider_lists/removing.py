@@ -81,7 +81,8 @@ def lifted_of(rows: Sequence[Suppression], address: str = "") -> list[Lifted]:
     Args:
         address: of all of them, where the caller knows it.
     """
-    found = [Lifted(address or one.address, one.category, one.reason) for one in rows]
+    # In small letters, as ours are kept, by whichever way it was asked for.
+    found = [Lifted((address or one.address).lower(), one.category, one.reason) for one in rows]
     return [one for one in found if one.address]
 
 

@@ -72,7 +72,7 @@ def _read(found: Any, _path: str) -> Page:
     listed = tuple(
         listed_as(one.get("EmailAddress"), _REASONS[text_of(one.get("Reason"))])
         for one in items_of(document.get("SuppressedDestinationSummaries") or [])
-        if one.get("Reason") in _REASONS
+        if text_of(one.get("Reason")) in _REASONS
     )
     token = text_of(document.get("NextToken"))
     return Page(listed, f"{_first()}&{urlencode({'NextToken': token})}" if token else "")
