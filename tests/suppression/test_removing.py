@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import threading
 import time
 from typing import Any
 
@@ -17,8 +18,9 @@ from smtp_admin.suppression.provider_lists.table import account_of, accounts_of
 from smtp_admin.suppression.reasons import Reason
 from tests.app import HostApp
 from tests.servers.provider_api import Call, Response
+from tests.servers.ses import error
 from tests.suppression.conftest import Opened
-from tests.suppression.providers import WRONG_KEY, Mailgun, Postmark, Provider, SendGrid
+from tests.suppression.providers import SES, WRONG_KEY, Mailgun, Postmark, Provider, SendGrid
 
 PAGE = "/smtp-admin/partners/acme/suppressions"
 JSON = {"Accept": "application/json"}
@@ -148,6 +150,56 @@ def test_all_of_them_share_one_time(opened: Opened, monkeypatch: pytest.MonkeyPa
         assert time.monotonic() - begun < 2
         assert [one["status"] for one in told] == ["failed", "failed", "failed"]
         assert last.api.server.calls == []
+
+
+def test_many_addresses_take_no_longer(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removing, "EACH_SECONDS", 0.5)
+    provider = Postmark()
+    with provider.api.server:
+        host = opened(provider)
+        readers = [f"reader{number:02}@example.org" for number in range(40)]
+        for one in readers:
+            stop(host, one)
+            provider.put(one)
+        provider.api.answer = lambda _: threading.Event().wait(0.05) or None  # type: ignore[func-returns-value]
+        begun = time.monotonic()
+        (told,) = lift(host, *readers)
+        assert time.monotonic() - begun < 3
+        assert ours(host) == []
+        assert (told["status"], 0 < told["removed"] < 40) == ("failed", True)
+        left = 40 - len(provider.listed())
+        assert told["removed"] in {left, left - 1}, "one may have been under way"
+        assert told["message"].startswith("Also removed at Postmark: ")
+
+
+def test_a_provider_that_is_asked_too_often_is_asked_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = SES()
+    with provider.api.server:
+        host = opened(provider)
+        provider.put(MIA)
+        refused: set[str] = set()
+
+        def once(call: Call) -> Response | None:
+            if call.method in refused:
+                return None
+            refused.add(call.method)
+            return error("TooManyRequestsException", "Rate exceeded", 429)
+
+        provider.api.answer = once
+        answer = host.client.post(f"{PAGE}/sync", json={"sender": "default"}, headers=JSON)
+        assert answer.status_code == 200, answer.text
+        assert ours(host) == [(MIA, "all")]
+        (told,) = lift(host, MIA)
+        assert told["message"] == "Also removed at Amazon SES."
+        assert refused == {"GET", "DELETE"}
+        provider.api.answer = lambda _: error("TooManyRequestsException", "Rate exceeded", 429)
+        monkeypatch.setattr(removing, "EACH_SECONDS", 0.5)
+        stop(host, MIA)
+        (told,) = lift(host, MIA)
+        assert told["status"] == "failed"
+        assert ": 429 TooManyRequestsException" in told["message"]
 
 
 def test_what_went_well_before_the_trouble_is_told(opened: Opened) -> None:

@@ -1,6 +1,7 @@
 """Calls to one provider, over one connection and within one time."""
 
 import json
+import time
 from typing import Any
 
 from smtp_admin.http.caller import CallFailed, why_unreached
@@ -11,10 +12,14 @@ from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.suppression.provider_lists.shape import OK, Account, Call, Page, TheirList
 from smtp_admin.translation import gettext
+from smtp_admin.transports import api_call
 
 #: More of an answer is not read. Postmark tells its list all at once.
 _MOST_BYTES = 8 * 1024 * 1024
 _LONGEST_WORDS = 200
+_TOO_MANY = 429
+#: Where a provider does not say how long to wait.
+_PAUSE_SECONDS = 1.0
 
 
 class Calling:
@@ -36,12 +41,25 @@ class Calling:
     def call(self, call: Call) -> Answer:
         """What the provider answers.
 
+        One that is asked too often is asked again while there is time: SES takes one such call a
+        second.
+
         Raises:
             CallFailed: there was no whole answer.
         """
         while True:
+            answer = self._once(call)
+            if answer.status != _TOO_MANY:
+                return answer
+            pause = api_call.seconds_to_wait(answer) or _PAUSE_SECONDS
+            if pause >= self._deadline.remaining():
+                return answer
+            time.sleep(pause)
+
+    def _once(self, call: Call) -> Answer:
+        while True:
             if self._deadline.passed:
-                raise CallFailed(gettext("it did not answer in time"))
+                raise CallFailed(gettext("the time for it is up"))
             connection = self._ready()
             try:
                 headers = self._account.headers(call)
