@@ -161,7 +161,11 @@ def test_many_addresses_take_no_longer(opened: Opened, monkeypatch: pytest.Monke
         for one in readers:
             stop(host, one)
             provider.put(one)
-        provider.api.answer = lambda _: threading.Event().wait(0.05) or None  # type: ignore[func-returns-value]
+
+        def slowly(_: Call) -> None:
+            threading.Event().wait(0.05)
+
+        provider.api.answer = slowly
         begun = time.monotonic()
         (told,) = lift(host, *readers)
         assert time.monotonic() - begun < 3

@@ -41,8 +41,7 @@ class Calling:
     def call(self, call: Call) -> Answer:
         """What the provider answers.
 
-        One that is asked too often is asked again while there is time: SES takes one such call a
-        second.
+        One that is asked too often is asked again while there is time: AWS throttles such calls.
 
         Raises:
             CallFailed: there was no whole answer.
