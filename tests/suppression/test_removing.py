@@ -4,53 +4,19 @@ import base64
 import logging
 import threading
 import time
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.sandbox import site
-from smtp_admin.senders.resolve import load_sender
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.provider_lists import removing
-from smtp_admin.suppression.provider_lists.table import account_of, accounts_of
 from smtp_admin.suppression.reasons import Reason
-from tests.app import HostApp
 from tests.servers.provider_api import Call, Response
 from tests.servers.ses import error
 from tests.suppression.conftest import Opened
+from tests.suppression.lifting import JSON, MIA, PAGE, TOM, ZOE, lift, ours, stop
 from tests.suppression.providers import SES, WRONG_KEY, Mailgun, Postmark, Provider, SendGrid
-
-PAGE = "/smtp-admin/partners/acme/suppressions"
-JSON = {"Accept": "application/json"}
-SG = WRONG_KEY["sendgrid"]
-MIA, TOM, ZOE = "mia+x@example.org", "tom@example.org", "zoe@example.org"
-
-
-def stop(host: HostApp, address: str, reason: Reason = "bounce", category: str = "") -> None:
-    suppress(host.db.session(), "acme", address, reason, category=category)
-    host.db.session.commit()
-
-
-def ours(host: HostApp) -> list[tuple[str, str]]:
-    rows = host.db.session.scalars(select(Suppression).order_by(Suppression.id))
-    return [(one.address, one.category) for one in rows]
-
-
-def lift(host: HostApp, *addresses: str, category: str = "") -> list[dict[str, Any]]:
-    """Remove on the page; what it says of providers."""
-    mine = select(Suppression.id).where(Suppression.address.in_(addresses))
-    if category:
-        mine = mine.where(Suppression.category == category)
-    ids = [*host.db.session.scalars(mine)]
-    host.db.session.rollback()
-    answer = host.client.post(f"{PAGE}/remove", json={"ids": ids}, headers=JSON)
-    assert answer.status_code == 200, answer.text
-    assert answer.json is not None
-    assert answer.json["count"] == len(ids)
-    found: list[dict[str, Any]] = answer.json["providers"]
-    return found
 
 
 def test_it_is_removed_there_too(opened: Opened, provider: Provider) -> None:
@@ -263,86 +229,6 @@ def test_an_erased_address_is_removed_here_alone(opened: Opened) -> None:
         assert lift(host, "") == []
         assert ours(host) == []
         assert provider.api.server.calls == []
-
-
-# --- Whose senders have one ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"host": "smtp.sendgrid.net.evil.example", "username": "apikey", "password": SG},
-        {"host": "mail.example.com", "username": "apikey", "password": SG},
-        {"host": "smtp.sendgrid.net", "username": "apikey", "password": "no key"},
-        {"host": "smtp.sendgrid.net", "username": ""},
-        {"host": "smtp.postmarkapp.com", "username": "PM-T-1", "password": "a secret key"},
-        {"host": "smtp.mailgun.org", "username": "p@mg.acme.example", "password": "secret"},
-        {"host": "email-smtp.us-east-1.amazonaws.com", "username": "AKIA1", "password": "x"},
-        {"driver": "ses-role", "ses_region": "eu-central-1"},
-        {"driver": "memory"},
-    ],
-)  # fmt: skip
-def test_other_senders_have_none(opened: Opened, values: dict[str, Any]) -> None:
-    host = opened()
-    host.save_sender(**values)
-    stop(host, MIA)
-    assert accounts_of(host.db.session(), "acme") == []
-    assert lift(host, MIA) == []
-
-
-def test_each_key_has_one_place(opened: Opened) -> None:
-    host = opened()
-    places = {}
-    for host_name, user, password in (
-        ("smtp.sendgrid.net", "apikey", SendGrid.secret),
-        ("smtp.eu.sendgrid.net", "apikey", SendGrid.secret),
-        ("SMTP.Postmarkapp.com.", Postmark.secret.upper(), Postmark.secret),
-        ("smtp-broadcasts.postmarkapp.com", Postmark.secret, Postmark.secret),
-    ):
-        host.save_sender(host=host_name, port=587, security="tls", username=user, password=password)
-        found = account_of(load_sender(host.db.session(), "acme"))
-        assert found is not None
-        assert found.endpoint.scheme == "https"
-        places[host_name] = (found.endpoint.authority, found.lists[0].first.split("?")[0])
-    assert places == {
-        "smtp.sendgrid.net": ("api.sendgrid.com", "/v3/suppression/bounces"),
-        "smtp.eu.sendgrid.net": ("api.eu.sendgrid.com", "/v3/suppression/bounces"),
-        "SMTP.Postmarkapp.com.": (
-            "api.postmarkapp.com", "/message-streams/outbound/suppressions/dump",
-        ),
-        "smtp-broadcasts.postmarkapp.com": (
-            "api.postmarkapp.com", "/message-streams/broadcast/suppressions/dump",
-        ),
-    }  # fmt: skip
-    host.save_sender(
-        host="smtp.postmarkapp.com", port=587, security="tls", username=Postmark.secret,
-        password=Postmark.secret, headers=(("X-PM-Message-Stream", "alerts/1"),),
-    )  # fmt: skip
-    found = account_of(load_sender(host.db.session(), "acme"))
-    assert found is not None
-    assert found.lists[0].first == "/message-streams/alerts%2F1/suppressions/dump"
-
-
-def test_two_senders_of_one_account_are_asked_once(opened: Opened) -> None:
-    provider = Mailgun()
-    with provider.api.server:
-        host = opened(provider, provider)
-        provider.put(MIA)
-        stop(host, MIA)
-        (told,) = lift(host, MIA)
-        assert told["message"] == "Also removed at Mailgun."
-
-
-def test_the_system_s_list_is_no_partner_s(opened: Opened) -> None:
-    provider = Mailgun()
-    with provider.api.server:
-        host = opened(provider)
-        provider.save(host, partner_id="")
-        lifted = [removing.Lifted(MIA, "all", "bounce")]
-        assert removing.remove_at_providers(host.db.session(), "globex", lifted) == ()
-        assert provider.api.server.connections == 0
-        (told,) = removing.remove_at_providers(host.db.session(), "", lifted)
-        assert told.status == "absent"
 
 
 # --- Where nothing goes out ----------------------------------------------------------------------
