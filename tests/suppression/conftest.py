@@ -25,7 +25,8 @@ def opened(new_app: Callable[..., HostApp]) -> Iterator[Opened]:
     contexts: list[tuple[HostApp, Any]] = []
 
     def make(*providers: Provider, **config: Any) -> HostApp:
-        host = new_app(API_ENDPOINTS={one.name: one.api.server.url for one in providers}, **config)
+        config.setdefault("API_ENDPOINTS", {one.name: one.api.server.url for one in providers})
+        host = new_app(**config)
         host.actor = ADMIN
         context = host.app.app_context()
         context.push()

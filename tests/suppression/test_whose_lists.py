@@ -7,6 +7,8 @@ import pytest
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.suppression.provider_lists import removing
 from smtp_admin.suppression.provider_lists.table import account_of, accounts_of
+from tests.servers.certificates import CertificateFactory
+from tests.servers.provider_api import ProviderAPI
 from tests.suppression.conftest import Opened
 from tests.suppression.lifting import MIA, lift, stop
 from tests.suppression.providers import WRONG_KEY, Mailgun, Postmark, SendGrid
@@ -89,3 +91,47 @@ def test_the_system_s_list_is_no_partner_s(opened: Opened) -> None:
         assert provider.api.server.connections == 0
         (told,) = removing.remove_at_providers(host.db.session(), "", lifted)
         assert told.status == "absent"
+
+
+@pytest.mark.parametrize(
+    ("saved_for", "environment", "has_one"),
+    [
+        ("smtp.sendgrid.net", "", True),
+        ("mail.example.com", "smtp.sendgrid.net", False),
+        ("smtp.sendgrid.net", "mail.example.com", False),
+    ],
+)
+def test_a_key_that_was_saved_for_another_server_goes_nowhere(
+    opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+    saved_for: str,
+    environment: str,
+    has_one: bool,
+) -> None:
+    if environment:
+        monkeypatch.setenv("SMTP_HOST", environment)
+    host = opened()
+    host.save_sender("", host=saved_for, port=587, security="tls", username="apikey", password=SG)
+    assert bool(accounts_of(host.db.session(), "")) == has_one
+
+
+def test_only_over_a_certificate_that_is_trusted(
+    opened: Opened, certificates: CertificateFactory
+) -> None:
+    provider = SendGrid()
+    context = certificates.server_context(certificates.valid("localhost"))
+    with provider.api.server, ProviderAPI(provider.api.server.answering, context) as encrypted:
+        where = {"API_ENDPOINTS": {"sendgrid": encrypted.url}}
+        host = opened(**where)
+        provider.save(host)
+        provider.put(MIA)
+        stop(host, MIA)
+        (told,) = lift(host, MIA)
+        assert told["status"] == "failed"
+        assert "its certificate cannot be trusted" in told["message"]
+        assert encrypted.calls == []
+        host = opened(**where, CA_FILE=str(certificates.ca_file))
+        provider.save(host)
+        stop(host, MIA)
+        (told,) = lift(host, MIA)
+        assert told["message"] == "Also removed at SendGrid."
