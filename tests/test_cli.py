@@ -89,6 +89,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("suppressions", "import"): [str(PEOPLE)],
     ("suppressions", "list"): [],
     ("suppressions", "remove"): ["mia@example.com"],
+    ("suppressions", "sync"): [],
     ("tokens", "create"): ["CRM", "--scope", "send"],
     ("tokens", "list"): [],
     ("tokens", "revoke"): ["0" * 32],

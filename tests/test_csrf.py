@@ -87,7 +87,7 @@ POSTS: dict[str, tuple[int, int]] = {
     **{
         f"{owner}/suppressions/{what}": (400, 400)
         for owner in OWNERS
-        for what in ("import", "remove")
+        for what in ("import", "remove", "sync")
     },
     f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
     # How many that would be.

@@ -1,9 +1,10 @@
 """The schemas of the API's answers, by name; a test compares them with real answers."""
 
-from typing import Any
+from typing import Any, get_args
 
 from smtp_admin.delivery.states import STATES
 from smtp_admin.sender_state.state import KEYS
+from smtp_admin.suppression.provider_lists.removing import Status
 from smtp_admin.suppression.reasons import REASONS
 
 Schema = dict[str, Any]
@@ -113,6 +114,14 @@ _SUPPRESSION = _object(
     at=_MOMENT,
     by=_TEXT,
 )
+_AT_PROVIDER = _object(
+    sender=_TEXT,
+    provider=_TEXT,
+    status={"type": "string", "enum": list(get_args(Status))},
+    removed=_WHOLE,
+    message=_TEXT,
+    page=_or_null(_TEXT),
+)
 ANSWERS: dict[str, Schema] = {
     "Status": {
         "description": "The numbers; with `sender`, of that one alone, which then is named and has "
@@ -124,7 +133,7 @@ ANSWERS: dict[str, Schema] = {
     },
     "Suppressions": _object(ok=_OK, suppressions=_list(_SUPPRESSION), before=_or_null(_WHOLE)),
     "Suppressed": _object(ok=_OK, address=_TEXT, category=_TEXT, new=_FLAG, kept_back=_WHOLE),
-    "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE),
+    "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE, providers=_list(_AT_PROVIDER)),
     "Queued": _object(ok=_OK, id=_ID, status=_STATE | {"enum": [*STATES, "waiting"]}),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(

@@ -19,7 +19,8 @@ from smtp_admin.errors import NotFound
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.reading import address_hash, categories_of
 from smtp_admin.suppression.reasons import ALL
 from smtp_admin.suppression.writing import clean_category
 
@@ -77,13 +78,17 @@ def remove() -> ResponseReturnValue:
     address = _address()
     category = _asked("category")
     categories = [] if category is None else [clean_category(category)]
+    rows = categories_of(session(), owner, address)
+    wanted = [one for name, one in rows.items() if not categories or name in categories]
+    lifted = lifted_of(wanted, address)
     count = lift(session(), owner, address, categories=categories)
     if not count:
         raise NotFound("This address is not suppressed.")
     detail = f"{address}: {category or 'every category'}"
     record_change(session(), web.signed_in(), owner, "suppression.removed", detail)
     session().commit()
-    return web.answer_json({"ok": True, "address": address, "count": count})
+    providers = [one.as_json() for one in remove_at_providers(session(), owner, lifted)]
+    return web.answer_json({"ok": True, "address": address, "count": count, "providers": providers})
 
 
 def _asked(name: str) -> str | None:

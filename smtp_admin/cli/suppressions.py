@@ -1,4 +1,4 @@
-"""``suppressions list|add|remove|import|export``: addresses that get no mail, or no notices."""
+"""``suppressions list|add|remove|import|export|sync``: addresses that get less mail, and why."""
 
 import csv
 import sys
@@ -10,15 +10,22 @@ from sqlalchemy import select
 from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.cli.group import commands, show_json
-from smtp_admin.cli.which import known_partner, whose
+from smtp_admin.cli.which import key_of, known_partner, whose, word_of
 from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery.provider_suppressions import (
+    COMMAND_SECONDS,
+    account_to_read,
+    take_over,
+)
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
-from smtp_admin.errors import InvalidInput, NotFound
+from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.suppression_file import read_suppressions
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.table import accounts_of
+from smtp_admin.suppression.reading import address_hash, categories_of
 from smtp_admin.suppression.reasons import ALL
 from smtp_admin.suppression.writing import clean_category
 
@@ -102,16 +109,23 @@ def remove(address: str, partner_id: str, category: str, as_json_: bool) -> None
     known_partner(partner_id)
     found = address_of(address)[1]
     categories = [clean_category(category)] if category else []
+    rows = categories_of(session(), partner_id, found)
+    wanted = [one for name, one in rows.items() if not categories or name in categories]
+    lifted = lifted_of(wanted, found)
     count = lift(session(), partner_id, found, categories=categories)
     if not count:
         raise NotFound(f"{found} is not suppressed for {whose(partner_id)}.")
     detail = f"{found}: {category or 'every category'}"
     record_change(session(), OPERATOR, partner_id, "suppression.removed", detail)
     session().commit()
+    done = remove_at_providers(session(), partner_id, lifted)
     if as_json_:
-        show_json({"ok": True, "address": found, "count": count})
-    else:
-        click.echo(f"{found} gets mail again.")
+        providers = [one.as_json() for one in done]
+        show_json({"ok": True, "address": found, "count": count, "providers": providers})
+        return
+    click.echo(f"{found} gets mail again.")
+    for one in done:
+        click.echo(one.message)
 
 
 @suppressions.command(
@@ -167,3 +181,42 @@ def export(partner_id: str) -> None:
         if len(rows) < _STEP:
             return
         before = rows[-1].id
+
+
+@suppressions.command(
+    help="Suppress what the providers of a partner's senders suppress.\n\n"
+    "Example: flask smtp-admin suppressions sync --partner acme"
+)
+@_OF_PARTNER
+@click.option("--sender", "sender_word", default=None, metavar="KEY", help="Only of this sender.")
+@_AS_JSON
+def sync(partner_id: str, sender_word: str | None, as_json_: bool) -> None:
+    """Import from providers."""
+    known_partner(partner_id)
+    if sender_word is None:
+        chosen = accounts_of(session(), partner_id)
+    else:
+        chosen = [account_to_read(session(), partner_id, key_of(sender_word))]
+    done: list[dict[str, object]] = []
+    for one in chosen:
+        provider, key = one.account.provider, word_of(one.sender.key)
+        try:
+            taken = take_over(session(), partner_id, one, OPERATOR, seconds=COMMAND_SECONDS)
+        except RequestError as error:
+            session().rollback()
+            why = f"{error.message} {error.hint}".rstrip()
+            done.append({"sender": key, "provider": provider, "trouble": why})
+        else:
+            done.append(taken.as_json())
+    trouble = any(one["trouble"] for one in done)
+    if as_json_:
+        show_json({"ok": not trouble, "senders": done})
+    elif not done:
+        click.echo("No sender has a suppression list at its provider that can be read.")
+    else:
+        for found in done:
+            words = [f"{found['provider']} ({found['sender']}):"]
+            if "rows" in found:
+                words.append(f"addresses: {found['rows']}, of which new: {found['new']}.")
+            click.echo(" ".join([*words, str(found["trouble"] or "")]).rstrip())
+    sys.exit(1 if trouble else 0)

@@ -40,6 +40,11 @@ _WHY = {
 }
 
 
+def why_unreached(failure: SMTPFailure) -> str:
+    """Why there was no connection to an API, as the end of a sentence."""
+    return _WHY.get(failure.code, gettext("it cannot be reached"))
+
+
 class CallFailed(Exception):
     """It did not work; says why without the address, which may be a secret.
 
@@ -104,8 +109,7 @@ class Caller:
         try:
             connection = Connection(endpoint, dialler, overall=deadline, most=MOST_BYTES)
         except SMTPFailure as error:
-            why = _WHY.get(error.code, gettext("it cannot be reached"))
-            raise CallFailed(why, error.code) from error
+            raise CallFailed(why_unreached(error), error.code) from error
         once = {"Connection": "close", **headers}
         try:
             return connection.call(method, path, once, body, seconds=self.seconds, whole=False)

@@ -73,6 +73,7 @@ OWNER_PAGES: dict[str, SenderPage] = {
         "/suppressions/import", ("POST",), most_bytes=LARGE_FORM_BYTES
     ),
     "lift_suppressions": SenderPage("/suppressions/remove", ("POST",)),
+    "sync_suppressions": SenderPage("/suppressions/sync", ("POST",)),
 }
 #: Pages of other rooms that stand in the same bar.
 _BESIDE = ("renewals", "calendar", "templates")

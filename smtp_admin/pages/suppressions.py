@@ -12,6 +12,11 @@ from smtp_admin.access import Action, guarded, require
 from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, session
+from smtp_admin.delivery.provider_suppressions import (
+    PAGE_SECONDS,
+    account_to_read,
+    take_over,
+)
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.mail.addresses import address_of
@@ -22,11 +27,15 @@ from smtp_admin.pages.mail_log import owner_name
 from smtp_admin.pages.new_batch import given_csv
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.senders.cleaning import DEFAULT
+from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS
 from smtp_admin.suppression.writing import clean_category
-from smtp_admin.translation import as_shown, gettext, ngettext, number
+from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 
 _MOST_EXPORTED = 200_000
 _STEP = 1000
@@ -36,6 +45,7 @@ _LABELS = {
     "address": gettext("Address"),
     "category": gettext("Mail"),
     "file": gettext("CSV file"),
+    "sender": gettext("Sender"),
 }
 _MOST_OWNERS = 10
 
@@ -46,6 +56,7 @@ def add_to(blueprint: Blueprint) -> None:
     add_owner_page(blueprint, "suppressions", _suppressions)
     add_owner_page(blueprint, "import_suppressions", _import)
     add_owner_page(blueprint, "lift_suppressions", _lift)
+    add_owner_page(blueprint, "sync_suppressions", _sync)
 
 
 @guarded(Action.MANAGE_SUPPRESSIONS)
@@ -121,6 +132,27 @@ def _import(owner: str) -> ResponseReturnValue:
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 
+def _sync(owner: str) -> ResponseReturnValue:
+    """Suppress what the provider of one of the owner's senders suppresses."""
+    actor = web.signed_in()
+    require(actor, Action.MANAGE_SUPPRESSIONS, owner)
+    word = lists.word("sender", 64)
+    try:
+        found = account_to_read(session(), owner, DEFAULT_KEY if word == DEFAULT else word)
+        done = take_over(session(), owner, found, actor, seconds=PAGE_SECONDS)
+    except RequestError as error:
+        return _refused(owner, error, {})
+    if web.wants_json():
+        return web.answer_json({"ok": True, **done.as_json()})
+    new = ngettext("%(number)s address is new.", "%(number)s addresses are new.", done.new)
+    words = gettext("Imported from %(provider)s. %(words)s", provider=done.provider, words=new)
+    rest = (
+        gettext("That is not all of it. %(trouble)s", trouble=done.trouble) if done.trouble else ""
+    )
+    web.notify(joined((words, rest)))
+    return redirect(owner_url(owner, "suppressions"), code=303)
+
+
 def _lift(owner: str) -> ResponseReturnValue:
     """Let the chosen addresses have their mail again."""
     actor = web.signed_in()
@@ -137,21 +169,23 @@ def _lift(owner: str) -> ResponseReturnValue:
             gettext("Select addresses first."),
             fields={"ids": [gettext("None of these is on the list.")]},
         )
+    lifted = lifted_of(rows)
     for one in rows:
         named = one.address or one.address_hash
         category, hashed = one.category, one.address_hash
         lift(session(), owner, hashed=hashed, categories=[category])
         record_change(session(), actor, owner, "suppression.removed", f"{named}: {category}")
     session().commit()
+    done = remove_at_providers(session(), owner, lifted)
     if web.wants_json():
-        return web.answer_json({"ok": True, "count": len(rows)})
-    web.notify(
-        ngettext(
-            "%(number)s address gets mail again. What was kept back is not sent automatically.",
-            "%(number)s addresses get mail again. What was kept back is not sent automatically.",
-            len(rows),
-        )
+        providers = [one.as_json() for one in done]
+        return web.answer_json({"ok": True, "count": len(rows), "providers": providers})
+    words = ngettext(
+        "%(number)s address gets mail again. What was kept back is not sent automatically.",
+        "%(number)s addresses get mail again. What was kept back is not sent automatically.",
+        len(rows),
     )
+    web.notify(joined((words, *(one.message for one in done))))
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 
@@ -208,6 +242,7 @@ def _list(
         categories=categories(),
         entered=entered or {},
         most=number(MOST_LINES),
+        accounts=_accounts(owner) if owner is not None else (),
         error=error,
         owners=_owners() if owner is None else (),
         owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
@@ -266,6 +301,14 @@ def _kept_words(count: int) -> str:
     return ngettext(
         "%(number)s waiting mail was kept back.", "%(number)s waiting mails were kept back.", count
     )
+
+
+def _accounts(owner: str) -> list[tuple[str, str, str]]:
+    """Word of a sender, provider and sender's name, for each list that can be imported."""
+    return [
+        (one.sender.key or DEFAULT, one.account.provider, one.sender.name)
+        for one in accounts_of(session(), owner)
+    ]
 
 
 def _who() -> str:

@@ -13,10 +13,13 @@ import hosting
 import wsgi
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.mail.unsubscribing import Reader, token_for
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import delete_sender, save_settings
+from smtp_admin.senders.values import SenderValues
 from smtp_admin.suppression.models import Suppression
 
 from .inspection import TWO_LOOKS, inspect
-from .site import Site
+from .site import OLGA, Site
 from .states import States, at
 
 if TYPE_CHECKING:
@@ -75,6 +78,25 @@ def suppressions_none(page: Page, site: Site) -> None:
     nobody_is_suppressed(site)
     at(page, site, PAGE)
     page.click("text=Import a list")
+
+
+@state(looks=TWO_LOOKS)
+def suppressions_of_providers(page: Page, site: Site) -> None:
+    with site.app.app_context():
+        session = hosting.db.session()
+        values = {"mailgun_domain": "mg.globex.example", "from_email": "noreply@globex.example"}
+        seen = load_sender(session, "globex", "mg").revision
+        save_settings(
+            session, "globex", SenderValues(driver="mailgun", **values), key="mg", label="News",
+            secrets={"mailgun_key": "k" * 40}, expected_revision=seen, actor=OLGA,
+        )  # fmt: skip
+        session.commit()
+    at(page, site, "/smtp-admin/partners/globex/suppressions")
+    assert page.locator("button >> text=Import from Mailgun").count() == 1
+    with site.app.app_context():  # nobody else is to meet this sender
+        session = hosting.db.session()
+        delete_sender(session, load_sender(session, "globex", "mg"), OLGA)
+        session.commit()
 
 
 @state(looks=TWO_LOOKS)

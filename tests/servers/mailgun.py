@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message as Part
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from tests.servers.provider_api import Call, ProviderAPI, Response
 
 __all__ = ["KEY", "MailgunAPI", "Posted"]
 
+_LISTS = ("bounces", "complaints", "unsubscribes")
 KEY = "a-sending-key-0123456789abcdef"
 DOMAIN = "mg.acme.example"
 
@@ -31,6 +33,7 @@ class MailgunAPI:
         about: what it tells about its domain; ``None`` where the key may only send.
         at: decides on a mail that was posted; ``None`` accepts it.
         posted: what was posted, accepted or not.
+        lists: name → its entries by address; ``None`` where the key may only send.
     """
 
     def __init__(self, key: str = KEY, domain: str = DOMAIN) -> None:
@@ -39,6 +42,9 @@ class MailgunAPI:
         self.at: Callable[[Posted], Response | str | None] = lambda _: None
         self.answer: Callable[[Call], Response | str | None] = lambda _: None
         self.posted: list[Posted] = []
+        self.lists: dict[str, dict[str, dict[str, object]]] | None = {
+            "bounces": {}, "complaints": {}, "unsubscribes": {},
+        }  # fmt: skip
         self._ids = itertools.count(1)
         self.server = ProviderAPI(self._answering)
 
@@ -53,6 +59,9 @@ class MailgunAPI:
             if self.about is None:
                 return Response(401, b"Forbidden", {"Content-Type": "text/plain"})
             return Response.of({"domain": self.about, "sending_dns_records": []})
+        name = urlsplit(call.path).path.removeprefix(f"/v3/{self.domain}/").partition("/")[0]
+        if name in _LISTS:
+            return self._listing(call, name)
         if call.path != f"/v3/{self.domain}/messages.mime":
             return Response.of({"message": f"Domain not found: {call.path.split('/')[2]}"}, 404)
         mail = posted_in(call)
@@ -64,6 +73,25 @@ class MailgunAPI:
             return None if isinstance(refusal, str) else refusal
         name = f"<{next(self._ids)}.{call.headers['content-length']}@{self.domain}>"
         return Response.of({"id": name, "message": "Queued. Thank you."})
+
+    def _listing(self, call: Call, name: str) -> Response:
+        if self.lists is None:
+            return Response(401, b"Forbidden", {"Content-Type": "text/plain"})
+        entries = self.lists[name]
+        parts = urlsplit(call.path)
+        if call.method == "DELETE":
+            address = unquote(parts.path.rpartition("/")[2])
+            if entries.pop(address, None) is None:
+                return Response.of({"message": f"Address not found in {name} table"}, 404)
+            return Response.of({"message": "Removed", "address": address})
+        asked = parse_qs(parts.query)
+        limit, after = int(asked["limit"][0]), asked.get("address", [""])[0]
+        some = [entries[one] for one in sorted(entries) if one > after][:limit]
+        last = some[-1]["address"] if some else after
+        query = urlencode({"page": "next", "address": last, "limit": limit})
+        # The real one names itself, whatever way led to it.
+        following = f"https://api.mailgun.net/v3/{self.domain}/{name}?{query}"
+        return Response.of({"items": some, "paging": {"next": following}})
 
 
 def posted_in(call: Call) -> Posted | None:

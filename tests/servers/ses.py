@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from tests.servers.provider_api import Call, ProviderAPI, Response
 
 __all__ = ["KEY_ID", "REGION", "SECRET", "SESAPI", "PostedToSES", "error"]
 
 KEY_ID, SECRET, REGION = "AKIA0123456789ABCDEF", "b" * 20 + "/+" + "C" * 18, "eu-central-1"
+_SUPPRESSED = "/v2/email/suppression/addresses"
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/ses/"
     r"aws4_request, "
@@ -51,6 +52,7 @@ class SESAPI:
         token: of temporary credentials, which every call must bring then.
         at: decides on a mail that was posted; ``None`` accepts it.
         posted: what was posted, accepted or not.
+        suppressed: address → reason; ``None`` where the key may not see the list.
     """
 
     def __init__(self, key_id: str = KEY_ID, secret: str = SECRET, token: str = "") -> None:
@@ -65,6 +67,7 @@ class SESAPI:
         self.at: Callable[[PostedToSES], Response | str | None] = lambda _: None
         self.answer: Callable[[Call], Response | str | None] = lambda _: None
         self.posted: list[PostedToSES] = []
+        self.suppressed: dict[str, str] | None = {}
         self._ids = itertools.count(1)
         self.server = ProviderAPI(self._answering)
 
@@ -75,6 +78,8 @@ class SESAPI:
         wrong = self._unsigned(call)
         if wrong is not None:
             return wrong
+        if call.path.startswith(_SUPPRESSED):
+            return self._suppression(call)
         if (call.method, call.path) == ("GET", "/v2/email/account"):
             return self._denied("GetAccount") if self.account is None else Response.of(self.account)
         if call.path.startswith("/v2/email/identities/"):
@@ -85,6 +90,24 @@ class SESAPI:
         if (call.method, call.path) != ("POST", "/v2/email/outbound-emails"):
             return error("UnknownOperationException", "no such operation", 404)
         return self._send(json.loads(call.body))
+
+    def _suppression(self, call: Call) -> Response:
+        if self.suppressed is None:
+            return self._denied("DeleteSuppressedDestination")
+        path, _, query = call.path.partition("?")
+        if call.method == "DELETE":
+            address = unquote(path.removeprefix(f"{_SUPPRESSED}/"))
+            if self.suppressed.pop(address, None) is None:
+                words = f"Email address {address} does not exist on your suppression list."
+                return error("NotFoundException", words, 404)
+            return Response.of({})
+        asked = parse_qs(query)
+        start = int(asked.get("NextToken", ["0/=+"])[0].removesuffix("/=+"))
+        end = start + int(asked["PageSize"][0])
+        some = [*self.suppressed.items()][start:end]
+        summaries = [{"EmailAddress": address, "Reason": why} for address, why in some]
+        more = {"NextToken": f"{end}/=+"} if end < len(self.suppressed) else {}
+        return Response.of({"SuppressedDestinationSummaries": summaries, **more})
 
     def _send(self, document: Mapping[str, Any]) -> Response | None:
         if "Content" not in document:
@@ -129,8 +152,9 @@ class SESAPI:
         assert {"host", "x-amz-date"} <= set(names)
         headers = "".join(f"{name}:{' '.join(call.headers[name].split())}\n" for name in names)
         body = hashlib.sha256(call.body).hexdigest()
-        path = quote(call.path, safe="/~")
-        whole = f"{call.method}\n{path}\n\n{headers}\n{found['signed']}\n{body}"
+        path, _, query = call.path.partition("?")
+        path, query = quote(path, safe="/~"), "&".join(sorted(query.split("&")))
+        whole = f"{call.method}\n{path}\n{query}\n{headers}\n{found['signed']}\n{body}"
         scope = f"{found['day']}/{found['region']}/ses/aws4_request"
         digest = hashlib.sha256(whole.encode()).hexdigest()
         key = f"AWS4{self.secret}".encode()

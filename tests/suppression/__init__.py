@@ -1,0 +1,1 @@
+"""Lists of suppressed addresses: ours beside those that providers keep."""
