@@ -1,5 +1,6 @@
 """The pages of batches: a list that is looked at first, sent, followed, stopped and resumed."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -55,6 +56,19 @@ def test_sent_once_however_often_it_is_posted(site: HostApp) -> None:
     page = site.client.get(first.headers["Location"], headers=HTML).text
     assert "0 of 2 done" in page
     assert "December" in site.client.get(f"{PREFIX}/partners/acme/batches", headers=HTML).text
+
+
+def test_an_address_twice_gets_it_once(site: HostApp) -> None:
+    client = site.client
+    data = {"type": NAME, "csv": CSV.replace("tom@", "mia@"), "do": "send"}
+    page = client.post(NEW, headers=HTML, data=data, follow_redirects=True).text
+    assert "1 mail is queued. 1 line names an address of this batch again." in page
+
+
+def test_the_columns_that_it_asks_for_are_those_that_it_complains_of(site: HostApp) -> None:
+    page = post(site, do="check", csv="name\nMia").text
+    (columns,) = re.findall(r"names the columns: <code>([^<]*)</code>", page)
+    assert f"names the columns: {columns.replace(',', ', ')}." in page
 
 
 def test_a_file_is_taken(site: HostApp) -> None:

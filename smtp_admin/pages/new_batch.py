@@ -19,7 +19,7 @@ from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdmi
 from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
-from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
+from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile, columns_of
 from smtp_admin.mail.service import registry, voice_for
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import lists
@@ -235,20 +235,22 @@ def _queue(
 
 
 def _queued_words(filling: batches.Filling) -> str:
-    words = [gettext("%(number)s mails are queued.", number=number(filling.queued))]
+    words = [ngettext("%(number)s mail is queued.", "%(number)s mails are queued.", filling.queued)]
     before = filling.seen - filling.queued
     if before:
         words.append(
-            gettext(
-                "%(number)s were already in this batch. The same list queues nobody twice.",
-                number=number(before),
+            ngettext(
+                "%(number)s line names an address of this batch again. Nobody gets it twice.",
+                "%(number)s lines name addresses of this batch again. Nobody gets it twice.",
+                before,
             )
         )
     if filling.suppressed:
         words.append(
-            gettext(
+            ngettext(
+                "%(number)s recipient has reached their limit.",
                 "%(number)s recipients have reached their limit.",
-                number=number(filling.suppressed),
+                filling.suppressed,
             )
         )
     return joined(words)
@@ -304,5 +306,4 @@ def _columns(type_name: str) -> str:
     found = next((one for one in _types_for_many() if one.name == type_name), None)
     if found is None:
         return "address"
-    named = [name for name in found.variables if name not in {"app_name", "language"}]
-    return ",".join(("address", "language", *named))
+    return ",".join(columns_of(found))
