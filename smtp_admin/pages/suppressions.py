@@ -133,10 +133,11 @@ def _lift(owner: str) -> ResponseReturnValue:
     )
     rows = session().scalars(mine).all()
     if not rows:
-        raise InvalidInput(
+        refused = InvalidInput(
             gettext("Select addresses first."),
             fields={"ids": [gettext("None of these is on the list.")]},
         )
+        return _refused(owner, refused, {})
     for one in rows:
         named = one.address or one.address_hash
         category, hashed = one.category, one.address_hash
