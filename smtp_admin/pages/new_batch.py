@@ -285,7 +285,7 @@ def _show(
         error=error,
         chosen=chosen,
         types=types,
-        columns=_columns(chosen["type"] or (types[0].name if types else "")),
+        columns=[(one.label, ",".join(columns_of(one))) for one in types],
         senders=found,
         most=MOST_FROM_PAGE,
         megabytes=LARGE_FORM_BYTES // 1024 // 1024,
@@ -299,11 +299,3 @@ def _types_for_many() -> list[EmailType]:
     """Types that a person may send to a list: none that carries secrets, and no test mail."""
     found = [one for one in registry() if not one.sensitive and one.name != "test"]
     return sorted(found, key=lambda one: one.label.casefold())
-
-
-def _columns(type_name: str) -> str:
-    """What the first line of the list names."""
-    found = next((one for one in _types_for_many() if one.name == type_name), None)
-    if found is None:
-        return "address"
-    return ",".join(columns_of(found))
