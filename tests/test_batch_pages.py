@@ -67,7 +67,7 @@ def test_an_address_twice_gets_it_once(site: HostApp) -> None:
 
 def test_the_columns_that_it_asks_for_are_those_that_it_complains_of(site: HostApp) -> None:
     page = post(site, do="check", csv="name\nMia").text
-    (columns,) = re.findall(r"names the columns: <code>([^<]*)</code>", page)
+    (columns,) = re.findall(r"<dt>Newsletter</dt><dd[^>]*><code>([^<]*code)</code>", page)
     assert f"names the columns: {columns.replace(',', ', ')}." in page
 
 
