@@ -88,6 +88,7 @@ def test_a_file_is_taken(site: HostApp) -> None:
         ({"csv": 'address,name,code\n"a@example.org'}, "cannot be read"),
         ({"type": "password_reset"}, "Choose a type."),
         ({"type": "nothing"}, "Choose a type."),
+        ({"type": "weekly_summary"}, "Choose a type."),
         ({"by": "nobody"}, "no sender"),
         ({"csv": CSV, "file": (BytesIO(b"\xff\xfe"), "x.csv")}, "UTF-8"),
     ],

@@ -21,7 +21,7 @@ from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile, columns_of
 from smtp_admin.mail.service import registry, voice_for
-from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.types import OURS, EmailType
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_words import seconds_words
 from smtp_admin.pages.sender_frame import frame, sender_name
@@ -296,6 +296,6 @@ def _show(
 
 
 def _types_for_many() -> list[EmailType]:
-    """Types that a person may send to a list: none that carries secrets, and no test mail."""
-    found = [one for one in registry() if not one.sensitive and one.name != "test"]
+    """Types that a person may send to a list: none that carries secrets, and no mail of ours."""
+    found = [one for one in registry() if not one.sensitive and one.name not in OURS]
     return sorted(found, key=lambda one: one.label.casefold())
