@@ -1,5 +1,6 @@
 """The pages of batches: a list that is looked at first, sent, followed, stopped and resumed."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -57,6 +58,19 @@ def test_sent_once_however_often_it_is_posted(site: HostApp) -> None:
     assert "December" in site.client.get(f"{PREFIX}/partners/acme/batches", headers=HTML).text
 
 
+def test_an_address_twice_gets_it_once(site: HostApp) -> None:
+    client = site.client
+    data = {"type": NAME, "csv": CSV.replace("tom@", "mia@"), "do": "send"}
+    page = client.post(NEW, headers=HTML, data=data, follow_redirects=True).text
+    assert "1 mail is queued. 1 line names an address of this batch again." in page
+
+
+def test_the_columns_that_it_asks_for_are_those_that_it_complains_of(site: HostApp) -> None:
+    page = post(site, do="check", csv="name\nMia").text
+    (columns,) = re.findall(r"<dt>Newsletter</dt><dd[^>]*><code>([^<]*code)</code>", page)
+    assert f"names the columns: {columns.replace(',', ', ')}." in page
+
+
 def test_a_file_is_taken(site: HostApp) -> None:
     data = {"type": NAME, "do": "check", "file": (BytesIO(CSV.encode("utf-8-sig")), "people.csv")}
     page = site.client.post(NEW, headers=HTML, data=data)
@@ -74,6 +88,7 @@ def test_a_file_is_taken(site: HostApp) -> None:
         ({"csv": 'address,name,code\n"a@example.org'}, "cannot be read"),
         ({"type": "password_reset"}, "Choose a type."),
         ({"type": "nothing"}, "Choose a type."),
+        ({"type": "weekly_summary"}, "Choose a type."),
         ({"by": "nobody"}, "no sender"),
         ({"csv": CSV, "file": (BytesIO(b"\xff\xfe"), "x.csv")}, "UTF-8"),
     ],

@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,34 @@ def test_the_life_of_a_mail(site: HostApp) -> None:
     assert "a-worker" not in page
     happened = get(site, f"/mail/{public_id}", JSON).json["happened"]
     assert [each["what"] for each in happened] == ["Queued", "Not taken yet"]
+
+
+def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
+    """As of mail whose sender is paused since."""
+    send(site, "mia@acme.example")
+    for later, said in ((timedelta(minutes=5), True), (timedelta(minutes=-5), False)):
+        set_all(site, last_code="timeout", last_error="No.", next_attempt_at=now() + later)
+        page = get(site, "/partners/acme/mail").text
+        assert "Trying again" in page
+        assert ("next try" in page) == said
+
+
+def test_a_test_mail_of_a_paused_sender_waits_for_it(site: HostApp) -> None:
+    post(site, "/partners/acme/pause")
+    page = site.client.post(
+        f"{PREFIX}/partners/acme/test-email",
+        headers=HTML,
+        data={"to": "mia@acme.example"},
+        follow_redirects=True,
+    ).text
+    assert "Mail waits until someone resumes it." in page.partition('id="test-mail"')[2]
+
+
+def test_nothing_chosen_is_said_on_the_list(site: HostApp) -> None:
+    answer = post(site, "/partners/acme/suppressions/remove")
+    assert answer.status_code == 400
+    for words in ("Select addresses first.", "Suppress an address", "API tokens"):
+        assert words in answer.text
 
 
 def test_how_the_system_sends_is_its_own_affair(host: HostApp) -> None:

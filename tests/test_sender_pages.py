@@ -144,6 +144,18 @@ def test_partners_do_not_choose_what_borrows_rights(site: HostApp, driver: str) 
     assert saved(site).revision == 0
 
 
+def test_the_sending_method_stays_chosen_after_a_mistake(site: HostApp) -> None:
+    for path in (ACME, f"{ACME}/test-connection"):
+        answer = post(site, path, {"driver": "ses", "revision": "0"})
+        assert answer.status_code == 400
+        assert re.search(r'<option value="ses" selected>', answer.text)
+
+
+def test_a_test_names_the_fields_as_the_page_does(site: HostApp) -> None:
+    answer = post(site, f"{ACME}/test-connection", {"driver": "ses", "revision": "0"})
+    assert "Please fix Region and Access key id." in answer.text
+
+
 def test_a_driver_that_there_is_not(site: HostApp) -> None:
     answer = post(site, ACME, form(driver="pigeon"))
     assert answer.status_code == 400

@@ -60,7 +60,7 @@ def list_(partner_id: str, address: str, limit: int, as_json_: bool) -> None:
         show_json([as_json(one) for one in rows])
         return
     if not rows:
-        click.echo("No address is suppressed.")
+        click.echo(f"No address is suppressed for {whose(partner_id)}.")
     for one in rows:
         click.echo(
             f"{one.address or one.address_hash}  {one.category}  {one.reason}  "

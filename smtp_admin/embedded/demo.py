@@ -18,6 +18,8 @@ from smtp_admin.embedded.redis import is_ready, redis_command
 from smtp_admin.embedded.supervisor import Stop, Supervisor
 from smtp_admin.sandbox import site
 
+_PORT = 5000
+
 
 def run_demo(module: Path, folder: Path, prepare: Callable[[], str], *, ready_path: str) -> int:
     """Run the app factory ``create_app`` of *module* with everything it needs.
@@ -104,7 +106,7 @@ def _start(
 
 
 def _web_port() -> int:
-    text = os.environ.get("PORT") or "5000"
+    text = os.environ.get("PORT") or str(_PORT)
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):  # noqa: PLR2004
         raise Stop(f"PORT must be a number from 1 to 65535, not {text!r}.", 1)
     port = int(text)
@@ -150,16 +152,20 @@ def _announcement(local: LocalServices, port: int, logins: str) -> str:
         f"\nhttp://{LOOPBACK}:{port}/\n\nDemo logins:\n{logins}\n\n"
         f"Local test inbox, to type into an SMTP tab:\n{settings}\n"
         "  It refuses gone@… and full@…, and thinks about slow@…\n\n"
-        f"In another terminal:\n{_commands(local)}\n\n"
+        f"In another terminal:\n{_commands(local, port)}\n\n"
         "Ctrl-C stops everything.\n"
     )
 
 
-def _commands(local: LocalServices) -> str:
-    """How to ask the running example from a terminal; its folder is named where it has to be."""
+def _commands(local: LocalServices, port: int) -> str:
+    """How to ask the running example from a terminal; folder and port are named where they must be.
+
+    Without the port a command would take this database for a copy, and offer to cancel its mail.
+    """
     flask = Path(sys.executable).with_name("flask")
     where = os.environ.get("INSTANCE")
     before = f"INSTANCE={shlex.quote(str(local.folder))} " if where else ""
+    before += f"PORT={port} " if port != _PORT else ""
     name = flask.relative_to(Path.cwd()) if flask.is_relative_to(Path.cwd()) else flask
     start = f"  {before}{name} --app wsgi smtp-admin"
     return "\n".join(f"{start} {one}" for one in ("doctor", "senders list", "mail list"))

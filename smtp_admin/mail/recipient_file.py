@@ -80,7 +80,7 @@ class RecipientFile:
                 ),
                 hint=gettext(
                     "The first line names the columns: %(names)s.",
-                    names=", ".join((_ADDRESS, _LANGUAGE, *type_.variables)),
+                    names=", ".join(columns_of(type_)),
                 ),
             )
         given = [name for name in self._names if name]
@@ -188,6 +188,12 @@ class RecipientFile:
                         error=error,
                     )
                 ) from error
+
+
+def columns_of(type_: EmailType) -> tuple[str, ...]:
+    """What the first line of a list may name, as a person is told."""
+    named = (name for name in type_.variables if name not in {"app_name", _LANGUAGE})
+    return (_ADDRESS, _LANGUAGE, *named)
 
 
 def _names(line: str, delimiter: str) -> list[str]:

@@ -176,6 +176,9 @@ def _check(sender: ResolvedSender, state: State) -> Check:
     elif state.key == "no_worker":
         status = "warning" if state.waiting else "ok"
         hint = "See “workers”." if state.waiting else ""
+    elif state.key == "paused_by_hand":
+        status = "warning"
+        hint = "Resume it on its page, or with `flask smtp-admin senders resume`."
     elif state.key in PAUSED:
         names = ", ".join(sender.values.fallbacks)
         covered = bool(names) and state.key != "rate_limited"

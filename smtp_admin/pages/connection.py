@@ -18,6 +18,7 @@ from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, is_new, page_url
 from smtp_admin.pages.tab import report_on, show_tab
+from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.resolve import load_sender
 
 
@@ -84,6 +85,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
 def _refuse(partner_id: str, key: str, error: RequestError) -> ResponseReturnValue:
     """No connection was made."""
     session().rollback()
+    error.call_fields({one.name: one.label for one in all_fields()})
     if not web.wants_json():
         return show_tab(partner_id, key, status=error.status, test_error=error)
     return web.answer_json(refused_as_dict(error), error.status, error.retry_after)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -32,6 +33,7 @@ from smtp_admin.pages.mail_words import (
     FAILED_LABELS,
     GROUP_LABELS,
     StateWords,
+    next_try,
     state_words,
     took,
 )
@@ -64,6 +66,7 @@ class ShownMail:
 
     mail: LoggedMail
     words: StateWords
+    tries_again: datetime | None
     took: str
     type: str
     owner: str
@@ -152,6 +155,7 @@ def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
         ShownMail(
             one,
             state_words(one, moment),
+            next_try(one, moment),
             took(one),
             labels.get(one.type_name, one.type_name),
             owner_name(one.partner_id),

@@ -76,6 +76,12 @@ def _queued(one: LoggedMail, moment: datetime) -> StateWords:
     return StateWords(gettext("Waiting"), "ready")
 
 
+def next_try(one: LoggedMail, moment: datetime) -> datetime | None:
+    """When it is tried again; what is due and waits for something else has no time."""
+    again = one.state == "queued" and one.code != HELD and (one.tries or one.code)
+    return one.next_attempt_at if again and one.next_attempt_at > moment else None
+
+
 def took(one: LoggedMail) -> str:
     """How long it took, or how often it was tried."""
     if one.state in {"sent", "delivered"} and one.finished_at is not None:

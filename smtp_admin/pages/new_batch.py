@@ -19,9 +19,9 @@ from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdmi
 from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
-from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
+from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile, columns_of
 from smtp_admin.mail.service import registry, voice_for
-from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.types import OURS, EmailType
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_words import seconds_words
 from smtp_admin.pages.sender_frame import frame, sender_name
@@ -235,20 +235,22 @@ def _queue(
 
 
 def _queued_words(filling: batches.Filling) -> str:
-    words = [gettext("%(number)s mails are queued.", number=number(filling.queued))]
+    words = [ngettext("%(number)s mail is queued.", "%(number)s mails are queued.", filling.queued)]
     before = filling.seen - filling.queued
     if before:
         words.append(
-            gettext(
-                "%(number)s were already in this batch. The same list queues nobody twice.",
-                number=number(before),
+            ngettext(
+                "%(number)s line names an address of this batch again. Nobody gets it twice.",
+                "%(number)s lines name addresses of this batch again. Nobody gets it twice.",
+                before,
             )
         )
     if filling.suppressed:
         words.append(
-            gettext(
+            ngettext(
+                "%(number)s recipient has reached their limit.",
                 "%(number)s recipients have reached their limit.",
-                number=number(filling.suppressed),
+                filling.suppressed,
             )
         )
     return joined(words)
@@ -283,7 +285,7 @@ def _show(
         error=error,
         chosen=chosen,
         types=types,
-        columns=_columns(chosen["type"] or (types[0].name if types else "")),
+        columns=[(one.label, ",".join(columns_of(one))) for one in types],
         senders=found,
         most=MOST_FROM_PAGE,
         megabytes=LARGE_FORM_BYTES // 1024 // 1024,
@@ -294,15 +296,6 @@ def _show(
 
 
 def _types_for_many() -> list[EmailType]:
-    """Types that a person may send to a list: none that carries secrets, and no test mail."""
-    found = [one for one in registry() if not one.sensitive and one.name != "test"]
+    """Types that a person may send to a list: none that carries secrets, and no mail of ours."""
+    found = [one for one in registry() if not one.sensitive and one.name not in OURS]
     return sorted(found, key=lambda one: one.label.casefold())
-
-
-def _columns(type_name: str) -> str:
-    """What the first line of the list names."""
-    found = next((one for one in _types_for_many() if one.name == type_name), None)
-    if found is None:
-        return "address"
-    named = [name for name in found.variables if name not in {"app_name", "language"}]
-    return ",".join(("address", "language", *named))

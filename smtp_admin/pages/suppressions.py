@@ -165,10 +165,11 @@ def _lift(owner: str) -> ResponseReturnValue:
     )
     rows = session().scalars(mine).all()
     if not rows:
-        raise InvalidInput(
+        refused = InvalidInput(
             gettext("Select addresses first."),
             fields={"ids": [gettext("None of these is on the list.")]},
         )
+        return _refused(owner, refused, {})
     lifted = lifted_of(rows)
     for one in rows:
         named = one.address or one.address_hash

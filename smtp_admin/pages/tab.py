@@ -158,8 +158,9 @@ def tab_values(
     sender = load_sender(session(), partner_id, key)
     answers = (error, test, test_error, mail_error, sent, both, applied)
     entered = any(answers) and "revision" in request.form
-    wanted = "smtp" if found else request.args.get("driver", "")[:20]
-    choice = driver_choice(sender, web.signed_in(), "" if entered else wanted)
+    asked = request.form if entered else request.args
+    wanted = "smtp" if found else asked.get("driver", "")[:20]
+    choice = driver_choice(sender, web.signed_in(), wanted)
     if form is None:
         form = _form(sender, choice.chosen, entered=entered)
     saved_now: dict[str, str] = {}

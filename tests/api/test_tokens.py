@@ -110,7 +110,9 @@ def test_the_session_is_ignored(site: HostApp) -> None:
     site.actor = ADMIN
     ask = Program(site, token)
     assert ask("GET", "/status?partner_id=globex").status_code == 404
-    assert ask("POST", "/queue", json=READY).status_code == 403
+    refused: Any = ask("POST", "/queue", json=READY)
+    assert refused.status_code == 403
+    assert refused.json["error"]["message"] == "This token is not allowed to do that."
     # However the scheme is set off, a token is one; and one that is bad never becomes the session.
     for header, status in (
         (f"Bearer\t{token}", 404), (f" bearer  {token} ", 404), ("Bearer", 401),

@@ -22,9 +22,12 @@ from sqlalchemy import text
 from smtp_admin import SMTPAdmin, clock, schema
 from smtp_admin.clock import shifted
 from smtp_admin.database import VERSION_TABLE
+from smtp_admin.host import OPERATOR
 from smtp_admin.monitor import check_database, check_redis
 from smtp_admin.monitor.health import Check, Part, examine
 from smtp_admin.monitor.parts import PARTS
+from smtp_admin.senders import pauses
+from smtp_admin.senders.resolve import load_sender
 from tests.app import HostApp, make_app
 from tests.cli.doctor import PASSWORD, look, only, run, statuses
 from tests.cli.site import make_site_with_partners
@@ -280,6 +283,17 @@ def test_a_check_that_breaks_or_hangs_hides_no_other(host: HostApp) -> None:
     assert [one.status for one in health.checks] == ["failed", "failed", "ok", "skipped"]
     assert "ZeroDivisionError" in health.checks[0].message
     assert PASSWORD not in str(health)
+
+
+def test_a_pause_by_hand_is_no_mystery(host: HostApp) -> None:
+    host.save_sender("acme")
+    with_session = host.db.session()
+    pauses.pause(with_session, load_sender(with_session, "acme"), OPERATOR)
+    with_session.commit()
+    (found,) = [one for one in look(host)["sender"] if one["subject"] == "partner acme"]
+    assert found["status"] == "warning"
+    assert "Paused by hand" in found["message"]
+    assert "smtp-admin senders resume" in found["hint"]
 
 
 def test_a_terminal_that_knows_few_letters(site: Site) -> None:

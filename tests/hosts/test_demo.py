@@ -221,6 +221,22 @@ def test_unknown_address_gets_the_same_answer(demo: Demo) -> None:
     assert "a mail with a link is on its way" in asked.text
 
 
+def test_a_printed_command_speaks_of_this_demo(demo: Demo) -> None:
+    """On another port it would take the database for a copy that sends nothing."""
+    (command,) = re.findall(r"^  (.* smtp-admin doctor)$", demo.printed, re.MULTILINE)
+    bare = {name: text for name, text in os.environ.items() if name not in {"PORT", "INSTANCE"}}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} --json"],
+        cwd=PROJECT,
+        env=bare,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    checks = {one["name"]: one["status"] for one in json.loads(done.stdout)["checks"]}
+    assert checks["sandbox"] == "ok"
+
+
 def test_secrets_are_for_the_owner_only(demo: Demo) -> None:
     """Nor are they in what it prints, or among the commands that everybody can list."""
     secrets = demo.instance / "secrets.json"
