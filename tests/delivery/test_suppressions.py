@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from smtp_admin.database import database_now
+from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import show_batch
 from smtp_admin.delivery.bulk_actions import act_on_selected
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, cancel_queued, undo
 from smtp_admin.delivery.mail_log import MailFilter
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.suppression.models import Suppression
@@ -22,7 +25,7 @@ from tests.delivery.test_mail_actions import engine_of
 from tests.delivery.workbench import Workbench, deliveries, queue
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import ScriptedServer, Session
 
 NEWS = {"name": "Mia", "code": 1}
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
@@ -191,6 +194,61 @@ def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
     with engine_of(each) as engine:
         done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["release"], everything, ids)
     assert (done.count, states(each)) == (1, ["queued", "queued"])
+
+
+def test_suppressed_while_a_server_has_it(
+    each: HostApp, bench_of: Callable[..., Workbench], server: ScriptedServer
+) -> None:
+    """What is being given goes out; but if it is refused for now, it is not tried again."""
+    each.save_sender(port=server.port)
+
+    def unsubscribe(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        with each.app.app_context():
+            stop(each, "bounce", line.partition("<")[2].partition(">")[0])
+            each.db.session.remove()
+        return b"451 4.2.1 later\r\n"
+
+    server.behave("rcpt", unsubscribe)
+    queue(each, MIA)
+    bench_of(each).tick()
+    assert states(each) == ["suppressed"]
+
+
+def test_suppressed_while_nobody_knew_what_became_of_it(each: HostApp) -> None:
+    each.save_sender()
+    queue(each, MIA)
+    session = each.db.session()
+    session.execute(update(Delivery).values(state="uncertain", uncertains=1))
+    session.commit()
+    stop(each, "bounce")
+    with engine_of(each) as engine:
+        settle_unknown(each.app, engine)
+    session.rollback()
+    assert states(each) == ["suppressed"]
+
+
+def test_suppressed_while_its_batch_was_cancelled(each: HostApp) -> None:
+    """And while it was cancelled alone, which somebody undoes then."""
+    add_newsletter(each, notice=True)
+    each.save_sender()
+    everybody = list(people(2))
+    public_id = each.plugin.send_many(NAME, everybody, partner_id="acme", batch_key="may")
+    each.db.session.commit()
+    with engine_of(each) as engine:
+        cancel_batch(engine, public_id)
+    stop(each, "unsubscribe", everybody[0].address, category=NAME)
+    each.plugin.send_many(NAME, everybody, partner_id="acme", batch_key="may", resume=True)
+    each.db.session.commit()
+    assert states(each) == ["suppressed", "queued"]
+    session = each.db.session()
+    ids = [one.id for one in deliveries(each)]
+    moment = database_now(session)
+    cancel_queued(session, ids, moment)
+    session.commit()
+    stop(each, "unsubscribe", everybody[1].address, category=NAME)
+    undo(session, ids, moment, database_now(session))
+    session.commit()
+    assert states(each) == ["suppressed", "suppressed"]
 
 
 def test_a_batch_counts_them(each: HostApp) -> None:
