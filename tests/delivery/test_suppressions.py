@@ -1,10 +1,12 @@
 """A suppressed address gets no mail: newly queued, already waiting, or tried again."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from smtp_admin.database import database_now
 from smtp_admin.delivery.batch_ends import cancel_batch
@@ -172,6 +174,30 @@ def test_a_list_keeps_back_what_waits(each: HostApp) -> None:
     assert suppress_all(session, "acme", rows) == 0
     session.commit()
     assert states(each) == ["suppressed", "suppressed", "queued", "queued"]
+
+
+def test_two_lists_at_once(each: HostApp) -> None:
+    """With the same addresses in another order, beside a worker that keeps some back."""
+    each.save_sender()
+    queue(each, "n7@example.org")
+    rows = [row_of("acme", f"n{number}@example.org", "manual") for number in range(3000)]
+    begin = Barrier(2)
+
+    def take(some: list[dict[str, Any]]) -> int:
+        with each.app.app_context():
+            session = each.db.session()
+            begin.wait(20)
+            new = suppress_all(session, "acme", some)
+            session.commit()
+            each.db.session.remove()
+            return new
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(take, (rows, rows[::-1]))]
+    session = each.db.session()
+    assert session.scalar(select(func.count(Suppression.id))) == len(rows)
+    assert max(found) == len(rows)
+    assert states(each) == ["suppressed"]
 
 
 def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
