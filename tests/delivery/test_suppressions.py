@@ -6,7 +6,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from smtp_admin.database import database_now
 from smtp_admin.delivery.batch_ends import cancel_batch
@@ -17,6 +17,8 @@ from smtp_admin.delivery.mail_log import MailFilter
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.erasure.erasing import erase
+from smtp_admin.erasure.finding import Search
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
@@ -289,6 +291,30 @@ def test_a_batch_counts_them(each: HostApp) -> None:
 
 
 # --- The table -----------------------------------------------------------------------------------
+
+
+def test_a_list_of_ours_comes_back_after_somebody_was_erased(opened: NewHost) -> None:
+    """It holds a hash then; the rest of the list must not be lost for it, nor the hash."""
+    host = opened()
+    session = host.db.session()
+    stop(host, "bounce")
+    stop(host, "bounce", "tom@example.org")
+    erase(session, ADMIN, Search(MIA))
+    session.commit()
+    page = "/smtp-admin/partners/acme/suppressions"
+    list_ = host.client.get(f"{page}?export=csv").text
+    assert MIA not in list_
+    session.execute(delete(Suppression))
+    session.commit()
+    answer = host.client.post(
+        "/smtp-admin/partners/acme/suppressions/import", data={"csv": list_},
+        headers={"Accept": "application/json"},
+    )  # fmt: skip
+    assert answer.json == {"ok": True, "rows": 2, "new": 2}
+    session.rollback()
+    rows = session.scalars(select(Suppression).order_by(Suppression.address)).all()
+    assert [one.address for one in rows] == ["", "tom@example.org"]
+    assert rows[0].address_hash == address_hash(MIA)
 
 
 def test_the_hash_outlives_the_address(each: HostApp) -> None:
