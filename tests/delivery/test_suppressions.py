@@ -293,6 +293,17 @@ def test_a_batch_counts_them(each: HostApp) -> None:
 # --- The table -----------------------------------------------------------------------------------
 
 
+def test_found_by_a_domain_in_other_letters(opened: NewHost) -> None:
+    host = opened()
+    host.plugin.suppress("Mia@Bücher.example", partner_id="acme")
+    host.db.session.commit()
+    page = "/smtp-admin/partners/acme/suppressions?q="
+    for asked in ("mia@bücher.example", "MIA@xn--bcher-kva.example"):
+        found = host.client.get(page + asked, headers={"Accept": "application/json"}).json
+        assert found
+        assert len(found["suppressions"]) == 1, asked
+
+
 def test_a_list_of_ours_comes_back_after_somebody_was_erased(opened: NewHost) -> None:
     """It holds a hash then; the rest of the list must not be lost for it, nor the hash."""
     host = opened()
