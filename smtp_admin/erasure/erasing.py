@@ -5,7 +5,7 @@ is just being given stays until that is over: whoever erases is told, and does i
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -139,10 +139,14 @@ def _erase_words(session: Session, search: Search, place: Place, _done: Erased) 
 def _erase_texts(session: Session, search: Search, place: Place, done: Erased) -> int:
     """Forget the texts of mail to the address, unless somebody else still waits for them."""
     mine = mails_to(session, search)
+    needed = _needed(session, mine)
     others: list[Change] = []
 
     def texts() -> Iterator[Change]:
         for key, row in rows(session, search, place):
+            if (row.copy_of or row.id) in needed:
+                done.needed += 1
+                continue
             values = _without(search, place, key, row)
             if row.id not in mine and values and values.keys() <= _BESIDE_THE_TEXT:
                 others.append((key, values))
@@ -152,8 +156,24 @@ def _erase_texts(session: Session, search: Search, place: Place, done: Erased) -
             yield key, {**values, "content": b"", "subject": "", "batch_recipient": None}
 
     waits = exists().where(Delivery.message_pk == Message.id, Delivery.state.in_(_OPEN))
-    count, done.needed = _write(session, place, texts(), ~waits)
+    count, missed = _write(session, place, texts(), ~waits)
+    done.needed += missed
     return count + _write(session, place, iter(others))[0]
+
+
+def _needed(session: Session, message_ids: Iterable[int]) -> set[int]:
+    """Those of mails and copies that somebody waits for, by the first of each.
+
+    All stay together: by the recipients of one the others are found again.
+    """
+    first = func.coalesce(Message.copy_of, Message.id)
+    found: set[int] = set()
+    ids = iter(sorted(message_ids))
+    while some := [*islice(ids, _STEP)]:
+        waits = select(first).join(Delivery, Delivery.message_pk == Message.id)
+        waits = waits.where(among(session, Message.id, some), Delivery.state.in_(_OPEN))
+        found |= {*session.scalars(waits.distinct())}
+    return found
 
 
 def _erase_deliveries(session: Session, search: Search, place: Place, done: Erased) -> int:

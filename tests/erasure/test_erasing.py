@@ -287,8 +287,12 @@ def test_the_first_text_of_a_copy(opened: NewHost) -> None:
     session.execute(insert(Message).values(**copy))
     mine = update(Delivery).where(Delivery.recipient == MIA)
     session.execute(mine.values(message_pk=first.id + 1))
+    session.execute(mine.values(state="sent"))
+    waits = erase(session, ADMIN, Search(MIA))
+    session.commit()
+    assert (waits.needed, waits.complete) == (2, False)
     session.execute(update(Delivery).values(state="sent"))
-    erase(session, ADMIN, Search(MIA))
+    assert erase(session, ADMIN, Search(MIA)).complete
     session.commit()
     assert named(host) == []
 
