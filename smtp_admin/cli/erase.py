@@ -9,7 +9,7 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import known_partner
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.erasure.erasing import erase
-from smtp_admin.erasure.exporting import as_zip
+from smtp_admin.erasure.exporting import write_zip
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
@@ -42,7 +42,8 @@ def erase_(
     labels = {one.place.key: str(one.place.label) for one in found}
     shown = {"ok": True, "address": wanted, "found": {one.place.key: one.count for one in found}}
     if file is not None:
-        file.write_bytes(as_zip(session(), search))
+        with file.open("wb") as written:
+            write_zip(session(), search, written)
         detail = f"records of {address_hash(wanted)}"
         record(session(), OPERATOR, partner_id or SYSTEM, "address.exported", detail)
         session().commit()

@@ -54,7 +54,7 @@ def list_(partner_id: str, address: str, limit: int, as_json_: bool) -> None:
     known_partner(partner_id)
     wanted = select(Suppression).where(Suppression.partner_id == partner_id)
     if address:
-        wanted = wanted.where(Suppression.address_hash == address_hash(address))
+        wanted = wanted.where(Suppression.address_hash == address_hash(address_of(address)[1]))
     rows = session().scalars(wanted.order_by(Suppression.id.desc()).limit(limit)).all()
     if as_json_:
         show_json([as_json(one) for one in rows])

@@ -22,6 +22,7 @@ class OAuthLogin:
     Attributes:
         username: the mailbox that sends.
         certificate: whose key signs what proves who we are (PEM).
+        server: the mail server that tokens are for, and how it is known to be that one.
     """
 
     username: str
@@ -31,6 +32,7 @@ class OAuthLogin:
     scope: str
     authorize_url: str = ""
     mechanism: str = ""
+    server: tuple[str, ...] = ()
     client_secret: str = field(default="", repr=False)
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
@@ -45,9 +47,11 @@ class OAuthLogin:
     def purpose(self) -> str:
         """What a token is for, in 64 letters: one that was issued for something else is useless.
 
-        The secret is not in it: a new one goes on with what was granted before.
+        The secret is not in it: a new one goes on with what was granted before. The mail server
+        is: whoever may change that gets no hold of what somebody granted for another.
         """
-        said = [self.way.key, self.username, self.token_url, self.client_id, self.scope]
+        said = [self.way.key, self.username, self.token_url, self.client_id, self.scope,
+                *self.server]  # fmt: skip
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     @property
@@ -101,6 +105,10 @@ class Tokens(Protocol):
         ...
 
 
+#: Which mail server it is, beside the login's own fields; see the table of fields.
+_SERVER = ("host", "port", "security", "verify_tls", "ca_certificate")
+
+
 def login_of(values: Mapping[str, Any], secrets: Mapping[str, str]) -> OAuthLogin:
     """The login that a sender's fields describe."""
     way = SIGN_INS[values["sign_in"]]
@@ -116,6 +124,7 @@ def login_of(values: Mapping[str, Any], secrets: Mapping[str, str]) -> OAuthLogi
         client_id=values["oauth_client_id"],
         scope=values["oauth_scope"] or way.scope,
         mechanism=values["oauth_mechanism"].upper(),
+        server=tuple(str(values[name]) for name in _SERVER),
         client_secret=secrets.get("oauth_secret", ""),
         certificate=values["oauth_certificate"] if way.shows("oauth_certificate") else "",
         key=secrets.get("oauth_key", ""),

@@ -16,7 +16,8 @@ from smtp_admin.delivery.batches import find_batch
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.held import as_before_the_end
 from smtp_admin.delivery.models import Delivery, Message
-from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.delivery.sensitive import erase_sensitive
+from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.errors import Conflict
 from smtp_admin.translation import gettext
 
@@ -91,7 +92,7 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
     resumed = update(Batch).where(Batch.id == batch_id)
     changed(session, resumed.values(cancelled_at=None, counted_at=None, settled=False))
     _let_go_of_erased(session, batch_id)
-    cancelled = _cancelled(batch_id)
+    cancelled, moment = _cancelled(batch_id), database_now(session)
     total = 0
     while rows := session.execute(cancelled).all():
         changed(
@@ -106,6 +107,8 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
                 **as_before_the_end(),
             ),
         )
+        # Some may have unsubscribed since it was cancelled.
+        suppress_again(session, [row.id for row in rows], moment)
         total += sum(not row.archive for row in rows)
         for sender_id in {row.sender_id for row in rows}:
             ring_after_commit(session, sender_id)

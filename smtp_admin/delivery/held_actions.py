@@ -16,7 +16,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import listen, ring_after_commit
 from smtp_admin.delivery.held import AS_USUAL, IS_HELD
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane
-from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.sandbox_rule import Sandbox
 from smtp_admin.translation import gettext
 

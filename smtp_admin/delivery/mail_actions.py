@@ -23,7 +23,8 @@ from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.queue_ends import count_batches_again, end_queued
-from smtp_admin.delivery.record import add_to_counter, erase_sensitive
+from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.senders.models import Sender
@@ -231,6 +232,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
     waits = [row for row in rows if row.last_code == CANCELLED]
     _wait_again(session, waits, moment)
     _bring_back_copies(session, {row.message_pk for row in waits}, moment)
+    suppress_again(session, [row.id for row in waits], moment)
     for sender_id in {row.sender_id for row in waits}:
         ring_after_commit(session, sender_id)
     changed(

@@ -11,7 +11,7 @@ from smtp_admin.database import changed
 from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery
-from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.states import State
 
 _UNSENT: tuple[State, ...] = ("cancelled", "expired", "suppressed")

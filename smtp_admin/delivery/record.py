@@ -5,7 +5,7 @@ changes nothing.
 """
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     bindparam,
-    exists,
     func,
     insert,
     select,
@@ -32,8 +31,10 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.breaker import judge_sender
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane
-from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Counter, Delivery
 from smtp_admin.delivery.retry import Decision, decide
+from smtp_admin.delivery.sensitive import erase_sensitive
+from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.transports.outcome import Outcome, Verdict
 
 
@@ -89,6 +90,10 @@ def record(
                 if decision.state == "sent" and result.delivery.sensitive
             ],
         )
+        # Whom it is for may have been suppressed while a server had it.
+        again = [one.delivery.id for one, decision in kept if decision.state == "queued"]
+        if again:
+            suppress_again(session, again, moment)
         paused = judge_sender(
             session,
             lane,
@@ -329,26 +334,6 @@ def _add_to_counter(dialect: str) -> Any:
     return new.on_conflict_do_update(
         index_elements=["sender_id", "partner_id", "span", "minute"],
         set_={name: table.c[name] + new.excluded[name] for name in added},
-    )
-
-
-def erase_sensitive(session: Session, message_pks: Collection[int]) -> None:
-    """Forget the text of sensitive mail, once none of its recipients still waits for it."""
-    if not message_pks:
-        return
-    # First the lock, then the look: of two connections that end together, each with a recipient of
-    # the same mail, the second must see what became of the first's.
-    sensitive = (Message.id.in_(message_pks), Message.sensitive)
-    locked = select(Message.id).where(*sensitive).order_by(Message.id)
-    if not session.scalars(locked.with_for_update(key_share=True)).all():
-        return
-    still_needed = exists().where(
-        Delivery.message_pk == Message.id,
-        Delivery.state.in_(("queued", "sending", "uncertain", "dead")),
-    )
-    changed(
-        session,
-        update(Message).where(*sensitive, ~still_needed).values(content=b""),
     )
 
 

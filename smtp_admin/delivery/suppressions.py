@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import select, update
@@ -63,6 +64,8 @@ def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any
 
     What waits for any of them is kept back too.
     """
+    # In one order everywhere: two lists at once wait for each other, and never in a circle.
+    rows = sorted(rows, key=itemgetter("address_hash", "category"))
     new = 0
     for start in range(0, len(rows), _STEP):
         new += insert_suppressions(session, rows[start : start + _STEP])

@@ -2,9 +2,11 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 from datetime import datetime
-from io import BytesIO
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from textwrap import indent
+from typing import IO, Any
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Session
@@ -19,33 +21,60 @@ _LEFT_OUT = frozenset({
     "settings", "fields", "access_token", "refresh_token", "address_hash",
     "key", "key_hash", "secret", "former_key_hash", "former_secret",
 })  # fmt: skip
-#: Mails in one file.
-MOST_MAILS = 10_000
+#: Mails in one file, and their bytes together.
+MOST_MAILS, MOST_BYTES = 10_000, 500 * 1024 * 1024
+_IN_MEMORY, _PIECE = 4 * 1024 * 1024, 64 * 1024
 
 
-def as_json(session: Session, search: Search) -> dict[str, Any]:
-    """Place → its rows."""
-    return {
-        place.key: [_row(place, row) for _, row in rows(session, search, place)] for place in PLACES
-    }
+def write_zip(session: Session, search: Search, file: IO[bytes]) -> None:
+    """``records.json``, place → its rows; and each mail to the address as a file of its own.
 
-
-def as_zip(session: Session, search: Search) -> bytes:
-    """``records.json``, and each mail to the address as a file of its own.
-
-    Texts of mail that carries secrets are left out, such as the links of password resets.
+    Texts of mail that carries secrets are left out, such as the links of password resets. What is
+    too much for one file is left out too, and ``left-out.txt`` says so. Nothing is held in memory.
     """
-    file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        found = as_json(session, search)
-        archive.writestr("records.json", json.dumps(found, indent=2, ensure_ascii=False))
-        texts = next(place for place in PLACES if place.model is Message)
-        for number, (_, row) in enumerate(rows(session, search, texts)):
-            if number >= MOST_MAILS:
-                break
-            if row.content and not row.sensitive:
-                archive.writestr(f"mails/{row.public_id}-{row.id}.eml", row.content)
-    return file.getvalue()
+        with archive.open("records.json", "w", force_zip64=True) as records:
+            for piece in _records(session, search):
+                records.write(piece.encode())
+        place = next(one for one in PLACES if one.model is Message)
+        count = size = left_out = 0
+        for _, row in rows(session, search, place, texts=True):
+            if not row.content or row.sensitive:
+                continue
+            if count >= MOST_MAILS or size + len(row.content) > MOST_BYTES:
+                left_out += 1
+                continue
+            archive.writestr(f"mails/{row.public_id}-{row.id}.eml", row.content)
+            count, size = count + 1, size + len(row.content)
+        if left_out:
+            archive.writestr("left-out.txt", f"Mails that are not in this file: {left_out}.\n")
+
+
+def zip_pieces(session: Session, search: Search) -> Iterator[bytes]:
+    """The same piece by piece, all of it made before the first one is read."""
+    file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it was read
+    write_zip(session, search, file)
+    file.seek(0)
+    return _pieces(file)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _records(session: Session, search: Search) -> Iterator[str]:
+    before = "{"
+    for place in PLACES:
+        yield f"{before}\n  {json.dumps(place.key)}: ["
+        before, between = ",", ""
+        for _, row in rows(session, search, place):
+            told = json.dumps(_row(place, row), indent=2, ensure_ascii=False)
+            yield f"{between}\n{indent(told, '    ')}"
+            between = ","
+        yield "\n  ]" if between else "]"
+    yield "\n}\n"
 
 
 def _row(place: Place, row: Any) -> dict[str, Any]:

@@ -1,24 +1,29 @@
 """Find what is known about one address."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, func, literal, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, LargeBinary, and_, false, func, literal, or_, select
+from sqlalchemy.orm import Session, defer
 
+from smtp_admin.database import among
 from smtp_admin.delivery.models import Delivery, Message, address_parts
 from smtp_admin.erasure.places import PLACES, Place
-from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.models import Preference, Suppression
 from smtp_admin.suppression.reading import address_hash
 
 #: What stands in place of an erased address.
 ERASED = "erased"
-_STEP = 1000
+#: Rows that are read at once; with the texts of their mails fewer.
+_STEP, _FEW = 1000, 50
+_BY_HASH = (Suppression, Preference)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Search:
     """Whom to look for, and where.
 
@@ -31,14 +36,32 @@ class Search:
     partner_ids: Sequence[str] | None = None
     texts: bool = False
 
-    @property
+    @cached_property
     def shape(self) -> re.Pattern[str]:
-        """The address as it stands in a text, and not as a part of a longer one."""
-        return re.compile(rf"(?<![\w.%+'-]){re.escape(self.address)}(?![\w-]|\.\w)", re.IGNORECASE)
+        """The address as it stands in a text, and not as a part of a longer one.
+
+        In quotes it is whole, though an address may hold one too; and JSON writes the end of a
+        line as a letter.
+        """
+        before = r"(?:(?<![\w.%+'-])|(?<=')(?<!\w')|(?<=\\[nrt]))"
+        return re.compile(rf"{before}{re.escape(self.address)}(?![\w-]|\.\w)", re.IGNORECASE)
 
     def within(self, place: Place) -> tuple[ColumnElement[bool], ...]:
         """Whether a row is one of those to look at."""
         return () if self.partner_ids is None else (place.within(self.partner_ids),)
+
+    def columns(self, place: Place) -> tuple[str, ...]:
+        """Those of a place that may be looked through, and changed."""
+        hidden = place.of_platform if self.partner_ids is not None else ()
+        return tuple(one for one in place.columns if one not in hidden)
+
+    def stands_in(self, place: Place, name: str, text: str | None) -> bool:
+        """Whether the address stands in *text* of a column, as a whole."""
+        if not text:
+            return False
+        if name in place.whole:
+            return text.lower() == self.address
+        return bool(self.shape.search(text))
 
 
 @dataclass(slots=True)
@@ -67,35 +90,70 @@ def find(session: Session, search: Search) -> list[FoundIn]:
     return found
 
 
-def rows(session: Session, search: Search, place: Place) -> Iterator[tuple[Any, Any]]:
-    """Key and row of what names the address in one place, in the order of the keys."""
+def rows(
+    session: Session, search: Search, place: Place, *, texts: bool = False
+) -> Iterator[tuple[Any, Any]]:
+    """Key and row of what names the address in one place, in the order of the keys.
+
+    Some at a time, so that a hundred thousand mails to one address are no matter. The rows belong
+    to no session.
+
+    Args:
+        texts: with the bytes of mails, which else are read only to look through them.
+    """
+    mine = mails_to(session, search) if place.model is Message else frozenset()
+    texts = texts or search.texts
+    keys = iter(sorted({*_keys(session, search, place), *((one,) for one in mine)}))
+    while some := [*islice(keys, _FEW if texts else _STEP)]:
+        for key, row in _loaded(session, search, place, some, texts):
+            if _is_of(search, row, mine) or _names(search, place, row):
+                yield key, row
+
+
+def _keys(session: Session, search: Search, place: Place) -> Iterator[tuple[Any, ...]]:
+    """Keys of what may name it."""
     keys = place.model.__mapper__.primary_key
-    wanted = select(place.model).where(*search.within(place), _may_name(session, search, place))
-    to_it = {*session.scalars(messages_to(search))} if place.model is Message else set()
-    for row in session.scalars(wanted.order_by(*keys)).all():
-        if row_is_of(search, row, to_it) or _names(search, place, row):
-            yield tuple(getattr(row, str(one.key)) for one in keys), row
+    wanted = select(*keys).where(*search.within(place), _may_name(session, search, place))
+    return (tuple(row) for row in session.execute(wanted))
 
 
-def row_is_of(search: Search, row: Any, to_it: Collection[int]) -> bool:
+def _loaded(
+    session: Session, search: Search, place: Place, some: list[tuple[Any, ...]], texts: bool
+) -> Iterator[tuple[Any, Any]]:
+    keys = place.model.__mapper__.primary_key
+    if len(keys) == 1:
+        these = among(session, keys[0], [key for (key,) in some])
+    else:
+        these = or_(
+            *(and_(*(one == part for one, part in zip(keys, key, strict=True))) for key in some)
+        )
+    wanted = select(place.model).where(*search.within(place), these).order_by(*keys)
+    if place.model is Message and not texts:
+        wanted = wanted.options(defer(Message.content))
+    for row in session.scalars(wanted.execution_options(populate_existing=True)).all():
+        session.expunge(row)
+        yield tuple(getattr(row, str(one.key)) for one in keys), row
+
+
+def _is_of(search: Search, row: Any, mine: frozenset[int]) -> bool:
     """Whether a row belongs to the address without naming it: its mail, or its hash."""
     if isinstance(row, Message):
-        return row.id in to_it
-    return isinstance(row, Suppression) and row.address_hash == address_hash(search.address)
+        return row.id in mine
+    return isinstance(row, _BY_HASH) and row.address_hash == address_hash(search.address)
 
 
 def _may_name(session: Session, search: Search, place: Place) -> ColumnElement[bool]:
     found: list[ColumnElement[bool]] = [
-        func.lower(place.column(name)).contains(search.address, autoescape=True)
-        for name in place.columns
+        func.lower(place.column(name)) == search.address
+        if name in place.whole
+        else func.lower(place.column(name)).contains(search.address, autoescape=True)
+        for name in search.columns(place)
     ]
-    if place.model is Message:
-        found.append(Message.id.in_(messages_to(search)))
-        if search.texts:
-            found.append(_in_text(session, search))
-    if place.model is Suppression:
-        found.append(Suppression.address_hash == address_hash(search.address))
-    return or_(*found)
+    if place.model is Message and search.texts:
+        found.append(_in_text(session, search))
+    if place.model in _BY_HASH:
+        found.append(place.column("address_hash") == address_hash(search.address))
+    return or_(false(), *found)
 
 
 def _in_text(session: Session, search: Search) -> ColumnElement[bool]:
@@ -106,6 +164,25 @@ def _in_text(session: Session, search: Search) -> ColumnElement[bool]:
     return func.instr(Message.content, wanted) > 0
 
 
+def mails_to(session: Session, search: Search) -> frozenset[int]:
+    """The ids of mails that have the address among their recipients.
+
+    With what they were copied from, and its other copies: the header of each names everybody.
+    """
+    mine = select(Message.id, Message.copy_of).where(Message.id.in_(messages_to(search)))
+    if search.partner_ids is not None:
+        mine = mine.where(Message.partner_id.in_(search.partner_ids))
+    found = {row.id: row.copy_of for row in session.execute(mine)}
+    firsts = [first or one for one, first in found.items()]
+    copies: set[int] = set()
+    for start in range(0, len(firsts), _STEP):
+        some = firsts[start : start + _STEP]
+        copies |= {
+            *session.scalars(select(Message.id).where(among(session, Message.copy_of, some)))
+        }
+    return frozenset(found.keys() | {*firsts} | copies)
+
+
 def messages_to(search: Search) -> Any:
     """The ids of mails that have the address among their recipients."""
     domain, mailbox = address_parts(search.address)
@@ -113,8 +190,7 @@ def messages_to(search: Search) -> Any:
 
 
 def _names(search: Search, place: Place, row: Any) -> bool:
-    shape = search.shape
-    if any(shape.search(str(getattr(row, name) or "")) for name in place.columns):
+    if any(search.stands_in(place, name, getattr(row, name)) for name in search.columns(place)):
         return True
     in_text = search.texts and isinstance(row, Message)
-    return in_text and bool(shape.search(bytes(row.content).decode("utf-8", "replace")))
+    return in_text and bool(search.shape.search(bytes(row.content).decode("utf-8", "replace")))

@@ -28,7 +28,7 @@ from smtp_admin.renewals.models import (
     RenewalSettings,
 )
 from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
-from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.models import Preference, Suppression
 from smtp_admin.translation import gettext
 
 #: Ids of partners → whether a row is one of theirs.
@@ -42,6 +42,8 @@ class Place:
     Attributes:
         label: what people call its rows.
         columns: those that are looked through; what is found there is replaced.
+        whole: those of them that hold one address and nothing else: a part of it is another's.
+        of_platform: those of them that are not a partner's to look through or to change.
         within: whose a row is.
         moment: when a row is from, for the export.
     """
@@ -51,6 +53,8 @@ class Place:
     columns: tuple[str, ...]
     within: Within
     moment: str = ""
+    whole: frozenset[str] = frozenset()
+    of_platform: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -61,6 +65,9 @@ class Place:
         """The column of this name."""
         found: InstrumentedAttribute[Any] = getattr(self.model, name)
         return found
+
+
+_RECIPIENT = frozenset({"recipient"})
 
 
 def _own(model: type[Any]) -> Within:
@@ -83,26 +90,29 @@ def _of_revision(column: Any) -> Within:
 PLACES: tuple[Place, ...] = (
     # Before the recipients, by which its texts are found.
     Place(Message, gettext("Texts of mail"), ("subject", "idempotency_key", "envelope_from"),
-          _own(Message), "created_at"),
+          _own(Message), "created_at", frozenset({"envelope_from"})),
     Place(Delivery, gettext("Mail"), ("recipient", "last_error", "last_reply"), _own(Delivery),
-          "created_at"),
+          "created_at", _RECIPIENT),
     Place(Attempt, gettext("Attempts to send"), ("error", "reply"),
           _of_delivery(Attempt.delivery_id), "at"),
     Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id), "at"),
     Place(DigestItem, gettext("Notices for digests"),
           ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
-           "last_error"), _own(DigestItem), "created_at"),
+           "last_error"), _own(DigestItem), "created_at", _RECIPIENT | {"recipient_key"}),
     Place(Batch, gettext("Batches"), ("created_by", "label", "key"), _own(Batch), "created_at"),
     Place(RenewalNotice, gettext("Renewal notices"), ("recipient",), _own(RenewalNotice),
-          "created_at"),
+          "created_at", _RECIPIENT),
     Place(RenewalCustomer, gettext("Customers with renewals"), ("refused_address",),
-          _own(RenewalCustomer)),
+          _own(RenewalCustomer), whole=frozenset({"refused_address"})),
     Place(RenewalRun, gettext("Reports of renewals"), ("report",), _own(RenewalRun), "started_at"),
     Place(RenewalSettings, gettext("Settings of renewals"), ("saved_by",), _own(RenewalSettings),
           "saved_at"),
     Place(Suppression, gettext("Suppressions"), ("address", "detail", "created_by"),
-          _own(Suppression), "created_at"),
-    Place(Audit, gettext("Audit"), ("actor_email", "actor_id", "detail"), _own(Audit), "at"),
+          _own(Suppression), "created_at", frozenset({"address"})),
+    Place(Preference, gettext("Preferences"), (), _own(Preference), "changed_at"),
+    # Who acted is evidence, of what a partner's admin did too.
+    Place(Audit, gettext("Audit"), ("actor_email", "actor_id", "detail"), _own(Audit), "at",
+          of_platform=frozenset({"actor_email", "actor_id"})),
     Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken),
           "created_at"),
     Place(Alert, gettext("Alerts"), ("whose", "headline", "detail", "acknowledged_by"),
@@ -124,7 +134,7 @@ PLACES: tuple[Place, ...] = (
     Place(OAuthGrant, gettext("Sign-ins to mailboxes"), ("granted_by", "dead_reason"),
           _of_sender(OAuthGrant.sender_id), "granted_at"),
     Place(MailEvent, gettext("What became of mail"), ("recipient", "words"), _own(MailEvent),
-          "received_at"),
+          "received_at", _RECIPIENT),
     Place(Webhook, gettext("Webhooks"), ("created_by",), _of_sender(Webhook.sender_id),
           "created_at"),
 )  # fmt: skip

@@ -22,7 +22,8 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.queue_ends import count_batches_again
-from smtp_admin.delivery.record import add_to_counter, erase_sensitive
+from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.events.applied import Applied
 from smtp_admin.events.matching import find_deliveries

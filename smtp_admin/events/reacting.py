@@ -29,7 +29,7 @@ def suppress_addresses(session: Session, applied: Sequence[Applied]) -> None:
     wanted: dict[tuple[str, str, str], tuple[Reason, Applied]] = {}
     for one in applied:
         reason = _reason(one.event)
-        if reason is None:
+        if reason is None or "@" not in one.recipient:  # whose address was erased meanwhile
             continue
         category = REASONS[reason].category or _kind_of(session, one)
         wanted.setdefault((one.partner_id, one.recipient.lower(), category), (reason, one))

@@ -10,6 +10,7 @@ from typing import Any, cast
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.recipient_file import Complaint
+from smtp_admin.suppression.reading import is_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
 from smtp_admin.suppression.writing import clean_category, row_of
 from smtp_admin.translation import gettext, ngettext
@@ -111,7 +112,8 @@ def _row(
     address = values.get("address", "").removeprefix("'")
     reason = values.get("reason", "") or "manual"
     try:
-        address = address_of(address)[1]
+        if not is_hash(address):
+            address = address_of(address)[1]
         if reason not in REASONS:
             names = ", ".join(REASONS)
             return gettext("there is no reason %(reason)s; there are %(names)s.",

@@ -10,7 +10,7 @@ from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.erasure.erasing import erase
-from smtp_admin.erasure.exporting import as_zip
+from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import FoundIn, Search, find
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.mail.addresses import address_of
@@ -67,12 +67,12 @@ def _search(entered: str) -> Search:
 
 
 def _exported(search: Search) -> ResponseReturnValue:
-    file = as_zip(session(), search)
+    pieces = zip_pieces(session(), search)
     detail = f"records of {address_hash(search.address)}"
     for owner in _owners(search):
         record_change(session(), web.signed_in(), owner, "address.exported", detail)
     session().commit()
-    answer = Response(file, mimetype="application/zip")
+    answer = Response(pieces, mimetype="application/zip")
     answer.headers["Content-Disposition"] = 'attachment; filename="address.zip"'
     answer.headers["Cache-Control"] = "no-store"
     return answer

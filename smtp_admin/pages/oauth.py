@@ -56,6 +56,9 @@ def start(provider: str) -> ResponseReturnValue:
     _, login = _sender(partner_id, key)
     if login.way.vendor != provider:
         raise NotFound
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        # Where it leads is the sender's setting: no page of others' sends anybody there.
+        return redirect(page_url(partner_id, key, "tab"), code=303)
     site.require(session())
     installation().keyring.require()
     state = secrets.token_urlsafe(24)

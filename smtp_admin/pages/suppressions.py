@@ -262,10 +262,18 @@ def _wanted(owner: str | None, chosen: dict[str, str]) -> Any:
     words = chosen["q"].lower()
     if "@" in words[1:-1]:
         # A whole address is found by its hash, also where only that was kept.
-        wanted = wanted.where(Suppression.address_hash == address_hash(words))
+        wanted = wanted.where(Suppression.address_hash == address_hash(_as_stored(words)))
     elif words:
         wanted = wanted.where(Suppression.address.contains(words, autoescape=True))
     return wanted
+
+
+def _as_stored(words: str) -> str:
+    """An address with its domain in ASCII, as mail has it; words that are none as they are."""
+    try:
+        return address_of(words)[1]
+    except MessageError:
+        return words
 
 
 def _all(wanted: Any) -> Iterator[tuple[str, ...]]:

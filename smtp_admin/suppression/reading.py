@@ -1,6 +1,7 @@
 """Look up which addresses are suppressed, for mail that is queued and for lists."""
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from smtp_admin.suppression.models import Preference, Suppression
 from smtp_admin.suppression.reasons import covers
 
 _HASH_LETTERS = 32
+_HASH = re.compile("[0-9a-f]{32}")
 
 
 class Found(NamedTuple):
@@ -39,6 +41,11 @@ def has_any(session: Session, partner_id: str) -> bool:
 
 
 _ANY = select(Suppression.id).where(Suppression.partner_id == bindparam("partner")).limit(1)
+
+
+def is_hash(text: str) -> bool:
+    """Whether *text* stands for an address that was erased, as in lists that we wrote."""
+    return bool(_HASH.fullmatch(text))
 
 
 class Suppressed:

@@ -12,7 +12,7 @@ from smtp_admin.database import changed
 from smtp_admin.errors import InvalidInput
 from smtp_admin.identifiers import storable
 from smtp_admin.suppression.models import Preference, Suppression
-from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.reading import address_hash, is_hash
 from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS, Reason
 from smtp_admin.translation import gettext
 
@@ -75,12 +75,17 @@ def row_of(
     mail_id: str = "",
     by: str = "",
 ) -> dict[str, Any]:
-    """A row for :func:`insert_suppressions`; the reason's own category where none is given."""
+    """A row for :func:`insert_suppressions`; the reason's own category where none is given.
+
+    Args:
+        address: or its hash, where only that was kept.
+    """
     lowered = address.strip().lower()
+    named = not is_hash(lowered)
     return {
         "partner_id": partner_id,
-        "address_hash": address_hash(lowered),
-        "address": lowered[:254],
+        "address_hash": address_hash(lowered) if named else lowered,
+        "address": lowered[:254] if named else "",
         "category": category or REASONS[reason].category or ALL,
         "reason": reason,
         "detail": storable(detail)[:_LONGEST_DETAIL],

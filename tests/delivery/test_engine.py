@@ -22,8 +22,9 @@ from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.queries import summary
-from smtp_admin.delivery.record import Result, _count, erase_sensitive, give_back, record
+from smtp_admin.delivery.record import Result, _count, give_back, record
 from smtp_admin.delivery.retry import Decision
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.senders.models import Sender
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict

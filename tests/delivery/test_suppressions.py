@@ -1,17 +1,24 @@
 """A suppressed address gets no mail: newly queued, already waiting, or tried again."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 
+from smtp_admin.database import database_now
+from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import show_batch
 from smtp_admin.delivery.bulk_actions import act_on_selected
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, cancel_queued, undo
 from smtp_admin.delivery.mail_log import MailFilter
+from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.erasure.erasing import erase
+from smtp_admin.erasure.finding import Search
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
@@ -22,7 +29,7 @@ from tests.delivery.test_mail_actions import engine_of
 from tests.delivery.workbench import Workbench, deliveries, letter, queue
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import ScriptedServer, Session
 
 NEWS = {"name": "Mia", "code": 1}
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
@@ -172,6 +179,30 @@ def test_a_list_keeps_back_what_waits(each: HostApp) -> None:
     assert states(each) == ["suppressed", "suppressed", "queued", "queued"]
 
 
+def test_two_lists_at_once(each: HostApp) -> None:
+    """With the same addresses in another order, beside a worker that keeps some back."""
+    each.save_sender()
+    queue(each, "n7@example.org")
+    rows = [row_of("acme", f"n{number}@example.org", "manual") for number in range(3000)]
+    begin = Barrier(2)
+
+    def take(some: list[dict[str, Any]]) -> int:
+        with each.app.app_context():
+            session = each.db.session()
+            begin.wait(20)
+            new = suppress_all(session, "acme", some)
+            session.commit()
+            each.db.session.remove()
+            return new
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(take, (rows, rows[::-1]))]
+    session = each.db.session()
+    assert session.scalar(select(func.count(Suppression.id))) == len(rows)
+    assert max(found) == len(rows)
+    assert states(each) == ["suppressed"]
+
+
 def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
     """Nor what a limit kept back; after the suppression is gone, all of it is."""
     each.save_sender()
@@ -194,6 +225,61 @@ def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
     assert (done.count, states(each)) == (1, ["queued", "queued"])
 
 
+def test_suppressed_while_a_server_has_it(
+    each: HostApp, bench_of: Callable[..., Workbench], server: ScriptedServer
+) -> None:
+    """What is being given goes out; but if it is refused for now, it is not tried again."""
+    each.save_sender(port=server.port)
+
+    def unsubscribe(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        with each.app.app_context():
+            stop(each, "bounce", line.partition("<")[2].partition(">")[0])
+            each.db.session.remove()
+        return b"451 4.2.1 later\r\n"
+
+    server.behave("rcpt", unsubscribe)
+    queue(each, MIA)
+    bench_of(each).tick()
+    assert states(each) == ["suppressed"]
+
+
+def test_suppressed_while_nobody_knew_what_became_of_it(each: HostApp) -> None:
+    each.save_sender()
+    queue(each, MIA)
+    session = each.db.session()
+    session.execute(update(Delivery).values(state="uncertain", uncertains=1))
+    session.commit()
+    stop(each, "bounce")
+    with engine_of(each) as engine:
+        settle_unknown(each.app, engine)
+    session.rollback()
+    assert states(each) == ["suppressed"]
+
+
+def test_suppressed_while_its_batch_was_cancelled(each: HostApp) -> None:
+    """And while it was cancelled alone, which somebody undoes then."""
+    add_newsletter(each, notice=True)
+    each.save_sender()
+    everybody = list(people(2))
+    public_id = each.plugin.send_many(NAME, everybody, partner_id="acme", batch_key="may")
+    each.db.session.commit()
+    with engine_of(each) as engine:
+        cancel_batch(engine, public_id)
+    stop(each, "unsubscribe", everybody[0].address, category=NAME)
+    each.plugin.send_many(NAME, everybody, partner_id="acme", batch_key="may", resume=True)
+    each.db.session.commit()
+    assert states(each) == ["suppressed", "queued"]
+    session = each.db.session()
+    ids = [one.id for one in deliveries(each)]
+    moment = database_now(session)
+    cancel_queued(session, ids, moment)
+    session.commit()
+    stop(each, "unsubscribe", everybody[1].address, category=NAME)
+    undo(session, ids, moment, database_now(session))
+    session.commit()
+    assert states(each) == ["suppressed", "suppressed"]
+
+
 def test_a_batch_counts_them(each: HostApp) -> None:
     add_newsletter(each, notice=True)
     each.save_sender()
@@ -206,6 +292,41 @@ def test_a_batch_counts_them(each: HostApp) -> None:
 
 
 # --- The table -----------------------------------------------------------------------------------
+
+
+def test_found_by_a_domain_in_other_letters(opened: NewHost) -> None:
+    host = opened()
+    host.plugin.suppress("Mia@Bücher.example", partner_id="acme")
+    host.db.session.commit()
+    page = "/smtp-admin/partners/acme/suppressions?q="
+    for asked in ("mia@bücher.example", "MIA@xn--bcher-kva.example"):
+        found = host.client.get(page + asked, headers={"Accept": "application/json"}).json
+        assert found
+        assert len(found["suppressions"]) == 1, asked
+
+
+def test_a_list_of_ours_comes_back_after_somebody_was_erased(opened: NewHost) -> None:
+    """It holds a hash then; the rest of the list must not be lost for it, nor the hash."""
+    host = opened()
+    session = host.db.session()
+    stop(host, "bounce")
+    stop(host, "bounce", "tom@example.org")
+    erase(session, ADMIN, Search(MIA))
+    session.commit()
+    page = "/smtp-admin/partners/acme/suppressions"
+    list_ = host.client.get(f"{page}?export=csv").text
+    assert MIA not in list_
+    session.execute(delete(Suppression))
+    session.commit()
+    answer = host.client.post(
+        "/smtp-admin/partners/acme/suppressions/import", data={"csv": list_},
+        headers={"Accept": "application/json"},
+    )  # fmt: skip
+    assert answer.json == {"ok": True, "rows": 2, "new": 2}
+    session.rollback()
+    rows = session.scalars(select(Suppression).order_by(Suppression.address)).all()
+    assert [one.address for one in rows] == ["", "tom@example.org"]
+    assert rows[0].address_hash == address_hash(MIA)
 
 
 def test_the_hash_outlives_the_address(each: HostApp) -> None:

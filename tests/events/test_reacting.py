@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from smtp_admin.erasure.erasing import erase
+from smtp_admin.erasure.finding import Search
 from smtp_admin.events.event import Bounce, Kind
 from smtp_admin.suppression.models import Suppression
+from tests.app import ADMIN
 from tests.delivery.workbench import queue
 from tests.events.hooking import Hooked
 from tests.events.test_applying import event, tell
@@ -68,6 +71,18 @@ def test_unsubscribed_from_one_kind_of_notice(hooked: Hooked) -> None:
     tell(hooked, event("unsubscribed", mail, message_id=hooked.message_id(mail)))
     hooked.apply()
     assert suppressed(hooked) == [("acme", NAME, "unsubscribe")]
+
+
+def test_nobody_is_called_erased(hooked: Hooked) -> None:
+    """It bounced after its address was erased."""
+    hooked.host.save_sender("acme")
+    (mail,) = hooked.sent(TO, provider_id="p1")
+    tell(hooked, event("bounced", mail, bounce="hard"))
+    session = hooked.host.db.session()
+    erase(session, ADMIN, Search(TO))
+    session.commit()
+    hooked.apply()
+    assert suppressed(hooked) == []
 
 
 def test_what_waits_is_kept_back_by_a_bounce(each: Hooked) -> None:

@@ -63,6 +63,14 @@ def test_an_address_that_nobody_has(hooked: Hooked) -> None:
         assert getattr(hooked.client, method)(path).status_code == 405
 
 
+@pytest.mark.parametrize("said", ["²", "².", "².x", "1" * 13 + ".x", "-1.x", ".x", "1 .x"])
+def test_what_is_no_sample_of_ours(hooked: Hooked, said: str) -> None:
+    """Not every digit is a number."""
+    path = hooked.turn_on("generic", secret=STANDARD_SECRET)
+    answer = hooked.post(path, {}, {"X-SMTP-Admin-Sample": said})
+    assert (answer.status_code, error_of(answer)) == (403, "forbidden")
+
+
 def test_nothing_is_believed_without_a_signature(hooked: Hooked) -> None:
     session = hooked.host.db.session()
     for source in SOURCES:

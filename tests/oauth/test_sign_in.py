@@ -130,6 +130,15 @@ def test_whose_sender_it_is(person: HostApp) -> None:
     assert start(person).status_code == 401
 
 
+def test_no_page_of_others_sends_anybody_there(person: HostApp) -> None:
+    """Where it leads is a setting, and may be anywhere: the address here must not lend its name."""
+    page = "/smtp-admin/oauth/microsoft/start?partner=acme&sender="
+    asked = person.client.get(page, headers=HTML | {"Sec-Fetch-Site": "cross-site"})
+    assert (asked.status_code, asked.location) == (303, PAGE)
+    asked = person.client.get(page, headers=HTML | {"Sec-Fetch-Site": "same-origin"})
+    assert "/authorize?" in asked.location
+
+
 def test_what_the_vendor_says_is_shown(person: HostApp, tokens: TokenServer) -> None:
     browser = person.app.test_client()
     state = parse_qs(urlsplit(start(person, browser=browser).location).query)["state"][0]

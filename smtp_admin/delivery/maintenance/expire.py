@@ -5,7 +5,7 @@ from sqlalchemy import Engine, select, update
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.models import IS_QUEUED, Delivery
-from smtp_admin.delivery.record import erase_sensitive
+from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.translation import gettext
 
 _AT_ONCE = 1000

@@ -19,8 +19,10 @@ from smtp_admin.delivery import journal, states
 from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from smtp_admin.delivery.models import Delivery, Lane
-from smtp_admin.delivery.record import add_to_counter, erase_sensitive, name_sent
+from smtp_admin.delivery.record import add_to_counter, name_sent
 from smtp_admin.delivery.retry import UNCERTAIN_REST
+from smtp_admin.delivery.sensitive import erase_sensitive
+from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -194,6 +196,7 @@ def _rescue_lane(
                 .where(*ours, Delivery.id.in_(untouched))
                 .values(state=states.check("sending", "queued"), lease=None),
             )
+            suppress_again(session, untouched, moment)
         if unknown:
             changed(
                 session,

@@ -13,6 +13,7 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import DeadLetter, announce_dead
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.suppressed_mail import suppress_again
 from smtp_admin.senders.models import Sender
 from smtp_admin.translation import gettext
 
@@ -57,6 +58,7 @@ def settle_unknown(app: Flask, engine: Engine) -> int:
             # When it was sent stays: it counts against the limit.
             .values(state=states.check("uncertain", "queued")),
         )
+        suppress_again(session, [row.id for row in rows], moment)
         dead = _give_up(session, [row for row in rows if row.uncertains > 1], moment)
     for letter in dead:
         announce_dead(app, letter)
