@@ -110,7 +110,7 @@ MANY = {
 #: These never need the database.
 OFFLINE = {("discover",), ("keys", "generate"), ("senders", "drivers")}
 #: Commands that a mail server pipes mail to: this status asks it to try again later.
-LATER = {("events", "ingest"): 75}
+LATER: dict[tuple[str, ...], int] = {("events", "ingest"): 75}
 #: These are what makes the tables, or says that there are none.
 WITHOUT_TABLES = OFFLINE | {("db", "current"), ("db", "downgrade"), ("db", "upgrade")}
 

@@ -41,6 +41,8 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
+from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS
+from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.pruning import prune_events
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
@@ -179,6 +181,20 @@ class WorkerProcess:
             self._permission.look,
         )
 
+        # And mailboxes: each is a conversation that may take minutes.
+        self._bounces = Schedule(
+            app,
+            [
+                Duty(
+                    "bounce mailboxes",
+                    COLLECT_SECONDS,
+                    lambda: collect(self._engine, self._here.config, self._stopping.is_set),
+                )
+            ],
+            self._stopping,
+            self._permission.look,
+        )
+
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -188,6 +204,7 @@ class WorkerProcess:
         self._schedule.start()
         self._renewals.start()
         self._alerts.start()
+        self._bounces.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
         try:
@@ -202,6 +219,7 @@ class WorkerProcess:
             self._schedule.join()
             self._renewals.join()
             self._alerts.join()
+            self._bounces.join()
             self._events.stop()
             self._close()
         log.info("worker %s has stopped", self._name)
