@@ -46,6 +46,7 @@ class Action(Enum):
     EDIT_SYSTEM_TEMPLATES = "write the system's e-mail templates"
     EDIT_PARTNER_TEMPLATES = "write a partner's e-mail templates"
     SEE_ALERTS = "see the alerts you are responsible for"
+    SEE_EXPIRY = "see what ends of senders you are responsible for"
     HANDLE_ALERTS = "acknowledge and mute the alerts you are responsible for"
     READ_METRICS = "get the metrics, with their token or as a platform admin"
     MANAGE_SUPPRESSIONS = "see and change which addresses get no mail of senders you look after"
@@ -80,6 +81,7 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.EDIT_SYSTEM_TEMPLATES: frozenset({Role.PLATFORM_ADMIN}),
     Action.EDIT_PARTNER_TEMPLATES: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.SEE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
+    Action.SEE_EXPIRY: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.HANDLE_ALERTS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     # Who has the token is nobody that the host knows; the view asks for it, or for an admin.
     Action.READ_METRICS: frozenset(Role),

@@ -146,9 +146,20 @@ class Keyring:
             ) from error
         return opened.decode("utf-8")
 
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The names of the keys, as sealed texts have them, the first key's first."""
+        return tuple(self._ciphers)
+
     def is_current(self, token: str) -> bool:
         """Whether *token* was sealed with the first key, and in today's format."""
         return token.split(".")[:2] == [_FORMAT, self._first]
+
+
+def fingerprint_in(token: str) -> str:
+    """The name of the key that a sealed text needs; empty where it names none."""
+    parts = token.split(".")
+    return parts[1] if len(parts) == 3 else ""  # noqa: PLR2004 - format, key, body
 
 
 def _fingerprint(raw: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from smtp_admin import beside_host, protection, schema, template_texts
+from smtp_admin import beside_host, schema, template_texts
 from smtp_admin.api.views import answer_unrouted, make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
@@ -30,41 +30,9 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
-from smtp_admin.pages import (
-    advice,
-    alerts,
-    audit_log,
-    batch_log,
-    bounces,
-    connection,
-    deliverability,
-    discovery,
-    embedding,
-    erase_address,
-    explain,
-    history,
-    hooks,
-    mail_changes,
-    mail_log,
-    metrics,
-    new_batch,
-    oauth,
-    one_mail,
-    overview,
-    reminders,
-    renewals,
-    routes,
-    sender_actions,
-    sender_list,
-    suppressions,
-    symptoms,
-    tab,
-    templates,
-    test_email,
-    tokens,
-    unsubscribe,
-    webhook,
-)
+from smtp_admin.oauth import forgetting
+from smtp_admin.pages import embedding, hooks, reminders, unsubscribe
+from smtp_admin.pages.every import make_pages_blueprint
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
@@ -135,8 +103,9 @@ class SMTPAdmin:
         reassign.listen()
         lookups.listen()
         patience.listen()
+        forgetting.listen()
         api = make_api_blueprint()
-        for blueprint in (_pages(here), api):
+        for blueprint in (make_pages_blueprint(config.url_prefix), api):
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         links = unsubscribe.make_unsubscribe_blueprint(config.url_prefix)
@@ -215,7 +184,7 @@ class SMTPAdmin:
                 language=language,
                 reply_to=reply_to,
                 order=order,
-            )
+            ).public_id
         return service.send(
             session(),
             type_name,
@@ -374,41 +343,3 @@ def _check_limits(config: Config, types: Registry) -> None:
         raise ConfigError(
             f"SMTP_ADMIN_RECIPIENT_LIMITS names {name!r}, which is not an e-mail type of this app."
         )
-
-
-def _pages(here: Installation) -> Any:
-    blueprint = protection.make_blueprint(here.config.url_prefix)
-    for page in (
-        overview,
-        alerts,
-        metrics,
-        tab,
-        sender_list,
-        sender_actions,
-        oauth,
-        routes,
-        connection,
-        advice,
-        discovery,
-        deliverability,
-        webhook,
-        bounces,
-        test_email,
-        history,
-        explain,
-        symptoms,
-        mail_log,
-        mail_changes,
-        one_mail,
-        batch_log,
-        new_batch,
-        suppressions,
-        erase_address,
-        audit_log,
-        tokens,
-        renewals,
-        reminders,
-        templates,
-    ):
-        page.add_to(blueprint)
-    return blueprint

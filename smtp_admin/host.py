@@ -199,6 +199,15 @@ class Host:
         """
         return ()
 
+    def keep_days(self, partner_id: str) -> Soon[int | None]:
+        """How many days the mail of a partner is kept after it is over, from 1 to 3650.
+
+        ``None`` for ``SMTP_ADMIN_KEEP_DAYS``, which also holds for the platform's own mail. It is
+        asked for each of :meth:`partners`, every hour.
+        """
+        del partner_id
+        return None
+
     def sign_in_url(self, next_url: str) -> Soon[str | None]:
         """Where to send a visitor who must sign in first; ``None`` answers a plain 401 page."""
         del next_url

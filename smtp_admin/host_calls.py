@@ -46,6 +46,9 @@ class HostCalls(Protocol):
     def summary_recipients(self) -> Iterable[tuple[str, Iterable[str] | None]]:
         """Who gets the weekly summary."""
 
+    def keep_days(self, partner_id: str) -> int | None:
+        """How long the mail of a partner is kept."""
+
     def sign_in_url(self, next_url: str) -> str | None:
         """Where to sign in."""
 

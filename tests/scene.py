@@ -244,12 +244,11 @@ class Scene:
             .replace("<type_name>", "welcome")
             .replace("<language>", "de")
             .replace("<key>", key or KEY)
-            .replace("<source>", "postmark")
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
             .replace("<token>", self._preferences() if "preferences" in rule else TOKEN)
-            .replace("<provider>", "microsoft")
+            .replace("<provider>", "postmark" if rule.startswith("/hooks/") else "microsoft")
         )
         self._delivery = self._first_delivery(address)
         data, body = None, None

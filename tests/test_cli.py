@@ -60,6 +60,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("erase",): ["mia@example.com"],
     ("events", "ingest"): [],
     ("explain",): [],
+    ("expiry",): [],
     ("keys", "check"): [],
     ("keys", "generate"): [],
     ("keys", "rotate"): [],

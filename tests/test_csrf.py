@@ -106,7 +106,7 @@ POSTS: dict[str, tuple[int, int]] = {
 WITHOUT_TOKEN = {
     "/unsubscribe/<token>",
     f"{PREFIX}/preferences/<token>",
-    "/hooks/email/<source>/<key>",
+    "/hooks/email/<provider>/<key>",
 }
 
 

@@ -18,6 +18,7 @@ from smtp_admin.cli.group import commands
 from smtp_admin.config import KEYS, PREFIX
 from smtp_admin.errors import RequestError
 from smtp_admin.mail import liquid_filters
+from smtp_admin.mail.common_values import COMMON
 from smtp_admin.mail.liquid_source import TAGS
 from smtp_admin.monitor.parts import PARTS
 from smtp_admin.sender_state.state import KEYS as STATES
@@ -185,6 +186,11 @@ def test_filters_and_tags_are_complete() -> None:
 def test_email_types_are_complete() -> None:
     page = types_page.FILE.read_text("utf-8")
     assert page == types_page.written(page), "run python -m tests.mail.types_page"
+
+
+def test_values_of_every_template_are_complete() -> None:
+    documented = rows(section("docs/email-types.md", "Values in every template"))
+    assert documented == [[f"`{name}`", means] for name, means in COMMON.items()]
 
 
 def test_access_table_is_the_one_that_decides() -> None:

@@ -117,6 +117,16 @@ def test_whose_mail_of_flask_security_it_is(run: Run) -> None:
     assert mail.partner_id("security/email/welcome_existing_username", {}) == ""
 
 
+def test_in_which_language_mail_of_flask_security_is(run: Run) -> None:
+    app = Flask("x")
+    mail = run("docs/flask-security.md", "class InTheirLanguage")["InTheirLanguage"](app)
+    with app.app_context():
+        for language in ("pt-BR", ""):
+            user = SimpleNamespace(language=language)
+            assert mail.language("security/email/welcome", {"user": user}) == (language or "en")
+        assert mail.language("security/email/us_instructions", {}) == "en"
+
+
 def test_types_of_flask_security_are_complete() -> None:
     documented = {
         coded(row[0])[0]: (row[2], coded(row[3]))

@@ -2,11 +2,14 @@
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 
 from smtp_admin.host import Actor
+from smtp_admin.mail import wording
+from smtp_admin.mail.common_values import COMMON
 from tests.app import HostApp
 from tests.mail.reading import parsed, queued
 
@@ -181,3 +184,79 @@ def test_a_text_that_failed_is_marked(site: HostApp) -> None:
     assert "This text failed" in site.client.get(EDITOR).text
     assert post(site, **OWN, do="save").status_code == 303
     assert "failed" not in site.client.get(ACME).text
+
+
+def test_a_language_that_nobody_has_listed(site: HostApp) -> None:
+    asked = {"type": "welcome", "language": " it_CH "}
+    begun = site.client.get(ACME, query_string=asked)
+    editor = f"{ACME}/welcome/it-ch"
+    assert (begun.status_code, begun.location) == (302, editor)
+    page = site.client.get(editor).text
+    assert "There is no text in Italian (Switzerland) yet." in page
+    assert "the shipped text in English" in page
+    assert "Welcome to {{ app_name }}" in page
+    assert post(site, editor, **(OWN | {"subject": "Benvenuti"}), do="save").status_code == 303
+    other = f"{ACME}/welcome/it"  # their own English text would go before the shipped one
+    post(site, f"{ACME}/welcome/en", **(OWN | {"subject": "Our English"}), do="save")
+    page = site.client.get(other).text
+    assert "your own text in English" in page
+    assert "Our English" in page
+    assert f'href="{editor}"' in site.client.get(ACME).text
+    assert "Italian (Switzerland)" in site.client.get(ACME).text
+    for language in ("it-CH", "it_ch", "it"):
+        site.plugin.send("welcome", to="a@b.example", partner_id="acme", language=language,
+                         context={"name": "Ida"})  # fmt: skip
+    site.db.session.commit()
+    subjects = [str(parsed(one.content)["Subject"]) for one in queued()]
+    assert subjects == ["Benvenuti", "Benvenuti", "Our English"]
+
+
+@pytest.mark.parametrize("language", ["", "dutch", "xx", "de-xq", "../en", "a" * 5000, "\0"])
+def test_what_is_no_language(site: HostApp, language: str) -> None:
+    answer = site.client.get(ACME, query_string={"type": "welcome", "language": language})
+    assert answer.status_code == 400
+    assert '<a href="#language">Language</a>.' in answer.text
+    assert 'id="language-error"' in answer.text
+    assert '<option value="welcome" selected>' in answer.text
+    unknown = site.client.get(ACME, query_string={"type": "nothing", "language": "it"})
+    assert unknown.status_code == 404
+
+
+def test_a_mistake_is_linked_by_its_label(site: HostApp) -> None:
+    wrong = OWN | {"subject": "", "text": ""}
+    for do, done in (("save", "saved"), ("send", "sent")):
+        page = post(site, **wrong, do=do).text
+        summary = " ".join(page.partition('id="form-error"')[2].partition("</div>")[0].split())
+        assert f"Nothing was {done}." in summary
+        links = re.findall(r'<a href="#(\w+)">(\w+)</a>', summary)
+        assert links == [("subject", "Subject"), ("text", "Text")]
+        assert all(f'id="{name}"' in page for name, _ in links)
+
+
+def test_it_is_compared_with_the_shipped_text(site: HostApp) -> None:
+    def rows(page: str) -> list[str]:
+        return re.findall(r'<tr role="row" class="smtp-admin-compared-(\w+)">', page)
+
+    assert rows(site.client.get(EDITOR).text) == []
+    shipped = wording.texts("welcome")["de"]
+    lines = shipped.text.splitlines()
+    changed = "\n".join(["<b>Neu</b>", *lines[:-1], f"{lines[-1]}!"])
+    typed = {"subject": shipped.subject, "text": changed, "html": shipped.html}
+    page = post(site, **(OWN | typed), do="compare").text
+    assert [one for one in rows(page) if one != "same"] == ["only_new", "changed"]
+    assert "&lt;b&gt;Neu&lt;/b&gt;" in page
+    assert "Your own text applies." not in page  # nothing is saved
+    begun = time.process_time()
+    many = "\n".join(str(number % 97) for number in range(25_000))
+    page = post(site, **(OWN | {"html": many}), do="compare").text
+    assert time.process_time() - begun < 5
+    assert "more lines are not shown" in page
+
+
+def test_every_template_may_use_the_common_values(site: HostApp) -> None:
+    html = "".join(f"<p>{{{{ {name} }}}}</p>" for name in COMMON)
+    text = html.replace("{{ mail.subject }}", "")
+    assert post(site, **(OWN | {"html": html, "text": text}), do="save").status_code == 303
+    page = site.client.get(EDITOR).text
+    for name in COMMON:
+        assert f'data-smtp-admin-insert="{{{{ {name} }}}}"' in page

@@ -1,7 +1,7 @@
 """Webhooks, the events that come by them, and counting what bounced.
 
 Revision: 0023_events
-After: 0021_overview
+After: 0022_expiry
 Date: 2026-11-29
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import mysql
 from smtp_admin.database import BigId, UTCDateTime
 
 revision = "0023_events"
-down_revision = "0021_overview"
+down_revision = "0022_expiry"
 branch_labels = None
 depends_on = None
 

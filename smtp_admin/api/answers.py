@@ -72,6 +72,7 @@ _NUMBERS: dict[str, Schema] = {
 }
 _NAMED: dict[str, Schema] = {"sender": _TEXT, "label": _TEXT}
 _ATTEMPT = _object(at=_MOMENT, verdict=_TEXT, code=_TEXT, cause=_TEXT, error=_TEXT, reply=_TEXT)
+_EVENT = _object(at=_MOMENT, kind=_TEXT, bounce=_TEXT, code=_TEXT, words=_TEXT)
 _HOP = {
     "type": "object",
     "properties": {"at": _MOMENT, "from": _TEXT, "to": _TEXT, "reason": _TEXT},
@@ -91,6 +92,7 @@ _DELIVERY = _object(
     reply=_TEXT,
     attempts=_list(_ATTEMPT),
     handed_over=_list(_HOP),
+    events=_list(_EVENT),
 )
 _STEP = _object(
     name=_TEXT,
@@ -123,7 +125,7 @@ ANSWERS: dict[str, Schema] = {
     "Suppressions": _object(ok=_OK, suppressions=_list(_SUPPRESSION), before=_or_null(_WHOLE)),
     "Suppressed": _object(ok=_OK, address=_TEXT, category=_TEXT, new=_FLAG, kept_back=_WHOLE),
     "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE),
-    "Queued": _object(ok=_OK, id=_ID, status=_STATE),
+    "Queued": _object(ok=_OK, id=_ID, status=_STATE | {"enum": [*STATES, "waiting"]}),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(
         ok=_OK,

@@ -26,10 +26,10 @@ def authenticate() -> None:
         Unauthenticated: the token is none, or works no more.
         RateLimited: it knows when requests are possible again.
     """
-    kind, _, text = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() == _SCHEME:
+    text = _token()
+    if text is not None:
         web.asked_by_program()
-        bearer = bearer_of(session(), text.strip())
+        bearer = bearer_of(session(), text)
         request.environ[_BEARER] = bearer
         web.act_as(bearer.actor)
     actor = web.current_actor()
@@ -53,14 +53,21 @@ def authenticate() -> None:
         )
 
 
+def _token() -> str | None:
+    """What was sent as a bearer token, however it is set off; ``None`` if nothing was."""
+    words = request.headers.get("Authorization", "").split(maxsplit=1)
+    if not words or words[0].lower() != _SCHEME:
+        return None
+    return words[1].strip() if len(words) > 1 else ""
+
+
 def describe(response: Response) -> Response:
     """Add what the answer says of the token: how it is sent, what is left of its requests."""
     standing: Standing | None = request.environ.get(_STANDING)
     if standing is not None:
         response.headers.update(standing.headers())
     if response.status_code == 401:  # noqa: PLR2004 - RFC 6750 section 3
-        asked = request.headers.get("Authorization", "").lower().startswith(f"{_SCHEME} ")
-        wrong = ', error="invalid_token"' if asked else ""
+        wrong = "" if _token() is None else ', error="invalid_token"'
         response.headers["WWW-Authenticate"] = f'Bearer realm="smtp_admin"{wrong}'
     bearer: Bearer | None = request.environ.get(_BEARER)
     if bearer is not None and bearer.to_note is not None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from smtp_admin import web
 from smtp_admin.access import scope
+from smtp_admin.api import notices
 from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.batches import batch_in_scope
 from smtp_admin.delivery.bulk_actions import act_on_selected
@@ -17,18 +18,28 @@ from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.seen_mail import ids_of_mail, seen_by
 from smtp_admin.errors import Conflict, NotFound
+from smtp_admin.events.models import MailEvent
+from smtp_admin.events.queries import told_of
 
 #: Deliveries that one answer tells of, and their attempts, the newest ones.
 _MOST_DELIVERIES, _MOST_ATTEMPTS = 100, 1000
 
 
 def message(public_id: str) -> ResponseReturnValue:
-    """One mail with its deliveries, and each with its attempts."""
+    """One mail with its deliveries, and each with its attempts; of a notice, its digest."""
+    item = notices.seen(session(), public_id)
+    if item is not None:
+        if item.message_id is None or not ids_of_mail(
+            session(), item.message_id, seen_by(web.signed_in())
+        ):
+            return web.answer_json(notices.as_message(item))
+        public_id = item.message_id
     ids = _deliveries_of(public_id)
     shown = tuple(reversed(rows_of(session(), ids[:_MOST_DELIVERIES])))
     numbers = [one.id for one in shown]
     attempts = _attempts(numbers)
     hops = hops_seen(session(), numbers)
+    told = told_of(session(), numbers)
     whole = web.signed_in().is_admin
     states: dict[str, int] = {}
     for one in shown:
@@ -49,6 +60,7 @@ def message(public_id: str) -> ResponseReturnValue:
                     one,
                     attempts.get(one.id, ()),
                     [hop if whole else hop.for_partner() for hop in hops.get(one.id, ())],
+                    told.get(one.id, ()),
                 )
                 for one in shown
             ],
@@ -57,12 +69,17 @@ def message(public_id: str) -> ResponseReturnValue:
 
 
 def cancel(public_id: str) -> ResponseReturnValue:
-    """Do not send what of a mail is still queued."""
+    """Do not send what of a mail is still queued, or take a notice out of its digest."""
+    item = notices.seen(session(), public_id)
+    if item is not None:
+        return web.answer_json({"ok": True, "id": public_id, "count": notices.take_out(item)})
     return _act(public_id, "cancel")
 
 
 def retry(public_id: str) -> ResponseReturnValue:
     """Send dead letters and unknown outcomes of a mail once more."""
+    if notices.seen(session(), public_id) is not None:
+        raise Conflict(_TOO_LATE["retry"])
     return _act(public_id, "retry")
 
 
@@ -110,7 +127,10 @@ def _attempts(delivery_ids: Sequence[int]) -> dict[int, list[Attempt]]:
 
 
 def _delivery(
-    one: LoggedMail, attempts: Sequence[Attempt], hops: Sequence[HopSeen]
+    one: LoggedMail,
+    attempts: Sequence[Attempt],
+    hops: Sequence[HopSeen],
+    told: Sequence[MailEvent],
 ) -> dict[str, Any]:
     """A delivery; which worker sent it, and how the system's sender is set up, is left out."""
     waits = one.state == "queued"
@@ -144,5 +164,15 @@ def _delivery(
                 "reason": hop.reason,
             }
             for hop in hops
+        ],
+        "events": [
+            {
+                "at": (each.at or each.received_at).isoformat(),
+                "kind": each.kind,
+                "bounce": each.bounce,
+                "code": each.code,
+                "words": each.words,
+            }
+            for each in told
         ],
     }

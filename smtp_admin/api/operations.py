@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 from smtp_admin.access import Action
 from smtp_admin.api import values
-from smtp_admin.api.values import ADDRESS, ADDRESSES, CONTEXT, LANGUAGE, MOMENT, RECIPIENTS, Field
+from smtp_admin.api.values import (
+    ADDRESS,
+    ADDRESSES,
+    CONTEXT,
+    LANGUAGE,
+    MOMENT,
+    PERIOD,
+    RECIPIENTS,
+    Field,
+)
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.transports.fields import Field as SenderField
 
@@ -51,6 +60,8 @@ QUEUE_FIELDS = (
           example="invoice-4711"),
     _SEND_AT,
     _EXPIRES_AT,
+    Field("digest", PERIOD, "The notice waits at most so long for others to its one recipient, and "
+          "all of them become one mail. Only for types that recipients may end.", example="day"),
 )  # fmt: skip
 BATCH_FIELDS = (
     Field("type", _TYPE, "The e-mail type.", required=True, example="newsletter"),

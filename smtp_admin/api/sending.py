@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.access import Action
+from smtp_admin.api import notices
 from smtp_admin.api.body import read_body, refuse
 from smtp_admin.api.operations import BATCH_FIELDS, KEY_HEADER, KEY_SHAPE, QUEUE_FIELDS
 from smtp_admin.api.owner import owner_of
@@ -17,14 +18,14 @@ from smtp_admin.database import session
 from smtp_admin.delivery.outbox import known_id
 from smtp_admin.delivery.queries import follow
 from smtp_admin.errors import InvalidInput, MessageError, SMTPAdminError
-from smtp_admin.mail import batches, service
+from smtp_admin.mail import batches, digests, service
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.types import EmailType
 from smtp_admin.monitor.overview import OUR_OWN
 
 #: What goes with a type, and what with a ready message.
-_OF_TYPE, _OF_READY = ("context", "language"), ("subject", "text", "html")
+_OF_TYPE, _OF_READY = ("context", "language", "digest"), ("subject", "text", "html")
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def queue() -> ResponseReturnValue:
     _check_form(given)
     partner_id = owner_of(given["partner_id"], Action.SEND_MAIL)
     key = given["idempotency_key"] or of_header
+    if given["digest"]:
+        return _keep(given, partner_id, key)
     known = known_id(session(), partner_id, key) if key else None
     if known is None:
         order = _order(partner_id, given, idempotency_key=key)
@@ -63,6 +66,36 @@ def queue() -> ResponseReturnValue:
     there = follow(session(), known, partner_id)
     status = there.state if there else "queued"
     return web.answer_json({"ok": True, "id": known, "status": status})
+
+
+def _keep(given: dict[str, Any], partner_id: str, key: str | None) -> ResponseReturnValue:
+    """Keep a notice for its recipient's next digest."""
+    type_, order = _type(given["type"]), _order(partner_id, given, idempotency_key=key)
+    known = notices.known(session(), partner_id, key)
+    if known is None:
+        try:
+            digests.check(type_, given["digest"], order, to=given["to"], reply_to=given["reply_to"])
+        except MessageError as error:
+            refuse("digest", error.message, hint=error.hint)
+        _check_sender(service.registry().get(digests.TYPE), order)
+        try:
+            kept = digests.keep_for_digest(
+                session(),
+                type_.name,
+                given["digest"],
+                to=given["to"],
+                context=given["context"] or {},
+                language=given["language"] or "",
+                order=order,
+            )
+        except MessageError as error:
+            refuse("context", error.message, hint=error.hint)
+        session().commit()
+        if kept.new:
+            body = {"ok": True, "id": kept.public_id, "status": "waiting"}
+            return web.answer_json(body, 202)
+        known = notices.known(session(), partner_id, key)
+    return web.answer_json({"ok": True, **(known or {})})
 
 
 @_all_or_nothing()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from smtp_admin.delivery.digest_items import PERIODS
 from smtp_admin.errors import MessageError
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
@@ -70,6 +71,8 @@ class Field:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "enum" in schema:
+        schema = schema | {"enum": [*schema["enum"], None]}
     if "anyOf" in schema:
         return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     return schema | {"type": [schema["type"], "null"]}
@@ -213,6 +216,16 @@ def _object(value: Any) -> dict[str, Any]:
 #: Values for a template, by name.
 CONTEXT = Value({"type": "object"}, _object)
 LANGUAGE = matching(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", 12, "a language such as de or pt-BR")
+
+
+def _period(value: Any) -> str:
+    if value not in tuple(PERIODS):  # a list would be no key
+        raise ValueError(f"This must be one of {', '.join(PERIODS)}.")
+    return str(value)
+
+
+#: For how long a notice may wait for its digest.
+PERIOD = Value({"type": "string", "enum": list(PERIODS)}, _period)
 _ONE_OF_MANY = (
     Field("address", ADDRESS, "Who gets it.", required=True, example="mia@example.com"),
     Field("context", CONTEXT, "A value for each variable of the type.", example={"name": "Mia"}),

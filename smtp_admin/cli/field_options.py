@@ -20,7 +20,10 @@ from smtp_admin.transports.registry import drivers
 _VALUE, _FILE = "field_", "file_"
 #: Stands before the path of a file instead of a text of several lines.
 FROM_FILE = "@"
-_METAVARS = {"number": "NUMBER", "email": "ADDRESS", "senders": "KEYS", "lines": "TEXT"}
+_METAVARS = {
+    "number": "NUMBER", "email": "ADDRESS", "senders": "KEYS", "lines": "TEXT",
+    "date": "YYYY-MM-DD",
+}  # fmt: skip
 _LONGEST_SECRET = 64 * 1024
 _GENERAL = "Options"
 _EVERY = "What every sender has"

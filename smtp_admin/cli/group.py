@@ -127,6 +127,7 @@ MODULES: Mapping[str, str] = {
     "erase": "erase",
     "events": "events",
     "explain": "explain",
+    "expiry": "expiry",
     "keys": "keys",
     "mail": "mail",
     "prune": "sending",

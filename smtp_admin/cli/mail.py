@@ -15,6 +15,7 @@ from smtp_admin.delivery.digest_items import Item, find_item
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
+from smtp_admin.events.queries import told_of_mail
 from smtp_admin.senders.resolve import load_sender_by_id
 
 
@@ -101,10 +102,14 @@ def show(public_id: str, as_json: bool) -> None:
         _show_item(item, as_json=as_json)
         return
     found = actions.show_mail(session(), public_id)
+    told = told_of_mail(session(), public_id)
     if as_json:
         show_json([
             _as_dict(one) | {"tries": [{"at": a.at, "verdict": a.verdict, "error": a.error,
                                       "reply": a.reply} for a in attempts],
+                            "events": [{"at": e.at or e.received_at, "kind": e.kind,
+                                        "bounce": e.bounce, "code": e.code, "words": e.words}
+                                       for e in told.get(one.recipient, ())],
                             "causes": _causes(one)}
             for one, attempts in found
         ])  # fmt: skip
@@ -119,6 +124,9 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
         if one.finished_at is not None and _ended_otherwise(one, attempts):
             click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
+        for event in told.get(one.recipient, ()):
+            kind = f"{event.kind} ({event.bounce})" if event.bounce else event.kind
+            click.echo(f"  {_at(event.at or event.received_at)}  {kind}  {event.words}".rstrip())
         if one.provider_message_id:
             click.echo(f"  the provider calls it {one.provider_message_id}")
         explained = _explained(one)

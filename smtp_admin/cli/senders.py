@@ -125,6 +125,8 @@ def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
     waiting = waiting_of(session(), sender.sender_id)
     if not as_json:
         click.echo(_what_waits(waiting))
+        if sender.values.by_person:
+            click.echo("Its sign-in is forgotten. After restoring it, someone must sign in again.")
     if not yes:
         session().rollback()  # a person may think for long, and no transaction waits for that
         click.confirm(f"Delete the sender {word_of(sender.key)} of {whose(partner_id)}?",

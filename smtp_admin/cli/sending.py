@@ -123,7 +123,7 @@ def _state_in_words(numbers: dict[str, Any]) -> str:
 
 
 @commands.command(
-    help="Delete finished mail older than SMTP_ADMIN_KEEP_DAYS. Workers do this every hour.\n\n"
+    help="Delete finished mail that is older than it is kept. Workers do this every hour.\n\n"
     "Example: flask smtp-admin prune"
 )
 def prune() -> None:

@@ -96,7 +96,14 @@ def probe(
     """
     overall = Deadline(overall_seconds)
     report = Report(watch=watch)
-    trial = Trial(request.setup, request.sender_address, surroundings, report, overall)
+    trial = Trial(
+        request.setup,
+        request.sender_address,
+        surroundings,
+        report,
+        overall,
+        from_address=request.values.from_email,
+    )
     result = TestResult(request, report, 0.0, warnings=trial.cautions)
     try:
         driver(request.setup.driver).test(trial)

@@ -16,7 +16,8 @@ from smtp_admin.connection.probe import TestResult
 from smtp_admin.connection.request import TestRequest
 from smtp_admin.database import changed, database_now
 from smtp_admin.diagnosis.diagnose import of_failure
-from smtp_admin.senders.models import RevisionTest
+from smtp_admin.expiry.seen_certificates import keep_certificate
+from smtp_admin.senders.models import RevisionTest, SenderRevision
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
@@ -51,6 +52,7 @@ def keep_with_revision(
         "at": at or database_now(session),
         "tested_by": tested_by,
     }
+    _keep_certificate(session, revision_id, result)
     newest = (
         update(RevisionTest)
         .where(RevisionTest.revision_id == revision_id, RevisionTest.place == place)
@@ -63,6 +65,15 @@ def keep_with_revision(
             session.add(RevisionTest(revision_id=revision_id, place=place, **values))
     except IntegrityError:  # another test of the same revision was first
         changed(session, newest)
+
+
+def _keep_certificate(session: Session, revision_id: int, result: TestResult) -> None:
+    """Keep what the mail server showed, if its certificate was fine and is the sender's own."""
+    revision = session.get(SenderRevision, revision_id)
+    if result.report.tls is not None and revision is not None:
+        place = result.request.setup.place
+        moment = database_now(session)
+        keep_certificate(session, revision.sender_id, place, result.report.tls, moment)
 
 
 def to_text(result: TestResult) -> str:

@@ -53,12 +53,13 @@ class SignIn:
     @property
     def optional(self) -> frozenset[str]:
         """What may be entered too."""
-        own = {"oauth_secret", "oauth_scope", "oauth_mechanism", "oauth_token_url"}
+        secret = {"oauth_secret", "oauth_secret_until"}
+        own = {"oauth_scope", "oauth_mechanism", "oauth_token_url"}
         if self.by_person:
             own.add("oauth_authorize_url")
         if self.authority:
             own.add("oauth_authority")
-        return frozenset(own - ({"oauth_secret"} if self.grant == "jwt_bearer" else set()))
+        return frozenset(own | (set() if self.grant == "jwt_bearer" else secret))
 
     def shows(self, name: str) -> bool:
         """Whether the field *name* means anything for this way."""

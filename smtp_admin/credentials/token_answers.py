@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from smtp_admin.credentials.oauth import OAuthLogin
 from smtp_admin.credentials.token_failure import TokenFailure
-from smtp_admin.http.caller import Answer
+from smtp_admin.http.connection import Answer
 from smtp_admin.smtp.redaction import Redactor, printable
 from smtp_admin.translation import gettext
 
@@ -83,6 +83,7 @@ class Issued:
     Attributes:
         until: when the access token ends, by this machine's clock.
         refresh: what asks for the next one; empty where nothing came.
+        refresh_seconds: how long that may be used, where the server says so; else 0.
     """
 
     value: str = field(repr=False)
@@ -90,6 +91,7 @@ class Issued:
     until: datetime
     refresh: str = field(default="", repr=False)
     scope: str = ""
+    refresh_seconds: int = 0
 
 
 def read(answer: Answer, login: OAuthLogin, redact: Redactor) -> Issued:
@@ -134,7 +136,8 @@ def _issued(said: Mapping[str, Any], login: OAuthLogin) -> Issued:
         raise _no_token_server(login, gettext("its answer has no token that can be used"))
     seconds = _seconds(said.get("expires_in"))
     until = datetime.now(UTC) + timedelta(seconds=seconds)
-    return Issued(str(value), seconds, until, refresh, str(said.get("scope") or "")[:_SHOWN])
+    scope = str(said.get("scope") or "")[:_SHOWN]
+    return Issued(str(value), seconds, until, refresh, scope, _refresh_seconds(said))
 
 
 def _seconds(told: Any) -> int:
@@ -142,6 +145,15 @@ def _seconds(told: Any) -> int:
     text = str(told)
     known = text.isascii() and text.isdigit() and len(text) < 9  # noqa: PLR2004
     return min(int(text), _LONGEST_LIFE) if known else _USUAL_LIFE
+
+
+def _refresh_seconds(said: Mapping[str, Any]) -> int:
+    """How long what was granted counts: Google says so of short ones, Keycloak always."""
+    for name in ("refresh_token_expires_in", "refresh_expires_in"):
+        text = str(said.get(name, ""))
+        if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004
+            return int(text)
+    return 0
 
 
 def _failure(

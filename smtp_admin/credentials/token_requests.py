@@ -26,6 +26,7 @@ from smtp_admin.translation import gettext, said_by
 
 #: Where a token server may listen, beside the ports that are allowed for mail servers.
 _PORTS = frozenset({443, 8443})
+_BASIC = "Basic "
 _NOT_ALLOWED = {"destination_not_allowed"}
 
 
@@ -116,6 +117,7 @@ def _ask(
     sent = ("assertion", "client_assertion", "client_secret", "code", "code_verifier",
             "refresh_token")  # fmt: skip
     hidden = [fields[one] for one in sent if one in fields]
+    hidden.append(headers.get("Authorization", "").removeprefix(_BASIC))
     redact = Redactor([*login.secrets, *hidden], login.client_id)
     try:
         answer = caller.post(login.token_url, urlencode(fields).encode(), headers, overall)
@@ -137,7 +139,7 @@ def _proof(login: OAuthLogin, headers: dict[str, str]) -> dict[str, str]:
     if login.client_secret and login.way.vendor == "other":
         # The one way that every server must know (RFC 6749 section 2.3.1).
         pair = f"{quote(login.client_id, safe='')}:{quote(login.client_secret, safe='')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        headers["Authorization"] = _BASIC + base64.b64encode(pair.encode()).decode()
         return {}
     found = {"client_id": login.client_id}
     if login.client_secret:

@@ -83,8 +83,15 @@ class Item:
         }
 
 
-def keep(session: Session, values: dict[str, Any], period: Period) -> str:
-    """Keep a notice in the caller's transaction; its public id, or that of the first with its key.
+class Kept(NamedTuple):
+    """A notice that waits; not ``new`` if it is an earlier one, with the same key."""
+
+    public_id: str
+    new: bool
+
+
+def keep(session: Session, values: dict[str, Any], period: Period) -> Kept:
+    """Keep a notice in the caller's transaction, or find the first one with its key.
 
     Args:
         values: the columns that say what it is and whose.
@@ -95,16 +102,17 @@ def keep(session: Session, values: dict[str, Any], period: Period) -> str:
         if key is not None:
             known = known_id(session, values["partner_id"], key)
             if known is not None:
-                return known
+                return Kept(known, new=False)
         due = database_now(session) + PERIODS[period]
         connection = session.connection()
         row = values | {"public_id": public_id, "due_at": due}
         if key is None:
             connection.execute(insert(_ITEMS), row)
-            return public_id
+            return Kept(public_id, new=True)
         connection.execute(_once(connection.dialect.name), row)
         # Another transaction may have been faster.
-        return known_id(session, values["partner_id"], key, newest=True) or public_id
+        first = known_id(session, values["partner_id"], key, newest=True) or public_id
+        return Kept(first, first == public_id)
 
 
 def known_id(

@@ -32,7 +32,6 @@ from smtp_admin.delivery.retry import UNTIL_CHANGED
 from smtp_admin.delivery.return_path import ReturnPaths
 from smtp_admin.delivery.under_way import UnderWay
 from smtp_admin.errors import SMTPAdminError
-from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import gettext
@@ -196,8 +195,9 @@ class _LaneWork:
         if not mails:
             return False
         try:
-            usual = context.surroundings.patient(batch.pauses, hurried=self._progress.hurried)
-            surroundings = with_tokens(usual, context.engine, context.here, sender, setup)
+            surroundings = context.surroundings_of(
+                sender, setup, batch.pauses, hurried=self._progress.hurried
+            )
             transport = context.transports.take(sender.sender_id, setup, surroundings)
         except _FAULTS as error:
             return self._without_transport(batch, error)

@@ -17,6 +17,7 @@ from smtp_admin.erasure.places import PLACES, Place
 _LEFT_OUT = frozenset({
     "lease", "recipient_key", "batch_recipient", "sender_head", "token", "token_hash", "secrets",
     "settings", "fields", "access_token", "refresh_token", "address_hash",
+    "key", "key_hash", "secret", "former_key_hash", "former_secret",
 })  # fmt: skip
 #: Mails in one file.
 MOST_MAILS = 10_000

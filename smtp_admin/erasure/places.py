@@ -17,6 +17,7 @@ from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.events.models import BounceMailbox, MailEvent, Webhook
 from smtp_admin.mail.template_models import Branding, EmailTemplate, EmailTemplateRevision
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.oauth.models import OAuthGrant
@@ -122,6 +123,12 @@ PLACES: tuple[Place, ...] = (
     Place(Sender, gettext("Senders"), ("pause_reason", "pause_reply"), _own(Sender)),
     Place(OAuthGrant, gettext("Sign-ins to mailboxes"), ("granted_by", "dead_reason"),
           _of_sender(OAuthGrant.sender_id), "granted_at"),
+    Place(MailEvent, gettext("What became of mail"), ("recipient", "words"), _own(MailEvent),
+          "received_at"),
+    Place(Webhook, gettext("Webhooks"), ("created_by",), _of_sender(Webhook.sender_id),
+          "created_at"),
+    Place(BounceMailbox, gettext("Mailboxes for bounces"), ("created_by", "failed_words"),
+          _of_sender(BounceMailbox.sender_id), "created_at"),
 )  # fmt: skip
 #: Columns with text that are not looked through, by table, and why.
 KEPT: Mapping[str, str] = {

@@ -23,7 +23,7 @@ def _ask(topic: Topic, path: str) -> bytes:
         ports=None if configured else _HTTPS,
     )
     try:
-        answer = caller.ask("GET", f"{configured or f'https://{topic.host}'}{path}", None, {})
+        answer = caller.get(f"{configured or f'https://{topic.host}'}{path}")
     except CallFailed as error:
         raise Unreachable from error
     if answer.status in {_NOT_FOUND, _FORBIDDEN}:

@@ -7,7 +7,6 @@ that it is done. So a worker that dies has done all of it or nothing.
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,8 +24,10 @@ from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.queue_ends import count_batches_again
 from smtp_admin.delivery.record import add_to_counter, erase_sensitive
 from smtp_admin.delivery.states import State
+from smtp_admin.events.applied import Applied
 from smtp_admin.events.matching import find_deliveries
 from smtp_admin.events.models import MailEvent
+from smtp_admin.events.reacting import suppress_addresses
 from smtp_admin.events.severity import cause_of
 from smtp_admin.translation import gettext
 
@@ -52,27 +53,9 @@ _CAUSES = {"bounced": "came_back", "complained": "marked_as_spam"}
 _TRIES_AT_CONTENTION = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """An event and the delivery that it was about.
-
-    Attributes:
-        moved: the state that the delivery came to by it; empty where it stayed as it was.
-    """
-
-    event: MailEvent
-    delivery_id: int
-    public_id: str
-    partner_id: str
-    sender_id: int
-    recipient: str
-    type_name: str
-    moved: State | None
-
-
 #: Told each event once, in the transaction that applies it; sorted by their ids.
 Listener = Callable[[Session, Sequence[Applied]], None]
-LISTENERS: list[Listener] = []
+LISTENERS: list[Listener] = [suppress_addresses]
 
 
 def apply_waiting(engine: Engine, stopping: Callable[[], bool] = lambda: False) -> int:

@@ -93,7 +93,7 @@ class MailEvent(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    #: ``webhook <id>``, or another way by which events come.
+    #: ``sender <id>`` where a webhook told it, or another way by which events come.
     origin: Mapped[str] = mapped_column(String(40))
     identity: Mapped[str] = mapped_column(String(64))
     #: Whose mail it may be about: the owner of the sender that it came for; ``''`` is the system.

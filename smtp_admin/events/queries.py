@@ -41,25 +41,59 @@ def events_of(session: Session, delivery_id: int) -> Sequence[MailEvent]:
     return sorted(found, key=lambda one: (one.at or one.received_at, one.id))
 
 
-def latest(session: Session, webhook_id: int) -> list[Shown]:
+def told_of(session: Session, delivery_ids: Sequence[int]) -> dict[int, list[MailEvent]]:
+    """What was told of each of these deliveries, oldest first; the newest of very many."""
+    rows = session.scalars(
+        select(MailEvent)
+        .where(MailEvent.delivery_id.in_(delivery_ids))
+        .order_by(MailEvent.id.desc())
+        .limit(MOST_SHOWN * max(1, len(delivery_ids)))
+    ).all()
+    found: dict[int, list[MailEvent]] = {}
+    for one in reversed(rows):
+        found.setdefault(one.delivery_id or 0, []).append(one)
+    return found
+
+
+def told_of_mail(session: Session, public_id: str) -> dict[str, list[MailEvent]]:
+    """The same for each recipient of a mail."""
+    rows = session.execute(
+        select(Delivery.id, Delivery.recipient)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(Message.public_id == public_id)
+    )
+    recipients = {row[0]: row[1] for row in rows}
+    told = told_of(session, list(recipients))
+    return {recipients[delivery_id]: some for delivery_id, some in told.items()}
+
+
+def latest(session: Session, webhook: Webhook) -> list[Shown]:
     """The newest events of a webhook."""
     rows = session.execute(
         select(MailEvent, Message.public_id, Delivery.id)
         .outerjoin(Delivery, Delivery.id == MailEvent.delivery_id)
         .outerjoin(Message, Message.id == Delivery.message_pk)
-        .where(MailEvent.origin == f"webhook {webhook_id}")
+        .where(*_came_by(webhook))
         .order_by(MailEvent.id.desc())
         .limit(_LATEST)
     )
     return [Shown(event, public_id or "", delivery or 0) for event, public_id, delivery in rows]
 
 
-def counts(session: Session, webhook_id: int) -> dict[str, int]:
+def _came_by(webhook: Webhook) -> tuple[ColumnElement[bool], ...]:
+    """Only by this one: the sender may have had another before."""
+    return (
+        MailEvent.origin == f"sender {webhook.sender_id}",
+        MailEvent.received_at >= webhook.created_at,
+    )
+
+
+def counts(session: Session, webhook: Webhook) -> dict[str, int]:
     """How many events of each kind came in the last 24 hours."""
     since = database_now(session) - _DAY
     rows = session.execute(
         select(MailEvent.kind, func.count())
-        .where(MailEvent.origin == f"webhook {webhook_id}", MailEvent.received_at > since)
+        .where(*_came_by(webhook), MailEvent.received_at > since)
         .group_by(MailEvent.kind)
     )
     return {kind: int(count) for kind, count in rows}

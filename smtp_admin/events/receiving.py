@@ -40,6 +40,7 @@ from smtp_admin.events.storing import Origin, keep
 from smtp_admin.events.webhooks import Found, found_by
 from smtp_admin.installation import installation
 from smtp_admin.sandbox import site
+from smtp_admin.senders.models import Sender
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -111,13 +112,17 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         events = [replace(one, kind="sample") for one in events]
     if found.source.has_topic and not arrived.is_sample:
         _answer_subscription(session, found, arrived)
-    origin = Origin(f"webhook {found.webhook.id}", found.sender.partner_id, found.sender.id)
-    keep(session, origin, events)
+    keep(session, origin_of(found.sender), events)
     _note_events(session, found.webhook.id, events)
     session.commit()
     if events:
         doorbell().call_for_events()
     return Taken(len(events))
+
+
+def origin_of(sender: Sender) -> Origin:
+    """By which way the events of a sender's webhook come, whichever webhook it has just now."""
+    return Origin(f"sender {sender.id}", sender.partner_id, sender.id)
 
 
 def sign_sample(webhook_id: int, body: bytes) -> str:

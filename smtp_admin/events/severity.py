@@ -42,6 +42,11 @@ def weighed(said_by_provider: Bounce, *said: str) -> Bounce:
     return _by_table(words)
 
 
+def is_full(words: str) -> bool:
+    """Whether the mailbox was full, which says nothing against its address."""
+    return bool(_FULL.search(words))
+
+
 def cause_of(words: str) -> str:
     """The key of what is behind a bounce, as the table of replies knows the words; else empty."""
     reply = _reply_in(words)

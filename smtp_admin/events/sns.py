@@ -105,7 +105,7 @@ class SNS:
             Unreachable: Amazon's certificate cannot be had now.
         """
         message = document_of(arrived.body)
-        if not isinstance(message, dict) or message.get("Type") not in _SIGNED:
+        if not isinstance(message, dict) or str(message.get("Type")) not in _SIGNED:
             raise NotUnderstood(
                 gettext(
                     "This is no message of Amazon SNS. Leave “raw message delivery” off at the "

@@ -10,7 +10,7 @@ from werkzeug.local import LocalProxy
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import MessageError
-from smtp_admin.flask_security.origin import is_apps_own, language_of_reader
+from smtp_admin.flask_security.origin import is_ours, language_of_reader
 from smtp_admin.flask_security.values import find_mail, values_of
 from smtp_admin.mail import templates
 from smtp_admin.mail.compose import message_from_type
@@ -45,6 +45,15 @@ class MailUtil(TheirMailUtil):
         del template, context
         return SYSTEM
 
+    def language(self, template: str, context: dict[str, Any]) -> str:
+        """In which language it is, such as ``de`` or ``pt-BR``; override it where users have one.
+
+        Args:
+            template, context: as for :meth:`partner_id`.
+        """
+        del template, context
+        return language_of_reader()
+
     def send_mail(
         self,
         template: str,
@@ -69,9 +78,9 @@ class MailUtil(TheirMailUtil):
         slot = slot_of(current_app._get_current_object())  # type: ignore[attr-defined]  # werkzeug's
         partner_id = self.partner_id(template, kwargs)
         if mail is not None:
-            values = values_of(mail, str(subject), kwargs)
-            language = language_of_reader()
-            ours = language.startswith("en") and not is_apps_own(type_, template)
+            language = self.language(template, kwargs)
+            values = values_of(mail, str(subject), kwargs, language)
+            ours = is_ours(type_, template, language)
             if not slot.suppress:
                 with beside_caller() as own:
                     voice = voice_for(own, type_, partner_id, language)

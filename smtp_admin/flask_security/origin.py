@@ -8,8 +8,23 @@ from jinja2 import TemplateNotFound
 
 from smtp_admin.mail import templates
 from smtp_admin.mail.types import EmailType
+from smtp_admin.mail.wording import candidates
 
 _THEIRS = Path(flask_security.__file__).parent
+
+
+def is_ours(type_: EmailType, template: str, language: str) -> bool:
+    """Whether our template says it, or the app's of ours; else what Flask-Security has rendered."""
+    if has_liquid(type_):
+        return True
+    known = set(templates.languages(type_)) if type_.shipped else set()
+    speaks = any(one in known for one in candidates(language))
+    return speaks and not is_apps_own(type_, template)
+
+
+def has_liquid(type_: EmailType) -> bool:
+    """Whether the app has a file of its own for one of our types."""
+    return any(templates.is_apps_own(type_, part) for part in ("text.liquid", "html.liquid"))
 
 
 def is_apps_own(type_: EmailType, template: str) -> bool:
@@ -18,7 +33,7 @@ def is_apps_own(type_: EmailType, template: str) -> bool:
     Args:
         template: Flask-Security's name for it, without ``.txt`` or ``.html``.
     """
-    if any(templates.is_apps_own(type_, part) for part in ("text.liquid", "html.liquid")):
+    if has_liquid(type_):
         return False
     render = current_app.extensions["security"].render_template
     if not getattr(render, "__module__", "").startswith("flask_security"):

@@ -1,31 +1,30 @@
-"""One HTTP request over the guarded dialler: no redirect is followed, nobody is waited for long.
+"""One HTTP request over a connection of its own: no redirect is followed, all of it in ten seconds.
 
-The standard library speaks HTTP over a socket that our policy opened: a name is resolved once,
-every address of it is checked, and that address is dialled.
+What a connection that stays open does for an API's driver, this does once, for whoever has only an
+address: a webhook, a token server.
 """
 
-import http.client
-import os
-import socket
-import ssl
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
+from smtp_admin.http.connection import Answer, CallBroken, Connection
+from smtp_admin.http.endpoint import USUAL_PORTS, Endpoint
+from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.dialling import DiallingPolicy, dial
+from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.hostname import clean_host
-from smtp_admin.smtp.tls import client_context
+from smtp_admin.smtp.session import Dialler
 from smtp_admin.translation import gettext
 
 SECONDS = 10.0
 #: More of an answer is not read.
 MOST_BYTES = 64 * 1024
-_USUAL_PORTS = {"http": 80, "https": 443}
+_NOT_IN_TIME = gettext("it did not answer in time")
+_BROKE_OFF = gettext("the conversation broke off")
 #: Why there was no connection; not the words for mail servers.
 _WHY = {
     "destination_not_allowed": gettext(
@@ -34,8 +33,10 @@ _WHY = {
     ),
     "dns_failed": gettext("its name could not be looked up"),
     "connection_refused": gettext("nothing listens there"),
-    "timeout": gettext("it did not answer in time"),
+    "timeout": _NOT_IN_TIME,
     "tls_failed": gettext("no encryption could be agreed"),
+    "certificate_error": gettext("its certificate cannot be trusted"),
+    "connection_lost": _BROKE_OFF,
 }
 
 
@@ -49,22 +50,6 @@ class CallFailed(Exception):
     def __init__(self, why: str, code: str = "") -> None:
         super().__init__(why)
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered.
-
-    Attributes:
-        headers: their names in small letters.
-        body: its first :data:`MOST_BYTES`.
-        cut: whether there was more.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +71,7 @@ class Caller:
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str], overall: Deadline | None = None
     ) -> Answer:
-        """Send *body* to *url*; what was answered.
-
-        Raises:
-            CallFailed: there was no whole answer.
-        """
-        return self.ask("POST", url, body, headers, overall)
-
-    def ask(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        overall: Deadline | None = None,
-    ) -> Answer:
-        """The answer of *url* to one request.
+        """Send *body* to *url*; what was answered, of a long answer its first bytes.
 
         Args:
             overall: when to stop altogether, where that may be sooner.
@@ -109,100 +79,56 @@ class Caller:
         Raises:
             CallFailed: there was no whole answer.
         """
+        return self._call("POST", url, body, headers, overall)
+
+    def get(self, url: str) -> Answer:
+        """What *url* answers, of a long answer its first bytes.
+
+        Raises:
+            CallFailed: there was no whole answer.
+        """
+        return self._call("GET", url, b"", {}, None)
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        overall: Deadline | None,
+    ) -> Answer:
         deadline = Deadline(self.seconds, overall)
+        endpoint, path = self._parts(url)
+        patience = Timeouts(connect=self.seconds, command=self.seconds)
+        dialler = Dialler(self.policy, patience, self.ca_file)
+        try:
+            connection = Connection(endpoint, dialler, overall=deadline, most=MOST_BYTES)
+        except SMTPFailure as error:
+            why = _WHY.get(error.code, gettext("it cannot be reached"))
+            raise CallFailed(why, error.code) from error
+        once = {"Connection": "close", **headers}
+        try:
+            return connection.call(method, path, once, body, seconds=self.seconds, whole=False)
+        except CallBroken as error:
+            raise CallFailed(_NOT_IN_TIME if deadline.passed else _BROKE_OFF) from error
+        except ValueError as error:  # a header that no request can have
+            raise CallFailed(_BROKE_OFF) from error
+        finally:
+            connection.close()
+
+    def _parts(self, url: str) -> tuple[Endpoint, str]:
+        """Whom to call, and for what."""
         parts = urlsplit(url)
         try:
             host = clean_host(parts.hostname or "")
         except ValueError as error:
             raise CallFailed(gettext("its host name cannot be used")) from error
-        port = parts.port or _USUAL_PORTS[parts.scheme]
+        scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+        port = parts.port or USUAL_PORTS[scheme]
         if self.ports is not None and port not in self.ports:
             raise CallFailed(
                 gettext("port %(port)s is not allowed here", port=port), "destination_not_allowed"
             )
-        path = parts.path or "/"
-        if parts.query:
-            path += f"?{parts.query}"
-        try:
-            raw = dial(self.policy.addresses(host, port, deadline), port, deadline)
-        except SMTPFailure as error:
-            raise CallFailed(_WHY.get(error.code, "it cannot be reached"), error.code) from error
-        with raw, _cut_off(raw, deadline):
-            try:
-                sock = self._encrypted(raw, host, deadline) if parts.scheme == "https" else raw
-                named = _named(parts.scheme, host, port)
-                with sock:
-                    return _converse(
-                        sock, (method, path, body), {"Host": named, **headers}, deadline
-                    )
-            except ssl.SSLCertVerificationError as error:
-                raise CallFailed(
-                    gettext("its certificate cannot be trusted"), "certificate_error"
-                ) from error
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                if deadline.passed or isinstance(error, TimeoutError):
-                    raise CallFailed(gettext("it did not answer in time")) from error
-                raise CallFailed(gettext("the conversation broke off")) from error
-
-    def _encrypted(self, raw: socket.socket, host: str, deadline: Deadline) -> ssl.SSLSocket:
-        raw.settimeout(max(deadline.remaining(), 0.01))
-        try:
-            context = client_context(ca_file=self.ca_file)
-        except SMTPFailure as error:
-            raise CallFailed(
-                gettext("the certificates of this installation cannot be read")
-            ) from error
-        return context.wrap_socket(raw, server_hostname=host)
-
-
-def _named(scheme: str, host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == _USUAL_PORTS[scheme] else f"{name}:{port}"
-
-
-def _converse(
-    sock: socket.socket,
-    asked: tuple[str, str, bytes | None],
-    headers: Mapping[str, str],
-    deadline: Deadline,
-) -> Answer:
-    sock.settimeout(max(deadline.remaining(), 0.01))
-    connection = http.client.HTTPConnection("unused")
-    connection.sock = sock
-    try:
-        method, path, body = asked
-        connection.request(
-            method,
-            path,
-            body=body,
-            headers={"User-Agent": "smtp_admin", "Connection": "close", **headers},
+        return Endpoint(scheme, host, port), (parts.path or "/") + (
+            f"?{parts.query}" if parts.query else ""
         )
-        answer = connection.getresponse()
-        read = answer.read(MOST_BYTES + 1)
-        if deadline.passed:  # what was cut off looks like the end of an answer
-            raise TimeoutError
-        told = {name.lower(): text for name, text in answer.getheaders()}
-        return Answer(answer.status, told, read[:MOST_BYTES], len(read) > MOST_BYTES)
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _cut_off(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """End the conversation at *deadline*: a server that drips would pass every single timeout."""
-    # Another descriptor of the same connection: what encrypts it is in another thread's hands.
-    twin = socket.socket(fileno=os.dup(sock.fileno()))
-
-    def cut() -> None:
-        with suppress(OSError):
-            twin.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(deadline.remaining(), cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        twin.close()

@@ -51,11 +51,17 @@ class CallBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; *headers* have names in small letters."""
+    """What a server answered.
+
+    Attributes:
+        headers: their names in small letters.
+        cut: whether the body is longer than was read.
+    """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    cut: bool = False
 
 
 class Connection:
@@ -69,10 +75,12 @@ class Connection:
         overall: Deadline | None = None,
         report: Report | None = None,
         dialled: Callable[[Wire], None] = lambda _: None,
+        most: int = MOST_BYTES,
     ) -> None:
         """Dial, and encrypt.
 
         Args:
+            most: so much of an answer is read.
             overall: when everything ends, whatever each wait may take.
             report: where each step is written down.
             dialled: told the wire as soon as there is one, for whoever may have to cut it.
@@ -83,6 +91,7 @@ class Connection:
         """
         self.endpoint = endpoint
         self._overall = overall
+        self._most = most
         self._timeouts = dialler.timeouts
         self._wire = open_wire(
             endpoint,
@@ -94,6 +103,7 @@ class Connection:
         self._stream = Stream(self._wire)
         self._used_at = time.monotonic()
         self._calls = 0
+        self._whole = True
         self._open = True
 
     @property
@@ -115,17 +125,20 @@ class Connection:
         body: bytes = b"",
         *,
         seconds: float,
+        whole: bool = True,
     ) -> Answer:
         """Make one call; no redirect is followed.
 
         Args:
             path: as it stands in the request, after the endpoint's own.
             seconds: for the answer, after the request has left.
+            whole: whether an answer that is too long is none; else it is cut off.
 
         Raises:
             CallBroken: there was no whole answer; the connection is closed then.
         """
         self._calls += 1
+        self._whole = whole
         try:
             answer = self._exchange(method, path, headers, body, seconds)
         except CallBroken:
@@ -185,22 +198,24 @@ class Connection:
         else:
             raise http.client.HTTPException
         refusal = response.status >= 400  # noqa: PLR2004 - HTTP's refusals
+        cut = False
         try:
-            body = response.read(MOST_BYTES + 1)
-            if len(body) > MOST_BYTES:
+            body = response.read(self._most + 1)
+            cut = len(body) > self._most
+            if cut and self._whole:
                 raise http.client.HTTPException
-            if response.length:
+            if response.length and not cut:
                 raise http.client.IncompleteRead(body, response.length)
         except (WireClosed, WireTimeout, http.client.HTTPException, ValueError):
             if not refusal:
                 raise
             # That it refused is said by its first line; the rest would only have said why.
-            body = b""
+            body, cut = b"", False
             self.close()
         if response.will_close or not response.isclosed() or self._stream.ended:
             self.close()
         found = {name.lower(): text for name, text in response.getheaders()}
-        return Answer(response.status, found, body)
+        return Answer(response.status, found, body[: self._most], cut)
 
 
 def _head(

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import among, changed, database_now, host_engine, reading, transaction
 from smtp_admin.database_errors import AWAY
-from smtp_admin.delivery.digest_items import PERIODS, Group, Period, keep, known_id
+from smtp_admin.delivery.digest_items import PERIODS, Group, Kept, Period, keep, known_id
 from smtp_admin.delivery.digest_models import IS_WAITING, DigestItem
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import MessageError, SMTPAdminError
@@ -29,6 +29,8 @@ from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
 from smtp_admin.mail.templates import plain
 from smtp_admin.mail.types import EmailType
+from smtp_admin.suppression.reading import Suppressed
+from smtp_admin.suppression.reasons import sentence_of
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -59,18 +61,18 @@ def keep_for_digest(
     language: str = "",
     reply_to: str | None = None,
     order: Order,
-) -> str:
+) -> Kept:
     """Keep a notice for its recipient's next digest; see :meth:`smtp_admin.SMTPAdmin.send`."""
     type_ = service.registry().get(type_name)
-    _check(type_, period, order, reply_to)
-    name, address = address_of(_only(to))
+    check(type_, period, order, to=to, reply_to=reply_to)
+    name, address = address_of(to if isinstance(to, str) else to[0])
     digest = service.registry().get(TYPE)
     sender_for(session, digest, order)
     with schema.explained(host_engine()):
         if order.idempotency_key is not None:
             known = known_id(session, order.partner_id, order.idempotency_key)
             if known is not None:
-                return known
+                return Kept(known, new=False)
     voice = service.voice_for(session, type_, order.partner_id, language, address)
     # The link that ends such mail stands in the digest, once.
     context = {**context, "unsubscribe_url": ""}
@@ -95,8 +97,10 @@ def keep_for_digest(
         return keep(session, values, period)
 
 
-def _check(type_: EmailType, period: str, order: Order, reply_to: str | None) -> None:
-    """Return if a digest can tell mail of this type.
+def check(
+    type_: EmailType, period: str, order: Order, *, to: str | list[str], reply_to: str | None
+) -> None:
+    """Return if a digest can tell such mail.
 
     Raises:
         MessageError: it cannot.
@@ -117,13 +121,8 @@ def _check(type_: EmailType, period: str, order: Order, reply_to: str | None) ->
         raise MessageError(
             "A digest collects several notices: leave out send_at, expires_at and reply_to."
         )
-
-
-def _only(to: str | list[str]) -> str:
-    addresses = [to] if isinstance(to, str) else list(to)
-    if len(addresses) != 1:
-        raise MessageError("A digest is for one recipient: call send once for each address.")
-    return addresses[0]
+    if not isinstance(to, str) and len(to) != 1:
+        raise MessageError("A digest is for one recipient: queue one notice for each address.")
 
 
 def _told(text: str, title: str, name: str) -> tuple[str, str]:
@@ -202,7 +201,7 @@ def _queue(session: Session, group: Group) -> bool:
     """Queue one mail about what waits for a recipient, unless another worker is just doing that."""
     moment = database_now(session)
     rows = session.execute(
-        select(DigestItem.id, DigestItem.due_at)
+        select(DigestItem.id, DigestItem.due_at, DigestItem.type_name)
         .where(group.waits)
         .order_by(DigestItem.id)
         .limit(_MOST_ITEMS)
@@ -211,7 +210,9 @@ def _queue(session: Session, group: Group) -> bool:
     # The rest of what another worker has just taken waits for its own time.
     if not any(row.due_at <= moment for row in rows):
         return False
-    ids = [row.id for row in rows]
+    ids = _wanted(session, group, rows, moment)
+    if not ids:
+        return False
     items = session.scalars(
         select(DigestItem).where(DigestItem.id.in_(ids[:MOST_TOLD])).order_by(DigestItem.id)
     ).all()
@@ -228,6 +229,21 @@ def _queue(session: Session, group: Group) -> bool:
     told = {"state": "sent", "message_id": public_id, "ended_at": moment, "last_error": ""}
     changed(session, mine.values(**told))
     return True
+
+
+def _wanted(session: Session, group: Group, rows: Sequence[Any], moment: datetime) -> list[int]:
+    """The notices that the recipient may have; the others end here, with the reason."""
+    suppressed = Suppressed(session, [(group.partner_id, group.recipient_key)])
+    ended: dict[str, list[int]] = {}
+    for row in rows:
+        found = suppressed.stops(group.partner_id, group.recipient_key, row.type_name, notice=True)
+        if found is not None:
+            ended.setdefault(sentence_of(found.reason), []).append(row.id)
+    for why, some in ended.items():
+        mine = update(DigestItem).where(among(session, DigestItem.id, some), IS_WAITING)
+        changed(session, mine.values(state="cancelled", ended_at=moment, last_error=why))
+    gone = {one for some in ended.values() for one in some}
+    return [row.id for row in rows if row.id not in gone]
 
 
 def _context(items: Sequence[DigestItem], newest: DigestItem, count: int) -> dict[str, Any]:

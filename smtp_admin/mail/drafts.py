@@ -66,7 +66,7 @@ def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, An
     }
     for name in _FIELDS:
         if not is_storable(getattr(texts, name)):
-            refused[name] = ["A character of it (NUL) cannot be stored."]
+            refused[name] = [gettext("A character of it (NUL) cannot be stored.")]
     if not texts.subject.strip():
         refused["subject"] = [gettext("Enter a subject.")]
     if not texts.text.strip():

@@ -53,21 +53,33 @@ _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "
 _IMPLIED = frozenset({"html", "head", "body", "tbody"})
 
 
+#: Letters of HTML that moving the styles may make.
+_LARGEST = 1_000_000
+#: Templates that are kept ready. Large ones are few, for styles make them larger still.
+_KEPT, _LARGE_KEPT, _LARGE = 256, 8, 20_000
+
+
 class _Unsafe(Exception):
     """This template is not for inlining ahead; never leaves the module."""
 
 
 def inlined(html: str) -> str:
     """*html* with its styles in its tags; as it is, if it is too large or of an odd shape."""
-    return css_inline.inline(html, load_remote_stylesheets=False) if is_sound(html) else html
+    if not is_sound(html):
+        return html
+    styled: str = css_inline.inline(html, load_remote_stylesheets=False)
+    return styled if len(styled) <= max(_LARGEST, len(html)) else html
 
 
-@lru_cache(maxsize=256)
 def inlined_template(source: str) -> str | None:
     """The Liquid template *source* with its styles in its tags; ``None`` if they depend on values.
 
     What it renders to is what :func:`inlined` makes of what *source* renders to.
     """
+    return (_large_ready if len(source) > _LARGE else _ready)(source)
+
+
+def _made_ready(source: str) -> str | None:
     tags: list[str] = []
 
     def hide(found: re.Match[str]) -> str:
@@ -92,6 +104,10 @@ def inlined_template(source: str) -> str | None:
         return None
     after = re.sub(_IN_TEXT("(.*?)"), r"\1", after)
     return _HIDDEN.sub(lambda found: tags[int(found[1])], after)
+
+
+_ready = lru_cache(maxsize=_KEPT)(_made_ready)
+_large_ready = lru_cache(maxsize=_LARGE_KEPT)(_made_ready)
 
 
 def _check_liquid(tag: str) -> None:

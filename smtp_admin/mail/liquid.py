@@ -20,6 +20,8 @@ from liquid.stringify import to_liquid_string
 from smtp_admin.errors import TemplateError
 from smtp_admin.mail import liquid_filters, liquid_source
 from smtp_admin.mail.liquid_limits import MOST_ITEMS, Limited, Writing, too_much
+from smtp_admin.mail.template_work import Work
+from smtp_admin.mail.template_work import too_much as too_much_for_many
 from smtp_admin.translation import Text, gettext, number, sentence
 
 #: Templates that are kept parsed. Large ones are few, for each may take some megabytes.
@@ -27,20 +29,30 @@ _KEPT, _LARGE_KEPT, _LARGE = 256, 8, 20_000
 _LONGEST_WORDS = 300
 #: How the library says that there is no such value, after its name.
 _UNDEFINED = " is undefined"
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 #: What takes longer than its letters: a tag, a filter, one of a list, part of a path or condition.
 _STEPS = re.compile(r"\{[{%]|[|,.]|[=<>!]=?|\b(?:and|or|contains)\b")
 _STEP = 10
+#: What one of those takes outside of a loop, and when the template is read.
+_ONCE, _READ = 25, 300
 
 
-def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
+def fill(source: str, data: Mapping[str, Any], *, escape: bool, work: Work | None = None) -> str:
     """The text of a template, with its values.
+
+    Args:
+        work: what it may do, where that is less than the limits of one mail.
 
     Raises:
         TemplateError: the template is wrong, lacks a value, or goes beyond a limit.
     """
     try:
-        return str(parsed(source, escape).render(**data))
+        if work is not None:
+            work.check()
+        return parsed(source, escape).filled_in(data, work)
     except LiquidError as error:
+        if work is not None and work.left < 0:
+            raise too_much_for_many() from error
         raise _explained(error) from error
     except TemplateError:
         raise
@@ -49,7 +61,7 @@ def fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
         raise TemplateError(words) from error
 
 
-def parsed(source: str, escape: bool) -> BoundTemplate:
+def parsed(source: str, escape: bool) -> "_Template":
     """The template, read; that takes longer than filling it in, and the same ones come again.
 
     Raises:
@@ -59,9 +71,18 @@ def parsed(source: str, escape: bool) -> BoundTemplate:
     return (_parsed_large if len(source) > _LARGE else _parsed)(source, escape)
 
 
-def _read(source: str, escape: bool) -> BoundTemplate:
+def _read(source: str, escape: bool) -> "_Template":
     liquid_source.check(source)
-    return _environment(escape).from_string(source)
+    found = _environment(escape).from_string(source)
+    assert isinstance(found, _Template)  # noqa: S101 - that is what this environment makes
+    steps = _steps(source)
+    found.weight = _ONCE * steps
+    found.unpaid = len(source) + _READ * steps
+    return found
+
+
+def _steps(source: str) -> int:
+    return sum(len(_STEPS.findall(tag)) for tag in _TAG.findall(source))
 
 
 _parsed = lru_cache(maxsize=_KEPT)(_read)
@@ -74,14 +95,31 @@ def _environment(escape: bool) -> Environment:
 
 
 class _Template(BoundTemplate):
-    """A template that is filled in within limits."""
+    """A template that is filled in within limits.
+
+    Attributes:
+        weight: what it takes to go through it once, without its loops.
+        unpaid: what it took to read it; whoever fills it in first pays for that.
+    """
 
     context_class = Limited
+    weight = unpaid = 0
 
-    def render(self, *args: Any, **values: Any) -> str:
-        context = Limited(self, globals=self.make_globals(dict(*args, **values)))
+    def filled_in(self, data: Mapping[str, Any], work: Work | None) -> str:
+        """Its text; what that takes comes off *work*."""
+        read, self.unpaid = self.unpaid, 0
+        context = Limited(self, globals=self.make_globals(dict(data)))
+        if work is not None:
+            work.spend(read)
+            context.work = min(context.work, work.left)
+        given = context.work
         written = Writing(context)
-        self.render_with_context(context, written)
+        try:
+            context.spend(self.weight)
+            self.render_with_context(context, written)
+        finally:
+            if work is not None:
+                work.left -= given - context.work
         return written.getvalue()
 
 
@@ -93,6 +131,18 @@ class _Output(output.OutputNode):
         if type(value) is not str:
             context.spend(context.weigh(value))
         return int(buffer.write(to_liquid_string(value, context.autoescape)))
+
+
+class _Content(content.ContentNode):
+    """What the template says itself costs nothing: a loop around it has paid already."""
+
+    def render_to_output(self, _: Any, buffer: Any) -> int:
+        write = buffer.write_own if isinstance(buffer, Writing) else buffer.write
+        return int(write(self.text))
+
+
+class _ContentTag(content.Literal):
+    node_class = _Content
 
 
 class _OutputTag(output.Output):
@@ -124,8 +174,7 @@ class _ForTag(for_tag.ForTag):
         begins = stream.current.start_index
         node = super().parse(stream)
         within = stream.current.source[begins : stream.current.start_index]
-        steps = len(_STEPS.findall(within))
-        node.letters = len(within) + _STEP * steps  # type: ignore[attr-defined]  # ours
+        node.letters = len(within) + _STEP * _steps(within)  # type: ignore[attr-defined]  # ours
         return node
 
 
@@ -145,6 +194,7 @@ class _Bounded(Environment):
             for name, tag in self.tags.items()
             if name in pseudo or name in liquid_source.TAGS
         }
+        self.add_tag(_ContentTag)
         self.add_tag(_OutputTag)
         self.add_tag(_ForTag)
         self.tags["echo"].node_class = _Output  # type: ignore[attr-defined]  # of this one alone

@@ -36,10 +36,14 @@ def _bounded(function: Callable[..., Any], environment: Environment) -> Callable
         {"environment": environment} if getattr(function, "with_environment", False) else {}
     )
 
+    extra = getattr(function, "work", 0)
+
     def call(context: Limited, *args: Any, **named: Any) -> Any:
         if len(args) + len(named) > _MOST_ARGUMENTS:
             raise FilterArgumentError(gettext("too many arguments"), token=None)
-        context.spend(sum(map(context.weigh, args)) + sum(map(context.weigh, named.values())))
+        context.spend(
+            extra + sum(map(context.weigh, args)) + sum(map(context.weigh, named.values()))
+        )
         result = function(*args, **named, **more)
         context.spend(context.weigh(result))
         return result
@@ -99,7 +103,8 @@ def _split(value: object, separator: object = None) -> list[str]:
 def _url_decoded(value: object) -> str:
     text = _text(value)
     if text.count("%") > MOST_ITEMS:  # each begins a piece of its own, of some sixty bytes
-        raise too_much(f"a value has more than {MOST_ITEMS:,} signs to decode")
+        words = gettext("a value has more than %(most)s signs to decode", most=number(MOST_ITEMS))
+        raise too_much(words)
     return str(string.url_decode(text))
 
 
@@ -148,6 +153,7 @@ def _date(value: Any, format_: object, *, environment: Environment) -> str:
 
 
 _date.with_environment = True  # type: ignore[attr-defined]  # as the library marks its own
+_date.work = 500  # type: ignore[attr-defined]  # to read one takes as long as so many letters
 
 
 def _as_json(value: Any) -> str:

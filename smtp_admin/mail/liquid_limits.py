@@ -1,8 +1,8 @@
 """How much a template may do: each value that it makes is small, and so is the sum of all work.
 
 Nothing here asks the clock, so the same template does the same on a slow machine. One unit of
-work is a letter that is looked at or written; the limits are such that all of it takes well under
-a second and 20 MB.
+work is a letter of a value that is looked at or written, or one within a loop; the limits are such
+that all of it takes well under a second and 20 MB.
 """
 
 from collections.abc import Iterator
@@ -164,7 +164,7 @@ def _sizes(value: Any, depth: int) -> Iterator[int]:
 
 
 class Writing(StringIO):
-    """Text that is written; each letter is work, and there are only so many."""
+    """Text that is written: only so much of it, and each letter of a value is work."""
 
     def __init__(self, context: Limited) -> None:
         super().__init__()
@@ -172,11 +172,15 @@ class Writing(StringIO):
         self._left = MOST_TEXT
 
     def write(self, text: str) -> int:
-        """Add *text*."""
+        """Add a value."""
+        self._context.spend(len(text))
+        return self.write_own(text)
+
+    def write_own(self, text: str) -> int:
+        """Add what stands in the template itself."""
         self._left -= len(text)
         if self._left < 0:
             raise too_much(
                 gettext("the text has more than %(most)s characters", most=number(MOST_TEXT))
             )
-        self._context.spend(len(text))
         return StringIO.write(self, text)

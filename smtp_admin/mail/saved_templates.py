@@ -1,7 +1,6 @@
 """Templates that partners have written: found, saved, put back, with every revision kept."""
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from smtp_admin.errors import Conflict, InvalidInput, NotFound, TemplateError
 from smtp_admin.host import Actor
 from smtp_admin.installation import Installation, Kept, installation
 from smtp_admin.mail.template_models import EmailTemplate, EmailTemplateRevision
+from smtp_admin.mail.template_reasons import recalled
 from smtp_admin.mail.wording import Texts
 from smtp_admin.senders.lookups import forget, once
 from smtp_admin.translation import gettext
@@ -26,7 +26,6 @@ from smtp_admin.translation import gettext
 log = logging.getLogger("smtp_admin.templates")
 What = Literal["saved", "reset"]
 FAILED = "template.failed"
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}")
 _LONGEST_SUBJECT = 1000
 #: A template that fails is written down once in so many seconds by each process.
 _QUIET_SECONDS = 600.0
@@ -42,6 +41,11 @@ class Saved:
     language: str
     revision: int
     texts: Texts
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """Which it is, with its revision."""
+        return self.partner_id, self.type_name, self.language, self.revision
 
     def __str__(self) -> str:
         return f"{self.type_name}, {self.language}, revision {self.revision}"
@@ -108,18 +112,6 @@ def customized(session: Session, partner_id: str) -> dict[str, list[str]]:
     for type_name, language in session.execute(found):
         languages.setdefault(type_name, []).append(language)
     return languages
-
-
-def clean_language(text: str) -> str:
-    """A language as templates know it.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    name = text.strip().replace("_", "-").lower()
-    if not _LANGUAGE.fullmatch(name):
-        raise InvalidInput(fields={"language": [gettext("Enter a language such as de or pt-br.")]})
-    return name
 
 
 def revision_of(session: Session, partner_id: str, type_name: str, language: str) -> int:
@@ -245,10 +237,9 @@ def note_failure(session: Session | None, saved: Saved, error: TemplateError) ->
     template's row would make everybody wait who sends such mail.
     """
     seen, moment = _FAILURES.of(installation()), time.monotonic()
-    key = (saved.partner_id, saved.type_name, saved.language, saved.revision)
-    if moment - seen.get(key, -_QUIET_SECONDS) < _QUIET_SECONDS:
+    if moment - seen.get(saved.key, -_QUIET_SECONDS) < _QUIET_SECONDS:
         return
-    seen[key] = moment
+    seen[saved.key] = moment
     log.error("template of partner %r (%s) failed, the shipped one was used: %s",
               saved.partner_id, saved, error.message)  # fmt: skip
     if session is not None:
@@ -273,7 +264,7 @@ def failures(session: Session, partner_id: str) -> dict[str, str]:
     told: dict[str, str] = {}
     for detail in session.scalars(found):
         which, _, why = detail.partition(": ")
-        told.setdefault(which, why)
+        told.setdefault(which, recalled(why))
     return told
 
 

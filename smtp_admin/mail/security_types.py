@@ -69,6 +69,7 @@ def _type(name: str, label: str, *variables: str, **more: Any) -> EmailType:
         label=label,
         variables={one: _VARIABLES[one][0] for one in names},
         sample={one: _VARIABLES[one][1] for one in names},
+        shipped=True,
         **more,
     )
 

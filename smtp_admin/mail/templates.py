@@ -19,6 +19,7 @@ from smtp_admin.mail import layout, saved_templates, template_files, wording
 from smtp_admin.mail.branding import Brand, brand_of
 from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.saved_templates import Saved
+from smtp_admin.mail.template_work import Work, work_for
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import FALLBACK, Texts
 from smtp_admin.smtp.address import check_header_text
@@ -27,6 +28,8 @@ from smtp_admin.translation import Text, gettext, number, said_by
 Origin = Literal["partner", "system", "app", "shipped"]
 #: Of what partners write: many servers refuse mail with a longer one, and then it would be lost.
 _LONGEST_SUBJECT = 500
+#: Of HTML whose styles are moved, as many take as long as one unit of work.
+_LETTERS = 5
 PARTS = ("subject.liquid", "text.liquid", "html.liquid")
 
 
@@ -163,15 +166,25 @@ def render(type_: EmailType, context: Mapping[str, Any], voice: Voice | None = N
     chosen = choose(type_, voice)
     if chosen.saved is not None:
         try:
-            return fill(type_, chosen, data, voice)
+            with work_for(chosen.saved) as work:
+                return fill(type_, chosen, data, voice, work)
         except TemplateError as error:
             saved_templates.note_failure(voice.session, chosen.saved, error)
             chosen = shipped(type_, voice.language)
     return fill(type_, chosen, data, voice)
 
 
-def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice) -> Rendered:
+def fill(
+    type_: EmailType,
+    chosen: Chosen,
+    data: Mapping[str, Any],
+    voice: Voice,
+    work: Work | None = None,
+) -> Rendered:
     """The parts of a mail from *chosen*.
+
+    Args:
+        work: what they may do together; ``None`` where each part's own limits are enough.
 
     Raises:
         TemplateError: a template is wrong, or a value of the mail does not fit it.
@@ -181,7 +194,8 @@ def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice
     common = wording.common_in(language)
     mail = {"language": language, "direction": wording.direction(language), **_stop(common, data)}
     values = {"brand": brand.as_data(), "mail": mail, "unsubscribe_url": "", **data}
-    written = _part(type_, "subject.liquid", chosen.texts.subject, values, escape=False)
+    pen = _Pen(type_, work)
+    written = pen.part("subject.liquid", chosen.texts.subject, values)
     subject = " ".join(written.split())
     try:
         check_header_text(subject)
@@ -196,12 +210,12 @@ def fill(type_: EmailType, chosen: Chosen, data: Mapping[str, Any], voice: Voice
             most=_LONGEST_SUBJECT,
         )
         raise TemplateError(words)
-    text = _part(type_, "text.liquid", chosen.texts.text, values, escape=False)
+    text = pen.part("text.liquid", chosen.texts.text, values)
     link = str(values["unsubscribe_url"])
     if link and link not in text:
         text = f"{text.rstrip()}\n\n{mail['stop']}: {link}\n"
     values["mail"] = {**mail, "subject": subject}
-    return Rendered(subject, text, _html(type_, chosen, values, brand))
+    return Rendered(subject, text, pen.html(chosen, values, brand))
 
 
 def _language(data: Mapping[str, Any], voice: Voice) -> str:
@@ -218,22 +232,43 @@ def _stop(common: Mapping[str, str], data: Mapping[str, Any]) -> dict[str, str]:
     return {"stop": str(own or common["stop"])}
 
 
-def _html(type_: EmailType, chosen: Chosen, data: dict[str, Any], brand: Brand) -> str:
-    """The HTML part with its styles in its tags, where many mail programs need them."""
-    source = chosen.texts.html
-    if not source:
-        return ""
-    page = source
-    if chosen.saved is not None or source.startswith(layout.MARK):
-        page = layout.whole(source, brand.colour or layout.COLOUR)
-    ready = inlined_template(page) if not _has_markup(data) else None
-    if ready is not None:
-        # A mistake is found again below, where its line is the one in the file.
-        with suppress(MessageError):
-            return _fill(ready, data, escape=True)
-    if page is not source:
-        _part(type_, "html.liquid", source, data, escape=True)
-    return inlined(_part(type_, "html.liquid", page, data, escape=True))
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Writes the parts of one mail."""
+
+    type_: EmailType
+    work: Work | None
+
+    def part(self, part: str, source: str, data: Mapping[str, Any], *, escape: bool = False) -> str:
+        try:
+            return _fill(source, data, escape=escape, work=self.work)
+        except TemplateError as error:
+            raise error.within(self.type_.name, part) from error
+
+    def html(self, chosen: Chosen, data: dict[str, Any], brand: Brand) -> str:
+        """The HTML part with its styles in its tags, where many mail programs need them."""
+        source = chosen.texts.html
+        if not source:
+            return ""
+        page = source
+        if chosen.saved is not None or source.startswith(layout.MARK):
+            page = layout.whole(source, brand.colour or layout.COLOUR)
+        ready = inlined_template(page) if not _has_markup(data) else None
+        if ready is not None:
+            # A mistake is found again below, where its line is the one in the file.
+            with suppress(MessageError):
+                return _fill(ready, data, escape=True, work=self.work)
+        if page is not source:
+            self.part("html.liquid", source, data, escape=True)
+        return self._inlined(self.part("html.liquid", page, data, escape=True))
+
+    def _inlined(self, page: str) -> str:
+        if self.work is None:
+            return inlined(page)
+        self.work.spend(len(page) // _LETTERS)
+        styled = inlined(page)
+        self.work.spend(len(styled) // _LETTERS)
+        return styled
 
 
 def _has_markup(value: Any) -> bool:
@@ -264,20 +299,11 @@ def plain(value: Any, depth: int = 0) -> Any:
     return str(value)
 
 
-def _part(
-    type_: EmailType, part: str, source: str, data: Mapping[str, Any], *, escape: bool
-) -> str:
-    try:
-        return _fill(source, data, escape=escape)
-    except TemplateError as error:
-        raise error.within(type_.name, part) from error
-
-
-def _fill(source: str, data: Mapping[str, Any], *, escape: bool) -> str:
+def _fill(source: str, data: Mapping[str, Any], *, escape: bool, work: Work | None) -> str:
     # Liquid takes long to import, and most processes render no mail.
     from smtp_admin.mail.liquid import fill as filled
 
-    return filled(source, data, escape=escape)
+    return filled(source, data, escape=escape, work=work)
 
 
 def is_apps_own(type_: EmailType, part: str) -> bool | None:

@@ -97,8 +97,9 @@ def _made(words: Mapping[str, str]) -> Texts:
     )
     plain: list[str] = []
     html = [f'<div class="preview">{_escaped(words["preview"])}</div>\n']
-    for block in words["body"].strip().split("\n\n"):
-        lines = block.strip().replace("@hello", hello).split("\n")
+    body = words["body"].replace("@hello", hello).replace("@greeting", common["hello_nobody"])
+    for block in body.strip().split("\n\n"):
+        lines = block.strip().split("\n")
         before: list[str] = []
         after: list[str] = []
         while lines and _TAG_LINE.fullmatch(lines[0]):
@@ -112,12 +113,14 @@ def _made(words: Mapping[str, str]) -> Texts:
 
 
 def _block(lines: list[str]) -> tuple[str, str]:
-    """A paragraph, button, list or table, as text and as HTML."""
+    """A paragraph, button, code, list or table, as text and as HTML."""
     first, whole = lines[0], " ".join(lines)
     if first.startswith("# "):
         return "", f"<h1>{_escaped(whole[2:])}</h1>\n"
     if first.startswith("~ "):
         return f"{whole[2:]}\n\n", f'<p class="small">{_escaped(whole[2:])}</p>\n'
+    if first.startswith("= "):
+        return f"{whole[2:]}\n\n", f'<p class="code">{_escaped(whole[2:])}</p>\n'
     if first.startswith("> "):
         quoted = whole[2:].replace(" }}", f"{_BREAKS} }}}}")
         return f"{whole[2:]}\n\n", f"<blockquote>{quoted}</blockquote>\n"
@@ -125,7 +128,8 @@ def _block(lines: list[str]) -> tuple[str, str]:
         return _item(*(one.strip() for one in whole[2:].split(" |")))
     if first.startswith("| "):
         pairs = [[one.strip() for one in line[2:].split(" | ")] for line in lines]
-        rows = [f'<tr><th scope="row">{_escaped(name)}</th><td class="long">{value}</td></tr>\n'
+        rows = [f'<tr><th scope="row">{_escaped(name)}</th>'
+                f'<td class="long"><span dir="auto">{value}</span></td></tr>\n'
                 for name, value in pairs]  # fmt: skip
         return (
             "".join(f"{name}: {value}\n" for name, value in pairs) + "\n",
@@ -144,7 +148,8 @@ def _item(title: str, text: str = "", url: str = "") -> tuple[str, str]:
     if url:
         html = f"<strong>{_if(url, linked, title)}</strong>"
     if text:
-        plain, html = plain + _if(text, f"\n  {text}"), html + _if(text, f"<br>\n{text}")
+        plain += _if(text, f"\n  {text}")
+        html += _if(text, f'<br>\n<span dir="auto">{text}</span>')
     return plain + (
         _if(url, f"\n  {url}") if url else ""
     ) + "\n\n", f'<div class="item">{html}</div>\n'

@@ -15,6 +15,7 @@ from smtp_admin.delivery.tallies import Scope
 from smtp_admin.diagnosis.explanation import Explanation, explain_pause
 from smtp_admin.errors import NotFound
 from smtp_admin.installation import installation
+from smtp_admin.mail import security_types
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.sender_state import words
@@ -175,7 +176,8 @@ def blocked_kinds() -> tuple[str, ...]:
     plugin itself tells: of that no app's feature depends.
     """
     kinds = sorted(registry(), key=lambda one: PRIORITIES[one.priority])
-    return tuple(one.label for one in kinds if one.name in _MISSED or not one.shipped)
+    missed = _MISSED.union(security_types.names())
+    return tuple(one.label for one in kinds if one.name in missed or not one.shipped)
 
 
 def is_paused(sender: ResolvedSender) -> bool:

@@ -8,6 +8,7 @@ from smtp_admin.monitor import (
     check_redis,
     check_sandbox,
     check_senders,
+    expiring,
 )
 from smtp_admin.monitor.health import Part
 
@@ -25,6 +26,7 @@ PARTS: tuple[Part, ...] = (
     Part("environment", check_senders.environment),
     Part("sender", check_senders.senders, ("tables",)),
     Part("passwords", check_senders.passwords, ("tables",)),
+    Part("expiry", expiring.expiry, ("tables",)),
     Part("servers", check_senders.servers, ("tables",)),
     Part("certificates", check_machine.authorities),
     Part("clock", check_database.database_clock, ("database",)),

@@ -66,22 +66,34 @@ def with_tokens(
 
 
 class KeptTokens:
-    """See :class:`smtp_admin.credentials.oauth.Tokens`."""
+    """See :class:`smtp_admin.credentials.oauth.Tokens`.
+
+    Args:
+        anew: whether a new token is wanted, though an old one still counts.
+        after: the version of the row, where somebody has looked already: a later one is new.
+    """
 
     def __init__(
-        self, engine: Engine, caller: Caller, bound: SealedFor, *, anew: bool = False
+        self,
+        engine: Engine,
+        caller: Caller,
+        bound: SealedFor,
+        *,
+        anew: bool = False,
+        after: int | None = None,
     ) -> None:
         self._engine = engine
         self._caller = caller
         self._bound = bound
         self._anew = anew
+        self._after = after
 
     def token(
         self, login: OAuthLogin, *, instead_of: str = "", overall: Deadline | None = None
     ) -> AccessToken:
         """A token that is kept, or the next one; see the protocol for the arguments."""
         waiting = Deadline(_WAIT_SECONDS, overall)
-        first: int | None = None
+        first = self._after
         while True:
             seen = look(self._engine, self._bound, login, instead_of)
             first = seen.version if first is None else first

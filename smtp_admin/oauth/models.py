@@ -34,6 +34,10 @@ class OAuthGrant(Base):
     access_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     renew_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     issued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: When what was granted ends, where its server said so, and when that was last put off: what
+    #: is renewed moves on with each use, and what a vendor grants for a week does not.
+    refresh_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    refresh_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: When a person signed in, who that was here, and which account the token names.
     granted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     granted_by: Mapped[str] = mapped_column(String(320), default="")

@@ -1,7 +1,7 @@
 """Write into the row of a sender's tokens: each time only if it is still what was read."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, select, update
@@ -21,6 +21,8 @@ LEASE_SECONDS = 30.0
 #: The next token is asked for so long before the end, or in the last quarter of a short life.
 _AHEAD_SECONDS = 300
 _LONGEST_REASON = 500
+#: Two ends that differ by less are the same one, told at two moments.
+_SAME_END = timedelta(minutes=1)
 
 
 def take_lease(engine: Engine, sender_id: int, login: OAuthLogin, seen: Seen) -> str | None:
@@ -100,6 +102,7 @@ def write_tokens(
     ahead = timedelta(seconds=min(_AHEAD_SECONDS, issued.seconds // 4))
     access = bound.seal("access", login.purpose, issued.value)
     tokens = {"access_token": access}
+    more |= _end_of_grant(session, bound.sender_id, issued, moment)
     if issued.refresh:
         tokens["refresh_token"] = bound.seal("refresh", login.purpose, issued.refresh)
     elif not login.way.by_person:
@@ -123,6 +126,22 @@ def write_tokens(
         # A database that cuts off what is too long would make it look revoked later.
         raise RuntimeError("a token was not stored as it is")
     return True
+
+
+def _end_of_grant(
+    session: Session, sender_id: int, issued: Issued, moment: datetime
+) -> dict[str, datetime | None]:
+    """What is written down of until when the refresh token counts."""
+    if not issued.refresh_seconds:
+        # A new one of which nothing is said ends as its vendor documents; an old one as before.
+        return {"refresh_until": None, "refresh_from": None} if issued.refresh else {}
+    until = moment + timedelta(seconds=issued.refresh_seconds)
+    before = session.scalar(
+        select(OAuthGrant.refresh_until).where(OAuthGrant.sender_id == sender_id)
+    )
+    if before is not None and abs(until - before) < _SAME_END:
+        return {}
+    return {"refresh_until": until, "refresh_from": moment}
 
 
 _ALIVE: dict[str, Any] = {

@@ -10,6 +10,7 @@ from smtp_admin.database import session
 from smtp_admin.delivery.sent_between import SentBetween, sent_between
 from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError, envelope
 from smtp_admin.pages.driver_choice import refuse_read_only
+from smtp_admin.pages.oauth_guidance import must_sign_in
 from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
@@ -117,14 +118,20 @@ def _rollback(partner_id: str, key: str) -> ResponseReturnValue:
             )
         )
     else:
-        web.notify(
-            gettext(
-                "Saved as revision %(revision)s, with the values of revision "
-                "%(number)s. New mail is sent with these settings.",
+        done = gettext(
+            "Saved as revision %(revision)s, with the values of revision "
+            "%(number)s. New mail is sent with these settings.",
+            revision=saved.revision,
+            number=number,
+        )
+        if must_sign_in(saved):
+            done = gettext(
+                "Saved as revision %(revision)s, with the values of revision %(number)s. "
+                "Now sign in. Until then no mail is sent.",
                 revision=saved.revision,
                 number=number,
             )
-        )
+        web.notify(done)
     return redirect(page_url(partner_id, key, "tab"), code=303)
 
 

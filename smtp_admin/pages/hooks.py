@@ -26,17 +26,17 @@ def make_hooks_blueprint() -> Blueprint:
     blueprint = protection.protect(Blueprint(NAME, __name__), with_token=False)
     # Before all else: an error is told to a program too.
     blueprint.before_request_funcs[None].insert(0, web.asked_by_program)
-    blueprint.post(f"{PREFIX}/<source>/<key>")(take_in)
+    blueprint.post(f"{PREFIX}/<provider>/<key>")(take_in)
     return blueprint
 
 
 @guarded(Action.RECEIVE_EVENTS, most_bytes=MOST_BYTES)
-def take_in(source: str, key: str) -> ResponseReturnValue:
+def take_in(provider: str, key: str) -> ResponseReturnValue:
     """Keep what was posted, and answer at once."""
     body = request.get_data(cache=False)
     if len(body) >= MOST_BYTES:  # without a length, Werkzeug cuts it off there and says nothing
         raise TooLarge(gettext("This request is too large."))
     headers = {name.lower(): text for name, text in request.headers.items()}
     arrived = Arrived(headers, body, now())
-    taken = receive(session(), source, key, arrived)
+    taken = receive(session(), provider, key, arrived)
     return web.answer_json({"ok": True, "events": taken.events})

@@ -49,6 +49,7 @@ BAR: tuple[Entry, ...] = (
     Entry(gettext("Troubleshooting"), "symptoms", Action.SEE_OVERVIEW),
     Entry(gettext("Suppressions"), "suppressions", Action.MANAGE_SUPPRESSIONS),
     Entry(gettext("One person"), "erase_address", Action.ERASE_ADDRESS),
+    Entry(gettext("Expiry"), "expiry", Action.SEE_EXPIRY),
     Entry(gettext("Audit"), "audit_log", Action.SEE_AUDIT),
     Entry(gettext("API tokens"), "tokens", Action.MANAGE_TOKENS, ("revoke_token",)),
     Entry(gettext("System sender"), "system", Action.EDIT_SYSTEM_SENDER),

@@ -158,6 +158,15 @@ def oauth_guidance(form: SenderForm, sender: ResolvedSender) -> OAuthGuidance | 
     )
 
 
+def must_sign_in(sender: ResolvedSender) -> bool:
+    """Whether *sender*, as it is saved, sends nothing until a person signs in."""
+    login = _saved_login(sender)
+    if login is None or not login.way.by_person:
+        return False
+    found = signed_in(session(), sender.sender_id, login)
+    return found is None or bool(found.dead_reason)
+
+
 def _commands(form: SenderForm) -> str:
     client, mailbox = (str(form[one].data or "").strip() for one in ("oauth_client_id", "username"))
     usable = [one if one and not set("'\"`$;\n ") & set(one) else "" for one in (client, mailbox)]

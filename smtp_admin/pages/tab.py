@@ -23,7 +23,7 @@ from smtp_admin.pages.entered import APPLY
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
 from smtp_admin.pages.lead import has_mail, last_tests, lead, works
-from smtp_admin.pages.oauth_guidance import oauth_guidance
+from smtp_admin.pages.oauth_guidance import must_sign_in, oauth_guidance
 from smtp_admin.pages.provider_choice import asked_for
 from smtp_admin.pages.sender_form import SenderForm, sender_form
 from smtp_admin.pages.sender_frame import frame, is_last_resort
@@ -248,6 +248,8 @@ def _what_now(saved: ResolvedSender) -> str:
     """What saving means for mail."""
     if saved.values.kind.keeps_mail:
         return gettext("From now on this sender keeps mail and does not send it.")
+    if must_sign_in(saved):
+        return gettext("Now sign in. Until then no mail is sent.")
     if saved.key:
         return gettext(
             "Mail with a route to this sender, or sent with its key, uses these settings."

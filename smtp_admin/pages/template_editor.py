@@ -11,15 +11,18 @@ from smtp_admin.access import Action, guarded
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import ConfigError, Conflict, MessageError, NotFound, RequestError
 from smtp_admin.mail import drafts, saved_templates, templates, wording
+from smtp_admin.mail.common_values import COMMON
+from smtp_admin.mail.languages import clean_language, language_name
 from smtp_admin.mail.layout import MARK
 from smtp_admin.mail.liquid_source import MOST_SOURCE
 from smtp_admin.mail.service import registry
-from smtp_admin.mail.templates import voice_of
+from smtp_admin.mail.templates import Chosen, voice_of
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import template_frame
+from smtp_admin.pages.text_differences import differences
 from smtp_admin.translation import gettext, joined
 
 _PARTS = ("subject", "text", "html")
@@ -83,6 +86,8 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
     if request.method != "POST":
         return _show(key, type_, _applies(key, type_), drafts.sample_text(type_))
     texts, sample, doing = _typed(), request.form.get("sample", ""), request.form.get("do", "")
+    if doing == "compare":
+        return _show(key, type_, texts, sample)
     try:
         if doing == "send":
             return _send(key, type_, texts, sample)
@@ -150,7 +155,7 @@ def _asked(type_name: str, language: str) -> tuple[EmailType, str]:
     """The type that may be written, and the language as it is stored."""
     try:
         type_ = registry().get(type_name)
-        cleaned = saved_templates.clean_language(language)
+        cleaned = clean_language(language)
     except (ConfigError, RequestError) as error:
         raise NotFound from error
     if not type_.customizable:
@@ -166,12 +171,36 @@ def _typed() -> Texts:
 
 def _applies(key: tuple[str, str, str], type_: EmailType) -> Texts:
     """What to begin with: a revision that was asked for, one's own, or the shipped text."""
-    partner_id, _, language = key
     asked = request.args.get("from", "")
     if asked:
         return saved_templates.texts_of(session(), key, revision_seen(asked))
-    chosen = templates.choose(type_, voice_of(session(), type_, partner_id, language))
-    return _bare(chosen.texts)
+    return _bare(_chosen(key, type_).texts)
+
+
+def _chosen(key: tuple[str, str, str], type_: EmailType) -> Chosen:
+    partner_id, _, language = key
+    return templates.choose(type_, voice_of(session(), type_, partner_id, language))
+
+
+def _where_it_begins(chosen: Chosen, language: str) -> str:
+    """Whose text applies while there is none of theirs in *language*."""
+    origin = chosen.origins["text.liquid"]
+    if origin == "app":
+        return gettext("A file of the app applies now. Change the text and save.")
+    if chosen.language in ("", language):
+        return gettext("The text that applies now. Change it and save.")
+    whose = {
+        "partner": gettext("your own text"),
+        "system": gettext("the system's own text"),
+        "shipped": gettext("the shipped text"),
+    }[origin]
+    return gettext(
+        "There is no text in %(language)s yet. Recipients who read it get %(whose)s in %(other)s,"
+        " and you start from that.",
+        language=language_name(language),
+        whose=whose,
+        other=language_name(chosen.language),
+    )
 
 
 def _bare(texts: Texts) -> Texts:
@@ -196,6 +225,8 @@ def _show(
     if request.method == "POST" and not isinstance(error, Conflict):
         based_on = revision_seen(request.form.get("revision", ""))
     failed = saved_templates.failures(session(), partner_id)
+    shipped = templates.shipped(type_, language)
+    bare = _bare(shipped.texts)
     page = render_template(
         "smtp_admin/templates/editor.html",
         type_=type_,
@@ -203,7 +234,18 @@ def _show(
         direction=wording.direction(language),
         texts=texts,
         sample=sample,
-        shipped=_bare(templates.shipped(type_, language).texts),
+        language_name=language_name,
+        languages=dict.fromkeys((*own, *templates.languages(type_), language)),
+        edit_in=lambda other: edit_url(partner_id, type_.name, other),
+        begins="" if language in own else _where_it_begins(_chosen(key, type_), language),
+        shipped=bare,
+        shipped_in=shipped.language,
+        compared=[
+            (_LABELS[one], differences(getattr(bare, one), getattr(texts, one)))
+            for one in ("subject", "html", "text")
+        ],
+        common={one: means for one, means in COMMON.items() if one not in _own_values(type_)},
+        own_values=_own_values(type_),
         revision=based_on,
         is_own=language in own,
         failed=failed.get(f"{type_.name}, {language}, revision {number}", ""),
@@ -214,6 +256,18 @@ def _show(
         labels=_LABELS,
         note=note,
         complaints=error.fields if error else {},
+        to_fix=[(one, _LABELS[one]) for one in error.fields if one in _LABELS] if error else [],
+        sending=request.form.get("do") == "send",
         **template_frame(partner_id),
     )
     return page, error.status if error else 200
+
+
+def _own_values(type_: EmailType) -> dict[str, str]:
+    """The variables that only mail of this type has, each with what it is."""
+    found = {}
+    for name, means in type_.variables.items():
+        if name != "app_name":
+            optional = name in type_.defaults
+            found[name] = gettext("%(means)s; may be left out", means=means) if optional else means
+    return found

@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.errors import Conflict, RequestError
+from smtp_admin.errors import ConfigError, Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail import branding, saved_templates, template_files, templates
 from smtp_admin.mail.branding import Brand
+from smtp_admin.mail.languages import clean_language, language_name
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
@@ -24,6 +25,7 @@ _FIELDS = {
     "logo_url": gettext("Address of the logo"),
     "footer": gettext("Line at the end"),
 }
+_BEGINS = {"type": gettext("E-mail type"), "language": gettext("Language")}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -81,7 +83,7 @@ def partner_templates(partner_id: str) -> ResponseReturnValue:
 def _list(partner_id: str) -> ResponseReturnValue:
     brand = branding.saved(session(), partner_id)
     if request.method != "POST":
-        return _show(partner_id, brand)
+        return _begin(partner_id, brand) if "language" in request.args else _show(partner_id, brand)
     seen = revision_seen(request.form.get("revision", ""))
     typed = {name: word(name, 600) for name in _FIELDS}
     entered = replace(brand, **typed, revision=seen)
@@ -98,7 +100,25 @@ def _list(partner_id: str) -> ResponseReturnValue:
     return redirect(list_url(partner_id), code=303)
 
 
-def _show(partner_id: str, brand: Brand, error: RequestError | None = None) -> ResponseReturnValue:
+def _begin(partner_id: str, brand: Brand) -> ResponseReturnValue:
+    """Open the editor for a type in a language that somebody typed."""
+    try:
+        type_ = registry().get(request.args.get("type", ""))
+        language = clean_language(request.args["language"])
+    except ConfigError as error:
+        raise NotFound from error
+    except InvalidInput as error:
+        error.call_fields(_BEGINS)
+        return _show(partner_id, brand, begins=error)
+    return redirect(template_editor.edit_url(partner_id, type_.name, language))
+
+
+def _show(
+    partner_id: str,
+    brand: Brand,
+    error: RequestError | None = None,
+    begins: InvalidInput | None = None,
+) -> ResponseReturnValue:
     own = saved_templates.customized(session(), partner_id)
     failed = saved_templates.failures(session(), partner_id)
     page = render_template(
@@ -106,12 +126,18 @@ def _show(partner_id: str, brand: Brand, error: RequestError | None = None) -> R
         lines=[_line(partner_id, one, own.get(one.name, []), failed) for one in _types()],
         brand=brand,
         error=error,
-        labels=_FIELDS,
-        languages=sorted({one for type_ in registry() for one in templates.languages(type_)}),
+        begins=begins,
+        brand_to_fix=[(one, _FIELDS[one]) for one in error.fields if one in _FIELDS]
+        if error
+        else [],
+        asked=(request.args.get("type", ""), request.args.get("language", "")[:35]),
+        labels=_FIELDS | _BEGINS,
         edit=template_editor.edit_url,
+        language_name=language_name,
         **template_frame(partner_id),
     )
-    return page, error.status if error else 200
+    refused = error or begins
+    return page, refused.status if refused else 200
 
 
 def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[str, str]) -> Line:

@@ -27,7 +27,6 @@ from smtp_admin.translation import gettext
 #: What a message calls the fields of the forms.
 _LABELS = {
     "source": gettext("Provider"),
-    "secret": gettext("Signing secret"),
     "topic": gettext("Topic ARN"),
 }
 
@@ -66,7 +65,7 @@ def _webhook(partner_id: str, key: str) -> ResponseReturnValue:
         session().rollback()
         if web.wants_json():
             raise
-        error.call_fields(_LABELS)
+        error.call_fields(_labels(sender))
         return _show(load_sender(session(), partner_id, key), _Outcome(error=error))
     if web.wants_json():
         return web.answer_json(_json(sender, outcome))
@@ -74,6 +73,13 @@ def _webhook(partner_id: str, key: str) -> ResponseReturnValue:
         return _show(sender, outcome)
     web.notify(outcome.notice)
     return redirect(page_url(partner_id, key, "webhook"), code=303)
+
+
+def _labels(sender: ResolvedSender) -> dict[str, str]:
+    """What the fields are called where a message names them; a secret as its provider calls it."""
+    row = webhooks.webhook_of(session(), sender.sender_id)
+    secret = SOURCES[row.source].secret if row is not None else None
+    return {**_LABELS, "secret": secret.label} if secret is not None else _LABELS
 
 
 def _act(sender: ResolvedSender, do: str) -> _Outcome:
@@ -112,12 +118,11 @@ def _show(sender: ResolvedSender, outcome: _Outcome | None = None) -> ResponseRe
             "source": SOURCES[row.source],
             "address": _base() + _path(row, sender),
             "counts": [
-                (event_words(kind), count)
-                for kind, count in queries.counts(session(), row.id).items()
+                (event_words(kind), count) for kind, count in queries.counts(session(), row).items()
             ],
             "latest": [
                 (one, event_words(one.event.kind, one.event.bounce))
-                for one in queries.latest(session(), row.id)
+                for one in queries.latest(session(), row)
             ],
             "refused": REFUSALS.get(row.last_bad_code, ""),
             "silence": queries.silences(session(), [row]).get(row.sender_id),
@@ -173,7 +178,7 @@ def _row(row: Webhook, sender: ResolvedSender) -> dict[str, Any]:
         "last_event_at": row.last_event_at.isoformat() if row.last_event_at else None,
         "bad_signatures": row.bad,
         "last_bad": row.last_bad_code,
-        "events": [_event(one.event) for one in queries.latest(session(), row.id)],
+        "events": [_event(one.event) for one in queries.latest(session(), row)],
     }
 
 

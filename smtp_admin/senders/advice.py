@@ -47,6 +47,7 @@ _GENERAL = (
     "generic_name",
     "misleading_name",
     "old_password",
+    "client_secret_day",
 )
 # What the ports mean everywhere, unless a provider documents something else.
 _USUAL: dict[int, Security] = {
@@ -124,7 +125,7 @@ def advice(
             if note.field != "password" or not values.sign_in
         ]
     if values.sign_in:
-        return found
+        return [*found, *_on_secret(values)]
     if password_set_at is not None and not password and now - password_set_at > PASSWORD_AGE:
         days = (now - password_set_at).days
         found.append(
@@ -140,6 +141,20 @@ def advice(
             )
         )
     return found
+
+
+def _on_secret(values: SenderValues) -> Iterator[Advice]:
+    """A client secret that will end on a day that nobody has entered."""
+    by_secret = values.sign_in == "microsoft_app" and not values["oauth_certificate"]
+    if by_secret and values["oauth_client_id"] and not values["oauth_secret_until"]:
+        yield Advice(
+            "oauth_secret_until",
+            "client_secret_day",
+            gettext(
+                "Microsoft's client secrets end after 24 months at most. Enter the last day of "
+                "this one, to be told in time."
+            ),
+        )
 
 
 def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Advice]:

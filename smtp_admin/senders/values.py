@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import driver
@@ -127,6 +128,12 @@ class SenderValues(Mapping[str, Any]):
         if self._complete is None:
             self._complete = not self.missing()
         return self._complete
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person has to sign in to the mailbox (OAuth2)."""
+        way = SIGN_INS.get(self.sign_in)
+        return way is not None and way.by_person
 
     def missing(self) -> dict[str, list[str]]:
         """The fields that must be filled in: name → what to do."""

@@ -24,7 +24,11 @@ from smtp_admin.smtp import explain
 
 @dataclass(frozen=True, slots=True)
 class TLSDescription:
-    """What was negotiated, and whom the certificate names."""
+    """What was negotiated, and whom the certificate names.
+
+    Attributes:
+        begins: when the certificate began to count, where that is at hand.
+    """
 
     version: str
     cipher: str
@@ -32,6 +36,7 @@ class TLSDescription:
     subject: str
     issuer: str
     expires: datetime | None
+    begins: datetime | None = None
 
     def as_json(self) -> dict[str, str | bool | None]:
         """As the connection test's answer shows it."""
@@ -43,6 +48,10 @@ class TLSDescription:
             "issuer": self.issuer,
             "expires": self.expires.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expires else None,
         }
+
+
+def unnoted(_seen: TLSDescription) -> None:
+    """Forget what was negotiated."""
 
 
 def client_context(
@@ -136,13 +145,13 @@ def describe(sock: ssl.SSLSocket) -> TLSDescription:
     cipher = sock.cipher()
     verified = sock.context.verify_mode == ssl.CERT_REQUIRED
     raw = sock.getpeercert(binary_form=True)
-    subject, issuer, expires = "", "", None
+    subject, issuer, begins, expires = "", "", None, None
     if raw:
         try:
             certificate = x509.load_der_x509_certificate(raw)
             subject = _name(certificate.subject)
             issuer = _name(certificate.issuer)
-            expires = certificate.not_valid_after_utc
+            begins, expires = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         except ValueError:  # an unverified certificate may be anything
             subject = "unreadable"
     return TLSDescription(
@@ -152,6 +161,7 @@ def describe(sock: ssl.SSLSocket) -> TLSDescription:
         subject=subject,
         issuer=issuer,
         expires=expires,
+        begins=begins,
     )
 
 

@@ -53,6 +53,11 @@ class Suppressed:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def has(self, partner_id: str, address: str, category: str) -> bool:
+        """Whether the address is suppressed for just this category."""
+        found = self._found.get((partner_id, address_hash(address)), ())
+        return any(one.category == category for one in found)
+
     def stops(self, partner_id: str, address: str, type_name: str, *, notice: bool) -> Found | None:
         """What stops a mail of this type, if anything does."""
         for one in self._found.get((partner_id, address_hash(address)), ()):

@@ -12,6 +12,7 @@ from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.tls import TLSDescription, unnoted
 from smtp_admin.transports.base import Transport
 from smtp_admin.transports.fields import Field
 
@@ -48,6 +49,7 @@ class Surroundings:
         dialler: the way to mail servers, with its policy and patience.
         replies: what servers' words mean, the providers' own rows first.
         sendmail: the program that hands mail to this machine's mail server, and its arguments.
+        saw_certificate: told how a mail server encrypts, each time a session with it is open.
         kept_tokens: where tokens of OAuth2 are kept for the sender; ``None`` where each is asked
             for anew.
         endpoints: driver → where its provider's API is, if the operator says otherwise; in it
@@ -59,6 +61,7 @@ class Surroundings:
     sendmail: tuple[str, ...] = ("/usr/sbin/sendmail",)
     endpoints: Mapping[str, str] = field(default_factory=dict)
     kept_tokens: Tokens | None = None
+    saw_certificate: Callable[[TLSDescription], None] = unnoted
 
     @property
     def tokens(self) -> Tokens:
@@ -104,6 +107,7 @@ class Trial:
         report: where each step is written down as it happens.
         overall: when everything ends.
         cautions: what to know although it succeeded; the driver adds to them.
+        from_address: what stands in the From header, where it is another address.
     """
 
     setup: Setup
@@ -112,6 +116,7 @@ class Trial:
     report: Report
     overall: Deadline
     cautions: list[Caution] = field(default_factory=list)
+    from_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from smtp_admin.translation import gettext
 
 #: ``lines`` is text of several lines; ``senders`` a list of the partner's senders.
-Kind = Literal["text", "email", "number", "choice", "flag", "secret", "lines", "senders"]
+Kind = Literal["text", "email", "number", "choice", "flag", "secret", "lines", "senders", "date"]
 Place = Literal["main", "more", "oauth"]
 
 YES = ("true", "1", "yes", "on", "y")

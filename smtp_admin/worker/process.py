@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
 
@@ -36,6 +37,8 @@ from smtp_admin.delivery.maintenance.due import (
 )
 from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.fallback import fall_back
+from smtp_admin.delivery.maintenance.idle_sign_ins import LOOK_SECONDS as SIGN_INS_SECONDS
+from smtp_admin.delivery.maintenance.idle_sign_ins import IdleSignIns
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
@@ -44,6 +47,8 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS
 from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.pruning import prune_events
+from smtp_admin.expiry.seen_certificates import WRITE_SECONDS, SeenCertificates
+from smtp_admin.http.caller import SECONDS as CALL_SECONDS
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
 from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
@@ -113,6 +118,7 @@ class WorkerProcess:
         self._stopping = threading.Event()
         self._clock = SteadyClock()
         self._transports = WarmTransports()
+        self._certificates = SeenCertificates()
         #: Whether the main thread may be waiting for Redis, out of which a signal must call it.
         self._listening = False
         #: Whether listening for bells failed, and none has been heard since.
@@ -144,6 +150,11 @@ class WorkerProcess:
                 Duty("connection tests", SWEEP_SECONDS, self._tests.run_waiting),
                 Duty("events", SWEEP_SECONDS, self._events.begin),
                 Duty("idle connections", _IDLE_SECONDS, self._close_idle),
+                Duty(
+                    "certificates of servers",
+                    WRITE_SECONDS,
+                    lambda: self._certificates.write(self._engine),
+                ),
                 Duty("counters", _PRUNE_SECONDS, lambda: roll_up(self._engine, self._here.config)),
                 Duty("pruning", _PRUNE_SECONDS, lambda: prune(self._engine, self._here.config)),
                 Duty(
@@ -168,7 +179,20 @@ class WorkerProcess:
             self._stopping,
             self._permission.look,
         )
-        # In a thread of its own too: a webhook may be slow.
+        # In a thread of its own too: a token server may be slow.
+        self._sign_ins = Schedule(
+            app,
+            [
+                Duty(
+                    "idle sign-ins",
+                    SIGN_INS_SECONDS,
+                    IdleSignIns(self._engine, self._stopping.is_set).renew,
+                )
+            ],
+            self._stopping,
+            self._permission.look,
+        )
+        # And again: a webhook may be slow.
         self._alerts = Schedule(
             app,
             [
@@ -205,6 +229,7 @@ class WorkerProcess:
         self._renewals.start()
         self._alerts.start()
         self._bounces.start()
+        self._sign_ins.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
         try:
@@ -221,6 +246,8 @@ class WorkerProcess:
             self._alerts.join()
             self._bounces.join()
             self._events.stop()
+            # Longer than a question takes: an answer that nobody writes down ends a sign-in.
+            self._sign_ins.join(CALL_SECONDS + 2)
             self._close()
         log.info("worker %s has stopped", self._name)
 
@@ -229,6 +256,7 @@ class WorkerProcess:
         self._deaf = True  # no bell is heard here: what is left goes back to our own threads
         self._permission.begin()
         self._schedule.run_once()
+        self._sign_ins.run_once()
         self._tests.wait_until_quiet()
         self._events.wait_until_quiet()
         self._threads.wait_until_quiet()  # without Redis the sweep has handed out lanes already
@@ -335,9 +363,12 @@ class WorkerProcess:
             stopping=self._stopping,
             wanted=lambda: self._threads.wanted,
             more=self._more,
+            certificates=self._certificates,
         )
 
     def _close(self) -> None:
+        with suppress(*AWAY):
+            self._certificates.write(self._engine)
         self._transports.close_all()
         self._leases.close()
         self._lines.close()

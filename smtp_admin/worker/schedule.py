@@ -55,9 +55,9 @@ class Schedule:
         """Start; every duty is due at once."""
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait for the duty that is under way."""
-        self._thread.join(timeout=5.0)
+    def join(self, seconds: float = 5.0) -> None:
+        """Wait for the duty that is under way, for so long at most."""
+        self._thread.join(timeout=seconds)
 
     def run_once(self) -> bool:
         """Do everything that is due; whether anything may be done at all."""

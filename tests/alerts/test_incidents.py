@@ -265,14 +265,16 @@ def test_certificates_that_expire(host: HostApp, certificates: CertificateFactor
     host.save_sender(security="tls", secrets={"client_key": pair.keyfile.read_text()}, **values)
     look(host)
     assert not alerts(host)
-    look(host, timedelta(days=7))
+    # It lives for twenty days, and its last fifth begins.
+    look(host, timedelta(days=17))
     (alert,) = alerts(host)
     assert (alert.kind, alert.severity) == ("expiring", "warning")
-    assert alert.headline.startswith("The client certificate expires on ")
+    assert alert.headline.startswith("Client certificate: ends on ")
+    assert "Enter the new one" in alert.detail
     look(host, timedelta(days=21))
     (alert,) = alerts(host)
     assert alert.severity == "critical"
-    assert alert.headline.startswith("The client certificate expired on ")
+    assert alert.headline.startswith("Client certificate: ended on ")
 
 
 def test_no_worker_is_found_by_others(host: HostApp) -> None:

@@ -28,7 +28,7 @@ CHECKS = frozenset({
 #: Fields whose values make sense only with others, or with what this app has. Everything else that
 #: the description allows has to be taken.
 _SENSE = {
-    "queue": {"type", "context", "language", "sender", "send_at", "expires_at"},
+    "queue": {"type", "context", "language", "sender", "send_at", "expires_at", "digest"},
     "batch": {"type", "recipients", "sender", "send_at", "expires_at"},
 }
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.mail.branding import Brand, save
 from smtp_admin.mail.saved_templates import write
@@ -16,6 +17,7 @@ from smtp_admin.mail.wording import Texts
 from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import deliveries
 from tests.mail.newsletter import add_newsletter
+from tests.mail.test_digests import send as send_digests_now
 from tests.servers.scripted import Reply, ScriptedServer
 
 from .conftest import API, OF_TYPE, READY, Program, a_token
@@ -391,3 +393,70 @@ def test_in_a_session_a_token_of_the_page_is_needed(
     # With a token no session counts, and nothing has to be proved.
     assert program("globex")("POST", "/queue", json=READY).status_code == 202
     assert {one.partner_id for one in deliveries(site)} == {"globex"}
+
+
+NOTICE = {
+    "to": "Sam C. <sam@customer.example>",
+    "type": "licence_expiring",
+    "digest": "hour",
+    "language": "de",
+    "context": {
+        "name": "Sam",
+        "product": "Pro",
+        "expires_on": "31. Januar",
+        "renew_url": "https://shop.example/renew",
+    },
+}
+
+
+def test_notices_become_a_digest(site: HostApp, program: Callable[..., Program]) -> None:
+    ask, theirs = program("acme"), program("globex")
+    first = ask("POST", "/queue", json=NOTICE | KEY)
+    waiting = {"ok": True, "id": first.get_json()["id"], "status": "waiting"}
+    assert (first.status_code, first.get_json()) == (202, waiting)
+    again = ask("POST", "/queue", json=NOTICE, headers={"Idempotency-Key": "invoice-4711"})
+    assert (again.status_code, again.get_json()) == (200, waiting)
+    path = f"/messages/{waiting['id']}"
+    found = ask("GET", path).get_json()
+    assert (found["states"], found["deliveries"]) == ({"waiting": 1}, [])
+    assert found["subject"] == "Ihre Lizenz für Pro läuft am 31. Januar ab"
+    assert ask("POST", f"{path}/retry").status_code == 409
+    for method, rest in product(("GET", "POST"), ("", "/cancel")):
+        assert theirs(method, path + rest).status_code in {404, 405}
+
+    taken_out = ask("POST", "/queue", json=NOTICE).get_json()["id"]
+    cancelled = ask("POST", f"/messages/{taken_out}/cancel")
+    assert cancelled.get_json() == {"ok": True, "id": taken_out, "count": 1}
+    assert ask("POST", f"/messages/{taken_out}/cancel").status_code == 409
+    assert ask("GET", f"/messages/{taken_out}").get_json()["states"] == {"cancelled": 1}
+    assert count(site) == 0
+    assert send_digests_now(site) == 1
+    mail = ask("GET", path).get_json()
+    assert mail["id"] != waiting["id"]
+    assert (mail["type"], mail["states"]) == ("notification_digest", {"queued": 1})
+    again = ask("POST", "/queue", json=NOTICE | KEY)
+    assert (again.status_code, again.get_json()) == (200, waiting | {"status": "queued"})
+    assert ask("POST", f"{path}/cancel").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"digest": "week"}, "digest"),
+        ({"digest": ["hour"]}, "digest"),
+        ({"type": "welcome", "context": {}}, "digest"),
+        ({"to": ["a@b.example", "c@b.example"]}, "digest"),
+        ({"reply_to": "a@b.example"}, "digest"),
+        ({"send_at": "2099-12-01T09:00:00Z"}, "digest"),
+        ({"sender": "none"}, "sender"),
+        ({"context": {}}, "context"),
+        ({"type": None, "context": None, "language": None, "subject": "x", "text": "y"}, "digest"),
+    ],
+)
+def test_what_the_api_keeps_for_no_digest(
+    site: HostApp, program: Callable[..., Program], change: dict[str, Any], field: str
+) -> None:
+    answer = program()("POST", "/queue", json=NOTICE | change)
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["fields"].keys() == {field}
+    assert count(site, DigestItem) == 0

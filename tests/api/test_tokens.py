@@ -111,6 +111,16 @@ def test_the_session_is_ignored(site: HostApp) -> None:
     ask = Program(site, token)
     assert ask("GET", "/status?partner_id=globex").status_code == 404
     assert ask("POST", "/queue", json=READY).status_code == 403
+    # However the scheme is set off, a token is one; and one that is bad never becomes the session.
+    for header, status in (
+        (f"Bearer\t{token}", 404), (f" bearer  {token} ", 404), ("Bearer", 401),
+        (f"Bearer {token} {token}", 401), (f"Bearer {token},Bearer {token}", 401),
+    ):  # fmt: skip
+        answer = site.client.get(
+            f"{API}/status?partner_id=globex", headers={"Authorization": header}
+        )
+        assert answer.status_code == status, header
+        assert status == 404 or "invalid_token" in answer.headers["WWW-Authenticate"]
     site.actor = replace(ADMIN, is_admin=False)
     assert ask("GET", "/status").status_code == 200
 

@@ -50,11 +50,15 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 class Listener:
-    """Collects what a page complains about, from its first request on."""
+    """Collects what a page complains about, from its first request on.
 
-    def __init__(self, page: Page, site: str) -> None:
+    Args:
+        sites: where it may send requests to.
+    """
+
+    def __init__(self, page: Page, *sites: str) -> None:
         self.complaints: list[str] = []
-        self._site = site
+        self._sites = (*(f"{one}/" for one in sites), "data:")
         page.add_init_script(REPORT_VIOLATIONS)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
@@ -70,7 +74,7 @@ class Listener:
         self.complaints.append(f"console: {message.text} ({message.location['url']})")
 
     def _asked(self, request: Request) -> None:
-        if not request.url.startswith((f"{self._site}/", "data:")):
+        if not request.url.startswith(self._sites):
             self.complaints.append(f"request to somebody else: {request.url}")
 
     def _failed(self, request: Request) -> None:

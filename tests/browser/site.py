@@ -96,6 +96,24 @@ class Site:
                 )
             hosting.db.session.commit()
 
+    def keep_notice(self, partner_id: str, product: str) -> str:
+        """Keep a notice for a digest; its id."""
+        with self.app.app_context():
+            public_id = wsgi.smtp_admin.send(
+                "licence_expiring",
+                to="customer@customer.example",
+                partner_id=partner_id,
+                digest="day",
+                context={
+                    "name": "Sam",
+                    "product": product,
+                    "expires_on": "31 January 2027",
+                    "renew_url": f"https://shop.example/renew?what={product.replace(' ', '-')}",
+                },
+            )
+            hosting.db.session.commit()
+            return public_id
+
     def send_letters(self, partner_id: str, count: int = 1) -> None:
         """Queue mails that carry no secrets, with HTML and a file."""
         letter = Message(

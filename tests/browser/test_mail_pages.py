@@ -61,6 +61,21 @@ def mail_log_empty(page: Page, site: Site) -> None:
     page.wait_for_selector("text=No mail matches.")
 
 
+@state()
+def mail_notice(page: Page, site: Site) -> None:
+    """One that waits for its digest, with a title, a text and a link of all lengths."""
+    notice = site.keep_notice("acme", f"Northwind {LONG}")
+    at(page, site, f"{ALL}/{notice}")
+    page.wait_for_selector("text=It waits until")
+
+
+@state(looks=TWO_LOOKS)
+def mail_notice_cancelled(page: Page, site: Site) -> None:
+    at(page, site, f"{ALL}/{site.keep_notice('acme', 'Pro')}")
+    page.click("text=Cancel this notice")
+    page.wait_for_selector("text=It was cancelled")
+
+
 @state(looks=TWO_LOOKS)
 def mail_confirm(page: Page, site: Site) -> None:
     dead_letters(site)

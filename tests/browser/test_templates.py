@@ -43,6 +43,36 @@ def mistake(page: Page, site: Site) -> None:
     page.fill("#html", "<p>{{ nobody }}</p>")
     page.click("text=/^Save$/")
     page.wait_for_selector("text=Line 1, column 7")
+    page.click("#form-error >> text=HTML")
+    assert page.evaluate("document.activeElement.id") == "html"
+
+
+@STATES.add()
+def compared(page: Page, site: Site) -> None:
+    at(page, site, EDITOR)
+    lines = page.input_value("#html").split("\n")
+    page.fill("#html", "\n".join([*lines[:2], "<p>Eine neue Zeile</p>", "<p>Moin</p>", *lines[5:]]))
+    page.fill("#text", page.input_value("#text") + "\nNoch eine Zeile, <b>länger</b> als andere.")
+    page.click("text=/^Compare$/")
+    page.wait_for_selector("#compare >> text=Noch eine Zeile")
+
+
+@STATES.add(TWO_LOOKS)
+def another_language(page: Page, site: Site) -> None:
+    at(page, site, ACME)
+    page.select_option("#type", "welcome")
+    page.fill("#language", "it")
+    page.click("text=/^Begin$/")
+    page.wait_for_selector("text=There is no text in Italian yet.")
+
+
+@STATES.add(TWO_LOOKS)
+def no_language(page: Page, site: Site) -> None:
+    at(page, site, ACME)
+    page.fill("#language", "dutch")
+    page.click("text=/^Begin$/")
+    page.click("#begin [role=alert] a")
+    assert page.evaluate("document.activeElement.id") == "language"
 
 
 def preview(page: Page) -> FrameLocator:
@@ -89,10 +119,15 @@ def test_by_keyboard(page: Page, site: Site) -> None:
 @pytest.mark.parametrize(("who", "scripts"), [("admin", False)])
 def test_without_scripts_a_button_shows_the_preview(page: Page, site: Site) -> None:
     at(page, site, EDITOR)
-    assert page.locator("#template-variables >> text=login_url").count() == 1
+    for name in ("login_url", "brand.footer", "unsubscribe_url"):
+        assert page.locator(f"#template-variables >> text={name}").count() == 1
     page.fill("#html", "<p>Moin {{ name }}</p>")
     page.click("text=/^Preview$/")
     preview(page).locator("text=Moin Sam").wait_for()
     page.click("text=Preview as text")
     preview(page).locator("text=Willkommen bei").first.wait_for()
     assert page.url.endswith(EDITOR)
+    page.click("text=/^Compare$/")
+    row = page.locator("#compare tr", has_text="Moin {{ name }}")
+    assert row.locator("th").text_content() == "~changed"
+    assert page.input_value("#html") == "<p>Moin {{ name }}</p>"

@@ -96,12 +96,12 @@ def webhook_with_events(page: Page, site: Site) -> None:
     site.work()
     recipient, message_id = newest(site)
     told = {
-        "RecordType": "Bounce", "ID": 1, "Type": "HardBounce", "MessageID": "a",
+        "RecordType": "Bounce", "ID": message_id, "Type": "HardBounce", "MessageID": "a",
         "Email": recipient, "Metadata": {"smtp-admin-id": message_id},
         "Details": "smtp;550 5.1.1 The email account that you tried to reach does not exist.",
     }  # fmt: skip
     assert post(page, site, told) == 200
-    other = {"RecordType": "Delivery", "MessageID": "b", "Recipient": "somebody@example.org"}
+    other = {"RecordType": "Delivery", "MessageID": message_id, "Recipient": "a@example.org"}
     assert post(page, site, other) == 200
     with site.app.app_context():
         engine = worker_engine(host_engine(), pool_size=2)
@@ -135,6 +135,15 @@ def mail_that_bounced(page: Page, site: Site) -> None:
     page.click("text=Last events >> xpath=../ul/li/a >> nth=0")
     page.wait_for_selector("text=Bounced: the address takes no mail")
     assert page.locator("text=Not recognised").count() == 0
+
+
+@state(looks=TWO_LOOKS)
+def log_of_bounced(page: Page, site: Site) -> None:
+    webhook_with_events(page, site)
+    at(page, site, "/smtp-admin/partners/globex/mail")
+    page.click("nav >> text=Not delivered")
+    page.click("nav >> text=Bounced")
+    page.wait_for_selector("tbody >> text=Bounced")
 
 
 @pytest.mark.parametrize("name", STATES)

@@ -66,6 +66,15 @@ NO_ADDRESSES = {
     "smtp_admin_site.address",
     "smtp_admin_api_token.scopes",
     "smtp_admin_worker_test.worker",
+    "smtp_admin_server_certificate.place",
+    "smtp_admin_server_certificate.subject",
+    "smtp_admin_event.message_id",
+    "smtp_admin_event.provider_id",
+    "smtp_admin_webhook.key",
+    "smtp_admin_webhook.secret",
+    "smtp_admin_webhook.former_secret",
+    "smtp_admin_webhook.topic",
+    "smtp_admin_bounce_mailbox.password",
 }
 
 

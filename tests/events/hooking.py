@@ -93,6 +93,12 @@ class Hooked:
         assert found is not None
         return found
 
+    def mail(self, public_id: str) -> Delivery:
+        """The first delivery of a mail."""
+        mine = select(Delivery).join(Message, Message.id == Delivery.message_pk)
+        mine = mine.where(Message.public_id == public_id).order_by(Delivery.id).limit(1)
+        return self.host.db.session.scalars(mine).one()
+
     def state(self, delivery: Delivery) -> str:
         """Its state now."""
         return self.row(delivery.id).state

@@ -18,7 +18,8 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES, State, may
 from smtp_admin.events import applying
-from smtp_admin.events.applying import Applied, apply_waiting
+from smtp_admin.events.applied import Applied
+from smtp_admin.events.applying import apply_waiting
 from smtp_admin.events.event import Event, Kind
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.storing import Origin, keep
@@ -29,7 +30,7 @@ from tests.events.hooking import Hooked
 HAPPENS = ("our commit", "deferred", "delivered", "bounced", "complained", "opened")
 
 
-def tell(site: Hooked, *events: Event, partner_id: str = "acme", name: str = "webhook 1") -> None:
+def tell(site: Hooked, *events: Event, partner_id: str = "acme", name: str = "sender 1") -> None:
     """Keep events as if they had come by a webhook of this owner."""
     session = site.host.db.session()
     sender = load_sender(session, partner_id)
@@ -172,15 +173,15 @@ def test_nobody_touches_another_partners_mail(each: Hooked) -> None:
     assert each.state(mine) == each.state(through_system) == "sent"
     assert {one.delivery_id for one in each.events()} == {None}
     # Its own provider, and that of the system, are believed about what they sent.
-    tell(each, event("delivered", through_system), partner_id="globex", name="webhook 2")
+    tell(each, event("delivered", through_system), partner_id="globex", name="sender 2")
     each.apply()
     assert each.state(through_system) == "sent"
     tell(each, event("delivered", through_system), event("delivered", mine), partner_id="",
-         name="webhook 3")  # fmt: skip
+         name="sender 3")  # fmt: skip
     each.apply()
     assert each.state(through_system) == "delivered"
     assert each.state(mine) == "sent"
-    tell(each, event("delivered", mine), partner_id="globex", name="webhook 4")
+    tell(each, event("delivered", mine), partner_id="globex", name="sender 4")
     each.apply()
     assert each.state(mine) == "delivered"
 

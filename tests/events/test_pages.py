@@ -66,35 +66,36 @@ def test_the_provider_of_the_sender_is_suggested(
     assert chosen == ([expected] if expected else [])
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_from_nothing_to_a_sample_and_back(hooked: Hooked, source: str) -> None:
+def test_from_nothing_to_a_sample_and_back(hooked: Hooked) -> None:
     hooked.host.save_sender("acme")
-    answer = do(hooked, "on", source=source)
-    assert answer.status_code == (200 if source == "generic" else 303)
-    made = re.search(r'id="made-secret"[^>]* value="(whsec_[^"]+)"', answer.text)
-    assert bool(made) is (source == "generic")
-    if SOURCES[source].has_topic:
-        assert do(hooked, "sample").status_code == 409
-        assert do(hooked, "save", topic=f" {TOPIC} ").status_code == 303
-    elif source in SECRETS:
-        assert do(hooked, "sample").status_code == 409
-        assert do(hooked, "save", secret=SECRETS[source]).status_code == 303
-        assert SECRETS[source] not in page(hooked)
-    tried = do(hooked, "sample")
-    assert tried.status_code == 200
-    assert "The sample arrived." in tried.text
-    assert hooked.webhook().last_sample_at is not None
-    assert hooked.webhook().last_event_at is None  # nothing happened
-    assert hooked.webhook().bad == 0
-    (event,) = hooked.events()
-    assert (event.kind, event.recipient) == ("sample", "sample@example.com")
+    for number, (source, one) in enumerate(SOURCES.items(), 1):
+        answer = do(hooked, "on", source=source)
+        assert answer.status_code == (200 if source == "generic" else 303)
+        made = re.search(r'id="made-secret"[^>]* value="(whsec_[^"]+)"', answer.text)
+        assert bool(made) is (source == "generic")
+        if one.has_topic:
+            assert do(hooked, "sample").status_code == 409
+            assert do(hooked, "save", topic=f" {TOPIC} ").status_code == 303
+        elif source in SECRETS:
+            assert do(hooked, "sample").status_code == 409
+            assert do(hooked, "save", secret=SECRETS[source]).status_code == 303
+            assert SECRETS[source] not in page(hooked)
+        tried = do(hooked, "sample")
+        assert tried.status_code == 200
+        assert "The sample arrived." in tried.text, source
+        assert hooked.webhook().last_sample_at is not None
+        assert hooked.webhook().last_event_at is None  # nothing happened
+        assert hooked.webhook().bad == 0
+        events = hooked.events()
+        assert len(events) == number
+        assert (events[-1].kind, events[-1].recipient) == ("sample", "sample@example.com")
+        first = address(hooked)
+        assert do(hooked, "rotate").status_code == 303
+        assert address(hooked) != first
+        assert do(hooked, "off").status_code == 303
+        assert 'id="on-form"' in page(hooked)
     hooked.apply()
-    assert [one.state for one in hooked.events()] == ["applied"]
-    first = address(hooked)
-    assert do(hooked, "rotate").status_code == 303
-    assert address(hooked) != first
-    assert do(hooked, "off").status_code == 303
-    assert 'id="on-form"' in page(hooked)
+    assert {one.state for one in hooked.events()} == {"applied"}
     audit = hooked.client.get("/smtp-admin/partners/acme/audit", headers=HTML).text
     for words in ("Set up the webhook", "Sent a sample", "Changed the address", "Turned off the"):
         assert words in audit
@@ -148,31 +149,30 @@ def test_a_sample_cannot_be_forged(hooked: Hooked) -> None:
         assert answer.status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("source", "field", "text", "says"),
-    [
-        ("mailgun", "secret", "short", "not a signing key of Mailgun"),
-        ("sendgrid", "secret", "MFkwAAAA", "not a verification key of SendGrid"),
-        ("resend", "secret", "whsec_ü", "not a signing secret"),
-        ("resend", "secret", "whsec_AAAA", "not a signing secret"),
-        ("mailgun", "secret", "x" * 1999, "not a signing"),
-        ("ses", "topic", "arn:aws:sns:eu-central-1:1:x", "Enter the ARN"),
-        ("ses", "topic", f"{TOPIC}.fifo", "Enter the ARN"),
-        ("ses", "topic", "arn:aws:s3:::bucket", "Enter the ARN"),
-    ],
+BAD_FIELDS = (
+    ("mailgun", "secret", "short", "not a signing key of Mailgun"),
+    ("mailgun", "secret", "x" * 1999, "not a signing"),
+    ("sendgrid", "secret", "MFkwAAAA", "not a verification key of SendGrid"),
+    ("resend", "secret", "whsec_ü", "not a signing secret"),
+    ("resend", "secret", "whsec_AAAA", "not a signing secret"),
+    ("ses", "topic", "arn:aws:sns:eu-central-1:1:x", "Enter the ARN"),
+    ("ses", "topic", f"{TOPIC}.fifo", "Enter the ARN"),
+    ("ses", "topic", "arn:aws:s3:::bucket", "Enter the ARN"),
 )
-def test_what_cannot_be_saved(
-    hooked: Hooked, source: str, field: str, text: str, says: str
-) -> None:
+
+
+def test_what_cannot_be_saved(hooked: Hooked) -> None:
     hooked.host.save_sender("acme")
-    do(hooked, "on", source=source)
-    answer = hooked.client.post(PAGE, data={"do": "save", field: text}, headers=HTML)
-    assert answer.status_code == 400
-    assert says in answer.text
-    assert 'aria-invalid="true"' in answer.text
-    assert text not in answer.text or field == "topic"
-    assert do(hooked, "on", source=source).status_code == 409
-    assert do(hooked, "else").status_code == 400
+    for source, field, text, says in BAD_FIELDS:
+        do(hooked, "on", source=source)
+        answer = hooked.client.post(PAGE, data={"do": "save", field: text}, headers=HTML)
+        assert answer.status_code == 400, text
+        assert says in answer.text
+        assert 'aria-invalid="true"' in answer.text
+        assert text not in answer.text or field == "topic"
+        assert do(hooked, "on", source=source).status_code == 409
+        assert do(hooked, "else").status_code == 400
+        do(hooked, "off")
 
 
 def test_what_is_entered_first(hooked: Hooked) -> None:
@@ -194,6 +194,20 @@ def test_bad_signatures_are_shown(hooked: Hooked) -> None:
     assert shown["webhook"]["last_bad"] == "signature"
     assert shown["webhook"]["last_event_at"] is None
     assert hooked.client.get(PAGE, headers=HTML).status_code == 200
+
+
+def test_another_webhook_begins_empty(hooked: Hooked) -> None:
+    """What an earlier one told stays with the mail, and is not told once more by the next."""
+    told = {"RecordType": "Bounce", "ID": 1, "Type": "HardBounce", "Email": "you@example.org"}
+    hooked.host.save_sender("acme")
+    for source, shown in (("postmark", True), ("brevo", False), ("postmark", False)):
+        do(hooked, "on", source=source)
+        if source == "postmark":
+            path = "/hooks/" + address(hooked).partition("/hooks/")[2]
+            assert hooked.post(path, told).status_code == 200
+        assert ("you@example.org" in page(hooked)) is shown, source
+        do(hooked, "off")
+    assert len(hooked.events()) == 1
 
 
 def test_the_partners_own_admin(hooked: Hooked) -> None:
@@ -293,6 +307,20 @@ def test_events_stand_on_the_mails_page(hooked: Hooked) -> None:
     titles = [each["what"] for each in shown["happened"]]
     assert titles == ["Queued", "Accepted", "Delivered", "Opened", "Link clicked"]
     assert json.dumps(shown).count("250 ok") == 1
+    # The API and the command tell them too.
+    answer = hooked.client.get(f"/api/email/messages/{one['id']}").json
+    assert answer
+    told = answer["deliveries"][0]["events"]
+    assert [(each["kind"], each["words"]) for each in told] == [
+        ("delivered", "250 ok"), ("opened", ""), ("clicked", ""),
+    ]  # fmt: skip
+    runner = hooked.host.app.test_cli_runner()
+    printed = runner.invoke(args=["smtp-admin", "mail", "show", one["id"]]).output
+    assert "2026-11-28 10:00:00 UTC  delivered  250 ok" in printed
+    printed = runner.invoke(args=["smtp-admin", "mail", "show", one["id"], "--json"]).output
+    assert [each["kind"] for each in json.loads(printed)[0]["events"]] == [
+        "delivered", "opened", "clicked",
+    ]  # fmt: skip
     text = page(hooked)
     assert "you@example.org" in text
     with shifted(timedelta(days=2)):

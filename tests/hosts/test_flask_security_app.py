@@ -30,6 +30,7 @@ from smtp_admin.mail import templates
 from smtp_admin.mail.explain import explain, gather
 from smtp_admin.mail.saved_templates import write
 from smtp_admin.mail.security_types import OTHER, SECURITY_MAILS
+from smtp_admin.mail.templates import Voice
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_log import types
 from smtp_admin.worker.process import WorkerProcess
@@ -209,11 +210,14 @@ def test_each_mail_of_flask_security_has_a_type() -> None:
 def test_each_says_its_values(new_club: NewClub) -> None:
     new_club()
     for one in SECURITY_MAILS:
-        check_templates(one.type_)
+        languages = list(templates.languages(one.type_))
+        assert languages == ["en", "de", "es", "fr", "pt", "pl"]
+        for language in languages:
+            check_templates(one.type_, Voice(language=language))
 
 
-def check_templates(type_: EmailType) -> None:
-    rendered = templates.render(type_, type_.sample)
+def check_templates(type_: EmailType, voice: Voice) -> None:
+    rendered = templates.render(type_, type_.sample, voice)
     said = type_.sample.keys() - {"subject", "extra", "app_name"}
     for name in said:
         for part in (rendered.text, rendered.html):
@@ -221,9 +225,9 @@ def check_templates(type_: EmailType) -> None:
     assert "Example" in rendered.subject
     assert "style=" in rendered.html
     bare = dict.fromkeys(type_.sample, "")
-    empty = templates.render(type_, bare | {"app_name": "Example", "extra": {}})
+    empty = templates.render(type_, bare | {"app_name": "Example", "extra": {}}, voice)
     assert "{{" not in empty.text
-    own = templates.render(type_, {**type_.sample, "subject": "The app's own"})
+    own = templates.render(type_, {**type_.sample, "subject": "The app's own"}, voice)
     assert own.subject == "The app's own"
 
 
@@ -336,20 +340,42 @@ def test_a_broken_template_stops_no_mail(new_club: NewClub, templates_folder: Pa
 
 
 @pytest.mark.parametrize(("language", "subject", "words"), [
-    ("fr", "Votre mot de passe a été réinitialisé", "Votre mot de passe a été réinitialisé"),
-    ("en_GB", "Your password for The Club has been reset", "there is nothing to do"),
+    ("fr", "Nouveau mot de passe pour The Club", "Le lien reste valable 5 jours."),
+    ("pt_BR", "Nova senha para The Club", "O link funciona durante 5 dias."),
+    ("pl", "Nowe hasło do The Club", "Ważność linku: 5 dni."),
+    ("en_GB", "Set a new password for The Club", "The link works for 5 days."),
+    ("it_IT", "Istruzioni per", "password"),
 ])  # fmt: skip
-def test_who_reads_another_language_gets_flask_securitys_words(
+def test_it_is_in_the_readers_language_or_flask_securitys_words(
     new_club: NewClub, language: str, subject: str, words: str
 ) -> None:
     club = new_club()
     Babel(club.app, locale_selector=lambda: language)
-    club.send("reset_notice")
+    club.send("reset_instructions", reset_link="https://club.example/r", within="5 days")
     (mail,) = club.arrived()
-    assert mail["Subject"] == subject
+    assert mail["Subject"].startswith(subject)
     body = mail.get_body(("plain",))
     assert body
-    assert words in body.get_content()
+    assert words in body.get_content().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_app_may_know_the_language_of_its_users(
+    new_club: NewClub, templates_folder: Path
+) -> None:
+    class Theirs(MailUtil):
+        def language(self, template: str, context: dict[str, Any]) -> str:
+            assert (template[-6:], context["user"].email) == ("notice", "sam@people.example")
+            return "de-AT"
+
+    club = new_club(SECURITY_MAIL_UTIL_CLS=Theirs, templates=str(templates_folder))
+    club.send("reset_notice")
+    assert club.queued()[-1].subject == "Ihr Passwort für The Club wurde zurückgesetzt"
+    # Whatever the language: the app's own Liquid file says it.
+    folder = templates_folder / "smtp_admin/email/security_change_notice"
+    folder.mkdir(parents=True)
+    (folder / "text.liquid").write_text("Liquid")
+    club.send("change_notice")
+    assert b"Liquid" in club.queued()[-1].content
 
 
 def test_in_tests_it_is_recorded_like_flask_mails(new_club: NewClub) -> None:

@@ -22,6 +22,7 @@ from smtp_admin.mail.digests import send_digests
 from smtp_admin.mail.types import TYPES
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.revisions import delete_sender
+from smtp_admin.suppression.reasons import REASONS
 from tests.alerts.watching import own_engine
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
@@ -328,3 +329,23 @@ def test_a_deleted_sender_and_a_limit(opened: NewHost) -> None:
     }
     found = [states[str(item(host, one).message_id)] for one in (by_key, usual)]
     assert sorted(found) == ["queued", "suppressed"]
+
+
+def test_a_digest_tells_nothing_that_was_unsubscribed_from(each: HostApp) -> None:
+    """Also where that came after the notice; what is left is told, and nothing where none is."""
+    each.save_sender()
+    unwanted = keep(each, "Pro")
+    news = {"title": "Our new pages", "intro": "They are here.", "sections": []}
+    wanted = keep(each, type_name="newsletter", context=news)
+    alone = keep(each, "Pro", to="kim@customer.example")
+    for address in ("SAM@customer.example", "kim@customer.example"):
+        each.plugin.suppress(address, partner_id="acme", category="licence_expiring")
+    each.db.session.commit()
+    assert send(each) == 1
+    assert [item(each, one).state for one in (unwanted, wanted, alone)] == [
+        "cancelled", "sent", "cancelled",
+    ]  # fmt: skip
+    assert item(each, unwanted).error == REASONS["manual"].sentence
+    ((recipient, _, text),) = queued(each)
+    assert recipient == "sam@customer.example"
+    assert "licence" not in text

@@ -56,6 +56,7 @@ def at(provider: str, **changes: Any) -> dict[str, Any]:
     return known[provider] | changes
 
 
+BY_APP = {"sign_in": "microsoft_app", "oauth_client_id": "4711"}
 TOKEN = "8f1c2a9e-0b4d-4c7e-9a51-3d2e6f708192"
 
 #: Code → the field that it stands beside, settings that get it, and such that do not.
@@ -173,6 +174,12 @@ CASES: dict[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{}, {"password_set_at": NOW - PASSWORD_AGE}, {"password_set_at": NOW},
          {"password_set_at": NOW + timedelta(days=1)},
          {"password_set_at": NOW - timedelta(days=400), "password": "a new one"}],
+    ),
+    "client_secret_day": (
+        "oauth_secret_until", [at("microsoft365", **BY_APP)],
+        [at("microsoft365", **BY_APP, oauth_secret_until="2027-11-30"),
+         at("microsoft365", **BY_APP, oauth_certificate="a certificate"), at("microsoft365"),
+         at("microsoft365", sign_in="microsoft_app")],
     ),
     "login_not_an_address": (
         "username", [at("gmail", username="sam"), at("yahoo", username="sam")],

@@ -25,6 +25,7 @@ CERTIFICATE, KEY = new_key_pair("env.example")
 
 #: Every variable: field, value in the environment, value that it means.
 NAMES: dict[str, tuple[str, str, Any]] = {
+    "SMTP_OAUTH_CLIENT_SECRET_UNTIL": ("oauth_secret_until", "2027-11-30", "2027-11-30"),
     "SMTP_HOST": ("host", "Env.Example", "env.example"),
     "SMTP_PORT": ("port", "2525", 2525),
     "SMTP_USERNAME": ("username", "env-login", "env-login"),
@@ -75,6 +76,7 @@ ALONE = (
 )  # fmt: skip
 
 WRONG: dict[str, str] = {
+    "SMTP_OAUTH_CLIENT_SECRET_UNTIL": "soon",
     "SMTP_HOST": "http://x",
     "SMTP_PORT": "many",
     "SMTP_USERNAME": "a\nb",

@@ -102,6 +102,7 @@ OTHERS: dict[str, Any] = {
     "sign_in": "google_service",
     "oauth_tenant": "acme.example",
     "oauth_client_id": "4711",
+    "oauth_secret_until": "2027-11-30",
     "oauth_authority": "https://login.example",
     "oauth_token_url": "https://login.example/token",
     "oauth_authorize_url": "https://login.example/authorize",

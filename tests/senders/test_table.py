@@ -76,6 +76,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "oauth_tenant": ("acme.example", "other.example"),
     "oauth_client_id": ("4711", " 4712 "),
     "oauth_secret": ("s3cr3t-4711", "s3cr3t-4712"),
+    "oauth_secret_until": ("2027-11-30", " 2027-12-01 "),
     "oauth_authority": ("https://login.example", "https://login.example:8443"),
     "oauth_token_url": ("https://login.example/t", "https://login.example/token?x=1"),
     "oauth_authorize_url": ("https://login.example/a", "https://login.example/authorize"),

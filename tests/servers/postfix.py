@@ -74,10 +74,10 @@ log_path = {base}/dovecot.log
 protocols =
 ssl = no
 listen = 127.0.0.1
-auth_mechanisms = plain login
+auth_mechanisms = plain login{mechanisms}
 auth_failure_delay = 0
 disable_plaintext_auth = no
-passdb {{
+{tokens}passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {base}/users
 }}
@@ -104,6 +104,21 @@ service stats {{
   }}
 }}
 """
+#: Logins by token: Dovecot asks the token server whose it is (RFC 7662).
+DOVECOT_TOKENS = """\
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {base}/tokens.conf
+}}
+"""
+TOKENS = """\
+introspection_mode = post
+introspection_url = {url}
+username_attribute = username
+active_attribute = active
+active_value = true
+"""
 
 
 class PostfixWithDovecot(Server):
@@ -117,6 +132,7 @@ class PostfixWithDovecot(Server):
         accounts: login → password.
         owners: sender address → the login that may use it.
         doors: name → Postfix settings that differ there from what is usual, as for ``-o``.
+        introspection: where Dovecot asks about tokens; empty where it takes passwords alone.
     """
 
     def __init__(
@@ -126,6 +142,7 @@ class PostfixWithDovecot(Server):
         accounts: Mapping[str, str],
         owners: Mapping[str, str],
         doors: Mapping[str, Mapping[str, str]],
+        introspection: str = "",
     ) -> None:
         self._dovecot_program = find_dovecot_and_postfix()
         self._base = Path(tempfile.mkdtemp(prefix="smtp_admin-postfix-"))
@@ -134,6 +151,7 @@ class PostfixWithDovecot(Server):
         self._accounts = accounts
         self._owners = owners
         self._doors = doors
+        self._introspection = introspection
         self._processes: list[subprocess.Popen[bytes]] = []
         self.ports: dict[str, int] = {}
         try:
@@ -174,7 +192,13 @@ class PostfixWithDovecot(Server):
         )
         users = "".join(f"{login}:{{PLAIN}}{word}\n" for login, word in self._accounts.items())
         (self._base / "users").write_text(users)
-        (self._base / "dovecot.conf").write_text(DOVECOT.format(base=self._base))
+        mechanisms, tokens = "", ""
+        if self._introspection:
+            mechanisms, tokens = " xoauth2 oauthbearer", DOVECOT_TOKENS.format(base=self._base)
+            (self._base / "tokens.conf").write_text(TOKENS.format(url=self._introspection))
+        (self._base / "dovecot.conf").write_text(
+            DOVECOT.format(base=self._base, mechanisms=mechanisms, tokens=tokens)
+        )
 
     def _start(self) -> None:
         self._run(self._dovecot_program, "-F", "-c", str(self._base / "dovecot.conf"))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import jwt
@@ -54,7 +54,9 @@ class TokenServer:
         answers: told instead of what is right, one after the other: status, headers, body.
         before: what happens before it answers.
         seconds: how long an access token lives.
+        more: what else stands beside a refresh token.
         reuse: whether a refresh token may be used twice.
+        mailbox: whose the tokens are, as a mail server hears; *revoked*: whether none counts.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -65,7 +67,9 @@ class TokenServer:
         self.claims: dict[str, Any] | None = {}
         self.opaque_length = 60
         self.seconds = 3600
+        self.more: dict[str, Any] = {}
         self.reuse = False
+        self.mailbox, self.revoked = "mia@acme.example", False
         self.rotates = True
         self.asked: list[Asked] = []
         self.answers: list[tuple[int, Mapping[str, str], bytes]] = []
@@ -119,6 +123,12 @@ class TokenServer:
             return refused.status, {}, json.dumps(refused.body).encode()
         return 200, {"Cache-Control": "no-store"}, json.dumps(body).encode()
 
+    def tell_of(self, form: Mapping[str, str]) -> bytes:
+        """What a mail server hears of a token (RFC 7662): whose it is, while it counts."""
+        active = form.get("token", "") in self.issued and not self.revoked
+        mine = {"username": self.mailbox, "scope": "smtp", "client_id": self.client_id}
+        return json.dumps({"active": active, **(mine if active else {})}).encode()
+
     def authorize(self, query: Mapping[str, str]) -> str:
         """Where a person goes on who signed in and agreed."""
         code = secrets.token_urlsafe(20)
@@ -161,7 +171,7 @@ class TokenServer:
             value = jwt.encode(claims | self.claims, _SIGNS, "HS256")
         self.issued.append(value)
         found = {"access_token": value, "token_type": "Bearer", "expires_in": self.seconds}
-        return found | ({"refresh_token": refresh} if refresh else {})
+        return found | ({"refresh_token": refresh, **self.more} if refresh else {})
 
     def _check_client(self, asked: Asked) -> None:
         form = asked.form
@@ -217,7 +227,7 @@ class TokenServer:
         if known["redirect_uri"] != form.get("redirect_uri"):
             raise Refused("invalid_grant", "Another redirect_uri.")
 
-    def __enter__(self) -> "TokenServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -249,7 +259,13 @@ class _Handler(BaseHTTPRequestHandler):
         """A request for a token."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: one[0] for name, one in parse_qs(body).items()}
+        if self.path == "/introspect":
+            self._answer(200, {"Content-Type": "application/json"}, self.tokens.tell_of(form))
+            return
         status, headers, said = self.tokens.answer(Asked(self.path, dict(self.headers), form))
+        self._answer(status, headers, said)
+
+    def _answer(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
         self.send_response(status)
         for name, text in headers.items():
             self.send_header(name, text)

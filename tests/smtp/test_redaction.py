@@ -1,7 +1,9 @@
 """No form of a secret is left in what a server says, however it says it."""
 
 import base64
+import time
 from itertools import pairwise
+from secrets import token_urlsafe
 
 import pytest
 from hypothesis import given
@@ -106,3 +108,21 @@ def test_wherever_the_lines_are_broken(secret: str, breaks: list[int]) -> None:
     shown = Redactor([secret]).lines(("said:", *pieces, "end"))
     assert secret not in "".join(shown)
     assert shown[0] == "said:"
+
+
+@pytest.mark.parametrize("length", [63, 64, 1700, 12288])
+def test_a_long_one_that_a_server_cut_off(length: int) -> None:
+    """As much as fits into a reply is repeated, and no more may be seen of it for that."""
+    token = token_urlsafe(length)[:length]
+    redact = Redactor([token], "mia")
+    wire = base64.b64encode(f"user=mia\1auth=Bearer {token}\1\1".encode()).decode()
+    redact.hide(wire)
+    for form in (token, wire, base64.b64encode(token.encode()).decode()):
+        began = time.monotonic()
+        assert redact(f"you said {form} at login") == f"you said {MASK} at login"
+        if len(form) > 80:
+            assert redact(f"too long: {form[:70]}... sorry") == f"too long: {MASK}... sorry"
+            spread = (f"5.7.8 you said {form[:40]}", f"5.7.8 {form[40:75]} and more")
+            assert redact.lines(spread) == (f"5.7.8 you said {MASK}", f"5.7.8 {MASK} and more")
+        assert time.monotonic() - began < 0.5
+    assert redact(f"you said {token[1:]}"[:20]) == f"you said {token[1:]}"[:20]

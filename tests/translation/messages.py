@@ -51,7 +51,7 @@ def texts() -> dict[Message, list[str]]:
     found: dict[Message, list[str]] = {}
     for path in _sources():
         name = path.relative_to(ROOT).as_posix()
-        for message in _of_file(path):
+        for message in messages_of(path):
             places = found.setdefault(message, [])
             if name not in places:
                 places.append(name)
@@ -106,7 +106,8 @@ def _sources() -> Iterator[Path]:
     yield from sorted((ROOT / "smtp_admin").rglob("*.toml"))
 
 
-def _of_file(path: Path) -> Iterator[Message]:
+def messages_of(path: Path) -> Iterator[Message]:
+    """The texts of one file."""
     if path.suffix == ".toml":
         if path.parent.name != "words":  # the texts of mails, in languages of their own
             keys = _KEYS.get(path.name, _OF_TABLE)

@@ -144,7 +144,7 @@ def test_templates(scene: Scene) -> None:
     order = [listed.index(f" {one} ") for one in ("Anmeldelink", "Rechnung", "Zahlungsbestätigung")]
     assert order == sorted(order)
     refused = words(client.post(address, data={"colour": "#ffffff", "logo_url": "x"}, headers=HTML))
-    assert "Bitte berichtigen Sie: Farbe und Adresse des Logos." in refused
+    assert "Bitte berichtigen Sie: Farbe und Adresse des Logos ." in refused
     editor = f"{address}/welcome/de"
     form = {"subject": "{{ nobody }}", "text": "Hallo", "html": "", "sample": "{}", "do": "save"}
     where = "Zeile 1, Spalte 4: 'nobody' ist nicht definiert."

@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from flask import render_template_string
 from flask_babel import force_locale
 from markupsafe import Markup, escape
 
+from smtp_admin.mail.template_reasons import FRAMES, recalled
 from smtp_admin.translation import (
     Text,
     day,
@@ -28,6 +30,7 @@ from smtp_admin.translation import (
 )
 from tests.app import HostApp
 from tests.translation.conftest import speaking
+from tests.translation.messages import ROOT, messages_of
 
 AT = datetime(2026, 12, 1, 14, 5, tzinfo=UTC)
 
@@ -210,3 +213,32 @@ def test_part_of_a_sentence_as_a_whole_one(german: HostApp) -> None:
     with german.app.test_request_context():
         assert shown(whole) == "Eine Zahl ist zu groß."
     assert sentence("done.") == "Done."
+
+
+#: Whatever these say, the page of a template shows.
+REASONS = ("liquid", "liquid_filters", "liquid_limits", "liquid_source", "template_work")
+TOLD = "The template welcome/html.liquid: Line 2, column 4: "
+
+
+def test_the_reasons_of_templates_are_read_back(german: HostApp) -> None:
+    texts = {
+        one
+        for name in REASONS
+        for one in messages_of(ROOT / "smtp_admin" / "mail" / f"{name}.py")
+        if isinstance(one, str)
+    }
+    assert texts
+    assert texts <= set(FRAMES)
+    with german.app.test_request_context():
+        for english, said in (
+            ("'nobody' is undefined.", "'nobody' ist nicht definiert."),
+            ("A loop goes over more than 10,000 items.", "10.000"),
+            ("This takes too much work for so many mails.", "so viele Mails"),
+            ("The subject of invoice: Line breaks and control characters are not allowed here.",
+             "Zeilenumbrüche"),
+            ("Expected something odd.", "Expected something odd."),
+        ):  # fmt: skip
+            found = recalled(f"{TOLD}{english}")
+            assert found == f"{TOLD}{english}"
+            assert shown(found).startswith("Die Vorlage welcome/html.liquid: Zeile 2, Spalte 4: ")
+            assert said in unescape(shown(found)), shown(found)

@@ -87,10 +87,20 @@ def one_outcome(
 
 
 def probed(
-    api: SESAPI, made: Setup | None = None, kind: Driver = ses.DRIVER, *, seconds: float = 5
+    api: SESAPI,
+    made: Setup | None = None,
+    kind: Driver = ses.DRIVER,
+    *,
+    seconds: float = 5,
+    from_address: str = "",
 ) -> tuple[Trial, SMTPFailure | None]:
     trial = Trial(
-        made or setup(kind), "news@mail.acme.example", lent(api), Report(), Deadline(seconds)
+        made or setup(kind),
+        "news@mail.acme.example",
+        lent(api),
+        Report(),
+        Deadline(seconds),
+        from_address=from_address,
     )
     try:
         kind.test(trial)
@@ -303,6 +313,20 @@ def test_an_identity_that_is_not_verified(api: SESAPI, identities: dict[str, boo
     assert failure is not None
     assert (failure.step, failure.cause) == ("identity", "ses_not_verified")
     assert steps(trial)["quota"] == "skipped"
+
+
+@pytest.mark.parametrize(("verified", "works"), [("other.example", True), ("else.example", False)])
+def test_both_addresses_of_a_mail_are_looked_at(api: SESAPI, verified: str, works: bool) -> None:
+    """The envelope sender's identity alone says nothing of the From header's."""
+    api.identities = {"acme.example": True, verified: True}
+    trial, failure = probed(api, from_address="news@other.example")
+    told = {one.name: one.detail for one in trial.report.steps}
+    if works:
+        assert told["identity"] == "other.example is verified; acme.example is verified"
+        return
+    assert failure is not None
+    assert failure.cause == "ses_not_verified"
+    assert "news@other.example" in failure.message
 
 
 def test_a_key_that_may_only_send_is_enough(api: SESAPI) -> None:

@@ -1,7 +1,5 @@
 """Forget what is over: finished mails and notices after a while, and old audits."""
 
-from datetime import timedelta
-
 from sqlalchemy import Engine, delete, exists, or_, select
 from sqlalchemy.orm import aliased
 
@@ -9,7 +7,9 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.digest_models import DigestItem
+from smtp_admin.delivery.maintenance.retention import Retention, retentions
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.oauth.forgetting import forget_leftovers
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
@@ -17,22 +17,26 @@ _OVER = ("sent", "delivered", "bounced", "complained", "suppressed", "cancelled"
 
 
 def prune(engine: Engine, config: Config) -> int:
-    """Delete finished mail older than ``SMTP_ADMIN_KEEP_DAYS``; how many messages.
+    """Delete finished mail older than its partner's is kept; how many messages.
 
-    Dead letters and unknown outcomes stay until somebody has looked at them.
+    Dead letters and unknown outcomes stay until somebody has looked at them. Needs an app context.
     """
-    keep = timedelta(days=config.keep_days)
     with transaction(engine) as session:
-        moment = database_now(session)
-        changed(session, delete(Audit).where(Audit.at < moment - keep))
-        changed(session, delete(DigestItem).where(DigestItem.ended_at < moment - keep))
+        forget_leftovers(session)
     total = 0
-    while step := _prune_step(engine, keep):
-        total += step
+    for one in retentions(config):
+        with transaction(engine) as session:
+            before = database_now(session) - one.keep
+            for model, at in ((Audit, Audit.at), (DigestItem, DigestItem.ended_at)):
+                mine = one.concerns(model.partner_id)
+                changed(session, delete(model).where(at < before, mine))
+        while step := _prune_step(engine, one):
+            total += step
     return total
 
 
-def _prune_step(engine: Engine, keep: timedelta) -> int:
+def _prune_step(engine: Engine, retention: Retention) -> int:
+    keep = retention.keep
     # The whole table may have to be looked through, and on SQLite others must write meanwhile. What
     # is over stays so.
     with reading(engine) as session:
@@ -50,7 +54,12 @@ def _prune_step(engine: Engine, keep: timedelta) -> int:
         copied = exists().where(copy.copy_of == Message.id)
         old = session.scalars(
             select(Message.id)
-            .where(Message.created_at < moment - keep, ~needed, ~copied)
+            .where(
+                Message.created_at < moment - keep,
+                retention.concerns(Message.partner_id),
+                ~needed,
+                ~copied,
+            )
             .limit(_STEP)
         ).all()
     if not old:

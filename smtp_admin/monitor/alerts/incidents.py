@@ -13,15 +13,16 @@ from uuid import uuid4
 from sqlalchemy import Engine, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database import among, changed, database_now, reading, transaction
 from smtp_admin.installation import installation
-from smtp_admin.monitor.alerts.kinds import ENDS_AFTER, Finding
-from smtp_admin.monitor.alerts.models import Alert, AlertNotice, AlertTurn
+from smtp_admin.monitor.alerts.kinds import BY_NAME, ENDS_AFTER, Finding
+from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice, AlertTurn
 from smtp_admin.monitor.alerts.rules import Look, look
 
 #: How often a worker looks, and how long it is its turn.
 LOOK_SECONDS = 60.0
 _TURN = timedelta(seconds=50)
+_DAY = timedelta(days=1)
 _TURN_NAME = "look"
 #: Ended alerts are kept at least so long, whatever is kept of mail.
 _LEAST_DAYS = 30
@@ -89,6 +90,7 @@ def settle(session: Session, found: Look) -> Settled:
     changes.write(session)
     _note(session, changes.opened, "opened", moment)
     _note(session, changes.ended, "ended", moment)
+    _remind(session, [row for key, row in rows.items() if key in findings], moment)
     return Settled(
         tuple(one.public_id for one in changes.opened),
         tuple(one.public_id for one in changes.ended),
@@ -194,6 +196,34 @@ def _note(session: Session, alerts: Sequence[Alert], event: str, moment: datetim
     ]  # fmt: skip
     if rows:
         session.execute(insert(AlertNotice), rows)
+
+
+def _remind(session: Session, rows: Sequence[Alert], moment: datetime) -> None:
+    """Write down that mail goes out again, where that is a day old and nobody reacted."""
+    open_ones = {
+        one.id: one
+        for one in rows
+        if BY_NAME[one.kind].daily
+        and one.opened_at is not None
+        and one.acknowledged_at is None
+        and (one.muted_until is None or one.muted_until <= moment)
+    }
+    if not open_ones:
+        return
+    last = session.execute(
+        select(AlertNotice.alert_id, func.max(AlertNotice.created_at))
+        .where(among(session, AlertNotice.alert_id, open_ones), AlertNotice.channel == "mail")
+        .group_by(AlertNotice.alert_id)
+    )
+    again = [open_ones[alert_id] for alert_id, at in last if moment - at >= _DAY]
+    notices = [
+        {"alert_id": one.id, "event": f"{AGAIN}-{(moment - one.opened_at).days}",
+         "channel": "mail", "created_at": moment, "next_attempt_at": moment}
+        for one in again
+        if one.opened_at is not None
+    ]  # fmt: skip
+    if notices:
+        session.execute(insert(AlertNotice), notices)
 
 
 def _take_turn(engine: Engine) -> bool:

@@ -33,11 +33,13 @@ class Kind:
     Attributes:
         label: what people call it.
         means: when it opens, as a sentence.
+        daily: whether mail goes out each day again, until somebody acknowledges it.
     """
 
     name: Name
     label: str
     means: str
+    daily: bool = False
 
 
 KINDS: tuple[Kind, ...] = (
@@ -69,7 +71,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "expiring",
         gettext("About to expire"),
-        gettext("A certificate of a sender expires within 14 days, or has."),
+        gettext("A secret, sign-in, certificate or token ends within 28 days, or has ended."),
+        daily=True,
     ),
     Kind(
         "events_silent",

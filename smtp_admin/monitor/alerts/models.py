@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
 
+#: What mail that goes out again is called, with a hyphen and how many days later it is.
+AGAIN = "again"
+
 
 class Alert(Base):
     """One incident, from when it was first seen until it ended.
@@ -60,7 +63,7 @@ class AlertNotice(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     alert_id: Mapped[int] = mapped_column(BigId, ForeignKey(Alert.id))
-    #: ``opened`` or ``ended``.
+    #: ``opened`` or ``ended``, or ``again-3`` three days later.
     event: Mapped[str] = mapped_column(String(10))
     #: ``signal``, ``mail`` or ``webhook``.
     channel: Mapped[str] = mapped_column(String(10))

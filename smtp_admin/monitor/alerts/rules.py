@@ -1,21 +1,20 @@
 """What is wrong right now: each rule looks at one kind of thing, for all senders at once.
 
-However many senders there are, it is the handful of queries that their states take, and four more.
+However many senders there are, it is the handful of queries that their states take, and a few more.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
-from cryptography import x509
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, database_now
+from smtp_admin.database import SYSTEM, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.models import Counter, Lane
 from smtp_admin.events.queries import silences
+from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
 from smtp_admin.sender_state.facts import states_of
@@ -25,14 +24,7 @@ from smtp_admin.senders.owner_names import partner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
 from smtp_admin.translation import gettext, number
 
-#: So long before it expires, somebody must know.
-EXPIRES_SOON = timedelta(days=14)
 _DAY = timedelta(hours=24)
-#: Fields of a sender that hold certificates, and what each is called.
-_CERTIFICATES = {
-    "client_certificate": gettext("client certificate"),
-    "ca_certificate": gettext("certificate of its own authority"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ def look(session: Session, *, for_workers: bool = True) -> Look:
     found = [
         *_of_states(states),
         *_dead_letters(session, moment),
-        *_expiring(senders, moment),
+        *_expiring(session, senders),
         *_silent(session, senders),
         *(no_worker(session) if for_workers else ()),
     ]
@@ -68,11 +60,17 @@ def look(session: Session, *, for_workers: bool = True) -> Look:
     return Look(tuple(found), unknown)
 
 
-def senders_that_send(session: Session) -> list[ResolvedSender]:
+def senders_that_send(
+    session: Session, partner_ids: frozenset[str] | None = None
+) -> list[ResolvedSender]:
     """Every sender that has settings, and the system's default in any case, by id; one query.
 
     Mail of partners without settings is with the system's.
+
+    Args:
+        partner_ids: only theirs; ``None`` for everybody's.
     """
+    theirs = () if partner_ids is None else (among(session, Sender.partner_id, partner_ids),)
     rows = session.execute(
         select(Sender, SenderRevision)
         .outerjoin(
@@ -80,7 +78,7 @@ def senders_that_send(session: Session) -> list[ResolvedSender]:
             (SenderRevision.sender_id == Sender.id)
             & (SenderRevision.number == Sender.current_revision),
         )
-        .where(Sender.deleted_at.is_(None))
+        .where(Sender.deleted_at.is_(None), *theirs)
         .order_by(Sender.id)
     )
     found = [resolve_with(row, saved, row.partner_id, row.key) for row, saved in rows]
@@ -195,51 +193,18 @@ def no_worker(session: Session) -> Iterator[Finding]:
         )
 
 
-def _expiring(senders: Sequence[ResolvedSender], moment: datetime) -> Iterator[Finding]:
-    """What a sender shows or trusts and that ends soon, of each of :data:`SOURCES`."""
-    for sender in senders:
-        for source in SOURCES:
-            for subject, what, ends in source(sender):
-                if ends - moment > EXPIRES_SOON:
-                    continue
-                over = ends <= moment
-                yield Finding(
-                    kind="expiring",
-                    partner_id=sender.partner_id,
-                    whose=whose(sender),
-                    severity="critical" if over else "warning",
-                    headline=_when(what, ends, over=over),
-                    detail=gettext("Enter the new one on the sender's tab."),
-                    sender_id=sender.sender_id,
-                    sender_key=sender.key,
-                    subject=subject,
-                )
-
-
-def _when(what: str, ends: datetime, *, over: bool) -> str:
-    day = f"{ends:%Y-%m-%d}"
-    if over:
-        return gettext("The %(what)s expired on %(day)s", what=what, day=day)
-    return gettext("The %(what)s expires on %(day)s", what=what, day=day)
-
-
-def _certificates(sender: ResolvedSender) -> Iterator[tuple[str, str, datetime]]:
-    for name, what in _CERTIFICATES.items():
-        pem = sender.values.get(name, "")
-        ends = _ends(pem) if pem else None
-        if ends is not None:
-            yield name, what, ends
-
-
-#: What may expire: each yields the subject, what it is called, and when it ends. A way to log in
-#: whose secrets have an end adds its own here.
-SOURCES: list[Callable[[ResolvedSender], Iterator[tuple[str, str, datetime]]]] = [_certificates]
-
-
-@lru_cache(maxsize=4096)
-def _ends(pem: str) -> datetime | None:
-    """When the first certificate of *pem* ends; read once, as every minute asks again."""
-    try:
-        return x509.load_pem_x509_certificate(pem.encode("ascii")).not_valid_after_utc
-    except ValueError:
-        return None
+def _expiring(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Finding]:
+    """What has ended or ends soon, of everything that :mod:`smtp_admin.expiry` watches."""
+    for one in watch(session, senders, for_alerts=True):
+        sender = one.sender
+        yield Finding(
+            kind="expiring",
+            partner_id=one.partner_id,
+            whose=whose(sender) if sender else owner_words(one.partner_id),
+            severity="critical" if one.condition == "over" else "warning",
+            headline=headline(one),
+            detail=advice_on(one),
+            sender_id=sender.sender_id if sender else 0,
+            sender_key=sender.key if sender else "",
+            subject=f"{one.kind}:{one.subject}" if one.subject else one.kind,
+        )

@@ -178,7 +178,7 @@ def _seen(
     if partner_ids is not None:
         wanted = wanted.where(Alert.partner_id.in_(partner_ids))
     rows = session.scalars(wanted).all()
-    told: dict[int, list[str]] = {}
+    told: dict[int, dict[tuple[str, str], str]] = {}
     if rows:
         notices = session.scalars(
             select(AlertNotice)
@@ -186,10 +186,10 @@ def _seen(
             .order_by(AlertNotice.id)
         )
         for one in notices:
-            told.setdefault(one.alert_id, []).append(
-                f"{one.channel.capitalize()}, {one.event}: {one.outcome}"
-            )
-    return [_of_row(one, side, tuple(told.get(one.id, ()))) for one in rows]
+            event = one.event.partition("-")[0]  # of mail that went out again, the last one
+            words = f"{one.channel.capitalize()}, {event}: {one.outcome}"
+            told.setdefault(one.alert_id, {})[one.channel, event] = words
+    return [_of_row(one, side, tuple(told.get(one.id, {}).values())) for one in rows]
 
 
 def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:

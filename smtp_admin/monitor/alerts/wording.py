@@ -23,7 +23,7 @@ def values_of(alert: Alert, event: str) -> dict[str, Any]:
     app_name = installation().config.app_name
     return {
         "app_name": app_name,
-        "event": event,
+        "event": "ended" if ended else "opened",
         "id": alert.public_id,
         "kind": alert.kind,
         "label": label,

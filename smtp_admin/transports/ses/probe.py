@@ -10,7 +10,7 @@ from smtp_admin.http.connection import Answer, CallBroken, Connection
 from smtp_admin.replies.meaning import Context
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
-from smtp_admin.translation import gettext, number
+from smtp_admin.translation import gettext, joined, number
 from smtp_admin.transports import api_call
 from smtp_admin.transports.driver import Caution, Trial
 from smtp_admin.transports.ses import account as ses
@@ -130,11 +130,17 @@ class _Asking:
         return gettext("enabled, %(status)s", status=status.lower()), None
 
     def _identity_step(self) -> None:
-        address = self._trial.sender_address
-        if address:
-            self._trial.report.run("identity", lambda: self._identity(address))
+        # SES wants both verified: what stands in the mail, and where bounces go.
+        both = (self._trial.from_address, self._trial.sender_address)
+        addresses = [one for one in dict.fromkeys(both) if one]
+        if addresses:
+            self._trial.report.run("identity", lambda: self._identities(addresses))
         else:
             self._trial.report.skip("identity", gettext("no from address was given"))
+
+    def _identities(self, addresses: list[str]) -> tuple[str, None]:
+        told = dict.fromkeys(self._identity(address)[0] for address in addresses)
+        return joined(told, "; "), None
 
     def _identity(self, address: str) -> tuple[str, None]:
         for identity in ses.identities_for(address)[:_MOST_IDENTITIES]:

@@ -47,6 +47,7 @@ def _open(setup: Setup, surroundings: Surroundings) -> SMTPTransport:
         surroundings.dialler,
         surroundings.replies,
         surroundings.tokens,
+        surroundings.saw_certificate,
     )
 
 

@@ -6,6 +6,7 @@ Empty is the default of each, because what a stored password is bound to must no
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ _LONGEST, _LONGEST_SECRET = 500, 1000
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,99}")
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _SCOPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+#: Two years, and a day for zones: no vendor's client secret that ends lives longer.
+_LONGEST_LIFE = timedelta(days=2 * 366 + 1)
 #: Where a token may travel without encryption, because it does not leave the machine.
 _HERE = {"localhost", "127.0.0.1", "::1"}
 SIGN_IN_LABELS: Mapping[str, str] = {
@@ -68,6 +71,20 @@ def clean_secret(text: str) -> str:
     if len(found) > _LONGEST_SECRET or not found.isprintable():
         raise ValueError(gettext("A client secret has at most 1000 characters and no line breaks."))
     return found
+
+
+def clean_last_day(text: str) -> str:
+    """The last day of a client secret, as ``2027-11-30``; empty where none is known."""
+    written = text.strip()
+    if not written:
+        return ""
+    try:
+        found = date.fromisoformat(written)
+    except ValueError as error:
+        raise ValueError(gettext("Enter a date such as 2027-11-30.")) from error
+    if found - datetime.now(UTC).date() > _LONGEST_LIFE:
+        raise ValueError(gettext("A client secret lives for 24 months at most."))
+    return found.isoformat()
 
 
 def clean_proof(text: str) -> str:
@@ -179,6 +196,19 @@ OAUTH_FIELDS: tuple[Field, ...] = (
         needed=_needs_secret,
         used=_uses_secret,
         variables=(Variable("SMTP_OAUTH_CLIENT_SECRET"),),
+    ),
+    Field(
+        "oauth_secret_until",
+        gettext("Last day of the client secret"),
+        clean_last_day,
+        help=gettext(
+            "As the vendor shows it beside the secret. You are reminded from 28 days before."
+        ),
+        kind="date",
+        place="oauth",
+        variables=(Variable("SMTP_OAUTH_CLIENT_SECRET_UNTIL"),),
+        option="--oauth-secret-until",
+        short=gettext("Client secret until"),
     ),
     Field(
         "oauth_certificate",

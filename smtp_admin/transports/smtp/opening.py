@@ -16,6 +16,7 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler, Server, open_session
+from smtp_admin.smtp.tls import TLSDescription, describe, unnoted
 from smtp_admin.smtp.wire import Wire
 from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.outcome import Outcome
@@ -30,6 +31,7 @@ class Opening:
 
     Args:
         tokens: where they come from; straight from their server if left out.
+        saw: told how a server encrypts, once a session is open.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Opening:
         credential: Credential,
         dialler: Dialler,
         tokens: Tokens | None = None,
+        saw: Callable[[TLSDescription], None] = unnoted,
     ) -> None:
         self._server = server
         self._credential = credential
         self._dialler = dialler
         self._tokens = tokens or FromServer(caller_for_tokens(dialler))
+        self._saw = saw
         #: What the present session was opened with.
         self._used: AccessToken | None = None
         self._refused = ""
@@ -59,6 +63,17 @@ class Opening:
         Raises:
             SMTPFailure: as there, and at the step ``token``.
         """
+        client = self._open(overall, report, dialled)
+        if client.wire.tls is not None:
+            self._saw(describe(client.wire.tls))
+        return client
+
+    def _open(
+        self,
+        overall: Deadline | None,
+        report: Report | None,
+        dialled: Callable[[Wire], None],
+    ) -> SMTPClient:
         login = self._credential
         connect = partial(
             open_session,

@@ -5,7 +5,7 @@ round trip. Every reply is read and judged by itself. The connection stays open 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from smtp_admin.credentials.oauth import Tokens
 from smtp_admin.replies.meaning import Step
@@ -15,6 +15,7 @@ from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.login import Credential
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.session import Dialler, Server
+from smtp_admin.smtp.tls import TLSDescription, unnoted
 from smtp_admin.smtp.wire import TLS_RECORD, Wire
 from smtp_admin.transports import verdicts
 from smtp_admin.transports.base import More, Outgoing, Sequel, no_more
@@ -42,10 +43,11 @@ class SMTPTransport:
         dialler: Dialler,
         replies: Table,
         tokens: Tokens | None = None,
+        saw: Callable[[TLSDescription], None] = unnoted,
     ) -> None:
         self._server = server
         self._credential = credential
-        self._opening = Opening(server, credential, dialler, tokens)
+        self._opening = Opening(server, credential, dialler, tokens, saw)
         self._replies = replies
         self._client: SMTPClient | None = None
         self._wire: Wire | None = None

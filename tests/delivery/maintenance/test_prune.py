@@ -3,7 +3,9 @@
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import event, func, insert, select, update
 
 from smtp_admin.audit.models import Audit
@@ -12,6 +14,7 @@ from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.states import State
 from tests.app import HostApp
+from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -183,3 +186,41 @@ def test_the_id_that_a_caller_has_stays_while_a_copy_is_open(
     age(each, 31)
     assert prune(engine, config) == 2
     assert deliveries(each) == []
+
+
+def test_a_partner_has_a_time_of_its_own(
+    each: HostApp, bench_of: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shorter or longer than the usual one, which holds for all others and the platform."""
+    engine, config = bench_of(each).engine, each.installation.config
+    days = {"acme": 7, "globex": 90}
+    monkeypatch.setattr(type(each.host), "keep_days", lambda _, one: days.get(one))
+    for partner_id in ("acme", "globex", "initech", ""):
+        queue(each, f"{partner_id or 'system'}@example.org", partner_id=partner_id)
+    each.db.session.execute(update(Delivery).values(state="sent"))
+    each.db.session.commit()
+    left = [
+        ["globex@example.org", "initech@example.org", "system@example.org"],
+        ["globex@example.org"],
+        [],
+    ]
+    for old, expected in zip((8, 31, 91), left, strict=True):
+        age(each, old)
+        prune(engine, config)
+        assert sorted(one.recipient for one in deliveries(each)) == expected
+
+
+@pytest.mark.parametrize("answer", [0, -1, 3651, True, "7", 7.5])
+def test_a_host_that_fails_forgets_nothing(
+    opened: NewHost,
+    bench_of: MakeBench,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    answer: Any,
+) -> None:
+    host = opened()
+    put_into(host, "sent")
+    age(host, 4000)
+    monkeypatch.setattr(type(host.host), "keep_days", lambda *_: answer)
+    assert prune(bench_of(host).engine, host.installation.config) == 0
+    assert "keep_days() failed" in caplog.text

@@ -1,0 +1,1 @@
+"""What ends some day: secrets, sign-ins, certificates, tokens and keys, in one table."""
