@@ -18,7 +18,7 @@ from smtp_admin.pages.driver_choice import refuse_read_only
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.translation import gettext
+from smtp_admin.translation import gettext, known
 
 _FIELDS = ("host", "port", "security", "username", "folder")
 #: The steps of a test, as people know them.
@@ -112,6 +112,7 @@ def _show(sender: ResolvedSender, outcome: _Outcome) -> ResponseReturnValue:
         ports=PORTS,
         steps=STEPS,
         tried=outcome.tried,
+        failed_words=known(row.failed_words) if row is not None else "",
         error=outcome.error,
         bounce_address=str(sender.values.get("bounce_address", "")),
         can_tag="bounce_address" in sender.values,

@@ -102,7 +102,7 @@ class WorkerProcess:
         # that waits for its server has none.
         self._engine: Engine = worker_engine(
             host_engine(),
-            pool_size=2 * concurrency + 6,
+            pool_size=2 * concurrency + 8,
             max_overflow=0,  # what is opened for a moment would look like a database that crashed
             connect_args=self._here.db.connect_args,
         )

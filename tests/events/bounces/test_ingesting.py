@@ -4,14 +4,17 @@ from email.utils import format_datetime
 from io import BytesIO
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from smtp_admin.clock import now
-from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.models import Delivery
 from smtp_admin.delivery.return_path import ReturnPaths
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.events.bounces.ingesting import Taken, take_in
 from smtp_admin.events.bounces.mbox import mails_in
+from smtp_admin.installation import installation
+from smtp_admin.suppression.models import Suppression
 from tests.events.bounces.corpus_words import NOTHING
 from tests.events.bounces.letters import MIA, OURS, group, plain, report, returned_head
 from tests.events.conftest import database, opened
@@ -43,8 +46,6 @@ def naming(site: Hooked, mail: Delivery, text: str) -> str:
 
 def tagged(mail: Delivery, text: str) -> str:
     """*text*, come back to the signed address of this mail, and with no other mark of it."""
-    from smtp_admin.installation import installation
-
     tag = ReturnPaths(installation().keyring).tag(mail.id)
     return text.replace("To: bounce@acme.example", f"To: <BOUNCE+{tag.upper()}@acme.example>", 1)
 
@@ -61,6 +62,17 @@ def test_a_bounce_ends_its_mail(each: Hooked) -> None:
     (event,) = each.events()
     assert (event.kind, event.bounce, event.code) == ("bounced", "hard", "5.1.1")
     assert (event.partner_id, event.sender_id, event.state) == ("acme", mail.sender_id, "applied")
+    (kept,) = each.host.db.session.scalars(select(Suppression)).all()
+    assert (kept.partner_id, kept.address, kept.reason) == ("acme", MIA, "bounce")
+
+
+def test_a_full_mailbox_and_a_policy_suppress_nobody(site: Hooked) -> None:
+    for words in ("552 5.2.2 mailbox full", "554 5.7.1 rejected as spam", "nothing is said"):
+        (mail,) = site.sent(MIA)
+        text = report(group("failed", "5.0.0", f"smtp; {words}"))
+        take(site, naming(site, mail, text))
+        assert site.state(mail) == "bounced"
+    assert not site.host.db.session.scalars(select(Suppression)).all()
 
 
 def test_two_recipients_one_failed(site: Hooked) -> None:
@@ -177,13 +189,7 @@ def test_mbox() -> None:
     found = list(mails_in(BytesIO(f"{line}{one}\n{line}{quoted}\n".encode())))
     assert [each.strip() for each in found] == [one.strip().encode(), quoted.strip().encode()]
     assert list(mails_in(BytesIO(b""))) == []
-    large = (
-        f"{line}{one}\n{line}Subject: x\n\n".encode()
-        + b"x" * 3_000_000
-        + b"\n\n"
-        + line.encode()
-        + b"A: b\n"
-    )
+    large = f"{line}{one}\n{line}Subject: x\n\n{'x' * 3_000_000}\n\n{line}A: b\n".encode()
     assert [len(each) < 1_200_000 for each in mails_in(BytesIO(large))] == [True] * 3
 
 
@@ -199,9 +205,13 @@ def test_command(site: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Mails read: 2. Events kept for partner acme: 1." in said.output
     site.apply()
     assert site.state(mail) == "bounced"
-    site.host.db.session.execute(update(Message).values(subject="y"))
-    site.host.db.session.rollback()
-    unknown = runner.invoke(
-        args=["smtp-admin", "events", "ingest", "--partner", "nobody"], input=box
-    )
-    assert unknown.exit_code == 1
+    ingest = ["smtp-admin", "events", "ingest", "--partner"]
+    assert runner.invoke(args=[*ingest, "nobody"], input=box).exit_code == 1
+
+    def away(*_: object) -> Taken:
+        raise OperationalError("SELECT", {}, ConnectionError())
+
+    monkeypatch.setattr("smtp_admin.cli.events.take_in", away)
+    later = runner.invoke(args=[*ingest, "acme"], input=box)
+    assert later.exit_code == 75
+    assert "Traceback" not in later.output
