@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -25,12 +26,17 @@ from smtp_admin.senders.keys import KeyReport
 from smtp_admin.senders.resolve import load_sender
 from tests.app import ADMIN
 from tests.delivery.conftest import NewHost
+from tests.delivery.workbench import deliveries, queue
 from tests.events.bounces.corpus_words import NOTHING
-from tests.events.bounces.letters import MIA, OURS, group, report
+from tests.events.bounces.letters import MIA, OURS, group, plain, report
 from tests.events.conftest import Hook, database, opened
 from tests.events.hooking import Hooked
 from tests.servers.certificates import CertificateFactory
 from tests.servers.imap import ImapServer
+from tests.servers.redis_server import RedisServer
+from tests.servers.scripted import ScriptedServer
+from tests.worker.running import Site as Worked
+from tests.worker.running import until
 
 __all__ = ["database", "opened"]
 
@@ -297,3 +303,29 @@ def test_keys(opened: NewHost, hook: Hook, certificates: CertificateFactory) -> 
             entered(
                 session, load_sender(session, "acme"), {"host": "evil.example", "username": "x"}
             )
+
+
+def test_a_real_worker(
+    tmp_path: Path, redis: RedisServer, certificates: CertificateFactory, server: ImapServer
+) -> None:
+    """Mail that it sent with a signed address comes back there, with nothing else of it."""
+    made = Worked(tmp_path, redis.url, CA_FILE=str(certificates.ca_file))
+    made.host.actor = ADMIN
+    with ScriptedServer() as outgoing, made.opened() as host:
+        host.save_sender("acme", port=outgoing.port, bounce_address="bounce@acme.example")
+        hooked = Hooked(host)
+        queue(host, MIA)
+        with made.worker("--burst") as first:
+            assert first.wait(60) == 0, first.output
+        notice = "The mail could not be delivered: 550 5.1.1 User unknown."
+        text = plain("mailer-daemon@mx.example.net", "failed", notice)
+        (address,) = {one.mail_from for one in outgoing.messages}
+        server.mails = {1: text.replace("bounce@acme.example", address).encode()}
+        turn_on(hooked, server)
+        (sent,) = deliveries(host)
+        with made.worker() as worker:
+            worker.ready()
+            assert until(lambda: hooked.state(sent) == "bounced", 20), worker.output
+            assert worker.stop() < 10
+            assert server.password not in worker.output
+        hooked.engine.dispose()
