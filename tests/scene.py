@@ -45,6 +45,7 @@ API = "/api/email"
 TOKEN = "T" * 32
 KEY = "news"
 GONE = "gone@x.example"
+BOUNCES = {"do": "save", "host": "imap.acme.example", "username": "x", "password": "y"}
 READER = Reader("acme", "mia@acme.example", "notification_digest")
 
 
@@ -325,6 +326,8 @@ class Scene:
                 sender = load_sender(self.site.db.session(), whose, key)
                 there = webhooks.webhook_of(self.site.db.session(), sender.sender_id)
                 return {"do": "off" if there else "on", "source": "postmark"}
+            if rule.endswith("/bounces"):
+                return BOUNCES
             if "/alerts/" in rule:
                 return {"for": "1h"}
             if "unsubscribe" in rule:  # the other way each time, so that something changes

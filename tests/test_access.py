@@ -72,6 +72,8 @@ SENDER_PAGES: dict[tuple[str, str], int] = {
     ("GET", "/explain"): 200,
     ("GET", "/webhook"): 200,
     ("POST", "/webhook"): 200,
+    ("GET", "/bounces"): 200,
+    ("POST", "/bounces"): 200,
     ("GET", "/symptoms"): 200,
     ("GET", "/history"): 200,
     ("GET", "/rollback"): 200,

@@ -58,6 +58,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("discover",): ["nobody@nowhere.invalid"],
     ("doctor",): [],
     ("erase",): ["mia@example.com"],
+    ("events", "ingest"): [],
     ("explain",): [],
     ("expiry",): [],
     ("keys", "check"): [],
@@ -110,6 +111,8 @@ MANY = {
 }
 #: These never need the database.
 OFFLINE = {("discover",), ("keys", "generate"), ("senders", "drivers")}
+#: Commands that a mail server pipes mail to: this status asks it to try again later.
+LATER: dict[tuple[str, ...], int] = {("events", "ingest"): 75}
 #: These are what makes the tables, or says that there are none.
 WITHOUT_TABLES = OFFLINE | {("db", "current"), ("db", "downgrade"), ("db", "upgrade")}
 
@@ -200,7 +203,7 @@ def test_missing_tables(site: HostApp) -> None:
     assert run(site, "db", "downgrade", "base", "--yes").exit_code == 0
     for path in sorted(set(CALLS) - WITHOUT_TABLES):
         result = run(site, *path, *CALLS[path])
-        assert result.exit_code == 1, path
+        assert result.exit_code == LATER.get(path, 1), path
         assert "flask smtp-admin db upgrade" in result.output
 
 
@@ -218,7 +221,7 @@ def test_unreachable_database(tmp_path: Path) -> None:
         if path in OFFLINE:
             assert "database" not in result.output
         else:
-            assert result.exit_code == 1, path
+            assert result.exit_code == LATER.get(path, 1), path
             assert "database" in result.output
 
 

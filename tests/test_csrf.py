@@ -32,6 +32,7 @@ OF_NOTHING = {
     "/discover": (200, 200),
     # There is none yet to change.
     "/webhook": (404, 404),
+    "/bounces": (404, 404),
 }
 #: The same after saving; deleting comes last.
 OF_SAVED = {

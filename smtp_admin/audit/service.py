@@ -31,7 +31,7 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
 
 
 #: What asks name servers or dials, for a person who waits: they share one limit.
-NETWORK = ("connection.tested", "settings.searched", "dns.checked")
+NETWORK = ("connection.tested", "bounces.tested", "settings.searched", "dns.checked")
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
@@ -41,6 +41,7 @@ CHANGES = (
     "suppression.imported", "address.exported", "address.erased",
     "batch.queued", "batch.tried", "batch.cancelled", "batch.resumed",
     "oauth.signed_in", "webhook.saved", "webhook.rotated", "webhook.removed",
+    "bounces.saved", "bounces.removed",
     "alert.acknowledged", "alert.muted", "alert.unmuted", "token.created", "token.revoked",
     "template.saved", "template.reset", "branding.saved",
 )  # fmt: skip

@@ -36,8 +36,8 @@ class CommandGroup(AppGroup):
             raise Failed(error, as_json=ctx.meta[_AS_JSON]) from error
         except DBAPIError as error:
             with ctx.ensure_object(ScriptInfo).load_app().app_context():
-                explained = _explained(error)
-            raise Failed(explained, as_json=ctx.meta[_AS_JSON]) from error
+                known = explained(error)
+            raise Failed(known, as_json=ctx.meta[_AS_JSON]) from error
         except click.UsageError as error:
             if not ctx.meta[_AS_JSON]:
                 raise
@@ -47,7 +47,7 @@ class CommandGroup(AppGroup):
 _AS_JSON = "smtp_admin.as_json"
 
 
-def _explained(error: DBAPIError) -> SMTPAdminError:
+def explained(error: DBAPIError) -> SMTPAdminError:
     """What a failing database means: most often that the tables are not there yet."""
     try:
         schema.check(host_engine())
@@ -125,6 +125,7 @@ MODULES: Mapping[str, str] = {
     "discover": "discovery",
     "doctor": "doctor",
     "erase": "erase",
+    "events": "events",
     "explain": "explain",
     "expiry": "expiry",
     "keys": "keys",

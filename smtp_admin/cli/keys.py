@@ -11,6 +11,7 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import whose, word_of
 from smtp_admin.database import session
 from smtp_admin.encryption import Keyring, generate_key
+from smtp_admin.events.bounces.mailboxes import check_mailboxes, rotate_mailboxes
 from smtp_admin.events.keys import check_webhooks, rotate_webhooks
 from smtp_admin.installation import installation
 from smtp_admin.oauth.keys import check_tokens, rotate_tokens
@@ -41,6 +42,7 @@ def check(as_json: bool) -> None:
     report = _with_progress(check_keys)
     check_tokens(session(), installation().keyring, report)
     check_webhooks(session(), installation().keyring, report)
+    check_mailboxes(session(), installation().keyring, report)
     _answer(report, as_json)
 
 
@@ -55,6 +57,7 @@ def rotate(as_json: bool) -> None:
     report = _with_progress(rotate_keys)
     rotate_tokens(session(), installation().keyring, report)
     rotate_webhooks(session(), installation().keyring, report)
+    rotate_mailboxes(session(), installation().keyring, report)
     _answer(report, as_json)
 
 

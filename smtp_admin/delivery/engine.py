@@ -29,6 +29,7 @@ from smtp_admin.delivery.leases import KeptLease
 from smtp_admin.delivery.progress import Progress
 from smtp_admin.delivery.record import Result
 from smtp_admin.delivery.retry import UNTIL_CHANGED
+from smtp_admin.delivery.return_path import ReturnPaths
 from smtp_admin.delivery.under_way import UnderWay
 from smtp_admin.errors import SMTPAdminError
 from smtp_admin.sandbox.site import may_act
@@ -122,6 +123,7 @@ class _LaneWork:
         self._lease = lease
         self._journal = journal
         self._lane_database = lane_database
+        self._return_paths = ReturnPaths(context.here.keyring)
         self._ends = time.monotonic() + SLICE_SECONDS
         self._journaled = False
         #: The batches that were begun, and their mails that have no outcome yet.
@@ -262,9 +264,7 @@ class _LaneWork:
         self._under_way.append(UnderWay(batch, count, count, since, until))
         self._waiting |= {one.id: one for one in batch.deliveries}
         self._progress.held += sum(len(one.content) for one in batch.deliveries)
-        return [
-            Outgoing(one.id, one.mail_from, one.recipient, one.content) for one in batch.deliveries
-        ]
+        return self._return_paths.outgoing(batch)
 
     def _following(self, revision: int, ahead: bool) -> list[Outgoing]:
         """The mails of the next batch, if they can follow those under way.

@@ -17,7 +17,7 @@ from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
-from smtp_admin.events.models import MailEvent, Webhook
+from smtp_admin.events.models import BounceMailbox, MailEvent, Webhook
 from smtp_admin.mail.template_models import Branding, EmailTemplate, EmailTemplateRevision
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.oauth.models import OAuthGrant
@@ -137,6 +137,8 @@ PLACES: tuple[Place, ...] = (
           "received_at", _RECIPIENT),
     Place(Webhook, gettext("Webhooks"), ("created_by",), _of_sender(Webhook.sender_id),
           "created_at"),
+    Place(BounceMailbox, gettext("Mailboxes for bounces"), ("created_by", "failed_words"),
+          _of_sender(BounceMailbox.sender_id), "created_at"),
 )  # fmt: skip
 #: Columns with text that are not looked through, by table, and why.
 KEPT: Mapping[str, str] = {
@@ -149,6 +151,9 @@ KEPT: Mapping[str, str] = {
     "smtp_admin_sender_revision.from_name": "settings of the sender: change them on its page",
     "smtp_admin_sender_revision.reply_to": "settings of the sender: change them on its page",
     "smtp_admin_sender_revision.envelope_from": "settings of the sender: change them on its page",
+    "smtp_admin_bounce_mailbox.host": "settings of the sender: change them on its page",
+    "smtp_admin_bounce_mailbox.username": "settings of the sender: change them on its page",
+    "smtp_admin_bounce_mailbox.folder": "settings of the sender: change them on its page",
     "smtp_admin_oauth_grant.account": "the mailbox that the sender sends with",
     "smtp_admin_email_template_revision.subject": "a text that its owner wrote",
     "smtp_admin_email_template_revision.text": "a text that its owner wrote",

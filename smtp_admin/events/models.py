@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    BigInteger,
     ForeignKey,
     Index,
     Integer,
@@ -115,3 +116,36 @@ class MailEvent(Base):
     #: Which delivery it is about, once that is known. Without a foreign key: mail is forgotten
     #: sooner, and a worker that records a result waits for nobody who writes here.
     delivery_id: Mapped[int | None] = mapped_column(BigId)
+
+
+class BounceMailbox(Base):
+    """The mailbox to which mail of one sender comes back; workers read it over IMAP."""
+
+    __tablename__ = "smtp_admin_bounce_mailbox"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id), unique=True)
+    host: Mapped[str] = mapped_column(String(253))
+    port: Mapped[int] = mapped_column(Integer)
+    #: ``ssl`` is encrypted from the first byte, ``tls`` after STARTTLS.
+    security: Mapped[str] = mapped_column(String(4))
+    username: Mapped[str] = mapped_column(String(320))
+    #: Sealed for this sender and for the four columns above.
+    password: Mapped[str] = mapped_column(Sealed)
+    folder: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    created_by: Mapped[str] = mapped_column(String(320))
+    #: The last mail that was read, in the numbering that the server had then.
+    validity: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_uid: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: One worker at a time: until then, whoever has the lease reads.
+    next_read_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    lease: Mapped[str] = mapped_column(String(32), default="")
+    last_read_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mails: Mapped[int] = mapped_column(BigInteger, default=0)
+    events: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: Why the last reading failed; no failures in a row is none.
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    failed_step: Mapped[str] = mapped_column(String(20), default="")
+    failed_code: Mapped[str] = mapped_column(String(40), default="")
+    failed_words: Mapped[str] = mapped_column(String(500), default="")

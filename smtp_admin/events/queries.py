@@ -30,6 +30,19 @@ class Shown:
     delivery_id: int = 0
 
 
+def seconds_until_told(session: Session, public_id: str) -> float | None:
+    """How long after it was written a mail arrived or came back; ``None`` while nobody told."""
+    row = session.execute(
+        select(Message.created_at, func.min(func.coalesce(MailEvent.at, MailEvent.received_at)))
+        .join(Delivery, Delivery.message_pk == Message.id)
+        .join(MailEvent, MailEvent.delivery_id == Delivery.id)
+        .where(Message.public_id == public_id, MailEvent.kind.in_(("delivered", "bounced")))
+        .group_by(Message.created_at)
+    ).first()
+    # Another clock than ours may be a little behind.
+    return None if row is None else max(0.0, (row[1] - row[0]).total_seconds())
+
+
 def events_of(session: Session, delivery_id: int) -> Sequence[MailEvent]:
     """What was told of a delivery, oldest first; of very many the newest."""
     found = session.scalars(

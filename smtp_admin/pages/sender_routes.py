@@ -51,6 +51,7 @@ PAGES: dict[str, SenderPage] = {
     "discover": SenderPage("/discover", ("POST",), "new"),
     "deliverability": SenderPage("/deliverability", _GET_AND_POST),
     "webhook": SenderPage("/webhook", _GET_AND_POST),
+    "bounces": SenderPage("/bounces", _GET_AND_POST),
     "explain": SenderPage("/explain"),
     "symptoms": SenderPage("/symptoms"),
     "history": SenderPage("/history", opens="past"),

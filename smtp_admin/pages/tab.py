@@ -16,6 +16,7 @@ from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.discovery.search import Discovery
 from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
+from smtp_admin.events.queries import seconds_until_told
 from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import blocked_kinds, card, is_paused
 from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
@@ -180,11 +181,12 @@ def tab_values(
         site_domain=site_domain,
     )
     _complain(form, error or test_error or mail_error)
-    followed = None
+    followed = told_after = None
     if mail := request.args.get("mail"):
         followed = follow(session(), mail[:32], partner_id)
     if followed is not None:
         mail_explanation = explain_followed(session(), followed)
+        told_after = seconds_until_told(session(), followed.public_id)
     last = last_tests(session(), sender)
     numbers = card(session(), sender)
     unsaved = form.unsaved(sender)
@@ -222,6 +224,7 @@ def tab_values(
         address=request.form.get("address") or sender.values.from_email,
         preset=guidance.chosen,
         followed=followed,
+        told_after=told_after,
         sent=sent,
         both=both,
         look_again=look_again,

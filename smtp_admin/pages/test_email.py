@@ -11,6 +11,7 @@ from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, explain_refusal
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
+from smtp_admin.events.queries import seconds_until_told
 from smtp_admin.mail.testmail import (
     Sent,
     TestMailRefused,
@@ -109,6 +110,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
             "message": found.error,
             "reply": found.reply,
             "hint": explained.hint if explained else "",
+            "told_after_seconds": seconds_until_told(session(), found.public_id),
         }
     )
 

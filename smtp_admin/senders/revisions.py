@@ -24,7 +24,7 @@ from smtp_admin.senders.routing import senders_of
 from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.signals import settings_changed
-from smtp_admin.smtp.address import check_header_text
+from smtp_admin.smtp.address import check_header_text, domain_of, is_within
 from smtp_admin.translation import gettext, said_by
 
 _LONGEST_LABEL = 80
@@ -106,6 +106,13 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
                 "This platform does not connect to port %(port)s. Use one of these: %(listed)s.",
                 port=values.port,
                 listed=listed,
+            )
+        ]
+    bounces = domain_of(str(values.get("bounce_address", "")))
+    if bounces and not is_within(bounces, domain_of(values.from_email)):
+        wrong["bounce_address"] = [
+            gettext(
+                "Its domain must be %(domain)s, or below it.", domain=domain_of(values.from_email)
             )
         ]
     if wrong:

@@ -72,6 +72,12 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
 
 
+def is_within(domain: str, other: str) -> bool:
+    """Whether *domain* is *other*, or below it: whoever owns that owns both."""
+    domain, other = domain.lower(), other.lower()
+    return bool(other) and (domain == other or domain.endswith(f".{other}"))
+
+
 def check_header_text(text: str) -> str:
     """*text* if it may stand in a header, else an error.
 

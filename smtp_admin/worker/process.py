@@ -44,6 +44,8 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
+from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS
+from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.pruning import prune_events
 from smtp_admin.expiry.seen_certificates import WRITE_SECONDS, SeenCertificates
 from smtp_admin.http.caller import SECONDS as CALL_SECONDS
@@ -100,7 +102,7 @@ class WorkerProcess:
         # that waits for its server has none.
         self._engine: Engine = worker_engine(
             host_engine(),
-            pool_size=2 * concurrency + 6,
+            pool_size=2 * concurrency + 8,
             max_overflow=0,  # what is opened for a moment would look like a database that crashed
             connect_args=self._here.db.connect_args,
         )
@@ -203,6 +205,20 @@ class WorkerProcess:
             self._permission.look,
         )
 
+        # And mailboxes: each is a conversation that may take minutes.
+        self._bounces = Schedule(
+            app,
+            [
+                Duty(
+                    "bounce mailboxes",
+                    COLLECT_SECONDS,
+                    lambda: collect(self._engine, self._here.config, self._stopping.is_set),
+                )
+            ],
+            self._stopping,
+            self._permission.look,
+        )
+
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -212,6 +228,7 @@ class WorkerProcess:
         self._schedule.start()
         self._renewals.start()
         self._alerts.start()
+        self._bounces.start()
         self._sign_ins.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
@@ -227,6 +244,7 @@ class WorkerProcess:
             self._schedule.join()
             self._renewals.join()
             self._alerts.join()
+            self._bounces.join()
             self._events.stop()
             # Longer than a question takes: an answer that nobody writes down ends a sign-in.
             self._sign_ins.join(CALL_SECONDS + 2)

@@ -214,6 +214,7 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     ("envelope_from", "<>"),
     ("envelope_from", "a@x.example> SIZE=1"),
     ("archive_to", "no address"),
+    ("bounce_address", "b+c@acme.example"),
     ("fallbacks", {"a": "b"}),
     ("fallbacks", ["system", "default"]),
     ("fallbacks", "../x"),

@@ -75,6 +75,7 @@ NO_ADDRESSES = {
     "smtp_admin_webhook.secret",
     "smtp_admin_webhook.former_secret",
     "smtp_admin_webhook.topic",
+    "smtp_admin_bounce_mailbox.password",
 }
 
 

@@ -45,6 +45,7 @@ GOOD: dict[str, list[tuple[str, Any]]] = {
     "verify_tls": [("true", True), ("Yes", True), (" 1 ", True), ("on", True), ("false", False),
                    ("no", False), ("0", False), ("OFF", False), ("", False)],
     "envelope_from": [("", ""), ("b@acme.example", "b@acme.example")],
+    "bounce_address": [("", ""), (" b-1.c@ACME.example ", "b-1.c@acme.example")],
     "archive_to": [("", ""), (" b@ACME.example ", "b@acme.example")],
     "ehlo_name": [("", ""), (" app.acme.example ", "app.acme.example")],
     "headers": [("", ()), ("\r\n \n", ()), ("X-A: 1\r\n\nX-B:2 ", (("X-A", "1"), ("X-B", "2"))),
@@ -88,6 +89,7 @@ BAD: dict[str, list[str]] = {
     "security": ["start tls", "TLSv1.2", "ｔｌｓ", "t\u200bls", "1", "true"],
     "verify_tls": ["maybe", "2", "ｔｒｕｅ", "true\0", "-"],
     "envelope_from": ["<>", *ADDRESSES],
+    "bounce_address": ["b+1@acme.example", "x" * 35 + "@acme.example", *ADDRESSES],
     "archive_to": ["b@acme.example, c@acme.example", *ADDRESSES],
     "ehlo_name": ["two words", "-a", "a.", "ümlaut.example", "a_b", "x" * 254, *CONTROLS],
     "headers": [

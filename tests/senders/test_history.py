@@ -95,6 +95,7 @@ OTHERS: dict[str, Any] = {
     "max_connections": 9,
     "fallbacks": ["system"],
     "envelope_from": "bounces@acme.example",
+    "bounce_address": "bounce@acme.example",
     "headers": [["X-Stream", "outbound"]],
     "archive_to": "archive@acme.example",
     "ehlo_name": "app.acme.example",

@@ -86,6 +86,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "from_name": ("Acme", "Acme  News"),
     "reply_to": ("a@acme.example", "b@acme.example"),
     "envelope_from": ("a@acme.example", "b@acme.example"),
+    "bounce_address": ("a@acme.example", "b@mail.acme.example"),
     "max_connections": ("3", "4"),
     "max_per_hour": ("1000", "2000"),
     "max_per_day": ("10000", "20000"),

@@ -185,7 +185,7 @@ def test_values_of_each_revision(upgraded: HostApp) -> None:
         values = values_of(session.get_one(SenderRevision, one["id"]))
         assert dict(values) == {
             "ca_certificate": "", "client_certificate": "", "ehlo_name": "", "envelope_from": "",
-            "headers": (), "archive_to": "",
+            "headers": (), "archive_to": "", "bounce_address": "",
             **{one.name: "" for one in OAUTH_FIELDS if not one.secret},
             "fallbacks": ("system",) if one["fallback"] else (),
             **{name: one[name] for name in values if name in one},

@@ -5,6 +5,7 @@ from typing import Any
 
 from smtp_admin.credentials.none import NoLogin
 from smtp_admin.translation import gettext
+from smtp_admin.transports.bounce_address import BOUNCE_ADDRESS
 from smtp_admin.transports.driver import Driver, Setup, Surroundings
 from smtp_admin.transports.sendmail import probe
 from smtp_admin.transports.sendmail.transport import SendmailTransport
@@ -29,7 +30,7 @@ DRIVER = Driver(
         "may choose it, because it sends with the machine's rights."
     ),
     needs=gettext("A mail server on the machine of each worker."),
-    fields=(),
+    fields=(BOUNCE_ADDRESS,),
     steps=probe.STEPS,
     read=_read,
     open=_open,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from smtp_admin.smtp.hostname import clean_host, display_host, is_host_name
 from smtp_admin.translation import gettext
+from smtp_admin.transports.bounce_address import BOUNCE_ADDRESS
 from smtp_admin.transports.fields import Field, Variable, clean_flag, one_of, whole_number
 from smtp_admin.transports.smtp.oauth_fields import OAUTH_FIELDS
 from smtp_admin.transports.smtp.pem import clean_certificates, clean_key, words_of_pem
@@ -201,4 +202,5 @@ FIELDS: tuple[Field, ...] = (
         option="--ehlo-name",
         placeholder="app.example.com",
     ),
+    BOUNCE_ADDRESS,
 )

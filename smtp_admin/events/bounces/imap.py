@@ -1,0 +1,354 @@
+"""A mailbox over IMAP (RFC 3501), read by Python's own client over the guarded dialler.
+
+That client trusts its server with time and memory. Here everything it reads comes through our
+wire: each wait has a deadline, each line and mail a size, and so has the whole conversation. Mail
+is only looked at; what was a report of ours is marked as read.
+"""
+
+import base64
+import imaplib
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from smtp_admin.config import Config
+from smtp_admin.events.bounces.mime import MOST_BYTES
+from smtp_admin.smtp import explain
+from smtp_admin.smtp.deadline import Deadline
+from smtp_admin.smtp.dialling import DiallingPolicy, dial
+from smtp_admin.smtp.failure import Code, SMTPFailure
+from smtp_admin.smtp.redaction import printable
+from smtp_admin.smtp.report import Report
+from smtp_admin.smtp.session import Dialler
+from smtp_admin.smtp.tls import client_context
+from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+from smtp_admin.translation import gettext
+
+Security = Literal["ssl", "tls"]
+SECURITIES: tuple[Security, ...] = get_args(Security)
+#: IMAP's own ports, which are none of a mail server's.
+PORTS = {"ssl": 993, "tls": 143}
+_MOST_LINE, _MOST_OF_SESSION = 256 * 1024, 256 * 1024 * 1024
+_COMMAND_SECONDS = 30.0
+#: Mails of one conversation.
+MOST_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where a mailbox is, and how to open it."""
+
+    host: str
+    port: int
+    security: Security
+    username: str
+    password: str = field(repr=False)
+    folder: str = "INBOX"
+
+
+class _Client(imaplib.IMAP4):
+    """The standard client on a wire of ours."""
+
+    def __init__(self, wire: Wire, overall: Deadline) -> None:
+        self._wire = wire
+        self._overall = overall
+        self._came = bytearray()
+        self._left = _MOST_OF_SESSION
+        super().__init__()
+
+    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
+        """The connection is there already."""
+
+    def read(self, size: int) -> bytes:
+        """So many bytes: a literal, whose size the server names."""
+        if size > MOST_BYTES + _MOST_LINE:
+            raise WireGarbage
+        deadline = self._deadline()
+        while len(self._came) < size:
+            self._more(deadline)
+        found = bytes(self._came[:size])
+        del self._came[:size]
+        return found
+
+    def readline(self) -> bytes:
+        """One line."""
+        deadline, start = self._deadline(), 0
+        while (end := self._came.find(b"\n", start)) < 0:
+            start = len(self._came)
+            if start > _MOST_LINE:
+                raise WireGarbage
+            self._more(deadline)
+        line = bytes(self._came[: end + 1])
+        del self._came[: end + 1]
+        return line
+
+    def send(self, data: Any) -> None:
+        """Write a command."""
+        self._wire.write(bytes(data), self._deadline())
+
+    def shutdown(self) -> None:
+        """Let go of the connection."""
+        self._wire.close()
+
+    def encrypt(self, context: ssl.SSLContext, host: str) -> None:
+        """STARTTLS; what a server said in plain text beyond its answer is not believed."""
+        kind, _ = self.xatom("STARTTLS")
+        if kind != "OK":
+            raise self.error("STARTTLS")
+        if self._came or self._wire.pending:
+            raise WireGarbage
+        self._wire.start_tls(context, host, self._deadline())
+
+    def _more(self, deadline: Deadline) -> None:
+        received = self._wire.receive(deadline)
+        self._left -= len(received)
+        if not received:
+            raise WireClosed
+        if self._left < 0:
+            raise WireGarbage
+        self._came += received
+
+    def _deadline(self) -> Deadline:
+        return Deadline(_COMMAND_SECONDS, self._overall)
+
+
+class Mailbox:
+    """An open folder, used by one thread; :meth:`close` it.
+
+    Attributes:
+        validity: of the numbers that its mails have; with another one they mean other mails.
+        count: how many mails are in it.
+    """
+
+    def __init__(self, client: _Client, wire: Wire, validity: int, count: int) -> None:
+        self._client = client
+        self._wire = wire
+        self.validity = validity
+        self.count = count
+
+    def after(self, uid: int) -> list[int]:
+        """The numbers of the first mails after *uid*, in their order.
+
+        Raises:
+            SMTPFailure: the server failed.
+        """
+        found = self._ask("SEARCH", f"UID {uid + 1}:*")
+        numbers = [int(one) for line in found for one in re.findall(rb"\d{1,10}", _bytes(line))]
+        # A range that ends with * has the last mail in it, whatever its number.
+        return sorted({one for one in numbers if one > uid})[:MOST_AT_ONCE]
+
+    def content(self, uid: int) -> bytes | None:
+        """A mail, or the beginning of a large one; ``None`` if it is gone.
+
+        Raises:
+            SMTPFailure: the server failed.
+        """
+        found = self._ask("FETCH", str(uid), f"(BODY.PEEK[]<0.{MOST_BYTES}>)")
+        return next(
+            (bytes(one[1]) for one in found if isinstance(one, tuple) and len(one) > 1), None
+        )
+
+    def mark(self, uid: int) -> None:
+        """Mark a mail as read, where the server lets us."""
+        try:
+            self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Seen)")
+        except _ANY as error:
+            raise _failure("folder", error) from error
+
+    def close(self) -> None:
+        """End the conversation."""
+        try:
+            self._client.logout()
+        except _ANY:
+            pass  # it is over in any case
+        finally:
+            self._wire.close()
+
+    def _ask(self, command: str, *words: str) -> list[Any]:
+        try:
+            kind, found = self._client.uid(command, *words)
+        except _ANY as error:
+            raise _failure("folder", error) from error
+        if kind != "OK":
+            raise _refused("server_refused", "folder", gettext("The server did not answer."), found)
+        return found
+
+
+_ANY = (imaplib.IMAP4.error, WireClosed, WireTimeout, WireGarbage, OSError, ValueError)
+
+
+def open_mailbox(account: Account, config: Config, overall: Deadline, report: Report) -> Mailbox:
+    """The folder of *account*, each step written into *report*.
+
+    Raises:
+        SMTPFailure: with the code and the step ``validate``, ``dns``, ``connect``, ``greeting``,
+            ``tls``, ``certificate``, ``auth`` or ``folder``.
+    """
+    dialler = Dialler.from_config(config)
+    ports = frozenset({*PORTS.values(), *config.allowed_ports})
+    policy = DiallingPolicy(ports, config.allowed_networks)
+    policy.check_port(account.port)
+    wire = _dialled(account, policy, dialler, overall, report)
+    try:
+        context = client_context(ca_file=dialler.ca_file)
+
+        def encrypted(act: Callable[[], None]) -> Callable[[], tuple[str, None]]:
+            def run() -> tuple[str, None]:
+                try:
+                    act()
+                except ssl.SSLCertVerificationError as error:
+                    raise explain.of_certificate(error, account.host) from error
+                except ssl.SSLError as error:
+                    raise explain.of_handshake(error) from error
+                except _ANY as error:
+                    raise _failure("tls", error) from error
+                return str(wire.tls.version()) if wire.tls else "", None
+
+            return run
+
+        if account.security == "ssl":
+            deadline = Deadline(_COMMAND_SECONDS, overall)
+            report.run("tls", encrypted(lambda: wire.start_tls(context, account.host, deadline)))
+        client = _greeted(wire, overall, report)
+        if account.security == "tls":
+            report.run("tls", encrypted(lambda: client.encrypt(context, account.host)))
+        report.run("auth", lambda: _logged_in(client, account))
+        opened: list[Mailbox] = []
+        report.run("folder", lambda: _selected(client, wire, account, opened))
+        return opened[0]
+    except BaseException:
+        wire.close()
+        raise
+
+
+def _dialled(
+    account: Account, policy: DiallingPolicy, dialler: Dialler, overall: Deadline, report: Report
+) -> Wire:
+    deadline = Deadline(dialler.timeouts.connect, overall)
+    found: list[Any] = []
+    wires: list[Wire] = []
+
+    def resolve() -> tuple[str, None]:
+        found.extend(policy.addresses(account.host, account.port, deadline))
+        return str(found[0]), None
+
+    def connect() -> tuple[str, None]:
+        wires.append(Wire(dial(found, account.port, deadline)))
+        return gettext("port %(port)s", port=account.port), None
+
+    report.run("dns", resolve)
+    report.run("connect", connect)
+    return wires[0]
+
+
+def _greeted(wire: Wire, overall: Deadline, report: Report) -> _Client:
+    clients: list[_Client] = []
+
+    def greet() -> tuple[str, None]:
+        try:
+            clients.append(_Client(wire, overall))
+        except _ANY as error:
+            raise _failure("greeting", error) from error
+        return printable(_bytes(clients[0].welcome).decode("utf-8", "replace"))[:200], None
+
+    report.run("greeting", greet)
+    return clients[0]
+
+
+def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
+    try:
+        offered = b" ".join(_bytes(one) for one in client.capability()[1]).upper().split()
+        if b"AUTH=PLAIN" in offered:
+            words = f"\0{account.username}\0{account.password}".encode()
+            client.authenticate("PLAIN", lambda _: words)
+        elif b"LOGINDISABLED" in offered:
+            raise SMTPFailure(
+                "auth_not_offered", "auth", gettext("The server offers no login by password.")
+            )
+        else:
+            client.login(account.username, account.password)
+    except imaplib.IMAP4.abort as error:
+        raise _failure("auth", error) from error
+    except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
+        raise _refused(
+            "auth_failed",
+            "auth",
+            gettext("The server refused the user name or password."),
+            error.args,
+            hint=gettext(
+                "Many providers want an app password for IMAP, or have IMAP turned off at first."
+            ),
+        ) from error
+    except _ANY as error:
+        raise _failure("auth", error) from error
+    return account.username, None
+
+
+def _selected(
+    client: _Client, wire: Wire, account: Account, opened: list[Mailbox]
+) -> tuple[str, None]:
+    try:
+        kind, found = client.select(f'"{_encoded(account.folder)}"')
+        validity = client.response("UIDVALIDITY")[1]
+    except _ANY as error:
+        raise _failure("folder", error) from error
+    if kind != "OK":
+        raise _refused(
+            "server_refused",
+            "folder",
+            gettext("There is no folder %(name)s.", name=account.folder),
+            found,
+            hint=gettext("INBOX is always there."),
+        )
+    count = int(_number(found))
+    opened.append(Mailbox(client, wire, int(_number(validity)), count))
+    return gettext("mails: %(number)s", number=count), None
+
+
+def _number(found: Any) -> int:
+    digits = re.search(rb"\d{1,10}", _bytes(found[0]) if found else b"")
+    return int(digits[0]) if digits else 0
+
+
+def _encoded(name: str) -> str:
+    """A folder's name in the letters of IMAP (RFC 3501, section 5.1.3), for a quoted string."""
+
+    def other(found: re.Match[str]) -> str:
+        letters = base64.b64encode(found[0].encode("utf-16-be")).decode("ascii")
+        return f"&{letters.rstrip('=').replace('/', ',')}-"
+
+    encoded = re.sub(r"[^ -~]+", other, name.replace("&", "&-"))
+    return encoded.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _failure(step: str, error: Exception) -> SMTPFailure:
+    if isinstance(error, imaplib.IMAP4.abort | WireClosed):
+        return explain.of_wire(step, WireClosed())
+    if isinstance(error, WireTimeout):
+        return explain.of_wire(step, error)
+    if isinstance(error, WireGarbage | ValueError):
+        return SMTPFailure(
+            "not_smtp",
+            step,
+            gettext("The answer does not come from an IMAP server, or the server is broken."),
+            hint=gettext("Check host and port: 993 with SSL or 143 with STARTTLS are usual."),
+        )
+    if isinstance(error, imaplib.IMAP4.error):
+        if step == "tls":
+            return SMTPFailure("tls_not_offered", step, gettext("The server offers no STARTTLS."))
+        return _refused("server_refused", step, gettext("The server refused it."), error.args)
+    return explain.of_wire(step, WireClosed())
+
+
+def _refused(code: Code, step: str, message: str, said: Any, *, hint: str = "") -> SMTPFailure:
+    words = b" ".join(_bytes(one) for one in said if one).decode("utf-8", "replace")
+    facts = {"said": printable(words)[:300]} if words else {}
+    if words:
+        message = gettext("%(message)s It said: %(said)s", message=message, said=facts["said"])
+    return SMTPFailure(code, step, message, hint=hint, facts=facts)
+
+
+def _bytes(one: Any) -> bytes:
+    return one if isinstance(one, bytes) else str(one or "").encode("utf-8", "replace")

@@ -1,0 +1,190 @@
+"""The bounce mailbox of a sender: saved, its password sealed for where it may go, and ended."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from smtp_admin.audit.service import record_change
+from smtp_admin.database import database_now
+from smtp_admin.encryption import Keyring
+from smtp_admin.errors import Conflict, InvalidInput, SecretError
+from smtp_admin.events.bounces.imap import PORTS, SECURITIES, Account, Security
+from smtp_admin.events.models import BounceMailbox
+from smtp_admin.host import Actor
+from smtp_admin.installation import installation
+from smtp_admin.senders.keys import KeyReport, Unreadable
+from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.smtp.hostname import clean_host
+from smtp_admin.translation import gettext, said_by
+from smtp_admin.transports.smtp.fields import clean_password, clean_port, clean_username
+
+_LONGEST_FOLDER = 200
+#: What a form sends, and a page calls.
+LABELS: Mapping[str, str] = {
+    "host": gettext("IMAP server"),
+    "port": gettext("Port"),
+    "security": gettext("Security"),
+    "username": gettext("Login"),
+    "password": gettext("Password"),
+    "folder": gettext("Folder"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A mailbox that may be read now."""
+
+    id: int
+    sender_id: int
+    partner_id: str
+
+
+def mailbox_of(session: Session, sender_id: int) -> BounceMailbox | None:
+    """The mailbox of this sender, if it has one."""
+    return session.scalar(select(BounceMailbox).where(BounceMailbox.sender_id == sender_id))
+
+
+def account_of(mailbox: BounceMailbox, partner_id: str) -> Account:
+    """How to open it.
+
+    Raises:
+        SecretError: its password cannot be opened.
+    """
+    account = _account(mailbox, "")
+    sealed = mailbox.password
+    password = installation().keyring.open(sealed, _binding(partner_id, mailbox.sender_id, account))
+    return _account(mailbox, password)
+
+
+def entered(session: Session, sender: ResolvedSender, texts: Mapping[str, str]) -> Account:
+    """What somebody entered; the saved password where none was, if the rest is as saved.
+
+    Raises:
+        InvalidInput: with every field that needs another look.
+        SecretError: the saved password cannot be opened.
+    """
+    wrong: dict[str, list[str]] = {}
+    security = texts.get("security", "").strip().lower() or "ssl"
+    if security not in SECURITIES:
+        wrong["security"] = [gettext("Choose one of the two.")]
+        security = "ssl"
+    host = username = password = ""
+    port = PORTS[security]
+    for name in ("host", "port", "username", "password"):
+        text = texts.get(name, "")
+        try:
+            if name == "host":
+                host = clean_host(text)
+            elif name == "port" and text.strip():
+                port = int(clean_port(text) or 0)
+            elif name == "username":
+                username = clean_username(text)
+            elif name == "password":
+                password = clean_password(text)
+        except ValueError as error:
+            wrong[name] = [said_by(error)]
+    if not username and "username" not in wrong:
+        wrong["username"] = [gettext("Enter the login, often the full e-mail address.")]
+    folder = " ".join(texts.get("folder", "").split()) or "INBOX"
+    if len(folder) > _LONGEST_FOLDER or not folder.isprintable():
+        wrong["folder"] = [gettext("This cannot be the name of a folder.")]
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    new = Account(host, port, "tls" if security == "tls" else "ssl", username, password, folder)
+    if password:
+        return new
+    saved = mailbox_of(session, sender.sender_id) if sender.sender_id else None
+    if saved is None or _destination(_account(saved, "")) != _destination(new):
+        raise InvalidInput(fields={"password": [gettext("Enter the password.")]})
+    known = account_of(saved, sender.partner_id).password
+    return Account(host, port, new.security, username, known, folder)
+
+
+def save(session: Session, sender: ResolvedSender, account: Account, actor: Actor) -> None:
+    """Give a sender this mailbox, or change it; the caller commits.
+
+    Raises:
+        Conflict: nothing is saved of the sender yet.
+        KeyMissing: nothing can be encrypted here.
+    """
+    if not sender.sender_id or sender.deleted:
+        raise Conflict(gettext("Save the settings of this sender first."))
+    # One after the other, so that the second sees what the first made.
+    session.execute(select(Sender.id).where(Sender.id == sender.sender_id).with_for_update())
+    row = mailbox_of(session, sender.sender_id)
+    if row is None:
+        row = BounceMailbox(sender_id=sender.sender_id)
+        session.add(row)
+    elif (row.host, row.username, row.folder) != (account.host, account.username, account.folder):
+        row.validity = row.last_uid = 0  # other mails
+    row.host, row.port, row.security = account.host, account.port, account.security
+    row.username, row.folder = account.username, account.folder
+    binding = _binding(sender.partner_id, sender.sender_id, account)
+    row.password = installation().keyring.seal(account.password, binding)
+    row.created_by = (actor.email or actor.name)[:320]
+    row.next_read_at, row.lease = database_now(session), ""
+    row.failures, row.failed_step, row.failed_code, row.failed_words = 0, "", "", ""
+    detail = f"{sender.name}: {account.username}, {account.host}"
+    record_change(session, actor, sender.partner_id, "bounces.saved", detail)
+    session.flush()
+
+
+def turn_off(session: Session, sender: ResolvedSender, row: BounceMailbox, actor: Actor) -> None:
+    """Read the mailbox no more; the caller commits."""
+    session.delete(row)
+    record_change(session, actor, sender.partner_id, "bounces.removed", sender.name)
+    session.flush()
+
+
+def check_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> None:
+    """Open every stored password of a mailbox, and count it in *report*; nothing is changed."""
+    for _ in _older(session, keyring, report):
+        pass
+
+
+def rotate_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> None:
+    """Seal every stored password of a mailbox with the first key; commits."""
+    for row, binding, password in _older(session, keyring, report):
+        row.password = keyring.seal(password, binding)
+        report.older -= 1
+        report.newest += 1
+    session.commit()
+
+
+def _older(
+    session: Session, keyring: Keyring, report: KeyReport
+) -> Iterator[tuple[BounceMailbox, list[object], str]]:
+    """Those that are sealed with an older key, opened; all are counted."""
+    found = select(BounceMailbox, Sender).join(Sender, Sender.id == BounceMailbox.sender_id)
+    locked = found.with_for_update(of=BounceMailbox).order_by(BounceMailbox.id)
+    for row, sender in session.execute(locked).all():
+        binding = _binding(sender.partner_id, sender.id, _account(row, ""))
+        try:
+            password = keyring.open(row.password, binding)
+        except SecretError as error:
+            one = Unreadable(
+                sender.partner_id, sender.key, sender.current_revision, True, error.message
+            )
+            report.unreadable = (*report.unreadable, one)
+            continue
+        if keyring.is_current(row.password):
+            report.newest += 1
+        else:
+            report.older += 1
+            yield row, binding, password
+
+
+def _account(row: BounceMailbox, password: str) -> Account:
+    security: Security = "tls" if row.security == "tls" else "ssl"
+    return Account(row.host, row.port, security, row.username, password, row.folder)
+
+
+def _destination(account: Account) -> list[object]:
+    return [account.host, account.port, account.security, account.username]
+
+
+def _binding(partner_id: str, sender_id: int, account: Account) -> list[object]:
+    return ["bounce mailbox", partner_id, sender_id, *_destination(account)]

@@ -1,0 +1,78 @@
+"""The page of a mailbox for bounces: seen in every look, tested and saved by the page alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .inspection import TWO_LOOKS, inspect
+from .states import States, at
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from .site import Site
+
+pytestmark = pytest.mark.browser
+
+PAGE = "/smtp-admin/partners/globex/bounces"
+PASSWORD = "correct horse"
+
+STATES = States()
+state = STATES.add
+
+
+def entered(page: Page, site: Site) -> None:
+    """The form with everything in it; nothing listens there."""
+    site.save("globex")
+    at(page, site, PAGE)
+    page.fill("#host", "127.0.0.1")
+    page.fill("#port", "143")
+    page.fill("#username", "bounce@globex.example")
+    page.fill("#password", PASSWORD)
+
+
+@state()
+def bounces_off(page: Page, site: Site) -> None:
+    site.save("acme")
+    at(page, site, PAGE.replace("globex", "acme"))
+    page.wait_for_selector("text=not yet")
+
+
+@state(looks=TWO_LOOKS)
+def bounces_test_failed(page: Page, site: Site) -> None:
+    entered(page, site)
+    page.click("button[value=test]")
+    page.wait_for_selector("#test-result >> text=failed")
+    assert page.input_value("#username") == "bounce@globex.example"
+    assert PASSWORD not in page.content()
+
+
+@state(looks=TWO_LOOKS)
+def bounces_wrong(page: Page, site: Site) -> None:
+    entered(page, site)
+    page.fill("#host", "not a host")
+    page.fill("#username", "")
+    page.click("button[value=save]")
+    page.wait_for_selector("[role=alert]")
+    assert page.locator(".smtp-admin-complaint").count() == 2
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_page(page: Page, site: Site, name: str) -> None:
+    bring_about, looks = STATES[name]
+    bring_about(page, site)
+    assert inspect(page, name, looks) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_saved_and_turned_off_by_the_page_alone(page: Page, site: Site, scripts: bool) -> None:
+    entered(page, site)
+    page.click("button[value=save]")
+    page.wait_for_selector("[role=status] >> text=Saved.")
+    assert page.input_value("#host") == "127.0.0.1"
+    assert page.input_value("#password") == ""
+    page.click("button[value=off]")
+    page.wait_for_selector("[role=status] >> text=Turned off.")
+    assert page.input_value("#host") == ""
