@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.translation import gettext
 
 _ADDRESS, _LANGUAGE = "address", "language"
+_LONGEST_EXAMPLE = 120
 #: What spreadsheets of different countries put between two cells.
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -70,6 +72,10 @@ class RecipientFile:
         self.ignored = [
             one for one, name in zip(self._columns, self._names, strict=True) if not name
         ]
+        #: What no cell can hold as it is: the sample of each.
+        self._structured = {
+            name: one for name, one in type_.sample.items() if isinstance(one, list | dict)
+        }
         self._check_columns(type_)
 
     def _check_columns(self, type_: EmailType) -> None:
@@ -149,6 +155,8 @@ class RecipientFile:
         address = values.pop(_ADDRESS).strip()
         language = values.pop(_LANGUAGE, "").strip()
         try:
+            for name in self._structured.keys() & values.keys():
+                values[name] = _structure(name, values[name], self._structured[name])
             address_of(address)
         except MessageError as error:
             return Complaint(line, error.message)
@@ -188,6 +196,28 @@ class RecipientFile:
                         error=error,
                     )
                 ) from error
+
+
+def _structure(name: str, cell: str, sample: Any) -> Any:
+    """The list or object that a cell holds as JSON; an empty one for an empty cell.
+
+    Raises:
+        MessageError: it holds something else.
+    """
+    if not cell.strip():
+        return type(sample)()
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, type(sample)):
+        example = json.dumps(sample, ensure_ascii=False)[:_LONGEST_EXAMPLE]
+        raise MessageError(
+            gettext(
+                "%(name)s needs JSON in its cell, such as %(example)s", name=name, example=example
+            )
+        )
+    return found
 
 
 def columns_of(type_: EmailType) -> tuple[str, ...]:

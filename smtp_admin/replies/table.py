@@ -57,6 +57,11 @@ class Table:
             for step in row.steps:
                 self._of[step].append(row)
 
+    @property
+    def address_causes(self) -> frozenset[str]:
+        """The causes of refusals that say nothing but that the recipient's address is wrong."""
+        return frozenset(row.cause for row in self.rows if row.bad_address and row.cause)
+
     def judge(self, step: Step, reply: Reply, context: Context = NOTHING_KNOWN) -> Judgement:
         """What *reply*, a refusal (4xx or 5xx), means at *step*."""
         code, enhanced, words = reply.code, reply.enhanced or "", words_of(reply)

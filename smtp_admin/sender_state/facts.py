@@ -17,6 +17,7 @@ from smtp_admin.database import SYSTEM, UTCDateTime, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.models import Attempt, Lane
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.sender_state.queues import EMPTY, Queues, queues_of
 from smtp_admin.sender_state.state import State, decide
@@ -152,7 +153,8 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
     """How many mails of each failed since one was accepted, and the words of the last one.
 
     By its present settings, that is. What is written down together with a success came before it,
-    or with it, as far as one knows.
+    or with it, as far as one knows. Of a sender whose mail was accepted, wrong addresses say
+    nothing: the server works, and whoever wrote them did not.
     """
     last, saved = Sender.last_accepted_at, SenderRevision.created_at
     since = case(
@@ -178,7 +180,13 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
             & (Attempt.revision == Sender.current_revision)
             & (Attempt.at > since),
         )
-        .where(these(session, Sender.id, ids), Attempt.verdict.not_in(_NO_FAILURES))
+        .where(
+            these(session, Sender.id, ids),
+            Attempt.verdict.not_in(_NO_FAILURES),
+            or_(
+                last.is_(None), saved > last, Attempt.cause.not_in(sorted(replies().address_causes))
+            ),
+        )
         .group_by(Attempt.sender_id)
         .subquery()
     )

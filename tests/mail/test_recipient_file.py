@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from smtp_admin import Recipient
 from smtp_admin.errors import InvalidInput
 from smtp_admin.mail.recipient_file import Complaint, RecipientFile
+from smtp_admin.mail.types import SHIPPED
 from tests.mail.conftest import own_type
 
 TYPE = own_type("listing", "name", "note")
@@ -99,3 +101,26 @@ def test_the_language_is_not_a_value(tmp_path: Path) -> None:
 def test_a_file_that_is_gone() -> None:
     with pytest.raises(InvalidInput, match="cannot be read: No such file"):
         RecipientFile(Path("nowhere.csv"), TYPE)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ('"[{""title"": ""New"", ""text"": """", ""url"": """"}]"',
+         [{"title": "New", "text": "", "url": ""}]),
+        ("", []), ("[]", []),
+        ("New", None), ("{}", None), ("12", None), ("[" * 5000, None),
+    ],
+)  # fmt: skip
+def test_a_list_is_json_in_its_cell(tmp_path: Path, cell: str, expected: Any) -> None:
+    """No spreadsheet has lists; as text they would break every mail."""
+    path = tmp_path / "news.csv"
+    path.write_text(f"address;title;intro;sections\nmia@example.org;News;Hello;{cell}\n")
+    type_ = next(one for one in SHIPPED if one.name == "newsletter")
+    ((_, found),) = RecipientFile(path, type_).rows()
+    if expected is None:
+        assert isinstance(found, Complaint)
+        assert found.words.startswith("sections needs JSON in its cell, such as [{")
+    else:
+        assert isinstance(found, Recipient)
+        assert found.context["sections"] == expected

@@ -270,9 +270,22 @@ def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     )
 
 
-def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
+def test_wrong_addresses_say_nothing_of_a_sender_that_works(scene: Scene) -> None:
+    """Else whoever types three of them stops a sender, and wakes somebody."""
     SCENES["delivering"](scene)
     scene.refuse("550 5.1.1 no such user")
+    with shifted(timedelta(seconds=30)):
+        scene.send(3)
+        with a_worker(scene.host.app):
+            assert state(scene.host).key == "delivering"
+            scene.refuse("554 5.6.0 We do not like this text")
+            scene.send(2)
+            assert state(scene.host).headline == "Failing: the last 2 were refused"
+
+
+def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
+    SCENES["delivering"](scene)
+    scene.refuse("554 5.6.0 We do not like this text")
     with shifted(timedelta(seconds=30)):
         scene.send()
         with a_worker(scene.host.app):
