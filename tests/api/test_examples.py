@@ -30,7 +30,7 @@ PAGE = "docs/api.md"
 @pytest.fixture
 def surroundings(site: HostApp) -> Iterator[dict[str, str]]:
     """The environment that the examples read."""
-    token = a_token(site, "acme", ["send", "read", "change"])
+    token = a_token(site, "acme", ["send", "read", "change", "suppressions"])
     with served(site) as address:
         yield {"MAIL_API": address, "MAIL_TOKEN": token, "PATH": os.environ["PATH"]}
 
@@ -57,11 +57,13 @@ def run(surroundings: dict[str, str], *command: str, text: str = "") -> str:
 def test_with_curl(site: HostApp, surroundings: dict[str, str]) -> None:
     with skipped_if_unavailable():
         find_curl()
-    text = example("sh", "curl ")
+    text = example("sh", "$MAIL_API/queue")
     first, second = (json.loads(run(surroundings, "sh", "-eu", text=text)) for _ in range(2))
     assert first["ok"] is True
     assert first == second
     assert [one.recipient for one in deliveries(site)] == ["mia@example.com"]
+    added = json.loads(run(surroundings, "sh", "-eu", text=example("sh", "$MAIL_API/suppressions")))
+    assert (added["address"], added["new"]) == ("gone@example.com", True)
 
 
 def test_with_python(site: HostApp, surroundings: dict[str, str]) -> None:

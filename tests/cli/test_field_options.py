@@ -29,6 +29,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "fallbacks": ("system", ("system",)),
     "host": ("mail.other.example", "mail.other.example"),
     "port": ("2525", 2525),
+    "oauth_secret_until": ("2027-11-30", "2027-11-30"),
     "security": ("ssl", "ssl"),
     "username": ("mia", "mia"),
     "verify_tls": ("", False),

@@ -301,6 +301,7 @@ def test_another_sender_and_what_most_leave_alone(
         terminal.answer("Certificate authority, or @FILE:")
         terminal.answer("Client certificate, or @FILE:")
         terminal.answer("Name in EHLO:")
+        terminal.answer("Address for bounces:")
         terminal.answer("Reply-to address:", "help@acme.example")
         terminal.answer("Envelope sender:")
         terminal.answer("Connections at a time [2]:", "0")

@@ -127,15 +127,15 @@ def _event(reading: Reading, report: Report, one: _Candidate, at: datetime | Non
         # The address to which the recipient's server sent it on is gone, not the recipient's.
         bounce = "soft"
     return Event(
-        report.what,
+        report.kind,
         # A mail comes back once, however many reports tell it; it may be delayed several times.
         identity=identity_of(
             _ORIGIN,
             one.id,
-            report.what,
+            report.kind,
             bounce,
             report.code,
-            reading.own_id if report.what == "deferred" else "",
+            reading.own_id if report.kind == "deferred" else "",
         ),
         recipient=one.recipient,
         at=at,

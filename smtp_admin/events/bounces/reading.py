@@ -86,7 +86,7 @@ def _judged(head: Message, parts: Sequence[Part], content: bytes) -> tuple[list[
 def _explained(reports: list[Report], parts: Sequence[Part]) -> list[Report]:
     """*reports*, with the server's words from the text where a single one has none of its own."""
     only = reports[0] if len(reports) == 1 else None
-    if only is None or only.words or only.what != "bounced":
+    if only is None or only.words or only.kind != "bounced":
         return reports
     for notice in _notices(parts):
         blocks = words.said_of(notice)

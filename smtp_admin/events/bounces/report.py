@@ -7,7 +7,7 @@ from typing import Literal
 from smtp_admin.events.event import Bounce
 
 #: ``delivered`` and ``deferred`` are no bounces.
-What = Literal["bounced", "deferred", "delivered"]
+Told = Literal["bounced", "deferred", "delivered"]
 #: How it was understood: a delivery status (RFC 3464), plain words, or another program's opinion.
 By = Literal["status", "words", "second opinion"]
 
@@ -22,7 +22,7 @@ class Report:
         code: as it was said; empty where nothing was.
     """
 
-    what: What
+    kind: Told
     recipients: tuple[str, ...] = ()
     bounce: Bounce = ""
     code: str = ""

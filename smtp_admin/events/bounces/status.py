@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from smtp_admin.events.bounces.mime import Part
-from smtp_admin.events.bounces.report import Report, What
+from smtp_admin.events.bounces.report import Report, Told
 from smtp_admin.events.bounces.verdict import bounce_of, code_in
 
 KINDS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -20,7 +20,7 @@ _STATUS = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})")
 _TYPED = re.compile(r"^\s*(?:rfc ?822|utf-8|smtp|x-[\w-]+)\s*;\s*", re.IGNORECASE)
 _ADDRESS = re.compile(r"<?([^\s<>,;()]{1,128}@[^\s<>,;()]{1,254}?)>?\.?(?=[\s,;()>]|$)")
 _NAMES = ("original-recipient", "final-recipient", "x-actual-recipient")
-_ACTIONS: Mapping[str, What | None] = {
+_ACTIONS: Mapping[str, Told | None] = {
     "failed": "bounced",
     "failure": "bounced",
     "delayed": "deferred",
@@ -29,7 +29,7 @@ _ACTIONS: Mapping[str, What | None] = {
     "relayed": None,
     "expanded": None,
 }
-_BY_CLASS: Mapping[str, What] = {"5": "bounced", "4": "deferred"}
+_BY_CLASS: Mapping[str, Told] = {"5": "bounced", "4": "deferred"}
 Fields = Mapping[str, Sequence[str]]
 
 

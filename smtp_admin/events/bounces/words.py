@@ -11,7 +11,7 @@ from dataclasses import replace
 from email.message import Message
 
 from smtp_admin.events.bounces.mime import Part, value_of
-from smtp_admin.events.bounces.report import Report, What
+from smtp_admin.events.bounces.report import Report, Told
 from smtp_admin.events.bounces.verdict import bounce_of, code_in
 
 _MOST_LINES, _MOST_RECIPIENTS, _MOST_WORDS = 600, 50, 1500
@@ -139,7 +139,7 @@ def with_words(report: Report, said: str) -> Report:
     return replace(report, bounce=bounce, code=code_in(report.code, said), words=said)
 
 
-def _report(what: What, recipients: tuple[str, ...], words: str) -> Report:
+def _report(what: Told, recipients: tuple[str, ...], words: str) -> Report:
     return Report(
         what,
         recipients,
@@ -149,7 +149,7 @@ def _report(what: What, recipients: tuple[str, ...], words: str) -> Report:
     )
 
 
-def _what(subject: str, notice: str) -> What | None:
+def _what(subject: str, notice: str) -> Told | None:
     both = f"{subject}\n{notice}"
     if _WARNING.search(both) and not _FINAL.search(both):
         return "deferred"

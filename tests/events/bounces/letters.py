@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smtp_admin.events.bounces.report import What
+from smtp_admin.events.bounces.report import Told
 from smtp_admin.events.event import Bounce
 
 #: Of the mail that came back; the tests that look for a delivery put their own in its place.
 OURS = "0f3a4c1b2d5e6f708192a3b4c5d6e7f8@acme.example"
-#: What each recipient's report says: what happened, how bad, and the code.
-Verdict = tuple[What, Bounce, str]
+#: Told each recipient's report says: what happened, how bad, and the code.
+Verdict = tuple[Told, Bounce, str]
 MIA = "mia@example.org"
 
 

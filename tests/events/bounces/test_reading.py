@@ -25,7 +25,7 @@ _SECONDS = 2.0
 def test_verdict(letter: Letter) -> None:
     found = read(letter.content)
     assert {
-        (one.recipients or ("",))[0]: (one.what, one.bounce, one.code) for one in found.reports
+        (one.recipients or ("",))[0]: (one.kind, one.bounce, one.code) for one in found.reports
     } == letter.says
     assert bool(found.why) is not bool(letter.says)
     assert (OURS in found.message_ids) is (f"Message-ID: <{OURS}>" in letter.text)
@@ -163,4 +163,4 @@ def test_damaged_mail_never_raises(data: st.DataObject) -> None:
         end = data.draw(st.integers(start, min(len(content), start + 40)))
         content[start:end] = data.draw(st.binary(max_size=12))
     found = read(bytes(content))
-    assert all(one.what in {"bounced", "deferred", "delivered"} for one in found.reports)
+    assert all(one.kind in {"bounced", "deferred", "delivered"} for one in found.reports)
