@@ -106,7 +106,7 @@ def test_others_may_write_while_mail_is_handed_over(
 ) -> None:
     """A provider that is down pauses many senders at once, with all that waits for them."""
     monkeypatch.setattr(fallback, "_STEP", 1, raising=False)
-    monkeypatch.setattr(fallback, "_LONGEST_SECONDS", 60.0)  # not one of these: it may be busy
+    monkeypatch.setattr(fallback, "_LONGEST_SECONDS", 60.0)  # a busy machine is no fault
     two_senders(each)
     for _ in range(3):
         queue(each)
