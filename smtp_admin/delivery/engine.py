@@ -195,9 +195,8 @@ class _LaneWork:
         if not mails:
             return False
         try:
-            surroundings = context.surroundings_of(
-                sender, setup, batch.pauses, hurried=self._progress.hurried
-            )
+            hurried = self._progress.hurried
+            surroundings = context.surroundings_of(sender, setup, batch.pauses, hurried=hurried)
             transport = context.transports.take(sender.sender_id, setup, surroundings)
         except _FAULTS as error:
             return self._without_transport(batch, error)

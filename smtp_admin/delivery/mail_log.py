@@ -190,11 +190,6 @@ def _by_index(states: tuple[State, ...]) -> list[tuple[State, ...]]:
     return [one for one in (is_open, others) if one] or [()]
 
 
-def count_of(session: Session, which: MailFilter, most: int) -> int:
-    """How many deliveries there are, counted up to *most*."""
-    return len(ids_of(session, which, most=most))
-
-
 def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
     """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
     before, left = 0, most

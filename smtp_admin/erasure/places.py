@@ -45,14 +45,12 @@ class Place:
         whole: those of them that hold one address and nothing else: a part of it is another's.
         of_platform: those of them that are not a partner's to look through or to change.
         within: whose a row is.
-        moment: when a row is from, for the export.
     """
 
     model: type[Base]
     label: str
     columns: tuple[str, ...]
     within: Within
-    moment: str = ""
     whole: frozenset[str] = frozenset()
     of_platform: frozenset[str] = frozenset()
 
@@ -90,55 +88,51 @@ def _of_revision(column: Any) -> Within:
 PLACES: tuple[Place, ...] = (
     # Before the recipients, by which its texts are found.
     Place(Message, gettext("Texts of mail"), ("subject", "idempotency_key", "envelope_from"),
-          _own(Message), "created_at", frozenset({"envelope_from"})),
+          _own(Message), frozenset({"envelope_from"})),
     Place(Delivery, gettext("Mail"), ("recipient", "last_error", "last_reply"), _own(Delivery),
-          "created_at", _RECIPIENT),
+          _RECIPIENT),
     Place(Attempt, gettext("Attempts to send"), ("error", "reply"),
-          _of_delivery(Attempt.delivery_id), "at"),
-    Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id), "at"),
+          _of_delivery(Attempt.delivery_id)),
+    Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id)),
     Place(DigestItem, gettext("Notices for digests"),
           ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
-           "last_error"), _own(DigestItem), "created_at", _RECIPIENT | {"recipient_key"}),
-    Place(Batch, gettext("Batches"), ("created_by", "label", "key"), _own(Batch), "created_at"),
+           "last_error"), _own(DigestItem), _RECIPIENT | {"recipient_key"}),
+    Place(Batch, gettext("Batches"), ("created_by", "label", "key"), _own(Batch)),
     Place(RenewalNotice, gettext("Renewal notices"), ("recipient",), _own(RenewalNotice),
-          "created_at", _RECIPIENT),
+          _RECIPIENT),
     Place(RenewalCustomer, gettext("Customers with renewals"), ("refused_address",),
           _own(RenewalCustomer), whole=frozenset({"refused_address"})),
-    Place(RenewalRun, gettext("Reports of renewals"), ("report",), _own(RenewalRun), "started_at"),
-    Place(RenewalSettings, gettext("Settings of renewals"), ("saved_by",), _own(RenewalSettings),
-          "saved_at"),
+    Place(RenewalRun, gettext("Reports of renewals"), ("report",), _own(RenewalRun)),
+    Place(RenewalSettings, gettext("Settings of renewals"), ("saved_by",), _own(RenewalSettings)),
     Place(Suppression, gettext("Suppressions"), ("address", "detail", "created_by"),
-          _own(Suppression), "created_at", frozenset({"address"})),
-    Place(Preference, gettext("Preferences"), (), _own(Preference), "changed_at"),
+          _own(Suppression), frozenset({"address"})),
+    Place(Preference, gettext("Preferences"), (), _own(Preference)),
     # Who acted is evidence, of what a partner's admin did too.
-    Place(Audit, gettext("Audit"), ("actor_email", "actor_id", "detail"), _own(Audit), "at",
+    Place(Audit, gettext("Audit"), ("actor_email", "actor_id", "detail"), _own(Audit),
           of_platform=frozenset({"actor_email", "actor_id"})),
-    Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken),
-          "created_at"),
+    Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken)),
     Place(Alert, gettext("Alerts"), ("whose", "headline", "detail", "acknowledged_by"),
-          _own(Alert), "first_seen_at"),
+          _own(Alert)),
     Place(AlertNotice, gettext("Mails about alerts"), ("outcome",),
-          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids))),
-          "created_at"),
+          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids)))),
     Place(EmailTemplateRevision, gettext("Revisions of templates"), ("saved_by",),
           lambda ids: EmailTemplateRevision.template_id.in_(
-              select(EmailTemplate.id).where(EmailTemplate.partner_id.in_(ids))), "saved_at"),
-    Place(Branding, gettext("Branding"), ("saved_by",), _own(Branding), "saved_at"),
+              select(EmailTemplate.id).where(EmailTemplate.partner_id.in_(ids)))),
+    Place(Branding, gettext("Branding"), ("saved_by",), _own(Branding)),
     Place(SenderRevision, gettext("Revisions of senders"), ("created_by",),
-          _of_sender(SenderRevision.sender_id), "created_at"),
+          _of_sender(SenderRevision.sender_id)),
     Place(RevisionTest, gettext("Connection tests"), ("tested_by", "message", "reply"),
-          _of_revision(RevisionTest.revision_id), "at"),
+          _of_revision(RevisionTest.revision_id)),
     Place(WorkerTest, gettext("Connection tests from workers"),
-          ("asked_by", "problem", "web_result", "worker_result"), _own(WorkerTest), "created_at"),
+          ("asked_by", "problem", "web_result", "worker_result"), _own(WorkerTest)),
     Place(Sender, gettext("Senders"), ("pause_reason", "pause_reply"), _own(Sender)),
     Place(OAuthGrant, gettext("Sign-ins to mailboxes"), ("granted_by", "dead_reason"),
-          _of_sender(OAuthGrant.sender_id), "granted_at"),
+          _of_sender(OAuthGrant.sender_id)),
     Place(MailEvent, gettext("What became of mail"), ("recipient", "words"), _own(MailEvent),
-          "received_at", _RECIPIENT),
-    Place(Webhook, gettext("Webhooks"), ("created_by",), _of_sender(Webhook.sender_id),
-          "created_at"),
+          _RECIPIENT),
+    Place(Webhook, gettext("Webhooks"), ("created_by",), _of_sender(Webhook.sender_id)),
     Place(BounceMailbox, gettext("Mailboxes for bounces"), ("created_by", "failed_words"),
-          _of_sender(BounceMailbox.sender_id), "created_at"),
+          _of_sender(BounceMailbox.sender_id)),
 )  # fmt: skip
 #: Columns with text that are not looked through, by table, and why.
 KEPT: Mapping[str, str] = {

@@ -55,29 +55,21 @@ def reader_of(token: str) -> Reader:
 
 
 def unsubscribe_url(token: str) -> str:
-    """The public address that ends such mail, or ``""`` where the app does not know its own."""
-    return _public_url("unsubscribe", "smtp_admin_unsubscribe.ask", token)
+    """The public address that ends such mail, or ``""`` where the app does not know its own.
 
-
-def preferences_url(token: str) -> str:
-    """The public address of the page on which a reader chooses; ``""`` as above."""
-    prefix = installation().config.url_prefix.strip("/")
-    return _public_url(f"{prefix}/preferences", "smtp_admin_unsubscribe.preferences", token)
-
-
-def _public_url(path: str, endpoint: str, token: str) -> str:
-    """The configured address, in a request too: there a Host header says what its sender likes."""
+    It is the configured one, in a request too: there a Host header says what its sender likes.
+    """
     if not token:
         return ""
     base = installation().config.public_url
     if base:
-        return f"{base}/{path}/{token}"
+        return f"{base}/unsubscribe/{token}"
     adapter = (
         current_app.create_url_adapter(None) if current_app.config.get("SERVER_NAME") else None
     )
     if adapter is None:
         return ""
-    return adapter.build(endpoint, {"token": token}, force_external=True)
+    return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
 
 
 def only_address(to: object) -> str:

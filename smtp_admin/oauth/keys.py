@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin.encryption import Keyring
@@ -11,15 +11,6 @@ from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.oauth.sealing import Kind, SealedFor
 from smtp_admin.senders.keys import KeyReport, Unreadable
 from smtp_admin.senders.models import Sender
-
-
-def count_tokens(session: Session) -> int:
-    """How many tokens are stored."""
-    counted = select(func.count(OAuthGrant.id))
-    return sum(
-        session.scalar(counted.where(column != "")) or 0
-        for column in (OAuthGrant.access_token, OAuthGrant.refresh_token)
-    )
 
 
 def check_tokens(session: Session, keyring: Keyring, report: KeyReport) -> None:

@@ -7,7 +7,7 @@ from flask import request
 
 from smtp_admin import web
 from smtp_admin.database import SYSTEM, session
-from smtp_admin.pages.sender_routes import page_url, sender_urls
+from smtp_admin.pages.sender_routes import owner_url, page_url, sender_urls
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
@@ -16,6 +16,15 @@ from smtp_admin.translation import gettext
 from smtp_admin.transports.registry import drivers
 
 OWNER_OF_SYSTEM = gettext("System e-mail")
+
+_MOST_OWNERS = 10
+
+
+def owner_links(name: str) -> list[tuple[str, str]]:
+    """Names and addresses of the pages *name* of whom one looks after; a few of them."""
+    found = [(OWNER_OF_SYSTEM, SYSTEM)] if web.signed_in().is_admin else []
+    found += [(one.name, one.id) for one in web.visible_partners()[:_MOST_OWNERS]]
+    return [(words, owner_url(partner_id, name)) for words, partner_id in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, guarded, require
 from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import session
 from smtp_admin.delivery.provider_suppressions import (
     PAGE_SECONDS,
     account_to_read,
@@ -25,7 +25,7 @@ from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import owner_name
 from smtp_admin.pages.new_batch import given_csv
-from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
+from smtp_admin.pages.sender_frame import frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
@@ -47,7 +47,6 @@ _LABELS = {
     "file": gettext("CSV file"),
     "sender": gettext("Sender"),
 }
-_MOST_OWNERS = 10
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -245,7 +244,7 @@ def _list(
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
         error=error,
-        owners=_owners() if owner is None else (),
+        owners=owner_links("suppressions") if owner is None else (),
         owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
         **(frame(owner) if owner is not None else {}),
     )  # fmt: skip
@@ -323,10 +322,3 @@ def _accounts(owner: str) -> list[tuple[str, str, str]]:
 def _who() -> str:
     actor = web.signed_in()
     return actor.email or actor.name or actor.id
-
-
-def _owners() -> list[tuple[str, str]]:
-    """Names and addresses of the pages on which one adds addresses; a few of them."""
-    found = [(OWNER_OF_SYSTEM, SYSTEM)] if web.signed_in().is_admin else []
-    found += [(one.name, one.id) for one in web.visible_partners()[:_MOST_OWNERS]]
-    return [(name, owner_url(partner_id, "suppressions")) for name, partner_id in found]

@@ -21,7 +21,7 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.errors import NotFound, RequestError
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import owner_name
-from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
+from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
 from smtp_admin.translation import gettext
 
@@ -47,8 +47,6 @@ _LABELS = {
     "expires": gettext("Expires"),
 }
 _USUAL_LIFETIME = "90d"
-#: Owners whose pages are named where tokens of all are listed.
-_MOST_OWNERS = 10
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -180,7 +178,7 @@ def _list(
         entered=entered or {},
         made=made,
         error=error,
-        owners=_owners() if owner is None else (),
+        owners=owner_links("tokens") if owner is None else (),
         **(frame(owner) if owner is not None else {}),
     )  # fmt: skip
     return page, error.status if error else 200
@@ -204,10 +202,3 @@ def _wanted(owner: str | None, chosen: dict[str, str], moment: Any) -> Any:
 
 def _owner_words(partner_id: str) -> str:
     return OWNER_OF_SYSTEM if partner_id == SYSTEM else owner_name(partner_id)
-
-
-def _owners() -> list[tuple[str, str]]:
-    """Names and addresses of the pages on which one makes tokens; a few of them."""
-    found = [(OWNER_OF_SYSTEM, SYSTEM)] if web.signed_in().is_admin else []
-    found += [(one.name, one.id) for one in web.visible_partners()[:_MOST_OWNERS]]
-    return [(name, owner_url(partner_id, "tokens")) for name, partner_id in found]
