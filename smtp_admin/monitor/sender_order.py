@@ -1,11 +1,11 @@
-"""The order of senders: a thousand of them sorted by their places in lists.
+"""What puts senders in order: of each, its state and what the ways to sort compare.
 
-There is no object for any of them here, nor a sentence: of a thousand, those are what takes long.
+No sentence is made for any of them here: of a thousand, that is what takes long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from smtp_admin.delivery.tallies import Scope
 from smtp_admin.host import Partner
 from smtp_admin.monitor.overview import scope_of
 from smtp_admin.sender_state.facts import Looked, look_at
-from smtp_admin.sender_state.state import State
+from smtp_admin.sender_state.state import Key, State
 from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import ResolvedSender
 
@@ -31,25 +31,22 @@ _DAY: dict[str, Callable[[Sums], float]] = {
     "average": lambda sums: -sums[2] / sums[0] if sums[0] else 1.0,
 }
 
+_COUNTED = frozenset({*_OPEN, *_DAY})
+
 
 @dataclass(frozen=True, slots=True)
 class Everyone:
-    """All senders that one may see, by name: a place in one list is the same in each.
+    """Some owners' senders: a place in one list is the same in each.
 
     Attributes:
+        partners: whose each is; ``None`` for the system's.
         looked: what their states follow from.
     """
 
     partners: list[Partner | None]
     senders: list[ResolvedSender]
     alone: list[bool]
-    system: str
     looked: Looked
-
-    def owner(self, place: int) -> str:
-        """What people call the owner of the sender at *place*."""
-        partner = self.partners[place]
-        return partner.name if partner else self.system
 
     def scope(self, place: int) -> Scope:
         """Which mail its numbers count."""
@@ -59,61 +56,71 @@ class Everyone:
         """Its state."""
         return self.looked.state_of(self.senders[place])
 
-    def has(self, place: int, words: str) -> bool:
-        """Whether *words*, folded, stand in anything that one knows it by."""
-        sender = self.senders[place]
-        texts = (
-            self.owner(place), sender.partner_id, sender.key, sender.label,
-            sender.values.from_email, sender.values.host,
-        )  # fmt: skip
-        return any(words in text.casefold() for text in texts)
+
+class Placed(NamedTuple):
+    """One sender in the order of all.
+
+    Attributes:
+        partner_id: whose it is; ``""`` for the system's.
+        ranks: by what one may sort by, as far as it was asked for: the least comes first.
+    """
+
+    partner_id: str
+    key: str
+    state: Key
+    ranks: Mapping[str, Any]
 
 
 def everyone(
-    session: Session, partners: Sequence[Partner], system: str, *, everybody: bool
+    session: Session, owners: Sequence[Partner | None], *, everybody: bool = False
 ) -> Everyone:
-    """Find the senders of *partners*, and what their states follow from.
+    """Find the senders of *owners*, ``None`` for the system, and what their states follow from.
 
     Args:
-        system: what the system is called, where its senders are listed too.
-        everybody: whether *partners* are all there are, so that the database need not choose.
+        everybody: whether these are about all there are, so that the database need not choose.
     """
-    named: list[Partner | None] = [*sorted(partners, key=lambda one: (one.name.casefold(), one.id))]
-    if system:
-        named.insert(0, None)
-    owners = [one.id if one else SYSTEM for one in named]
-    known = senders_by_owner(session, owners, everybody=everybody)
-    senders = [sender for owner in owners for sender in known[owner]]
+    ids = [one.id if one else SYSTEM for one in owners]
+    known = senders_by_owner(session, ids, everybody=everybody)
+    senders = [sender for owner in ids for sender in known[owner]]
     return Everyone(
-        [one for one, owner in zip(named, owners, strict=True) for _ in known[owner]],
+        [one for one, owner in zip(owners, ids, strict=True) for _ in known[owner]],
         senders,
-        [len(known[owner]) == 1 for owner in owners for _ in known[owner]],
-        system,
+        [len(known[owner]) == 1 for owner in ids for _ in known[owner]],
         look_at(session, senders),
     )
 
 
-def rank(sort: str, sender: ResolvedSender, state: State) -> Any:
-    """What comes first is the least of these, where the state says enough to sort by it."""
+def placed(session: Session, every: Everyone, sorts: Collection[str]) -> list[Placed]:
+    """Each of *every* with what *sorts* compare."""
+    counted = {sort: _counted(session, every, sort) for sort in sorts if sort in _COUNTED}
+    found = []
+    for place, sender in enumerate(every.senders):
+        state = every.state(place)
+        ranks = {
+            sort: counted[sort][place] if sort in counted else _rank(sort, sender, state)
+            for sort in sorts
+        }
+        found.append(Placed(sender.partner_id, sender.key, state.key, ranks))
+    return found
+
+
+def _rank(sort: str, sender: ResolvedSender, state: State) -> Any:
     if sort == "state":
-        return *state.urgency, -state.waiting
+        return [*state.urgency, -state.waiting]
     if sort == "limit":
         return -max((used / most for used, most, _ in limits_of(sender, state)), default=-1.0)
-    return 0
+    return 0  # by name, which is the order that they have
 
 
-def ranks_counted(
-    session: Session, every: Everyone, places: Sequence[int], sort: str
-) -> Mapping[int, float]:
-    """The same where all have to be counted; nothing where they need not."""
-    if not places or (sort not in _OPEN and sort not in _DAY):
-        return {}
-    owners = {every.senders[place].partner_id for place in places}
+def _counted(session: Session, every: Everyone, sort: str) -> list[float]:
+    """What *sort* compares, at each place: counted, for the state does not say it."""
+    owners = {one.partner_id for one in every.senders}
+    scopes = map(every.scope, range(len(every.senders)))
     if sort in _OPEN:
         counts = open_of_all(session, owners, _OPEN[sort])
-        return {place: -counts.get(every.scope(place), 0) for place in places}
+        return [-counts.get(scope, 0) for scope in scopes]
     sums = last_day_of_all(session, owners, every.looked.moment)
-    return {place: _DAY[sort](sums.get(every.scope(place), NOTHING)) for place in places}
+    return [_DAY[sort](sums.get(scope, NOTHING)) for scope in scopes]
 
 
 def limits_of(sender: ResolvedSender, state: State) -> list[tuple[int, int, str]]:

@@ -1,32 +1,34 @@
 """The table of senders: all that one may see, worst first, with a page of numbers.
 
-The order needs the state of every sender, and those are found together. Numbers are counted for
-the lines that are shown, and for all only where somebody sorts by them. So neither the number of
-queries nor the length of the page grows with partners. A thousand are put in order by their places
-in lists: there is no object for any that is not shown, for those are what takes long.
+The order needs the state of every sender, and those are found together; on a large platform a
+worker has found them (:mod:`smtp_admin.monitor.kept_order`). What is shown of a line is as it is
+now. So neither the number of queries nor the length of the page grows with partners.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
-from typing import Any, get_args
+from typing import get_args
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.tallies import Day, Open, Scope, last_day, open_mail
 from smtp_admin.host import Partner
+from smtp_admin.monitor.kept_order import Order, kept_order
 from smtp_admin.monitor.overview import drains_in_minutes, scope_of
 from smtp_admin.monitor.sender_order import (
     SORTS,
     Everyone,
+    Placed,
     everyone,
     limits_of,
-    rank,
-    ranks_counted,
+    placed,
 )
 from smtp_admin.sender_state.state import NAMES, Key, State
+from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import gettext
 
@@ -113,6 +115,7 @@ class Table:
         all: how many senders there are, *found* of which fit.
         states: each state that occurs among those that fit the words, and how often.
         missing: the first of those without a sender, and *missing_count* of them all.
+        as_of: when the order, the filter and the counts of states were found, if that was not now.
     """
 
     lines: Sequence[Line]
@@ -122,6 +125,7 @@ class Table:
     states: dict[Key, int]
     missing: Sequence[Line]
     missing_count: int
+    as_of: datetime | None = None
 
     @property
     def pages(self) -> int:
@@ -155,29 +159,36 @@ def table(
         everybody: whether *partners* are all there are, so that the database need not choose.
         only_partners: whether the system's are only named where it has none.
     """
-    every = everyone(session, partners, system, everybody=everybody)
-    keys: list[Key] = []
-    ranks: list[Any] = []
-    missing: list[int] = []
-    for place, sender in enumerate(every.senders):
-        state = every.state(place)
-        keys.append(state.key)
-        ranks.append(rank(asked.sort, sender, state))
-        if state.key == "unconfigured" and not sender.key:
-            missing.append(place)
-    shown = [place for place, one in enumerate(every.partners) if one or not only_partners]
-    words = asked.words.casefold()
-    fitting = [place for place in shown if every.has(place, words)] if words else shown
-    states = Counter(keys[place] for place in fitting)
+    named: list[Partner | None] = [*sorted(partners, key=lambda one: (one.name.casefold(), one.id))]
+    if system:
+        named.insert(0, None)
+    order, every = kept_order(session, named), None
+    if order is None:
+        every = everyone(session, named, everybody=everybody)
+        found = placed(session, every, [asked.sort])
+    else:
+        found = _up_to_date(session, order, named, asked.sort)
+    missing = [one for one in found if one.state == "unconfigured" and not one.key]
+    shown = [one for one in found if one.partner_id or not only_partners]
+    fitting = shown
+    if asked.words:
+        having = _having(session, named, asked.words.casefold(), system, everybody=everybody)
+        fitting = [one for one in shown if (one.partner_id, one.key) in having]
+    states = Counter(one.state for one in fitting)
     if asked.state is not None:
-        fitting = [place for place in fitting if keys[place] == asked.state]
-    by: Mapping[int, Any] = ranks_counted(session, every, fitting, asked.sort)
-    # Places are in the order of names, and a sort keeps what is equal in its order.
-    ordered = sorted(fitting, key=(by or ranks).__getitem__, reverse=asked.reverse)
+        fitting = [one for one in fitting if one.state == asked.state]
+    # They are in the order of names, and a sort keeps what is equal in its order.
+    ordered = sorted(fitting, key=lambda one: one.ranks[asked.sort], reverse=asked.reverse)
     if asked.sort == "name" and asked.reverse:
         ordered.reverse()
     page = max(1, min(asked.page, ceil(len(ordered) / PER_PAGE)))
-    lines = [_line(every, place) for place in ordered[(page - 1) * PER_PAGE : page * PER_PAGE]]
+    here = ordered[(page - 1) * PER_PAGE : page * PER_PAGE]
+    first_missing = missing[:MOST_NAMED]
+    if every is None:
+        which = {one.partner_id for one in (*here, *first_missing)}
+        every = everyone(session, [one for one in named if _id(one) in which])
+    places = {(one.partner_id, one.key): place for place, one in enumerate(every.senders)}
+    lines = [_line(every, places[one[:2]], system) for one in here if one[:2] in places]
     _count(session, lines, every.looked.moment)
     return Table(
         lines=lines,
@@ -185,16 +196,56 @@ def table(
         found=len(ordered),
         page=page,
         states={key: states[key] for key in NAMES if states[key]},
-        missing=[_line(every, place) for place in missing[:MOST_NAMED]],
+        missing=[
+            _line(every, places[one[:2]], system) for one in first_missing if one[:2] in places
+        ],
         missing_count=len(missing),
+        as_of=order.moment if order else None,
     )
 
 
-def _line(every: Everyone, place: int) -> Line:
+def _up_to_date(
+    session: Session, order: Order, named: Sequence[Partner | None], sort: str
+) -> list[Placed]:
+    """All as they stand in *order*; who is new, or was changed since, as they are now."""
+    owners = [*map(_id, named)]
+    unknown = order.unknown(owners)
+    news: list[Placed] = []
+    if unknown:
+        every = everyone(session, [one for one in named if _id(one) in unknown])
+        news = placed(session, every, [sort])
+    return order.with_news(owners, news)
+
+
+def _id(owner: Partner | None) -> str:
+    return owner.id if owner else SYSTEM
+
+
+def _having(
+    session: Session, named: Sequence[Partner | None], words: str, system: str, *, everybody: bool
+) -> set[tuple[str, str]]:
+    """Owner and key of those that have *words*, folded, in anything that one knows them by."""
+    names = {_id(one): one.name if one else system for one in named}
+    known = senders_by_owner(session, names, everybody=everybody)
+    return {
+        (owner, one.key)
+        for owner, senders in known.items()
+        for one in senders
+        if any(
+            words in text.casefold()
+            for text in (
+                names[owner], owner, one.key, one.label, one.values.from_email, one.values.host,
+            )
+        )
+    }  # fmt: skip
+
+
+def _line(every: Everyone, place: int, system: str) -> Line:
     """All of it, but for numbers."""
+    partner = every.partners[place]
     return Line(
-        every.partners[place],
-        every.owner(place),
+        partner,
+        partner.name if partner else system,
         every.senders[place],
         every.state(place),
         every.alone[place],

@@ -18,6 +18,7 @@ from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import BY_NAME, ENDS_AFTER, Finding
 from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice, AlertTurn
 from smtp_admin.monitor.alerts.rules import Look, look
+from smtp_admin.monitor.kept_order import keep_order
 
 #: How often a worker looks, and how long it is its turn.
 LOOK_SECONDS = 60.0
@@ -39,8 +40,12 @@ class Settled:
 
 
 def take_turn_and_look(engine: Engine) -> Settled:
-    """Look for incidents if no other worker does just now."""
-    return evaluate(engine, for_workers=False) if _take_turn(engine) else Settled()
+    """Look for incidents if no other worker does just now, and at the order of senders."""
+    if not _take_turn(engine):
+        return Settled()
+    settled = evaluate(engine, for_workers=False)
+    keep_order(engine)
+    return settled
 
 
 def evaluate(engine: Engine, *, for_workers: bool) -> Settled:
