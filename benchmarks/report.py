@@ -22,6 +22,7 @@ _JSON = ROOT / "build" / "bench.json"
 _TITLES = {
     "throughput": "Throughput",
     "distance": "Distance",
+    "apis": "APIs",
     "scale": "Scale",
     "lanes": "Lanes",
     "silent": "Silent servers",

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from benchmarks import (
+    apis,
     distance,
     enqueue,
     lanes,
@@ -41,6 +42,7 @@ def main() -> None:
         sections: dict[str, Callable[[], Section]] = {
             "throughput": lambda: throughput.run(stage, mails, rounds, _tell),
             "distance": lambda: distance.run(stage, mails, rounds, _tell),
+            "apis": lambda: apis.run(stage, rounds, _tell),
             "scale": lambda: scale.run(stage, mails, rounds, asked.rows, _tell),
             "lanes": lambda: lanes.run(stage, rounds, _tell),
             "silent": lambda: silence.run(stage, _tell),

@@ -32,9 +32,13 @@ _IDLE_LOOK_SECONDS, _IDLE_PROCESSOR_SECONDS, _IDLE_PATIENCE_SECONDS = 0.5, 0.02,
 
 
 class Site:
-    """A host app with our tables on a new database, and a folder to start workers from."""
+    """A host app with our tables on a new database, and a folder to start workers from.
 
-    def __init__(self, folder: Path, uri: str, redis_url: str) -> None:
+    Args:
+        more: configuration, without its prefix.
+    """
+
+    def __init__(self, folder: Path, uri: str, redis_url: str, **more: Any) -> None:
         self._folder = folder
         #: The last delivery before those of the last :meth:`queue`.
         self._queued_after = 0
@@ -44,6 +48,7 @@ class Site:
             "QUEUE_LIMIT": 10_000_000,
             "ALLOWED_PORTS": list(range(1, 65536)),
             "ALLOWED_NETWORKS": ["127.0.0.0/8"],
+            **more,
         }
         keys = {f"SMTP_ADMIN_{name}": value for name, value in config.items()}
         (folder / "app.py").write_text(APP)

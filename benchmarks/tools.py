@@ -17,6 +17,7 @@ _PYTHON_PACKAGES = (
     "celery[redis]",
     "flask-mail",
     "django",
+    "django-anymail",
     "django-post_office",
     "psycopg[binary]",
 )
