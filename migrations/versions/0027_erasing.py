@@ -37,6 +37,23 @@ def _table() -> dict[str, Any]:
 
 
 def upgrade() -> None:
+    op.create_table(
+        _ERASURE,
+        sa.Column("id", BigId, nullable=False),
+        sa.Column("what", sa.String(32), nullable=False),
+        sa.Column("address", sa.String(254), nullable=False),
+        sa.Column("partner_ids", sa.JSON()),
+        sa.Column("texts", sa.Boolean(), nullable=False),
+        sa.Column("until", sa.JSON(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("audits", sa.JSON(), nullable=False),
+        sa.Column("asked_at", UTCDateTime, nullable=False),
+        sa.Column("lease", sa.String(32), nullable=False),
+        sa.Column("next_at", UTCDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{_ERASURE}")),
+        sa.UniqueConstraint("what", name=op.f(f"uq_{_ERASURE}_what")),
+        **_table(),
+    )
     op.add_column(
         _MESSAGE, sa.Column("is_test", sa.Boolean(), nullable=False, server_default=sa.false())
     )
@@ -45,3 +62,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table(_MESSAGE) as table:
         table.drop_column("is_test")
+    op.drop_table(_ERASURE)

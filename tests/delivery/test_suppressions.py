@@ -17,7 +17,6 @@ from smtp_admin.delivery.mail_log import MailFilter
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
-from smtp_admin.erasure.erasing import erase
 from smtp_admin.erasure.finding import Search
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import address_hash
@@ -26,7 +25,7 @@ from smtp_admin.suppression.writing import row_of
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.test_mail_actions import engine_of
-from tests.delivery.workbench import Workbench, deliveries, letter, queue
+from tests.delivery.workbench import Workbench, deliveries, erase_now, letter, queue
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.servers.scripted import ScriptedServer, Session
@@ -385,8 +384,7 @@ def test_a_list_of_ours_comes_back_after_somebody_was_erased(opened: NewHost) ->
     session = host.db.session()
     stop(host, "bounce")
     stop(host, "bounce", "tom@example.org")
-    erase(session, ADMIN, Search(MIA))
-    session.commit()
+    erase_now(host, Search(MIA))
     page = "/smtp-admin/partners/acme/suppressions"
     list_ = host.client.get(f"{page}?export=csv").text
     assert MIA not in list_
