@@ -255,7 +255,8 @@ KEYS: tuple[Key, ...] = (
         "to the system's, such as a private CA."),
     Key("EHLO_NAME", "", _ehlo_name, "The name that this app sends in EHLO. "
         "Default: the address it connects from, in brackets."),
-    Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection."),
+    Key("TEST_LIMIT", "30 per 10 minutes", _rate, "How often one person may test a connection; "
+        "and, counted apart, find or export a person's data."),
     Key("PARTNER_TEST_LIMIT", "90 per 10 minutes", _rate, "The same for all people of one partner "
         "together."),
     Key("TESTS_AT_ONCE", 3, read_whole(1, 1000), "Tests that a web process runs at a time. Set it "

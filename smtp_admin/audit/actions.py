@@ -38,6 +38,7 @@ ACTIONS: dict[str, str] = {
     "mail.settled": gettext("Marked mail as sent"),
     "mail.given_up": gettext("Gave up mail"),
     "mail.released": gettext("Sent mail after all that was kept back"),
+    "address.searched": gettext("Searched for an address"),
     "address.exported": gettext("Exported an address"),
     "address.erased": gettext("Erased an address"),
     "suppression.added": gettext("Suppressed an address"),

@@ -1,5 +1,6 @@
 """``erase``: show, export or erase everything about one address."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -7,10 +8,11 @@ import click
 from smtp_admin.audit.service import record
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import known_partner
-from smtp_admin.database import SYSTEM, session
-from smtp_admin.erasure.erasing import erase
+from smtp_admin.database import SYSTEM, beside_workers, session
+from smtp_admin.erasure.erasing import Erased
 from smtp_admin.erasure.exporting import write_zip
 from smtp_admin.erasure.finding import Search, find
+from smtp_admin.erasure.working import erase
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.reading import address_hash
@@ -49,9 +51,10 @@ def erase_(
         session().commit()
         shown["file"] = str(file)
     if yes:
-        done = erase(session(), OPERATOR, search)
-        session().commit()
-        shown |= {"erased": done.counts, "under_way": done.under_way, "needed": done.needed}
+        session().rollback()
+        done = _erase_now(search, sum(one.count for one in found))
+        shown |= {"erased": done.counts, "under_way": done.under_way, "needed": done.needed,
+                  "complete": done.complete}  # fmt: skip
     if as_json:
         show_json(shown)
         return
@@ -62,13 +65,22 @@ def erase_(
     if file is not None:
         click.echo(f"Written: {file}")
     if yes:
-        click.echo(f"Erased: {sum(done.counts.values())} records.")
+        click.echo(f"Erased: {done.count} records.")
         if done.under_way:
-            click.echo(f"Being sent right now: {done.under_way}. Run this again in a minute.")
+            click.echo(f"Being sent right now: {done.under_way}.")
         if done.needed:
-            click.echo(
-                f"Texts that other recipients still wait for: {done.needed}. "
-                "Run this again when they have them."
-            )
+            click.echo(f"Texts that other recipients still wait for: {done.needed}.")
+        if not done.complete:
+            click.echo("A worker erases the rest as soon as it can.")
     elif found and file is None:
         click.echo("Nothing was changed. Erase it with --yes.")
+
+
+def _erase_now(search: Search, total: int) -> Erased:
+    with beside_workers() as engine:
+        if not sys.stderr.isatty():  # a bar says nothing in a log, and a script would mail it
+            return erase(engine, OPERATOR, search)
+        with click.progressbar(length=total, label="Records", file=sys.stderr) as bar:
+            return erase(
+                engine, OPERATOR, search, tell=lambda done: bar.update(done.count - bar.pos)
+            )

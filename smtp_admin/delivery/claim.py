@@ -61,6 +61,10 @@ class Claimed:
     on_uncertain: str
     expires_at: datetime | None
     archive: bool
+    #: Whether its recipients may unsubscribe from such mail.
+    notice: bool
+    #: Its partner has suppressions, and it is a mail that they count for.
+    may_be_suppressed: bool
 
     @property
     def mail_from(self) -> str:

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import any_, bindparam, func, or_, select, type_coerce, update
+from sqlalchemy import and_, any_, bindparam, func, or_, select, type_coerce, update
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import UTCDateTime, is_one_of
 from smtp_admin.delivery import states
-from smtp_admin.delivery.models import IS_QUEUED, URGENT, Delivery, Lane, Message
+from smtp_admin.delivery.models import IS_QUEUED, TEST_TYPE, URGENT, Delivery, Lane, Message
 from smtp_admin.senders.models import Sender
+from smtp_admin.suppression.models import Suppression
 
 SENDER = (
     select(Sender, type_coerce(sql_now(), UTCDateTime()).label("moment"))
@@ -34,6 +35,18 @@ _DUE = (
     .order_by(*_ORDER)
     .limit(bindparam("most"))
 )
+#: Test mail goes out all the same, and copies to an archive go where they always do.
+SUPPRESSIBLE = and_(
+    Delivery.archive.is_(False), Message.is_test.is_(False), Message.type_name != TEST_TYPE
+)
+#: Asked with the mail itself, so that partners without suppressions cost no further statement.
+_HAS_SUPPRESSIONS = (
+    select(Suppression.id)
+    .where(Suppression.partner_id == Delivery.partner_id)
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
+)
 #: In the order of the fields of :class:`smtp_admin.delivery.claim.Claimed`.
 _CLAIMED = (
     Delivery.id,
@@ -54,6 +67,8 @@ _CLAIMED = (
     Message.on_uncertain,
     Delivery.expires_at,
     Delivery.archive,
+    Message.notice,
+    and_(SUPPRESSIBLE, _HAS_SUPPRESSIONS),
 )
 
 

@@ -30,6 +30,7 @@ from smtp_admin.delivery.lane_connection import LaneConnection
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.record import Recorded, Result, give_back, record
 from smtp_admin.delivery.sender_headers import with_sender_headers
+from smtp_admin.delivery.suppressed_claims import without_suppressed
 from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.resolve import ResolvedSender
 
@@ -204,10 +205,10 @@ class LaneDatabase:
         return claim(database, self._lane, size, self._known)
 
     def _allowed(self, database: Connection, batch: Batch) -> list[Claimed]:
-        sandbox = self._config.sandbox
-        if sandbox is None:
-            return batch.deliveries
-        return gate.hold_back(database, self._lane, batch.deliveries, sandbox)
+        allowed, sandbox = batch.deliveries, self._config.sandbox
+        if sandbox is not None:
+            allowed = gate.hold_back(database, self._lane, allowed, sandbox)
+        return without_suppressed(database, self._lane, allowed)
 
     def _redirected(
         self, database: Connection, batch: Batch, deliveries: list[Claimed]

@@ -83,6 +83,8 @@ class Message(Base):
     sensitive: Mapped[bool] = mapped_column(Boolean, default=False)
     #: Whether its recipients may unsubscribe from such mail.
     notice: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: Somebody wants to see it first: suppressions and limits leave it alone.
+    is_test: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: ``resend`` or ``hold``: what happens when the outcome is unknown.
     on_uncertain: Mapped[str] = mapped_column(String(10), default="resend")
     idempotency_key: Mapped[str | None] = mapped_column(String(200))

@@ -21,7 +21,7 @@ class OutgoingMail:
         expires_at: not after this time (aware).
         notice: its recipients may unsubscribe from such mail.
         on_uncertain: ``resend`` or ``hold``.
-        is_test: somebody wants to see it first; no limit for recipients counts it.
+        is_test: somebody wants to see it first; suppressions and limits leave it alone.
         intended: whom it was for, where the sandbox sends it to one address instead.
         held: those of the recipients whose mail the sandbox holds.
         batch_id: of the batch that it is of, with a hash of its one recipient.

@@ -130,6 +130,7 @@ def _message(mail: OutgoingMail, public_id: str) -> dict[str, Any]:
         "sender_head": mail.sender_head,
         "sensitive": mail.sensitive,
         "notice": mail.notice,
+        "is_test": mail.is_test,
         "on_uncertain": mail.on_uncertain,
         "idempotency_key": mail.idempotency_key,
         "batch_id": mail.batch_id,

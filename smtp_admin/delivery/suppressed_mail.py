@@ -8,15 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
-from smtp_admin.delivery.models import IS_QUEUED, TEST_TYPE, Delivery, Message, address_parts
+from smtp_admin.delivery.claim_statements import SUPPRESSIBLE
+from smtp_admin.delivery.models import IS_QUEUED, Delivery, Message, address_parts
 from smtp_admin.delivery.queue_ends import end_queued
 from smtp_admin.delivery.suppressing import words_of
 from smtp_admin.suppression.reading import Found, Suppressed
 from smtp_admin.suppression.reasons import ALL, CODE, NOTICES
 
 _AT_ONCE = 1000
-#: Test mail goes out all the same, and copies to an archive go where they always do.
-_CONCERNED = (IS_QUEUED, Delivery.archive.is_(False), Message.type_name != TEST_TYPE)
+_CONCERNED = (IS_QUEUED, SUPPRESSIBLE)
 
 
 def suppress_waiting(

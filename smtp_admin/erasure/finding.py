@@ -1,7 +1,7 @@
 """Find what is known about one address."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -22,6 +22,9 @@ ERASED = "erased"
 _STEP, _FEW = 1000, 50
 _BY_HASH = (Suppression, Preference)
 
+#: What the columns of a primary key hold.
+Key = tuple[Any, ...]
+
 
 @dataclass(frozen=True)
 class Search:
@@ -30,11 +33,13 @@ class Search:
     Attributes:
         partner_ids: only what is theirs; ``None`` for everybody's.
         texts: look through the texts of mail to others too, which takes long where there is much.
+        until: place → the last row to look at, for places that have a last one.
     """
 
     address: str
     partner_ids: Sequence[str] | None = None
     texts: bool = False
+    until: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def shape(self) -> re.Pattern[str]:
@@ -49,6 +54,11 @@ class Search:
     def within(self, place: Place) -> tuple[ColumnElement[bool], ...]:
         """Whether a row is one of those to look at."""
         return () if self.partner_ids is None else (place.within(self.partner_ids),)
+
+    def early(self, place: Place) -> tuple[ColumnElement[bool], ...]:
+        """Whether a row was there in time."""
+        last = self.until.get(place.key)
+        return () if last is None else (place.column("id") <= last,)
 
     def columns(self, place: Place) -> tuple[str, ...]:
         """Those of a place that may be looked through, and changed."""
@@ -92,7 +102,7 @@ def find(session: Session, search: Search) -> list[FoundIn]:
 
 def rows(
     session: Session, search: Search, place: Place, *, texts: bool = False
-) -> Iterator[tuple[Any, Any]]:
+) -> Iterator[tuple[Key, Any]]:
     """Key and row of what names the address in one place, in the order of the keys.
 
     Some at a time, so that a hundred thousand mails to one address are no matter. The rows belong
@@ -102,24 +112,45 @@ def rows(
         texts: with the bytes of mails, which else are read only to look through them.
     """
     mine = mails_to(session, search) if place.model is Message else frozenset()
-    texts = texts or search.texts
-    keys = iter(sorted({*_keys(session, search, place), *((one,) for one in mine)}))
-    while some := [*islice(keys, _FEW if texts else _STEP)]:
-        for key, row in _loaded(session, search, place, some, texts):
-            if _is_of(search, row, mine) or _names(search, place, row):
-                yield key, row
+    for some in keys_in_steps(session, search, place, mine, texts=texts):
+        yield from rows_of(session, search, place, some, mine, texts=texts)
 
 
-def _keys(session: Session, search: Search, place: Place) -> Iterator[tuple[Any, ...]]:
-    """Keys of what may name it."""
-    keys = place.model.__mapper__.primary_key
-    wanted = select(*keys).where(*search.within(place), _may_name(session, search, place))
-    return (tuple(row) for row in session.execute(wanted))
+def keys_in_steps(
+    session: Session, search: Search, place: Place, mine: frozenset[int], *, texts: bool = False
+) -> Iterator[list[Key]]:
+    """Keys of what may name the address, in their order, as many as are read at once.
+
+    Args:
+        mine: for mails, what :func:`mails_to` finds.
+        texts: with the bytes of mails.
+    """
+    columns = place.model.__mapper__.primary_key
+    may = (*search.within(place), *search.early(place), _may_name(session, search, place))
+    found = {tuple(row) for row in session.execute(select(*columns).where(*may))}
+    keys = iter(sorted(found | {(one,) for one in mine}))
+    most = _FEW if texts or search.texts else _STEP
+    return iter(lambda: [*islice(keys, most)], [])
+
+
+def rows_of(
+    session: Session,
+    search: Search,
+    place: Place,
+    some: list[Key],
+    mine: frozenset[int],
+    *,
+    texts: bool = False,
+) -> Iterator[tuple[Key, Any]]:
+    """Those of some rows that name the address, as they are now, each with its key."""
+    for key, row in _loaded(session, search, place, some, texts=texts or search.texts):
+        if _is_of(search, row, mine) or _names(search, place, row):
+            yield key, row
 
 
 def _loaded(
-    session: Session, search: Search, place: Place, some: list[tuple[Any, ...]], texts: bool
-) -> Iterator[tuple[Any, Any]]:
+    session: Session, search: Search, place: Place, some: list[Key], *, texts: bool
+) -> Iterator[tuple[Key, Any]]:
     keys = place.model.__mapper__.primary_key
     if len(keys) == 1:
         these = among(session, keys[0], [key for (key,) in some])
@@ -186,7 +217,10 @@ def mails_to(session: Session, search: Search) -> frozenset[int]:
 def messages_to(search: Search) -> Any:
     """The ids of mails that have the address among their recipients."""
     domain, mailbox = address_parts(search.address)
-    return select(Delivery.message_pk).where(Delivery.domain == domain, Delivery.mailbox == mailbox)
+    place = next(one for one in PLACES if one.model is Delivery)
+    return select(Delivery.message_pk).where(
+        Delivery.domain == domain, Delivery.mailbox == mailbox, *search.early(place)
+    )
 
 
 def _names(search: Search, place: Place, row: Any) -> bool:

@@ -154,5 +154,6 @@ KEPT: Mapping[str, str] = {
     "smtp_admin_email_template_revision.html": "a text that its owner wrote",
     "smtp_admin_branding.footer": "a text that its owner wrote",
     "smtp_admin_branding.logo_url": "an address of a picture",
+    "smtp_admin_erasure.address": "what is being erased; its row goes when that is over",
     "smtp_admin_suppression.address_hash": "what keeps an erased address from getting mail",
 }

@@ -2,22 +2,25 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
-from smtp_admin.audit.service import record_change
-from smtp_admin.database import SYSTEM, session
-from smtp_admin.erasure.erasing import erase
+from smtp_admin.audit.service import record, record_within, refuse_many_changes
+from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import FoundIn, Search, find
+from smtp_admin.erasure.working import erase, open_erasures
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.pages import lists
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.translation import gettext
 
+#: A person waits for the answer; a worker does the rest.
+_LONGEST_SECONDS = 8.0
 _LABELS = {"address": gettext("Address"), "sure": gettext("“I have read this”")}
 
 
@@ -38,10 +41,11 @@ def erase_address() -> ResponseReturnValue:
     do = lists.word("do", 10) or "find"
     try:
         search = _search(entered)
-        if do == "export":
-            return _exported(search)
         if do == "erase":
             return _erased(search)
+        _count(search)
+        if do == "export":
+            return _exported(search)
         found = find(session(), search)
     except RequestError as error:
         session().rollback()
@@ -66,11 +70,25 @@ def _search(entered: str) -> Search:
     return Search(address, None if scope is None else sorted(scope))
 
 
+def _count(search: Search) -> None:
+    """Note that somebody looks for a person: it takes seconds, and is none of everybody's business.
+
+    Raises:
+        RateLimited: they do so too often.
+    """
+    owners = _owners(search)
+    record_within(
+        session(), web.signed_in(), owners[0] if len(owners) == 1 else SYSTEM, "address.searched",
+        f"records of {address_hash(search.address)}", limit=installation().config.test_limit,
+    )  # fmt: skip
+
+
 def _exported(search: Search) -> ResponseReturnValue:
     pieces = zip_pieces(session(), search)
     detail = f"records of {address_hash(search.address)}"
+    refuse_many_changes(session(), web.signed_in())
     for owner in _owners(search):
-        record_change(session(), web.signed_in(), owner, "address.exported", detail)
+        record(session(), web.signed_in(), owner, "address.exported", detail)
     session().commit()
     answer = Response(pieces, mimetype="application/zip")
     answer.headers["Content-Disposition"] = 'attachment; filename="address.zip"'
@@ -84,12 +102,14 @@ def _erased(search: Search) -> ResponseReturnValue:
             gettext("Nothing was erased."),
             fields={"sure": [gettext("Tick it if you want to erase this address.")]},
         )
-    done = erase(session(), web.signed_in(), search)
-    session().commit()
+    actor = web.signed_in()
+    session().rollback()
+    with beside_workers() as engine:
+        done = erase(engine, actor, search, seconds=_LONGEST_SECONDS)
     if web.wants_json():
         return web.answer_json(
             {"ok": True, "erased": done.counts, "under_way": done.under_way,
-             "needed": done.needed, "complete": done.complete}
+             "needed": done.needed, "over": done.over, "complete": done.complete}
         )  # fmt: skip
     return _show(done=done)
 
@@ -105,12 +125,17 @@ def _show(
     done: Any = None,
     error: RequestError | None = None,
 ) -> ResponseReturnValue:
+    scope = lists.scope()
     page = render_template(
         "smtp_admin/erase.html",
         entered=entered,
         found=found,
         done=done,
         error=error,
-        everything=lists.scope() is None,
+        unfinished=open_erasures(session(), scope),
+        everything=scope is None,
     )
-    return page, error.status if error else 200
+    response = make_response(page, error.status if error else 200)
+    if error is not None and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

@@ -44,6 +44,8 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
+from smtp_admin.erasure.working import LOOK_SECONDS as ERASE_SECONDS
+from smtp_admin.erasure.working import erase_rest
 from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS
 from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.pruning import prune_events
@@ -166,7 +168,8 @@ class WorkerProcess:
             self._stopping,
             self._permission.look,
         )
-        # In a thread of its own: a run over many customers takes long, and the sweep cannot wait.
+        # In a thread of its own: a run over many customers takes long, and so does erasing somebody
+        # with much mail; the sweep cannot wait.
         self._renewals = Schedule(
             app,
             [
@@ -174,7 +177,12 @@ class WorkerProcess:
                     "renewals",
                     LOOK_SECONDS,
                     lambda: run_slot(self._engine, self._here, self._stopping.is_set),
-                )
+                ),
+                Duty(
+                    "erasing",
+                    ERASE_SECONDS,
+                    lambda: erase_rest(self._engine, self._stopping.is_set),
+                ),
             ],
             self._stopping,
             self._permission.look,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.database import host_engine, transaction, worker_engine
+from smtp_admin.database import beside_workers, host_engine, transaction, worker_engine
 from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.doorbell import redis_client
 from smtp_admin.delivery.engine import work_lane
@@ -20,6 +20,10 @@ from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Lane
 from smtp_admin.delivery.models import Message as Row
+from smtp_admin.erasure.erasing import Erased
+from smtp_admin.erasure.finding import Search
+from smtp_admin.erasure.working import erase
+from smtp_admin.host import Actor
 from smtp_admin.mail.message import Message
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.senders.models import Sender
@@ -28,12 +32,13 @@ from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
-from tests.app import HostApp
+from tests.app import ADMIN, HostApp
 
 __all__ = [
     "Workbench",
     "attempts",
     "deliveries",
+    "erase_now",
     "hops",
     "letter",
     "queue",
@@ -128,6 +133,15 @@ def step_in(host: HostApp) -> int:
     host.db.session.rollback()
     with shifted(timedelta(seconds=1)):
         return fall_back(host_engine())
+
+
+def erase_now(host: HostApp, search: Search, actor: Actor = ADMIN, **keywords: Any) -> Erased:
+    """Erase an address as the page and the command do; what the host began is committed first."""
+    host.db.session.commit()
+    with beside_workers() as engine:
+        done = erase(engine, actor, search, **keywords)
+    host.db.session.expire_all()
+    return done
 
 
 def letter(*recipients: str, subject: str = "Hello", **fields: Any) -> Message:

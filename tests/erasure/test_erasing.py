@@ -15,16 +15,15 @@ from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressions import suppress
-from smtp_admin.erasure.erasing import erase
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.writing import keep_language
-from tests.app import ADMIN, HostApp
+from tests.app import ACME_ADMIN, HostApp
 from tests.delivery.conftest import NewHost
-from tests.delivery.workbench import Workbench, deliveries, queue
+from tests.delivery.workbench import Workbench, deliveries, erase_now, queue
 from tests.scene import dump
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -142,8 +141,7 @@ def test_erased_everywhere(
     sent = session.scalar(select(Counter.sent)) or 0
     assert sent
     rows = len(deliveries(each))
-    done = erase(session, ADMIN, search)
-    session.commit()
+    done = erase_now(each, search)
     assert done.complete
     assert done.counts == before
     left = {one.place.key: one.ids for one in find(session, search)}
@@ -171,13 +169,11 @@ def test_what_is_under_way_or_needed_by_others(each: HostApp) -> None:
     session = each.db.session()
     session.execute(update(Delivery).where(Delivery.id == first.id).values(state="sending"))
     session.commit()
-    done = erase(session, ADMIN, Search(MIA))
-    session.commit()
+    done = erase_now(each, Search(MIA))
     assert (done.under_way, done.needed, done.complete) == (1, 2, False)
     session.execute(update(Delivery).where(Delivery.state != "cancelled").values(state="sent"))
     session.commit()
-    done = erase(session, ADMIN, Search(MIA))
-    session.commit()
+    done = erase_now(each, Search(MIA))
     assert done.complete
     assert named(each) == []
 
@@ -191,8 +187,7 @@ def test_only_ones_own(each: HostApp) -> None:
     assert {one.place.key: one.count for one in find(session, Search(MIA, ["acme"]))} == {
         "message": 1, "delivery": 1,
     }  # fmt: skip
-    erase(session, ADMIN, Search(MIA, ["acme"]))
-    session.commit()
+    erase_now(each, Search(MIA, ["acme"]))
     assert [one.recipient for one in deliveries(each)] == ["erased", MIA]
     assert find(session, Search(MIA, ["acme"])) == []
     assert find(session, Search(MIA, [])) == []
@@ -214,8 +209,7 @@ def test_a_sign_of_like_is_a_letter(opened: NewHost) -> None:
     host.save_sender()
     for address in ("a_b@example.org", "axb@example.org"):
         queue(host, address)
-    erase(host.db.session(), ADMIN, Search("a_b@example.org"))
-    host.db.session.commit()
+    erase_now(host, Search("a_b@example.org"))
     assert [one.recipient for one in deliveries(host)] == ["erased", "axb@example.org"]
 
 
@@ -227,8 +221,7 @@ def test_of_a_longer_address_nothing_is_taken(opened: NewHost, other: str) -> No
     queue(host, whole)
     session = host.db.session()
     suppress(session, "acme", whole, "complaint")
-    erase(session, ADMIN, Search(MIA))
-    session.commit()
+    erase_now(host, Search(MIA))
     assert [(one.recipient, one.state) for one in deliveries(host)] == [(whole, "queued")]
     assert session.scalar(select(Suppression.address)) == whole
 
@@ -239,8 +232,7 @@ def test_a_sender_s_own_address_costs_no_texts(opened: NewHost) -> None:
     queue(host, MIA)
     session = host.db.session()
     session.execute(update(Delivery).values(state="sent"))
-    erase(session, ADMIN, Search("bounces@acme.example"))
-    session.commit()
+    erase_now(host, Search("bounces@acme.example"))
     kept = session.scalars(select(Message)).one()
     assert (kept.envelope_from, bool(kept.content), kept.subject) == ("erased", True, "Hello")
 
@@ -255,8 +247,7 @@ def test_keys_stay_keys_of_their_own(opened: NewHost) -> None:
     tom = "tom@example.org"
     for one in (MIA, tom):
         session.execute(update(Batch).where(Batch.public_id == "0").values(key=one))
-        erase(session, ADMIN, Search(one))
-    session.commit()
+        erase_now(host, Search(one))
     assert named(host) == []
 
 
@@ -269,8 +260,7 @@ def test_who_acted_is_evidence(opened: NewHost) -> None:
     session.commit()
     for scope, left in ((["acme"], (MIA, MIA, "sent to erased")),
                         (None, ("erased", "erased", "sent to erased"))):  # fmt: skip
-        erase(session, ADMIN, Search(MIA, scope))
-        session.commit()
+        erase_now(host, Search(MIA, scope))
         row = session.scalars(select(Audit).order_by(Audit.id).limit(1)).one()
         assert (row.actor_id, row.actor_email, row.detail) == left
         session.expire_all()
@@ -289,12 +279,10 @@ def test_the_first_text_of_a_copy(opened: NewHost) -> None:
     mine = update(Delivery).where(Delivery.recipient == MIA)
     session.execute(mine.values(message_pk=first.id + 1))
     session.execute(mine.values(state="sent"))
-    waits = erase(session, ADMIN, Search(MIA))
-    session.commit()
+    waits = erase_now(host, Search(MIA))
     assert (waits.needed, waits.complete) == (2, False)
     session.execute(update(Delivery).values(state="sent"))
-    assert erase(session, ADMIN, Search(MIA)).complete
-    session.commit()
+    assert erase_now(host, Search(MIA)).complete
     assert named(host) == []
 
 
@@ -312,8 +300,7 @@ def test_more_than_are_read_at_once(opened: NewHost) -> None:
         ]
         session.execute(insert(model), more)
     session.commit()
-    done = erase(session, ADMIN, Search(MIA))
-    session.commit()
+    done = erase_now(host, Search(MIA))
     assert done.complete
     assert done.counts["delivery"] == done.counts["message"] == MANY - 1
     assert states(host) == {"cancelled": MANY - 1}
@@ -370,4 +357,28 @@ def test_the_page(opened: NewHost) -> None:
     assert "Nothing is stored about this address." in none.text
     assert host.client.post(page, data={"address": "mia"}).status_code == 400
     audits = host.db.session.scalars(select(Audit.action).order_by(Audit.id)).all()
-    assert list(audits)[-2:] == ["address.exported", "address.erased"]
+    searched = "address.searched"
+    assert [one for one in audits if one.startswith("address.")] == [
+        searched, searched, "address.exported", "address.erased", searched,
+    ]  # fmt: skip
+
+
+def test_nobody_looks_for_people_by_the_dozen(opened: NewHost) -> None:
+    """Each search goes through every table, and somebody could try a list of addresses."""
+    host = opened(TEST_LIMIT="3 per 10 minutes")
+    page = "/smtp-admin/erase"
+    for do in ("find", "export", "find"):
+        assert host.client.post(page, data={"address": MIA, "do": do}).status_code == 200
+    for do in ("find", "export"):
+        for accept in ("text/html", "application/json"):
+            refused = host.client.post(
+                page, data={"address": MIA, "do": do}, headers={"Accept": accept}
+            )
+            assert refused.status_code == 429
+            assert 0 < int(refused.headers["Retry-After"]) <= 600
+            assert "That was more than 3 in 10 minutes." in refused.text
+    # Who asks to be forgotten is, all the same.
+    sure = {"address": MIA, "do": "erase", "sure": "1"}
+    assert host.client.post(page, data=sure, headers=JSON).get_json()["complete"]
+    host.actor = ACME_ADMIN
+    assert host.client.post(page, data={"address": MIA}).status_code == 200

@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from smtp_admin.erasure.erasing import erase
 from smtp_admin.erasure.finding import Search
 from smtp_admin.events.event import Bounce, Kind
 from smtp_admin.suppression.models import Suppression
-from tests.app import ADMIN
-from tests.delivery.workbench import queue
+from tests.delivery.workbench import erase_now, queue
 from tests.events.hooking import Hooked
 from tests.events.test_applying import event, tell
 from tests.mail.newsletter import NAME, add_newsletter
@@ -78,9 +76,7 @@ def test_nobody_is_called_erased(hooked: Hooked) -> None:
     hooked.host.save_sender("acme")
     (mail,) = hooked.sent(TO, provider_id="p1")
     tell(hooked, event("bounced", mail, bounce="hard"))
-    session = hooked.host.db.session()
-    erase(session, ADMIN, Search(TO))
-    session.commit()
+    erase_now(hooked.host, Search(TO))
     hooked.apply()
     assert suppressed(hooked) == []
 

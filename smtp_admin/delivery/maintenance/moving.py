@@ -18,8 +18,8 @@ from smtp_admin.delivery.sender_headers import Stamped, stamped, without_sender
 from smtp_admin.senders.resolve import ResolvedSender
 
 _KEPT = (
-    "public_id", "partner_id", "type_name", "subject", "sensitive", "notice", "on_uncertain",
-    "batch_id",
+    "public_id", "partner_id", "type_name", "subject", "sensitive", "notice", "is_test",
+    "on_uncertain", "batch_id",
 )  # fmt: skip
 
 
