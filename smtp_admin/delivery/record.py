@@ -32,6 +32,7 @@ from smtp_admin.delivery.breaker import judge_sender
 from smtp_admin.delivery.claim import Claimed
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Counter, Delivery
+from smtp_admin.delivery.refused_addresses import suppress_refused
 from smtp_admin.delivery.retry import Decision, decide
 from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.suppressed_mail import suppress_again
@@ -94,12 +95,15 @@ def record(
         again = [one.delivery.id for one, decision in kept if decision.state == "queued"]
         if again:
             suppress_again(session, again, moment)
+        works = any(decision.state == "sent" for _, decision in kept)
+        wrong = [one.delivery.id for one, decision in kept if _is_wrong_address(one, decision)]
+        suppress_refused(session, lane.sender_id, wrong, moment, works=works)
         paused = judge_sender(
             session,
             lane,
             revision,
             moment,
-            works=any(decision.state == "sent" for _, decision in kept),
+            works=works,
             refused=_refused_at_the_end(results, kept),
             last=kept[-1][0].outcome if kept else None,
         )
@@ -118,6 +122,12 @@ def give_back(database: Engine | Connection, lane: HeldLane, ids: Iterable[int])
             .where(Delivery.id.in_(ids), Delivery.state == "sending", Delivery.lease == lane.lease)
             .values(state=states.check("sending", "queued"), lease=None),
         )
+
+
+def _is_wrong_address(result: Result, decision: Decision) -> bool:
+    """Whether a server said so: what cannot be an address at all was never with one."""
+    outcome = result.outcome
+    return decision.state == "dead" and outcome.bad_address and outcome.reply is not None
 
 
 def _decide(result: Result, config: Config) -> Decision:

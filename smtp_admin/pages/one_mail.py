@@ -37,8 +37,10 @@ from smtp_admin.pages.mail_log import (
 )
 from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
-from smtp_admin.pages.sender_routes import page_url
+from smtp_admin.pages.sender_routes import owner_url, page_url
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
+from smtp_admin.suppression.reading import categories_of
+from smtp_admin.suppression.reasons import label_of
 from smtp_admin.translation import gettext, joined, known
 
 #: Recipients that are listed; a mail with more is found in the log.
@@ -155,6 +157,8 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         if opens and sender
         else url_for("smtp_admin.symptoms"),
         actions=[name for name, each in MAIL_ACTIONS.items() if one.state in each.states],
+        suppressed=_suppressed(one),
+        suppressions_url=owner_url(one.partner_id, "suppressions", q=one.recipient),
         may_hurry=one.state == "queued" and bool(one.tries or one.code) and one.code != HELD,
         may_correct=one.state == "dead"
         and one.has_text
@@ -163,6 +167,12 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         error=error,
     )  # fmt: skip
     return page, status
+
+
+def _suppressed(one: LoggedMail) -> str:
+    """Why its recipient is suppressed just now, in words; empty where it is not."""
+    found = categories_of(session(), one.partner_id, one.recipient)
+    return joined([label_of(each.reason) for each in found.values()], ", ")
 
 
 @guarded(Action.SEE_MAIL)

@@ -33,7 +33,7 @@ from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash
-from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS
+from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS, label_of
 from smtp_admin.suppression.writing import clean_category
 from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 
@@ -232,7 +232,7 @@ def _list(
         base=base,
         chosen=chosen,
         rows=[
-            (one, category_words(one.category), _reason_words(one.reason),
+            (one, category_words(one.category), label_of(one.reason),
              owner_name(one.partner_id))
             for one in rows
         ],
@@ -299,10 +299,6 @@ def categories() -> list[tuple[str, str]]:
 def category_words(category: str) -> str:
     """What people call a category."""
     return dict(categories()).get(category, category)
-
-
-def _reason_words(reason: str) -> str:
-    return next((one.label for name, one in REASONS.items() if name == reason), reason)
 
 
 def _kept_words(count: int) -> str:

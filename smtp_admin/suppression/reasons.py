@@ -32,7 +32,7 @@ REASONS: Mapping[Reason, ReasonWords] = {
     "bounce": ReasonWords(
         gettext("Bounced"),
         ALL,
-        gettext("Mail to this address came back for good, so nothing more is sent to it."),
+        gettext("Mail to this address was refused for good, so nothing more is sent to it."),
     ),
     "soft_bounces": ReasonWords(
         gettext("Bounced again and again"),
@@ -55,6 +55,11 @@ REASONS: Mapping[Reason, ReasonWords] = {
         gettext("An admin keeps this address from getting such mail."),
     ),
 }
+
+
+def label_of(reason: str) -> str:
+    """What lists call a reason."""
+    return next((one.label for name, one in REASONS.items() if name == reason), reason)
 
 
 def sentence_of(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import uuid4
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.refusals import Refusal, refusals
@@ -19,7 +20,8 @@ def found(host: HostApp, partner_id: str = "acme", whose: str | None = None) -> 
 
 def refuse(bench: Workbench, server: ScriptedServer, reply: str, partner_id: str = "acme") -> None:
     server.behave("rcpt", Reply(reply))
-    queue(bench.host, partner_id=partner_id)
+    # To another address each time: one that a server does not know gets nothing more.
+    queue(bench.host, f"to{uuid4().hex}@example.org", partner_id=partner_id)
     bench.work("" if partner_id == "globex" else partner_id)
 
 

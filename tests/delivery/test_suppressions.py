@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, event, func, select, update
 
+from smtp_admin.clock import shifted
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import show_batch
@@ -18,6 +20,7 @@ from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.erasure.finding import Search
+from smtp_admin.mail.types import SHIPPED
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
@@ -433,3 +436,109 @@ def test_a_notice_is_known_as_one(club: HostApp) -> None:
     reset(club)
     flags = club.db.session.scalars(select(Message.notice).order_by(Message.id)).all()
     assert list(flags) == [True, False]
+
+
+REFUSED = "550 5.1.1 <mia@example.org>: no such user here"
+
+
+def refuse_mia(server: ScriptedServer, reply: str) -> None:
+    """Let the server know everybody else."""
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes | None:
+        return f"{reply}\r\n".encode() if "mia@" in line.lower() else b"250 2.1.5 ok\r\n"
+
+    server.behave("rcpt", answer)
+
+
+def test_an_address_that_is_refused_at_once_gets_nothing_more(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    each.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench = bench_of(each)
+    queue(each, "tom@example.org")
+    first = queue(each, MIA)
+    bench.work()
+    assert sorted(states(each)) == ["dead", "sent"]
+    row = each.db.session.scalars(select(Suppression)).one()
+    assert (row.partner_id, row.address, row.category) == ("acme", MIA, "all")
+    assert (row.reason, row.detail, row.mail_id) == ("bounce", REFUSED, first)
+    queue(each, "Mia@Example.org")
+    bench.work()
+    assert states(each)[-1] == "suppressed"
+    assert "refused for good" in deliveries(each)[-1].last_error
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        ("552 5.2.2 mailbox full", "dead"), ("550 5.7.1 spam", "dead"),
+        ("450 4.1.1 try later", "queued"), ("554 5.6.0 not this text", "dead"),
+    ],
+)  # fmt: skip
+def test_other_refusals_say_nothing_against_an_address(
+    host: HostApp,
+    bench_of: Callable[[HostApp], Workbench],
+    server: ScriptedServer,
+    reply: str,
+    what: str,
+) -> None:
+    host.save_sender(port=server.port)
+    refuse_mia(server, reply)
+    queue(host, "tom@example.org")
+    queue(host, MIA)
+    bench_of(host).work()
+    assert states(host) == ["sent", what]
+    assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 0
+
+
+def test_a_server_that_took_nothing_lately_is_not_believed(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """It may be broken, and refuse everyone."""
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench = bench_of(host)
+    queue(host, MIA)
+    bench.work()
+    queue(host, "tom@example.org")
+    bench.work()
+    assert states(host) == ["dead", "sent"]
+    assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 0
+    with shifted(timedelta(hours=23)):
+        queue(host, MIA)
+        bench.work()
+    assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def test_a_test_mail_to_a_wrong_address_suppresses_nothing(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench = bench_of(host)
+    queue(host, "tom@example.org")
+    host.plugin.send(
+        "test",
+        to=MIA,
+        partner_id="acme",
+        context=next(one.sample for one in SHIPPED if one.name == "test"),
+    )
+    host.db.session.commit()
+    bench.work()
+    assert states(host) == ["sent", "dead"]
+    assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 0
+
+
+def test_the_page_of_a_mail_says_that_its_address_is_suppressed(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    host.actor = ADMIN
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    queue(host, "tom@example.org")
+    public_id = queue(host, MIA)
+    bench_of(host).work()
+    text = host.client.get(f"/smtp-admin/mail/{public_id}", headers={"Accept": "text/html"}).text
+    assert "/smtp-admin/partners/acme/suppressions?q=mia@example.org" in text.replace("%40", "@")
+    assert "suppressed</a>: Bounced." in text

@@ -412,7 +412,7 @@ def test_a_worker_keeps_the_numbers(each: HostApp, server: ScriptedServer) -> No
     session.rollback()
     row = session.scalars(select(Batch)).one()
     assert (row.counts, row.settled) == ('{"queued": 3}', False)
-    server.behave("rcpt", [Reply("550 5.1.1 no such user"), None])
+    server.behave("rcpt", [Reply("554 5.6.0 not this text"), None])
     each.work()
     count_batches(each.db.engine)
     assert count_batches(each.db.engine) == 0

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from smtp_admin.clock import shifted
+from smtp_admin.delivery.suppressions import lift
 from smtp_admin.sender_state import which
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
@@ -278,6 +279,8 @@ def test_wrong_addresses_say_nothing_of_a_sender_that_works(scene: Scene) -> Non
         scene.send(3)
         with a_worker(scene.host.app):
             assert state(scene.host).key == "delivering"
+            lift(scene.host.db.session(), "acme", "you@example.org")
+            scene.host.db.session.commit()
             scene.refuse("554 5.6.0 We do not like this text")
             scene.send(2)
             assert state(scene.host).headline == "Failing: the last 2 were refused"
