@@ -216,7 +216,7 @@ def _go_on(
                 return work.done
         _close(engine, work)
     except _TakenOver:
-        log.info("an erasure goes on elsewhere")
+        log.info("an erasure was taken over by another process")
     return work.done
 
 
@@ -238,6 +238,8 @@ def _close(engine: Engine, work: _Work) -> None:
     """Every place had its turn: forget it, or keep what others still need for later."""
     with transaction(engine) as session:
         work.done.under_way = count_left(session, work.search)
+        # What is being sent to the address keeps its text for that alone.
+        work.done.needed = max(0, work.done.needed - work.done.under_way)
         work.done.over = True
         _note(session, work, min(max(database_now(session) - work.asked_at, _SOON), _LATE))
         if work.done.complete:
