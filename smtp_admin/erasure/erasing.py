@@ -44,7 +44,7 @@ class Erased:
     Attributes:
         counts: place → rows that named the address.
         under_way: mails to it that a server was just being given.
-        needed: mails to several, whose text others still wait for.
+        needed: further mails, whose text others still wait for.
         over: whether every place had its turn; else a worker goes on.
     """
 

@@ -19,7 +19,7 @@ from smtp_admin.suppression.reading import address_hash
 #: What stands in place of an erased address.
 ERASED = "erased"
 #: Rows that are read at once; with the texts of their mails fewer.
-_STEP, _FEW = 1000, 50
+_STEP, _FEW = 500, 50
 _BY_HASH = (Suppression, Preference)
 
 #: What the columns of a primary key hold.

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 #: How often a worker looks for what is left, and how long it is at it each time.
 LOOK_SECONDS, _SLICE_SECONDS = 10.0, 30.0
+_LONGEST_REST = 0.1
 #: A round takes a second, and to look through a large table some more; whoever is silent for so
 #: long was killed.
 _LEASE = timedelta(minutes=2)
@@ -201,17 +202,21 @@ def _go_on(
     ends = None if seconds is None else time.monotonic() + seconds
     try:
         for one in rounds(engine, work.search):
+            began = time.monotonic()
             with transaction(engine) as session:
                 one(session, work.done)
                 _note(session, work, _LEASE)
             tell(work.done)
+            if engine.dialect.name == "sqlite":
+                # Others look for its one lock every now and then, and must find it free.
+                time.sleep(min(time.monotonic() - began, _LONGEST_REST))
             if stopped() or (ends is not None and time.monotonic() >= ends):
                 with transaction(engine) as session:
                     _note(session, work, timedelta())  # a worker may begin at once
                 return work.done
         _close(engine, work)
     except _TakenOver:
-        log.info("an erasure goes on elsewhere")
+        log.info("an erasure was taken over by another process")
     return work.done
 
 
@@ -233,6 +238,8 @@ def _close(engine: Engine, work: _Work) -> None:
     """Every place had its turn: forget it, or keep what others still need for later."""
     with transaction(engine) as session:
         work.done.under_way = count_left(session, work.search)
+        # What is being sent to the address keeps its text for that alone.
+        work.done.needed = max(0, work.done.needed - work.done.under_way)
         work.done.over = True
         _note(session, work, min(max(database_now(session) - work.asked_at, _SOON), _LATE))
         if work.done.complete:

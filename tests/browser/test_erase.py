@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import delete, update
+
+import hosting
+from smtp_admin import Actor
+from smtp_admin.database import beside_workers
+from smtp_admin.delivery.models import Delivery
+from smtp_admin.erasure import working
+from smtp_admin.erasure.finding import Search
+from smtp_admin.erasure.models import Erasure
 
 from .inspection import TWO_LOOKS, inspect
 from .site import Site
@@ -48,6 +58,44 @@ def erase_unsure(page: Page, site: Site) -> None:
     look_for(page, site, GONE)
     page.click("#erase-form button")
     page.wait_for_selector("[role=alert] >> text=Nothing was erased")
+
+
+@state(looks=TWO_LOOKS)
+def erase_unfinished(page: Page, site: Site) -> None:
+    """More than the page may do."""
+    site.save("initech")
+    site.send_letters("initech", 2)
+    actor, search = Actor(id="1", email="a@x.example", name="A", is_admin=True), Search(GONE)
+    with site.app.app_context(), beside_workers() as engine:
+        assert not working.erase(engine, actor, search, seconds=0).over
+    at(page, site, PAGE)
+    page.wait_for_selector("#unfinished >> text=so far")
+
+
+@state(looks=TWO_LOOKS)
+def erase_not_complete(page: Page, site: Site) -> None:
+    site.save("initech")
+    site.send_letters("initech", 1)
+    with site.app.app_context():
+        under_way = update(Delivery).where(Delivery.recipient == GONE, Delivery.state == "queued")
+        hosting.db.session.execute(under_way.values(state="sending"))
+        hosting.db.session.commit()
+    look_for(page, site, GONE)
+    page.check("#sure")
+    page.click("#erase-form button")
+    page.wait_for_selector("[role=status] >> text=A worker erases")
+    page.wait_for_selector("#unfinished")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(site: Site) -> Iterator[None]:
+    """No other test meets what these leave unfinished."""
+    yield
+    with site.app.app_context():
+        mine = update(Delivery).where(Delivery.recipient == GONE, Delivery.state == "sending")
+        hosting.db.session.execute(mine.values(state="sent"))
+        hosting.db.session.execute(delete(Erasure))
+        hosting.db.session.commit()
 
 
 @pytest.mark.parametrize("name", STATES)
