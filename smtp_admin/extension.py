@@ -31,7 +31,7 @@ from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.oauth import forgetting
-from smtp_admin.pages import embedding, hooks, reminders, unsubscribe
+from smtp_admin.pages import arrival, embedding, hooks, reminders, unsubscribe
 from smtp_admin.pages.every import make_pages_blueprint
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
@@ -109,12 +109,14 @@ class SMTPAdmin:
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         links = unsubscribe.make_unsubscribe_blueprint(config.url_prefix)
-        links.context_processor(page_values)
-        app.register_blueprint(links)
+        arrivals = arrival.make_arrival_blueprint(config.url_prefix)
+        for blueprint in (links, arrivals):
+            blueprint.context_processor(page_values)
+            app.register_blueprint(blueprint)
         events = hooks.make_hooks_blueprint()
         app.register_blueprint(events)
         # Each looks itself at what the host's check would: a token is no session's form.
-        for blueprint in (links, api, events):
+        for blueprint in (links, arrivals, api, events):
             beside_host.exempt(app, blueprint)
         answer_unrouted(app)
         beside_host.guard_frames(app)
