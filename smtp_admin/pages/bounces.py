@@ -12,6 +12,7 @@ from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError
 from smtp_admin.events.bounces import mailboxes
 from smtp_admin.events.bounces.imap import PORTS
 from smtp_admin.events.bounces.testing import Tried, try_mailbox
+from smtp_admin.events.bounces.trouble import is_in_trouble, remedy_of
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.pages import lists
 from smtp_admin.pages.driver_choice import refuse_read_only
@@ -113,6 +114,8 @@ def _show(sender: ResolvedSender, outcome: _Outcome) -> ResponseReturnValue:
         steps=STEPS,
         tried=outcome.tried,
         failed_words=known(row.failed_words) if row is not None else "",
+        remedy=remedy_of(row) if row is not None else "",
+        in_trouble=row is not None and is_in_trouble(row),
         error=outcome.error,
         bounce_address=str(sender.values.get("bounce_address", "")),
         can_tag="bounce_address" in sender.values,
@@ -154,4 +157,6 @@ def _row(row: BounceMailbox) -> dict[str, Any]:
         "failures": row.failures,
         "failed_code": row.failed_code,
         "failed_words": row.failed_words,
+        "remedy": remedy_of(row),
+        "next_read_at": row.next_read_at.isoformat(),
     }
