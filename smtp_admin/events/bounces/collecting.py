@@ -54,8 +54,7 @@ def _due(session: Session) -> list[Due]:
         .join(Sender, Sender.id == BounceMailbox.sender_id)
         .where(
             BounceMailbox.next_read_at <= database_now(session),
-            # What a deleted sender sent may still come back; its mailbox went with its settings.
-            Sender.deleted_at.is_(None),
+            Sender.deleted_at.is_(None),  # its mailbox goes with it
         )
         .order_by(BounceMailbox.next_read_at)
     )

@@ -107,13 +107,15 @@ def save(session: Session, sender: ResolvedSender, account: Account, actor: Acto
     """Give a sender this mailbox, or change it; the caller commits.
 
     Raises:
-        Conflict: nothing is saved of the sender yet.
+        Conflict: nothing is saved of the sender yet, or it was deleted.
         KeyMissing: nothing can be encrypted here.
     """
     if not sender.sender_id or sender.deleted:
         raise Conflict(gettext("Save the settings of this sender first."))
-    # One after the other, so that the second sees what the first made.
-    session.execute(select(Sender.id).where(Sender.id == sender.sender_id).with_for_update())
+    # One after the other, so that the second sees what the first made, or that it was deleted.
+    mine = select(Sender.deleted_at).where(Sender.id == sender.sender_id)
+    if session.execute(mine.with_for_update()).scalar_one() is not None:
+        raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
     row = mailbox_of(session, sender.sender_id)
     if row is None:
         row = BounceMailbox(sender_id=sender.sender_id)
