@@ -35,7 +35,7 @@ _BY_CODE: Mapping[str, str] = {
     ),
 }
 _BROKE_OFF = gettext(
-    "The server broke off. It may be overloaded. If it goes on, ask whoever runs it."
+    "The server broke off. It may be overloaded. If it continues, ask its operator."
 )
 #: By the step at which it ended.
 _BY_STEP: Mapping[str, str] = {
@@ -44,7 +44,7 @@ _BY_STEP: Mapping[str, str] = {
     ),
     "connect": gettext(
         "Check server and port: 993 for SSL/TLS, 143 for STARTTLS. If they are right, the server "
-        "is down, or a firewall is in the way. Ask whoever runs it."
+        "is down, or a firewall is in the way. Ask its operator."
     ),
     "greeting": gettext(
         "Check server, port and security: 993 goes with SSL/TLS, 143 with STARTTLS. If they are "
@@ -53,7 +53,7 @@ _BY_STEP: Mapping[str, str] = {
     "tls": gettext("Check port and security: 993 goes with SSL/TLS, 143 with STARTTLS."),
     "certificate": gettext(
         "Enter the server's name as it is in its certificate. If it has expired or nobody trusts "
-        "it, ask whoever runs the server for a new one."
+        "it, ask the operator of the server for a new one."
     ),
     "auth": gettext(
         "Enter login and password again on the sender's page Bounces. Many providers want an app "

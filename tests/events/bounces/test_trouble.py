@@ -54,7 +54,7 @@ def breaks_off(server: ImapServer, _: CertificateFactory) -> None:
 BROKEN: dict[str, tuple[Callable[[ImapServer, CertificateFactory], None], int, str, str]] = {
     "login": (wrong_login, 2, "refused the user name or password", "app password"),
     "host": (host_away, 3, "nothing listens on port", "993 for SSL/TLS"),
-    "certificate": (other_certificate, 3, "certificate", "ask whoever runs the server"),
+    "certificate": (other_certificate, 3, "certificate", "ask the operator of the server"),
     "busy": (breaks_off, 3, "closed the connection", "may be overloaded"),
 }
 
