@@ -23,6 +23,13 @@ _BY_CODE: Mapping[str, str] = {
         "Add the old key at the end of SMTP_ADMIN_SECRET_KEYS, or enter the password again on the "
         "sender's page Bounces."
     ),
+    "token_refused": gettext(
+        "Test the mailbox on the sender's page Bounces: it says what is missing. Mostly someone "
+        "must sign in again on the sender's tab."
+    ),
+    "token_unavailable": gettext(
+        "The token server does not answer. If it continues, test the connection of the sender."
+    ),
     "auth_not_offered": gettext(
         "Let another mailbox get the bounces, one that can be read with a password."
     ),
@@ -34,6 +41,10 @@ _BY_CODE: Mapping[str, str] = {
         "(SMTP_ADMIN_ALLOWED_PORTS, SMTP_ADMIN_ALLOWED_NETWORKS)."
     ),
 }
+_OF_SIGN_IN = gettext(
+    "Check that the login is the mailbox that signed in, or one that it may open, that IMAP is "
+    "turned on for it, and that the sign-in allows IMAP."
+)
 _BROKE_OFF = gettext(
     "The server broke off. It may be overloaded. If it continues, ask its operator."
 )
@@ -88,6 +99,8 @@ def remedy_of(mailbox: BounceMailbox) -> str:
     if not mailbox.failures:
         return ""
     step, code = mailbox.failed_step, mailbox.failed_code
+    if code == "auth_failed" and not mailbox.password:
+        return _OF_SIGN_IN
     if code in {"timeout", "connection_lost"} and step in {"auth", "folder"}:
         return _BROKE_OFF
     return _BY_CODE.get(code, _BY_STEP.get(step, _OTHERWISE))
@@ -95,7 +108,8 @@ def remedy_of(mailbox: BounceMailbox) -> str:
 
 def is_in_trouble(mailbox: BounceMailbox) -> bool:
     """Whether it failed so often that somebody must look."""
-    return mailbox.failures >= (_TRIES_OF_LOGIN if mailbox.failed_step == "auth" else TRIES)
+    refused = mailbox.failed_step == "auth" or mailbox.failed_code == "token_refused"
+    return mailbox.failures >= (_TRIES_OF_LOGIN if refused else TRIES)
 
 
 def troubles(session: Session) -> dict[int, Trouble]:

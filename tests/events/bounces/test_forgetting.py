@@ -90,7 +90,7 @@ def test_whoever_is_at_it_keeps_nothing(site: Hooked, server: ImapServer) -> Non
 
     before = load_sender(site.host.db.session(), "acme")
     site.host.db.session.rollback()
-    assert collect(site.engine, site.host.installation.config, stopping) == 0
+    assert collect(site.engine, stopping) == 0
     assert (count(site), site.events()) == (0, [])
     session = site.host.db.session()
     with pytest.raises(Conflict):
