@@ -111,9 +111,9 @@ def check_reading(login: OAuthLogin, claims: Claims | None) -> None:
     permission = login.way.reading
     if claims is None or not permission or not _lacks(login, claims, permission):
         return
+    scope = f"{login.way.scope} {login.way.audiences[-1]}/{permission}"
     asked = gettext(
-        "Enter as scope of the sender: %(scope)s. Then save, and sign in again.",
-        scope=f"{login.way.scope} {login.way.audiences[-1]}/{permission}",
+        "Enter as scope of the sender: %(scope)s. Then save, and sign in again.", scope=scope
     )
     allowed = gettext(
         "Add the application permission %(permission)s to the app at Microsoft, and grant admin "

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from smtp_admin.events.bounces.imap import IMAP_ON
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.senders.models import Sender
 from smtp_admin.translation import gettext, known
@@ -41,10 +42,6 @@ _BY_CODE: Mapping[str, str] = {
         "(SMTP_ADMIN_ALLOWED_PORTS, SMTP_ADMIN_ALLOWED_NETWORKS)."
     ),
 }
-_OF_SIGN_IN = gettext(
-    "Check that the login is the mailbox that signed in, or one that it may open, that IMAP is "
-    "turned on for it, and that the sign-in allows IMAP."
-)
 _BROKE_OFF = gettext(
     "The server broke off. It may be overloaded. If it continues, ask its operator."
 )
@@ -100,7 +97,7 @@ def remedy_of(mailbox: BounceMailbox) -> str:
         return ""
     step, code = mailbox.failed_step, mailbox.failed_code
     if code == "auth_failed" and not mailbox.password:
-        return _OF_SIGN_IN
+        return IMAP_ON
     if code in {"timeout", "connection_lost"} and step in {"auth", "folder"}:
         return _BROKE_OFF
     return _BY_CODE.get(code, _BY_STEP.get(step, _OTHERWISE))
