@@ -282,7 +282,7 @@ def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
         raise _failure("auth", error) from error
     except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
         if account.token:
-            raise _refused("auth_failed", "auth", _TOKEN_REFUSED, error.args, hint=IMAP_ON) from (
+            raise _refused("auth_failed", "auth", TOKEN_REFUSED, error.args, hint=IMAP_ON) from (
                 error
             )
         raise _refused(
@@ -299,7 +299,8 @@ def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
     return account.username, None
 
 
-_TOKEN_REFUSED = gettext("The server refused the token of the sender's sign-in.")
+#: What it means that a server refuses a token.
+TOKEN_REFUSED = gettext("The server refused the token of the sender's sign-in.")
 #: What to do where a server refuses a token.
 IMAP_ON = gettext(
     "Check that the login is the mailbox that signed in, or one that it may open, that IMAP is "
