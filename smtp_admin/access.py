@@ -53,6 +53,7 @@ class Action(Enum):
     MANAGE_SUPPRESSIONS = "see and change which addresses get no mail of senders you look after"
     ERASE_ADDRESS = "find, export and erase an address in the mail of senders you look after"
     ASK_FOR_REMINDER = "ask for a reminder of your own services"
+    CONFIRM_ARRIVAL = "say that a test mail arrived, with the link in it"
     UNSUBSCRIBE = "end notices, and choose among them, with the link of a mail"
     SEE_API_DOCUMENT = "get the description of the API"
     SEND_MAIL = "queue mail and batches through the API"
@@ -89,6 +90,8 @@ _TABLE: dict[Action, frozenset[Role]] = {
     Action.MANAGE_SUPPRESSIONS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.ERASE_ADDRESS: frozenset({Role.PARTNER_ADMIN, Role.PLATFORM_ADMIN}),
     Action.ASK_FOR_REMINDER: frozenset({Role.CUSTOMER}),
+    # Who has the link has the mail, and need not be signed in.
+    Action.CONFIRM_ARRIVAL: frozenset(Role),
     # Who has the link need not be signed in: mail programs use it by themselves (RFC 8058).
     Action.UNSUBSCRIBE: frozenset(Role),
     # Who has the address need not be signed in: providers post to it.

@@ -20,6 +20,7 @@ from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.events import patience
+from smtp_admin.events.bounces import forgetting as forgetting_mailboxes
 from smtp_admin.host import Host
 from smtp_admin.host_calls import calls_of
 from smtp_admin.host_database import HostDatabase
@@ -30,8 +31,8 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
-from smtp_admin.oauth import forgetting
-from smtp_admin.pages import embedding, hooks, reminders, unsubscribe
+from smtp_admin.oauth import forgetting as forgetting_tokens
+from smtp_admin.pages import arrival, embedding, hooks, reminders, unsubscribe
 from smtp_admin.pages.every import make_pages_blueprint
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
@@ -103,18 +104,21 @@ class SMTPAdmin:
         reassign.listen()
         lookups.listen()
         patience.listen()
-        forgetting.listen()
+        forgetting_tokens.listen()
+        forgetting_mailboxes.listen()
         api = make_api_blueprint()
         for blueprint in (make_pages_blueprint(config.url_prefix), api):
             blueprint.context_processor(page_values)
             app.register_blueprint(blueprint)
         links = unsubscribe.make_unsubscribe_blueprint(config.url_prefix)
-        links.context_processor(page_values)
-        app.register_blueprint(links)
+        arrivals = arrival.make_arrival_blueprint(config.url_prefix)
+        for blueprint in (links, arrivals):
+            blueprint.context_processor(page_values)
+            app.register_blueprint(blueprint)
         events = hooks.make_hooks_blueprint()
         app.register_blueprint(events)
         # Each looks itself at what the host's check would: a token is no session's form.
-        for blueprint in (links, api, events):
+        for blueprint in (links, arrivals, api, events):
             beside_host.exempt(app, blueprint)
         answer_unrouted(app)
         beside_host.guard_frames(app)

@@ -252,10 +252,14 @@ def current() -> Catalogue | None:
 
 def chosen_by(extensions: Mapping[str, Any]) -> Catalogue | None:
     """What Flask-Babel says, in a request to an app with these extensions."""
+    locale = _locale(extensions)
+    return _catalogue(locale) if locale is not None else None
+
+
+def _locale(extensions: Mapping[str, Any]) -> Locale | None:
     # The host's library, not ours: it is there if the app has it.
     babel = sys.modules.get("flask_babel") if "babel" in extensions else None
-    locale = babel.get_locale() if babel is not None else None
-    return _catalogue(locale) if locale is not None else None
+    return babel.get_locale() if babel is not None else None
 
 
 class _Latest:
@@ -270,6 +274,12 @@ def _catalogue(locale: Locale) -> Catalogue | None:
         found = catalogue(locale)
         _Latest.of = (locale, found)
     return found
+
+
+def wanted_language() -> str:
+    """What whoever looks at a page wants, such as ``pt-BR``, though our pages may not be in it."""
+    locale = _locale(current_app.extensions) if has_request_context() else None
+    return str(locale).replace("_", "-") if locale is not None else ""
 
 
 def language() -> str:

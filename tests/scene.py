@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from smtp_admin.api.models import ApiToken
@@ -20,7 +20,9 @@ from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.events import webhooks
+from smtp_admin.events.models import MailEvent
 from smtp_admin.mail import branding, saved_templates
+from smtp_admin.mail.links import token_of
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.unsubscribing import Reader, token_for
 from smtp_admin.monitor.alerts.models import Alert
@@ -46,6 +48,12 @@ TOKEN = "T" * 32
 KEY = "news"
 GONE = "gone@x.example"
 BOUNCES = {"do": "save", "host": "imap.acme.example", "username": "x", "password": "y"}
+#: Part of a path → what is sent there, always the same.
+FIXED: dict[str, dict[str, Any]] = {
+    "/bounces": BOUNCES,
+    "/test-mail/": {"arrived": "yes"},
+    "/alerts/": {"for": "1h"},
+}
 READER = Reader("acme", "mia@acme.example", "notification_digest")
 
 
@@ -181,6 +189,10 @@ class Scene:
             if "/suppressions" in rule:
                 suppress(session, whose, GONE, "manual")
                 session.commit()
+            if "/test-mail/" in rule:  # the server has it, and nobody has said that it arrived
+                session.execute(delete(MailEvent))
+                session.execute(update(Delivery).values(state="sent"))
+                session.commit()
             if "<alert_id>" in rule:
                 until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
                 again = update(Alert).where(Alert.public_id == self.alerts["acme"])
@@ -247,7 +259,7 @@ class Scene:
             .replace("<public_id>", own if public_id is None else public_id)
             .replace("<alert_id>", self.alerts["acme"] if alert_id is None else alert_id)
             .replace("<path:filename>", "css/smtp-admin.css")
-            .replace("<token>", self._preferences() if "preferences" in rule else TOKEN)
+            .replace("<token>", self._token(rule))
             .replace("<provider>", "postmark" if rule.startswith("/hooks/") else "microsoft")
         )
         self._delivery = self._first_delivery(address)
@@ -293,10 +305,14 @@ class Scene:
             )
             return self.site.db.session().scalar(mine) or 0
 
-    def _preferences(self) -> str:
-        """What stands in the link of a notice."""
+    def _token(self, rule: str) -> str:
+        """What stands in the link of a notice, of a test mail or of a reminder."""
         with self.site.app.app_context():
-            return token_for(READER)
+            if "preferences" in rule:
+                return token_for(READER)
+            if "/test-mail/" in rule:
+                return token_of("arrival", [self.mails["acme"]])
+        return TOKEN
 
     def _suppressed(self, whose: str) -> list[int]:
         mine = select(Suppression.id).where(Suppression.partner_id == whose)
@@ -326,10 +342,8 @@ class Scene:
                 sender = load_sender(self.site.db.session(), whose, key)
                 there = webhooks.webhook_of(self.site.db.session(), sender.sender_id)
                 return {"do": "off" if there else "on", "source": "postmark"}
-            if rule.endswith("/bounces"):
-                return BOUNCES
-            if "/alerts/" in rule:
-                return {"for": "1h"}
+            if fixed := [form for part, form in FIXED.items() if part in rule]:
+                return fixed[0]
             if "unsubscribe" in rule:  # the other way each time, so that something changes
                 wanted = unsubscribe.find(self.site.db.session(), TOKEN).wanted
                 return {"reminders": "off" if wanted else "on"}

@@ -173,6 +173,8 @@ TABLE: dict[tuple[str, str], Statuses] = {
     ("GET", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/unsubscribe/<token>"): (200, 200, 200, 200, 200, 200),
     ("POST", "/hooks/email/<provider>/<key>"): ANYBODY,
+    ("GET", f"{PREFIX}/test-mail/<token>"): ANYBODY,
+    ("POST", f"{PREFIX}/test-mail/<token>"): ANYBODY,
     ("GET", f"{PREFIX}/preferences/<token>"): ANYBODY,
     ("POST", f"{PREFIX}/preferences/<token>"): ANYBODY,
     ("GET", f"{PREFIX}/alerts"): ADMINS,
@@ -260,7 +262,7 @@ def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Scen
     return Scene(site, still.server, still)
 
 
-OURS = tuple(f"smtp_admin{name}." for name in ("", "_api", "_unsubscribe", "_hooks"))
+OURS = tuple(f"smtp_admin{name}." for name in ("", "_api", "_unsubscribe", "_arrival", "_hooks"))
 
 
 def routes(site: HostApp) -> set[tuple[str, str]]:
@@ -530,7 +532,7 @@ def test_every_action_has_a_row() -> None:
     # Those with the token are nobody that the host knows; the view asks for it.
     open_to_all = {
         Action.SEE_FILES, Action.UNSUBSCRIBE, Action.READ_METRICS, Action.SEE_API_DOCUMENT,
-        Action.RECEIVE_EVENTS,
+        Action.RECEIVE_EVENTS, Action.CONFIRM_ARRIVAL,
     }  # fmt: skip
     for action in set(Action) - open_to_all:
         assert Role.ANYBODY not in _TABLE[action]

@@ -106,6 +106,7 @@ POSTS: dict[str, tuple[int, int]] = {
 WITHOUT_TOKEN = {
     "/unsubscribe/<token>",
     f"{PREFIX}/preferences/<token>",
+    f"{PREFIX}/test-mail/<token>",
     "/hooks/email/<provider>/<key>",
 }
 

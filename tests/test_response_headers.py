@@ -13,7 +13,7 @@ from tests.app import ADMIN, HostApp, TestHost
 POLICY = "Content-Security-Policy"
 PATHS = (
     "/smtp-admin/partners/acme", "/smtp-admin/nowhere", "/smtp-admin/static/css/smtp_admin.css",
-    "/api/email/status", "/unsubscribe/nobody",
+    "/api/email/status", "/unsubscribe/nobody", "/smtp-admin/test-mail/nobody",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from smtp_admin.cli.which import find_sender, known_partner, partner_option, who
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery.queries import Waiting, waiting_of
 from smtp_admin.errors import NotFound
+from smtp_admin.events.bounces.mailboxes import mailbox_of
 from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.sender_state.facts import states_of
@@ -127,6 +128,8 @@ def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
         click.echo(_what_waits(waiting))
         if sender.values.by_person:
             click.echo("Its sign-in is forgotten. After restoring it, someone must sign in again.")
+        if mailbox_of(session(), sender.sender_id) is not None:
+            click.echo("Its mailbox for bounces is read no more, and its password is forgotten.")
     if not yes:
         session().rollback()  # a person may think for long, and no transaction waits for that
         click.confirm(f"Delete the sender {word_of(sender.key)} of {whose(partner_id)}?",

@@ -90,13 +90,7 @@ def check_claims(login: OAuthLogin, claims: Claims | None) -> None:
             cause="oauth_token_for_graph",
             facts=facts,
         )
-    known = claims.audience in (*login.way.audiences, _EXCHANGE) or login.scope.startswith(
-        f"{claims.audience}/"
-    )
-    if not known:
-        return  # another cloud, or a new name: the mail server knows better
-    allowed = claims.scopes if login.way.by_person else claims.roles
-    if login.way.permission not in allowed:
+    if _lacks(login, claims, login.way.permission):
         raise TokenFailure(
             "token_refused",
             gettext(
@@ -106,6 +100,45 @@ def check_claims(login: OAuthLogin, claims: Claims | None) -> None:
             cause="oauth_permission_missing",
             facts=facts,
         )
+
+
+def check_reading(login: OAuthLogin, claims: Claims | None) -> None:
+    """Return unless the token says itself that it does not allow reading mail over IMAP.
+
+    Raises:
+        TokenFailure: it allows too little.
+    """
+    permission = login.way.reading
+    if claims is None or not permission or not _lacks(login, claims, permission):
+        return
+    scope = f"{login.way.scope} {login.way.audiences[-1]}/{permission}"
+    asked = gettext(
+        "Enter as scope of the sender: %(scope)s. Then save, and sign in again.", scope=scope
+    )
+    allowed = gettext(
+        "Add the application permission %(permission)s to the app at Microsoft, and grant admin "
+        "consent.",
+        permission=permission,
+    )
+    raise TokenFailure(
+        "token_refused",
+        gettext(
+            "The token does not allow reading mail: %(permission)s is not in it.",
+            permission=permission,
+        ),
+        hint=asked if login.way.by_person else allowed,
+        facts={"audience": claims.audience, "permission": permission},
+    )
+
+
+def _lacks(login: OAuthLogin, claims: Claims, permission: str) -> bool:
+    """Whether *permission* is not in a token that is for what this way of signing in is for."""
+    known = claims.audience in (*login.way.audiences, _EXCHANGE) or login.scope.startswith(
+        f"{claims.audience}/"
+    )
+    if not known:
+        return False  # another cloud, or a new name: the mail server knows better
+    return permission not in (claims.scopes if login.way.by_person else claims.roles)
 
 
 def _first(value: Any) -> Any:

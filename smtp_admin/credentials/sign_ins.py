@@ -28,6 +28,7 @@ class SignIn:
         parameters: what the authorization page is told beside what the standard says.
         audiences: for whom a readable token must be; empty where that is not known.
         permission: what a readable token must allow; of an application a role, else a scope.
+        reading: the same for reading the mailbox over IMAP.
         fields: what must be entered beside the mailbox, and ``proofs`` of which one must be.
     """
 
@@ -42,6 +43,7 @@ class SignIn:
     parameters: Mapping[str, str] | None = None
     audiences: tuple[str, ...] = ()
     permission: str = ""
+    reading: str = ""
     fields: tuple[str, ...] = ()
     proofs: tuple[str, ...] = ()
 
@@ -87,6 +89,7 @@ SIGN_INS: Mapping[str, SignIn] = {
             scope="https://outlook.office365.com/.default",
             audiences=_OFFICE,
             permission="SMTP.SendAsApp",
+            reading="IMAP.AccessAsApp",
             fields=("oauth_tenant", "oauth_client_id"),
             proofs=("oauth_key", "oauth_secret"),
         ),
@@ -102,6 +105,7 @@ SIGN_INS: Mapping[str, SignIn] = {
             parameters={"prompt": "select_account"},
             audiences=_OFFICE,
             permission="SMTP.Send",
+            reading="IMAP.AccessAsUser.All",
             fields=("oauth_tenant", "oauth_client_id"),
         ),
         SignIn(

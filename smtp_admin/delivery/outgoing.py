@@ -25,6 +25,7 @@ class OutgoingMail:
         intended: whom it was for, where the sandbox sends it to one address instead.
         held: those of the recipients whose mail the sandbox holds.
         batch_id: of the batch that it is of, with a hash of its one recipient.
+        public_id: where it had to be known before the bytes; else it gets one.
     """
 
     partner_id: str
@@ -51,3 +52,4 @@ class OutgoingMail:
     held: Sequence[str] = ()
     batch_id: int | None = None
     batch_recipient: str | None = None
+    public_id: str = ""

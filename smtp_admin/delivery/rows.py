@@ -41,7 +41,8 @@ class Inserted(NamedTuple):
 
 def insert_mails(session: Session, mails: Sequence[OutgoingMail]) -> list[Inserted]:
     """Put *mails* into the tables, those that are not there yet."""
-    public_ids = new_public_ids(len(mails))
+    new = new_public_ids(len(mails))
+    public_ids = [one.public_id or name for one, name in zip(mails, new, strict=True)]
     allowed = Allowed(session, mails)
     suppressed = suppressed_of(session, mails)
     judged = bool(allowed or suppressed)

@@ -130,7 +130,7 @@ class BounceMailbox(Base):
     #: ``ssl`` is encrypted from the first byte, ``tls`` after STARTTLS.
     security: Mapped[str] = mapped_column(String(4))
     username: Mapped[str] = mapped_column(String(320))
-    #: Sealed for this sender and for the four columns above.
+    #: Sealed for this sender and for the four columns above; empty where its sign-in is used.
     password: Mapped[str] = mapped_column(Sealed)
     folder: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())

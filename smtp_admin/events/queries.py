@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import database_now
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.events.models import MailEvent, Webhook
+from smtp_admin.sender_state.words import span_words
+from smtp_admin.translation import gettext
 
 #: So many events of a mail are shown.
 MOST_SHOWN = 50
@@ -19,6 +22,9 @@ _DAY = timedelta(hours=24)
 _GRACE = timedelta(hours=1)
 #: Of so few mails, none may have been reported by chance.
 LEAST_MAILS = 10
+_MINUTES_WITH_SECONDS = 10
+#: Origin of an event → who told it; every other one is a provider's webhook.
+_BY: dict[str, Literal["link", "bounce"]] = {"link": "link", "bounces": "bounce"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +36,43 @@ class Shown:
     delivery_id: int = 0
 
 
-def seconds_until_told(session: Session, public_id: str) -> float | None:
-    """How long after it was written a mail arrived or came back; ``None`` while nobody told."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the end of a mail is known.
+
+    Attributes:
+        by: a person who used the link in it, a provider's event, or a bounce in a mailbox.
+        after: how long after it was written that was.
+    """
+
+    by: Literal["link", "provider", "bounce"]
+    after: timedelta
+
+    @property
+    def words(self) -> str:
+        """How long, for people: to the second, as long as seconds matter."""
+        minutes, seconds = divmod(int(self.after.total_seconds()), 60)
+        if 0 < minutes < _MINUTES_WITH_SECONDS:
+            return gettext("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=seconds)
+        return span_words(self.after)
+
+
+def told(session: Session, public_id: str, state: str) -> Told | None:
+    """Who told first that a mail came to *state*, and when; ``None`` while nobody did."""
+    when = func.coalesce(MailEvent.at, MailEvent.received_at)
     row = session.execute(
-        select(Message.created_at, func.min(func.coalesce(MailEvent.at, MailEvent.received_at)))
+        select(Message.created_at, when, MailEvent.origin)
         .join(Delivery, Delivery.message_pk == Message.id)
         .join(MailEvent, MailEvent.delivery_id == Delivery.id)
-        .where(Message.public_id == public_id, MailEvent.kind.in_(("delivered", "bounced")))
-        .group_by(Message.created_at)
+        .where(Message.public_id == public_id, MailEvent.kind == state)
+        .order_by(when, MailEvent.id)
+        .limit(1)
     ).first()
+    if row is None:
+        return None
     # Another clock than ours may be a little behind.
-    return None if row is None else max(0.0, (row[1] - row[0]).total_seconds())
+    after = max(timedelta(), row[1] - row[0])
+    return Told(_BY.get(row[2], "provider"), after)
 
 
 def events_of(session: Session, delivery_id: int) -> Sequence[MailEvent]:

@@ -52,6 +52,7 @@ class Order:
         latest: not after this time either, however long its type lives.
         is_test: somebody wants to see it first; limits for recipients do not count it.
         batch_id: of the batch that it is of.
+        public_id: a new one, where the text has to name it; else it gets one.
 
     Raises:
         MessageError: something of it cannot be used.
@@ -66,6 +67,7 @@ class Order:
     latest: datetime | None = None
     is_test: bool = False
     batch_id: int | None = None
+    public_id: str = ""
 
     def __post_init__(self) -> None:
         if not is_name(self.partner_id):
@@ -249,6 +251,7 @@ def written(
         archive_to=rendered.archive_to,
         is_test=order.is_test,
         batch_id=batch_id,
+        public_id=order.public_id,
         batch_recipient=None if batch_id is None else recipient_hash(batch_id, recipients[0]),
         **rendered.stamped,
     )

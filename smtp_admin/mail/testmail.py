@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
-from smtp_admin.config import Config
 from smtp_admin.database import host_engine
+from smtp_admin.delivery.public_ids import new_public_id
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail import service
+from smtp_admin.mail.arrival_link import arrival_url
 from smtp_admin.mail.compose import Order, message_from_type, render_for
 from smtp_admin.mail.templates import Voice
+from smtp_admin.mail.wording import words_in
 from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sandbox import site
@@ -29,7 +31,7 @@ from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
-from smtp_admin.translation import gettext, joined, known, number, said_by
+from smtp_admin.translation import gettext, joined, known, number, said_by, wanted_language
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
@@ -78,6 +80,9 @@ def queue_test_mail(
 ) -> Sent:
     """Queue a test mail from the saved settings of a sender; the caller commits.
 
+    It is in the language of the page where somebody asks for it, and carries a link by which its
+    reader says that it arrived.
+
     Args:
         key: which of the senders of *partner_id*.
 
@@ -102,13 +107,14 @@ def queue_test_mail(
             ),
         )
     _count(session, actor, partner_id, recipient)
-    config = installation().config
-    public_id = service.send(
+    public_id = new_public_id()
+    service.send(
         session,
         "test",
         to=recipient,
-        context=_context(sender.values, config),
-        order=Order(partner_id, key),
+        context=_context(sender.values) | {"arrival_url": arrival_url(public_id)},
+        language=wanted_language(),
+        order=Order(partner_id, key, public_id=public_id),
     )
     return Sent(_goes_to(recipient), public_id)
 
@@ -123,7 +129,8 @@ def send_test_mail_now(
 ) -> Sent:
     """Send a test mail with settings that were not saved, and wait for the server's answer.
 
-    No copy goes to an archive: it is not the sender's mail yet.
+    No copy goes to an archive: it is not the sender's mail yet. Nothing of it is kept, so it has no
+    link that could tell of its arrival.
 
     Args:
         typed: the secrets that were entered, by name; the stored ones where these are missing.
@@ -142,7 +149,8 @@ def send_test_mail_now(
     recipient = _recipient(to, actor)
     _refuse_held(recipient)
     type_ = service.registry().get("test")
-    message = message_from_type(type_, recipient, _context(values, here.config), voice=Voice())
+    voice = Voice(language=wanted_language())
+    message = message_from_type(type_, recipient, _context(values), voice=voice)
     content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email
     goes_to = _goes_to(recipient)
@@ -233,13 +241,18 @@ def _count(session: Session, actor: Actor, partner_id: str, recipient: str) -> N
     record_within(session, actor, partner_id, action, recipient, limit=limit, for_partner=together)
 
 
-def _context(values: SenderValues, config: Config) -> Mapping[str, Any]:
+def _context(values: SenderValues) -> dict[str, Any]:
+    words = words_in("test", wanted_language())
     security = next((one for one in fields_of(values.driver) if one.name == "security"), None)
+    encryption = ""
+    if security is not None:
+        plain = values.security == "none"
+        encryption = words["unencrypted"] if plain else security.words(values.security)
     return {
-        "app_name": config.app_name,
+        "words": words,
         "host": values.place(),
         "port": values.port or "",
-        "security": security.words(values.security) if security else "",
+        "security": encryption,
         "from_email": values.from_email,
         "sent_at": f"{now():%Y-%m-%d %H:%M:%S} UTC",
     }

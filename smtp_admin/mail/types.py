@@ -13,7 +13,7 @@ from typing import Any, Literal
 from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
-from smtp_admin.mail.wording import FALLBACK, words_in
+from smtp_admin.mail.wording import FALLBACK, has_words_by_key, words_in
 from smtp_admin.suppression.reasons import ALL, NOTICES
 from smtp_admin.translation import gettext, known
 
@@ -109,7 +109,7 @@ def _shipped() -> Iterator[EmailType]:
     text = Path(__file__).with_name("shipped.toml").read_text("utf-8")
     for name, row in tomllib.loads(text).items():
         described = {**_ALWAYS, **row.pop("variables")}
-        if "services" in described:
+        if has_words_by_key(name):
             # Its templates are the same in all languages, and may be the host's.
             words = words_in(name, FALLBACK)
             described |= {

@@ -1,23 +1,15 @@
 """The link in every notice by which its reader ends such mail, and what is in it.
 
-The link carries whom it is for and which kind of mail it came with, sealed: nobody can make one for
-somebody else, and nothing is written down when a notice is queued. It works for as long as the key
-that sealed it is in ``SMTP_ADMIN_SECRET_KEYS``.
+The link carries whom it is for and which kind of mail it came with: see
+:mod:`smtp_admin.mail.links`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from flask import current_app
-
-from smtp_admin.errors import MessageError, NotFound, SMTPAdminError
-from smtp_admin.installation import installation
+from smtp_admin.errors import MessageError
 from smtp_admin.mail.addresses import address_of
-from smtp_admin.translation import gettext
-
-_BOUND = ("unsubscribe",)
-_LONGEST = 2000
+from smtp_admin.mail.links import parts_of, public_address, token_of
 
 
 class Reader(NamedTuple):
@@ -30,10 +22,7 @@ class Reader(NamedTuple):
 
 def token_for(reader: Reader) -> str:
     """What stands in the link; empty where the app has no key to seal it with."""
-    keyring = installation().keyring
-    if not keyring:
-        return ""
-    return keyring.seal(json.dumps(reader), _BOUND).rstrip("=")
+    return token_of("unsubscribe", reader)
 
 
 def reader_of(token: str) -> Reader:
@@ -42,34 +31,12 @@ def reader_of(token: str) -> Reader:
     Raises:
         NotFound: it is no link of ours, or its key is no longer there.
     """
-    try:
-        if len(token) > _LONGEST or not token.isascii():
-            raise ValueError
-        padded = token + "=" * (-len(token.rpartition(".")[2]) % 4)
-        partner_id, address, type_name = json.loads(installation().keyring.open(padded, _BOUND))
-        return Reader(str(partner_id), str(address), str(type_name))
-    except (SMTPAdminError, ValueError, TypeError) as error:
-        raise NotFound(
-            gettext("This link is not valid."), hint=gettext("Use the one in the newest mail.")
-        ) from error
+    return Reader(*parts_of("unsubscribe", token, len(Reader._fields)))
 
 
 def unsubscribe_url(token: str) -> str:
-    """The public address that ends such mail, or ``""`` where the app does not know its own.
-
-    It is the configured one, in a request too: there a Host header says what its sender likes.
-    """
-    if not token:
-        return ""
-    base = installation().config.public_url
-    if base:
-        return f"{base}/unsubscribe/{token}"
-    adapter = (
-        current_app.create_url_adapter(None) if current_app.config.get("SERVER_NAME") else None
-    )
-    if adapter is None:
-        return ""
-    return adapter.build("smtp_admin_unsubscribe.ask", {"token": token}, force_external=True)
+    """The public address that ends such mail, or ``""`` where the app does not know its own."""
+    return public_address("/unsubscribe", "smtp_admin_unsubscribe.ask", token)
 
 
 def only_address(to: object) -> str:

@@ -1,8 +1,9 @@
 """What shipped mails say, by type and language: ``words/<type>.toml``, read when first needed.
 
 Most of them are a subject, a line for the list of mails, and a body in a notation of a few signs,
-from which both the text and the HTML of a Liquid template are made. The reminder of renewals has
-words by key instead, for its layout is the same in all languages and hosts may change it.
+from which both the text and the HTML of a Liquid template are made. The reminder of renewals and
+the test mail have words by key instead, for their layout is the same in all languages and hosts may
+change it.
 """
 
 import re
@@ -56,14 +57,20 @@ def wording(type_name: str) -> Mapping[str, Mapping[str, str]]:
 
 
 def words_in(type_name: str, language: str) -> Mapping[str, str]:
-    """The words of *type_name* in *language*, such as ``de``; else the English ones."""
+    """The words of *type_name* in *language*, such as ``de-AT``; else the English ones."""
     found = wording(type_name)
-    return found.get(language, found[FALLBACK])
+    return next((found[one] for one in candidates(language) if one in found), found[FALLBACK])
+
+
+def has_words_by_key(type_name: str) -> bool:
+    """Whether files hold the templates of *type_name*, and its words are values for them."""
+    found = wording(type_name)
+    return bool(found) and "body" not in found[FALLBACK]
 
 
 def texts(type_name: str) -> Mapping[str, Texts]:
     """Language → the templates of the shipped mail *type_name*; empty if files hold them."""
-    return _texts(type_name) if "body" in wording(type_name).get(FALLBACK, {}) else {}
+    return {} if has_words_by_key(type_name) or not wording(type_name) else _texts(type_name)
 
 
 @cache
@@ -81,8 +88,7 @@ def candidates(language: str) -> Iterator[str]:
 
 def common_in(language: str) -> Mapping[str, str]:
     """What all mails say in *language*."""
-    found = wording(_COMMON)
-    return next((found[one] for one in candidates(language) if one in found), found[FALLBACK])
+    return words_in(_COMMON, language)
 
 
 def direction(language: str) -> str:

@@ -105,7 +105,7 @@ def passwords() -> Iterator[Check]:
     there = select(Sender).where(Sender.deleted_at.is_(None))
     rows = with_session.scalars(there.order_by(Sender.partner_id, Sender.key))
     found = [
-        _name(sender)
+        name_of(sender)
         for sender in (resolve(with_session, row, row.partner_id, row.key) for row in rows)
         if sender.values.username and not sender.values.sign_in and _is_microsoft(sender)
     ]
@@ -137,7 +137,7 @@ def servers() -> Iterator[Check]:
         sender = resolve(session(), row, row.partner_id, row.key)
         if sender.configured and not sender.problems and sender.values.host:
             place = (sender.values.host, sender.values.port)
-            wanted.setdefault(place, _name(sender))
+            wanted.setdefault(place, name_of(sender))
     session().rollback()  # nothing waits for a name service with a transaction open
     overall = Deadline(_ALL_LOOKUPS_SECONDS)
     looked = 0
@@ -186,7 +186,7 @@ def _check(sender: ResolvedSender, state: State) -> Check:
         message += f" {names} takes over." if covered else " Its mail waits."
         explained = explain_pause(session(), sender)
         hint = explained.hint if explained else ""
-    return Check("sender", status, message, hint, _name(sender))
+    return Check("sender", status, message, hint, name_of(sender))
 
 
 #: Of those whose status follows from nothing else.
@@ -205,6 +205,7 @@ def _with_due_mail(
     yield from zip(found, states_of(with_session, found), strict=True)
 
 
-def _name(sender: ResolvedSender) -> str:
+def name_of(sender: ResolvedSender | Sender) -> str:
+    """Whose sender it is, and which, as checks say it."""
     whose = f"partner {sender.partner_id}" if sender.partner_id else "the system"
     return f"{whose}, sender {sender.key}" if sender.key else whose

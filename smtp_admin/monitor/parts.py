@@ -1,6 +1,7 @@
 """Everything that is looked at, in the order in which one thing depends on another."""
 
 from smtp_admin.monitor import (
+    check_bounces,
     check_database,
     check_host,
     check_links,
@@ -27,6 +28,7 @@ PARTS: tuple[Part, ...] = (
     Part("sender", check_senders.senders, ("tables",)),
     Part("passwords", check_senders.passwords, ("tables",)),
     Part("expiry", expiring.expiry, ("tables",)),
+    Part("bounces", check_bounces.bounces, ("tables",)),
     Part("servers", check_senders.servers, ("tables",)),
     Part("certificates", check_machine.authorities),
     Part("clock", check_database.database_clock, ("database",)),

@@ -11,7 +11,9 @@ from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, NotFound, RequestError, SecretError
 from smtp_admin.events.bounces import mailboxes
 from smtp_admin.events.bounces.imap import PORTS
+from smtp_admin.events.bounces.signing_in import servers_for
 from smtp_admin.events.bounces.testing import Tried, try_mailbox
+from smtp_admin.events.bounces.trouble import is_in_trouble, remedy_of
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.pages import lists
 from smtp_admin.pages.driver_choice import refuse_read_only
@@ -21,8 +23,10 @@ from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.translation import gettext, known
 
 _FIELDS = ("host", "port", "security", "username", "folder")
+_ENTERED = (*_FIELDS, "sign_in")
 #: The steps of a test, as people know them.
 STEPS = {
+    "token": gettext("Token"),
     "dns": gettext("Name"),
     "connect": gettext("Connection"),
     "greeting": gettext("Greeting"),
@@ -57,7 +61,7 @@ def _bounces(partner_id: str, key: str) -> ResponseReturnValue:
     sender = load_sender(session(), partner_id, key)
     if request.method != "POST":
         return _show(sender, _Outcome())
-    typed = {name: lists.word(name) for name in _FIELDS}
+    typed = {name: lists.word(name) for name in _ENTERED}
     try:
         refuse_read_only(sender, web.signed_in())
         outcome = _act(sender, lists.word("do", 10), typed)
@@ -103,22 +107,44 @@ def _show(sender: ResolvedSender, outcome: _Outcome) -> ResponseReturnValue:
     row = mailboxes.mailbox_of(session(), sender.sender_id) if sender.sender_id else None
     if web.wants_json():
         return web.answer_json(_json(sender, outcome))
-    saved = {name: str(getattr(row, name)) for name in _FIELDS} if row is not None else {}
+    servers = servers_for(sender.values)
     page = render_template(
         "smtp_admin/bounces.html",
         mailbox=row,
-        entered=outcome.typed or saved,
+        entered=outcome.typed or _saved(sender, row),
+        servers=servers,
+        by_sender=mailboxes.BY_SENDER,
         labels=mailboxes.LABELS,
         ports=PORTS,
         steps=STEPS,
         tried=outcome.tried,
         failed_words=known(row.failed_words) if row is not None else "",
+        remedy=remedy_of(row) if row is not None else "",
+        in_trouble=row is not None and is_in_trouble(row),
         error=outcome.error,
         bounce_address=str(sender.values.get("bounce_address", "")),
         can_tag="bounce_address" in sender.values,
         **frame(sender.partner_id, sender.key),
     )
     return page, outcome.error.status if outcome.error else 200
+
+
+def _saved(sender: ResolvedSender, row: BounceMailbox | None) -> dict[str, str]:
+    """What stands in the form: what is saved, or what the sender's own sign-in could open."""
+    if row is not None:
+        return {name: str(getattr(row, name)) for name in _FIELDS} | {"sign_in": _sign_in(row)}
+    servers = servers_for(sender.values)
+    if not servers:
+        return {}
+    return {
+        "sign_in": mailboxes.BY_SENDER,
+        "host": servers[0],
+        "username": sender.values.username,
+    }
+
+
+def _sign_in(row: BounceMailbox) -> str:
+    return mailboxes.BY_PASSWORD if row.password else mailboxes.BY_SENDER
 
 
 def _json(sender: ResolvedSender, outcome: _Outcome) -> dict[str, Any]:
@@ -148,10 +174,13 @@ def _json(sender: ResolvedSender, outcome: _Outcome) -> dict[str, Any]:
 def _row(row: BounceMailbox) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _FIELDS},
+        "sign_in": _sign_in(row),
         "last_read_at": row.last_read_at.isoformat() if row.last_read_at else None,
         "mails": row.mails,
         "events": row.events,
         "failures": row.failures,
         "failed_code": row.failed_code,
         "failed_words": row.failed_words,
+        "remedy": remedy_of(row),
+        "next_read_at": row.next_read_at.isoformat(),
     }

@@ -11,6 +11,7 @@ from smtp_admin import web
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import waiting_of
 from smtp_admin.errors import Conflict, NotFound, RequestError
+from smtp_admin.events.bounces.mailboxes import mailbox_of
 from smtp_admin.host import Actor
 from smtp_admin.mail.explain import known_types
 from smtp_admin.pages.driver_choice import refuse_read_only
@@ -124,6 +125,7 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
     waiting = waiting_of(session(), sender.sender_id)
     mentions = _mentions(sender)
     possible = not is_last_resort(sender)
+    has_mailbox = mailbox_of(session(), sender.sender_id) is not None
     if web.wants_json():
         return web.answer_json(
             {
@@ -134,6 +136,7 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
                 "goes_to": waiting.goes_to,
                 "routes": list(mentions.routes),
                 "fallbacks": list(mentions.fallbacks),
+                "mailbox": has_mailbox,
             }
         )
     page = render_template(
@@ -141,6 +144,7 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
         sender=sender,
         waiting=waiting,
         mentions=mentions,
+        has_mailbox=has_mailbox,
         possible=possible,
         error=error,
         **frame(sender.partner_id, sender.key),

@@ -16,8 +16,9 @@ from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.discovery.search import Discovery
 from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
-from smtp_admin.events.queries import seconds_until_told
+from smtp_admin.events.queries import told
 from smtp_admin.installation import installation
+from smtp_admin.mail.arrival_link import has_links
 from smtp_admin.monitor.overview import blocked_kinds, card, is_paused
 from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
 from smtp_admin.pages.entered import APPLY
@@ -181,12 +182,12 @@ def tab_values(
         site_domain=site_domain,
     )
     _complain(form, error or test_error or mail_error)
-    followed = told_after = None
+    followed = told_by = None
     if mail := request.args.get("mail"):
         followed = follow(session(), mail[:32], partner_id)
     if followed is not None:
         mail_explanation = explain_followed(session(), followed)
-        told_after = seconds_until_told(session(), followed.public_id)
+        told_by = told(session(), followed.public_id, followed.state)
     last = last_tests(session(), sender)
     numbers = card(session(), sender)
     unsaved = form.unsaved(sender)
@@ -224,7 +225,8 @@ def tab_values(
         address=request.form.get("address") or sender.values.from_email,
         preset=guidance.chosen,
         followed=followed,
-        told_after=told_after,
+        told=told_by,
+        has_link=followed is not None and has_links(),
         sent=sent,
         both=both,
         look_again=look_again,

@@ -11,7 +11,7 @@ from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, explain_refusal
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
-from smtp_admin.events.queries import seconds_until_told
+from smtp_admin.events.queries import told
 from smtp_admin.mail.testmail import (
     Sent,
     TestMailRefused,
@@ -101,6 +101,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
     if not web.wants_json():
         return redirect(_tab_url(partner_id, key, public_id), code=303)
     explained = explain_followed(session(), found)
+    how = told(session(), found.public_id, found.state)
     return web.answer_json(
         {
             "ok": True,
@@ -110,7 +111,8 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
             "message": found.error,
             "reply": found.reply,
             "hint": explained.hint if explained else "",
-            "told_after_seconds": seconds_until_told(session(), found.public_id),
+            "told_by": how.by if how else None,
+            "told_after_seconds": how.after.total_seconds() if how else None,
         }
     )
 

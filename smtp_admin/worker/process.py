@@ -220,7 +220,7 @@ class WorkerProcess:
                 Duty(
                     "bounce mailboxes",
                     COLLECT_SECONDS,
-                    lambda: collect(self._engine, self._here.config, self._stopping.is_set),
+                    lambda: collect(self._engine, self._stopping.is_set),
                 )
             ],
             self._stopping,

@@ -6,8 +6,9 @@ import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
 import "./leaving.js";
 import "./reload.js";
 
-const POLL_MILLISECONDS = 1000;
-const MOST_POLLS = 60;
+// A worker takes seconds, a mail that somebody has to find in a mailbox takes minutes.
+const OFTEN = { polls: 60, milliseconds: 1000 };
+const SELDOM = { polls: 60, milliseconds: 10000 };
 
 async function submitInPlace(button) {
   const form = button.form;
@@ -43,14 +44,20 @@ function showFailure(part) {
   failed?.scrollIntoView({ block: "nearest" });
 }
 
-// A queued test mail, or a test that a worker runs: look again until there is an answer.
+// A test mail, or a test that a worker runs: look again until there is an answer. Of one part only the
+// newest is followed.
+const newest = {};
 async function follow(part, url) {
-  for (let polls = 0; polls < MOST_POLLS; polls += 1) {
+  const mine = (newest[part] = {});
+  for (let polls = 0; polls < OFTEN.polls + SELDOM.polls; polls += 1) {
     const card = document.getElementById(part);
     if (card?.dataset.smtpAdminFollow !== "true") return;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+    const { milliseconds } = polls < OFTEN.polls ? OFTEN : SELDOM;
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    if (newest[part] !== mine) return;
     try {
       const { page } = await fetchPage(card.dataset.smtpAdminFollowUrl || url);
+      if (newest[part] !== mine) return;
       if (!updatePart(part, page)) return; // it was forgotten, or somebody signed out
       updatePart("status", page);
     } catch {

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
+
+import hosting
+from smtp_admin.events.bounces.imap import TOKEN_REFUSED, Account
+from smtp_admin.events.bounces.mailboxes import save
+from smtp_admin.events.models import BounceMailbox
+from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.revisions import delete_sender, save_settings
+from smtp_admin.senders.values import SenderValues
 
 from .inspection import TWO_LOOKS, inspect
+from .site import OLGA
 from .states import States, at
 
 if TYPE_CHECKING:
@@ -57,6 +67,36 @@ def bounces_wrong(page: Page, site: Site) -> None:
     page.click("button[value=save]")
     page.wait_for_selector("[role=alert]")
     assert page.locator(".smtp-admin-complaint").count() == 2
+
+
+@state(looks=TWO_LOOKS)
+def bounces_failing(page: Page, site: Site) -> None:
+    """Of a sender that signs in by OAuth2, whose token was refused for a while."""
+    with site.app.app_context():
+        session = hosting.db.session()
+        values = {"host": "smtp.office365.com", "port": 587, "username": "news@globex.example",
+                  "from_email": "news@globex.example", "sign_in": "microsoft_mailbox",
+                  "oauth_tenant": "globex.example", "oauth_client_id": "4711"}  # fmt: skip
+        sender = save_settings(
+            session, "globex", SenderValues(**values), key="m365", label="News", secrets={},
+            expected_revision=load_sender(session, "globex", "m365").revision, actor=OLGA,
+        )  # fmt: skip
+        mailbox = Account("outlook.office365.com", 993, "ssl", "news@globex.example", "")
+        save(session, sender, mailbox, OLGA)
+        failed = {"failures": 4, "failed_step": "auth", "failed_code": "auth_failed",
+                  "failed_words": TOKEN_REFUSED}  # fmt: skip
+        session.execute(
+            update(BounceMailbox).where(BounceMailbox.sender_id == sender.sender_id).values(failed)
+        )
+        session.commit()
+    at(page, site, "/smtp-admin/partners/globex/senders/m365/bounces")
+    page.wait_for_selector("#failing >> text=4 times in a row")
+    page.wait_for_selector("#failing >> text=turned on for it")
+    assert page.input_value("#sign_in") == "sender"
+    with site.app.app_context():  # nobody else is to meet this sender
+        session = hosting.db.session()
+        delete_sender(session, load_sender(session, "globex", "m365"), OLGA)
+        session.commit()
 
 
 @pytest.mark.parametrize("name", STATES)

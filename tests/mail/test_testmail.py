@@ -1,11 +1,17 @@
 """Test mails: by the queue from what is saved, at once from what is only on the screen."""
 
+from email import message_from_bytes, policy
+
 import pytest
+from flask_babel import Babel
 from sqlalchemy import select
 
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import InvalidInput
+from smtp_admin.mail import service
+from smtp_admin.mail.templates import render
 from smtp_admin.mail.testmail import TestMailRefused, queue_test_mail, send_test_mail_now
+from smtp_admin.mail.wording import wording, words_in
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import save_routes
@@ -16,6 +22,13 @@ from tests.delivery.workbench import deliveries
 from tests.servers.scripted import Reply, ScriptedServer
 
 TO = "ada@platform.example"
+
+
+def text_of(content: bytes) -> str:
+    """What a program reads that shows plain text."""
+    body = message_from_bytes(content, policy=policy.default).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def with_news(host: HostApp) -> None:
@@ -85,8 +98,45 @@ def test_a_driver_without_a_server(host: HostApp) -> None:
     values = SenderValues(driver="memory", from_email="noreply@platform.example")
     send_test_mail_now(session, load_sender(session, ""), values, {}, TO, ADMIN)
     (kept,) = memory.kept_mails()
-    text = kept.content.decode()
-    assert "Host:       Memory" in text
+    text = text_of(kept.content)
+    assert "\r\n\r\nHost: Memory (nothing is sent)\r\nFrom: " in text
     assert "Port:" not in text
     assert "Encryption" not in text
     memory.clear()
+
+
+@pytest.mark.parametrize("language", wording("test"))
+def test_in_each_language_it_says_so_and_has_the_link(host: HostApp, language: str) -> None:
+    """Both parts, with words of that language; where there is no link, nothing speaks of it."""
+    type_ = service.registry().get("test")
+    words = words_in("test", language)
+    values = {
+        **type_.sample,
+        "words": words,
+        "arrival_url": "https://x.example/test-mail/t?a=1&b=2",
+    }
+    mail = render(type_, values)
+    assert f"{words['arrived']}: https://x.example/test-mail/t?a=1&b=2" in mail.text
+    assert f'lang="{language}"' in mail.html
+    assert 'href="https://x.example/test-mail/t?a=1&amp;b=2"' in mail.html
+    for part in (mail.text, mail.html):
+        for name in ("arrived", "arrived_why", "why", "host", "sent_at"):
+            assert words[name] in part
+    without = render(type_, values | {"arrival_url": ""})
+    for part in (without.text, without.html):
+        assert words["arrived_why"] not in part
+        assert words["why"] in part
+
+
+@pytest.mark.parametrize(("asked", "spoken"), [("pt_BR", "pt"), ("de", "de"), ("fi", "en")])
+def test_it_is_in_the_language_of_who_asks(host: HostApp, asked: str, spoken: str) -> None:
+    """Also where our pages are not in it; a terminal has none."""
+    Babel(host.app, locale_selector=lambda: asked)
+    host.save_sender("acme", security="none")
+    headers = {"Accept": "application/json"}
+    host.client.post("/smtp-admin/partners/acme/test-email", headers=headers)
+    queue_test_mail(host.db.session(), "acme", TO, ADMIN)
+    mails = host.db.session.scalars(select(Message).order_by(Message.id)).all()
+    for mail, words in zip(mails, (words_in("test", spoken), words_in("test", "en")), strict=True):
+        assert mail.subject.startswith(words["subject_before"])
+        assert words["unencrypted"] in text_of(mail.content)

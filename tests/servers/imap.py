@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ class ImapServer:
         starttls: plain at first, encrypted after STARTTLS; else from the first byte.
         answers: command → what is sent instead of the usual answer; ``{tag}`` is the client's.
         injected: what is sent in plain text together with the answer to STARTTLS.
+        tokens: those that open the mailbox too, by XOAUTH2 or OAUTHBEARER.
     """
 
     context: ssl.SSLContext
@@ -32,6 +34,7 @@ class ImapServer:
     greeting: bytes = b"* OK ready\r\n"
     answers: dict[str, bytes] = field(default_factory=dict)
     injected: bytes = b""
+    tokens: Container[str] = ()
     seen: set[int] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
 
@@ -96,13 +99,25 @@ class ImapServer:
                 continue
             if name == "AUTHENTICATE":
                 made.sendall(b"+ \r\n")
-                words = base64.b64decode(lines.readline()).decode().split("\0")[1:]
-                right = words == [self.username, self.password]
+                said = base64.b64decode(lines.readline()).decode()
+                if command.endswith("PLAIN"):
+                    right = said.split("\0")[1:] == [self.username, self.password]
+                else:
+                    right = self._knows(said)
+                    if not right:  # the client has to answer why before it hears the verdict
+                        made.sendall(b"+ " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
+                        self.said.append(f"answered {base64.b64decode(lines.readline())!r}")
                 made.sendall(self._login(tag, right=right))
                 continue
             made.sendall(self._answer(tag, name, rest))
             if name == "LOGOUT":
                 return
+
+    def _knows(self, said: str) -> bool:
+        user = re.search(r"(?:^user=|,a=)([^\x01,]*)", said)
+        token = re.search(r"auth=Bearer ([^\x01]*)\x01\x01$", said)
+        right = user is not None and user[1] == self.username
+        return right and token is not None and token[1] in self.tokens
 
     def _login(self, tag: str, *, right: bool) -> bytes:
         if right:

@@ -13,14 +13,16 @@ from uuid import uuid4
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, transaction
-from smtp_admin.errors import SecretError
-from smtp_admin.events.bounces.imap import Account, Mailbox, open_mailbox
+from smtp_admin.errors import InvalidInput, SecretError
+from smtp_admin.events.bounces.imap import Account, Mailbox
 from smtp_admin.events.bounces.ingesting import call_for_events, take_in
 from smtp_admin.events.bounces.mailboxes import Due, account_of
+from smtp_admin.events.bounces.signing_in import open_for
 from smtp_admin.events.models import BounceMailbox
+from smtp_admin.installation import installation
 from smtp_admin.senders.models import Sender
+from smtp_admin.senders.resolve import ResolvedSender, resolve
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.report import Report
@@ -36,7 +38,7 @@ _LEASE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
-def collect(engine: Engine, config: Config, stopping: Callable[[], bool]) -> int:
+def collect(engine: Engine, stopping: Callable[[], bool]) -> int:
     """Read every mailbox that is due; how many mails were read. Needs an app context."""
     total = 0
     with transaction(engine) as session:
@@ -44,7 +46,7 @@ def collect(engine: Engine, config: Config, stopping: Callable[[], bool]) -> int
     for one in due:
         if stopping():
             break
-        total += _collect(engine, config, one, stopping)
+        total += _collect(engine, one, stopping)
     return total
 
 
@@ -54,15 +56,14 @@ def _due(session: Session) -> list[Due]:
         .join(Sender, Sender.id == BounceMailbox.sender_id)
         .where(
             BounceMailbox.next_read_at <= database_now(session),
-            # What a deleted sender sent may still come back; its mailbox went with its settings.
-            Sender.deleted_at.is_(None),
+            Sender.deleted_at.is_(None),  # its mailbox goes with it
         )
         .order_by(BounceMailbox.next_read_at)
     )
     return [Due(*row) for row in rows]
 
 
-def _collect(engine: Engine, config: Config, due: Due, stopping: Callable[[], bool]) -> int:
+def _collect(engine: Engine, due: Due, stopping: Callable[[], bool]) -> int:
     lease = uuid4().hex
     try:
         taken = _take(engine, due, lease)
@@ -71,11 +72,11 @@ def _collect(engine: Engine, config: Config, due: Due, stopping: Callable[[], bo
         return 0
     if taken is None:
         return 0
-    account, validity, last_uid = taken
+    sender, account, validity, last_uid = taken
     mails = events = 0
     overall = Deadline(_READING_SECONDS)
     try:
-        mailbox = open_mailbox(account, config, overall, Report())
+        mailbox = open_for(engine, installation(), sender, account, overall, Report())
         try:
             if mailbox.validity != validity:
                 last_uid = 0  # the server has numbered its mails anew
@@ -92,6 +93,8 @@ def _collect(engine: Engine, config: Config, due: Due, stopping: Callable[[], bo
             mailbox.close()
     except SMTPFailure as failure:
         _note_failure(engine, due, lease, failure.step, failure.code, failure.message)
+    except (SecretError, InvalidInput) as error:
+        _note_failure(engine, due, lease, "token", error.code, error.message)
     else:
         _write(engine, due, lease, lambda now: _after_success(now))
     if events:
@@ -99,7 +102,7 @@ def _collect(engine: Engine, config: Config, due: Due, stopping: Callable[[], bo
     return mails
 
 
-def _take(engine: Engine, due: Due, lease: str) -> tuple[Account, int, int] | None:
+def _take(engine: Engine, due: Due, lease: str) -> tuple[ResolvedSender, Account, int, int] | None:
     """The mailbox, which is ours to read now; ``None`` where another was faster."""
     with transaction(engine) as session:
         moment = database_now(session)
@@ -110,7 +113,9 @@ def _take(engine: Engine, due: Due, lease: str) -> tuple[Account, int, int] | No
         row = session.get_one(BounceMailbox, due.id)
         seen = row.validity, row.last_uid
         session.expunge(row)
-    return account_of(row, due.partner_id), *seen
+        owner = session.get_one(Sender, due.sender_id)
+        sender = resolve(session, owner, owner.partner_id, owner.key)
+    return sender, account_of(row, due.partner_id), *seen
 
 
 def _take_mail(engine: Engine, due: Due, lease: str, mailbox: Mailbox, uid: int) -> int | None:
@@ -143,7 +148,8 @@ def _note_failure(engine: Engine, due: Due, lease: str, step: str, code: str, wo
     with transaction(engine) as session:
         failures = session.scalar(select(BounceMailbox.failures).where(BounceMailbox.id == due.id))
     # Wrong logins in a row lock an account.
-    pause = _LONGEST_PAUSE if step == "auth" else _EVERY * 2 ** min(failures or 0, 6)
+    refused = step == "auth" or code == "token_refused"
+    pause = _LONGEST_PAUSE if refused else _EVERY * 2 ** min(failures or 0, 6)
     _write(
         engine, due, lease,
         lambda moment: {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from smtp_admin.config import Config
+from smtp_admin.credentials.bearer import Bearer
 from smtp_admin.events.bounces.mime import MOST_BYTES
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
@@ -38,7 +39,12 @@ MOST_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where a mailbox is, and how to open it."""
+    """Where a mailbox is, and how to open it.
+
+    Attributes:
+        password: empty where the sender's own sign-in opens it.
+        token: of that sign-in, once there is one.
+    """
 
     host: str
     port: int
@@ -46,6 +52,7 @@ class Account:
     username: str
     password: str = field(repr=False)
     folder: str = "INBOX"
+    token: str = field(default="", repr=False)
 
 
 class _Client(imaplib.IMAP4):
@@ -260,7 +267,9 @@ def _greeted(wire: Wire, overall: Deadline, report: Report) -> _Client:
 def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
     try:
         offered = b" ".join(_bytes(one) for one in client.capability()[1]).upper().split()
-        if b"AUTH=PLAIN" in offered:
+        if account.token:
+            _logged_in_by_token(client, account, offered)
+        elif b"AUTH=PLAIN" in offered:
             words = f"\0{account.username}\0{account.password}".encode()
             client.authenticate("PLAIN", lambda _: words)
         elif b"LOGINDISABLED" in offered:
@@ -272,6 +281,10 @@ def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
     except imaplib.IMAP4.abort as error:
         raise _failure("auth", error) from error
     except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
+        if account.token:
+            raise _refused("auth_failed", "auth", TOKEN_REFUSED, error.args, hint=IMAP_ON) from (
+                error
+            )
         raise _refused(
             "auth_failed",
             "auth",
@@ -284,6 +297,28 @@ def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
     except _ANY as error:
         raise _failure("auth", error) from error
     return account.username, None
+
+
+#: What it means that a server refuses a token.
+TOKEN_REFUSED = gettext("The server refused the token of the sender's sign-in.")
+#: What to do where a server refuses a token.
+IMAP_ON = gettext(
+    "Check that the login is the mailbox that signed in, or one that it may open, that IMAP is "
+    "turned on for it, and that the sign-in allows IMAP."
+)
+
+
+def _logged_in_by_token(client: _Client, account: Account, offered: list[bytes]) -> None:
+    bearer = Bearer(account.username, account.token)
+    for mechanism in bearer.mechanisms(encrypted=True):
+        if f"AUTH={mechanism}".encode() in offered:
+            client.authenticate(mechanism, bearer.exchange(mechanism).answer)
+            return
+    raise SMTPFailure(
+        "auth_not_offered",
+        "auth",
+        gettext("The server offers no login by OAuth2 (XOAUTH2 or OAUTHBEARER)."),
+    )
 
 
 def _selected(

@@ -1,7 +1,7 @@
 """The bounce mailbox of a sender: saved, its password sealed for where it may go, and ended."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from smtp_admin.database import database_now
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.events.bounces.imap import PORTS, SECURITIES, Account, Security
+from smtp_admin.events.bounces.signing_in import servers_for
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
@@ -18,15 +19,18 @@ from smtp_admin.senders.keys import KeyReport, Unreadable
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.hostname import clean_host
-from smtp_admin.translation import gettext, said_by
+from smtp_admin.translation import gettext, listed, said_by
 from smtp_admin.transports.smtp.fields import clean_password, clean_port, clean_username
 
 _LONGEST_FOLDER = 200
+#: How the form names the ways to open a mailbox: a password of its own, or the sender's OAuth2.
+BY_PASSWORD, BY_SENDER = "password", "sender"
 #: What a form sends, and a page calls.
 LABELS: Mapping[str, str] = {
     "host": gettext("IMAP server"),
     "port": gettext("Port"),
     "security": gettext("Security"),
+    "sign_in": gettext("Sign in by"),
     "username": gettext("Login"),
     "password": gettext("Password"),
     "folder": gettext("Folder"),
@@ -55,6 +59,8 @@ def account_of(mailbox: BounceMailbox, partner_id: str) -> Account:
     """
     account = _account(mailbox, "")
     sealed = mailbox.password
+    if not sealed:
+        return account  # the sender's own sign-in opens it
     password = installation().keyring.open(sealed, _binding(partner_id, mailbox.sender_id, account))
     return _account(mailbox, password)
 
@@ -66,6 +72,25 @@ def entered(session: Session, sender: ResolvedSender, texts: Mapping[str, str]) 
         InvalidInput: with every field that needs another look.
         SecretError: the saved password cannot be opened.
     """
+    new, wrong = _cleaned(texts)
+    by_sender = texts.get("sign_in", "") == BY_SENDER
+    if by_sender:
+        wrong |= _refused_servers(sender, new.host, is_host_wrong="host" in wrong)
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    if by_sender:
+        return replace(new, password="")
+    if new.password:
+        return new
+    saved = mailbox_of(session, sender.sender_id) if sender.sender_id else None
+    known = _account(saved, "") if saved is not None and saved.password else None
+    if saved is None or known is None or _destination(known) != _destination(new):
+        raise InvalidInput(fields={"password": [gettext("Enter the password.")]})
+    return replace(new, password=account_of(saved, sender.partner_id).password)
+
+
+def _cleaned(texts: Mapping[str, str]) -> tuple[Account, dict[str, list[str]]]:
+    """*texts* as an account, as far as they are one, and what is wrong with each field."""
     wrong: dict[str, list[str]] = {}
     security = texts.get("security", "").strip().lower() or "ssl"
     if security not in SECURITIES:
@@ -91,29 +116,38 @@ def entered(session: Session, sender: ResolvedSender, texts: Mapping[str, str]) 
     folder = " ".join(texts.get("folder", "").split()) or "INBOX"
     if len(folder) > _LONGEST_FOLDER or not folder.isprintable():
         wrong["folder"] = [gettext("This cannot be the name of a folder.")]
-    if wrong:
-        raise InvalidInput(fields=wrong)
-    new = Account(host, port, "tls" if security == "tls" else "ssl", username, password, folder)
-    if password:
-        return new
-    saved = mailbox_of(session, sender.sender_id) if sender.sender_id else None
-    if saved is None or _destination(_account(saved, "")) != _destination(new):
-        raise InvalidInput(fields={"password": [gettext("Enter the password.")]})
-    known = account_of(saved, sender.partner_id).password
-    return Account(host, port, new.security, username, known, folder)
+    kind: Security = "tls" if security == "tls" else "ssl"
+    return Account(host, port, kind, username, password, folder), wrong
+
+
+def _refused_servers(
+    sender: ResolvedSender, host: str, *, is_host_wrong: bool
+) -> dict[str, list[str]]:
+    """What is wrong with reading a mailbox at *host* by the sender's own sign-in, by field."""
+    allowed = servers_for(sender.values)
+    if not allowed:
+        return {"sign_in": [gettext("This sender does not sign in by OAuth2.")]}
+    if is_host_wrong or host in allowed:
+        return {}
+    words = gettext(
+        "The sender's sign-in only opens mailboxes at %(servers)s.", servers=listed(allowed)
+    )
+    return {"host": [words]}
 
 
 def save(session: Session, sender: ResolvedSender, account: Account, actor: Actor) -> None:
     """Give a sender this mailbox, or change it; the caller commits.
 
     Raises:
-        Conflict: nothing is saved of the sender yet.
+        Conflict: nothing is saved of the sender yet, or it was deleted.
         KeyMissing: nothing can be encrypted here.
     """
     if not sender.sender_id or sender.deleted:
         raise Conflict(gettext("Save the settings of this sender first."))
-    # One after the other, so that the second sees what the first made.
-    session.execute(select(Sender.id).where(Sender.id == sender.sender_id).with_for_update())
+    # One after the other, so that the second sees what the first made, or that it was deleted.
+    mine = select(Sender.deleted_at).where(Sender.id == sender.sender_id)
+    if session.execute(mine.with_for_update()).scalar_one() is not None:
+        raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
     row = mailbox_of(session, sender.sender_id)
     if row is None:
         row = BounceMailbox(sender_id=sender.sender_id)
@@ -123,7 +157,8 @@ def save(session: Session, sender: ResolvedSender, account: Account, actor: Acto
     row.host, row.port, row.security = account.host, account.port, account.security
     row.username, row.folder = account.username, account.folder
     binding = _binding(sender.partner_id, sender.sender_id, account)
-    row.password = installation().keyring.seal(account.password, binding)
+    sealed = installation().keyring.seal(account.password, binding) if account.password else ""
+    row.password = sealed
     row.created_by = (actor.email or actor.name)[:320]
     row.next_read_at, row.lease = database_now(session), ""
     row.failures, row.failed_step, row.failed_code, row.failed_words = 0, "", "", ""
@@ -159,6 +194,7 @@ def _older(
 ) -> Iterator[tuple[BounceMailbox, list[object], str]]:
     """Those that are sealed with an older key, opened; all are counted."""
     found = select(BounceMailbox, Sender).join(Sender, Sender.id == BounceMailbox.sender_id)
+    found = found.where(BounceMailbox.password != "")
     locked = found.with_for_update(of=BounceMailbox).order_by(BounceMailbox.id)
     for row, sender in session.execute(locked).all():
         binding = _binding(sender.partner_id, sender.id, _account(row, ""))

@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import NETWORK, record_within
-from smtp_admin.events.bounces.imap import Account, open_mailbox
+from smtp_admin.database import host_engine
+from smtp_admin.events.bounces.imap import Account
+from smtp_admin.events.bounces.signing_in import open_for
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.sandbox import site
@@ -39,9 +41,11 @@ def try_mailbox(session: Session, sender: ResolvedSender, account: Account, acto
     Raises:
         Unavailable: this process may not act for the database.
         RateLimited: this person tests too often, or enough tests run already.
+        SecretError: a stored secret of the sender cannot be opened.
     """
     site.require(session)
-    config, report = installation().config, Report()
+    here, report = installation(), Report()
+    config = here.config
     with in_flight(sender.partner_id):
         record_within(
             session, actor, sender.partner_id, "bounces.tested",
@@ -49,7 +53,10 @@ def try_mailbox(session: Session, sender: ResolvedSender, account: Account, acto
             limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
         )  # fmt: skip
         try:
-            mailbox = open_mailbox(account, config, Deadline(OVERALL_SECONDS), report)
+            mailbox = open_for(
+                host_engine(), here, sender, account, Deadline(OVERALL_SECONDS), report,
+                trying=True,
+            )  # fmt: skip
         except SMTPFailure as failure:
             return Tried(report, failure)
         mailbox.close()

@@ -20,6 +20,7 @@ Name = Literal[
     "no_worker",
     "expiring",
     "events_silent",
+    "bounces_unread",
 ]
 Severity = Literal["critical", "warning"]
 #: How grave an alert is, for people.
@@ -78,6 +79,11 @@ KINDS: tuple[Kind, ...] = (
         "events_silent",
         gettext("Webhook silent"),
         gettext("A sender with a webhook sends mail, but its provider reports no events."),
+    ),
+    Kind(
+        "bounces_unread",
+        gettext("Bounces not read"),
+        gettext("The mailbox for bounces of a sender could not be read, several times in a row."),
     ),
 )
 BY_NAME: dict[str, Kind] = {one.name: one for one in KINDS}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import SYSTEM, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.models import Counter, Lane
+from smtp_admin.events.bounces.trouble import troubles
 from smtp_admin.events.queries import silences
 from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.installation import installation
@@ -22,7 +23,7 @@ from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.owner_names import partner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
-from smtp_admin.translation import gettext, number
+from smtp_admin.translation import gettext, joined, number
 
 _DAY = timedelta(hours=24)
 
@@ -54,6 +55,7 @@ def look(session: Session, *, for_workers: bool = True) -> Look:
         *_dead_letters(session, moment),
         *_expiring(session, senders),
         *_silent(session, senders),
+        *_unread(session, senders),
         *(no_worker(session) if for_workers else ()),
     ]
     unknown = frozenset(one.sender_id for one, state in states if state.key == "no_worker")
@@ -167,6 +169,26 @@ def _silent(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Fin
                     "at the provider, and send a sample on the webhook's page.",
                     number=number(silence.sent),
                 ),
+                sender_id=sender.sender_id,
+                sender_key=sender.key,
+            )
+
+
+def _unread(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Finding]:
+    """Senders whose bounces are not seen, because their mailbox cannot be read."""
+    found = troubles(session)
+    for sender in senders:
+        trouble = found.get(sender.sender_id)
+        if trouble is not None:
+            yield Finding(
+                kind="bounces_unread",
+                partner_id=sender.partner_id,
+                whose=whose(sender),
+                severity="warning",
+                headline=gettext(
+                    "The mailbox for bounces at %(host)s is not read", host=trouble.host
+                ),
+                detail=joined((trouble.cause, trouble.remedy)),
                 sender_id=sender.sender_id,
                 sender_key=sender.key,
             )

@@ -95,7 +95,7 @@ def read(site: Hooked, later: float = 0) -> int:
     """What a worker does, so many minutes later; how many mails it read."""
     site.host.db.session.rollback()
     with shifted(timedelta(minutes=later)):
-        return collect(site.engine, site.host.installation.config, lambda: False)
+        return collect(site.engine, lambda: False)
 
 
 def bounce(site: Hooked, mail: Delivery, to: str = MIA) -> bytes:
@@ -115,7 +115,7 @@ def test_each_mail_is_read_once(
 
     def work() -> None:
         with site.host.app.app_context():
-            counts.append(collect(site.engine, site.host.installation.config, lambda: False))
+            counts.append(collect(site.engine, lambda: False))
 
     workers = [threading.Thread(target=work) for _ in range(2)]
     for one in workers:
@@ -175,7 +175,7 @@ def test_a_worker_that_dies_is_followed_by_another(site: Hooked, server: ImapSer
     turn_on(site, server)
     calls = iter([False, False])  # before the mailbox, before the first mail; then it is gone
     with pytest.raises(StopIteration):
-        collect(site.engine, site.host.installation.config, lambda: next(calls))
+        collect(site.engine, lambda: next(calls))
     assert (row(site).last_uid, bool(row(site).lease)) == (1, True)
     assert read(site, later=1) == 0
     assert read(site, later=6) == 1

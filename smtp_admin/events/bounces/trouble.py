@@ -1,0 +1,131 @@
+"""Mailboxes for bounces that are not read: why, in plain words, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from smtp_admin.events.bounces.imap import IMAP_ON
+from smtp_admin.events.models import BounceMailbox
+from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext, known
+
+#: Tries in a row after which somebody must look. Most of it passes; and after a refused login,
+#: which seldom does, the next try comes only an hour later.
+TRIES = 3
+_TRIES_OF_LOGIN = 2
+
+_OTHERWISE = gettext("Test the mailbox on the sender's page Bounces.")
+#: By what went wrong, where that says more than the step.
+_BY_CODE: Mapping[str, str] = {
+    "unavailable": gettext(
+        "Add the old key at the end of SMTP_ADMIN_SECRET_KEYS, or enter the password again on the "
+        "sender's page Bounces."
+    ),
+    "token_refused": gettext(
+        "Test the mailbox on the sender's page Bounces: it says what is missing. Mostly someone "
+        "must sign in again on the sender's tab."
+    ),
+    "token_unavailable": gettext(
+        "The token server does not answer. If it continues, test the connection of the sender."
+    ),
+    "auth_not_offered": gettext(
+        "Let another mailbox get the bounces, one that can be read with a password."
+    ),
+    "tls_not_offered": gettext(
+        "Choose SSL/TLS with port 993 on the sender's page Bounces, and test it there."
+    ),
+    "destination_not_allowed": gettext(
+        "The platform's operator decides which ports and networks are allowed "
+        "(SMTP_ADMIN_ALLOWED_PORTS, SMTP_ADMIN_ALLOWED_NETWORKS)."
+    ),
+}
+_BROKE_OFF = gettext(
+    "The server broke off. It may be overloaded. If it continues, ask its operator."
+)
+#: By the step at which it ended.
+_BY_STEP: Mapping[str, str] = {
+    "dns": gettext(
+        "Check the name of the IMAP server on the sender's page Bounces, and test it there."
+    ),
+    "connect": gettext(
+        "Check server and port: 993 for SSL/TLS, 143 for STARTTLS. If they are right, the server "
+        "is down, or a firewall is in the way. Ask its operator."
+    ),
+    "greeting": gettext(
+        "Check server, port and security: 993 goes with SSL/TLS, 143 with STARTTLS. If they are "
+        "right, the server may be overloaded."
+    ),
+    "tls": gettext("Check port and security: 993 goes with SSL/TLS, 143 with STARTTLS."),
+    "certificate": gettext(
+        "Enter the server's name as it is in its certificate. If it has expired or nobody trusts "
+        "it, ask the operator of the server for a new one."
+    ),
+    "auth": gettext(
+        "Enter login and password again on the sender's page Bounces. Many providers want an app "
+        "password for IMAP, or have IMAP turned off at first."
+    ),
+    "folder": gettext(
+        "Check the name of the folder on the sender's page Bounces. INBOX is always there."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """That the mailbox of a sender was not read, several times in a row.
+
+    Attributes:
+        since: when it was read last, or entered where it never was.
+        cause: what stopped the last try.
+        remedy: what to do.
+    """
+
+    sender_id: int
+    host: str
+    failures: int
+    since: datetime
+    cause: str
+    remedy: str
+
+
+def remedy_of(mailbox: BounceMailbox) -> str:
+    """What to do about the last failure of *mailbox*; empty without one."""
+    if not mailbox.failures:
+        return ""
+    step, code = mailbox.failed_step, mailbox.failed_code
+    if code == "auth_failed" and not mailbox.password:
+        return IMAP_ON
+    if code in {"timeout", "connection_lost"} and step in {"auth", "folder"}:
+        return _BROKE_OFF
+    return _BY_CODE.get(code, _BY_STEP.get(step, _OTHERWISE))
+
+
+def is_in_trouble(mailbox: BounceMailbox) -> bool:
+    """Whether it failed so often that somebody must look."""
+    refused = mailbox.failed_step == "auth" or mailbox.failed_code == "token_refused"
+    return mailbox.failures >= (_TRIES_OF_LOGIN if refused else TRIES)
+
+
+def troubles(session: Session) -> dict[int, Trouble]:
+    """Id of a sender → the trouble of its mailbox, of those that have some; one query."""
+    rows = session.scalars(
+        select(BounceMailbox)
+        .join(Sender, Sender.id == BounceMailbox.sender_id)
+        .where(BounceMailbox.failures >= _TRIES_OF_LOGIN, Sender.deleted_at.is_(None))
+        .order_by(BounceMailbox.id)
+    )
+    return {
+        one.sender_id: Trouble(
+            sender_id=one.sender_id,
+            host=one.host,
+            failures=one.failures,
+            since=one.last_read_at or one.created_at,
+            cause=known(one.failed_words),
+            remedy=remedy_of(one),
+        )
+        for one in rows
+        if is_in_trouble(one)
+    }
