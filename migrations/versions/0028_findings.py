@@ -1,4 +1,4 @@
-"""Each side acknowledges an alert for itself.
+"""Each side acknowledges an alert for itself; when a sender's pause was ended.
 
 Revision: 0028_findings
 After: 0024_bounces
@@ -17,6 +17,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("smtp_admin_sender", sa.Column("resumed_at", UTCDateTime))
     op.add_column("smtp_admin_alert", sa.Column("owner_acknowledged_at", UTCDateTime))
     op.add_column(
         "smtp_admin_alert",
@@ -32,3 +33,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("smtp_admin_alert", "owner_acknowledged_by")
     op.drop_column("smtp_admin_alert", "owner_acknowledged_at")
+    op.drop_column("smtp_admin_sender", "resumed_at")
