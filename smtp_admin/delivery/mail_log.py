@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
+from smtp_admin.delivery.tries import Tried, tries_of
 from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
@@ -75,7 +76,7 @@ class LoggedMail:
     """One delivery in the log.
 
     Attributes:
-        tries: sends that were its own failure.
+        tries: how often it was sent, whatever came of it.
         provider_id: what the provider that accepted it calls it.
         has_text: whether its text is still there.
     """
@@ -89,7 +90,6 @@ class LoggedMail:
     subject: str
     recipient: str
     state: State
-    tries: int
     created_at: datetime
     next_attempt_at: datetime
     finished_at: datetime | None
@@ -102,6 +102,7 @@ class LoggedMail:
     uncertains: int
     has_text: bool
     sensitive: bool
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,6 @@ def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
             Message.subject,
             Delivery.recipient,
             Delivery.state,
-            Delivery.attempts,
             Delivery.created_at,
             Delivery.next_attempt_at,
             Delivery.finished_at,
@@ -361,5 +361,6 @@ def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
         .where(Delivery.id.in_(ids))
         .order_by(Delivery.id.desc())
     )
-    found: list[list[Any]] = [list(row) for row in rows]
-    return tuple(LoggedMail(*one) for one in found)
+    found: list[Any] = list(rows)
+    tries = tries_of(session, [Tried(one.id, one.state, one.uncertains) for one in found])
+    return tuple(LoggedMail(*[*one, tries[one.id]]) for one in found)
