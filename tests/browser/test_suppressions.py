@@ -169,6 +169,7 @@ def test_suppressed_explained_removed_sent(page: Page, site: Site, scripts: bool
     assert not page.locator("[data-smtp-admin-tick-all]").is_checked()
     page.check("tbody tr >> nth=0 >> input[name=ids]")
     page.click("#lift-form button")
+    page.click("#confirm-form button")
     page.wait_for_selector("[role=status] >> text=1 address gets mail again")
     at(page, site, f"/smtp-admin/mail/{mail_id}")
     page.click("text=Send after all")
