@@ -5,6 +5,7 @@ import { fillIn } from "./fields.js";
 import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
 import "./leaving.js";
 import "./reload.js";
+import { testing } from "./tested.js";
 
 const POLL_MILLISECONDS = 1000;
 const MOST_POLLS = 60;
@@ -18,6 +19,7 @@ async function submitInPlace(button) {
   button.textContent = button.dataset.busy;
   try {
     const body = new URLSearchParams(new FormData(form));
+    if (button.dataset.smtpAdminReplace === "connection-test") testing();
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
     const part = button.dataset.smtpAdminReplace;
     if (updatePart(part, page)) {
