@@ -172,7 +172,7 @@ def _show_plan(asked: _Asked, expected: Plan) -> None:
     if asked.file.ignored:
         click.echo(f"Columns unknown to the type: {', '.join(asked.file.ignored)}.")
     if asked.checked.again:
-        click.echo("Left out, because the address stands there before:")
+        click.echo("Left out, because an earlier line has the address:")
         click.echo("  " + "\n  ".join(shown(asked.checked.again)))
 
 
