@@ -12,10 +12,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
+from smtp_admin.database import among
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.delivery.tries import Tried, tries_of
+from smtp_admin.delivery.tries import Tried, failed_after, tries_of
 from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
@@ -51,6 +52,7 @@ class MailFilter:
         states: none for any.
         code, cause: with which failure, as it was written down.
         since: when it was queued (aware).
+        failed_since: of which a send failed after that, whatever became of it.
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -62,13 +64,14 @@ class MailFilter:
     code: str = ""
     cause: str | None = None
     since: datetime | None = None
+    failed_since: datetime | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
     @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
-        return not (self.type_name or self.code or self.search.text)
+        return not (self.type_name or self.code or self.failed_since or self.search.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +304,9 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
             session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
+    if which.failed_since is not None:
+        failed = failed_after(session, which.failed_since, which.partner_ids, which.sender_id)
+        found.append(among(session, Delivery.id, failed))
     if which.own_copies:
         theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
         found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))

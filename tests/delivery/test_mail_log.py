@@ -319,3 +319,9 @@ def test_tries_are_all_sends_the_accepted_one_too(
         "once": ("sent", 1), "grey": ("sent", 2), "gone": ("dead", 1), "lost": ("sent", 1),
         "waits": ("queued", 0),
     }  # fmt: skip
+    for which in (replace(ACME, failed_since=now() - timedelta(hours=1)),
+                  MailFilter(None, failed_since=now() - timedelta(hours=1),
+                             sender_id=sender_row(each).id)):  # fmt: skip
+        names = [one.partition("@")[0] for one in found(each, which)]
+        assert names == ["lost", "gone", "grey"], "also what was sent since"
+    assert found(each, replace(ACME, failed_since=now() + timedelta(hours=1))) == []
