@@ -197,7 +197,12 @@ class Scene:
                 until = now() + timedelta(hours=2) if rule.endswith("/unmute") else None
                 again = update(Alert).where(Alert.public_id == self.alerts["acme"])
                 session.execute(
-                    again.values(acknowledged_at=None, muted_until=until, owner_muted_until=until)
+                    again.values(
+                        acknowledged_at=None,
+                        owner_acknowledged_at=None,
+                        muted_until=until,
+                        owner_muted_until=until,
+                    )
                 )
                 session.commit()
             if rule.endswith("/test-connection/<public_id>"):

@@ -1,5 +1,6 @@
 """The pages of batches: a list that is looked at first, sent, followed, stopped and resumed."""
 
+import html
 import re
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from smtp_admin.delivery.models import Delivery
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.pages import new_batch
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
 from tests.delivery.workbench import deliveries
@@ -100,6 +102,71 @@ def test_what_cannot_be_used_is_said(site: HostApp, data: dict[str, Any], words:
     assert deliveries(site) == []
 
 
+BAD = "address,name,code\nmia@example.org,Mia,1\nnobody,x,2\ntom@example.org,Tom,3\nshort,y\n"
+
+
+def fields_of(page: str, form: str) -> dict[str, str]:
+    """What the form with this id would send, unchanged."""
+    (inside,) = re.findall(rf'<form[^>]* id="{form}".*?</form>', page, re.DOTALL)
+    found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', inside))
+    (list_,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", inside, re.DOTALL)
+    return {name: html.unescape(one) for name, one in {**found, "csv": list_}.items()}
+
+
+def test_bad_lines_are_skipped_without_choosing_the_file_again(site: HostApp) -> None:
+    """All of them are told, those too that show only when the mail is written."""
+    list_ = BAD + "ann@example.org,A\x07nn,4\n"
+    sent = {"file": (BytesIO(list_.encode()), "people.csv"), "csv": "", "label": "December"}
+    page = post(site, do="check", **sent)
+    assert page.status_code == 400
+    for words in ("2 lines cannot be used", "line 3: ", "line 5: it has 2 cells",
+                  "Skip these 2 lines and continue"):  # fmt: skip
+        assert words in page.text, words
+    look = post(site, **fields_of(page.text, "skip-form")).text
+    assert "3 mails, not sent yet" in look
+    assert "2 lines that cannot be used" in look
+    found = fields_of(look, "look-form")
+    page = post(site, do="send", **found)
+    assert page.status_code == 400
+    assert "line 6: ann@example.org: " in page.text
+    assert deliveries(site) == []
+    look = post(site, **fields_of(page.text, "skip-form")).text
+    assert "3 lines that cannot be used" in look
+    assert post(site, do="send", **fields_of(look, "look-form")).status_code == 303
+    assert {one.recipient for one in deliveries(site)} == {"mia@example.org", "tom@example.org"}
+
+
+def test_where_no_line_is_left_nothing_can_be_skipped(site: HostApp) -> None:
+    page = post(site, do="check", csv="address,name,code\nnobody,x,2\n").text
+    assert "1 line cannot be used" in page
+    assert "skip-form" not in page
+
+
+def test_the_preview_counts_what_is_sent_and_names_what_is_not(site: HostApp) -> None:
+    session = site.db.session()
+    suppress(session, "acme", "tom@example.org", "bounce")
+    session.commit()
+    list_ = (
+        "address,name,code,shoe\nmia@example.org,M,1,40\ntom@example.org,T,2,41\n"
+        "Mia@Example.org,M,3,42\nann@example.org,A,4,43\n"
+    )
+    page = post(site, do="check", csv=list_).text
+    for words in ("2 mails, not sent yet", "Send 2 mails", "line 4: Mia@Example.org",
+                  "line 3: tom@example.org: Bounced", "<dd>shoe</dd>"):  # fmt: skip
+        assert words in page, words
+    told = post(site, JSON, do="check", csv=list_).json
+    assert (told["count"], told["repeated"], told["suppressed"]) == (2, 1, 1)
+    sent = site.client.post(
+        NEW, headers=HTML, data={"type": NAME, "csv": list_, "do": "send"}, follow_redirects=True
+    ).text
+    assert "2 mails are queued." in sent
+    assert "1 address is suppressed" in sent
+    assert sorted(one.state for one in deliveries(site)) == ["queued", "queued", "suppressed"]
+    page = post(site, do="check", csv="address,name,code\ntom@example.org,T,1\n")
+    assert page.status_code == 400
+    assert "Every address of the list is suppressed" in page.text
+
+
 def test_too_many_for_a_page(site: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(new_batch, "MOST_FROM_PAGE", 1)
     assert post(site, do="send").status_code == 400
@@ -174,7 +241,8 @@ def test_a_list_is_queued_whole_or_not_at_all(site: HostApp) -> None:
     bad = "address,name,code\n" + "\n".join(rows)
     answer: Any = post(site, JSON, do="send", csv=bad)
     assert answer.status_code == 400
-    assert "p650@example.org" in answer.json["error"]["message"]
+    (words,) = answer.json["error"]["fields"]["file"]
+    assert words.startswith("line 652: p650@example.org: ")
     assert deliveries(site) == []
     assert post(site, JSON, do="send", csv=bad.replace("\x07", "")).json["queued"] == 700
     assert len(deliveries(site)) == 700

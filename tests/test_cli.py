@@ -248,7 +248,16 @@ def test_status(site: HostApp, server: ScriptedServer) -> None:
     assert result.exit_code == 0
     numbers = json.loads(result.output)
     assert (numbers["ok"], numbers["pending"], numbers["max_per_hour"]) == (True, 1, 5)
-    assert re.search(r"^pending +1$", run(site, "status").output, re.MULTILINE)
+    said = run(site, "status").output
+    assert re.search(r"^pending +1$", said, re.MULTILINE)
+    # The system has no sender, and acme's works: neither may look like the other.
+    assert said.startswith("The system's default sender: Not set up.")
+    assert "Numbers of all mail, the system's and every partner's:" in said
+    assert "max per hour" not in said
+    said = run(site, "status", "--partner", "acme").output
+    assert said.startswith("Partner acme: Waiting for a worker.")
+    said = run(site, "status", "--partner", "acme", "--sender", "default").output
+    assert said.startswith("Sender default of partner acme: Waiting for a worker.")
 
 
 def test_send_test_and_worker(site: HostApp, server: ScriptedServer) -> None:

@@ -1,6 +1,7 @@
 """The pages of mail: whose they show, what they never show, and what is done from them."""
 
 import csv
+import html
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
 from tests.delivery.workbench import deliveries, letter
 from tests.scene import HTML, JSON, PREFIX
+from tests.servers.scripted import Reply, ScriptedServer
 
 SECRET_LINK = "https://acme.example/reset/very-secret"
 
@@ -192,6 +194,19 @@ def test_exported(site: HostApp) -> None:
     rows = list(csv.reader(StringIO(answer.text.removeprefix("\ufeff"))))
     assert rows[0][:5] == ["id", "queued", "state", "partner", "recipient"]
     assert [row[5] for row in rows[1:]] == ['\'=HYPERLINK("http://x.example")']
+
+
+def test_failed_sends_lead_to_their_mail(site: HostApp) -> None:
+    with ScriptedServer(behaviours={"rcpt": [Reply("451 4.7.1 later"), None]}) as server:
+        site.save_sender(port=server.port)
+        send(site, "well@acme.example")
+        site.work()
+    for path in ("/", "/partners/acme"):
+        (link,) = re.findall(r'href="([^"]*failed=24h)"', get(site, path).text)
+        page = site.client.get(html.unescape(link), headers=HTML).text
+        assert "you@acme.example" in page
+        assert "well@acme.example" not in page, "it was taken at once"
+        assert "failed at least once after" in page
 
 
 def test_the_life_of_a_mail(site: HostApp) -> None:

@@ -65,6 +65,8 @@ def test_a_text_is_written_used_and_put_back(site: HostApp) -> None:
     ("part", "text", "said"),
     [
         ("html", "<p>\n{{ nobody }}</p>", "Line 2, column 4: &#39;nobody&#39; is undefined."),
+        ("text", "Hi {{ nmae }}", "is undefined. Did you mean name?"),
+        ("text", "{{ brand.nam }}", "is undefined. Did you mean brand.name?"),
         ("text", "{{ name", "Line 1, column 1: This output is not closed."),
         ("subject", "{{ 'x' | nonsense }}", "Line 1, column 10: There is no filter"),
         ("subject", "", "Enter a subject."),
@@ -89,6 +91,21 @@ def test_what_does_not_work_is_not_saved(site: HostApp, part: str, text: str, sa
     assert f'id="{part}-error"' in answer.text
     assert "Nothing was saved." in answer.text
     assert "Your own text applies." not in site.client.get(EDITOR).text
+
+
+def test_languages_keep_their_places_and_a_shipped_text_is_said_to_be_one_once(
+    site: HostApp,
+) -> None:
+    base = EDITOR.rpartition("/")[0]
+    orders = set()
+    for language in ("de", "en", "pl"):
+        page = site.client.get(f"{base}/{language}").text
+        (bar,) = re.findall(r'<nav class="smtp-admin-languages".*?</nav>', page, re.DOTALL)
+        orders.add(tuple(re.findall(r">([^<]+)</a>", bar)))
+    assert len(orders) == 1
+    assert page.count("This text is the same as the shipped one.") == 1
+    compared = post(site, **(OWN | {"html": ""}), do="compare").text
+    assert "This text is the same" not in compared
 
 
 def test_the_preview_is_a_page_that_does_nothing(site: HostApp) -> None:

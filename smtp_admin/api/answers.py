@@ -194,7 +194,8 @@ ANSWERS: dict[str, Schema] = {
     "Description": _OPEN,
     "Error": {
         "description": "Every error has this form. `message` and `hint` are for people, `code` is "
-        "for programs, `fields` says what is wrong with which field.",
+        "for programs, `fields` says what is wrong with which field. `step`, `connection` and "
+        "`steps` are empty but in errors of a connection test.",
         "type": "object",
         "properties": {
             "ok": {"const": False},

@@ -119,10 +119,11 @@ def _line(one: AlertSeen) -> str:
     words = [one.id or "-", one.severity, since, one.sentence]
     if one.ended_at:
         words.append(f"Ended {one.ended_at:%Y-%m-%d %H:%M} UTC.")
-    if one.acknowledged_at:
-        words.append(f"Acknowledged by {one.acknowledged_by}.")
-    if one.muted_until and one.muted_until > now():
-        words.append(f"Muted until {one.muted_until:%Y-%m-%d %H:%M} UTC.")
+    done = one.reaction
+    if done.acknowledged_at:
+        words.append(f"Acknowledged by {done.acknowledged_by}.")
+    if done.muted_until and done.muted_until > now():
+        words.append(f"Muted until {done.muted_until:%Y-%m-%d %H:%M} UTC.")
     return "  ".join(words)
 
 

@@ -18,12 +18,11 @@ from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail import batches
+from smtp_admin.mail.bad_lines import Complaint, shown
 from smtp_admin.mail.compose import Order, sender_for
-from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile
+from smtp_admin.mail.recipient_file import Checked, RecipientFile
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
-
-_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +115,9 @@ def send_many(
 def _refuse(path: Path, checked: Checked) -> None:
     if checked.complaints:
         count = len(checked.complaints)
-        shown = [str(one) for one in checked.complaints[:_MOST_SHOWN]]
-        if count > _MOST_SHOWN:
-            shown.append(f"and {count - _MOST_SHOWN} more")
         raise InvalidInput(
             f"{count} row{'' if count == 1 else 's'} of {path.name} cannot be used; nothing was "
-            "queued.\n  " + "\n  ".join(shown),
+            "queued.\n  " + "\n  ".join(shown(checked.complaints)),
             hint="Correct or remove these lines.",
         )
     if not checked.count:
@@ -175,6 +171,9 @@ def _show_plan(asked: _Asked, expected: Plan) -> None:
         )
     if asked.file.ignored:
         click.echo(f"Columns unknown to the type: {', '.join(asked.file.ignored)}.")
+    if asked.checked.again:
+        click.echo("Left out, because an earlier line has the address:")
+        click.echo("  " + "\n  ".join(shown(asked.checked.again)))
 
 
 def _in_words(seconds: float) -> str:
@@ -211,7 +210,7 @@ def _fill(asked: _Asked) -> None:
     )
     session().commit()
     with _bar(asked) as bar:
-        task = bar.add_task("queueing", total=asked.checked.count) if bar else None
+        task = bar.add_task("queueing", total=_lines(asked.checked)) if bar else None
         for some in batches.in_steps(asked.file.rows()):
             _add(asked, filling, some)
             session().commit()
@@ -229,12 +228,13 @@ def _fill(asked: _Asked) -> None:
         return
     if filling.resumed:
         click.echo(f"{filling.resumed:,} cancelled mails are queued again.")
-    click.echo(f"{filling.queued:,} mails are queued as batch {filling.batch.public_id}.")
+    goes = filling.queued - filling.suppressed
+    click.echo(f"{goes:,} mails are queued as batch {filling.batch.public_id}.")
     known = filling.seen - filling.queued
     if known:
         click.echo(f"{known:,} {'is' if known == 1 else 'are'} in it already.")
     if filling.suppressed:
-        click.echo(f"{filling.suppressed:,} recipients have reached their limit.")
+        click.echo(f"{filling.suppressed:,} are kept back: suppressed, or at their limit.")
 
 
 def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:
@@ -252,6 +252,10 @@ def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:
             "command again "
             f"with --key {asked.key}",
         ) from error
+
+
+def _lines(checked: Checked) -> int:
+    return checked.count + len(checked.again)
 
 
 def _bar(asked: _Asked) -> Any:

@@ -1,6 +1,7 @@
 """``worker``, ``send-test``, ``status`` and ``prune``."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from smtp_admin.cli.which import (
     find_sender,
     known_partner,
     sender_options,
+    whose,
     word_of,
 )
 from smtp_admin.database import SYSTEM, beside_workers, session
@@ -87,14 +89,33 @@ def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> No
         show_json({**numbers, "sandbox": where})
         return
     show_where_mail_goes()
-    click.echo(_state_in_words(numbers))
+    of_all = partner_id is None and sender_word is None
+    for line in _heading(partner_id, sender_word, _state_in_words(numbers)):
+        click.echo(line)
     for name, value in numbers.items():
-        if name not in _NOT_NUMBERS:
+        if name not in _NOT_NUMBERS and not (of_all and name in _OF_SENDER):
             click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")
     for one in numbers.get("senders", ()):
         _show_sender(one)
 
 
+def _heading(partner_id: str | None, sender_word: str | None, state: str) -> Iterator[str]:
+    """Of whom the state is, and of which mail the numbers below are."""
+    if sender_word is not None:
+        yield f"Sender {sender_word} of {whose(partner_id or SYSTEM)}: {state}"
+        yield "Numbers of what goes by this sender:"
+    elif partner_id is not None:
+        owner = whose(partner_id)
+        yield f"{owner[0].upper()}{owner[1:]}: {state}"
+        yield "Numbers of its mail:"
+    else:
+        yield f"The system's default sender: {state}"
+        yield "Of partners' senders this says nothing; flask smtp-admin senders list does."
+        yield "Numbers of all mail, the system's and every partner's:"
+
+
+#: Of the system's default sender, where the other numbers are of all mail.
+_OF_SENDER = frozenset({"max_per_hour", "paused"})
 #: The state is told in one sentence before them.
 _NOT_NUMBERS = frozenset(
     {"ok", "senders", "state", "headline", "message", "tone", "since", "until"}

@@ -131,7 +131,7 @@ def remove(address: str, partner_id: str, category: str, as_json_: bool) -> None
 @suppressions.command(
     "import",
     help="Import a CSV file of addresses: all of it, or nothing.\n\n"
-    "One address in each line, or columns address, category, reason, detail.\n\n"
+    "One address in each line, or columns address, category, reason, detail (or note).\n\n"
     "Example: flask smtp-admin suppressions import bounced.csv --partner acme",
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -146,15 +146,19 @@ def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file.name} is not text in UTF-8.") from error
     wanted = clean_category(category)
-    rows = read_suppressions(text, partner_id, category=wanted, by=_BY).rows
+    given = read_suppressions(text, partner_id, category=wanted, by=_BY)
+    rows = given.rows
     new = suppress_all(session(), partner_id, rows)
     detail = f"{new} new of {len(rows)}"
     record_change(session(), OPERATOR, partner_id, "suppression.imported", detail)
     session().commit()
     if as_json_:
-        show_json({"ok": True, "rows": len(rows), "new": new})
-    else:
-        click.echo(f"Addresses: {len(rows)}, of which new: {new}.")
+        ignored = list(given.ignored)
+        show_json({"ok": True, "rows": len(rows), "new": new, "ignored_columns": ignored})
+        return
+    click.echo(f"Addresses: {len(rows)}, of which new: {new}.")
+    if given.ignored:
+        click.echo(f"Columns not used: {', '.join(given.ignored)}.")
 
 
 @suppressions.command(

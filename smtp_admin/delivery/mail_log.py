@@ -12,9 +12,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
+from smtp_admin.database import among
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
+from smtp_admin.delivery.tries import Tried, failed_after, tries_of
 from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
@@ -50,6 +52,7 @@ class MailFilter:
         states: none for any.
         code, cause: with which failure, as it was written down.
         since: when it was queued (aware).
+        failed_since: of which a send failed after that, whatever became of it.
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -61,13 +64,14 @@ class MailFilter:
     code: str = ""
     cause: str | None = None
     since: datetime | None = None
+    failed_since: datetime | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
     @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
-        return not (self.type_name or self.code or self.search.text)
+        return not (self.type_name or self.code or self.failed_since or self.search.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class LoggedMail:
     """One delivery in the log.
 
     Attributes:
-        tries: sends that were its own failure.
+        tries: how often it was sent, whatever came of it.
         provider_id: what the provider that accepted it calls it.
         has_text: whether its text is still there.
     """
@@ -89,7 +93,6 @@ class LoggedMail:
     subject: str
     recipient: str
     state: State
-    tries: int
     created_at: datetime
     next_attempt_at: datetime
     finished_at: datetime | None
@@ -102,6 +105,7 @@ class LoggedMail:
     uncertains: int
     has_text: bool
     sensitive: bool
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +304,9 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
             session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
+    if which.failed_since is not None:
+        failed = failed_after(session, which.failed_since, which.partner_ids, which.sender_id)
+        found.append(among(session, Delivery.id, failed))
     if which.own_copies:
         theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
         found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
@@ -343,7 +350,6 @@ def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
             Message.subject,
             Delivery.recipient,
             Delivery.state,
-            Delivery.attempts,
             Delivery.created_at,
             Delivery.next_attempt_at,
             Delivery.finished_at,
@@ -361,5 +367,6 @@ def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
         .where(Delivery.id.in_(ids))
         .order_by(Delivery.id.desc())
     )
-    found: list[list[Any]] = [list(row) for row in rows]
-    return tuple(LoggedMail(*one) for one in found)
+    found: list[Any] = list(rows)
+    tries = tries_of(session, [Tried(one.id, one.state, one.uncertains) for one in found])
+    return tuple(LoggedMail(*[*one, tries[one.id]]) for one in found)

@@ -69,7 +69,7 @@ class Filling:
         seen: recipients that were given so far, also those that it had already.
         queued: those that are new in it.
         every: how many deliveries one mail is, and ``each``: seconds that one of them takes.
-        suppressed: those of them whose mail a limit for recipients kept back.
+        suppressed: those of them whose mail a suppression or a limit for recipients kept back.
         resumed: how many that were cancelled with it are queued again.
     """
 
@@ -156,6 +156,16 @@ class Filling:
             if name not in known:
                 known.add(name)
                 yield position, one
+
+
+def trouble_of(session: Session, type_: EmailType, one: Recipient, order: Order) -> str:
+    """Why *one* cannot have this mail; empty where they can. Nothing is queued."""
+    try:
+        message = _message(session, type_, one, order.partner_id)
+        compose.compose(session, type_, message, order)
+    except MessageError as error:
+        return error.message
+    return ""
 
 
 def _message(session: Session, type_: EmailType, one: Recipient, partner_id: str) -> Message:

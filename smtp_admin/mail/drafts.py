@@ -1,8 +1,10 @@
 """A template that somebody is writing: does it render, how does it look and arrive."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,6 +18,7 @@ from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 from smtp_admin.installation import installation
 from smtp_admin.mail import templates
+from smtp_admin.mail.common_values import COMMON
 from smtp_admin.mail.compose import Order, compose
 from smtp_admin.mail.liquid_source import MOST_SOURCE
 from smtp_admin.mail.message import Message
@@ -25,6 +28,8 @@ from smtp_admin.mail.wording import Texts
 from smtp_admin.translation import gettext, number
 
 _FIELDS = ("subject", "text", "html")
+#: How a template says that it has no value of a name, be it of a value's own.
+_UNKNOWN = re.compile(r"'?([\w.]+)'? is undefined")
 
 
 def sample_text(type_: EmailType) -> str:
@@ -78,9 +83,30 @@ def render(type_: EmailType, texts: Texts, voice: Voice, values: Mapping[str, An
         return templates.fill(type_, chosen, templates.plain(values), voice)
     except TemplateError as error:
         part = error.part.removesuffix(".liquid") or "subject"
-        raise InvalidInput(fields={part: [error.told]}) from error
+        meant = _meant(error, values)
+        raise InvalidInput(fields={part: [error.told, *meant]}) from error
     except MessageError as error:
         raise InvalidInput(fields={"subject": [error.message]}) from error
+
+
+def _meant(error: TemplateError, values: Mapping[str, Any]) -> list[str]:
+    """What somebody may have meant who wrote a name that has no value."""
+    found = _UNKNOWN.search(str(error.words))
+    if found is None:
+        return []
+    known, name = sorted(_names_in({**COMMON, **values})), found[1]
+    close = get_close_matches(name, known, 1) or get_close_matches(name.split(".")[-1], known, 1)
+    return [gettext("Did you mean %(name)s?", name=one) for one in close]
+
+
+def _names_in(values: Mapping[str, Any]) -> set[str]:
+    """The names of *values*, and of what is in their lists."""
+    names = set(values)
+    for one in values.values():
+        for part in one if isinstance(one, list) else [one]:
+            if isinstance(part, Mapping):
+                names |= {str(name) for name in part}
+    return names
 
 
 def check(type_: EmailType, texts: Texts, voice: Voice) -> None:

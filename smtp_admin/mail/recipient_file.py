@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.bad_lines import Complaint
 from smtp_admin.mail.batches import Recipient
 from smtp_admin.mail.types import EmailType
 from smtp_admin.translation import gettext
@@ -22,26 +23,18 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """A row that cannot be used, and why."""
-
-    line: int
-    words: str
-
-    def __str__(self) -> str:
-        return gettext("line %(line)s: %(words)s", line=self.line, words=self.words)
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
     """What a file holds.
 
     Attributes:
+        count: how many get mail: each address once.
+        again: lines whose address another line before has too.
         first: the first row that can be used.
         fingerprint: of everything in it.
     """
 
     count: int
+    again: tuple[Complaint, ...]
     complaints: tuple[Complaint, ...]
     first: Recipient | None
     fingerprint: str
@@ -50,6 +43,9 @@ class Checked:
 class RecipientFile:
     """A file of recipients for mail of one type; it is read row by row, as often as asked.
 
+    Args:
+        skip: lines to leave out.
+
     Attributes:
         ignored: columns that are no variables of the type.
 
@@ -57,8 +53,8 @@ class RecipientFile:
         InvalidInput: it has no header row that fits the type, or is no text.
     """
 
-    def __init__(self, path: Path, type_: EmailType) -> None:
-        self._path = path
+    def __init__(self, path: Path, type_: EmailType, skip: Collection[int] = frozenset()) -> None:
+        self._path, self._skip = path, skip
         with self._opened() as file:
             start = file.readline()
         self._delimiter = next(
@@ -118,7 +114,7 @@ class RecipientFile:
             begins = 1
             for cells in rows:
                 line, begins = begins, rows.line_num + 1
-                if line > 1 and any(cells):
+                if line > 1 and any(cells) and line not in self._skip:
                     yield line, self._recipient(line, cells)
 
     def check(self) -> Checked:
@@ -127,17 +123,22 @@ class RecipientFile:
         Raises:
             InvalidInput: as :meth:`rows`.
         """
-        count, first, complaints = 0, None, []
+        first, complaints, again = None, [], []
         digest = hashlib.blake2b(digest_size=16)
-        for _, one in self.rows():
+        known: set[bytes] = set()
+        for line, one in self.rows():
             if isinstance(one, Complaint):
                 complaints.append(one)
                 continue
-            count, first = count + 1, first or one
+            first = first or one
+            name = _name_of(one)
+            if name in known:
+                again.append(Complaint(line, str(one.address)))
+            known.add(name)
         with self._path.open("rb") as file:
             while some := file.read(1 << 20):
                 digest.update(some)
-        return Checked(count, tuple(complaints), first, digest.hexdigest())
+        return Checked(len(known), tuple(again), tuple(complaints), first, digest.hexdigest())
 
     def _recipient(self, line: int, cells: list[str]) -> Recipient | Complaint:
         if len(cells) != len(self._names):
@@ -196,6 +197,12 @@ class RecipientFile:
                         error=error,
                     )
                 ) from error
+
+
+def _name_of(one: Recipient) -> bytes:
+    """What stands for an address: a file may have a million."""
+    address = address_of(one.address)[1].lower()
+    return hashlib.blake2b(address.encode(), digest_size=8).digest()
 
 
 def _structure(name: str, cell: str, sample: Any) -> Any:

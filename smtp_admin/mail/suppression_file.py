@@ -1,7 +1,7 @@
 """Lists of addresses to suppress, as CSV: one address in each line, or columns with a header."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
@@ -9,15 +9,14 @@ from typing import Any, cast
 
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
-from smtp_admin.mail.recipient_file import Complaint
+from smtp_admin.mail.bad_lines import BadLines, Complaint
 from smtp_admin.suppression.reading import is_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
 from smtp_admin.suppression.writing import clean_category, row_of
-from smtp_admin.translation import gettext, ngettext
+from smtp_admin.translation import gettext
 
 #: What one file may have.
 MOST_LINES = 100_000
-_MOST_COMPLAINTS = 10
 #: Our own columns, and what others call them.
 _COLUMNS: Mapping[str, str] = {
     "address": "address",
@@ -27,30 +26,45 @@ _COLUMNS: Mapping[str, str] = {
     "category": "category",
     "reason": "reason",
     "detail": "detail",
+    "note": "detail",
+    "notes": "detail",
+    "comment": "detail",
 }
 _DELIMITERS = (",", ";", "\t")
+_LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionFile:
-    """What a list holds: rows for the table, all of which can be used."""
+    """What a list holds: rows for the table, all of which can be used.
+
+    Attributes:
+        ignored: columns with something in them that is not kept.
+    """
 
     rows: tuple[dict[str, Any], ...]
+    ignored: tuple[str, ...]
 
 
 def read_suppressions(
-    text: str, partner_id: str, *, category: str, by: str = ""
+    text: str, partner_id: str, *, category: str, by: str = "", skip: Collection[int] = frozenset()
 ) -> SuppressionFile:
     """The rows of *text*.
 
     Args:
         category: of each line that names none.
+        skip: lines to leave out.
 
     Raises:
-        InvalidInput: some lines cannot be used, and which; or there are none, or too many.
+        BadLines: some lines cannot be used, and which.
+        InvalidInput: there are none, or too many.
     """
     rows, complaints = [], []
-    for line, found in _lines(text, partner_id, category, by):
+    ignored: dict[str, None] = {}
+    for line, values in _lines(text, ignored):
+        if line in skip:
+            continue
+        found = values if isinstance(values, str) else _row(values, partner_id, category, by)
         if isinstance(found, str):
             complaints.append(Complaint(line, found))
         else:
@@ -60,34 +74,27 @@ def read_suppressions(
                 gettext("The list has more than %(most)s lines. Split it.", most=MOST_LINES)
             )
     if complaints:
-        shown = [str(one) for one in complaints[:_MOST_COMPLAINTS]]
-        if len(complaints) > _MOST_COMPLAINTS:
-            shown.append(gettext("and %(number)s more", number=len(complaints) - _MOST_COMPLAINTS))
-        raise InvalidInput(
-            ngettext(
-                "%(number)s line cannot be used. Nothing was imported.",
-                "%(number)s lines cannot be used. Nothing was imported.",
-                len(complaints),
-            ),
-            hint=gettext("Correct or remove these lines."),
-            fields={"file": shown},
-        )
+        raise BadLines(complaints, usable=len(rows), skipped=skip)
     if not rows:
         raise InvalidInput(
             gettext("The list has no addresses."),
             fields={"file": [gettext("It has no addresses.")]},
         )
-    return SuppressionFile(tuple(rows))
+    return SuppressionFile(tuple(rows), tuple(ignored))
 
 
-def _lines(
-    text: str, partner_id: str, category: str, by: str
-) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The values of each line by our own columns, or why it cannot be read.
+
+    Args:
+        ignored: gets the columns whose cells are not used.
+    """
     start = text.lstrip("\ufeff")
     first = start.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(StringIO(start), delimiter=delimiter)
     columns: list[str] | None = None
+    titles: list[str] = []
     try:
         for cells in reader:
             given = [cell.strip() for cell in cells]
@@ -96,13 +103,26 @@ def _lines(
             if columns is None:
                 names = [_COLUMNS.get(cell.casefold(), "") for cell in given]
                 if "address" in names:
-                    columns = names
+                    columns, titles = names, given
                     continue
-                columns = ["address"]
-            values = dict(zip(columns, given, strict=False))
-            yield reader.line_num, _row(values, partner_id, category, by)
+                columns, titles = ["address"], []
+            values: dict[str, str] = {}
+            for number, cell in enumerate(given):
+                name = columns[number] if number < len(columns) else ""
+                if name and not values.get(name):
+                    values[name] = cell
+                elif cell:
+                    ignored.setdefault(_title(titles, number))
+            yield reader.line_num, values
     except csv.Error as error:
         yield reader.line_num, str(error)
+
+
+def _title(titles: Sequence[str], number: int) -> str:
+    """What a column is called; without a header, by its place."""
+    if number < len(titles) and titles[number]:
+        return titles[number][:_LONGEST_TITLE]
+    return gettext("column %(number)s", number=number + 1)
 
 
 def _row(

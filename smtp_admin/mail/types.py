@@ -29,6 +29,8 @@ class EmailType:
         name: letters, digits and underscores; names its templates too.
         label: what people call it.
         about: what such a mail does, as the rest of a sentence that begins with its label.
+        for_readers: what those who get it call it, on the pages where they choose; the label if
+            it is left out.
         variables: name → what it means; what a template may use, and a sender must give.
         sample: a value for each variable, for previews.
         defaults: for variables that a sender need not give.
@@ -53,8 +55,14 @@ class EmailType:
     on_uncertain: Literal["resend", "hold"] = "resend"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
+    for_readers: str = ""
     customizable: bool = True
     shipped: bool = False
+
+    @property
+    def readers_label(self) -> str:
+        """What it is called for those who get it."""
+        return self.for_readers or self.label
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.name.isascii():
@@ -126,6 +134,7 @@ def _shipped() -> Iterator[EmailType]:
             defaults={one: told["default"] for one, told in described.items() if "default" in told},
             label=known(row.pop("label")),
             about=known(row.pop("about")),
+            for_readers=known(row.pop("for_readers", "")),
             shipped=True,
             **row,
         )

@@ -16,6 +16,7 @@ from smtp_admin.host import Actor
 from smtp_admin.monitor.alerts import service
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.monitor.alerts.service import MUTES, AlertSeen
+from smtp_admin.pages.mail_filters import log_url
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.translation import gettext
 
@@ -122,13 +123,15 @@ def _for(actor: Actor, found: list[AlertSeen]) -> list[AlertSeen]:
 
 
 def _url(actor: Actor, alert: AlertSeen) -> str:
-    """The tab of its sender, where there is one that this person may open."""
+    """The mail or the tab that it is about, where there is one that this person may open."""
     if alert.partner_id == SYSTEM:
         may = allowed(actor, Action.EDIT_SYSTEM_SENDER)
     else:
         may = allowed(actor, Action.EDIT_PARTNER_SENDER, alert.partner_id)
     if not may or not (alert.sender_id or alert.partner_id):
         return ""
+    if alert.kind == "dead_letters":
+        return log_url(alert.partner_id, state="dead")
     return page_url(alert.partner_id, alert.sender_key, "tab")
 
 

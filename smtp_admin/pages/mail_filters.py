@@ -83,6 +83,7 @@ def read_view(session: Session, owner: str | None) -> MailView:
         "sender": str(lists.number("sender") or ""),
         "batch": lists.word("batch", 32),
         "code": lists.word("code", 40),
+        "failed": lists.word("failed", 4),
     }
     if lists.given("cause") and chosen["code"]:
         chosen["cause"] = lists.word("cause", 60)
@@ -98,6 +99,7 @@ def read_view(session: Session, owner: str | None) -> MailView:
         code=chosen["code"],
         cause=chosen.get("cause"),
         since=lists.since(database_now(session)) if chosen["period"] else None,
+        failed_since=(lists.since(database_now(session), "failed") if chosen["failed"] else None),
         search=understand(session, chosen["q"], whose),
     )
     return MailView(owner, chosen, which)

@@ -18,8 +18,10 @@ from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdminError
 from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
+from smtp_admin.mail.bad_lines import BadLines, Complaint, numbers_of, shown
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
-from smtp_admin.mail.recipient_file import Checked, Complaint, RecipientFile, columns_of
+from smtp_admin.mail.left_out import LeftOut, left_out_of
+from smtp_admin.mail.recipient_file import Checked, RecipientFile, columns_of
 from smtp_admin.mail.service import registry, voice_for
 from smtp_admin.mail.types import OURS, EmailType
 from smtp_admin.pages import lists
@@ -31,7 +33,6 @@ from smtp_admin.translation import gettext, joined, ngettext, number
 
 #: More at a time is for the command and for the app itself: a person waits for the answer.
 MOST_FROM_PAGE = 20_000
-_MOST_COMPLAINTS = 20
 _FILE = gettext("The list")
 
 
@@ -45,12 +46,15 @@ class Look:
     """What would be sent.
 
     Attributes:
-        csv: the list itself, which the form sends once more.
+        csv: the list itself, which the form sends once more, and *skip* the lines to leave out.
+        left_out: what of the list gets no mail, and why.
         takes: how long the sender's limits make it take, in words; ``""`` for no time.
     """
 
     csv: str
+    skip: str
     checked: Checked
+    left_out: LeftOut
     ignored: tuple[str, ...]
     expected: Plan
     takes: str
@@ -58,17 +62,22 @@ class Look:
     text: str
     key: str
 
+    @property
+    def count(self) -> int:
+        """How many mails would be sent."""
+        return self.checked.count - self.left_out.suppressed
+
 
 def _new_batch(partner_id: str) -> ResponseReturnValue:
     """The form, what it would do, a mail to oneself, and at last the batch."""
     if request.method != "POST":
         return _show(partner_id)
-    do = lists.word("do", 10)
+    do, text = lists.word("do", 10), ""
     try:
-        type_ = _type()
         text = given_csv()
+        type_ = _type()
         with _as_file(text) as path:
-            file = RecipientFile(path, type_)
+            file = RecipientFile(path, type_, skipped_lines())
             look = _look(partner_id, type_, file, text)
             if do == "send":
                 return _queue(partner_id, type_, file, look)
@@ -77,18 +86,21 @@ def _new_batch(partner_id: str) -> ResponseReturnValue:
         session().rollback()
         if web.wants_json():
             raise
-        return _show(partner_id, error=error, status=error.status)
+        return _show(partner_id, error=error, status=error.status, typed=text)
     except MessageError as error:
         session().rollback()
         refused = InvalidInput(error.message, hint=error.hint)
         if web.wants_json():
             raise refused from error
-        return _show(partner_id, error=refused, status=400)
+        return _show(partner_id, error=refused, status=400, typed=text)
     if web.wants_json():
         return web.answer_json(
             {
                 "ok": True,
-                "count": look.checked.count,
+                "count": look.count,
+                "repeated": len(look.checked.again),
+                "suppressed": look.left_out.suppressed,
+                "ignored_columns": list(look.ignored),
                 "seconds": round(look.expected.seconds),
                 "too_old": look.expected.too_old,
                 "subject": look.subject,
@@ -134,6 +146,12 @@ def given_csv() -> str:
     return text + "\n"
 
 
+def skipped_lines() -> frozenset[int]:
+    """The lines that whoever posts saw to be unusable, and wants to leave out."""
+    given = web.read_json().get("skip", "") if request.is_json else request.form.get("skip", "")
+    return numbers_of(str(given))
+
+
 @contextmanager
 def _as_file(text: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix="smtp-admin-") as folder:
@@ -146,23 +164,13 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
     """Look at everything before anything is done.
 
     Raises:
-        InvalidInput: some of the list cannot be used.
+        BadLines: some of the list cannot be used.
+        InvalidInput: nobody on it can have mail.
     """
     checked = file.check()
+    skipped = skipped_lines()
     if checked.complaints:
-        count = len(checked.complaints)
-        shown = [str(one) for one in checked.complaints[:_MOST_COMPLAINTS]]
-        if count > _MOST_COMPLAINTS:
-            shown.append(gettext("and %(number)s more", number=count - _MOST_COMPLAINTS))
-        raise InvalidInput(
-            ngettext(
-                "%(number)s line cannot be used. Nothing was queued.",
-                "%(number)s lines cannot be used. Nothing was queued.",
-                count,
-            ),
-            hint=gettext("Correct or remove these lines."),
-            fields={"file": shown},
-        )
+        raise BadLines(checked.complaints, usable=checked.count, skipped=skipped)
     if checked.first is None:
         raise InvalidInput(
             gettext("The list has no recipients."),
@@ -178,10 +186,17 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
             ),
             hint=gettext("Split it, or use the command flask smtp-admin send-many."),
         )
+    left_out = left_out_of(session(), partner_id, type_, file.rows(), checked.again)
+    if left_out.suppressed == checked.count:
+        raise InvalidInput(
+            gettext("Every address of the list is suppressed for this mail."),
+            fields={"file": shown(left_out.lines)},
+        )
     order = Order(partner_id, _sender(), priority="bulk")
     sender = sender_for(session(), type_, order)
+    goes = checked.count - left_out.suppressed
     expected = plan(
-        session(), sender, checked.count, priority=BULK, hours=type_.expires_hours, send_at=None,
+        session(), sender, goes, priority=BULK, hours=type_.expires_hours, send_at=None,
         sensitive=type_.sensitive,
     )  # fmt: skip
     message = message_from_type(
@@ -191,7 +206,7 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
         voice=voice_for(session(), type_, partner_id, checked.first.language),
     )
     return Look(
-        text, checked, tuple(file.ignored), expected,
+        text, ",".join(map(str, sorted(skipped))), checked, left_out, tuple(file.ignored), expected,
         seconds_words(expected.seconds) if expected.seconds else "",
         message.subject, message.body or "", f"{type_.name}:{checked.fingerprint}",
     )  # fmt: skip
@@ -220,11 +235,15 @@ def _queue(
         session(), type_.name, partner_id=partner_id, batch_key=look.key, label=label,
         sender=_sender(), total=look.checked.count, created_by=web.signed_in().email,
     )  # fmt: skip
-    words = f"{label or type_.label}: {look.checked.count:,} mails"
+    words = f"{label or type_.label}: {look.count:,} mails"
     record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
     # All or none: a corrected list is another batch, and who had the mail would get it twice.
     for some in batches.in_steps(file.rows()):
-        filling.add([one for _, one in some if not isinstance(one, Complaint)])
+        try:
+            filling.add([one for _, one in some if not isinstance(one, Complaint)])
+        except batches.RecipientError as error:
+            session().rollback()
+            raise _all_that_fail(partner_id, type_, file) from error
     filling.finish()
     session().commit()
     public_id = filling.batch.public_id
@@ -234,8 +253,23 @@ def _queue(
     return redirect(url_for("smtp_admin.one_batch", public_id=public_id), code=303)
 
 
+def _all_that_fail(partner_id: str, type_: EmailType, file: RecipientFile) -> BadLines:
+    """Every line whose mail cannot be built: who skips one wants to hear of the others too."""
+    order = Order(partner_id, _sender(), priority="bulk")
+    found, usable = [], 0
+    for line, one in file.rows():
+        if isinstance(one, Complaint):
+            continue
+        why = batches.trouble_of(session(), type_, one, order)
+        usable += not why
+        if why:
+            found.append(Complaint(line, f"{str(one.address)[:100]}: {why}"))
+    return BadLines(found, usable=usable, skipped=skipped_lines())
+
+
 def _queued_words(filling: batches.Filling) -> str:
-    words = [ngettext("%(number)s mail is queued.", "%(number)s mails are queued.", filling.queued)]
+    goes = filling.queued - filling.suppressed
+    words = [ngettext("%(number)s mail is queued.", "%(number)s mails are queued.", goes)]
     before = filling.seen - filling.queued
     if before:
         words.append(
@@ -248,8 +282,8 @@ def _queued_words(filling: batches.Filling) -> str:
     if filling.suppressed:
         words.append(
             ngettext(
-                "%(number)s recipient has reached their limit.",
-                "%(number)s recipients have reached their limit.",
+                "%(number)s address is suppressed or has reached its limit, and gets none.",
+                "%(number)s addresses are suppressed or have reached their limit, and get none.",
                 filling.suppressed,
             )
         )
@@ -268,6 +302,7 @@ def _show(
     told: str = "",
     error: SMTPAdminError | None = None,
     status: int = 200,
+    typed: str = "",
 ) -> ResponseReturnValue:
     found: list[tuple[str, str]] = [
         (one.key, sender_name(one.key, one.label))
@@ -289,7 +324,10 @@ def _show(
         senders=found,
         most=MOST_FROM_PAGE,
         megabytes=LARGE_FORM_BYTES // 1024 // 1024,
-        typed=request.form.get("csv", "") if look is None else "",
+        typed=typed,
+        bad=error if isinstance(error, BadLines) else None,
+        repeated=shown(look.checked.again) if look else (),
+        kept_back=shown(look.left_out.lines) if look else (),
         **values,
     )
     return page, status

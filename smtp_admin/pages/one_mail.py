@@ -18,6 +18,7 @@ from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
 from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt, Message
+from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.events.models import MailEvent
@@ -239,7 +240,7 @@ def _life(
     yield from sorted(found, key=lambda each: each.at)
     words = state_words(one, moment)
     ended = one.finished_at
-    if one.state in _ACCEPTED and ended is not None:
+    if one.state in ACCEPTED and ended is not None:
         if not attempts or attempts[-1].verdict != "accepted":
             shown = sender is not None and sender.configured and may_open(sender)
             place = gettext("by %(place)s", place=sender.values.place()) if sender and shown else ""
@@ -261,10 +262,6 @@ def _life(
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
     yield from map(_event, told)
-
-
-#: What a server has taken; providers may have told more of it since.
-_ACCEPTED = {"sent", "delivered", "bounced", "complained"}
 
 
 def _event(one: MailEvent) -> Happened:

@@ -37,6 +37,7 @@ _SAYS_IT_ALL: frozenset[Key] = frozenset({"no_worker", "limit", "held"})
 _LOGS: dict[str, dict[str, Any]] = {
     "queued": {"state": "waiting"},
     "sent": {"state": "sent", "period": "24h"},
+    "failed": {"failed": "24h"},
     "dead": {"state": "dead"},
 }
 _CHART_HEIGHT, _CHART_STEP = 24, 4

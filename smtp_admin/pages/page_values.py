@@ -9,7 +9,7 @@ from smtp_admin.installation import installation
 from smtp_admin.monitor.overview import ago
 from smtp_admin.pages.alerts import banner
 from smtp_admin.pages.kept_mail import kept_mail
-from smtp_admin.pages.navigation import navigation
+from smtp_admin.pages.navigation import navigation, sender_pages
 from smtp_admin.pages.sandbox_note import sandbox_notes
 from smtp_admin.pages.times import shown_time
 
@@ -25,6 +25,7 @@ def page_values() -> dict[str, Any]:
         "smtp_admin_notice": web.notice,
         "smtp_admin_undo": web.undo_offered,
         "smtp_admin_navigation": navigation,
+        "smtp_admin_sender_pages": sender_pages,
         "smtp_admin_time": shown_time,
         "smtp_admin_alerts": banner,
         "smtp_admin_kept": kept_mail,

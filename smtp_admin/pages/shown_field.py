@@ -126,8 +126,18 @@ def shown_field(
     )
 
 
+#: What the list of ways to sign in calls the usual one.
+BY_PASSWORD = ""
+
+
 def _ways(one: Field) -> tuple[str, ...]:
-    """The ways to sign in for which *one* means anything; none where it always does."""
+    """The ways to sign in for which *one* means anything; none where it always does.
+
+    Without scripts the fields of other ways are hidden, but for the password: its hint says then
+    that it is not used, for the way may be chosen and not yet sent.
+    """
+    if one.name == "password":
+        return (BY_PASSWORD,)
     if one.place != "oauth" or one.name == "sign_in":
         return ()
     return tuple(key for key, way in SIGN_INS.items() if way.shows(one.name))

@@ -1,6 +1,6 @@
 """``/suppressions`` and ``…/suppressions``: addresses that get no mail, or no notices, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -20,11 +20,12 @@ from smtp_admin.delivery.provider_suppressions import (
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.bad_lines import BadLines
 from smtp_admin.mail.service import sent_types
 from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import owner_name
-from smtp_admin.pages.new_batch import given_csv
+from smtp_admin.pages.new_batch import given_csv, skipped_lines
 from smtp_admin.pages.sender_frame import frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
 from smtp_admin.senders.cleaning import DEFAULT
@@ -40,6 +41,8 @@ from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 _MOST_EXPORTED = 200_000
 _STEP = 1000
 _MOST_TICKED = 500
+#: Reasons for which a provider watches whoever sends more.
+_CAME_BACK = frozenset({"bounce", "soft_bounces", "complaint"})
 #: What a message calls the fields of the forms.
 _LABELS = {
     "address": gettext("Address"),
@@ -112,22 +115,28 @@ def _add(owner: str, entered: dict[str, str]) -> Any:
 
 
 def _import(owner: str) -> ResponseReturnValue:
-    """Suppress all addresses of a list, or none if a line of it cannot be used."""
+    """Suppress all addresses of a list; none while a line of it cannot be used or skipped."""
     require(web.signed_in(), Action.MANAGE_SUPPRESSIONS, owner)
-    entered = {"category": lists.word("category", 64)}
+    entered, text = {"category": lists.word("category", 64)}, ""
     try:
+        text = given_csv()
         category = clean_category(entered["category"] or ALL)
-        rows = read_suppressions(given_csv(), owner, category=category, by=_who()).rows
+        given = read_suppressions(text, owner, category=category, by=_who(), skip=skipped_lines())
+        rows = given.rows
         new = suppress_all(session(), owner, rows)
         detail = f"{new} new of {len(rows)}"
         record_change(session(), web.signed_in(), owner, "suppression.imported", detail)
         session().commit()
     except RequestError as error:
-        return _refused(owner, error, entered)
+        return _refused(owner, error, entered, typed=text)
     if web.wants_json():
-        return web.answer_json({"ok": True, "rows": len(rows), "new": new})
+        return web.answer_json(
+            {"ok": True, "rows": len(rows), "new": new, "ignored_columns": list(given.ignored)}
+        )
     words = ngettext("%(number)s address is new.", "%(number)s addresses are new.", new)
-    web.notify(gettext("Imported. %(words)s", words=words))
+    unused = ", ".join(given.ignored)
+    rest = gettext("Columns not used: %(names)s.", names=unused) if unused else ""
+    web.notify(joined((gettext("Imported. %(words)s", words=words), rest)))
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 
@@ -153,7 +162,10 @@ def _sync(owner: str) -> ResponseReturnValue:
 
 
 def _lift(owner: str) -> ResponseReturnValue:
-    """Let the chosen addresses have their mail again."""
+    """Let the chosen addresses have their mail again, once that was confirmed on a page.
+
+    There is no way back: what a provider removed it may not take again.
+    """
     actor = web.signed_in()
     require(actor, Action.MANAGE_SUPPRESSIONS, owner)
     ids = [int(one) for one in request.form.getlist("ids") if one.isascii() and one.isdigit()]
@@ -169,6 +181,8 @@ def _lift(owner: str) -> ResponseReturnValue:
             fields={"ids": [gettext("None of these is on the list.")]},
         )
         return _refused(owner, refused, {})
+    if not web.wants_json() and not lists.flag("confirmed"):
+        return _ask(owner, rows)
     lifted = lifted_of(rows)
     for one in rows:
         named = one.address or one.address_hash
@@ -189,12 +203,27 @@ def _lift(owner: str) -> ResponseReturnValue:
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 
-def _refused(owner: str, error: RequestError, entered: dict[str, str]) -> ResponseReturnValue:
+def _ask(owner: str, rows: Sequence[Suppression]) -> ResponseReturnValue:
+    """Which addresses would get mail again, and what stopped them."""
+    providers = sorted({one.account.provider for one in accounts_of(session(), owner)})
+    return render_template(
+        "smtp_admin/lift.html",
+        here="suppressions",
+        rows=[(one, category_words(one.category), label_of(one.reason)) for one in rows],
+        bounced=any(one.reason in _CAME_BACK for one in rows),
+        providers=providers,
+        **frame(owner),
+    )
+
+
+def _refused(
+    owner: str, error: RequestError, entered: dict[str, str], *, typed: str = ""
+) -> ResponseReturnValue:
     session().rollback()
     if web.wants_json():
         raise error
     error.call_fields(_LABELS)
-    return _list(owner, error=error, entered=entered)
+    return _list(owner, error=error, entered=entered, typed=typed)
 
 
 def _list(
@@ -202,6 +231,7 @@ def _list(
     *,
     error: RequestError | None = None,
     entered: dict[str, str] | None = None,
+    typed: str = "",
 ) -> ResponseReturnValue:
     base = url_for("smtp_admin.suppressions") if owner is None else owner_url(owner, "suppressions")
     posted = request.method == "POST"
@@ -244,6 +274,8 @@ def _list(
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
         error=error,
+        bad=error if isinstance(error, BadLines) else None,
+        typed=typed,
         owners=owner_links("suppressions") if owner is None else (),
         owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
         **(frame(owner) if owner is not None else {}),

@@ -143,8 +143,9 @@ def _kinds(reader: Reader) -> list[Kind]:
     return [
         Kind(
             one.name,
-            one.label,
-            sentence(one.about) if one.about else "",
+            one.readers_label,
+            # Ours are written for those who send; an app writes for its own people.
+            sentence(one.about) if one.about and not one.shipped else "",
             NOTICES not in stopped and one.name not in stopped,
         )
         for one in known.values()
@@ -199,7 +200,7 @@ def _show_preferences(
 def _label(type_name: str) -> str:
     """What a kind of mail is called; one that is gone by now has its name left."""
     known: dict[str, EmailType] = {one.name: one for one in registry()}
-    return known[type_name].label if type_name in known else type_name
+    return known[type_name].readers_label if type_name in known else type_name
 
 
 def _page(name: str, reader: Reader, status: int, **values: Any) -> ResponseReturnValue:

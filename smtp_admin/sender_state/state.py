@@ -232,7 +232,7 @@ def is_proven(sender: ResolvedSender) -> bool:
 
 def _late(sender: ResolvedSender, facts: Facts) -> State | None:
     """Mail that nothing holds up and that nobody sends."""
-    since, accepted = facts.due_since, sender.last_accepted_at
+    since, accepted = _could_go_since(sender, facts), sender.last_accepted_at
     if since is None or facts.at_work or facts.moment - since <= LATE:
         return None
     if accepted is not None and facts.moment - accepted < _JUST_NOW:
@@ -240,6 +240,17 @@ def _late(sender: ResolvedSender, facts: Facts) -> State | None:
     span = facts.moment - since
     tone: Tone = "bad" if span > TOO_LATE else "warn"
     return State("late", tone, facts, partial(words.late, facts.due, span), since)
+
+
+def _could_go_since(sender: ResolvedSender, facts: Facts) -> datetime | None:
+    """Since when mail is due that nothing held up: not before the sender was set up and resumed.
+
+    A pause that ended by itself is over since the time that it was to end.
+    """
+    if facts.due_since is None:
+        return None
+    held_up = (sender.saved_at, sender.resumed_at, sender.paused_until)
+    return max([facts.due_since, *(one for one in held_up if one is not None)])
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -46,6 +46,8 @@ class Sender(Base):
     pauses: Mapped[int] = mapped_column(Integer, default=0)
     #: How often its address was refused in a row, with nothing accepted in between.
     refusals: Mapped[int] = mapped_column(Integer, default=0)
+    #: When somebody, or new settings, ended a pause; what was due before waited for that.
+    resumed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_accepted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -1,11 +1,13 @@
 """Pauses that somebody begins or ends, and those that end because the settings may be right now."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.service import record_change
+from smtp_admin.clock import sql_now
 from smtp_admin.database import SYSTEM, changed, database_now
 from smtp_admin.errors import Conflict, SecretError, SMTPAdminError
 from smtp_admin.host import Actor
@@ -14,7 +16,7 @@ from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id, overrides_for
 from smtp_admin.translation import gettext
 
-NO_PAUSE = {
+NO_PAUSE: dict[str, Any] = {
     "paused_until": None,
     "pause_code": "",
     "pause_cause": "",
@@ -22,6 +24,7 @@ NO_PAUSE = {
     "pause_reply": "",
     "pauses": 0,
     "refusals": 0,
+    "resumed_at": sql_now(),
 }
 #: The code of a pause that somebody began; it ends when somebody ends it.
 BY_HAND = "paused_by_hand"

@@ -31,7 +31,7 @@ _SAID_ONCE = (
     _SENDERS.c.partner_id, _SENDERS.c.key, _SENDERS.c.current_revision, _SENDERS.c.deleted_at,
     _REVISIONS.c.id, _REVISIONS.c.created_at, _REVISIONS.c.secrets, _SENDERS.c.paused_until,
     _SENDERS.c.pause_code, _SENDERS.c.pause_cause, _SENDERS.c.refusals, _SENDERS.c.label,
-    _SENDERS.c.pause_reason, _SENDERS.c.pause_reply,
+    _SENDERS.c.resumed_at, _SENDERS.c.pause_reason, _SENDERS.c.pause_reply,
 )  # fmt: skip
 #: Everything that a sender is made of, as one text: to read so many columns of a thousand senders
 #: takes a client longer than the database. Only what changes with each mail stands by itself.

@@ -39,6 +39,7 @@ class ResolvedSender:
         problems: why it cannot be used, as sentences, beside not being configured.
         missing_driver: one of these sentences, where the saved driver no longer exists.
         paused_until: nothing is sent before, by the database's clock.
+        resumed_at: when a pause was ended that would not have ended by itself.
         secrets: those that are stored, sealed.
     """
 
@@ -58,6 +59,7 @@ class ResolvedSender:
     pause_reason: str = ""
     pause_reply: str = ""
     refusals: int = 0
+    resumed_at: datetime | None = None
     last_accepted_at: datetime | None = None
     saved_at: datetime | None = None
     saved_by: str = ""
@@ -324,6 +326,7 @@ def resolve_with(
         pause_reason=row.pause_reason if row else "",
         pause_reply=row.pause_reply if row else "",
         refusals=row.refusals if row else 0,
+        resumed_at=row.resumed_at if row else None,
         last_accepted_at=row.last_accepted_at if row else None,
         saved_at=saved.created_at if saved else None,
         saved_by=saved.created_by if saved else "",

@@ -58,12 +58,19 @@ document.addEventListener("click", (event) => {
   show.setAttribute("aria-pressed", String(shown));
 });
 
-// Of the fields for OAuth2 those are shown that belong to the chosen way to sign in.
-document.addEventListener("change", (event) => {
-  if (event.target.id !== "sign_in") return;
+// Of the fields for signing in those are shown that belong to the chosen way; the password belongs
+// to the one without a name. What is wrong stays in sight.
+function showWay() {
+  const way = document.getElementById("sign_in");
+  if (!way) return;
   for (const part of document.querySelectorAll("[data-smtp-admin-ways]")) {
-    part.hidden = !part.dataset.smtpAdminWays.split(" ").includes(event.target.value);
+    const mine = part.dataset.smtpAdminWays.split(" ").includes(way.value);
+    part.hidden = !mine && !part.querySelector("[aria-invalid=true]");
   }
+}
+dress(showWay);
+document.addEventListener("change", (event) => {
+  if (event.target.id === "sign_in") showWay();
 });
 
 // It is only ever sent where it was saved for: other settings need it once more.

@@ -59,3 +59,16 @@ function keepFresh() {
 showTimes();
 offerTickAll();
 keepFresh();
+
+// The rest of a bar closes as menus do; without this file, by a click on its own line.
+document.addEventListener("click", (event) => {
+  for (const one of document.querySelectorAll(".smtp-admin-more[open]")) {
+    if (!one.contains(event.target)) one.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && document.querySelector(".smtp-admin-more[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});

@@ -5,6 +5,7 @@ import { fillIn } from "./fields.js";
 import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
 import "./leaving.js";
 import "./reload.js";
+import { testing } from "./tested.js";
 
 // A worker takes seconds, a mail that somebody has to find in a mailbox takes minutes.
 const OFTEN = { polls: 60, milliseconds: 1000 };
@@ -19,6 +20,7 @@ async function submitInPlace(button) {
   button.textContent = button.dataset.busy;
   try {
     const body = new URLSearchParams(new FormData(form));
+    if (button.dataset.smtpAdminReplace === "connection-test") testing();
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
     const part = button.dataset.smtpAdminReplace;
     if (updatePart(part, page)) {

@@ -103,6 +103,22 @@ def test_acknowledging(troubled: HostApp) -> None:
     assert (row.action, row.partner_id) == ("alert.acknowledged", "acme")
 
 
+def test_each_side_acknowledges_for_itself(troubled: HostApp) -> None:
+    own = ids(troubled)
+    troubled.actor = ACME_ADMIN
+    troubled.client.post(f"{PAGE}/{own['acme']}/acknowledge", headers=HTML)
+    troubled.actor = ADMIN
+    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
+    assert not any(one["acknowledged_by"] for one in as_json(troubled)["open"])
+    for partner_id in ("acme", "globex"):
+        troubled.client.post(f"{PAGE}/{own[partner_id]}/acknowledge", headers=HTML)
+    assert "Sender stopped, partner" not in words(troubled, "/smtp-admin/")
+    troubled.actor = GLOBEX_ADMIN
+    assert "Sender stopped, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
+    troubled.actor = ACME_ADMIN
+    assert "Acknowledged by mia@acme.example" in words(troubled), "and not by the platform"
+
+
 def test_muting(troubled: HostApp) -> None:
     alert_id = ids(troubled)["acme"]
     troubled.actor = ACME_ADMIN

@@ -58,12 +58,16 @@ def test_the_fields_of_the_chosen_way_to_sign_in(tab: Page) -> None:
     tab.click("#oauth > summary")
     assert tab.is_visible("#sign_in")
     assert tab.is_hidden("#oauth_tenant")
+    assert tab.is_visible("#password-hint")
     tab.select_option("#sign_in", "microsoft_app")
     assert tab.is_visible("#oauth_tenant")
+    assert tab.is_hidden("#password-hint"), "no password is used now"
     assert tab.is_hidden("#oauth_authorize_url")
     tab.select_option("#sign_in", "google_service")
     assert tab.is_hidden("#oauth_tenant")
     assert tab.is_visible("#oauth_key")
+    tab.select_option("#sign_in", "")
+    assert tab.is_visible("#password-hint")
 
 
 def test_advice_comes_when_a_field_is_left(tab: Page) -> None:
@@ -110,6 +114,31 @@ def test_a_fix_is_filled_in_and_tested(tab: Page, site: Site) -> None:
     tab.click("text=Test connection")
     tab.wait_for_selector("text=It works.")
     tab.wait_for_selector("button >> text=Save these settings")
+
+
+def test_a_result_is_of_the_values_that_were_tested(tab: Page) -> None:
+    tab.click("text=Test connection")
+    tab.wait_for_selector("text=It works.")
+    port = tab.input_value("#port")
+    assert tab.is_hidden("#stale-test")
+    tab.fill("#from_name", "Another name")
+    assert tab.is_hidden("#stale-test"), "no test depends on it"
+    good = "one => getComputedStyle(one).backgroundColor"
+    note = "#connection-test [aria-live] .smtp-admin-note"
+    green = tab.eval_on_selector(note, good)
+    tab.fill("#port", "2599")
+    assert tab.is_visible("#stale-test")
+    assert tab.eval_on_selector(note, good) != green
+    tab.fill("#port", port)
+    assert tab.is_hidden("#stale-test"), "it is what was tested again"
+    tab.select_option("#driver-choice", "mailgun")
+    tab.wait_for_selector("#stale-test:not([hidden])")
+    tab.select_option("#driver-choice", "smtp")
+    tab.wait_for_selector("#stale-test[hidden]", state="attached")
+    tab.fill("#port", "2599")
+    tab.click("text=Test connection")
+    tab.wait_for_selector("#connection-test button:not([aria-busy]) >> text=Test connection")
+    assert tab.is_hidden("#stale-test"), "the new result is of the new values"
 
 
 def test_from_a_good_test_to_a_saved_sender(page: Page, site: Site) -> None:

@@ -109,6 +109,7 @@ def rollback_overtaken(page: Page, site: Site) -> None:
 def explain(page: Page, site: Site) -> None:
     saved_often(site)
     at(page, site, ACME)
+    page.click("nav >> text=More")
     page.click("nav >> text=Explain")
     page.select_option("#type", "password_reset")
     page.click("button >> text=Explain")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from flask_babel import Babel
 from sqlalchemy import delete
 
 import hosting
@@ -630,3 +631,33 @@ def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
     assert "policy violation: style-src" in heard
     assert "policy violation: connect-src" in heard
     assert "404" in heard
+
+
+@pytest.mark.parametrize("scripts", [False], ids=["no-scripts"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_bars_of_pages_are_one_line(
+    page: Page, site: Site, language: str, scripts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that a platform's admin has; what is folded opens without scripts."""
+    del scripts
+    if language == "de":
+        monkeypatch.setitem(site.app.extensions, "babel", None)  # taken out again afterwards
+        Babel(site.app, configure_jinja=False, locale_selector=lambda: language)
+    site.save("acme")
+    for width in (1280, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in ("/", "/tokens", "/partners/acme", "/partners/acme/webhook"):
+            at(page, site, f"/smtp-admin{path}")
+            bar = page.locator(".smtp-admin-tabs")
+            tops = bar.locator("> a, > details > summary").evaluate_all(
+                "some => some.map(one => Math.round(one.getBoundingClientRect().top))"
+            )
+            assert len(tops) > 5
+            assert len(set(tops)) == 1, (width, path, tops)
+            assert bar.locator("[aria-current=page]").count() == 1
+    at(page, site, "/smtp-admin/")
+    last = page.locator(".smtp-admin-more a").last
+    assert not last.is_visible()
+    page.click(".smtp-admin-more summary")
+    last.click()
+    page.wait_for_url("**/smtp-admin/audit")

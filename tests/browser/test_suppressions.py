@@ -169,6 +169,7 @@ def test_suppressed_explained_removed_sent(page: Page, site: Site, scripts: bool
     assert not page.locator("[data-smtp-admin-tick-all]").is_checked()
     page.check("tbody tr >> nth=0 >> input[name=ids]")
     page.click("#lift-form button")
+    page.click("#confirm-form button")
     page.wait_for_selector("[role=status] >> text=1 address gets mail again")
     at(page, site, f"/smtp-admin/mail/{mail_id}")
     page.click("text=Send after all")
@@ -188,12 +189,14 @@ def test_a_scanner_looks_and_a_reader_unsubscribes(page: Page, site: Site, scrip
         with urlopen(Request(address, method=method)) as answer:
             assert answer.status == 200
     page.goto(address)
-    assert "sends “Notification digest” to mia@customer.example" in page.inner_text("main")
+    assert "sends “Summaries of what is new for you” to mia@customer.example" in page.inner_text(
+        "main"
+    )
     one_click = urlencode({"List-Unsubscribe": "One-Click"}).encode()
     with urlopen(Request(address, data=one_click)) as answer:
         assert answer.status == 200
     page.goto(address)
-    assert "sends no “Notification digest”" in page.inner_text("main")
+    assert "sends no “Summaries of what is new for you”" in page.inner_text("main")
     page.click("text=All kinds of mail, and their language")
     box = page.locator("#kind-notification_digest")
     assert not box.is_checked()

@@ -1,5 +1,6 @@
 """The log of mail: what each filter and each kind of search finds, and in which pages."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,12 +11,21 @@ from sqlalchemy import event, update
 from smtp_admin.clock import now
 from smtp_admin.delivery import mail_log
 from smtp_admin.delivery.dead_letters import dead_groups
+from smtp_admin.delivery.mail_actions import note_arrived
 from smtp_admin.delivery.mail_log import GROUPS, OLDEST, MailFilter, counts_of, page_of
 from smtp_admin.delivery.mail_search import understand
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.states import STATES
 from tests.app import HostApp
-from tests.delivery.workbench import deliveries, letter, queue, row_of, sender_row
+from tests.delivery.workbench import (
+    Workbench,
+    deliveries,
+    letter,
+    queue,
+    row_of,
+    sender_row,
+)
+from tests.servers.scripted import Close, Reply, ScriptedServer
 
 EVERYBODY = MailFilter(None)
 ACME = MailFilter(frozenset({"acme"}))
@@ -285,3 +295,33 @@ def test_a_page_is_as_many_questions_for_many_as_for_few(each: HostApp) -> None:
         queue(each)
     assert questions() == few
     assert len(deliveries(each)) == 61
+
+
+def test_tries_are_all_sends_the_accepted_one_too(
+    each: HostApp, server: ScriptedServer, bench_of: Callable[..., Workbench]
+) -> None:
+    each.save_sender(port=server.port)
+    bench = bench_of(each)
+    server.behave("rcpt", [None, Reply("451 4.7.1 Greylisted"), Reply("550 5.1.1 gone"), None])
+    queue(each, "once@example.org", "grey@example.org", "gone@example.org")
+    bench.tick()
+    queue(each, "lost@example.org")
+    server.behave("dot", [Close(), None])
+    bench.tick()
+    unknown = deliveries(each)[-1]
+    assert unknown.state == "uncertain"
+    note_arrived(each.db.session(), [unknown.id], now())
+    each.db.session.commit()
+    bench.tick(timedelta(minutes=3))
+    queue(each, "waits@example.org")
+    rows = page_of(each.db.session(), ACME).rows
+    assert {one.recipient.partition("@")[0]: (one.state, one.tries) for one in rows} == {
+        "once": ("sent", 1), "grey": ("sent", 2), "gone": ("dead", 1), "lost": ("sent", 1),
+        "waits": ("queued", 0),
+    }  # fmt: skip
+    for which in (replace(ACME, failed_since=now() - timedelta(hours=1)),
+                  MailFilter(None, failed_since=now() - timedelta(hours=1),
+                             sender_id=sender_row(each).id)):  # fmt: skip
+        names = [one.partition("@")[0] for one in found(each, which)]
+        assert names == ["lost", "gone", "grey"], "also what was sent since"
+    assert found(each, replace(ACME, failed_since=now() + timedelta(hours=1))) == []

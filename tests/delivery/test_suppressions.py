@@ -397,7 +397,9 @@ def test_a_list_of_ours_comes_back_after_somebody_was_erased(opened: NewHost) ->
         "/smtp-admin/partners/acme/suppressions/import", data={"csv": list_},
         headers={"Accept": "application/json"},
     )  # fmt: skip
-    assert answer.json == {"ok": True, "rows": 2, "new": 2}
+    assert answer.json == {
+        "ok": True, "rows": 2, "new": 2, "ignored_columns": ["at", "partner"],
+    }  # fmt: skip
     session.rollback()
     rows = session.scalars(select(Suppression).order_by(Suppression.address)).all()
     assert [one.address for one in rows] == ["", "tom@example.org"]
@@ -542,3 +544,25 @@ def test_the_page_of_a_mail_says_that_its_address_is_suppressed(
     text = host.client.get(f"/smtp-admin/mail/{public_id}", headers={"Accept": "text/html"}).text
     assert "/smtp-admin/partners/acme/suppressions?q=mia@example.org" in text.replace("%40", "@")
     assert "suppressed</a>: Bounced." in text
+
+
+def test_a_list_with_bad_lines_is_told_whole_and_imported_without_them(host: HostApp) -> None:
+    page = "/smtp-admin/partners/acme/suppressions"
+    html = {"Accept": "text/html"}
+    list_ = "Email;Note;Since\nmia@example.org;Asked by phone;2024\nnobody;;\ntom@example.org\n"
+    refused = host.client.post(f"{page}/import", data={"csv": list_}, headers=html)
+    assert refused.status_code == 400
+    assert "1 line cannot be used" in refused.text
+    assert "line 3: " in refused.text
+    assert list_.strip() in refused.text, "the file need not be chosen again"
+    assert not host.db.session.scalars(select(Suppression)).all()
+    host.db.session.rollback()
+    skipping = {"csv": list_, "skip": "3"}
+    done = host.client.post(
+        f"{page}/import", data=skipping, headers=html, follow_redirects=True
+    ).text
+    assert "2 addresses are new. Columns not used: Since." in done
+    rows = host.db.session.scalars(select(Suppression).order_by(Suppression.address)).all()
+    assert [(one.address, one.detail) for one in rows] == [
+        ("mia@example.org", "Asked by phone"), ("tom@example.org", ""),
+    ]  # fmt: skip

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from smtp_admin import Actor
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.monitor.alerts import service
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
 from smtp_admin.monitor.alerts.service import find_alert
 from tests.alerts.watching import MINUTE, a_worker, alerts, look, notices, tell
-from tests.app import ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.workbench import deliveries
 from tests.expiry.ending import DAY, microsoft
 from tests.sender_state.scenes import start_again
@@ -38,6 +39,12 @@ def told(host: HostApp, later: timedelta) -> list[str]:
     return found
 
 
+def acknowledge(host: HostApp, public_id: str, who: Actor) -> None:
+    session = host.db.session()
+    service.acknowledge(session, find_alert(session, public_id), who)
+    session.commit()
+
+
 def test_the_owner_is_told_each_day(
     host: HostApp, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,9 +69,10 @@ def test_the_owner_is_told_each_day(
     assert [one.split(":")[0] for one in shown.told] == [
         "Signal, opened", "Mail, opened", "Mail, again",
     ]  # fmt: skip
-    service.acknowledge(host.db.session(), find_alert(host.db.session(), alert.public_id), ADMIN)
-    host.db.session.commit()
-    assert told(host, first + 4 * DAY) == []
+    acknowledge(host, alert.public_id, ADMIN)
+    assert told(host, first + 4 * DAY) == ["mia@acme.example"], "each side acknowledges for itself"
+    acknowledge(host, alert.public_id, ACME_ADMIN)
+    assert told(host, first + 6 * DAY) == []
     # It ends on its day, and with a new one entered the incident does.
     assert told(host, 41 * DAY) == []
     assert alerts(host)[0].severity == "critical"

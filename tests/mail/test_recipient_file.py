@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from smtp_admin import Recipient
 from smtp_admin.errors import InvalidInput
-from smtp_admin.mail.recipient_file import Complaint, RecipientFile
+from smtp_admin.mail.bad_lines import Complaint
+from smtp_admin.mail.recipient_file import RecipientFile
 from smtp_admin.mail.types import SHIPPED
 from tests.mail.conftest import own_type
 

@@ -163,6 +163,8 @@ def test_choose_among_the_kinds(club: HostApp) -> None:
         "notification_digest", NAME,
     ]  # fmt: skip
     assert "password_reset" not in page
+    assert "Summaries of what is new for you" in page
+    assert "Notification digest" not in page, "that is what an admin calls it"
     saved = club.client.post(path, data={"save": "1", "kinds": [NAME], "language": "de"})
     assert "Saved." in saved.text
     assert stopped(club) == {"notification_digest"}

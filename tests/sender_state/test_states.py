@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
-from smtp_admin.clock import shifted
+from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.suppressions import lift
 from smtp_admin.sender_state import which
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
 from smtp_admin.senders import pauses
+from smtp_admin.senders.models import Sender
 from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import load_sender
 from tests.app import ACME_ADMIN, ADMIN, HostApp, make_app
@@ -331,6 +332,33 @@ def test_a_partner_does_not_learn_why_the_systems_sender_waits(scene: Scene) -> 
         assert (status["state"], status["until"]) == ("system_waits", None)
     host.actor = ADMIN
     assert state(host, "").key == "rate_limited"
+
+
+@pytest.mark.parametrize("held_up_by", ["no settings", "a person", "a failure"])
+def test_mail_that_was_held_up_is_late_a_minute_after_the_sender_could_send(
+    scene: Scene, held_up_by: str
+) -> None:
+    host, session = scene.host, scene.host.db.session()
+    then = timedelta(minutes=20)
+    if held_up_by != "no settings":
+        scene.save()
+    scene.send(work=False)
+    if held_up_by == "a person":
+        pauses.pause(session, load_sender(session, "acme"), ADMIN)
+    elif held_up_by == "a failure":
+        session.execute(update(Sender).values(paused_until=now() + then, pause_code="timeout"))
+    session.commit()
+    with a_worker(host.app):
+        with shifted(then + timedelta(seconds=5)):
+            if held_up_by == "no settings":
+                scene.save()
+            elif held_up_by == "a person":
+                pauses.resume(session, load_sender(session, "acme"), ADMIN)
+                session.commit()
+            assert state(host).key == "ready"
+        with shifted(then + timedelta(minutes=3)):
+            late = state(host)
+    assert (late.key, late.tone) == ("late", "warn"), "not for the 20 minutes before"
 
 
 @pytest.mark.parametrize("key", ["no_worker", "limit", "late", "failing"])

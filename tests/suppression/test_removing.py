@@ -280,7 +280,14 @@ def test_by_api_command_and_form(opened: Opened) -> None:
         (row,) = host.db.session.scalars(select(Suppression.id))
         host.db.session.rollback()
         client = host.client
-        client.post(f"{PAGE}/remove", data={"ids": str(row)}, headers={"Accept": "text/html"})
+        chosen = {"ids": str(row)}
+        asked = client.post(f"{PAGE}/remove", data=chosen, headers={"Accept": "text/html"})
+        assert "Remove 1 suppression?" in asked.text
+        assert ZOE in asked.text
+        assert "removed from the list of Mailgun too" in asked.text
+        assert provider.listed() == {ZOE}, "nothing is removed before that was confirmed"
+        chosen["confirmed"] = "1"
+        client.post(f"{PAGE}/remove", data=chosen, headers={"Accept": "text/html"})
         assert "Also removed at Mailgun." in client.get(PAGE, headers={"Accept": "text/html"}).text
         assert provider.listed() == set()
 

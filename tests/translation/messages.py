@@ -33,7 +33,7 @@ KEYWORDS: dict[str, Any] = {
 #: Keys of the files of TOML whose values people read: of a provider, of e-mail types, and of
 #: causes and replies, whose other keys are conditions.
 _OF_PROVIDER = TEXTS
-_OF_TYPES = frozenset({"label", "about", "means"})
+_OF_TYPES = frozenset({"label", "about", "means", "for_readers"})
 _OF_TABLE = frozenset({"what", "do", "title", "means", "first", "reason"})
 #: Tables in which every value is a text.
 _WHOLE = ("groups", "reasons")

@@ -6,7 +6,7 @@ be repeated then, the call with the same ``webhook-id``.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, exists, select
@@ -23,7 +23,7 @@ from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts import recipients, webhook
 from smtp_admin.monitor.alerts.carriers import owners_for, working_sender
-from smtp_admin.monitor.alerts.models import Alert, AlertNotice
+from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice
 from smtp_admin.monitor.alerts.wording import values_of
 from smtp_admin.smtp.dialling import DiallingPolicy
 
@@ -98,7 +98,7 @@ def _tell_one(engine: Engine, notice_id: int, caller: Caller) -> None:
             _done(session, notice, _queue_mail(session, alert, notice.event))
             return
         # Signals and the webhook are the platform's, whoever's the alert is.
-        if _is_muted(alert.muted_until, session):
+        if alert.reaction_of("platform").is_muted(database_now(session)):
             _done(session, notice, "muted")
             return
     # No transaction is open while somebody else's code or server is waited for.
@@ -107,10 +107,6 @@ def _tell_one(engine: Engine, notice_id: int, caller: Caller) -> None:
         _note(engine, notice_id, "sent")
     else:
         _call(engine, alert, notice, caller)
-
-
-def _is_muted(until: datetime | None, session: Session) -> bool:
-    return until is not None and until > database_now(session)
 
 
 def _load(session: Session, notice_id: int) -> tuple[AlertNotice, Alert]:
@@ -147,19 +143,24 @@ def _signal(alert: Alert, event: str) -> None:
 def _queue_mail(session: Session, alert: Alert, event: str) -> str:
     """Queue the mails of one notice, one for each address; what came of it.
 
-    Each side may have muted it for itself. Who is on both is on the platform's.
+    Each side may have muted it for itself, or acknowledged what goes out again. Who is on both is
+    on the platform's.
     """
+    moment = database_now(session)
     platform = recipients.of_platform()
     partners = [one for one in recipients.of_partner(alert.partner_id) if one not in platform]
     said = []
-    for addresses, owners, muted_until in (
-        (platform, (SYSTEM,), alert.muted_until),
-        (partners, owners_for(alert.partner_id), alert.owner_muted_until),
+    for addresses, owners, reaction in (
+        (platform, (SYSTEM,), alert.reaction_of("platform")),
+        (partners, owners_for(alert.partner_id), alert.reaction_of("owner")),
     ):
         if not addresses:
             continue
-        if _is_muted(muted_until, session):
+        if reaction.is_muted(moment):
             said.append(f"muted for {_count(addresses)}")
+            continue
+        if event.startswith(AGAIN) and reaction.keeps_quiet(moment):
+            said.append(f"acknowledged for {_count(addresses)}")
             continue
         carrier = working_sender(session, owners, without=alert.sender_id)
         if carrier is None:

@@ -13,10 +13,10 @@ from uuid import uuid4
 from sqlalchemy import Engine, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import among, changed, database_now, reading, transaction
+from smtp_admin.database import SYSTEM, among, changed, database_now, reading, transaction
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import BY_NAME, ENDS_AFTER, Finding
-from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice, AlertTurn
+from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice, AlertTurn, Side
 from smtp_admin.monitor.alerts.rules import Look, look
 from smtp_admin.monitor.kept_order import keep_order
 
@@ -204,14 +204,13 @@ def _note(session: Session, alerts: Sequence[Alert], event: str, moment: datetim
 
 
 def _remind(session: Session, rows: Sequence[Alert], moment: datetime) -> None:
-    """Write down that mail goes out again, where that is a day old and nobody reacted."""
+    """Write down that mail goes out again, where that is a day old and a side did not react."""
     open_ones = {
         one.id: one
         for one in rows
         if BY_NAME[one.kind].daily
         and one.opened_at is not None
-        and one.acknowledged_at is None
-        and (one.muted_until is None or one.muted_until <= moment)
+        and not all(one.reaction_of(side).keeps_quiet(moment) for side in _sides(one))
     }
     if not open_ones:
         return
@@ -229,6 +228,11 @@ def _remind(session: Session, rows: Sequence[Alert], moment: datetime) -> None:
     ]  # fmt: skip
     if notices:
         session.execute(insert(AlertNotice), notices)
+
+
+def _sides(row: Alert) -> tuple[Side, ...]:
+    """Who has to do with it: of the system's own alerts no partner knows."""
+    return ("platform",) if row.partner_id == SYSTEM else ("platform", "owner")
 
 
 def _take_turn(engine: Engine) -> bool:

@@ -1,6 +1,7 @@
 """The tables of alerts, of who is still to be told of them, and of whose turn it is to look."""
 
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,6 +11,27 @@ from smtp_admin.database import Base, BigId, UTCDateTime
 
 #: What mail that goes out again is called, with a hyphen and how many days later it is.
 AGAIN = "again"
+#: Who looks at an alert: those who look after the platform, or its owner's own people. What one
+#: side does about it, the other does not feel.
+Side = Literal["platform", "owner"]
+#: How the names of a side's columns begin.
+PREFIXES: dict[Side, str] = {"platform": "", "owner": "owner_"}
+
+
+class Reaction(NamedTuple):
+    """What one side did about an alert."""
+
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    muted_until: datetime | None
+
+    def keeps_quiet(self, moment: datetime) -> bool:
+        """Whether that side needs no banner and no reminder of it."""
+        return self.acknowledged_at is not None or self.is_muted(moment)
+
+    def is_muted(self, moment: datetime) -> bool:
+        """Whether that side wants to hear nothing of it now."""
+        return self.muted_until is not None and self.muted_until > moment
 
 
 class Alert(Base):
@@ -47,9 +69,16 @@ class Alert(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     acknowledged_by: Mapped[str] = mapped_column(String(320), default="")
-    #: For those who look after the platform; the owner's own people have a mute of their own.
     muted_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: The same three of the owner's own people; those above are of the platform's.
+    owner_acknowledged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    owner_acknowledged_by: Mapped[str] = mapped_column(String(320), default="", server_default="")
     owner_muted_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    def reaction_of(self, side: Side) -> Reaction:
+        """What *side* did about it."""
+        names = (f"{PREFIXES[side]}{one}" for one in Reaction._fields)
+        return Reaction(*(getattr(self, one) for one in names))
 
 
 class AlertNotice(Base):

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
@@ -15,20 +15,17 @@ from smtp_admin.errors import Conflict, NotFound
 from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 from smtp_admin.monitor.alerts.kinds import BY_NAME, SEVERITIES, Finding
-from smtp_admin.monitor.alerts.models import Alert, AlertNotice
+from smtp_admin.monitor.alerts.models import PREFIXES, Alert, AlertNotice, Reaction, Side
 from smtp_admin.monitor.alerts.rules import no_worker, owner_words
 from smtp_admin.translation import gettext, joined, known
 
-#: Who looks at an alert: those who look after the platform, or its owner's own people. Each side
-#: mutes for itself.
-Side = Literal["platform", "owner"]
 #: What may be chosen for muting, as it is written.
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(weeks=1)}
 #: Ended alerts are shown for so long.
 SHOWN_FOR = timedelta(days=30)
-_MUTED = {"platform": Alert.muted_until, "owner": Alert.owner_muted_until}
 _IS_OPEN = (Alert.opened_at.is_not(None), Alert.ended_at.is_(None))
 _MOST_ENDED, _MOST_UNSEEN = 200, 50
+_NONE = Reaction(None, "", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class AlertSeen:
 
     Attributes:
         id: the public one; empty for what is found now and stands in no table.
-        muted_until: for the side that looks.
+        reaction: of the side that looks.
         told: what came of telling, as sentences, the oldest first.
     """
 
@@ -53,9 +50,7 @@ class AlertSeen:
     detail: str
     opened_at: datetime | None = None
     ended_at: datetime | None = None
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str = ""
-    muted_until: datetime | None = None
+    reaction: Reaction = _NONE
     told: tuple[str, ...] = ()
 
     @property
@@ -82,9 +77,8 @@ class AlertSeen:
         return joined((words, self.detail))
 
     def needs_somebody(self, moment: datetime) -> bool:
-        """Whether it is open and nobody has said that they know, or that it is not to be shown."""
-        muted = self.muted_until is not None and self.muted_until > moment
-        return self.is_open and self.acknowledged_at is None and not muted
+        """Whether it is open, and nobody of this side acknowledged or muted it."""
+        return self.is_open and not self.reaction.keeps_quiet(moment)
 
     def as_json(self) -> dict[str, Any]:
         """For a script."""
@@ -100,9 +94,9 @@ class AlertSeen:
             "message": self.detail,
             "opened_at": _time(self.opened_at),
             "ended_at": _time(self.ended_at),
-            "acknowledged_at": _time(self.acknowledged_at),
-            "acknowledged_by": self.acknowledged_by,
-            "muted_until": _time(self.muted_until),
+            "acknowledged_at": _time(self.reaction.acknowledged_at),
+            "acknowledged_by": self.reaction.acknowledged_by,
+            "muted_until": _time(self.reaction.muted_until),
             "told": list(self.told),
         }
 
@@ -149,15 +143,15 @@ def unseen_alerts(
     live: bool = False,
     side: Side = "platform",
 ) -> list[AlertSeen]:
-    """Open alerts that nobody acknowledged, or muted on this side, for a banner: one query.
+    """Open alerts that nobody of this side acknowledged or muted, for a banner: one query.
 
     Args:
         live, side: as for :func:`open_alerts`.
     """
-    muted_until = _MUTED[side]
+    muted_until = getattr(Alert, f"{PREFIXES[side]}muted_until")
     wanted = select(Alert).where(
         *_IS_OPEN,
-        Alert.acknowledged_at.is_(None),
+        getattr(Alert, f"{PREFIXES[side]}acknowledged_at").is_(None),
         or_(muted_until.is_(None), muted_until <= type_coerce(sql_now(), UTCDateTime())),
     )
     if partner_ids is not None:
@@ -207,9 +201,7 @@ def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:
         detail=known(row.detail),
         opened_at=row.opened_at,
         ended_at=row.ended_at,
-        acknowledged_at=row.acknowledged_at,
-        acknowledged_by=row.acknowledged_by,
-        muted_until=getattr(row, _MUTED[side].key),
+        reaction=row.reaction_of(side),
         told=told,
     )
 
@@ -257,11 +249,14 @@ def find_alert(session: Session, public_id: str) -> Alert:
 def acknowledge(session: Session, alert: Alert, actor: Actor) -> None:
     """Write down that *actor* knows of it: it stays open and leaves the banner. Caller commits.
 
+    The banner of *actor*'s side, that is: what a partner's admin knows, nobody at the platform
+    need have seen, and the other way round.
+
     Raises:
         Conflict: it has ended.
     """
     by = (actor.email or actor.name or actor.id)[:320]
-    _change(session, alert, acknowledged_at=database_now(session), acknowledged_by=by)
+    _change(session, alert, actor, acknowledged_at=database_now(session), acknowledged_by=by)
     record_change(session, actor, alert.partner_id, "alert.acknowledged", _named(alert))
 
 
@@ -275,7 +270,7 @@ def mute(session: Session, alert: Alert, actor: Actor, span: timedelta) -> datet
         Conflict: it has ended.
     """
     until = database_now(session) + span
-    _change(session, alert, **{_MUTED[side_of(actor)].key: until})
+    _change(session, alert, actor, muted_until=until)
     words = f"{_named(alert)}, until {until:%Y-%m-%d %H:%M} UTC"
     record_change(session, actor, alert.partner_id, "alert.muted", words)
     return until
@@ -287,11 +282,13 @@ def unmute(session: Session, alert: Alert, actor: Actor) -> None:
     Raises:
         Conflict: it has ended.
     """
-    _change(session, alert, **{_MUTED[side_of(actor)].key: None})
+    _change(session, alert, actor, muted_until=None)
     record_change(session, actor, alert.partner_id, "alert.unmuted", _named(alert))
 
 
-def _change(session: Session, alert: Alert, **values: Any) -> None:
+def _change(session: Session, alert: Alert, actor: Actor, **reaction: Any) -> None:
+    """Change what *actor*'s side did about it."""
+    values = {f"{PREFIXES[side_of(actor)]}{name}": one for name, one in reaction.items()}
     still_open: tuple[ColumnElement[bool], ...] = (Alert.id == alert.id, Alert.ended_at.is_(None))
     result: Any = session.execute(update(Alert).where(*still_open).values(**values))
     if not result.rowcount:
