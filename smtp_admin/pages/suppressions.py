@@ -1,6 +1,7 @@
 """``/suppressions`` and ``…/suppressions``: addresses that get no mail, or no notices, and why."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,6 +13,7 @@ from smtp_admin.access import Action, guarded, require
 from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
+from smtp_admin.delivery.maintenance.provider_lists import imports_of
 from smtp_admin.delivery.provider_suppressions import (
     PAGE_SECONDS,
     account_to_read,
@@ -19,6 +21,7 @@ from smtp_admin.delivery.provider_suppressions import (
 )
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.service import sent_types
 from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
@@ -29,7 +32,7 @@ from smtp_admin.pages.sender_frame import frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
-from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.models import ProviderList, Suppression
 from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash
@@ -243,6 +246,7 @@ def _list(
         entered=entered or {},
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
+        daily=installation().config.import_suppressions,
         error=error,
         owners=owner_links("suppressions") if owner is None else (),
         owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
@@ -311,12 +315,33 @@ def _kept_words(count: int) -> str:
     )
 
 
-def _accounts(owner: str) -> list[tuple[str, str, str]]:
-    """Word of a sender, provider and sender's name, for each list that can be imported."""
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """One list that can be imported.
+
+    Attributes:
+        word: of the sender whose account it is, in addresses; ``name`` is what people call it.
+        right: what its key must be.
+        last: what is known of the imports by workers, if there were any.
+    """
+
+    word: str
+    provider: str
+    name: str
+    right: str
+    last: ProviderList | None
+
+
+def _accounts(owner: str) -> list[_Listed]:
+    found = accounts_of(session(), owner)
+    last = imports_of(session(), [one.sender.sender_id for one in found])
     return [
-        (one.sender.key or DEFAULT, one.account.provider, one.sender.name)
-        for one in accounts_of(session(), owner)
-    ]
+        _Listed(
+            one.sender.key or DEFAULT, one.account.provider, one.sender.name, one.account.right,
+            last.get(one.sender.sender_id),
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 def _who() -> str:

@@ -7,7 +7,7 @@ from smtp_admin.http.caller import CallFailed
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
-from smtp_admin.suppression.provider_lists.calling import Calling
+from smtp_admin.suppression.provider_lists.calling import REFUSED, Calling
 from smtp_admin.suppression.provider_lists.shape import Account, Listed, TheirList
 from smtp_admin.translation import gettext
 
@@ -23,18 +23,20 @@ class Reading:
         listed: the addresses that can be used.
         unusable: how many cannot.
         trouble: why that is not all, in one sentence; empty where it is.
+        refused: whether that is because the key may not read it.
     """
 
     listed: tuple[Listed, ...]
     unusable: int = 0
     trouble: str = ""
+    refused: bool = False
 
 
 def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Reading:
     """Every address of every list of *account*, until there is trouble."""
     found: list[Listed] = []
     unusable = 0
-    trouble = ""
+    trouble, refused = "", False
     with Calling(account, dialler, deadline) as calling:
         for their in account.lists:
             try:
@@ -48,6 +50,7 @@ def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Readin
                     if len(found) > MOST:
                         raise CallFailed(gettext("it has more addresses than can be imported"))
             except CallFailed as error:
+                refused = error.code == REFUSED
                 trouble = gettext(
                     "%(provider)s, list “%(name)s”: %(why)s.",
                     provider=account.provider,
@@ -55,7 +58,7 @@ def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Readin
                     why=str(error).rstrip("."),
                 )
                 break
-    return Reading(tuple(found[:MOST]), unusable, trouble)
+    return Reading(tuple(found[:MOST]), unusable, trouble, refused)
 
 
 def _of(calling: Calling, their: TheirList) -> Iterator[Listed]:
