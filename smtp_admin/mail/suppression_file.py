@@ -55,7 +55,7 @@ def read_suppressions(
             complaints.append(Complaint(line, found))
         else:
             rows.append(found)
-        if len(rows) > MOST_LINES:
+        if len(rows) + len(complaints) > MOST_LINES:
             raise InvalidInput(
                 gettext("The list has more than %(most)s lines. Split it.", most=MOST_LINES)
             )
@@ -86,7 +86,8 @@ def _lines(
     start = text.lstrip("\ufeff")
     first = start.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(StringIO(start), delimiter=delimiter)
+    # Strictly: a quotation mark without its other half would swallow the lines after it.
+    reader = csv.reader(StringIO(start, newline=None), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     try:
         for cells in reader:
@@ -102,7 +103,7 @@ def _lines(
             values = dict(zip(columns, given, strict=False))
             yield reader.line_num, _row(values, partner_id, category, by)
     except csv.Error as error:
-        yield reader.line_num, str(error)
+        yield reader.line_num, gettext("this is not CSV: %(why)s.", why=str(error))
 
 
 def _row(

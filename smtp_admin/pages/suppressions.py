@@ -19,7 +19,7 @@ from smtp_admin.delivery.provider_suppressions import (
     account_to_read,
     take_over,
 )
-from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.delivery.suppressions import suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
@@ -37,12 +37,14 @@ from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS
-from smtp_admin.suppression.writing import clean_category
+from smtp_admin.suppression.writing import clean_category, delete_suppressions
 from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 
 _MOST_EXPORTED = 200_000
 _STEP = 1000
 _MOST_TICKED = 500
+#: Letters that one line of the audit log holds.
+_LINE = 500
 #: What a message calls the fields of the forms.
 _LABELS = {
     "address": gettext("Address"),
@@ -173,11 +175,9 @@ def _lift(owner: str) -> ResponseReturnValue:
         )
         return _refused(owner, refused, {})
     lifted = lifted_of(rows)
-    for one in rows:
-        named = one.address or one.address_hash
-        category, hashed = one.category, one.address_hash
-        lift(session(), owner, hashed=hashed, categories=[category])
-        record_change(session(), actor, owner, "suppression.removed", f"{named}: {category}")
+    for detail in _in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
+        record_change(session(), actor, owner, "suppression.removed", detail)
+    delete_suppressions(session(), [one.id for one in rows])
     session().commit()
     done = remove_at_providers(session(), owner, lifted)
     if web.wants_json():
@@ -190,6 +190,21 @@ def _lift(owner: str) -> ResponseReturnValue:
     )
     web.notify(joined((words, *(one.message for one in done))))
     return redirect(owner_url(owner, "suppressions"), code=303)
+
+
+def _in_lines(named: list[str]) -> list[str]:
+    """All that is *named*, in as few lines as the audit log has room for.
+
+    A line for each would soon be more than a person may change at a time.
+    """
+    lines = [""]
+    for one in named:
+        longer = f"{lines[-1]}, {one}" if lines[-1] else one
+        if len(longer) <= _LINE:
+            lines[-1] = longer
+        else:
+            lines.append(one)
+    return lines
 
 
 def _refused(owner: str, error: RequestError, entered: dict[str, str]) -> ResponseReturnValue:

@@ -126,4 +126,3 @@ def test_many_owners_with_few_events_each(each: Hooked, monkeypatch: pytest.Monk
     assert apply_waiting(each.engine) == 0
     with shifted(timedelta(seconds=3)):
         assert apply_waiting(each.engine) == 36
-

@@ -11,8 +11,8 @@ from smtp_admin.suppression.provider_lists.calling import REFUSED, Calling
 from smtp_admin.suppression.provider_lists.shape import Account, Listed, TheirList
 from smtp_admin.translation import gettext
 
-#: What one reading takes in.
-MOST = 100_000
+#: What one reading takes in; pages without an end may have no address at all.
+MOST, MOST_PAGES = 100_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Readin
             try:
                 for one in _of(calling, their):
                     try:
-                        address = clean_address(one.address)
+                        address = _usable(one.address)
                     except ValueError:
                         unusable += 1
                         continue
                     found.append(replace(one, address=address))
                     if len(found) > MOST:
-                        raise CallFailed(gettext("it has more addresses than can be imported"))
+                        raise CallFailed(_TOO_MUCH)
             except CallFailed as error:
                 refused = error.code == REFUSED
                 trouble = gettext(
@@ -61,10 +61,21 @@ def read_lists(account: Account, dialler: Dialler, deadline: Deadline) -> Readin
     return Reading(tuple(found[:MOST]), unusable, trouble, refused)
 
 
+_TOO_MUCH = gettext("it has more addresses than can be imported")
+
+
+def _usable(address: str) -> str:
+    if not address.isprintable():  # such as marks that turn what is shown around
+        raise ValueError("signs that cannot be seen")
+    return clean_address(address)
+
+
 def _of(calling: Calling, their: TheirList) -> Iterator[Listed]:
     path, seen = their.first, set()
     while path and path not in seen:
         seen.add(path)  # a list that leads back to itself has ended
+        if len(seen) > MOST_PAGES:
+            raise CallFailed(_TOO_MUCH)
         page = calling.page(their, path)
         yield from page.listed
         path = page.next
