@@ -108,7 +108,7 @@ def test_one_in_trouble_holds_up_no_other(
         assert import_lists(engine, _never) == 1
     assert rows_of(host)["Mailgun"].trouble == ""
     # Even what nobody thought of.
-    monkeypatch.setattr("smtp_admin.delivery.maintenance.provider_lists.rows_of", lambda *_: [][0])
+    monkeypatch.setattr("smtp_admin.delivery.maintenance.provider_lists.rows_of", _fail)
     with shifted(timedelta(hours=48)):
         assert import_lists(engine, _never) == 3
     assert "LookupError" in rows_of(host)["Postmark"].trouble
