@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
@@ -15,9 +16,11 @@ from smtp_admin.suppression.models import ProviderList, Suppression
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.provider_api import Response
+from tests.servers.redis_server import RedisServer
 from tests.suppression.conftest import Opened
 from tests.suppression.lifting import PAGE
 from tests.suppression.providers import ALL_PROVIDERS, Mailgun, Postmark, SendGrid
+from tests.worker.running import Site, until
 
 HTML = {"Accept": "text/html"}
 
@@ -140,3 +143,16 @@ def test_nobody_is_asked(opened: Opened, config: dict[str, str]) -> None:
         assert import_lists(engine, _never) == 0
         assert provider.api.server.calls == []
         engine.dispose()
+
+
+def test_a_worker_does_it(tmp_path: Path, redis: RedisServer) -> None:
+    provider = Mailgun()
+    with provider.api.server:
+        site = Site(tmp_path, redis.url, API_ENDPOINTS={"mailgun": provider.api.server.url})
+        provider.put("mia@example.org")
+        with site.opened() as host:
+            provider.save(host)
+            with site.worker() as worker:
+                assert until(lambda: ours(host) == {"mia@example.org"}, 20), worker.output
+                assert until(lambda: rows_of(host)["Mailgun"].imported_at is not None), "noted"
+                assert worker.stop() < 10
