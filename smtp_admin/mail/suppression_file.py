@@ -7,6 +7,7 @@ from io import StringIO
 from itertools import chain
 from typing import Any, cast
 
+from smtp_admin.csv_cells import as_given
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.recipient_file import Complaint
@@ -91,7 +92,7 @@ def _lines(
     columns: list[str] | None = None
     try:
         for cells in reader:
-            given = [cell.strip() for cell in cells]
+            given = [as_given(cell.strip()) for cell in cells]
             if not any(given):
                 continue
             if columns is None:
@@ -109,8 +110,7 @@ def _lines(
 def _row(
     values: Mapping[str, str], partner_id: str, category: str, by: str
 ) -> dict[str, Any] | str:
-    # What we exported ourselves has a sign in front of what a spreadsheet takes for a formula.
-    address = values.get("address", "").removeprefix("'")
+    address = values.get("address", "")
     reason = values.get("reason", "") or "manual"
     try:
         if not is_hash(address):

@@ -1,6 +1,7 @@
 """Lists that people import: what programs write, what goes wrong in them, and taking many back."""
 
-from io import BytesIO
+import csv
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
@@ -57,6 +58,26 @@ def test_no_line_is_swallowed(text: str) -> None:
         addresses(text)
     assert "1 line cannot be used. Nothing was imported." in caught.value.message
     assert "this is not CSV: " in caught.value.fields["file"][0]
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_what_was_exported_comes_back_as_it_was(opened: Opened, by_command: bool) -> None:
+    """Though no spreadsheet takes a cell of it for a formula."""
+    host = opened()
+    details = {"+mia@example.org": "=1+1", "'tom@example.org": "'quoted'", "zoe@example.org": "@a"}
+    rows = [row_of("acme", one, "manual", detail=said) for one, said in details.items()]
+    suppress_all(host.db.session(), "acme", rows)
+    host.db.session.commit()
+    if by_command:
+        words = ["smtp-admin", "suppressions", "export", "--partner", "acme"]
+        text = host.app.test_cli_runner().invoke(args=words).output
+    else:
+        text = host.client.get(f"{PAGE}?export=csv").text
+    cells = [cell for line in csv.reader(StringIO(text)) for cell in line]
+    assert "'=1+1" in cells
+    assert not any(cell.startswith(("=", "@", "+")) for cell in cells)
+    found = read_suppressions(text, "globex", category="all").rows
+    assert {row["address"]: row["detail"] for row in found} == details
 
 
 def test_bad_lines_count_as_lines(monkeypatch: pytest.MonkeyPatch) -> None:
