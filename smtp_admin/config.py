@@ -267,6 +267,10 @@ KEYS: tuple[Key, ...] = (
         "delete or roll back. Commands are not limited."),
     Key("API_LIMIT", "600 per minute", _rate, "Requests that one API token, or one person, may "
         "make."),
+    Key("EVENT_LIMIT", "30000 per minute", _rate, "Events that one webhook takes. What is beyond "
+        "them is answered with 429, and providers send it again."),
+    Key("IMPORT_SUPPRESSIONS", True, read_flag, "Whether workers import the suppression lists of "
+        "providers once a day."),
     Key("QUEUE_LIMIT", 10_000, read_whole(1, 100_000_000), "Mails that one partner may have "
         "waiting."),
     Key("BATCH_LIMIT", 1_000_000, read_whole(1, 100_000_000), "Most mails of one batch; the limit "
@@ -327,6 +331,8 @@ class Config(AlertConfig):
     tests_at_once: int
     change_limit: Rate
     api_limit: Rate
+    event_limit: Rate
+    import_suppressions: bool
     test_mail_limit: Rate
     queue_limit: int
     batch_limit: int

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from wtforms.validators import ValidationError
@@ -15,6 +15,7 @@ from wtforms.validators import ValidationError
 from smtp_admin import resources, schema, web
 from smtp_admin.access import action_of, most_bytes_of, require
 from smtp_admin.database import host_engine
+from smtp_admin.database_errors import AWAY
 from smtp_admin.errors import (
     CSRFFailed,
     Forbidden,
@@ -64,7 +65,8 @@ def protect(
     blueprint.register_error_handler(SMTPAdminError, _answer_error)
     blueprint.register_error_handler(CSRFError, _answer_token_error)
     blueprint.register_error_handler(HTTPException, answer_http_error)
-    blueprint.register_error_handler(DBAPIError, _answer_database_error)
+    for away in AWAY:
+        blueprint.register_error_handler(away, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
     blueprint.after_request(_not_stored)
     OURS.add(blueprint.name)
@@ -188,10 +190,10 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
     return _answer_error(found)
 
 
-def _answer_database_error(error: DBAPIError) -> ResponseReturnValue:
+def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     _roll_back()
     installation().schema_checked = False
-    log.error("the database failed: %s", type(error.orig).__name__)
+    log.error("the database failed: %s", type(getattr(error, "orig", None) or error).__name__)
     return _answer_error(
         Unavailable(
             gettext("The database is not available right now. Nothing was changed."),

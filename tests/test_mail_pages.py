@@ -15,11 +15,11 @@ from sqlalchemy import event, select, update
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
+from smtp_admin.csv_cells import safe_cell
 from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
-from smtp_admin.pages.lists import safe_cell
 from smtp_admin.pages.mail_log import MOST_EXPORTED
 from smtp_admin.pages.new_batch import MOST_FROM_PAGE
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES

@@ -8,13 +8,14 @@ and never falls back to the session.
 from flask import Response, request
 
 from smtp_admin import web
-from smtp_admin.api.limits import COUNTS, Standing
 from smtp_admin.api.tokens import Bearer, bearer_of, note_use
 from smtp_admin.database import session
+from smtp_admin.delivery.request_counts import Standing, kept_counts
 from smtp_admin.errors import RateLimited
 from smtp_admin.installation import installation
 from smtp_admin.translation import gettext
 
+COUNTS = kept_counts("api")
 _BEARER, _STANDING = "smtp_admin.bearer", "smtp_admin.standing"
 _SCHEME = "bearer"
 

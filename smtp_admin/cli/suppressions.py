@@ -11,6 +11,7 @@ from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import key_of, known_partner, whose, word_of
+from smtp_admin.csv_cells import safe_cell
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.delivery.provider_suppressions import (
     COMMAND_SECONDS,
@@ -180,8 +181,9 @@ def export(partner_id: str) -> None:
             wanted = wanted.where(Suppression.id < before)
         rows = session().scalars(wanted.order_by(Suppression.id.desc()).limit(_STEP)).all()
         for one in rows:
-            written.writerow((one.address, one.category, one.reason, one.detail,
-                              one.created_at.isoformat(), one.created_by))  # fmt: skip
+            cells = (one.address, one.category, one.reason, one.detail,
+                     one.created_at.isoformat(), one.created_by)  # fmt: skip
+            written.writerow([safe_cell(cell) for cell in cells])
         if len(rows) < _STEP:
             return
         before = rows[-1].id

@@ -15,7 +15,8 @@ from smtp_admin.sandbox.site import require
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
-from smtp_admin.suppression.provider_lists.reading import read_lists
+from smtp_admin.suppression.provider_lists.reading import Reading, read_lists
+from smtp_admin.suppression.provider_lists.shape import Account
 from smtp_admin.suppression.provider_lists.table import OfSender, accounts_of
 from smtp_admin.suppression.writing import row_of
 from smtp_admin.translation import gettext
@@ -99,6 +100,16 @@ def take_over(
         found = read_lists(account, Dialler.from_config(here.config), Deadline(seconds))
     if found.trouble and not found.listed:
         raise Unavailable(found.trouble, hint=account.right)
+    rows = rows_of(partner_id, account, found)
+    new = suppress_all(session, partner_id, rows)
+    detail = f"{account.provider}: {new} new of {len(rows)}"
+    record(session, actor, partner_id, "suppression.imported", detail)
+    session.commit()
+    return TakenOver(of.sender.key, account.provider, len(rows), new, found.unusable, found.trouble)
+
+
+def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str, Any]]:
+    """The rows that what was read becomes in a partner's list, each address and category once."""
     rows = [
         row_of(
             partner_id, one.address, one.reason, category=one.category, detail=one.detail,
@@ -106,11 +117,4 @@ def take_over(
         )
         for one in found.listed
     ]  # fmt: skip
-    unique = {(row["address_hash"], row["category"]): row for row in reversed(rows)}
-    new = suppress_all(session, partner_id, list(unique.values()))
-    detail = f"{account.provider}: {new} new of {len(unique)}"
-    record(session, actor, partner_id, "suppression.imported", detail)
-    session.commit()
-    return TakenOver(
-        of.sender.key, account.provider, len(unique), new, found.unusable, found.trouble
-    )
+    return list({(row["address_hash"], row["category"]): row for row in reversed(rows)}.values())

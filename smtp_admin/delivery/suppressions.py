@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now
+from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
 from smtp_admin.senders.lookups import forget
 from smtp_admin.suppression.models import Suppression
@@ -76,6 +76,22 @@ def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any
 
 
 _STEP = 1000
+
+
+def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, Any]]) -> int:
+    """The same for a long list that need not be taken over as a whole; how many are new.
+
+    Each step is a transaction of its own: nobody else waits for all of it.
+    """
+    rows = sorted(rows, key=itemgetter("address_hash", "category"))
+    new = 0
+    for start in range(0, len(rows), _STEP):
+        with transaction(engine) as session:
+            new += insert_suppressions(session, rows[start : start + _STEP])
+    if new:
+        with transaction(engine) as session:
+            suppress_queue(session, partner_id, database_now(session))
+    return new
 
 
 def _name_again(session: Session, partner_id: str, hashed: str, address: str) -> None:

@@ -30,11 +30,11 @@ from smtp_admin.events.matching import find_deliveries
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.reacting import suppress_addresses
 from smtp_admin.events.severity import cause_of
+from smtp_admin.events.turns import Turns, locked
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 500
 #: When an event is looked at again that came before its mail was known as sent; at last it is put
 #: aside. A mail's result is written within seconds, or minutes after a worker died.
 _AGAIN = tuple(timedelta(seconds=one) for one in (2, 5, 15, 60, 300, 1800, 3600, 4 * 3600))
@@ -62,36 +62,37 @@ LISTENERS: list[Listener] = [suppress_addresses]
 def apply_waiting(engine: Engine, stopping: Callable[[], bool] = lambda: False) -> int:
     """Apply the events that wait; how many were looked at. Needs an app context."""
     total = 0
+    turns = Turns()
     while not stopping():
-        looked_at, applied = _apply_some(engine)
+        looked_at, applied = _apply_some(engine, turns)
         for one in applied:
             _announce(one)
         total += looked_at
-        if looked_at < _AT_ONCE:
+        if not looked_at or not turns.more:  # what others have locked is theirs
             break
     return total
 
 
-def _apply_some(engine: Engine) -> tuple[int, list[Applied]]:
+def _apply_some(engine: Engine, turns: Turns) -> tuple[int, list[Applied]]:
     """Apply a handful; two that get in each other's way begin again."""
     for _ in range(_TRIES_AT_CONTENTION):
         try:
             with transaction(engine) as session:
-                return _apply(session)
+                return _apply(session, turns)
         except DBAPIError as error:
             if not is_contention(error):
                 raise
     with transaction(engine) as session:
-        return _apply(session)
+        return _apply(session, turns)
 
 
-def _apply(session: Session) -> tuple[int, list[Applied]]:
+def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:
     moment = database_now(session)
-    events = _taken(session, moment)
+    events = locked(session, turns.next_ids(session, moment))
     if not events:
         return 0, []
     of = find_deliveries(session, [one for one in events if one.kind != "sample"])
-    rows = _locked(session, sorted(set(of.values())))
+    rows = _deliveries(session, sorted(set(of.values())))
     changes = _Changes({delivery_id: row.state for delivery_id, row in rows.items()})
     applied: list[Applied] = []
     for one in events:
@@ -115,27 +116,7 @@ def _apply(session: Session) -> tuple[int, list[Applied]]:
     return len(events), applied
 
 
-def _taken(session: Session, moment: datetime) -> Sequence[MailEvent]:
-    """The oldest events that wait and that nobody else applies just now.
-
-    First looked for, then locked by their keys: a search that locks would, on MariaDB, keep what
-    it skipped in its index locked, and others would wait for that.
-    """
-    due = (MailEvent.state == "waiting", MailEvent.next_try_at <= moment)
-    ids = session.scalars(
-        select(MailEvent.id).where(*due).order_by(MailEvent.id).limit(_AT_ONCE)
-    ).all()
-    if not ids:
-        return ()
-    return session.scalars(
-        select(MailEvent)
-        .where(MailEvent.id.in_(ids), MailEvent.state == "waiting")
-        .order_by(MailEvent.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-
-
-def _locked(session: Session, ids: Sequence[int]) -> dict[int, Any]:
+def _deliveries(session: Session, ids: Sequence[int]) -> dict[int, Any]:
     """These deliveries, which nobody else changes meanwhile."""
     if not ids:
         return {}

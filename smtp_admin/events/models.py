@@ -82,6 +82,14 @@ class MailEvent(Base):
             postgresql_where=text("state = 'waiting'"),
             sqlite_where=text("state = 'waiting'"),
         ),
+        Index(
+            "ix_smtp_admin_event_turns",
+            "state",
+            "partner_id",
+            "next_try_at",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
         Index("ix_smtp_admin_event_origin", "origin", "id"),
         Index(
             "ix_smtp_admin_event_delivery",

@@ -13,7 +13,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, not_, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -22,8 +22,8 @@ from smtp_admin.clock import now
 from smtp_admin.database import changed, database_now
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import doorbell
-from smtp_admin.errors import Forbidden, InvalidInput, NotFound, Unavailable
-from smtp_admin.events import amazon
+from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
+from smtp_admin.events import amazon, budget
 from smtp_admin.events.arrived import (
     REFUSALS,
     Arrived,
@@ -49,8 +49,9 @@ log = logging.getLogger(__name__)
 #: What proves a sample of this app's own; see :mod:`smtp_admin.events.samples`.
 SAMPLE_HEADER = "x-smtp-admin-sample"
 _PURPOSE = "webhook sample"
-#: The time of the last event is written no more often.
-_NOTED_EVERY = timedelta(seconds=5)
+#: The time of the last event is written no more often; that too many came, neither.
+_NOTED_EVERY, _LIMIT_NOTED_EVERY = timedelta(seconds=5), timedelta(minutes=1)
+_TOO_MANY = "too_many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def receive(session: Session, source_key: str, key: str, arrived: Arrived) -> Ta
     Raises:
         NotFound: no webhook has this address.
         Forbidden: the request is not genuine; it was counted.
+        RateLimited: this webhook gets too much; it must be sent again later.
         InvalidInput: it is genuine and cannot be read.
         Unavailable: it must be sent again later.
     """
@@ -92,14 +94,17 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
     found = found_by(session, source_key, key)
     if found is None:
         raise NotFound
-    arrived = replace(arrived, is_sample=_is_sample(found.webhook.id, arrived))
+    webhook_id = found.webhook.id
+    arrived = replace(arrived, is_sample=_is_sample(webhook_id, arrived))
     try:
         proof = _proven(found, arrived)
+        _within_limit(session, webhook_id)
         events = found.source.read(arrived)
-        _refuse_repeated(session, found.webhook.id, proof, arrived)
+        _refuse_repeated(session, webhook_id, proof, arrived)
     except Refused as error:
         session.rollback()
-        _note_refused(session, found.webhook.id, error.code)
+        budget.count_forged(webhook_id)
+        _note_refused(session, webhook_id, error.code)
         raise Forbidden(
             gettext("This request was refused. %(why)s", why=REFUSALS[error.code])
         ) from error
@@ -113,8 +118,9 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         events = [replace(one, kind="sample") for one in events]
     if found.source.has_topic and not arrived.is_sample:
         _answer_subscription(session, found, arrived)
+    budget.count_more(webhook_id, len(events) - 1)
     keep(session, origin_of(found.sender), events)
-    _note_events(session, found.webhook.id, events)
+    _note_events(session, webhook_id, events)
     session.commit()
     if events:
         doorbell().call_for_events()
@@ -165,6 +171,27 @@ def _proven(found: Found, arrived: Arrived) -> Proof:
     if arrived.is_sample and not found.source.signs_here:
         return Proof()  # only the provider has the key that signs
     return found.source.verify(arrived, found.known)
+
+
+def _within_limit(session: Session, webhook_id: int) -> None:
+    """Return if there is room for one more genuine request.
+
+    Raises:
+        RateLimited: there is none; the page of the webhook says so.
+    """
+    try:
+        budget.begin(webhook_id)
+    except RateLimited:
+        moment = database_now(session)
+        noted = and_(
+            Webhook.last_bad_code == _TOO_MANY, Webhook.last_bad_at > moment - _LIMIT_NOTED_EVERY
+        )
+        values = {"bad": Webhook.bad + 1, "last_bad_at": moment, "last_bad_code": _TOO_MANY}
+        mine = update(Webhook).where(Webhook.id == webhook_id, not_(noted)).values(values)
+        if changed(session, mine):
+            log.warning("webhook %s gets more events than SMTP_ADMIN_EVENT_LIMIT", webhook_id)
+        session.commit()
+        raise
 
 
 def _refuse_repeated(session: Session, webhook_id: int, proof: Proof, arrived: Arrived) -> None:

@@ -54,6 +54,10 @@ _SIGNED = {
 }
 _MOST_CERTIFICATE_BYTES = 10 * 1024
 _MOST_KEPT = 20
+#: Certificates that are asked for on account of one topic, in so many seconds: who forges its
+#: messages must not make this machine call Amazon for each.
+_MOST_ASKED, _ASKED_SECONDS = 5, 60
+_MOST_TOPICS = 1000
 
 #: Path and query at SNS in a region → what was answered, or :class:`Unreachable`.
 Fetch = Callable[["Topic", str], bytes]
@@ -95,6 +99,8 @@ class SNS:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._certificates: dict[tuple[str, str], x509.Certificate] = {}
+        #: Topic → in which minute, and how often, its certificates were asked for.
+        self._asked: dict[str, tuple[int, int]] = {}
 
     def verify(self, arrived: Arrived, known: Known) -> Proof:
         """That a message is of the saved topic, and from Amazon.
@@ -156,6 +162,7 @@ class SNS:
         path = path_of(topic, url)
         certificate = self._certificates.get((topic.host, path))
         if certificate is None:
+            self._count_asking(topic, now)
             certificate = _certificate(self._fetch(topic, path))
             if len(self._certificates) >= _MOST_KEPT:
                 self._certificates.clear()
@@ -166,6 +173,16 @@ class SNS:
         if not isinstance(key, rsa.RSAPublicKey):
             raise Refused("certificate")
         return key
+
+    def _count_asking(self, topic: Topic, now: datetime) -> None:
+        minute = int(now.timestamp()) // _ASKED_SECONDS
+        before, count = self._asked.get(topic.arn, (minute, 0))
+        count = count if before == minute else 0
+        if count >= _MOST_ASKED:
+            raise Unreachable
+        if len(self._asked) >= _MOST_TOPICS:
+            self._asked.clear()
+        self._asked[topic.arn] = (minute, count + 1)
 
     @staticmethod
     def _refuse_unless_fresh(now: datetime, message: Mapping[str, Any]) -> None:

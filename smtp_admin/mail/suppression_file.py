@@ -7,6 +7,7 @@ from io import StringIO
 from itertools import chain
 from typing import Any, cast
 
+from smtp_admin.csv_cells import as_given
 from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines, Complaint
@@ -69,7 +70,7 @@ def read_suppressions(
             complaints.append(Complaint(line, found))
         else:
             rows.append(found)
-        if len(rows) > MOST_LINES:
+        if len(rows) + len(complaints) > MOST_LINES:
             raise InvalidInput(
                 gettext("The list has more than %(most)s lines. Split it.", most=MOST_LINES)
             )
@@ -92,12 +93,13 @@ def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str,
     start = text.lstrip("\ufeff")
     first = start.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(StringIO(start), delimiter=delimiter)
+    # Strictly: a quotation mark without its other half would swallow the lines after it.
+    reader = csv.reader(StringIO(start, newline=None), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     titles: list[str] = []
     try:
         for cells in reader:
-            given = [cell.strip() for cell in cells]
+            given = [as_given(cell.strip()) for cell in cells]
             if not any(given):
                 continue
             if columns is None:
@@ -115,7 +117,7 @@ def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str,
                     ignored.setdefault(_title(titles, number))
             yield reader.line_num, values
     except csv.Error as error:
-        yield reader.line_num, str(error)
+        yield reader.line_num, gettext("this is not CSV: %(why)s.", why=str(error))
 
 
 def _title(titles: Sequence[str], number: int) -> str:
@@ -128,8 +130,7 @@ def _title(titles: Sequence[str], number: int) -> str:
 def _row(
     values: Mapping[str, str], partner_id: str, category: str, by: str
 ) -> dict[str, Any] | str:
-    # What we exported ourselves has a sign in front of what a spreadsheet takes for a formula.
-    address = values.get("address", "").removeprefix("'")
+    address = values.get("address", "")
     reason = values.get("reason", "") or "manual"
     try:
         if not is_hash(address):

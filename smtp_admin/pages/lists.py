@@ -1,7 +1,6 @@
 """What every list has in common: whose rows one sees, filters in the address, pages, and CSV."""
 
 import csv
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from flask import Response, request, stream_with_context
 from sqlalchemy.orm import Session
 
 from smtp_admin import access, web
+from smtp_admin.csv_cells import safe_cell
 from smtp_admin.delivery.mail_log import OLDEST
 from smtp_admin.identifiers import storable
 from smtp_admin.translation import gettext
@@ -28,9 +28,6 @@ PERIODS: dict[str, tuple[timedelta, str]] = {
 #: Names of what says where in the list one is: another filter begins anew.
 _PLACES = ("before", "after", "oldest", "export")
 _MOST_DIGITS = 18
-#: A spreadsheet would take a cell that begins so for a formula.
-_BLANKS = " \u00a0\ufeff\u200b"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +133,6 @@ def page_by_id(
     is_oldest = after == OLDEST if after else not more
     is_newest = not more if after else not before
     return rows, 0 if is_oldest else rows[-1].id, 0 if is_newest else rows[0].id
-
-
-def safe_cell(value: object) -> str:
-    """*value* for a cell of CSV that no spreadsheet takes for a formula.
-
-    https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    text = "" if value is None else str(value)
-    # Some programs look past blanks, and take wide signs for the usual ones.
-    looked_at = unicodedata.normalize("NFKC", text).lstrip(_BLANKS)
-    starts = text.startswith(_FORMULA) or looked_at.startswith(_FORMULA)
-    return f"'{text}" if starts else text
 
 
 def csv_answer(name: str, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:

@@ -129,8 +129,10 @@ def given_csv() -> str:
     raw = sent.read() if sent is not None else b""
     if raw:
         try:
+            if b"\0" in raw:  # UTF-16 may be UTF-8 by chance
+                raise ValueError("NUL")
             return storable(raw.decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
+        except ValueError as error:
             raise InvalidInput(
                 gettext("The file is not text in UTF-8."),
                 hint=gettext("Save it from the spreadsheet as “CSV UTF-8”."),

@@ -1,6 +1,7 @@
 """``/suppressions`` and ``…/suppressions``: addresses that get no mail, or no notices, and why."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,13 +13,15 @@ from smtp_admin.access import Action, guarded, require
 from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
+from smtp_admin.delivery.maintenance.provider_lists import imports_of
 from smtp_admin.delivery.provider_suppressions import (
     PAGE_SECONDS,
     account_to_read,
     take_over,
 )
-from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.delivery.suppressions import suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines
 from smtp_admin.mail.service import sent_types
@@ -30,12 +33,12 @@ from smtp_admin.pages.sender_frame import frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
-from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.models import ProviderList, Suppression
 from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS, label_of
-from smtp_admin.suppression.writing import clean_category
+from smtp_admin.suppression.writing import clean_category, delete_suppressions
 from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 
 _MOST_EXPORTED = 200_000
@@ -43,6 +46,8 @@ _STEP = 1000
 _MOST_TICKED = 500
 #: Reasons for which a provider watches whoever sends more.
 _CAME_BACK = frozenset({"bounce", "soft_bounces", "complaint"})
+#: Letters that one line of the audit log holds.
+_LINE = 500
 #: What a message calls the fields of the forms.
 _LABELS = {
     "address": gettext("Address"),
@@ -184,11 +189,9 @@ def _lift(owner: str) -> ResponseReturnValue:
     if not web.wants_json() and not lists.flag("confirmed"):
         return _ask(owner, rows)
     lifted = lifted_of(rows)
-    for one in rows:
-        named = one.address or one.address_hash
-        category, hashed = one.category, one.address_hash
-        lift(session(), owner, hashed=hashed, categories=[category])
-        record_change(session(), actor, owner, "suppression.removed", f"{named}: {category}")
+    for detail in _in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
+        record_change(session(), actor, owner, "suppression.removed", detail)
+    delete_suppressions(session(), [one.id for one in rows])
     session().commit()
     done = remove_at_providers(session(), owner, lifted)
     if web.wants_json():
@@ -214,6 +217,21 @@ def _ask(owner: str, rows: Sequence[Suppression]) -> ResponseReturnValue:
         providers=providers,
         **frame(owner),
     )
+
+
+def _in_lines(named: list[str]) -> list[str]:
+    """All that is *named*, in as few lines as the audit log has room for.
+
+    A line for each would soon be more than a person may change at a time.
+    """
+    lines = [""]
+    for one in named:
+        longer = f"{lines[-1]}, {one}" if lines[-1] else one
+        if len(longer) <= _LINE:
+            lines[-1] = longer
+        else:
+            lines.append(one)
+    return lines
 
 
 def _refused(
@@ -273,6 +291,7 @@ def _list(
         entered=entered or {},
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
+        daily=installation().config.import_suppressions,
         error=error,
         bad=error if isinstance(error, BadLines) else None,
         typed=typed,
@@ -339,12 +358,33 @@ def _kept_words(count: int) -> str:
     )
 
 
-def _accounts(owner: str) -> list[tuple[str, str, str]]:
-    """Word of a sender, provider and sender's name, for each list that can be imported."""
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """One list that can be imported.
+
+    Attributes:
+        word: of the sender whose account it is, in addresses; ``name`` is what people call it.
+        right: what its key must be.
+        last: what is known of the imports by workers, if there were any.
+    """
+
+    word: str
+    provider: str
+    name: str
+    right: str
+    last: ProviderList | None
+
+
+def _accounts(owner: str) -> list[_Listed]:
+    found = accounts_of(session(), owner)
+    last = imports_of(session(), [one.sender.sender_id for one in found])
     return [
-        (one.sender.key or DEFAULT, one.account.provider, one.sender.name)
-        for one in accounts_of(session(), owner)
-    ]
+        _Listed(
+            one.sender.key or DEFAULT, one.account.provider, one.sender.name, one.account.right,
+            last.get(one.sender.sender_id),
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 def _who() -> str:

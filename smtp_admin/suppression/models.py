@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
+from smtp_admin.senders.models import Sender
 
 
 class Suppression(Base):
@@ -45,3 +46,26 @@ class Preference(Base):
     #: Instead of the one that the app names; empty for that one.
     language: Mapped[str] = mapped_column(String(35), default="")
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+
+
+class ProviderList(Base):
+    """When a worker last imported what the provider of a sender suppresses, and how that went."""
+
+    __tablename__ = "smtp_admin_provider_list"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id), unique=True)
+    #: The name of the provider whose list it was.
+    provider: Mapped[str] = mapped_column(String(20))
+    #: One worker at a time: until then, whoever has the lease imports.
+    next_import_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    lease: Mapped[str] = mapped_column(String(32), default="")
+    #: The last import that took in something, and how much.
+    imported_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    addresses: Mapped[int] = mapped_column(Integer, default=0)
+    new: Mapped[int] = mapped_column(Integer, default=0)
+    #: In a row; and whether the last time the provider said that the key may not.
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    refused: Mapped[bool] = mapped_column(default=False)
+    #: Why the last import failed, or was not all; empty where it was.
+    trouble: Mapped[str] = mapped_column(String(500), default="")

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ARRAY, CursorResult, String, bindparam, delete, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -40,14 +41,44 @@ def insert_suppressions(session: Session, rows: Sequence[dict[str, Any]]) -> int
     if not rows:
         return 0
     dialect = session.connection().dialect.name
-    before = _count(session, rows)
     if dialect == "postgresql":
-        session.execute(postgresql.insert(_TABLE).on_conflict_do_nothing(), rows)
-    elif dialect == "sqlite":
-        session.execute(sqlite.insert(_TABLE).on_conflict_do_nothing(), rows)
-    else:
-        session.execute(mysql.insert(_TABLE).on_duplicate_key_update(id=_TABLE.c.id), rows)
+        # One value for each column: with thousands of parameters, and a plan that was made when
+        # the table was small, a long list would take minutes.
+        columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+        return _changed_by(session, _of_arrays(), columns)
+    if dialect == "sqlite":
+        return _changed_by(session, sqlite.insert(_TABLE).on_conflict_do_nothing(), rows)
+    # What an UPDATE leaves as it is counts as changed there.
+    before = _count(session, rows)
+    session.execute(mysql.insert(_TABLE).on_duplicate_key_update(id=_TABLE.c.id), rows)
     return len({(row["address_hash"], row["partner_id"], row["category"]) for row in rows}) - before
+
+
+#: Of :func:`row_of`.
+_COLUMNS = (
+    "partner_id", "address_hash", "address", "category", "reason", "detail", "mail_id",
+    "created_by",
+)  # fmt: skip
+
+
+@lru_cache
+def _of_arrays() -> Any:
+    """Rows whose columns are arrays, on PostgreSQL."""
+    arrays = [bindparam(name, type_=ARRAY(String)) for name in _COLUMNS]
+    given = func.unnest(*arrays).table_valued(*_COLUMNS, name="given").render_derived()
+    chosen = select(*(given.c[name] for name in _COLUMNS))
+    return postgresql.insert(_TABLE).from_select(_COLUMNS, chosen).on_conflict_do_nothing()
+
+
+def _changed_by(session: Session, statement: Any, given: Any) -> int:
+    # Of an INSERT, SQLAlchemy keeps the count only where it is asked to.
+    result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an INSERT has one
+        statement, given, execution_options=_COUNTED
+    )
+    return result.rowcount
+
+
+_COUNTED = {"preserve_rowcount": True}
 
 
 def _count(session: Session, rows: Sequence[dict[str, Any]]) -> int:

@@ -39,6 +39,8 @@ from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.idle_sign_ins import LOOK_SECONDS as SIGN_INS_SECONDS
 from smtp_admin.delivery.maintenance.idle_sign_ins import IdleSignIns
+from smtp_admin.delivery.maintenance.provider_lists import LOOK_SECONDS as LISTS_SECONDS
+from smtp_admin.delivery.maintenance.provider_lists import import_lists
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
@@ -168,64 +170,51 @@ class WorkerProcess:
             self._stopping,
             self._permission.look,
         )
-        # In a thread of its own: a run over many customers takes long, and so does erasing somebody
-        # with much mail; the sweep cannot wait.
-        self._renewals = Schedule(
-            app,
-            [
-                Duty(
-                    "renewals",
-                    LOOK_SECONDS,
-                    lambda: run_slot(self._engine, self._here, self._stopping.is_set),
-                ),
-                Duty(
-                    "erasing",
-                    ERASE_SECONDS,
-                    lambda: erase_rest(self._engine, self._stopping.is_set),
-                ),
-            ],
-            self._stopping,
-            self._permission.look,
+        # Each in a thread of its own, for the sweep cannot wait: a run over many customers takes
+        # long, and so does erasing somebody with much mail; token servers, webhooks, mailboxes and
+        # providers may be slow.
+        self._renewals = self._beside(
+            Duty(
+                "renewals",
+                LOOK_SECONDS,
+                lambda: run_slot(self._engine, self._here, self._stopping.is_set),
+            ),
+            Duty(
+                "erasing",
+                ERASE_SECONDS,
+                lambda: erase_rest(self._engine, self._stopping.is_set),
+            ),
         )
-        # In a thread of its own too: a token server may be slow.
-        self._sign_ins = Schedule(
-            app,
-            [
-                Duty(
-                    "idle sign-ins",
-                    SIGN_INS_SECONDS,
-                    IdleSignIns(self._engine, self._stopping.is_set).renew,
-                )
-            ],
-            self._stopping,
-            self._permission.look,
+        self._sign_ins = self._beside(
+            Duty(
+                "idle sign-ins",
+                SIGN_INS_SECONDS,
+                IdleSignIns(self._engine, self._stopping.is_set).renew,
+            )
         )
-        # And again: a webhook may be slow.
-        self._alerts = Schedule(
-            app,
-            [
-                Duty("alerts", LOOK_FOR_ALERTS_SECONDS, lambda: take_turn_and_look(self._engine)),
-                Duty("telling of alerts", ANNOUNCE_SECONDS, lambda: announce(self._engine)),
-                Duty("weekly summary", LOOK_SECONDS, lambda: send_summaries(self._engine)),
-                Duty("old alerts", _PRUNE_SECONDS, lambda: prune_alerts(self._engine)),
-            ],
-            self._stopping,
-            self._permission.look,
+        self._alerts = self._beside(
+            Duty("alerts", LOOK_FOR_ALERTS_SECONDS, lambda: take_turn_and_look(self._engine)),
+            Duty("telling of alerts", ANNOUNCE_SECONDS, lambda: announce(self._engine)),
+            Duty("weekly summary", LOOK_SECONDS, lambda: send_summaries(self._engine)),
+            Duty("old alerts", _PRUNE_SECONDS, lambda: prune_alerts(self._engine)),
+        )
+        self._bounces = self._beside(
+            Duty(
+                "bounce mailboxes",
+                COLLECT_SECONDS,
+                lambda: collect(self._engine, self._stopping.is_set),
+            )
+        )
+        self._lists = self._beside(
+            Duty(
+                "suppression lists",
+                LISTS_SECONDS,
+                lambda: import_lists(self._engine, self._stopping.is_set),
+            )
         )
 
-        # And mailboxes: each is a conversation that may take minutes.
-        self._bounces = Schedule(
-            app,
-            [
-                Duty(
-                    "bounce mailboxes",
-                    COLLECT_SECONDS,
-                    lambda: collect(self._engine, self._stopping.is_set),
-                )
-            ],
-            self._stopping,
-            self._permission.look,
-        )
+    def _beside(self, *duties: Duty) -> Schedule:
+        return Schedule(self._app, list(duties), self._stopping, self._permission.look)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -237,6 +226,7 @@ class WorkerProcess:
         self._renewals.start()
         self._alerts.start()
         self._bounces.start()
+        self._lists.start()
         self._sign_ins.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
@@ -253,6 +243,7 @@ class WorkerProcess:
             self._renewals.join()
             self._alerts.join()
             self._bounces.join()
+            self._lists.join()
             self._events.stop()
             # Longer than a question takes: an answer that nobody writes down ends a sign-in.
             self._sign_ins.join(CALL_SECONDS + 2)

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from smtp_admin.api.limits import COUNTS
+from smtp_admin.api.authentication import COUNTS
 from smtp_admin.api.operations import OPERATIONS
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
@@ -65,9 +65,9 @@ def test_while_redis_is_away_each_process_counts(
     with made.app.app_context():
         ask = Program(made, a_token(made))
     assert [ask("GET", "/senders").status_code for _ in range(3)] == [200, 200, 429]
-    assert caplog.text.count("each process counts API requests itself") == 1
+    assert caplog.text.count("each process counts requests itself") == 1
     counts = COUNTS.of(made.installation)
-    with patch("smtp_admin.api.limits.time.monotonic", lambda: 1e9):  # much later
+    with patch("smtp_admin.delivery.request_counts.time.monotonic", lambda: 1e9):  # much later
         assert not counts.take("x", made.installation.config.api_limit).over
 
 

@@ -96,6 +96,24 @@ def test_certificates_from_elsewhere_are_not_even_fetched(site: Hooked, amazon: 
     assert site.events() == []
 
 
+def test_who_forges_does_not_make_this_machine_call_amazon_for_each(
+    site: Hooked, amazon: Amazon
+) -> None:
+    """Any name of a certificate may be Amazon's; of one topic only some are asked for."""
+    path = site.turn_on("ses", topic=TOPIC)
+    amazon.status = 404
+    statuses = []
+    for number in range(8):
+        url = f"{HOST}/SimpleNotificationService-{number:x}.pem"
+        answer = site.post(path, {**amazon.message(delivered("x")), "SigningCertURL": url})
+        statuses.append(answer.status_code)
+    assert statuses == [403] * 5 + [503] * 3
+    assert len(amazon.asked) == 5
+    amazon.status = 200
+    with shifted(timedelta(seconds=61)):
+        assert site.post(path, amazon.message(delivered("x"))).status_code == 200
+
+
 def test_paths_that_amazon_has() -> None:
     topic = Topic.of(TOPIC)
     for name in ("SimpleNotificationService.pem", "SimpleNotificationService-0abcDEF9.pem"):

@@ -1,6 +1,7 @@
 """The address of a webhook: who may post, what is kept, and what is answered."""
 
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from threading import Barrier, Thread
 from typing import Any
@@ -259,6 +260,23 @@ def test_beside_a_hosts_own_checks(hooked: Hooked) -> None:
     hooked.host.actor = None
     path = hooked.turn_on("postmark")
     assert hooked.post(path, {"RecordType": "Open"}).status_code == 200
+
+
+def test_while_every_connection_is_in_use(
+    hooked: Hooked, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A burst on a slow database: providers send it again, and the log has one line."""
+    path = hooked.turn_on("postmark")
+    engine: Any = hooked.host.db.engine
+    monkeypatch.setattr(engine.pool, "_timeout", 0.1)
+    hooked.host.db.session.remove()
+    with ExitStack() as stack:
+        for _ in range(engine.pool.size() + engine.pool._max_overflow):
+            stack.enter_context(engine.connect())
+        answer = hooked.post(path, {"RecordType": "Open", "MessageID": "1"})
+    assert (answer.status_code, error_of(answer)) == (503, "unavailable")
+    assert [one.getMessage() for one in caplog.records] == ["the database failed: TimeoutError"]
+    assert hooked.post(path, {"RecordType": "Open", "MessageID": "1"}).status_code == 200
 
 
 def test_a_copy_of_the_database_takes_nothing(opened: NewHost, hook: Hook) -> None:

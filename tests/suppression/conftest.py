@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from tests.app import ADMIN, HostApp
+from tests.delivery.conftest import database
 from tests.suppression.providers import ALL_PROVIDERS, Provider
+
+__all__ = ["database"]
 
 Opened = Callable[..., HostApp]
 

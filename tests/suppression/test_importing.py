@@ -15,7 +15,14 @@ from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.provider_api import Call, Response
 from tests.suppression.conftest import Opened
-from tests.suppression.providers import WRONG_KEY, Mailgun, Postmark, Provider, SendGrid
+from tests.suppression.providers import (
+    SES,
+    WRONG_KEY,
+    Mailgun,
+    Postmark,
+    Provider,
+    SendGrid,
+)
 
 PAGE = "/smtp-admin/partners/acme/suppressions"
 JSON, HTML = {"Accept": "application/json"}, {"Accept": "text/html"}
@@ -258,3 +265,25 @@ def test_a_sandbox_imports_nothing(opened: Opened) -> None:
         assert "sandbox" in sync(host, 503)["message"]
         assert provider.api.server.connections == 0
     assert provider_suppressions.PAGE_SECONDS < 30, "less than web servers let a request take"
+
+
+def test_pages_without_an_end(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are addresses believed that show another way than they are."""
+    monkeypatch.setattr(reading, "MOST_PAGES", 5)
+    provider = SES()
+    with provider.api.server:
+        host = opened(provider)
+
+        def more(call: Call) -> Response:
+            number = len(provider.api.server.calls)
+            odd = [f"page{number}@example.org", "\u202eevil@example.org", "a\x00b@example.org"]
+            listed = [{"EmailAddress": one, "Reason": "BOUNCE"} for one in odd]
+            return Response.of(
+                {"SuppressedDestinationSummaries": listed, "NextToken": f"{number}\r\nX: y"}
+            )
+
+        provider.api.answer = more
+        told = sync(host)
+        assert (told["rows"], told["unusable"]) == (5, 10)
+        assert "more addresses than can be imported" in told["trouble"]
+        assert len(provider.api.server.calls) == 5

@@ -10,7 +10,15 @@ from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.redaction import printable
 from smtp_admin.smtp.session import Dialler
-from smtp_admin.suppression.provider_lists.shape import OK, Account, Call, Page, TheirList
+from smtp_admin.suppression.provider_lists.shape import (
+    FORBIDDEN,
+    OK,
+    UNAUTHORIZED,
+    Account,
+    Call,
+    Page,
+    TheirList,
+)
 from smtp_admin.translation import gettext
 from smtp_admin.transports import api_call
 
@@ -18,6 +26,8 @@ from smtp_admin.transports import api_call
 _MOST_BYTES = 8 * 1024 * 1024
 _LONGEST_WORDS = 200
 _TOO_MANY = 429
+#: The code of a call that the key may not make.
+REFUSED = "refused"
 #: Where a provider does not say how long to wait.
 _PAUSE_SECONDS = 1.0
 
@@ -86,7 +96,8 @@ class Calling:
         """
         answer = self.call(Call("GET", path))
         if answer.status != OK:
-            raise CallFailed(self.said(answer))
+            refused = answer.status in {UNAUTHORIZED, FORBIDDEN}
+            raise CallFailed(self.said(answer), REFUSED if refused else "")
         try:
             found: Any = json.loads(answer.body)
             return their.read(found, path)

@@ -1,6 +1,6 @@
-"""How many requests one token may make in a time: counted in Redis, else by each process itself.
+"""How many requests one caller may make in a time: counted in Redis, else by each process itself.
 
-Not in SQL: each request would write the one row that all others of the token write. And not
+Not in SQL: each request would write the one row that all others of the caller write. And not
 nowhere while Redis is away: then each process counts what it sees, so that the limit holds for each
 of them. What is counted may be lost without harm.
 """
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 #: After a failure nobody asks Redis for so long: a burst of requests pays for one time-out.
 _SULK_SECONDS = 5.0
-#: Tokens that one process counts by itself; more, and it begins anew.
+#: Callers that one process counts by itself; more, and it begins anew.
 _MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a token stands: what is left of its requests, and in how many seconds it has all again.
+    """How a caller stands: what is left of its requests, and in how many seconds it has all again.
 
     Attributes:
-        over: whether this request was one too many.
+        over: whether nothing was left for this request.
     """
 
     rate: Rate
@@ -57,15 +57,20 @@ class RequestCounts:
     _own: dict[str, tuple[float, int]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def take(self, who: str, rate: Rate) -> Standing:
-        """Count one more request of *who*."""
+    def take(self, who: str, rate: Rate, worth: int = 1) -> Standing:
+        """Count one more request of *who*.
+
+        Args:
+            worth: as many requests as it counts for; it may be more than what is left.
+        """
         name = sha256(who.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        found = self._in_redis(name, rate) or self._by_itself(name, rate)
+        found = self._in_redis(name, rate, worth) or self._by_itself(name, rate, worth)
         count, resets_in = found
         left = max(0, rate.count - count)
-        return Standing(rate, left, max(1, min(resets_in, rate.seconds)), count > rate.count)
+        over = count - worth >= rate.count
+        return Standing(rate, left, max(1, min(resets_in, rate.seconds)), over)
 
-    def _in_redis(self, name: str, rate: Rate) -> tuple[int, int] | None:
+    def _in_redis(self, name: str, rate: Rate, worth: int) -> tuple[int, int] | None:
         if time.monotonic() < self._sulking_until:
             return None
         # The rate is part of the key: another one begins with windows of its own length.
@@ -73,18 +78,18 @@ class RequestCounts:
         try:
             with self.redis.pipeline(transaction=True) as pipeline:
                 pipeline.set(key, 0, nx=True, ex=rate.seconds)
-                pipeline.incr(key)
+                pipeline.incrby(key, worth)
                 pipeline.ttl(key)
                 _, count, left = pipeline.execute()
             return int(count), int(left)
         except (RedisError, OSError, ValueError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             log.warning(
-                "Redis is away (%s): each process counts API requests itself", type(error).__name__
+                "Redis is away (%s): each process counts requests itself", type(error).__name__
             )
             return None
 
-    def _by_itself(self, name: str, rate: Rate) -> tuple[int, int]:
+    def _by_itself(self, name: str, rate: Rate, worth: int) -> tuple[int, int]:
         moment = time.monotonic()
         with self._lock:
             begun, count = self._own.get(name, (moment, 0))
@@ -92,12 +97,19 @@ class RequestCounts:
                 begun, count = moment, 0
             if len(self._own) >= _MOST_COUNTED:
                 self._own.clear()
-            self._own[name] = (begun, count + 1)
-        return count + 1, int(begun + rate.seconds - moment) + 1
+            self._own[name] = (begun, count + worth)
+        return count + worth, int(begun + rate.seconds - moment) + 1
 
 
-def _counts(here: Installation) -> RequestCounts:
-    return RequestCounts(redis_client(here.config.redis_url), f"{queue_name(here.db.engine)}:api")
+def kept_counts(name: str) -> Kept[RequestCounts]:
+    """The counts of one kind of request, for each app.
 
+    Args:
+        name: of the kind, in the keys of Redis.
+    """
 
-COUNTS = Kept[RequestCounts](_counts)
+    def made(here: Installation) -> RequestCounts:
+        prefix = f"{queue_name(here.db.engine)}:{name}"
+        return RequestCounts(redis_client(here.config.redis_url), prefix)
+
+    return Kept[RequestCounts](made)

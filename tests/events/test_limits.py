@@ -1,0 +1,128 @@
+"""How much one webhook takes, and that a noisy owner leaves room for all others."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from smtp_admin.clock import shifted
+from smtp_admin.events import turns
+from smtp_admin.events.applying import apply_waiting
+from smtp_admin.events.event import Event
+from tests.delivery.conftest import NewHost
+from tests.events.conftest import Hook
+from tests.events.hooking import STANDARD_SECRET, Hooked, generic, standard_headers
+from tests.events.test_applying import event, tell
+from tests.servers.redis_server import RedisServer
+
+
+def post(site: Hooked, path: str, *, count: int = 1, secret: str = STANDARD_SECRET) -> TestResponse:
+    """Post so many new events at once."""
+    told = [generic("delivered", recipient=f"{uuid4().hex}@example.org") for _ in range(count)]
+    body = json.dumps(told).encode()
+    return site.post(path, body, standard_headers(body, secret=secret))
+
+
+def test_a_noisy_webhook_is_told_to_wait(opened: NewHost, hook: Hook, redis: RedisServer) -> None:
+    site = hook(opened(EVENT_LIMIT="100 per minute"))
+    mine = site.turn_on("generic", secret=STANDARD_SECRET)
+    theirs = site.turn_on("generic", "globex", secret=STANDARD_SECRET)
+    assert post(site, mine, count=60).status_code == 200
+    # A batch that is larger than what is left comes in as a whole.
+    assert post(site, mine, count=60).status_code == 200
+    body = json.dumps(generic("delivered", recipient="late@example.org")).encode()
+    for _ in range(3):
+        over = site.post(mine, body, standard_headers(body))
+        assert (over.status_code, over.json and over.json["error"]["code"]) == (429, "rate_limited")
+        assert 1 <= int(over.headers["Retry-After"]) <= 60
+    assert len(site.events()) == 120
+    # It is shown, and not written for each.
+    assert (site.webhook().bad, site.webhook().last_bad_code) == (1, "too_many")
+    page = site.client.get("/smtp-admin/partners/acme/webhook", headers={"Accept": "text/html"})
+    assert "More events came than are taken at a time." in page.text
+    assert post(site, theirs).status_code == 200
+    with Redis.from_url(redis.url) as client:
+        keys: Any = client.keys("*:events:*")
+        assert len(keys) == 2
+        client.delete(*keys)  # as its minute ends
+    assert site.post(mine, body, standard_headers(body)).status_code == 200
+    assert [one.recipient for one in site.events()].count("late@example.org") == 1
+
+
+def test_who_forges_takes_nothing_from_who_does_not(
+    hooked: Hooked, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = hooked.turn_on("generic", secret=STANDARD_SECRET)
+    other = "whsec_" + "QUJD" * 8
+    statuses = [post(hooked, path, secret=other).status_code for _ in range(64)]
+    assert statuses == [403] * 60 + [429] * 4
+    assert hooked.webhook().bad == 60
+    assert caplog.text.count("was refused: signature") == 60
+    assert post(hooked, path).status_code == 200
+
+
+def test_while_redis_is_away_each_process_counts(
+    opened: NewHost, hook: Hook, closed_port: int
+) -> None:
+    url = f"redis://127.0.0.1:{closed_port}/0"
+    site = hook(opened(EVENT_LIMIT="2 per minute", REDIS_URL=url))
+    path = site.turn_on("generic", secret=STANDARD_SECRET)
+    assert [post(site, path).status_code for _ in range(3)] == [200, 200, 429]
+    assert len(site.events()) == 2
+
+
+def _in_handfuls(monkeypatch: pytest.MonkeyPatch, events: int, owners: int) -> None:
+    monkeypatch.setattr(turns, "AT_ONCE", events)
+    monkeypatch.setattr(turns, "_OWNERS_AT_ONCE", owners)
+
+
+def _until(site: Hooked, reached: Callable[[], bool]) -> int:
+    """How many transactions it took until *reached*; all events are applied in the end."""
+    found: list[int] = []
+    steps = 0
+
+    def look() -> bool:
+        nonlocal steps
+        if not found and reached():
+            found.append(steps)
+        steps += 1
+        return False
+
+    site.host.db.session.rollback()
+    apply_waiting(site.engine, stopping=look)
+    assert found
+    return found[0]
+
+
+def test_owners_take_turns(each: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a thousand events does not keep the one event of another waiting."""
+    each.host.save_sender("acme")
+    each.host.save_sender("globex")
+    (mine,) = each.sent("me@example.org", provider_id="mine")
+    (quiet,) = each.sent("you@example.org", partner_id="globex", provider_id="quiet")
+    noise = [Event("opened", f"{number}", provider_id="mine") for number in range(1000)]
+    tell(each, *noise, event("bounced", mine))
+    tell(each, event("delivered", quiet), partner_id="globex", name="sender 2")
+    _in_handfuls(monkeypatch, 50, 10)
+    assert _until(each, lambda: each.state(quiet) == "delivered") == 1
+    assert {one.state for one in each.events()} == {"applied"}
+    assert each.state(mine) == "bounced"
+
+
+def test_many_owners_with_few_events_each(each: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are applied, in as many steps as their events need."""
+    for number in range(12):
+        tell(each, *(Event("opened", f"{number} {one}") for one in range(3)),
+             partner_id=f"p{number}", name=f"sender {number}")  # fmt: skip
+    _in_handfuls(monkeypatch, 5, 2)
+    each.host.db.session.rollback()
+    assert apply_waiting(each.engine) == 36
+    # They are about no mail, and are looked at again later.
+    assert apply_waiting(each.engine) == 0
+    with shifted(timedelta(seconds=3)):
+        assert apply_waiting(each.engine) == 36
