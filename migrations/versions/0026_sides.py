@@ -1,7 +1,7 @@
 """Each side acknowledges an alert for itself; when a sender's pause was ended.
 
-Revision: 0028_findings
-After: 0024_bounces
+Revision: 0026_sides
+After: 0025_erasing
 Date: 2026-11-29
 """
 
@@ -10,8 +10,8 @@ from alembic import op
 
 from smtp_admin.database import UTCDateTime
 
-revision = "0028_findings"
-down_revision = "0024_bounces"
+revision = "0026_sides"
+down_revision = "0025_erasing"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """Erasing in rounds, and which mail is a test.
 
-Revision: 0027_erasing
+Revision: 0025_erasing
 After: 0024_bounces
 Date: 2026-11-29
 """
@@ -12,7 +12,7 @@ from alembic import op
 
 from smtp_admin.database import BigId, UTCDateTime
 
-revision = "0027_erasing"
+revision = "0025_erasing"
 down_revision = "0024_bounces"
 branch_labels = None
 depends_on = None

@@ -1,7 +1,7 @@
 """When the suppression lists of providers were imported, and turns of events by owner.
 
-Revision: 0029_webattack
-After: 0024_bounces
+Revision: 0027_provider_lists
+After: 0026_sides
 Date: 2026-11-29
 """
 
@@ -12,8 +12,8 @@ from alembic import op
 
 from smtp_admin.database import BigId, UTCDateTime
 
-revision = "0029_webattack"
-down_revision = "0024_bounces"
+revision = "0027_provider_lists"
+down_revision = "0026_sides"
 branch_labels = None
 depends_on = None
 
