@@ -1,5 +1,6 @@
 """Erasing goes in rounds: whoever is killed between two of them leaves nothing half done."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -243,3 +244,20 @@ def test_a_worker_dies_at_it_and_another_goes_on(
 def _open(host: HostApp) -> bool:
     host.db.session.rollback()
     return bool(open_erasures(host.db.session(), None))
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["terminal", "script"])
+def test_the_command(opened: NewHost, monkeypatch: pytest.MonkeyPatch, seen: bool) -> None:
+    """To the end, with a bar for whoever looks at it."""
+    host = opened()
+    host.save_sender()
+    fill(host)
+    host.db.session.commit()
+    looked_at = "click.testing._NamedTextIOWrapper.isatty"
+    monkeypatch.setattr(looked_at, lambda _stream: seen, raising=False)
+    done = host.app.test_cli_runner().invoke(args=["smtp-admin", "erase", MIA, "--yes", "--json"])
+    assert done.exit_code == 0, done.output
+    assert ("Records" in done.stderr) is seen
+    answer = json.loads(done.stdout)
+    assert (sum(answer["erased"].values()), answer["complete"]) == (11, True)
+    assert named(host) == []
