@@ -58,14 +58,14 @@ def read_suppressions(
 
     Raises:
         BadLines: some lines cannot be used, and which.
-        InvalidInput: there are none, or too many.
+        InvalidInput: there are none, or too many, or it is not CSV.
     """
     rows, complaints = [], []
     ignored: dict[str, None] = {}
     for line, values in _lines(text, ignored):
         if line in skip:
             continue
-        found = values if isinstance(values, str) else _row(values, partner_id, category, by)
+        found = _row(values, partner_id, category, by)
         if isinstance(found, str):
             complaints.append(Complaint(line, found))
         else:
@@ -84,11 +84,14 @@ def read_suppressions(
     return SuppressionFile(tuple(rows), tuple(ignored))
 
 
-def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """The values of each line by our own columns, or why it cannot be read.
+def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The values of each line by our own columns.
 
     Args:
         ignored: gets the columns whose cells are not used.
+
+    Raises:
+        InvalidInput: it is not CSV from some line on.
     """
     start = text.lstrip("\ufeff")
     first = start.partition("\n")[0]
@@ -117,7 +120,16 @@ def _lines(text: str, ignored: dict[str, None]) -> Iterator[tuple[int, dict[str,
                     ignored.setdefault(_title(titles, number))
             yield reader.line_num, values
     except csv.Error as error:
-        yield reader.line_num, gettext("this is not CSV: %(why)s.", why=str(error))
+        # No line to skip: whatever comes after it was not read.
+        words = gettext(
+            "line %(line)s: %(words)s",
+            line=reader.line_num,
+            words=gettext("this is not CSV: %(why)s.", why=str(error)),
+        )
+        raise InvalidInput(
+            gettext("The list cannot be read to its end. Nothing was imported."),
+            fields={"file": [words]},
+        ) from error
 
 
 def _title(titles: Sequence[str], number: int) -> str:
