@@ -201,8 +201,10 @@ class RecipientFile:
 
 def _name_of(one: Recipient) -> bytes:
     """What stands for an address: a file may have a million."""
-    address = address_of(one.address)[1].lower()
-    return hashlib.blake2b(address.encode(), digest_size=8).digest()
+    text = str(one.address)
+    # Nearly all are as they stand, and to read one again would take as long as all the rest.
+    address = text if text.isascii() and "<" not in text else address_of(text)[1]
+    return hashlib.blake2b(address.lower().encode(), digest_size=8).digest()
 
 
 def _structure(name: str, cell: str, sample: Any) -> Any:
