@@ -1,7 +1,9 @@
 """Fixtures that every part of the suite uses: a host app on a real database and a real Redis."""
 
+import gc
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,28 @@ if os.environ.get("SMTP_ADMIN_TEST_NOTHING_SKIPPED"):
     settings.load_profile("steady")
 
 _LONG = "SMTP_ADMIN_TEST_LONG"
+
+#: What is collected at the start lives to the end, and apps come and go by the thousand: by
+#: Python's own numbers every fourth second would go into looking through all of it.
+_GARBAGE = (20_000, 20, 20)
+gc.set_threshold(*_GARBAGE)
+
+#: A folder in memory, where Linux has one: no commit waits for a disk.
+_MEMORY = Path("/dev/shm")  # noqa: S108 -- what is made there has names of its own
+_MEMORY_BYTES = 4 << 30
+
+
+def _keep_files_in_memory() -> None:
+    """Let all temporary files be there, if there is room and programs may run from there."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    found = os.statvfs(_MEMORY)
+    if found.f_bavail * found.f_frsize >= _MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+_keep_files_in_memory()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,6 +114,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+
+
+def pytest_collection_finish() -> None:
+    """What is here now need not be looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
