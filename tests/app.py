@@ -26,7 +26,6 @@ from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
-from tests import statements
 
 ADMIN = Actor(id="1", email="admin@platform.example", name="Ada", is_admin=True)
 ACME_ADMIN = Actor(id="2", email="mia@acme.example", name="Mia", partner_ids=frozenset({"acme"}))
@@ -161,7 +160,6 @@ class CompiledTemplates(BytecodeCache):
 
 
 _COMPILED = CompiledTemplates()
-statements.share()
 
 #: What builds the addresses of a rule: by its text and parts, and whether it takes unknown values.
 _Builder = Callable[..., tuple[str, str]]

@@ -15,6 +15,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
+from tests import statements
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
@@ -51,6 +52,7 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+statements.share()
 
 
 def pytest_configure(config: pytest.Config) -> None:
