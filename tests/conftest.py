@@ -94,12 +94,19 @@ _IN_TURNS = {
     "alerts", "api", "erasure", "events", "expiry", "mail", "oauth", "renewals", "sender_state",
     "senders", "tests",
 }  # fmt: skip
+#: Files of the same kind in a folder whose other files are about locks, and so run on all three.
+_FILES_IN_TURNS = {
+    "test_deleted.py", "test_fallback.py", "test_mail_actions.py", "test_mail_log.py",
+    "test_prune.py", "test_sandbox.py", "test_sender_headers.py", "test_sender_health.py",
+    "test_suppressions.py",
+}  # fmt: skip
 _SERVERS = ("postgresql", "mariadb")
 
 
 def _is_others_turn(item: pytest.Item) -> bool:
     """Whether this test runs on the other server."""
-    if item.path.parent.name not in _IN_TURNS or not isinstance(item, pytest.Function):
+    goes_in_turns = item.path.parent.name in _IN_TURNS or item.path.name in _FILES_IN_TURNS
+    if not goes_in_turns or not isinstance(item, pytest.Function):
         return False
     spec = getattr(item, "callspec", None)
     kind = next((one for one in spec.params.values() if one in _SERVERS), None) if spec else None
