@@ -80,7 +80,7 @@ test-kill: $(VENV)/dev.stamp
 
 # The pictures of docs/admin-guide.md, from what the browser tests see.
 pictures: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 	$(BIN)/python -m tests.browser.pictures
 
 # Every shipped mail, light and dark, wide and narrow, with odd names: to be looked at.

@@ -14,6 +14,7 @@ import shlex
 import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -87,8 +88,14 @@ def _ports(value: Any) -> frozenset[int]:
     if isinstance(parts, range) and parts:
         read(parts[0])
         read(parts[-1])  # the others lie between
-        return frozenset(parts)
+        return _every(parts)
     return frozenset(read(part) for part in parts)
+
+
+@cache
+def _every(ports: range) -> frozenset[int]:
+    """All of them: where that is tens of thousands, one set serves every app of a process."""
+    return frozenset(ports)
 
 
 def _networks(value: Any) -> tuple[Network, ...]:

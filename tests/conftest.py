@@ -1,7 +1,9 @@
 """Fixtures that every part of the suite uses: a host app on a real database and a real Redis."""
 
+import gc
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
+from tests import statements
 from tests.app import ADMIN, HostApp, make_app
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
@@ -27,6 +30,29 @@ if os.environ.get("SMTP_ADMIN_TEST_NOTHING_SKIPPED"):
     settings.load_profile("steady")
 
 _LONG = "SMTP_ADMIN_TEST_LONG"
+
+#: What is collected at the start lives to the end, and apps come and go by the thousand: by
+#: Python's own numbers every fourth second would go into looking through all of it.
+_GARBAGE = (20_000, 20, 20)
+gc.set_threshold(*_GARBAGE)
+
+#: A folder in memory, where Linux has one: no commit waits for a disk.
+_MEMORY = Path("/dev/shm")  # noqa: S108 -- what is made there has names of its own
+_MEMORY_BYTES = 4 << 30
+
+
+def _keep_files_in_memory() -> None:
+    """Let all temporary files be there, if there is room and programs may run from there."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    found = os.statvfs(_MEMORY)
+    if found.f_bavail * found.f_frsize >= _MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+_keep_files_in_memory()
+statements.share()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,11 +73,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 _PATIENT = {"browser", "endurance", "hosts", "outages", "worker"}
 #: How much of the run has gone by when the last file of these is begun.
 _PATIENT_SHARE = 0.8
+#: Files that would be the last to end, if they were begun where their name stands.
+_FIRST = {"test_access.py", "test_schema.py", "test_upgrade.py", "test_template_work.py"}
 
 
 def _mix(items: list[pytest.Item]) -> None:
     """Put files that mostly wait evenly among those that compute, and none of them last."""
     files = list(dict.fromkeys(item.path for item in items))
+    files.sort(key=lambda one: one.name not in _FIRST)
     places: dict[Path, float] = {}
     for patient, share in ((True, _PATIENT_SHARE), (False, 1.0)):
         group = [one for one in files if (one.parent.name in _PATIENT) is patient]
@@ -65,12 +94,19 @@ _IN_TURNS = {
     "alerts", "api", "erasure", "events", "expiry", "mail", "oauth", "renewals", "sender_state",
     "senders", "tests",
 }  # fmt: skip
+#: Files of the same kind in a folder whose other files are about locks, and so run on all three.
+_FILES_IN_TURNS = {
+    "test_deleted.py", "test_fallback.py", "test_mail_actions.py", "test_mail_log.py",
+    "test_prune.py", "test_sandbox.py", "test_sender_headers.py", "test_sender_health.py",
+    "test_suppressions.py",
+}  # fmt: skip
 _SERVERS = ("postgresql", "mariadb")
 
 
 def _is_others_turn(item: pytest.Item) -> bool:
     """Whether this test runs on the other server."""
-    if item.path.parent.name not in _IN_TURNS or not isinstance(item, pytest.Function):
+    goes_in_turns = item.path.parent.name in _IN_TURNS or item.path.name in _FILES_IN_TURNS
+    if not goes_in_turns or not isinstance(item, pytest.Function):
         return False
     spec = getattr(item, "callspec", None)
     kind = next((one for one in spec.params.values() if one in _SERVERS), None) if spec else None
@@ -90,6 +126,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+
+
+def pytest_collection_finish() -> None:
+    """What is here now need not be looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -67,9 +67,10 @@ class Places:
         """Where the password was found, in which form."""
         return [
             f"{where}: {form!r}"
-            for where, shown in self.searched.items()
+            for where, kept in self.searched.items()
+            for shown in (f"{kept}{html.unescape(kept)}",)
             for form in needles(self.password)
-            if form in shown or form in html.unescape(shown)
+            if form in shown
         ]
 
 

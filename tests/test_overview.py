@@ -98,19 +98,21 @@ def statements(host: HostApp) -> Iterator[list[str]]:
         event.remove(host.db.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("actor", ["platform", "partners"])
-def test_the_number_of_queries_does_not_grow(host: HostApp, sort: str, actor: str) -> None:
-    def count(partners: int) -> int:
+def test_the_number_of_queries_does_not_grow(host: HostApp, actor: str) -> None:
+    def count(partners: int) -> dict[str, int]:
         have_partners(host, partners)
         if actor == "partners":
             ids = frozenset(f"p{number}" for number in range(partners))
             host.actor = Actor(id="9", email="a@b.example", partner_ids=ids)
         page(host)  # what was saved since is made once
-        host.db.session.remove()
-        with statements(host) as found:
-            page(host, f"?sort={sort}")
-        return len(found)
+        counts = {}
+        for sort in SORTS:
+            host.db.session.remove()
+            with statements(host) as found:
+                page(host, f"?sort={sort}")
+            counts[sort] = len(found)
+        return counts
 
     host.save_sender("")
     for number in range(60):
@@ -124,7 +126,7 @@ def test_the_number_of_queries_does_not_grow(host: HostApp, sort: str, actor: st
             queue(host, partner_id=f"p{number}")
     few, many = count(3), count(60)
     assert few == many
-    assert few < 25
+    assert max(few.values()) < 25
 
 
 def test_the_order_of_states_is_whole_and_named() -> None:

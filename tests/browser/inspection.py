@@ -25,6 +25,7 @@ ALL_LOOKS: tuple[Look, ...] = (
 )
 #: For a page that only differs in its words from one that is seen in all looks.
 TWO_LOOKS: tuple[Look, ...] = (("phone", "dark"), ("desktop", "light"))
+_LONG = bool(os.environ.get("SMTP_ADMIN_TEST_LONG"))
 PATIENCE = 5000
 
 # Console lines that are no mistake: the browser notes every answer of 400 and above, and that our
@@ -101,19 +102,24 @@ def sign_in(page: Page, site: str, email: str) -> None:
 
 
 def inspect(page: Page, name: str, looks: tuple[Look, ...] = ALL_LOOKS) -> list[str]:
-    """Everything that is wrong with the page as it stands; a picture of each look is kept.
+    """Everything that is wrong with the page as it stands; a picture is kept of what is wrong.
 
-    All of *looks* in a long run; else the two that differ most.
+    In a long run in all of *looks*, with a picture of each. Else in the two that differ most, and
+    a page that only differs in its words in the first of these alone.
     """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found: list[str] = []
+    usual = TWO_LOOKS if looks == ALL_LOOKS else TWO_LOOKS[:1]
     with accessibility(page) as violations:
-        for size, scheme in looks if os.environ.get("SMTP_ADMIN_TEST_LONG") else TWO_LOOKS:
+        for size, scheme in looks if _LONG else usual:
+            before = len(found)
             width, height = SIZES[size]
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=scheme)
             if wide := page.evaluate(TOO_WIDE):
                 found.append(f"{size}: the page scrolls sideways because of {wide}")
             found += [f"{size} {scheme}: {each}" for each in violations()]
-            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+            if _LONG or len(found) > before:
+                picture = SCREENSHOTS / f"{name}-{size}-{scheme}.png"
+                page.screenshot(path=picture, full_page=True)
     return found

@@ -6,8 +6,6 @@ import os
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Mapping
@@ -15,18 +13,13 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from tests.prepared import Command
+
 __all__ = ["CTRL_C", "CTRL_D", "Terminal"]
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 _ROWS, _COLUMNS = 50, 110
 _PATIENCE = 25.0
-#: Makes the pseudo-terminal the one that belongs to the process, as a login does: then Ctrl-C is a
-#: signal and /dev/tty is there for passwords. A suite that a shell runs in the background ignores
-#: that signal, and so would its children.
-_LOG_IN = (
-    "import fcntl, os, signal, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
-)
 
 
 class Terminal:
@@ -52,15 +45,14 @@ class Terminal:
             for name, value in os.environ.items()
             if not name.startswith(("SMTP_", "FLASK_", "NO_COLOR", "FORCE_COLOR"))
         }
-        flask = [sys.executable, "-m", "flask", "--app", "app.py", "smtp-admin", *words]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _LOG_IN, *flask],
-            cwd=folder,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=inherited
-            | {"TERM": "xterm-256color", "PYTHONUTF8": "1"}
+        self._process = Command(
+            folder,
+            "smtp-admin",
+            *words,
+            output=slave,
+            terminal=True,
+            environment=inherited
+            | {"TERM": "xterm-256color"}
             | ({} if colours else {"NO_COLOR": "1"})
             | dict(environment),
         )

@@ -6,7 +6,6 @@ process that has imported everything already, because most of them live for a te
 
 import importlib
 import logging
-import multiprocessing
 import multiprocessing.connection
 import os
 import sys
@@ -21,10 +20,9 @@ from typing import Any, Literal, Self
 
 from flask.cli import ScriptInfo
 
-__all__ = ["Fate", "Mortal"]
+from tests.prepared import FORKS
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.endurance.mortal", "smtp_admin.worker.process", "psycopg"])
+__all__ = ["Fate", "Mortal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Mortal:
         self._log = folder / f"mortal-{time.monotonic_ns()}.log"
         fates = (fate,) if fate else ()
         life = _Life(folder, self._log, options, fates, constants or {})
-        self._process = _forks.Process(target=_live, args=(life,))
+        self._process = FORKS.Process(target=_live, args=(life,))
         self._process.start()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,6 @@
 """Schedulers as processes of their own, which can be killed at any moment."""
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -21,11 +20,9 @@ from smtp_admin import ExpiringService, Host, Partner, SMTPAdmin
 from smtp_admin.clock import shifted
 from smtp_admin.database import host_engine, worker_engine
 from smtp_admin.renewals.scheduler import run_now
+from tests.prepared import FORKS
 
 __all__ = ["FileHost", "Scheduler", "write_services"]
-
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.renewals.lives", "tests.endurance.mortal", "psycopg"])
 
 
 class FileHost(Host):
@@ -60,7 +57,7 @@ class Scheduler:
     """One run in a process of its own, at *later* than now."""
 
     def __init__(self, folder: Path, config: dict[str, Any], later: timedelta) -> None:
-        self._process = _forks.Process(target=_live, args=(folder, config, later))
+        self._process = FORKS.Process(target=_live, args=(folder, config, later))
         self._process.start()
         self._began = time.monotonic()
 

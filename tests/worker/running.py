@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,6 +19,7 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import generate_key
 from tests.app import HostApp, make_app
+from tests.prepared import Command
 from tests.servers.databases import sqlite_url
 
 __all__ = ["Site", "Worker", "move_due_time", "until"]
@@ -102,22 +102,13 @@ class Worker:
             if not name.startswith(("SMTP_", "FLASK_"))
         }
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "flask",
-                    "--app",
-                    "app.py",
-                    "smtp-admin",
-                    "worker",
-                    *options,
-                ],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
+            self._process = Command(
+                folder,
+                "smtp-admin",
+                "worker",
+                *options,
+                output=log.fileno(),
+                environment=environment,
             )
 
     def __enter__(self) -> Self:
