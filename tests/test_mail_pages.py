@@ -316,6 +316,21 @@ def test_asked_before_it_is_done(site: HostApp) -> None:
     assert again.status_code == 409
 
 
+def test_what_was_kept_back_is_sent_after_all_together(site: HostApp) -> None:
+    for number in range(3):
+        send(site, f"a{number}@example.org")
+    set_all(site, state="suppressed", last_code="suppressed", finished_at=now())
+    assert 'value="release"' in get(site, "/mail", state="suppressed").text
+    assert 'value="release"' not in get(site, "/mail", state="failed").text
+    asked = post(site, "/mail/actions", action="release", all="1", state="suppressed")
+    assert "5 mails after all?" in html.unescape(asked.text)
+    post(
+        site, "/mail/actions",
+        action="release", all="1", state="suppressed", confirmed="1",
+    )  # fmt: skip
+    assert {one.state for one in deliveries(site)} == {"queued"}
+
+
 def test_as_json(site: HostApp) -> None:
     acme = {"action": "cancel", "all": True, "owner": "partner:acme"}
     asked: Any = site.client.post(f"{PREFIX}/mail/actions", headers=JSON, json=acme)

@@ -63,6 +63,7 @@ class _Asked:
     help="Send the first row's mail to this address, and ask before the rest is queued.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the file, and show how long sending takes.")
+@click.option("--skip-bad-lines", is_flag=True, help="Send to the others.")
 @click.option("--resume", is_flag=True, help="Resume a cancelled batch.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="For a script; asks nothing.")
@@ -75,6 +76,7 @@ def send_many(
     key: str,
     myself: str,
     dry_run: bool,
+    skip_bad_lines: bool,
     resume: bool,
     yes: bool,
     as_json: bool,
@@ -85,6 +87,12 @@ def send_many(
     type_ = registry().get(type_name)
     file = RecipientFile(path, type_)
     checked = file.check()
+    bad = [one.line for one in checked.complaints]
+    if skip_bad_lines and bad:
+        file = RecipientFile(path, type_, frozenset(bad))
+        checked = file.check()
+        if not as_json:
+            click.echo(f"Lines skipped: {', '.join(map(str, bad))}.")
     _refuse(path, checked)
     asked = _Asked(
         type_,

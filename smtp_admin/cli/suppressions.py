@@ -22,6 +22,7 @@ from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.bad_lines import BadLines, numbers_of
 from smtp_admin.mail.suppression_file import read_suppressions
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
@@ -138,8 +139,11 @@ def remove(address: str, partner_id: str, category: str, as_json_: bool) -> None
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_OF_PARTNER
 @click.option("--category", default=ALL, show_default=True, help="Of lines that name none.")
+@click.option("--skip-bad-lines", is_flag=True, help="Import the others.")
 @_AS_JSON
-def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
+def import_(
+    file: Path, partner_id: str, category: str, skip_bad_lines: bool, as_json_: bool
+) -> None:
     """Import."""
     known_partner(partner_id)
     try:
@@ -147,7 +151,14 @@ def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file.name} is not text in UTF-8.") from error
     wanted = clean_category(category)
-    given = read_suppressions(text, partner_id, category=wanted, by=_BY)
+    skipped: frozenset[int] = frozenset()
+    try:
+        given = read_suppressions(text, partner_id, category=wanted, by=_BY)
+    except BadLines as bad:
+        skipped = numbers_of(bad.skip)
+        if not skip_bad_lines or not skipped:
+            raise
+        given = read_suppressions(text, partner_id, category=wanted, by=_BY, skip=skipped)
     rows = given.rows
     new = suppress_all(session(), partner_id, rows)
     detail = f"{new} new of {len(rows)}"
@@ -155,9 +166,12 @@ def import_(file: Path, partner_id: str, category: str, as_json_: bool) -> None:
     session().commit()
     if as_json_:
         ignored = list(given.ignored)
-        show_json({"ok": True, "rows": len(rows), "new": new, "ignored_columns": ignored})
+        found = {"rows": len(rows), "new": new, "skipped_lines": sorted(skipped)}
+        show_json({"ok": True, **found, "ignored_columns": ignored})
         return
     click.echo(f"Addresses: {len(rows)}, of which new: {new}.")
+    if skipped:
+        click.echo(f"Lines skipped: {', '.join(map(str, sorted(skipped)))}.")
     if given.ignored:
         click.echo(f"Columns not used: {', '.join(given.ignored)}.")
 

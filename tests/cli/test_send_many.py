@@ -116,6 +116,10 @@ def test_bad_rows_are_named_and_nothing_is_queued(site: HostApp, tmp_path: Path)
     error = answer(site, "send-many", NAME, str(path), *OF_ACME, status=1)
     assert "line 4" in error["error"]["message"]
     assert states(site) == []
+    skip = ("send-many", NAME, str(path), *OF_ACME, "--skip-bad-lines", "--yes")
+    assert "Lines skipped: 4, 6, 7." in run(site, *skip).output
+    run(site, *skip)
+    assert states(site) == [("a@example.org", "queued")], "nobody twice"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,6 @@ NO_ADDRESSES = {
     "smtp_admin_worker_test.worker",
     "smtp_admin_server_certificate.place",
     "smtp_admin_server_certificate.subject",
-
     "smtp_admin_webhook.key",
     "smtp_admin_webhook.secret",
     "smtp_admin_webhook.former_secret",

@@ -2,6 +2,7 @@
 
 import csv
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from smtp_admin.errors import InvalidInput
 from smtp_admin.mail import suppression_file
 from smtp_admin.mail.bad_lines import BadLines
 from smtp_admin.mail.suppression_file import read_suppressions
+from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.writing import row_of
 from tests.app import ACME_ADMIN, HostApp
 from tests.suppression.conftest import Opened
@@ -138,3 +140,18 @@ def test_what_is_new_of_a_long_list(new_app: Any, database: str) -> None:
         session.commit()
         assert len(ours(host)) == 2501
         host.db.session.remove()
+
+
+def test_the_command_skips_bad_lines_if_it_is_told_to(opened: Opened, tmp_path: Path) -> None:
+    host = opened()
+    path = tmp_path / "list.csv"
+    path.write_text("mia@example.org\nnobody\ntom@example.org\n")
+    words = ["smtp-admin", "suppressions", "import", str(path), "--partner", "acme"]
+    refused = host.app.test_cli_runner().invoke(args=words)
+    assert refused.exit_code == 1
+    assert "line 2: " in refused.output
+    assert not host.db.session.scalars(select(Suppression)).all()
+    done = host.app.test_cli_runner().invoke(args=[*words, "--skip-bad-lines"])
+    assert done.output == "Addresses: 2, of which new: 2.\nLines skipped: 2.\n"
+    path.write_text("nobody\n")
+    assert host.app.test_cli_runner().invoke(args=[*words, "--skip-bad-lines"]).exit_code == 1
