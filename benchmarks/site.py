@@ -63,7 +63,7 @@ class Site:
     @contextmanager
     def worker(self, concurrency: int) -> Iterator[Worker]:
         """A worker process that is ready."""
-        with Worker(self._folder, "--concurrency", str(concurrency)) as worker:
+        with Worker(self._folder, "--concurrency", str(concurrency), from_nothing=True) as worker:
             worker.ready()
             try:
                 yield worker
@@ -139,7 +139,7 @@ def check_alive(worker: Worker) -> None:
 
 def processor_seconds(worker: Worker) -> float:
     """How much processor time a worker has used, in itself and for the system's calls."""
-    return processor_seconds_of(worker._process.pid)
+    return processor_seconds_of(worker.pid)
 
 
 def wait_until_idle(worker: Worker) -> None:
@@ -156,5 +156,5 @@ def wait_until_idle(worker: Worker) -> None:
 
 def resident_megabytes(worker: Worker) -> float:
     """How much memory a worker has in use (RSS)."""
-    pages = int(Path(f"/proc/{worker._process.pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024

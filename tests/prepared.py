@@ -86,6 +86,11 @@ class Command:
         self._process = FORKS.Process(target=_run, args=(start, _Handed(output)))
         self._process.start()
 
+    @property
+    def pid(self) -> int | None:
+        """Its number."""
+        return self._process.pid
+
     def poll(self) -> int | None:
         """Its exit status, if it has ended; a signal's number is negative."""
         return self._process.exitcode

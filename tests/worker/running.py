@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -92,24 +93,35 @@ class Site:
 
 
 class Worker:
-    """One worker process; killed at the end of the ``with`` block if it still runs."""
+    """One worker process; killed at the end of the ``with`` block if it still runs.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    Args:
+        from_nothing: whether it is a Python of its own, for whoever measures what it takes.
+    """
+
+    def __init__(self, folder: Path, *options: str, from_nothing: bool = False) -> None:
         self._log = folder / f"worker-{time.monotonic_ns()}.log"
         environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("SMTP_", "FLASK_"))
         }
+        words = ("smtp-admin", "worker", *options)
+        self._process: Command | subprocess.Popen[bytes]
         with self._log.open("wb") as log:
-            self._process = Command(
-                folder,
-                "smtp-admin",
-                "worker",
-                *options,
-                output=log.fileno(),
-                environment=environment,
-            )
+            if from_nothing:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "flask", "--app", "app.py", *words],
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                )
+            else:
+                self._process = Command(
+                    folder, *words, output=log.fileno(), environment=environment
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -127,6 +139,12 @@ class Worker:
     def output(self) -> str:
         """Everything it has printed so far."""
         return self._log.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
