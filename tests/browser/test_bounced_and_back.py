@@ -78,19 +78,20 @@ def test_bounced_suppressed_explained_removed_delivered(page: Page, site: Site) 
     at(page, site, f"/smtp-admin/mail/{stopped}")
     text = page.inner_text("#happened")
     assert "Kept back" in text
-    assert "Mail to this address came back for good, so nothing more is sent to it." in text
+    assert "Mail to this address was refused for good, so nothing more is sent to it." in text
     assert SAID in text
     assert inspect(page, "bounced_and_kept_back", TWO_LOOKS) == []
     at(page, site, f"{LOG}?q={stopped}")
     row = page.inner_text("tbody tr")
     assert GONE in row
     assert "Kept back" in row
-    assert "came back for good" in row
+    assert "refused for good" in row
     assert inspect(page, "bounced_and_kept_back_in_the_log", TWO_LOOKS) == []
 
     at(page, site, LIST)
     page.check(f"tbody tr:has-text('{GONE}') >> input[name=ids]")
     page.click("#lift-form button")
+    page.click("#confirm-form button")
     page.wait_for_selector("[role=status] >> text=1 address gets mail again")
     assert page.locator(f"tbody >> text={GONE}").count() == 0
     assert inspect(page, "bounced_and_removed", TWO_LOOKS) == []

@@ -156,7 +156,7 @@ def _retrying(scene: Scene) -> None:
 
 def _failing(scene: Scene) -> None:
     scene.save()
-    scene.refuse("550 5.1.1 no such user")
+    scene.refuse("554 5.6.0 We do not like this text")
     scene.send(2)
 
 

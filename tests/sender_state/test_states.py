@@ -44,7 +44,7 @@ SAYS: dict[Key, str] = {
     "limit": r"Limit reached, resumes at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
     "late": r"Late: 1 mail waits\. Mail has been due for 12 min, but no worker sends it\.",
     "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
-    "failing": r"Failing: the last 2 were refused\. .*550 5\.1\.1",
+    "failing": r"Failing: the last 2 were refused\. .*554 5\.6\.0",
     "held": r"Held: 1 mail waits\. The sandbox does not send any of it\.",
     "delivering": r"Delivering\. Last accepted just now by ",
     "ready": r"Ready\. No mail has been sent yet\.",
