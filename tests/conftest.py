@@ -92,7 +92,7 @@ def _mix(items: list[pytest.Item]) -> None:
 #: one of the two servers. The other one is for the long run.
 _IN_TURNS = {
     "alerts", "api", "erasure", "events", "expiry", "mail", "oauth", "renewals", "sender_state",
-    "senders", "tests",
+    "senders", "tests", "upgrades",
 }  # fmt: skip
 #: Files of the same kind in a folder whose other files are about locks, and so run on all three.
 _FILES_IN_TURNS = {

@@ -279,12 +279,18 @@ def test_every_route_has_a_row(scene: Scene) -> None:
     assert routes(scene.site) == set(TABLE)
 
 
+#: The same views answer HEAD; who may least and who may most show that it is guarded alike.
+_ASK_HEAD = {"anonymous", "other partner's admin", "platform admin"}
+
+
 @pytest.mark.parametrize(("method", "rule"), TABLE, ids=lambda value: str(value))
 def test_row(request: pytest.FixtureRequest, method: str, rule: str) -> None:
     scene: Scene = request.getfixturevalue("still" if method == "GET" else "scene")
     for asked, name in product(
         ("OPTIONS", "HEAD", "GET") if method == "GET" else (method,), ACTORS
     ):
+        if asked == "HEAD" and name not in _ASK_HEAD:
+            continue
         row = TABLE[method, rule]
         if asked == "OPTIONS":
             row = OPTIONS.get(rule, row)

@@ -51,7 +51,14 @@ def people(many: int, languages: list[str]) -> list[Recipient]:
     ]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+#: They do most of their work in different places; the others are for the long run.
+_QUICK = {"dates", "an odd page"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=() if one in _QUICK else pytest.mark.long) for one in HOSTILE],
+)
 def test_a_thousand_mails_end_soon(host: HostApp, name: str) -> None:
     many = 1000 if name == "dates" else 300
     languages = [one for one, _ in zip(LANGUAGES, HOSTILE[name], strict=False)]
