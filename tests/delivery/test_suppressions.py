@@ -513,6 +513,39 @@ def test_a_server_that_took_nothing_lately_is_not_believed(
     assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 1
 
 
+def test_of_a_server_that_refuses_everyone_at_once_little_is_believed(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """It lost the list of its users in the middle of a batch: few are given up for that."""
+    each.save_sender(port=server.port)
+    known = ("tom@", "ann@")
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        return b"250 ok\r\n" if any(one in line for one in known) else f"{REFUSED}\r\n".encode()
+
+    server.behave("rcpt", answer)
+    bench = bench_of(each)
+    queue(each, "wrong@example.org")  # of this one it is believed, for others come after it
+    queue(each, "tom@example.org")
+    for number in range(150):
+        queue(each, f"n{number}@example.org")
+    bench.work()
+    assert states(each) == ["dead", "sent"] + ["dead"] * 150
+    mine = select(Suppression.address)
+    before = {*each.db.session.scalars(mine)}
+    assert "wrong@example.org" in before
+    assert len(before) <= 21, "as many as may be in a row"
+    queue(each, "n149@example.org")
+    bench.work()
+    assert {*each.db.session.scalars(mine)} == before
+    # It is well again.
+    queue(each, "ann@example.org")
+    queue(each, MIA)
+    bench.tick(timedelta(seconds=1))
+    assert states(each)[-2:] == ["sent", "dead"]
+    assert {*each.db.session.scalars(mine)} - before == {MIA}
+
+
 def test_a_test_mail_to_a_wrong_address_suppresses_nothing(
     host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
 ) -> None:
