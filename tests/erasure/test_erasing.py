@@ -251,6 +251,17 @@ def test_keys_stay_keys_of_their_own(opened: NewHost) -> None:
     assert named(host) == []
 
 
+def test_whoever_guesses_the_new_key_stands_in_nobody_s_way(opened: NewHost) -> None:
+    host = opened()
+    host.save_sender()
+    queue(host, MIA, idempotency_key=f"{MIA}-1")
+    first = host.db.session.scalars(select(Message)).one().id
+    for number in range(first, first + 4):
+        queue(host, "tom@example.org", idempotency_key=f"erased-{number}")
+    assert erase_now(host, Search(MIA)).complete
+    assert named(host) == []
+
+
 def test_who_acted_is_evidence(opened: NewHost) -> None:
     """A partner's admin hides nobody's deeds, their own least of all."""
     host = opened()
