@@ -81,7 +81,7 @@ def record(
         others = [pair for pair in decided if pair[1].state != "sent"]
         kept = _write_sent(session, lane, sent, moment)
         kept += [pair for pair in others if _write_one(session, lane, *pair, moment)]
-        _write_attempts(session, lane.sender_id, kept, revision, worker)
+        _write_attempts(session, lane.sender_id, kept, revision, worker, moment)
         _count(session, lane.sender_id, kept, moment)
         erase_sensitive(
             session,
@@ -278,11 +278,13 @@ def _write_attempts(
     kept: list[tuple[Result, Decision]],
     revision: int,
     worker: str,
+    moment: datetime,
 ) -> None:
     rows = [
         {
             "delivery_id": result.delivery.id,
             "sender_id": sender_id,
+            "at": moment,
             "verdict": result.outcome.verdict.value,
             "code": result.outcome.code,
             "cause": result.outcome.cause[:60],

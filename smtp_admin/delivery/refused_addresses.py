@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import among
 from smtp_admin.delivery.claim_statements import SUPPRESSIBLE
 from smtp_admin.delivery.models import Attempt, Delivery, Message
-from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.delivery.suppressions import suppress_several
 from smtp_admin.senders.models import Sender
-from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.writing import row_of
 from smtp_admin.transports.outcome import Verdict
 
 #: A server that accepted a mail so lately works.
@@ -42,11 +42,7 @@ def suppress_refused(
     works = len(last) < len(told)
     if last and not _is_believed(session, sender_id, len(last), moment, works=works):
         ids.difference_update(last)
-    new = 0
-    for partner_id, address, reply, public_id in _concerned(session, ids):
-        done = suppress(session, partner_id, address, "bounce", detail=reply, mail_id=public_id)
-        new += done.new
-    return new
+    return suppress_several(session, _rows(session, ids))
 
 
 def _is_believed(
@@ -64,16 +60,18 @@ def _is_believed(
     return in_a_row <= _MOST_IN_A_ROW
 
 
-def _concerned(session: Session, ids: set[int]) -> Sequence[Any]:
-    """Owner, address, reply and mail of each, in the order in which lists are written too.
-
-    So whoever writes beside us waits, and never in a circle.
-    """
+def _rows(session: Session, ids: set[int]) -> list[dict[str, Any]]:
+    """What to write down; an address that was refused twice stands there once."""
     if not ids:
-        return ()
-    rows = session.execute(
+        return []
+    refused = session.execute(
         select(Delivery.partner_id, Delivery.recipient, Delivery.last_reply, Message.public_id)
         .join(Message, Message.id == Delivery.message_pk)
         .where(among(session, Delivery.id, ids), Delivery.state == "dead", SUPPRESSIBLE)
-    ).all()
-    return sorted(rows, key=lambda row: (row.partner_id, address_hash(row.recipient)))
+        .order_by(Delivery.id)
+    )
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for partner_id, address, reply, public_id in refused:
+        row = row_of(partner_id, address, "bounce", detail=reply, mail_id=public_id)
+        rows.setdefault((partner_id, row["address_hash"]), row)
+    return [*rows.values()]

@@ -537,6 +537,7 @@ def test_of_a_server_that_refuses_everyone_at_once_little_is_believed(
     assert len(before) <= 21, "as many as may be in a row"
     queue(each, "n149@example.org")
     bench.work()
+    assert states(each)[-1] == "dead"
     assert {*each.db.session.scalars(mine)} == before
     # It is well again.
     queue(each, "ann@example.org")
@@ -544,6 +545,74 @@ def test_of_a_server_that_refuses_everyone_at_once_little_is_believed(
     bench.tick(timedelta(seconds=1))
     assert states(each)[-2:] == ["sent", "dead"]
     assert {*each.db.session.scalars(mine)} - before == {MIA}
+
+
+def test_two_workers_hear_of_the_same_wrong_addresses(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """Each by another sender, while a list names them too: all of it ends, and each stands once."""
+    wrong = [f"n{number}@example.org" for number in range(40)]
+    rows = [row_of("acme", one, "manual") for one in wrong[::3]]
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        return b"250 ok\r\n" if "tom" in line else f"{REFUSED}\r\n".encode()
+
+    server.behave("rcpt", answer)
+    for key in ("", "news"):
+        each.save_sender(port=server.port, key=key)
+        for number, one in enumerate(wrong):
+            queue(each, one, sender=key or None)
+            if number % 8 == 0:
+                queue(each, f"tom{number}@example.org", sender=key or None)
+    benches = {key: bench_of(each) for key in ("", "news")}
+    each.db.session.remove()
+
+    def work(key: str) -> None:
+        with each.app.app_context():
+            benches[key].work("acme", key)
+            each.db.session.remove()
+
+    def take(_: str) -> None:
+        with each.app.app_context():
+            suppress_all(each.db.session(), "acme", rows)
+            each.db.session.commit()
+            each.db.session.remove()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work, ""), pool.submit(work, "news"), pool.submit(take, "")]:
+            done.result(60)
+    benches[""].tick(timedelta(seconds=1))  # what came a moment too late for its sender
+    found = states(each)
+    assert set(found) == {"dead", "suppressed", "sent"}
+    assert found.count("sent") == 10
+    assert each.db.session.scalar(select(func.count(Suppression.id))) == len(wrong)
+
+
+def test_many_refusals_cost_few_statements(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """While they are written, nobody else writes on SQLite."""
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench, before = bench_of(host), 0
+    counted: list[int] = []
+    for number in (2, 22):
+        queue(host, "tom@example.org")
+        for one in range(number):
+            queue(host, f"mia@n{number}-{one}.example")
+        counted.append(0)
+
+        def count(*_: Any) -> None:
+            counted[-1] += 1
+
+        event.listen(bench.engine, "before_cursor_execute", count)
+        bench.work()
+        event.remove(bench.engine, "before_cursor_execute", count)
+        found = host.db.session.scalar(select(func.count(Suppression.id))) or 0
+        assert found == before + number
+        before = found
+        host.db.session.rollback()
+    assert counted[1] - counted[0] <= 20 * 3
 
 
 def test_a_test_mail_to_a_wrong_address_suppresses_nothing(
