@@ -1,8 +1,11 @@
 """A suppressed address gets no mail: newly queued, already waiting, or tried again."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
+from io import BytesIO
 from threading import Barrier
 from typing import Any
 
@@ -668,3 +671,29 @@ def test_a_list_with_bad_lines_is_told_whole_and_imported_without_them(host: Hos
     assert [(one.address, one.detail) for one in rows] == [
         ("mia@example.org", "Asked by phone"), ("tom@example.org", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "list_",
+    [
+        "\n\nmia@example.org\nnobody\ntom@example.org\n",
+        "\r\n \r\nEmail,Note\r\nmia@example.org,a\r\nnobody,b\r\ntom@example.org,c",
+        "\tEmail\n1\tmia@example.org\n2\tnobody\n3\ttom@example.org",
+        'Email,Note\rmia@example.org,"in two\rlines"\rnobody,b\rtom@example.org,c\r',
+    ],
+)
+def test_the_lines_of_a_file_keep_their_numbers(host: HostApp, list_: str) -> None:
+    """A page shows the file, and the browser sends that back with the lines to skip."""
+    page = "/smtp-admin/partners/acme/suppressions/import"
+    html = {"Accept": "text/html"}
+    file = (BytesIO(list_.encode()), "list.csv")
+    refused = host.client.post(page, data={"file": file}, headers=html).text
+    skip = re.search(r'name="skip"\s+value="([0-9,]+)"', refused)
+    shown = re.search(r'<textarea[^>]*name="csv"[^>]*>\n?(.*?)</textarea>', refused, re.DOTALL)
+    assert skip is not None
+    assert shown is not None
+    sent = re.sub(r"\r\n|\r|\n", "\r\n", unescape(shown[1]))
+    done = host.client.post(page, data={"csv": sent, "skip": skip[1]}, headers=html)
+    assert done.status_code == 303, done.text
+    rows = host.db.session.scalars(select(Suppression.address).order_by(Suppression.address))
+    assert rows.all() == [MIA, "tom@example.org"]
