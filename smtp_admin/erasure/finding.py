@@ -60,9 +60,13 @@ class Search:
         last = self.until.get(place.key)
         return () if last is None else (place.column("id") <= last,)
 
+    def hidden(self, place: Place) -> frozenset[str]:
+        """The columns of a place that whoever looks must not have."""
+        return place.of_platform if self.partner_ids is not None else frozenset()
+
     def columns(self, place: Place) -> tuple[str, ...]:
         """Those of a place that may be looked through, and changed."""
-        hidden = place.of_platform if self.partner_ids is not None else ()
+        hidden = self.hidden(place)
         return tuple(one for one in place.columns if one not in hidden)
 
     def stands_in(self, place: Place, name: str, text: str | None) -> bool:

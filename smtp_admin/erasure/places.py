@@ -43,7 +43,7 @@ class Place:
         label: what people call its rows.
         columns: those that are looked through; what is found there is replaced.
         whole: those of them that hold one address and nothing else: a part of it is another's.
-        of_platform: those of them that are not a partner's to look through or to change.
+        of_platform: columns that are not a partner's to look through, to change or to have.
         within: whose a row is.
     """
 
@@ -113,9 +113,12 @@ PLACES: tuple[Place, ...] = (
     Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken)),
     Place(Alert, gettext("Alerts"),
           ("whose", "headline", "detail", "acknowledged_by", "owner_acknowledged_by"),
-          _own(Alert)),
+          _own(Alert),
+          of_platform=frozenset({"acknowledged_at", "acknowledged_by", "muted_until"})),
+    # Whom the platform tells is its own affair.
     Place(AlertNotice, gettext("Mails about alerts"), ("outcome",),
-          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids)))),
+          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids))),
+          of_platform=frozenset({"outcome"})),
     Place(EmailTemplateRevision, gettext("Revisions of templates"), ("saved_by",),
           lambda ids: EmailTemplateRevision.template_id.in_(
               select(EmailTemplate.id).where(EmailTemplate.partner_id.in_(ids)))),

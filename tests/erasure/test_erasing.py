@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import String, Text, insert, select, update
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.clock import now
 from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
@@ -18,6 +19,7 @@ from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
+from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.writing import keep_language
@@ -337,6 +339,27 @@ def test_the_file(opened: NewHost, bench_of: Any, server: ScriptedServer) -> Non
     assert records["suppression"][0]["detail"] == f"{MIA} asked"
     assert NEAR not in json.dumps(records)
     assert host.db.session.scalar(select(Attempt.id))
+
+
+def test_the_platform_s_affairs_are_in_no_partners_file(opened: NewHost) -> None:
+    """Who of it knows of an alert, and whom it told; the partner's own people are there."""
+    host = opened()
+    session = host.db.session()
+    ops = "ops@platform.example"
+    alert = Alert(public_id="a", kind="dead_letters", partner_id="acme", incident="i", whose="Acme",
+                  severity="critical", headline=f"Mail to {MIA} failed", acknowledged_by=ops,
+                  acknowledged_at=now(), owner_acknowledged_by=MIA)  # fmt: skip
+    session.add(alert)
+    session.flush()
+    session.add(AlertNotice(alert_id=alert.id, event="opened", channel="mail", outcome=ops))
+    session.commit()
+    for scope, theirs in ((["acme"], False), (None, True)):
+        with zipfile.ZipFile(BytesIO(b"".join(zip_pieces(session, Search(MIA, scope))))) as file:
+            (row,) = json.loads(file.read("records.json"))["alert"]
+        assert row["owner_acknowledged_by"] == MIA
+        assert (ops in json.dumps(row), bool(row.get("acknowledged_at"))) == (theirs, theirs)
+        found = {one.place.key for one in find(session, Search(ops, scope))}
+        assert found == ({"alert", "alert_notice"} if theirs else set())
 
 
 # --- The page ------------------------------------------------------------------------------------
