@@ -78,7 +78,7 @@ def _records(session: Session, search: Search) -> Iterator[str]:
 
 
 def _row(search: Search, place: Place, row: Any) -> dict[str, Any]:
-    left_out = _LEFT_OUT | search.hidden(place)
+    left_out = _LEFT_OUT | search.untold(place)
     return {
         column.key: _value(getattr(row, column.key))
         for column in place.model.__mapper__.column_attrs

@@ -13,7 +13,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now
 from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Counter, Delivery, Hop, Message
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.erasure.exporting import zip_pieces
@@ -342,8 +342,11 @@ def test_the_file(opened: NewHost, bench_of: Any, server: ScriptedServer) -> Non
 
 
 def test_the_platform_s_affairs_are_in_no_partners_file(opened: NewHost) -> None:
-    """Who of it knows of an alert, and whom it told; the partner's own people are there."""
+    """Who of it knows of an alert, whom it told, how it sends; the partner's own people are."""
     host = opened()
+    host.save_sender()
+    queue(host, MIA)
+    mail = deliveries(host)[0].id
     session = host.db.session()
     ops = "ops@platform.example"
     alert = Alert(public_id="a", kind="dead_letters", partner_id="acme", incident="i", whose="Acme",
@@ -352,10 +355,19 @@ def test_the_platform_s_affairs_are_in_no_partners_file(opened: NewHost) -> None
     session.add(alert)
     session.flush()
     session.add(AlertNotice(alert_id=alert.id, event="opened", channel="mail", outcome=ops))
+    session.add(Attempt(delivery_id=mail, verdict="released", code="", error=f"{MIA} later",
+                        reply="", revision=7, worker="machine-7:1"))  # fmt: skip
+    session.add(Hop(delivery_id=mail, from_sender_id=1, to_sender_id=1, kind="fallback",
+                    reason=f"no login at machine-7 for {MIA}"))  # fmt: skip
     session.commit()
     for scope, theirs in ((["acme"], False), (None, True)):
         with zipfile.ZipFile(BytesIO(b"".join(zip_pieces(session, Search(MIA, scope))))) as file:
-            (row,) = json.loads(file.read("records.json"))["alert"]
+            records = json.loads(file.read("records.json"))
+        (row,) = records["alert"]
+        assert [len(records[one]) for one in ("attempt", "hop")] == [1, 1]
+        assert ("machine-7" in json.dumps(records), "revision" in records["attempt"][0]) == (
+            theirs, theirs,
+        )  # fmt: skip
         assert row["owner_acknowledged_by"] == MIA
         assert (ops in json.dumps(row), bool(row.get("acknowledged_at"))) == (theirs, theirs)
         found = {one.place.key for one in find(session, Search(ops, scope))}
