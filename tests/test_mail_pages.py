@@ -259,6 +259,12 @@ def test_nothing_chosen_is_said_on_the_list(site: HostApp) -> None:
         assert words in answer.text
 
 
+@pytest.mark.parametrize("number", ["1" * 30, "1" * 5000])
+def test_numbers_that_no_row_has_are_none(site: HostApp, number: str) -> None:
+    for path in ("/partners/acme/suppressions/remove", "/mail/actions"):
+        assert post(site, path, ids=number, action="retry").status_code == 400
+
+
 def test_how_the_system_sends_is_its_own_affair(host: HostApp) -> None:
     """A partner without a sender sees what the server said, and nothing of the sender."""
     host.save_sender("", from_email="mail@platform.example", host="secret-host.example")

@@ -317,8 +317,8 @@ def test_the_banner_costs_nothing_for_each_partner(host: HostApp) -> None:
     "query",
     [
         "?page=x", "?page=-1", "?page=0", "?page=99999999999999999999", "?page=²", "?page=1e9",
-        "?sort=drop", "?sort=-", "?sort=--sent", "?state=drop", "?state=", "?q=%00", "?q=%ff",
-        "?page=1&page=2&sort=&q=", "?q=" + "x" * 5000, "?sort=" + "sent" * 900,
+        "?page=123456789x", "?sort=drop", "?sort=-", "?sort=--sent", "?state=drop", "?state=",
+        "?q=%00", "?q=%ff", "?page=1&page=2&sort=&q=", "?q=" + "x" * 5000, "?sort=" + "sent" * 900,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/", "/partners"])

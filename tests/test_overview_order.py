@@ -32,6 +32,7 @@ from tests.test_overview import (
     statements,
 )
 
+NINE = [f"p{number}" for number in range(9)]
 AS_OF = "Order and filter are from"
 
 
@@ -155,10 +156,22 @@ def test_what_somebody_else_wrote_there_is_no_order(large: HostApp) -> None:
     for text in (
         "", "{}", "[", "[1,2]", "[1,2,3]", '[1e99,0,[]]', '["x",0,[]]', '[1,null,[]]',
         '[1,0,[["p0","","drop",{"state":[1]}]]]', '[1,0,[["p0","","ready",{}]]]',
-        '[1,0,[["p0","","ready",{"state":"x"}]]]', "[" * 50_000, "\x00",
+        '[1,0,[["p0","","ready",{"state":"x"}]]]', "[" * 50_000, "\x00", '[1,-1,[]]',
+        '[1,9223372036854775808,[]]', '[NaN,0,[]]', '[1,0,[["p0","",[],{"state":[1]}]]]',
     ):  # fmt: skip
         KEPT.of(installation()).write(text)
         assert shown(large)[1] is False, text[:40]
+
+
+def test_who_changed_is_not_lost_among_many_others(large: HostApp) -> None:
+    """A partners' admin sees few of those that changed; which of all, is not looked at."""
+    large.actor = Actor(id="9", email="a@b.example", partner_ids=frozenset(NINE))
+    keep(large)
+    assert shown(large)[1]
+    for number in range(10, 40):
+        large.save_sender(f"p{number}", host="other.example")
+    large.save_sender("p8", host="other.example")
+    assert not shown(large)[1]
 
 
 def test_nobody_is_shown_for_whom_the_host_knows_no_partner(large: HostApp) -> None:

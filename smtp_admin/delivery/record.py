@@ -81,7 +81,7 @@ def record(
         others = [pair for pair in decided if pair[1].state != "sent"]
         kept = _write_sent(session, lane, sent, moment)
         kept += [pair for pair in others if _write_one(session, lane, *pair, moment)]
-        _write_attempts(session, lane.sender_id, kept, revision, worker)
+        _write_attempts(session, lane.sender_id, kept, revision, worker, moment)
         _count(session, lane.sender_id, kept, moment)
         erase_sensitive(
             session,
@@ -96,8 +96,10 @@ def record(
         if again:
             suppress_again(session, again, moment)
         works = any(decision.state == "sent" for _, decision in kept)
-        wrong = [one.delivery.id for one, decision in kept if _is_wrong_address(one, decision)]
-        suppress_refused(session, lane.sender_id, wrong, moment, works=works)
+        sandbox = config.sandbox
+        if sandbox is None or not sandbox.redirect:  # else it was another address
+            told = _told_of_addresses(results, kept)
+            suppress_refused(session, lane.sender_id, told, moment)
         paused = judge_sender(
             session,
             lane,
@@ -122,6 +124,21 @@ def give_back(database: Engine | Connection, lane: HeldLane, ids: Iterable[int])
             .where(Delivery.id.in_(ids), Delivery.state == "sending", Delivery.lease == lane.lease)
             .values(state=states.check("sending", "queued"), lease=None),
         )
+
+
+def _told_of_addresses(
+    results: Sequence[Result], kept: Sequence[tuple[Result, Decision]]
+) -> list[tuple[int, bool]]:
+    """Deliveries of which a server said that their address is right, or (off) that there is none.
+
+    In the order of sending; empty while there is no wrong one.
+    """
+    wrong = {one.delivery.id for one, decision in kept if _is_wrong_address(one, decision)}
+    if not wrong:
+        return []
+    right = {one.delivery.id for one, decision in kept if decision.state == "sent"}
+    ids = dict.fromkeys(one.delivery.id for one in results)
+    return [(one, one in right) for one in ids if one in right or one in wrong]
 
 
 def _is_wrong_address(result: Result, decision: Decision) -> bool:
@@ -261,11 +278,13 @@ def _write_attempts(
     kept: list[tuple[Result, Decision]],
     revision: int,
     worker: str,
+    moment: datetime,
 ) -> None:
     rows = [
         {
             "delivery_id": result.delivery.id,
             "sender_id": sender_id,
+            "at": moment,
             "verdict": result.outcome.verdict.value,
             "code": result.outcome.code,
             "cause": result.outcome.cause[:60],

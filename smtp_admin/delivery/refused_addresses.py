@@ -1,55 +1,77 @@
 """Give up addresses that a server refused for good while it took the mail: no such mailbox.
 
 What comes back later does the same (:mod:`smtp_admin.events.reacting`). A mail server that is
-itself broken may refuse every address, so one is believed only where mail was accepted lately.
+itself broken, or lost the list of its users, refuses every address. So one is believed only where
+mail was accepted lately, and of many refusals in a row none.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
 from smtp_admin.delivery.claim_statements import SUPPRESSIBLE
-from smtp_admin.delivery.models import Delivery, Message
-from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.suppressions import suppress_several
 from smtp_admin.senders.models import Sender
+from smtp_admin.suppression.writing import row_of
+from smtp_admin.transports.outcome import Verdict
 
 #: A server that accepted a mail so lately works.
 _LATELY = timedelta(days=1)
+#: A server that refused more for good since then does not.
+_MOST_IN_A_ROW = 20
 
 
 def suppress_refused(
-    session: Session, sender_id: int, ids: Collection[int], moment: datetime, *, works: bool
+    session: Session, sender_id: int, told: Sequence[tuple[int, bool]], moment: datetime
 ) -> int:
-    """Suppress the addresses of these deliveries, which were refused for good; how many.
+    """Suppress the addresses of deliveries that were refused for good; how many.
 
-    The caller commits.
+    The caller commits, and has written down the attempts.
 
     Args:
-        works: whether the sender's server accepted other mail just now.
+        told: deliveries that were accepted, or refused (off), in the order of sending.
     """
-    if not ids or not (works or _worked_lately(session, sender_id, moment)):
-        return 0
-    new = 0
-    # In one order, so that two workers wait for each other and never in a circle.
-    for partner_id, address, reply, public_id in _concerned(session, ids):
-        done = suppress(session, partner_id, address, "bounce", detail=reply, mail_id=public_id)
-        new += done.new
-    return new
+    last = [one for one, _ in takewhile(lambda pair: not pair[1], reversed(told))]
+    ids = {one for one, accepted in told if not accepted}
+    works = len(last) < len(told)
+    if last and not _is_believed(session, sender_id, len(last), moment, works=works):
+        ids.difference_update(last)
+    return suppress_several(session, _rows(session, ids))
 
 
-def _worked_lately(session: Session, sender_id: int, moment: datetime) -> bool:
-    last = session.scalar(select(Sender.last_accepted_at).where(Sender.id == sender_id))
-    return last is not None and moment - last < _LATELY
+def _is_believed(
+    session: Session, sender_id: int, in_a_row: int, moment: datetime, *, works: bool
+) -> bool:
+    """Whether the server worked before so many refusals in a row, and can still be working."""
+    if not works:
+        found = session.scalar(select(Sender.last_accepted_at).where(Sender.id == sender_id))
+        if found is None or moment - found >= _LATELY:
+            return False
+        mine = (Attempt.sender_id == sender_id, Attempt.at > found)
+        refused = select(Attempt.id).where(*mine, Attempt.verdict == Verdict.PERMANENT.value)
+        row = refused.limit(_MOST_IN_A_ROW + 1).subquery()
+        in_a_row = session.scalar(select(func.count()).select_from(row)) or 0
+    return in_a_row <= _MOST_IN_A_ROW
 
 
-def _concerned(session: Session, ids: Collection[int]) -> Sequence[Any]:
-    return session.execute(
+def _rows(session: Session, ids: set[int]) -> list[dict[str, Any]]:
+    """What to write down; an address that was refused twice stands there once."""
+    if not ids:
+        return []
+    refused = session.execute(
         select(Delivery.partner_id, Delivery.recipient, Delivery.last_reply, Message.public_id)
         .join(Message, Message.id == Delivery.message_pk)
         .where(among(session, Delivery.id, ids), Delivery.state == "dead", SUPPRESSIBLE)
-        .order_by(Delivery.partner_id, Delivery.recipient)
-    ).all()
+        .order_by(Delivery.id)
+    )
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for partner_id, address, reply, public_id in refused:
+        row = row_of(partner_id, address, "bounce", detail=reply, mail_id=public_id)
+        rows.setdefault((partner_id, row["address_hash"]), row)
+    return [*rows.values()]

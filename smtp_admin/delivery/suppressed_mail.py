@@ -39,7 +39,7 @@ def suppress_waiting(
         which.append(Message.type_name == found.category)
     waiting = select(Delivery.id).join(Message, Message.id == Delivery.message_pk).where(*which)
     ids = session.scalars(waiting).all()
-    return _keep_back(session, ids, found, moment)
+    return _keep_back(session, ids, found, moment) if ids else 0
 
 
 def suppress_queue(session: Session, partner_id: str, moment: datetime) -> int:

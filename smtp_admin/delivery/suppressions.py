@@ -59,6 +59,27 @@ def suppress(
     return Suppressing(new, kept)
 
 
+def suppress_several(session: Session, rows: Collection[dict[str, Any]]) -> int:
+    """The same for *rows* of some owners, each with its address; how many are new.
+
+    All of them are written before any mail is kept back: two who do so at once, with some of the
+    same, wait for each other there, and hold nothing yet that the other wants next.
+    """
+    if not rows:
+        return 0
+    rows = sorted(rows, key=itemgetter("partner_id", "address_hash", "category"))
+    new = insert_suppressions(session, rows)
+    forget(session)
+    if new < len(rows):
+        for row in rows:
+            _name_again(session, row["partner_id"], row["address_hash"], row["address"])
+    moment = database_now(session)
+    for row in rows:
+        found = Found(row["category"], row["reason"], row["detail"])
+        suppress_waiting(session, row["partner_id"], row["address"], found, moment)
+    return new
+
+
 def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any]]) -> int:
     """Put *rows* of a list on a partner's own; how many are new. The caller commits.
 

@@ -7,6 +7,7 @@ A suppression keeps the address's hash, so that nobody writes to it by mistake. 
 is just being given stays until that is over.
 """
 
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def _write(some: _Some, changes: Iterable[Change], *only: ColumnElement[bool]) -
     return count
 
 
-def _without(some: _Some, key: Key, row: Any) -> dict[str, Any]:
+def _without(some: _Some, row: Any) -> dict[str, Any]:
     """What becomes of the columns of a row that name the address."""
     search, place, values = some.search, some.place, {}
     for name in search.columns(place):
@@ -161,7 +162,7 @@ def _without(some: _Some, key: Key, row: Any) -> dict[str, Any]:
         if not search.stands_in(place, name, before):
             continue
         if name in _OWN_NAMES:
-            values[name] = f"{ERASED}-{key[0]}"
+            values[name] = _new_key()
             continue
         after = ERASED if name in place.whole else search.shape.sub(ERASED, before)
         # Of the shortest addresses it is longer than they are.
@@ -169,9 +170,14 @@ def _without(some: _Some, key: Key, row: Any) -> dict[str, Any]:
     return values
 
 
+def _new_key() -> str:
+    """A key of a row's own: one that could be guessed might be in use by then, and in our way."""
+    return f"{ERASED}-{secrets.token_hex(12)}"
+
+
 def _erase_words(some: _Some, _done: Erased) -> int:
     """Replace the address in the columns of a place."""
-    return _write(some, [(key, _without(some, key, row)) for key, row in some.rows])
+    return _write(some, [(key, _without(some, row)) for key, row in some.rows])
 
 
 def _erase_texts(some: _Some, done: Erased) -> int:
@@ -182,7 +188,7 @@ def _erase_texts(some: _Some, done: Erased) -> int:
     texts: list[Change] = []
     asked: list[int] = []
     for key, row in some.rows:
-        values = _without(some, key, row)
+        values = _without(some, row)
         if row.id not in some.mine and values and values.keys() <= _BESIDE_THE_TEXT:
             others.append((key, values))
             continue
@@ -190,7 +196,7 @@ def _erase_texts(some: _Some, done: Erased) -> int:
         if row.id in some.mine and (row.copy_of or row.id) in needed:
             continue
         if search.address in (row.idempotency_key or "").lower():
-            values["idempotency_key"] = f"{ERASED}-{row.id}"
+            values["idempotency_key"] = _new_key()
         texts.append((key, {**values, "content": b"", "subject": "", "batch_recipient": None}))
     waits = exists().where(Delivery.message_pk == Message.id, Delivery.state.in_(_OPEN))
     # What was emptied before is not counted again.
@@ -221,7 +227,7 @@ def _erase_deliveries(some: _Some, _done: Erased) -> int:
     others: list[Change] = []
     to_it: list[Change] = []
     for key, row in some.rows:
-        values = _without(some, key, row)
+        values = _without(some, row)
         if row.recipient.lower() != some.search.address:
             others.append((key, values))
             continue
@@ -247,7 +253,7 @@ def _erase_items(some: _Some, _done: Erased) -> int:
 def _erase_suppressions(some: _Some, _done: Erased) -> int:
     found: list[Change] = []
     for key, row in some.rows:
-        values = _without(some, key, row)
+        values = _without(some, row)
         if row.address_hash == address_hash(some.search.address):
             values |= {"address": "", "created_by": "", "detail": ""}
         # Found by its hash, it may have been through this before.

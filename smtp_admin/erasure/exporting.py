@@ -70,18 +70,19 @@ def _records(session: Session, search: Search) -> Iterator[str]:
         yield f"{before}\n  {json.dumps(place.key)}: ["
         before, between = ",", ""
         for _, row in rows(session, search, place):
-            told = json.dumps(_row(place, row), indent=2, ensure_ascii=False)
+            told = json.dumps(_row(search, place, row), indent=2, ensure_ascii=False)
             yield f"{between}\n{indent(told, '    ')}"
             between = ","
         yield "\n  ]" if between else "]"
     yield "\n}\n"
 
 
-def _row(place: Place, row: Any) -> dict[str, Any]:
+def _row(search: Search, place: Place, row: Any) -> dict[str, Any]:
+    left_out = _LEFT_OUT | search.untold(place)
     return {
         column.key: _value(getattr(row, column.key))
         for column in place.model.__mapper__.column_attrs
-        if column.key not in _LEFT_OUT and not isinstance(column.columns[0].type, LargeBinary)
+        if column.key not in left_out and not isinstance(column.columns[0].type, LargeBinary)
     }
 
 

@@ -60,10 +60,18 @@ class Search:
         last = self.until.get(place.key)
         return () if last is None else (place.column("id") <= last,)
 
+    def untold(self, place: Place) -> frozenset[str]:
+        """The columns of a place that whoever looks must not have."""
+        return place.of_platform | place.not_told if self._is_partners else frozenset()
+
     def columns(self, place: Place) -> tuple[str, ...]:
         """Those of a place that may be looked through, and changed."""
-        hidden = place.of_platform if self.partner_ids is not None else ()
+        hidden = place.of_platform if self._is_partners else ()
         return tuple(one for one in place.columns if one not in hidden)
+
+    @property
+    def _is_partners(self) -> bool:
+        return self.partner_ids is not None
 
     def stands_in(self, place: Place, name: str, text: str | None) -> bool:
         """Whether the address stands in *text* of a column, as a whole."""

@@ -43,7 +43,8 @@ class Place:
         label: what people call its rows.
         columns: those that are looked through; what is found there is replaced.
         whole: those of them that hold one address and nothing else: a part of it is another's.
-        of_platform: those of them that are not a partner's to look through or to change.
+        of_platform: columns that are not a partner's to look through, to change or to have.
+        not_told: further ones that are not a partner's to have: how the platform sends.
         within: whose a row is.
     """
 
@@ -53,6 +54,7 @@ class Place:
     within: Within
     whole: frozenset[str] = frozenset()
     of_platform: frozenset[str] = frozenset()
+    not_told: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -92,8 +94,9 @@ PLACES: tuple[Place, ...] = (
     Place(Delivery, gettext("Mail"), ("recipient", "last_error", "last_reply"), _own(Delivery),
           _RECIPIENT),
     Place(Attempt, gettext("Attempts to send"), ("error", "reply"),
-          _of_delivery(Attempt.delivery_id)),
-    Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id)),
+          _of_delivery(Attempt.delivery_id), not_told=frozenset({"worker", "revision"})),
+    Place(Hop, gettext("Changes of sender"), ("reason",), _of_delivery(Hop.delivery_id),
+          not_told=frozenset({"reason"})),
     Place(DigestItem, gettext("Notices for digests"),
           ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
            "last_error"), _own(DigestItem), _RECIPIENT | {"recipient_key"}),
@@ -113,9 +116,12 @@ PLACES: tuple[Place, ...] = (
     Place(ApiToken, gettext("API tokens"), ("created_by", "revoked_by", "name"), _own(ApiToken)),
     Place(Alert, gettext("Alerts"),
           ("whose", "headline", "detail", "acknowledged_by", "owner_acknowledged_by"),
-          _own(Alert)),
+          _own(Alert),
+          of_platform=frozenset({"acknowledged_at", "acknowledged_by", "muted_until"})),
+    # Whom the platform tells is its own affair.
     Place(AlertNotice, gettext("Mails about alerts"), ("outcome",),
-          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids)))),
+          lambda ids: AlertNotice.alert_id.in_(select(Alert.id).where(Alert.partner_id.in_(ids))),
+          of_platform=frozenset({"outcome"})),
     Place(EmailTemplateRevision, gettext("Revisions of templates"), ("saved_by",),
           lambda ids: EmailTemplateRevision.template_id.in_(
               select(EmailTemplate.id).where(EmailTemplate.partner_id.in_(ids)))),

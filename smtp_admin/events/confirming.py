@@ -97,6 +97,8 @@ def find(session: Session, public_id: str) -> Confirmable:
 
 def confirm(session: Session, mail: Confirmable) -> None:
     """Keep that it arrived, if nobody has said so before; commits, and calls a worker."""
+    if mail.confirmed:
+        return  # who posts it a thousand times calls nobody
     event = Event(
         "delivered",
         identity_of(ORIGIN, mail.public_id),

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin.delivery.models import Delivery, Message, address_parts
-from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.delivery.suppressions import suppress_several
 from smtp_admin.events.applied import Applied
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.severity import is_full
 from smtp_admin.suppression.reading import Suppressed
 from smtp_admin.suppression.reasons import NOTICES, REASONS, Reason
+from smtp_admin.suppression.writing import row_of
 
 #: Bounces in a row, without a mail that arrived between, after which an address is given up.
 IN_A_ROW = 5
@@ -34,17 +35,17 @@ def suppress_addresses(session: Session, applied: Sequence[Applied]) -> None:
         category = REASONS[reason].category or _kind_of(session, one)
         wanted.setdefault((one.partner_id, one.recipient.lower(), category), (reason, one))
     known = Suppressed(session, [(partner_id, address) for partner_id, address, _ in wanted])
-    # In one order, so that two workers wait for each other and never in a circle.
-    for partner_id, address, category in sorted(wanted):
-        reason, one = wanted[partner_id, address, category]
+    rows = []
+    for (partner_id, address, category), (reason, one) in wanted.items():
         if known.has(partner_id, address, category):
             continue
         if reason == "soft_bounces" and not _too_many(session, one):
             continue
-        suppress(
-            session, partner_id, address, reason, category=category, detail=_said(one.event),
-            mail_id=one.public_id,
-        )  # fmt: skip
+        said, mail = _said(one.event), one.public_id
+        rows.append(
+            row_of(partner_id, address, reason, category=category, detail=said, mail_id=mail)
+        )
+    suppress_several(session, rows)
 
 
 def _reason(event: MailEvent) -> Reason | None:

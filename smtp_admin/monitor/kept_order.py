@@ -37,6 +37,8 @@ FEW = 200
 KEPT_SECONDS = 90
 #: After a failure nobody asks Redis for so long: a burst of requests pays for one time-out.
 _SULK_SECONDS = 5.0
+#: No key of a row is larger, on any database.
+_LAST_ID = 2**63 - 1
 
 #: When that was, the last line of the audit by then, and the senders by owner.
 _Said = tuple[datetime, int, dict[str, Sequence[Placed]]]
@@ -145,6 +147,8 @@ def kept_order(session: Session, owners: Sequence[Partner | None]) -> Order | No
     moment, last, rows = said
     changes = select(Audit.partner_id).where(Audit.id > last).distinct().limit(FEW + 1)
     changed = frozenset(session.scalars(changes))
+    if len(changed) > FEW:
+        return None  # of whom else is not known
     order = Order(moment, rows, changed)
     ids = [one.id if one else SYSTEM for one in owners]
     return order if len(order.unknown(ids)) <= FEW else None
@@ -159,7 +163,7 @@ def _read(text: bytes) -> _Said | None:
     except (ValueError, TypeError, LookupError, OverflowError, OSError, RecursionError):
         log.warning("what Redis has as the order of senders is none; pages find it themselves")
         return None
-    if not all(one.state in KEYS for one in found):
+    if not 0 <= last <= _LAST_ID or not all(one.state in KEYS for one in found):
         return None
     return moment, last, _by_owner(found)
 

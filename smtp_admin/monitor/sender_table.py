@@ -36,7 +36,6 @@ PER_PAGE = 50
 #: So many are named that have no sender; more would be a list of its own.
 MOST_NAMED = 5
 _LONGEST_SEARCH = 100
-_LAST_PAGE = 1_000_000
 
 
 @dataclass(slots=True)
@@ -103,7 +102,7 @@ class Asked:
             state=next((one for one in get_args(Key) if one == state), None),
             sort=name if known else "state",
             reverse=known and sort.startswith("-"),
-            page=min(int(page), _LAST_PAGE) if page.isascii() and page[:9].isdigit() else 1,
+            page=int(page[:6]) if page.isascii() and page[:6].isdigit() else 1,
         )
 
 

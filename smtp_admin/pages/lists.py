@@ -65,9 +65,16 @@ def _has_json() -> bool:
 
 def number(name: str) -> int:
     """A whole number of the address; 0 for anything else."""
-    text = _given(name)
-    usual = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if usual else 0
+    return next(iter(numbers([_given(name)])), 0)
+
+
+def numbers(texts: Iterable[object]) -> list[int]:
+    """Those of *texts* that are whole numbers which a column can hold; the others are left out."""
+    return [
+        int(one)
+        for one in map(str, texts)
+        if one.isascii() and one.isdigit() and len(one) <= _MOST_DIGITS
+    ]
 
 
 def place() -> dict[str, int]:

@@ -266,11 +266,11 @@ def _action(name: str) -> MailAction:
 
 
 def _ticked() -> list[int]:
-    texts = request.form.getlist("ids")
+    texts: list[object] = [*request.form.getlist("ids")]
     given = request.get_json(silent=True) if request.is_json else None
     if isinstance(given, dict) and isinstance(given.get("ids"), list):
-        texts = [str(one) for one in given["ids"]]
-    found = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) <= 18]  # noqa: PLR2004 - what fits into the column
+        texts = given["ids"]
+    found = lists.numbers(texts)
     if len(found) > _MOST_TICKED:
         raise InvalidInput(
             gettext("Select at most %(most)s mails, or use a filter.", most=_MOST_TICKED)

@@ -122,6 +122,9 @@ def _type() -> EmailType:
 def given_csv() -> str:
     """The CSV that was sent as a file or typed.
 
+    In the form in which a browser sends back what a page shows it: the lines of a file have the
+    same numbers then, and its cells the same text.
+
     Raises:
         InvalidInput: there is none, or it is no text.
     """
@@ -131,7 +134,7 @@ def given_csv() -> str:
         try:
             if b"\0" in raw:  # UTF-16 may be UTF-8 by chance
                 raise ValueError("NUL")
-            return storable(raw.decode("utf-8-sig"))
+            return _as_it_comes_back(raw.decode("utf-8-sig"))
         except ValueError as error:
             raise InvalidInput(
                 gettext("The file is not text in UTF-8."),
@@ -139,13 +142,18 @@ def given_csv() -> str:
                 fields={"file": [gettext("It is not text in UTF-8.")]},
             ) from error
     given = web.read_json().get("csv", "") if request.is_json else request.form.get("csv", "")
-    text = storable(str(given)).strip()
-    if not text:
+    text = _as_it_comes_back(str(given))
+    if not text.strip():
         raise InvalidInput(
             gettext("Choose a CSV file, or type the list."),
             fields={"file": [gettext("There is no list yet.")]},
         )
-    return text + "\n"
+    return text
+
+
+def _as_it_comes_back(text: str) -> str:
+    lines = storable(text).replace("\r\n", "\n").replace("\r", "\n")
+    return lines.strip("\ufeff\n") + "\n"
 
 
 def skipped_lines() -> frozenset[int]:

@@ -173,9 +173,10 @@ def _lift(owner: str) -> ResponseReturnValue:
     """
     actor = web.signed_in()
     require(actor, Action.MANAGE_SUPPRESSIONS, owner)
-    ids = [int(one) for one in request.form.getlist("ids") if one.isascii() and one.isdigit()]
+    texts: list[object] = [*request.form.getlist("ids")]
     if request.is_json and isinstance(web.read_json().get("ids"), list):
-        ids = [one for one in web.read_json()["ids"] if isinstance(one, int)]
+        texts = web.read_json()["ids"]
+    ids = lists.numbers(texts)
     mine = select(Suppression).where(
         Suppression.partner_id == owner, Suppression.id.in_(sorted(set(ids))[:_MOST_TICKED])
     )

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import actions
@@ -16,6 +17,7 @@ from smtp_admin.delivery.held import CODE
 from smtp_admin.installation import NAME
 from smtp_admin.sandbox.rewriting import HEADER
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.suppression.models import Suppression
 from tests.app import HostApp, started_with
 from tests.delivery.workbench import Workbench, attempts, deliveries, letter, queue, row_of, step_in
 from tests.servers.scripted import ScriptedServer
@@ -86,6 +88,21 @@ def test_redirected_at_the_claim(each: HostApp, server: ScriptedServer, bench_of
     assert {one.state for one in deliveries(each)} == {"sent"}
     assert [one.code for one in attempts(each)] == [REDIRECTED_CODE] * 3
     assert DEV in attempts(each)[0].error
+
+
+def test_that_its_own_address_is_wrong_says_nothing_of_others(
+    opened: Any, server: ScriptedServer, bench_of: Bench
+) -> None:
+    host: HostApp = opened()
+    host.save_sender(port=server.port)
+    queue(host, "tom@example.org")
+    bench_of(host).work()
+    queue(host)
+    restart(host, TO_DEV)
+    server.behave("rcpt", lambda *_: b"550 5.1.1 no such user here\r\n")
+    bench_of(host).work()
+    assert [one.state for one in deliveries(host)] == ["sent", "dead"]
+    assert not host.db.session.scalars(select(Suppression)).all()
 
 
 def test_a_repeated_attempt_sends_the_same_bytes(

@@ -1,8 +1,11 @@
 """A suppressed address gets no mail: newly queued, already waiting, or tried again."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
+from io import BytesIO
 from threading import Barrier
 from typing import Any
 
@@ -513,6 +516,108 @@ def test_a_server_that_took_nothing_lately_is_not_believed(
     assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 1
 
 
+def test_of_a_server_that_refuses_everyone_at_once_little_is_believed(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """It lost the list of its users in the middle of a batch: few are given up for that."""
+    each.save_sender(port=server.port)
+    known = ("tom@", "ann@")
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        return b"250 ok\r\n" if any(one in line for one in known) else f"{REFUSED}\r\n".encode()
+
+    server.behave("rcpt", answer)
+    bench = bench_of(each)
+    queue(each, "wrong@example.org")  # of this one it is believed, for others come after it
+    queue(each, "tom@example.org")
+    for number in range(150):
+        queue(each, f"n{number}@example.org")
+    bench.work()
+    assert states(each) == ["dead", "sent"] + ["dead"] * 150
+    mine = select(Suppression.address)
+    before = {*each.db.session.scalars(mine)}
+    assert "wrong@example.org" in before
+    assert len(before) <= 21, "as many as may be in a row"
+    queue(each, "n149@example.org")
+    bench.work()
+    assert states(each)[-1] == "dead"
+    assert {*each.db.session.scalars(mine)} == before
+    # It is well again.
+    queue(each, "ann@example.org")
+    queue(each, MIA)
+    bench.tick(timedelta(seconds=1))
+    assert states(each)[-2:] == ["sent", "dead"]
+    assert {*each.db.session.scalars(mine)} - before == {MIA}
+
+
+def test_two_workers_hear_of_the_same_wrong_addresses(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """Each by another sender, while a list names them too: all of it ends, and each stands once."""
+    wrong = [f"n{number}@example.org" for number in range(40)]
+    rows = [row_of("acme", one, "manual") for one in wrong[::3]]
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        return b"250 ok\r\n" if "tom" in line else f"{REFUSED}\r\n".encode()
+
+    server.behave("rcpt", answer)
+    for key in ("", "news"):
+        each.save_sender(port=server.port, key=key)
+        for number, one in enumerate(wrong):
+            queue(each, one, sender=key or None)
+            if number % 8 == 0:
+                queue(each, f"tom{number}@example.org", sender=key or None)
+    benches = {key: bench_of(each) for key in ("", "news")}
+    each.db.session.remove()
+
+    def work(key: str) -> None:
+        with each.app.app_context():
+            benches[key].work("acme", key)
+            each.db.session.remove()
+
+    def take(_: str) -> None:
+        with each.app.app_context():
+            suppress_all(each.db.session(), "acme", rows)
+            each.db.session.commit()
+            each.db.session.remove()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work, ""), pool.submit(work, "news"), pool.submit(take, "")]:
+            done.result(60)
+    benches[""].tick(timedelta(seconds=1))  # what came a moment too late for its sender
+    found = states(each)
+    assert set(found) == {"dead", "suppressed", "sent"}
+    assert found.count("sent") == 10
+    assert each.db.session.scalar(select(func.count(Suppression.id))) == len(wrong)
+
+
+def test_many_refusals_cost_few_statements(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """While they are written, nobody else writes on SQLite."""
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench, before = bench_of(host), 0
+    counted: list[int] = []
+    for number in (2, 22):
+        queue(host, "tom@example.org")
+        for one in range(number):
+            queue(host, f"mia@n{number}-{one}.example")
+        counted.append(0)
+
+        def count(*_: Any) -> None:
+            counted[-1] += 1
+
+        event.listen(bench.engine, "before_cursor_execute", count)
+        bench.work()
+        event.remove(bench.engine, "before_cursor_execute", count)
+        found = host.db.session.scalar(select(func.count(Suppression.id))) or 0
+        assert found == before + number
+        before = found
+        host.db.session.rollback()
+    assert counted[1] - counted[0] <= 20 * 3
+
+
 def test_a_test_mail_to_a_wrong_address_suppresses_nothing(
     host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
 ) -> None:
@@ -566,3 +671,29 @@ def test_a_list_with_bad_lines_is_told_whole_and_imported_without_them(host: Hos
     assert [(one.address, one.detail) for one in rows] == [
         ("mia@example.org", "Asked by phone"), ("tom@example.org", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "list_",
+    [
+        "\n\nmia@example.org\nnobody\ntom@example.org\n",
+        "\r\n \r\nEmail,Note\r\nmia@example.org,a\r\nnobody,b\r\ntom@example.org,c",
+        "\tEmail\n1\tmia@example.org\n2\tnobody\n3\ttom@example.org",
+        'Email,Note\rmia@example.org,"in two\rlines"\rnobody,b\rtom@example.org,c\r',
+    ],
+)
+def test_the_lines_of_a_file_keep_their_numbers(host: HostApp, list_: str) -> None:
+    """A page shows the file, and the browser sends that back with the lines to skip."""
+    page = "/smtp-admin/partners/acme/suppressions/import"
+    html = {"Accept": "text/html"}
+    file = (BytesIO(list_.encode()), "list.csv")
+    refused = host.client.post(page, data={"file": file}, headers=html).text
+    skip = re.search(r'name="skip"\s+value="([0-9,]+)"', refused)
+    shown = re.search(r'<textarea[^>]*name="csv"[^>]*>\n?(.*?)</textarea>', refused, re.DOTALL)
+    assert skip is not None
+    assert shown is not None
+    sent = re.sub(r"\r\n|\r|\n", "\r\n", unescape(shown[1]))
+    done = host.client.post(page, data={"csv": sent, "skip": skip[1]}, headers=html)
+    assert done.status_code == 303, done.text
+    rows = host.db.session.scalars(select(Suppression.address).order_by(Suppression.address))
+    assert rows.all() == [MIA, "tom@example.org"]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.conftest import bench_of
+from tests.delivery.conftest import bench_of, server
 from tests.endurance.points import PASSWORD
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite
 from tests.servers.databases import sqlite_url
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["bench_of"]
+__all__ = ["bench_of", "server"]
 
 
 LONG = tuple(pytest.param(kind, marks=pytest.mark.long) for kind in ("postgresql", "mariadb"))

@@ -10,14 +10,16 @@ import pytest
 from sqlalchemy import String, Text, insert, select, update
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.clock import now
 from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.models import Attempt, Counter, Delivery, Message
+from smtp_admin.delivery.models import Attempt, Counter, Delivery, Hop, Message
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
+from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.writing import keep_language
@@ -249,6 +251,17 @@ def test_keys_stay_keys_of_their_own(opened: NewHost) -> None:
     assert named(host) == []
 
 
+def test_whoever_guesses_the_new_key_stands_in_nobody_s_way(opened: NewHost) -> None:
+    host = opened()
+    host.save_sender()
+    queue(host, MIA, idempotency_key=f"{MIA}-1")
+    first = host.db.session.scalars(select(Message)).one().id
+    for number in range(first, first + 4):
+        queue(host, "tom@example.org", idempotency_key=f"erased-{number}")
+    assert erase_now(host, Search(MIA)).complete
+    assert named(host) == []
+
+
 def test_who_acted_is_evidence(opened: NewHost) -> None:
     """A partner's admin hides nobody's deeds, their own least of all."""
     host = opened()
@@ -324,6 +337,39 @@ def test_the_file(opened: NewHost, bench_of: Any, server: ScriptedServer) -> Non
     assert records["suppression"][0]["detail"] == f"{MIA} asked"
     assert NEAR not in json.dumps(records)
     assert host.db.session.scalar(select(Attempt.id))
+
+
+def test_the_platform_s_affairs_are_in_no_partners_file(opened: NewHost) -> None:
+    """Who of it knows of an alert, whom it told, how it sends; the partner's own people are."""
+    host = opened()
+    host.save_sender()
+    queue(host, MIA)
+    mail = deliveries(host)[0].id
+    session = host.db.session()
+    ops = "ops@platform.example"
+    alert = Alert(public_id="a", kind="dead_letters", partner_id="acme", incident="i", whose="Acme",
+                  severity="critical", headline=f"Mail to {MIA} failed", acknowledged_by=ops,
+                  acknowledged_at=now(), owner_acknowledged_by=MIA)  # fmt: skip
+    session.add(alert)
+    session.flush()
+    session.add(AlertNotice(alert_id=alert.id, event="opened", channel="mail", outcome=ops))
+    session.add(Attempt(delivery_id=mail, verdict="released", code="", error=f"{MIA} later",
+                        reply="", revision=7, worker="machine-7:1"))  # fmt: skip
+    session.add(Hop(delivery_id=mail, from_sender_id=1, to_sender_id=1, kind="fallback",
+                    reason=f"no login at machine-7 for {MIA}"))  # fmt: skip
+    session.commit()
+    for scope, theirs in ((["acme"], False), (None, True)):
+        with zipfile.ZipFile(BytesIO(b"".join(zip_pieces(session, Search(MIA, scope))))) as file:
+            records = json.loads(file.read("records.json"))
+        (row,) = records["alert"]
+        assert [len(records[one]) for one in ("attempt", "hop")] == [1, 1]
+        assert ("machine-7" in json.dumps(records), "revision" in records["attempt"][0]) == (
+            theirs, theirs,
+        )  # fmt: skip
+        assert row["owner_acknowledged_by"] == MIA
+        assert (ops in json.dumps(row), bool(row.get("acknowledged_at"))) == (theirs, theirs)
+        found = {one.place.key for one in find(session, Search(ops, scope))}
+        assert found == ({"alert", "alert_notice"} if theirs else set())
 
 
 # --- The page ------------------------------------------------------------------------------------

@@ -87,6 +87,19 @@ def test_who_has_the_mail_says_that_it_arrived(opened: NewHost, hook: Hook, data
     assert "The link in the mail to mia@example.org was used." in page
 
 
+def test_saying_it_again_and_again_calls_nobody(
+    site: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    where = "smtp_admin.delivery.doorbell.Doorbell.call_for_events"
+    monkeypatch.setattr(where, lambda _: calls.append(1))
+    path = path_in(send(site)[1])
+    for _ in range(5):
+        assert site.client.post(path, data=YES).status_code == 200
+    assert len(calls) == 1
+    assert len(site.events()) == 1
+
+
 def test_a_look_changes_nothing(site: Hooked) -> None:
     """Scanners of mail and browsers look, ahead of people too, and some post what they find."""
     public_id, mail = send(site)

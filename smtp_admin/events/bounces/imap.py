@@ -15,19 +15,21 @@ from typing import Any, Literal, get_args
 
 from smtp_admin.config import Config
 from smtp_admin.credentials.bearer import Bearer
+from smtp_admin.events.bounces.imap_failures import ANY, as_bytes, failure, refused
 from smtp_admin.events.bounces.mime import MOST_BYTES
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.dialling import DiallingPolicy, dial
-from smtp_admin.smtp.failure import Code, SMTPFailure
-from smtp_admin.smtp.redaction import printable
+from smtp_admin.smtp.failure import SMTPFailure
+from smtp_admin.smtp.redaction import Redactor, printable
 from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.smtp.tls import client_context
-from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage
 from smtp_admin.translation import gettext
 
 Security = Literal["ssl", "tls"]
+_Answer = Callable[[bytes], bytes | None]
 SECURITIES: tuple[Security, ...] = get_args(Security)
 #: IMAP's own ports, which are none of a mail server's.
 PORTS = {"ssl": 993, "tls": 143}
@@ -56,9 +58,14 @@ class Account:
 
 
 class _Client(imaplib.IMAP4):
-    """The standard client on a wire of ours."""
+    """The standard client on a wire of ours.
 
-    def __init__(self, wire: Wire, overall: Deadline) -> None:
+    Attributes:
+        redact: takes the password or token out of what the server says.
+    """
+
+    def __init__(self, wire: Wire, overall: Deadline, redact: Redactor) -> None:
+        self.redact = redact
         self._wire = wire
         self._overall = overall
         self._came = bytearray()
@@ -142,7 +149,7 @@ class Mailbox:
             SMTPFailure: the server failed.
         """
         found = self._ask("SEARCH", f"UID {uid + 1}:*")
-        numbers = [int(one) for line in found for one in re.findall(rb"\d{1,10}", _bytes(line))]
+        numbers = [int(one) for line in found for one in re.findall(rb"\d{1,10}", as_bytes(line))]
         # A range that ends with * has the last mail in it, whatever its number.
         return sorted({one for one in numbers if one > uid})[:MOST_AT_ONCE]
 
@@ -161,29 +168,28 @@ class Mailbox:
         """Mark a mail as read, where the server lets us."""
         try:
             self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Seen)")
-        except _ANY as error:
-            raise _failure("folder", error) from error
+        except ANY as error:
+            raise failure("folder", error, self._client.redact) from error
 
     def close(self) -> None:
         """End the conversation."""
         try:
             self._client.logout()
-        except _ANY:
+        except ANY:
             pass  # it is over in any case
         finally:
             self._wire.close()
 
     def _ask(self, command: str, *words: str) -> list[Any]:
+        redact = self._client.redact
         try:
             kind, found = self._client.uid(command, *words)
-        except _ANY as error:
-            raise _failure("folder", error) from error
+        except ANY as error:
+            raise failure("folder", error, redact) from error
         if kind != "OK":
-            raise _refused("server_refused", "folder", gettext("The server did not answer."), found)
+            silent = gettext("The server did not answer.")
+            raise refused("server_refused", "folder", silent, found, redact)
         return found
-
-
-_ANY = (imaplib.IMAP4.error, WireClosed, WireTimeout, WireGarbage, OSError, ValueError)
 
 
 def open_mailbox(account: Account, config: Config, overall: Deadline, report: Report) -> Mailbox:
@@ -198,6 +204,7 @@ def open_mailbox(account: Account, config: Config, overall: Deadline, report: Re
     policy = DiallingPolicy(ports, config.allowed_networks)
     policy.check_port(account.port)
     wire = _dialled(account, policy, dialler, overall, report)
+    redact = Redactor((account.password, account.token), account.username)
     try:
         context = client_context(ca_file=dialler.ca_file)
 
@@ -209,8 +216,8 @@ def open_mailbox(account: Account, config: Config, overall: Deadline, report: Re
                     raise explain.of_certificate(error, account.host) from error
                 except ssl.SSLError as error:
                     raise explain.of_handshake(error) from error
-                except _ANY as error:
-                    raise _failure("tls", error) from error
+                except ANY as error:
+                    raise failure("tls", error, redact) from error
                 return str(wire.tls.version()) if wire.tls else "", None
 
             return run
@@ -218,7 +225,7 @@ def open_mailbox(account: Account, config: Config, overall: Deadline, report: Re
         if account.security == "ssl":
             deadline = Deadline(_COMMAND_SECONDS, overall)
             report.run("tls", encrypted(lambda: wire.start_tls(context, account.host, deadline)))
-        client = _greeted(wire, overall, report)
+        client = _greeted(wire, overall, report, redact)
         if account.security == "tls":
             report.run("tls", encrypted(lambda: client.encrypt(context, account.host)))
         report.run("auth", lambda: _logged_in(client, account))
@@ -250,15 +257,15 @@ def _dialled(
     return wires[0]
 
 
-def _greeted(wire: Wire, overall: Deadline, report: Report) -> _Client:
+def _greeted(wire: Wire, overall: Deadline, report: Report, redact: Redactor) -> _Client:
     clients: list[_Client] = []
 
     def greet() -> tuple[str, None]:
         try:
-            clients.append(_Client(wire, overall))
-        except _ANY as error:
-            raise _failure("greeting", error) from error
-        return printable(_bytes(clients[0].welcome).decode("utf-8", "replace"))[:200], None
+            clients.append(_Client(wire, overall, redact))
+        except ANY as error:
+            raise failure("greeting", error, redact) from error
+        return printable(as_bytes(clients[0].welcome).decode("utf-8", "replace"))[:200], None
 
     report.run("greeting", greet)
     return clients[0]
@@ -266,7 +273,7 @@ def _greeted(wire: Wire, overall: Deadline, report: Report) -> _Client:
 
 def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
     try:
-        offered = b" ".join(_bytes(one) for one in client.capability()[1]).upper().split()
+        offered = b" ".join(as_bytes(one) for one in client.capability()[1]).upper().split()
         if account.token:
             _logged_in_by_token(client, account, offered)
         elif b"AUTH=PLAIN" in offered:
@@ -279,23 +286,24 @@ def _logged_in(client: _Client, account: Account) -> tuple[str, None]:
         else:
             client.login(account.username, account.password)
     except imaplib.IMAP4.abort as error:
-        raise _failure("auth", error) from error
+        raise failure("auth", error, client.redact) from error
     except (imaplib.IMAP4.error, UnicodeEncodeError) as error:
         if account.token:
-            raise _refused("auth_failed", "auth", TOKEN_REFUSED, error.args, hint=IMAP_ON) from (
-                error
-            )
-        raise _refused(
+            raise refused(
+                "auth_failed", "auth", TOKEN_REFUSED, error.args, client.redact, hint=IMAP_ON
+            ) from error
+        raise refused(
             "auth_failed",
             "auth",
             gettext("The server refused the user name or password."),
             error.args,
+            client.redact,
             hint=gettext(
                 "Many providers want an app password for IMAP, or have IMAP turned off at first."
             ),
         ) from error
-    except _ANY as error:
-        raise _failure("auth", error) from error
+    except ANY as error:
+        raise failure("auth", error, client.redact) from error
     return account.username, None
 
 
@@ -312,7 +320,14 @@ def _logged_in_by_token(client: _Client, account: Account, offered: list[bytes])
     bearer = Bearer(account.username, account.token)
     for mechanism in bearer.mechanisms(encrypted=True):
         if f"AUTH={mechanism}".encode() in offered:
-            client.authenticate(mechanism, bearer.exchange(mechanism).answer)
+            exchange = bearer.exchange(mechanism)
+
+            def answer(challenge: bytes, answer: _Answer = exchange.answer) -> bytes | None:
+                said = answer(challenge)
+                client.redact.hide(base64.b64encode(said or b"").decode("ascii"))
+                return said
+
+            client.authenticate(mechanism, answer)
             return
     raise SMTPFailure(
         "auth_not_offered",
@@ -327,14 +342,15 @@ def _selected(
     try:
         kind, found = client.select(f'"{_encoded(account.folder)}"')
         validity = client.response("UIDVALIDITY")[1]
-    except _ANY as error:
-        raise _failure("folder", error) from error
+    except ANY as error:
+        raise failure("folder", error, client.redact) from error
     if kind != "OK":
-        raise _refused(
+        raise refused(
             "server_refused",
             "folder",
             gettext("There is no folder %(name)s.", name=account.folder),
             found,
+            client.redact,
             hint=gettext("INBOX is always there."),
         )
     count = int(_number(found))
@@ -343,7 +359,7 @@ def _selected(
 
 
 def _number(found: Any) -> int:
-    digits = re.search(rb"\d{1,10}", _bytes(found[0]) if found else b"")
+    digits = re.search(rb"\d{1,10}", as_bytes(found[0]) if found else b"")
     return int(digits[0]) if digits else 0
 
 
@@ -356,34 +372,3 @@ def _encoded(name: str) -> str:
 
     encoded = re.sub(r"[^ -~]+", other, name.replace("&", "&-"))
     return encoded.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _failure(step: str, error: Exception) -> SMTPFailure:
-    if isinstance(error, imaplib.IMAP4.abort | WireClosed):
-        return explain.of_wire(step, WireClosed())
-    if isinstance(error, WireTimeout):
-        return explain.of_wire(step, error)
-    if isinstance(error, WireGarbage | ValueError):
-        return SMTPFailure(
-            "not_smtp",
-            step,
-            gettext("The answer does not come from an IMAP server, or the server is broken."),
-            hint=gettext("Check host and port: 993 with SSL or 143 with STARTTLS are usual."),
-        )
-    if isinstance(error, imaplib.IMAP4.error):
-        if step == "tls":
-            return SMTPFailure("tls_not_offered", step, gettext("The server offers no STARTTLS."))
-        return _refused("server_refused", step, gettext("The server refused it."), error.args)
-    return explain.of_wire(step, WireClosed())
-
-
-def _refused(code: Code, step: str, message: str, said: Any, *, hint: str = "") -> SMTPFailure:
-    words = b" ".join(_bytes(one) for one in said if one).decode("utf-8", "replace")
-    facts = {"said": printable(words)[:300]} if words else {}
-    if words:
-        message = gettext("%(message)s It said: %(said)s", message=message, said=facts["said"])
-    return SMTPFailure(code, step, message, hint=hint, facts=facts)
-
-
-def _bytes(one: Any) -> bytes:
-    return one if isinstance(one, bytes) else str(one or "").encode("utf-8", "replace")

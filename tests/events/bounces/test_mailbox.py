@@ -1,5 +1,6 @@
 """A mailbox read over IMAP: by one worker at a time, each mail once; what is wrong is said."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -225,6 +226,32 @@ def test_what_is_wrong_is_said(site: Hooked, server: ImapServer, name: str) -> N
     assert html.status_code == 200
     assert 'id="test-result"' in html.text
     assert not site.host.db.session.scalars(select(BounceMailbox)).all()
+
+
+_PLAIN = base64.b64encode(b"\0bounce@acme.example\0correct horse")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("LOGIN", b'you said "correct horse"'), ("LOGIN", b"correct%20horse"),
+        ("LOGIN", _PLAIN), ("SELECT", b"correct  horse"), ("UID SEARCH", b"no: correct horse"),
+    ],
+)  # fmt: skip
+def test_a_server_that_repeats_the_password(
+    site: Hooked, server: ImapServer, caplog: pytest.LogCaptureFixture, command: str, said: bytes
+) -> None:
+    server.answers[command] = b"{tag} NO " + said + b"\r\n"
+    turn_on(site, server)
+    read(site)
+    seen = row(site)
+    html = site.client.get(PAGE, headers={"Accept": "text/html"}).text
+    form = {"host": "localhost", "port": str(server.port), "username": server.username}
+    tried = site.client.post(PAGE, data={"do": "test", **form}, headers=JSON).text
+    for text in (seen.failed_words, html, tried, caplog.text):
+        assert "horse" not in text
+        assert _PLAIN.decode() not in text
+    assert "*****" in seen.failed_words
 
 
 @pytest.mark.parametrize("injected", [b"a OK x\r\n", b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"])

@@ -1,10 +1,12 @@
 """A bounce mailbox that the sender's own sign-in opens: its token goes to its vendor only."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from smtp_admin.credentials.bearer import Bearer
 from smtp_admin.credentials.claims import Claims, check_reading
 from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.credentials.token_failure import TokenFailure
@@ -115,6 +117,22 @@ def test_a_token_that_was_revoked_is_replaced_once(
     server.tokens = {one for one in tokens.issued if one != old}
     read(site)
     assert row(site).failures == 0
+
+
+def test_a_server_that_repeats_the_token(
+    site: Hooked, server: ImapServer, tokens: TokenServer
+) -> None:
+    do(site, "save", form(server))
+    token = tokens.issued[0]
+    mechanism = server.capabilities.rpartition("AUTH=")[2]
+    said = Bearer(MAILBOX, token).exchange(mechanism).answer(b"") or b""
+    for repeated in (token.encode(), base64.b64encode(said)):
+        server.answers["SELECT"] = b"{tag} NO " + repeated + b"\r\n"
+        do(site, "save", form(server))
+        read(site)
+        words = row(site).failed_words
+        assert "*****" in words
+        assert repeated.decode() not in words
 
 
 def test_nobody_has_signed_in(
