@@ -331,13 +331,15 @@ class SMTPAdmin:
     def retry(self, *public_ids: str) -> int:
         """Queue dead letters once more; how many deliveries. The caller commits.
 
+        Mail to a suppressed address is kept back, and not counted.
+
         Raises:
             NotFound: one of the mails does not exist.
             Conflict: none of them is a dead letter.
             SetupError: as for :meth:`send`.
         """
         with schema.explained(host_engine()):
-            return actions.retry(session(), public_ids)
+            return actions.retry(session(), public_ids).changed
 
 
 def _check_limits(config: Config, types: Registry) -> None:

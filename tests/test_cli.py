@@ -14,11 +14,12 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import inspect
+from sqlalchemy import inspect, update
 
 from smtp_admin import SMTPAdmin, cli, schema
 from smtp_admin.cli.group import MODULES, commands
 from smtp_admin.database import VERSION_TABLE
+from smtp_admin.delivery.models import Message
 from smtp_admin.encryption import key_bytes
 from tests.app import HostApp, TestHost
 from tests.servers.scripted import Reply, ScriptedServer
@@ -254,6 +255,7 @@ def test_status(site: HostApp, server: ScriptedServer) -> None:
     assert said.startswith("The system's default sender: Not set up.")
     assert "Numbers of all mail, the system's and every partner's:" in said
     assert "max per hour" not in said
+    assert re.search(r"^failed attempts 24h +0  \(each try counts", said, re.MULTILINE)
     said = run(site, "status", "--partner", "acme").output
     assert said.startswith("Partner acme: Waiting for a worker.")
     said = run(site, "status", "--partner", "acme", "--sender", "default").output
@@ -455,6 +457,20 @@ def test_mail_retry(site: HostApp, server: ScriptedServer, dead: str) -> None:
     again = run(site, "mail", "retry", dead)
     assert again.exit_code == 1
     assert "dead letter" in again.output
+
+
+def test_mail_retry_of_a_suppressed_address(site: HostApp, dead: str) -> None:
+    with site.app.app_context(), site.db.engine.begin() as connection:  # no test mail any more
+        connection.execute(update(Message).values(type_name="message"))
+    run(site, "suppressions", "add", "you@else.example", "--partner", "acme")
+    result = run(site, "mail", "retry", dead)
+    assert result.exit_code == 0
+    assert "0 queued again.\n1 kept back again: the address is suppressed.\n" in result.output
+    assert "Most likely" in run(site, "mail", "show", dead).output
+    run(site, "suppressions", "remove", "you@else.example", "--partner", "acme")
+    shown = run(site, "mail", "show", dead).output
+    assert "Its address is no longer suppressed." in shown
+    assert "Most likely" not in shown
 
 
 def test_mail_cancel(site: HostApp, server: ScriptedServer) -> None:

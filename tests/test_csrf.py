@@ -91,8 +91,8 @@ POSTS: dict[str, tuple[int, int]] = {
         for what in ("import", "remove", "sync")
     },
     f"{PREFIX}/tokens/<public_id>/revoke": (404, 404),
-    # How many that would be.
-    f"{PREFIX}/mail/actions": (200, 200),
+    # How many that would be: none, which a page says as an error.
+    f"{PREFIX}/mail/actions": (200, 409),
     # Past the check there is no such mail.
     f"{PREFIX}/mail/undo": (404, 404),
     **{f"{PREFIX}/mail/<public_id>/{name}": (404, 404) for name in (*MAIL_ACTIONS, "correct")},

@@ -18,6 +18,7 @@ from smtp_admin.clock import now
 from smtp_admin.csv_cells import safe_cell
 from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.suppressions import lift, suppress
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
 from smtp_admin.pages.mail_log import MOST_EXPORTED
@@ -209,6 +210,21 @@ def test_failed_sends_lead_to_their_mail(site: HostApp) -> None:
         assert "failed at least once after" in page
 
 
+def test_accepted_mail_is_found_whatever_came_of_it(site: HostApp) -> None:
+    with ScriptedServer() as server:
+        site.save_sender(port=server.port)
+        send(site, "back@acme.example")
+        site.work()
+    set_all(site, state="bounced")
+    send(site, "waits@acme.example")
+    for path in ("/", "/partners/acme"):
+        (link,) = re.findall(r'href="([^"]*accepted=24h)"', get(site, path).text)
+        page = site.client.get(html.unescape(link), headers=HTML).text
+        assert "back@acme.example" in page
+        assert "waits@acme.example" not in page
+        assert "was accepted after" in page
+
+
 def test_the_life_of_a_mail(site: HostApp) -> None:
     public_id = send(site, "mia@acme.example")
     session = site.db.session()
@@ -335,6 +351,96 @@ def test_what_was_kept_back_is_sent_after_all_together(site: HostApp) -> None:
         action="release", all="1", state="suppressed", confirmed="1",
     )  # fmt: skip
     assert {one.state for one in deliveries(site)} == {"queued"}
+
+
+def test_sent_again_to_a_suppressed_address(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    session = site.db.session()
+    suppress(session, "acme", "mia@example.org", "manual", category="all")
+    set_all(site, state="dead", last_code="recipient_refused", finished_at=now(),
+            last_reply="550 5.1.1 no such user")  # fmt: skip
+    number = deliveries(site)[-1].id
+    assert 'name="address"' in get(site, f"/mail/{public_id}").text
+    page = site.client.post(
+        f"{PREFIX}/mail/{public_id}/retry",
+        headers=HTML,
+        data={"delivery": number},
+        follow_redirects=True,
+    ).text
+    assert "Kept back again: 1 mail" in page
+    assert 'suppressions?q=mia@example.org">suppressed</a>' in page
+    assert "Remove it there first" in page
+    assert f"{public_id}/release" not in page
+    for word in ("Not recognised", "a complaint"):
+        assert word not in page
+    again = post(site, f"/mail/{public_id}/release", JSON, delivery=number).json
+    assert (again["count"], again["kept_back"]) == (0, 1)
+    actions = session.execute(select(Audit.action, Audit.detail).order_by(Audit.id)).all()[-2:]
+    assert [tuple(one) for one in actions] == [
+        ("mail.retried", "0 mails, 1 kept back"), ("mail.released", "0 mails, 1 kept back"),
+    ]  # fmt: skip
+    lift(session, "acme", "mia@example.org")
+    session.commit()
+    page = get(site, f"/mail/{public_id}").text
+    assert "no longer suppressed" in page
+    assert f"{public_id}/release" in page
+    for word in ("Most likely", "Not recognised"):
+        assert word not in page
+
+
+def test_only_some_of_the_selected_mail_is_concerned(site: HostApp) -> None:
+    send(site, "mia@example.org")
+    ids = [one.id for one in deliveries(site)]
+    set_all(site, state="sent", finished_at=now())
+    refused = post(site, "/mail/actions", action="retry", ids=ids)
+    assert refused.status_code == 409
+    for words in ("not possible for any of these mails", "3 × Sent", 'id="mail-form"'):
+        assert words in refused.text
+    refused = post(site, "/mail/actions", action="retry", ids=ids, confirmed="1", state="sent")
+    assert refused.status_code == 409
+    for words in ("not possible for any of these mails", 'id="mail-form"', "mail?state=sent"):
+        assert words in refused.text
+    assert 'id="mail-form"' in post(site, "/mail/actions", action="retry").text
+    session = site.db.session()
+    session.execute(update(Delivery).where(Delivery.id == ids[0]).values(state="dead"))
+    session.commit()
+    page = html.unescape(post(site, "/mail/actions", action="retry", ids=ids).text)
+    assert "Send 1 mail again?" in page
+    assert "This concerns 1 of the 3 selected mails. The others: 2 × Sent." in page
+    asked: Any = post(site, "/mail/actions", JSON, action="retry", ids=ids).json
+    assert asked["count"] == 1
+    public_id = get(site, "/mail", JSON).json["mails"][0]["id"]
+    refused = post(site, f"/mail/{public_id}/retry")
+    assert refused.status_code == 409
+    assert "What happened" in refused.text
+
+
+def test_a_secret_that_was_kept_back_is_made_anew(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    session = site.db.session()
+    session.execute(update(Message).values(sensitive=True, content=b""))
+    set_all(site, state="suppressed", last_code="suppressed", finished_at=now())
+    page = get(site, f"/mail/{public_id}").text
+    assert "request it again in the app" in page
+    assert "smtp-admin-actions" not in page
+    assert "text erased, because it contains a secret" in get(site, "/mail").text
+    set_all(site, state="sent")
+    assert "text erased after sending" in get(site, "/mail").text
+
+
+def test_a_limit_is_no_suppression(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    set_all(site, state="suppressed", last_code="recipient_limit", finished_at=now())
+    page = get(site, f"/mail/{public_id}").text
+    assert "suppression list" not in page
+    assert f"{public_id}/release" in page
+
+
+def test_a_refused_test_mail_suppresses_nobody(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    site.db.session.execute(update(Message).values(type_name="test"))
+    set_all(site, state="dead", last_code="recipient_refused", finished_at=now())
+    assert "does not suppress its address" in get(site, f"/mail/{public_id}").text
 
 
 def test_as_json(site: HostApp) -> None:

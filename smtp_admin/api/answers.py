@@ -167,6 +167,7 @@ ANSWERS: dict[str, Schema] = {
         deliveries=_list(_DELIVERY),
     ),
     "Changed": _object(ok=_OK, id=_ID, count=_WHOLE),
+    "SentAgain": _object(ok=_OK, id=_ID, count=_WHOLE, kept_back=_WHOLE),
     "Senders": _object(
         ok=_OK,
         partner_id=_TEXT,

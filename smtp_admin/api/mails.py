@@ -11,7 +11,7 @@ from smtp_admin.access import scope
 from smtp_admin.api import notices
 from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.batches import batch_in_scope
-from smtp_admin.delivery.bulk_actions import act_on_selected
+from smtp_admin.delivery.bulk_actions import Done, act_on_selected
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
 from smtp_admin.delivery.mail_log import LoggedMail, rows_of
@@ -73,14 +73,21 @@ def cancel(public_id: str) -> ResponseReturnValue:
     item = notices.seen(session(), public_id)
     if item is not None:
         return web.answer_json({"ok": True, "id": public_id, "count": notices.take_out(item)})
-    return _act(public_id, "cancel")
+    done = _act(public_id, "cancel")
+    return web.answer_json({"ok": True, "id": public_id, "count": done.count})
 
 
 def retry(public_id: str) -> ResponseReturnValue:
-    """Send dead letters and unknown outcomes of a mail once more."""
+    """Send dead letters and unknown outcomes of a mail once more.
+
+    What goes to a suppressed address is kept back, and counted apart.
+    """
     if notices.seen(session(), public_id) is not None:
         raise Conflict(_TOO_LATE["retry"])
-    return _act(public_id, "retry")
+    done = _act(public_id, "retry")
+    return web.answer_json(
+        {"ok": True, "id": public_id, "count": done.count, "kept_back": done.kept_back}
+    )
 
 
 def batch_status(public_id: str) -> ResponseReturnValue:
@@ -96,15 +103,14 @@ def _deliveries_of(public_id: str) -> list[int]:
     return found
 
 
-def _act(public_id: str, name: ActionName) -> ResponseReturnValue:
+def _act(public_id: str, name: ActionName) -> Done:
     actor, ids = web.signed_in(), _deliveries_of(public_id)
     session().rollback()  # the steps below are transactions of their own
     try:
         with beside_workers() as engine:
-            done = act_on_selected(engine, actor, MAIL_ACTIONS[name], seen_by(actor), ids)
+            return act_on_selected(engine, actor, MAIL_ACTIONS[name], seen_by(actor), ids)
     except Conflict as error:
         raise Conflict(_TOO_LATE[name]) from error
-    return web.answer_json({"ok": True, "id": public_id, "count": done.count})
 
 
 _TOO_LATE: dict[ActionName, str] = {

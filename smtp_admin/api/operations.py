@@ -194,7 +194,7 @@ OPERATIONS = (
               "Do not send what of a mail is still queued", {200: "Changed"}, (400, 404, 409),
               (_ID,)),
     Operation("retry", "POST", "/messages/<public_id>/retry", Action.CHANGE_MAIL,
-              "Send dead letters and unknown outcomes of a mail once more", {200: "Changed"},
+              "Send dead letters and unknown outcomes of a mail once more", {200: "SentAgain"},
               (400, 404, 409), (_ID,)),
     Operation("senders", "GET", "/senders", Action.SEE_SENDERS,
               "The senders of a partner or of the system", {200: "Senders"}, (400, 404),

@@ -14,9 +14,11 @@ from smtp_admin.delivery import actions
 from smtp_admin.delivery.digest_items import Item, find_item
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.states import STATES
+from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.events.queries import told_of_mail
 from smtp_admin.senders.resolve import load_sender_by_id
+from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 
 
 @commands.group("mail", help="List and show mail, send it again or cancel it.")
@@ -71,7 +73,16 @@ def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _is_lifted(one: actions.Listed) -> bool:
+    """Whether it was kept back for a suppression that is no longer there."""
+    if one.state != "suppressed" or one.last_code != SUPPRESSED:
+        return False
+    return stopped_by(session(), one.public_id, one.partner_id, one.recipient) is None
+
+
 def _explained(one: actions.Listed) -> Explanation | None:
+    if _is_lifted(one):
+        return None
     sender = load_sender_by_id(session(), one.sender_id)
     return explain_delivery(
         session(),
@@ -129,6 +140,8 @@ def show(public_id: str, as_json: bool) -> None:
             click.echo(f"  {_at(event.at or event.received_at)}  {kind}  {event.words}".rstrip())
         if one.provider_message_id:
             click.echo(f"  the provider calls it {one.provider_message_id}")
+        if _is_lifted(one):
+            click.echo("  Its address is no longer suppressed. Send it after all on its page.")
         explained = _explained(one)
         if explained is None:
             continue
@@ -169,9 +182,12 @@ _ENDS = {"sent", "expired", "cancelled"}
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
 def retry(public_ids: tuple[str, ...]) -> None:
     """Try again."""
-    count = actions.retry(session(), public_ids)
+    acted = actions.retry(session(), public_ids)
     session().commit()
-    click.echo(f"{count} queued again.")
+    click.echo(f"{acted.changed} queued again.")
+    if acted.kept_back:
+        click.echo(f"{acted.kept_back} kept back again: the address is suppressed.")
+        click.echo("Remove it first: flask smtp-admin suppressions remove ADDRESS --partner ID")
 
 
 @mail.command(

@@ -93,8 +93,9 @@ def status(partner_id: str | None, sender_word: str | None, as_json: bool) -> No
     for line in _heading(partner_id, sender_word, _state_in_words(numbers)):
         click.echo(line)
     for name, value in numbers.items():
+        note = _MEANINGS.get(name, "")
         if name not in _NOT_NUMBERS and not (of_all and name in _OF_SENDER):
-            click.echo(f"{name.replace('_', ' '):<24}{_shown(value)}")
+            click.echo(f"{_LABELS.get(name, name.replace('_', ' ')):<24}{_shown(value)}{note}")
     for one in numbers.get("senders", ()):
         _show_sender(one)
 
@@ -120,6 +121,15 @@ _OF_SENDER = frozenset({"max_per_hour", "paused"})
 _NOT_NUMBERS = frozenset(
     {"ok", "senders", "state", "headline", "message", "tone", "since", "until"}
 )
+
+
+#: What a number counts, where its name alone could be taken for another's.
+_MEANINGS = {
+    "failed": "  (the same as dead)",
+    "dead": "  (mails that are not tried again)",
+    "failed_24h": "  (each try counts, so one mail may count several times)",
+}
+_LABELS = {"failed_24h": "failed attempts 24h"}
 
 
 def _shown(value: Any) -> str:

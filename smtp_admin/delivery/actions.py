@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import database_now
 from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
-from smtp_admin.delivery.mail_actions import cancel_queued, queue_again
+from smtp_admin.delivery.mail_actions import Acted, cancel_queued, queue_again
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import State
@@ -115,7 +115,7 @@ def cancel(session: Session, public_id: str) -> int:
     return count
 
 
-def retry(session: Session, public_ids: Sequence[str]) -> int:
+def retry(session: Session, public_ids: Sequence[str]) -> Acted:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
     What a deleted sender had goes out by another one, with that one's headers. The caller commits.
@@ -125,12 +125,12 @@ def retry(session: Session, public_ids: Sequence[str]) -> int:
         Conflict: none of them is a dead letter or of unknown outcome, or their text was erased.
     """
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
-    count = queue_again(session, ids, database_now(session))
-    if not count:
+    acted = queue_again(session, ids, database_now(session))
+    if not any(acted):
         raise Conflict(
             gettext("None of these mails is a dead letter, so nothing was queued again.")
         )
-    return count
+    return acted
 
 
 def _listed() -> Any:

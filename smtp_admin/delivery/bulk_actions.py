@@ -23,6 +23,7 @@ from smtp_admin.translation import gettext
 _STEP = 200
 #: A person waits for the answer.
 _LONGEST_SECONDS = 15.0
+NOT_POSSIBLE = gettext("This action is not possible for any of these mails.")
 UNDONE = "mail.undone"
 
 
@@ -32,6 +33,7 @@ class Done:
 
     Attributes:
         count: deliveries that were changed.
+        kept_back: deliveries that were to be sent, and are kept back: their address is suppressed.
         at: the moment by which :func:`take_back` finds them again.
         more: whether time was up before all had their turn.
         can_be_undone: whether any of it can be: what carried secrets is erased by then.
@@ -39,11 +41,13 @@ class Done:
 
     at: datetime
     count: int = 0
+    kept_back: int = 0
     more: bool = False
     can_be_undone: bool = False
     #: For each partner, the row of the audit log.
     _audits: dict[str, int] = field(default_factory=dict)
     _counts: Tally[str] = field(default_factory=Tally)
+    _kept: Tally[str] = field(default_factory=Tally)
 
 
 def act_on_selected(
@@ -68,7 +72,7 @@ def act_on_filtered(engine: Engine, actor: Actor, action: MailAction, which: Mai
     """
     states = tuple(one for one in action.states if not which.states or one in which.states)
     if not states:
-        raise Conflict(gettext("This action is not possible for any of these mails."))
+        raise Conflict(NOT_POSSIBLE)
     which = replace(which, states=states)
     return _act(engine, actor, action, which, _found_in_steps(engine, which))
 
@@ -111,7 +115,8 @@ def _take_back_of(engine: Engine, actor: Actor, owner: str, at: datetime) -> int
             if not done:
                 continue
             count += done
-            audit_id = _write_down(session, actor, owner, UNDONE, count, audit_id, moment)
+            words = _words(count)
+            audit_id = _write_down(session, actor, owner, UNDONE, words, audit_id, moment)
     return count
 
 
@@ -133,8 +138,8 @@ def _act(
         if time.monotonic() > ends:
             done.more = next(steps, None) is not None
             break
-    if not done.count:
-        raise Conflict(gettext("This action is not possible for any of these mails."))
+    if not done.count and not done.kept_back:
+        raise Conflict(NOT_POSSIBLE)
     return done
 
 
@@ -155,15 +160,18 @@ def _step(
     for partner_id, delivery_id in session.execute(mine):
         owned.setdefault(partner_id, []).append(delivery_id)
     for partner_id, some in sorted(owned.items()):
-        count = action.act(session, some, done.at)
-        if not count:
+        acted = action.act(session, some, done.at)
+        if not any(acted):
             continue
-        done.count += count
+        done.count += acted.changed
+        done.kept_back += acted.kept_back
         if action.can_be_undone and not done.can_be_undone:
             done.can_be_undone = _has_text(session, some, done.at)
-        done._counts[partner_id] += count
+        done._counts[partner_id] += acted.changed
+        done._kept[partner_id] += acted.kept_back
         done._audits[partner_id] = _write_down(
-            session, actor, partner_id, action.audited, done._counts[partner_id],
+            session, actor, partner_id, action.audited,
+            _words(done._counts[partner_id], done._kept[partner_id]),
             done._audits.get(partner_id, 0), done.at,
         )  # fmt: skip
 
@@ -183,12 +191,11 @@ def _write_down(
     actor: Actor,
     partner_id: str,
     action: str,
-    count: int,
+    words: str,
     audit_id: int,
     at: datetime,
 ) -> int:
     """Note how many by now, in the row that the first step wrote; the row's id."""
-    words = f"{count:,} mail{'' if count == 1 else 's'}"
     if audit_id:
         changed(session, update(Audit).where(Audit.id == audit_id).values(detail=words))
         return audit_id
@@ -196,6 +203,11 @@ def _write_down(
     row.at = at
     session.flush()
     return row.id
+
+
+def _words(count: int, kept_back: int = 0) -> str:
+    words = f"{count:,} mail{'' if count == 1 else 's'}"
+    return f"{words}, {kept_back:,} kept back" if kept_back else words
 
 
 def _in_steps(ids: Sequence[int]) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -38,8 +38,16 @@ CANCELLED = "cancelled"
 _CANCELLED_WORDS = gettext("Cancelled before it was sent.")
 _LOST_WORDS = gettext("It is unknown whether it arrived, and someone gave it up.")
 
-#: Some deliveries and the moment → how many of them it changed.
-_Act = Callable[[Session, Sequence[int], datetime], int]
+
+class Acted(NamedTuple):
+    """How many deliveries an action changed, and how many it kept back: they are suppressed."""
+
+    changed: int
+    kept_back: int = 0
+
+
+#: Some deliveries and the moment → what came of it.
+_Act = Callable[[Session, Sequence[int], datetime], Acted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class MailAction:
     can_be_undone: bool = False
 
 
-def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> Acted:
     """Queue dead letters, and mails whose outcome is unknown, once more.
 
     They start again with all their attempts and a new time to live, with the same bytes: as long
@@ -69,21 +77,21 @@ def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> int:
     return _queue(session, ids, moment, MAIL_ACTIONS["retry"].states)
 
 
-def release(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def release(session: Session, ids: Sequence[int], moment: datetime) -> Acted:
     """Send after all what a limit kept back, or a suppression that is no longer there."""
     return _queue(session, ids, moment, MAIL_ACTIONS["release"].states)
 
 
 def _queue(
     session: Session, ids: Sequence[int], moment: datetime, states_before: Sequence[State]
-) -> int:
-    count = 0
+) -> Acted:
+    queued: list[int] = []
     for before in states_before:
         rows = session.execute(
             _lives(ids, moment).where(Delivery.state == before, Message.content != b"", _GOES_ON)
         ).all()
         for row in rows:
-            count += changed(
+            again = changed(
                 session,
                 update(Delivery)
                 .where(Delivery.id == row.id, Delivery.state == before)
@@ -98,10 +106,15 @@ def _queue(
                     expires_at=_new_end(row, moment),
                 ),
             )
+            queued += [row.id] if again else []
             ring_after_commit(session, row.sender_id)
-    count -= suppress_again(session, ids, moment)
+    kept_back = 0
+    if suppress_again(session, ids, moment):
+        # With the last recipient, the copy to an archive was kept back too.
+        mine = (Delivery.id.in_(queued), Delivery.state == "suppressed")
+        kept_back = session.scalar(select(func.count()).where(*mine)) or 0
     count_batches_again(session, ids)
-    return count
+    return Acted(len(queued) - kept_back, kept_back)
 
 
 def _lives(ids: Sequence[int], moment: datetime) -> Any:
@@ -203,15 +216,22 @@ def _end(session: Session, ids: Sequence[int], before: State, after: State, **va
     return count
 
 
+def _counted(act: Callable[[Session, Sequence[int], datetime], int]) -> _Act:
+    """*act* as an action that keeps nothing back."""
+    return lambda session, ids, moment: Acted(act(session, ids, moment))
+
+
 MAIL_ACTIONS: dict[ActionName, MailAction] = {
     one.name: one
     for one in (
         MailAction("retry", ("dead", "uncertain"), "mail.retried", queue_again),
-        MailAction("hurry", ("queued",), "mail.hurried", hurry),
-        MailAction("cancel", ("queued",), "mail.cancelled", cancel_queued, can_be_undone=True),
-        MailAction("discard", ("dead",), "mail.discarded", discard, can_be_undone=True),
-        MailAction("arrived", ("uncertain",), "mail.settled", note_arrived),
-        MailAction("lost", ("uncertain",), "mail.given_up", note_lost),
+        MailAction("hurry", ("queued",), "mail.hurried", _counted(hurry)),
+        MailAction(
+            "cancel", ("queued",), "mail.cancelled", _counted(cancel_queued), can_be_undone=True
+        ),
+        MailAction("discard", ("dead",), "mail.discarded", _counted(discard), can_be_undone=True),
+        MailAction("arrived", ("uncertain",), "mail.settled", _counted(note_arrived)),
+        MailAction("lost", ("uncertain",), "mail.given_up", _counted(note_lost)),
         MailAction("release", ("suppressed",), "mail.released", release),
     )
 }

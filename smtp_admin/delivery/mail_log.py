@@ -12,11 +12,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
-from smtp_admin.database import among
+from smtp_admin.database import SYSTEM, among
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.delivery.tries import Tried, failed_after, tries_of
+from smtp_admin.delivery.tries import ACCEPTED, Tried, failed_after, tries_of
 from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
@@ -53,6 +53,7 @@ class MailFilter:
         code, cause: with which failure, as it was written down.
         since: when it was queued (aware).
         failed_since: of which a send failed after that, whatever became of it.
+        accepted_since: which was accepted after that, whatever was told of it since.
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -65,13 +66,15 @@ class MailFilter:
     cause: str | None = None
     since: datetime | None = None
     failed_since: datetime | None = None
+    accepted_since: datetime | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
     @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
-        return not (self.type_name or self.code or self.failed_since or self.search.text)
+        since = self.failed_since or self.accepted_since
+        return not (self.type_name or self.code or since or self.search.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +310,24 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.failed_since is not None:
         failed = failed_after(session, which.failed_since, which.partner_ids, which.sender_id)
         found.append(among(session, Delivery.id, failed))
+    if which.accepted_since is not None:
+        found += _accepted(which, which.accepted_since)
     if which.own_copies:
         theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
         found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
     if (condition := which.search.condition) is not None:
         found.append(condition)
+    return found
+
+
+def _accepted(which: MailFilter, since: datetime) -> list[ColumnElement[bool]]:
+    """What was accepted after *since*: an index leads from the senders to it."""
+    found = [Delivery.finished_at > since, _in_states(sorted(ACCEPTED))]
+    if not which.sender_id:
+        senders = select(Sender.id)
+        if which.partner_ids is not None:
+            senders = senders.where(Sender.partner_id.in_([*which.partner_ids, SYSTEM]))
+        found.append(Delivery.sender_id.in_(senders))
     return found
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
 from smtp_admin.delivery.claim_statements import SUPPRESSIBLE
-from smtp_admin.delivery.models import IS_QUEUED, Delivery, Message, address_parts
+from smtp_admin.delivery.models import IS_QUEUED, TEST_TYPE, Delivery, Message, address_parts
 from smtp_admin.delivery.queue_ends import end_queued
 from smtp_admin.delivery.suppressing import words_of
 from smtp_admin.suppression.reading import Found, Suppressed
@@ -81,6 +81,18 @@ def suppress_again(session: Session, ids: Collection[int], moment: datetime) -> 
         if found is not None:
             stopped[found].append(row.id)
     return sum(_keep_back(session, some, found, moment) for found, some in stopped.items())
+
+
+def stopped_by(session: Session, public_id: str, partner_id: str, recipient: str) -> Found | None:
+    """Which suppression a mail would be kept back by, if it was sent to this recipient now."""
+    about = select(Message.type_name, Message.notice).where(
+        Message.public_id == public_id, Message.is_test.is_(False), Message.type_name != TEST_TYPE
+    )
+    mail = session.execute(about.limit(1)).first()
+    if mail is None:
+        return None
+    suppressed = Suppressed(session, [(partner_id, recipient)])
+    return suppressed.stops(partner_id, recipient, mail.type_name, notice=mail.notice)
 
 
 def _keep_back(session: Session, ids: Collection[int], found: Found, moment: datetime) -> int:

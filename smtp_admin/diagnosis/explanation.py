@@ -19,6 +19,7 @@ from smtp_admin.diagnosis.report import refusal_text
 from smtp_admin.providers.catalogue import provider_of_host
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.senders.values import SenderValues
+from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 from smtp_admin.translation import joined, known
 from smtp_admin.transports.outcome import Outcome
 
@@ -75,9 +76,12 @@ def explain_delivery(
     """
     if state in _FINE or (state == "queued" and not last_code):
         return None
+    if state == "suppressed" and last_code not in {"", SUPPRESSED}:
+        return None  # a limit kept it back, and the mail itself says which
     code = code_of_delivery(state, last_code, uncertains)
     # Where the state says more than the code, so it does than what was behind the code.
-    named = (cause, reply) if code == last_code else ("", "")
+    # What was kept back no server saw, whatever one said of an earlier attempt.
+    named = (cause, reply) if code == last_code and code != SUPPRESSED else ("", "")
     return _explain(session, sender, code, *named)
 
 

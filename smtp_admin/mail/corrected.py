@@ -1,6 +1,6 @@
 """Send a mail that failed to a corrected address: a new mail with the same text.
 
-The first one keeps what happened to it, and is put aside.
+The first one keeps what happened to it. A dead letter is put aside; what bounced stays as it is.
 """
 
 import os
@@ -14,17 +14,20 @@ from smtp_admin.delivery import outbox
 from smtp_admin.delivery.mail_actions import discard
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.smtp.headers import header_fields
 from smtp_admin.translation import gettext
 
+#: What did not reach its address, at once or in the end.
+READDRESSED: frozenset[State] = frozenset({"dead", "bounced"})
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 
 
 def send_corrected(session: Session, delivery_id: int, text: str) -> str:
-    """Queue what a dead letter was, for another address; its public id. The caller commits.
+    """Queue what was not delivered, for another address; its public id. The caller commits.
 
     The mail goes by the same sender, with the same sender's headers.
 
@@ -34,7 +37,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     Raises:
         NotFound: there is no such delivery.
         InvalidInput: no mail can go to this address.
-        Conflict: it is no dead letter, or its text was erased.
+        Conflict: it did not fail, or its text was erased.
         QueueFull: the partner has too much waiting.
     """
     try:
@@ -49,7 +52,7 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     if found is None:
         raise NotFound
     delivery, message = found
-    if delivery.archive or delivery.state != "dead":
+    if delivery.archive or delivery.state not in READDRESSED:
         raise Conflict(gettext("Only mail that was not delivered can be sent to another address."))
     if message.sensitive:
         # Whoever may look after mail may not read it, at an address of their own neither.
@@ -64,7 +67,8 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
         )
     mail = _mail(session, delivery, message, address)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
-    if not discard(session, [delivery.id], database_now(session)):
+    dead = delivery.state == "dead"
+    if dead and not discard(session, [delivery.id], database_now(session)):
         raise Conflict(gettext("Someone else changed this mail just now. Look at it again."))
     return outbox.add(session, mail)
 

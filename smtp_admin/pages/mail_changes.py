@@ -12,18 +12,21 @@ from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import beside_workers, session
 from smtp_admin.delivery.bulk_actions import (
+    NOT_POSSIBLE,
     Done,
     act_on_filtered,
     act_on_selected,
     take_back,
 )
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
-from smtp_admin.delivery.mail_log import COUNTED_ONCE, ids_of
-from smtp_admin.errors import InvalidInput, NotFound, RequestError
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of
+from smtp_admin.errors import Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
 from smtp_admin.pages.digest_item import seen_item, take_out
+from smtp_admin.pages.mail_concerned import concerned
 from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view, seen_by_actor
+from smtp_admin.pages.mail_log import show_log
 from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
 from smtp_admin.translation import gettext, joined, known, ngettext, number
 
@@ -127,9 +130,18 @@ def _view_of(name: ActionName) -> Callable[..., ResponseReturnValue]:
 @guarded(Action.CHANGE_MAIL)
 def mail_actions() -> ResponseReturnValue:
     """Show how many mails an action is about, and do it once that was confirmed."""
+    view = read_view(session(), owner_of_form())
+    try:
+        return _ask_or_act(view)
+    except RequestError as error:
+        session().rollback()
+        if web.wants_json():
+            raise
+        return show_log(view, error=error, status=error.status)
+
+
+def _ask_or_act(view: MailView) -> ResponseReturnValue:
     action = _action(lists.word("action", 12))
-    owner = owner_of_form()
-    view = read_view(session(), owner)
     ticked = _ticked()
     by_filter = lists.flag("all")
     if not ticked and not by_filter:
@@ -139,7 +151,7 @@ def mail_actions() -> ResponseReturnValue:
         )
     scope = replace(seen_by_actor(), partner_ids=view.which.partner_ids)
     if not lists.flag("confirmed"):
-        return _ask(view, action, ticked, by_filter=by_filter)
+        return _ask(view, action, scope, ticked, by_filter=by_filter)
     session().rollback()
     with beside_workers() as engine:
         if by_filter:
@@ -186,13 +198,14 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         return show(public_id, error=error, status=error.status)
     if web.wants_json():
         return web.answer_json({"ok": True, "id": new}, 202)
-    web.notify(
-        gettext(
+    told = gettext("A new mail is sent to %(address)s.", address=address)
+    if one.state == "dead":
+        told = gettext(
             "A new mail is sent to %(address)s. The one to %(recipient)s was discarded.",
             address=address,
             recipient=one.recipient,
         )
-    )
+    web.notify(told)
     return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
 
 
@@ -211,30 +224,44 @@ def _act_on_one(public_id: str, action: MailAction) -> ResponseReturnValue:
     ids = [one for one in ids_of_mail(public_id) if wanted in (0, one)]
     back = url_for("smtp_admin.one_mail", public_id=public_id, delivery=wanted or None)
     session().rollback()
-    with beside_workers() as engine:
-        done = act_on_selected(engine, web.signed_in(), action, seen_by_actor(), ids)
+    try:
+        with beside_workers() as engine:
+            done = act_on_selected(engine, web.signed_in(), action, seen_by_actor(), ids)
+    except RequestError as error:
+        if web.wants_json():
+            raise
+        return show(public_id, error=error, status=error.status)
     return _told(back, action, done)
 
 
 def _ask(
-    view: MailView, action: MailAction, ticked: list[int], *, by_filter: bool
+    view: MailView, action: MailAction, scope: MailFilter, ticked: list[int], *, by_filter: bool
 ) -> ResponseReturnValue:
-    which = view.which
+    which, others = view.which, ""
     if by_filter:
         states = tuple(one for one in action.states if not which.states or one in which.states)
         which = replace(which, states=states)
         count = len(ids_of(session(), which, most=COUNTED_ONCE + 1)) if states else 0
     else:
-        count = len(ticked)
+        count, selected, others = concerned(action, ticked, scope)
     if web.wants_json():
         return web.answer_json({"ok": True, "count": count, "action": action.name})
+    if not count:
+        raise Conflict(NOT_POSSIBLE, hint=others)
+    if others:
+        others = gettext(
+            "This concerns %(count)s of the %(all)s selected mails. The others: %(others)s.",
+            count=number(count),
+            all=number(selected),
+            others=others,
+        )
     words = WORDS[action.name]
     return render_template(
         "smtp_admin/mail/confirm.html",
         view=view,
         action=action,
         words=words,
-        count=count,
+        others=others,
         question=known(
             words.question,
             mails=mails(min(count, COUNTED_ONCE), more=count > COUNTED_ONCE),
@@ -248,11 +275,26 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
     at = done.at.isoformat() if done.can_be_undone else ""
     if web.wants_json():
         return web.answer_json(
-            {"ok": True, "count": done.count, "more": done.more, "undo": at or None}
+            {
+                "ok": True,
+                "count": done.count,
+                "kept_back": done.kept_back,
+                "more": done.more,
+                "undo": at or None,
+            }
         )
-    words = known(WORDS[action.name].done, mails=mails(done.count))
+    words = known(WORDS[action.name].done, mails=mails(done.count)) if done.count else ""
+    kept = ""
+    if done.kept_back:
+        kept = ngettext(
+            "Kept back again: %(number)s mail, because its address is suppressed. Remove it on "
+            "the page Suppressions first.",
+            "Kept back again: %(number)s mails, because their addresses are suppressed. Remove "
+            "them on the page Suppressions first.",
+            done.kept_back,
+        )
     more = gettext("More mail is left. Repeat the action for the rest.") if done.more else ""
-    web.notify(joined((words, more)), undo=at)
+    web.notify(joined((words, kept, more)), undo=at)
     return redirect(back, code=303)
 
 

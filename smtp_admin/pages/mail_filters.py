@@ -84,6 +84,7 @@ def read_view(session: Session, owner: str | None) -> MailView:
         "batch": lists.word("batch", 32),
         "code": lists.word("code", 40),
         "failed": lists.word("failed", 4),
+        "accepted": lists.word("accepted", 4),
     }
     if lists.given("cause") and chosen["code"]:
         chosen["cause"] = lists.word("cause", 60)
@@ -100,6 +101,9 @@ def read_view(session: Session, owner: str | None) -> MailView:
         cause=chosen.get("cause"),
         since=lists.since(database_now(session)) if chosen["period"] else None,
         failed_since=(lists.since(database_now(session), "failed") if chosen["failed"] else None),
+        accepted_since=(
+            lists.since(database_now(session), "accepted") if chosen["accepted"] else None
+        ),
         search=understand(session, chosen["q"], whose),
     )
     return MailView(owner, chosen, which)

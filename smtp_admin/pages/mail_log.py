@@ -24,6 +24,7 @@ from smtp_admin.delivery.mail_log import (
     exported,
     page_of,
 )
+from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.diagnosis.explanation import Explanation, explain
 from smtp_admin.installation import installation
 from smtp_admin.mail.service import sent_types
@@ -68,6 +69,7 @@ class ShownMail:
     words: StateWords
     tries_again: datetime | None
     took: str
+    was_accepted: bool
     type: str
     owner: str
     url: str
@@ -91,7 +93,12 @@ def mail_log() -> ResponseReturnValue:
 
 
 def _log(owner: str | None) -> ResponseReturnValue:
-    view = read_view(session(), owner)
+    return show_log(read_view(session(), owner))
+
+
+def show_log(view: MailView, *, error: Any = None, status: int = 200) -> ResponseReturnValue:
+    """The log, with what an action on its mail was refused for."""
+    owner = view.owner
     if request.args.get("export") == "csv":
         rows = exported(session(), view.which, MOST_EXPORTED)
         return lists.csv_answer("mail", _TITLES, map(_cells, rows))
@@ -109,7 +116,7 @@ def _log(owner: str | None) -> ResponseReturnValue:
         )
     first = not any(place.values()) and _concerns_dead(view)
     groups = dead_groups(session(), view.which) if first else []
-    return render_template(
+    page_text = render_template(
         "smtp_admin/mail/log.html",
         here="log",
         all_=owner is None,
@@ -128,8 +135,10 @@ def _log(owner: str | None) -> ResponseReturnValue:
         types=types(),
         periods={name: label for name, (_, label) in lists.PERIODS.items()},
         senders=_senders(owner) if owner is not None else (),
+        error=error,
         **(frame(owner) if owner is not None else {}),
     )
+    return page_text, status
 
 
 def _notice_url(view: MailView) -> str:
@@ -157,6 +166,7 @@ def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
             state_words(one, moment),
             next_try(one, moment),
             took(one),
+            one.state in ACCEPTED,
             labels.get(one.type_name, one.type_name),
             owner_name(one.partner_id),
             mail_url(one),

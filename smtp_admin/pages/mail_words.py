@@ -53,7 +53,7 @@ GROUP_LABELS: dict[Group, str] = {
     "sent": gettext("Sent"),
     "failed": gettext("Not delivered"),
     "unknown": gettext("Unknown"),
-    "ended": gettext("Cancelled or too old"),
+    "ended": gettext("Not sent: cancelled, too old or kept back"),
 }
 
 

@@ -15,18 +15,21 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import seen_mail
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
 from smtp_admin.delivery.mail_log import LoggedMail, rows_of
-from smtp_admin.delivery.models import Attempt, Message
+from smtp_admin.delivery.models import TEST_TYPE, Attempt, Message
+from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.errors import NotFound
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.queries import events_of
+from smtp_admin.mail.corrected import READDRESSED
 from smtp_admin.mail.preview import preview_of
 from smtp_admin.pages import lists
 from smtp_admin.pages.digest_item import seen_item, show_item
 from smtp_admin.pages.event_words import event_words
+from smtp_admin.pages.mail_concerned import can_be_sent
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_log import (
@@ -41,6 +44,7 @@ from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.suppression.reading import categories_of
+from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 from smtp_admin.suppression.reasons import label_of
 from smtp_admin.translation import gettext, joined, known
 
@@ -130,7 +134,12 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     attempts = _attempts(one.id)
     moment = database_now(session())
     opens = sender is not None and may_open(sender)
-    explanation = explain_delivery(
+    stopped = not one.archive and stopped_by(
+        session(), one.public_id, one.partner_id, one.recipient
+    )
+    # What was suppressed then, and may be sent now, is no riddle.
+    lifted = one.state == "suppressed" and one.code == SUPPRESSED and not stopped
+    explanation = None if lifted else explain_delivery(
         session(), one.state, one.code, cause=one.cause, reply=one.reply,
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
@@ -157,17 +166,33 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         symptoms_url=page_url(sender.partner_id, sender.key, "symptoms")
         if opens and sender
         else url_for("smtp_admin.symptoms"),
-        actions=[name for name, each in MAIL_ACTIONS.items() if one.state in each.states],
+        actions=_actions(one, stopped=bool(stopped)),
+        stopped=stopped,
+        lifted=lifted,
+        kept_secret=one.state == "suppressed" and one.sensitive and not one.has_text,
+        is_test=one.type_name == TEST_TYPE,
         suppressed=_suppressed(one),
         suppressions_url=owner_url(one.partner_id, "suppressions", q=one.recipient),
-        may_hurry=one.state == "queued" and bool(one.tries or one.code) and one.code != HELD,
-        may_correct=one.state == "dead"
+        may_correct=one.state in READDRESSED
         and one.has_text
         and not one.archive
         and not one.sensitive,
         error=error,
     )  # fmt: skip
     return page, status
+
+
+def _actions(one: LoggedMail, *, stopped: bool) -> list[ActionName]:
+    """What can be done with it: what would be kept back again is not offered as sent after all."""
+    found = [
+        name
+        for name, each in MAIL_ACTIONS.items()
+        if one.state in each.states and can_be_sent(each, one)
+    ]
+    left_out = {"release"} if stopped else set()
+    if not (one.tries or one.code) or one.code == HELD:
+        left_out.add("hurry")
+    return [name for name in found if name not in left_out]
 
 
 def _suppressed(one: LoggedMail) -> str:

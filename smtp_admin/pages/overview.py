@@ -25,7 +25,7 @@ _COLUMNS = {
     "state": gettext("State"),
     "queued": gettext("Queued"),
     "sent": gettext("Sent, 24 h"),
-    "failed": gettext("Failed, 24 h"),
+    "failed": gettext("Failed attempts, 24 h"),
     "dead": gettext("Dead letters"),
     "limit": gettext("Limit used"),
     "average": gettext("Average"),
@@ -36,7 +36,7 @@ _SAYS_IT_ALL: frozenset[Key] = frozenset({"no_worker", "limit", "held"})
 #: What the log is asked for by a number. Failed sends are no mails: each may be tried again.
 _LOGS: dict[str, dict[str, Any]] = {
     "queued": {"state": "waiting"},
-    "sent": {"state": "sent", "period": "24h"},
+    "sent": {"accepted": "24h"},
     "failed": {"failed": "24h"},
     "dead": {"state": "dead"},
 }

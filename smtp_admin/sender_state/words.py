@@ -175,7 +175,7 @@ def _later(facts: Facts) -> str:
     if facts.due or facts.next_at is None or not facts.waiting:
         return ""
     return gettext(
-        "%(mails)s, the next until %(at)s.",
+        "%(mails)s; the next is tried at %(at)s.",
         mails=_mails(facts.waiting),
         at=clock_time(facts.next_at, facts.moment),
     )

@@ -6,11 +6,12 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.mail.branding import Brand, save
 from smtp_admin.mail.saved_templates import write
 from smtp_admin.mail.wording import Texts
@@ -314,11 +315,24 @@ def test_what_became_of_it(site: HostApp, program: Callable[..., Program]) -> No
         assert ask("POST", f"/messages/{public_id}/cancel").status_code == 409
         server.behave("rcpt", None)
         again = ask("POST", f"/messages/{public_id}/retry")
-        assert again.get_json() == {"ok": True, "id": public_id, "count": 1}
+        assert again.get_json() == {"ok": True, "id": public_id, "count": 1, "kept_back": 0}
         site.work()
         assert len(server.wait_for_messages(1)) == 1
     assert ask("GET", f"/messages/{public_id}").get_json()["states"] == {"sent": 1}
     assert ask("POST", f"/messages/{public_id}/retry").status_code == 409
+
+
+def test_sent_again_to_a_suppressed_address(site: HostApp, program: Callable[..., Program]) -> None:
+    ask = program()
+    site.save_sender()
+    public_id = ask("POST", "/queue", json=READY).get_json()["id"]
+    session = site.db.session()
+    session.execute(update(Delivery).values(state="dead"))
+    suppress(session, "acme", "mia@example.com", "bounce")
+    session.commit()
+    again = ask("POST", f"/messages/{public_id}/retry")
+    assert again.get_json() == {"ok": True, "id": public_id, "count": 0, "kept_back": 1}
+    assert ask("GET", f"/messages/{public_id}").get_json()["states"] == {"suppressed": 1}
 
 
 def test_a_batch_is_filled_and_holds_each_once(

@@ -325,3 +325,10 @@ def test_tries_are_all_sends_the_accepted_one_too(
         names = [one.partition("@")[0] for one in found(each, which)]
         assert names == ["lost", "gone", "grey"], "also what was sent since"
     assert found(each, replace(ACME, failed_since=now() + timedelta(hours=1))) == []
+    change(each, "once@example.org", state="bounced")
+    for which in (replace(ACME, accepted_since=now() - timedelta(hours=1)),
+                  MailFilter(None, accepted_since=now() - timedelta(hours=1),
+                             sender_id=sender_row(each).id)):  # fmt: skip
+        names = [one.partition("@")[0] for one in found(each, which)]
+        assert names == ["lost", "grey", "once"], "also what came back since"
+    assert found(each, replace(ACME, accepted_since=now() + timedelta(hours=1))) == []

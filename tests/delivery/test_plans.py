@@ -1,11 +1,13 @@
 """What is asked all the time is answered from an index, however much finished mail there is."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, inspect
 
+from smtp_admin.clock import now
 from smtp_admin.delivery import queries
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.claim import claim
@@ -76,6 +78,11 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     ),
     "mail of one failure": lambda bench, _: ids_of(
         bench.host.db.session(), MailFilter(None, code="dns_failed"), most=50
+    ),
+    "accepted mail of a partner": lambda bench, _: ids_of(
+        bench.host.db.session(),
+        MailFilter(frozenset({"acme"}), accepted_since=now() - timedelta(days=1)),
+        most=50,
     ),
     "refusals": lambda bench, lane: refusals(bench.host.db.session(), lane.sender_id, "acme"),
     "strays": lambda bench, _: reassign.reassign_strays(bench.engine),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, func, select, update
 
+from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.batch_ends import cancel_batch
@@ -220,8 +221,14 @@ def test_a_dead_letter_is_not_sent_to_it_again(each: HostApp) -> None:
     everything = MailFilter(None)
     with engine_of(each) as engine:
         done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["retry"], everything, ids)
-    assert (done.count, states(each)) == (1, ["suppressed", "queued"])
+    assert (done.count, done.kept_back, states(each)) == (1, 1, ["suppressed", "queued"])
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["release"], everything, ids)
+    assert (done.count, done.kept_back, states(each)) == (0, 1, ["suppressed", "queued"])
     session = each.db.session()
+    session.rollback()
+    details = session.scalars(select(Audit.detail).where(Audit.action.like("mail.%")))
+    assert set(details) == {"1 mail, 1 kept back", "0 mails, 1 kept back"}
     assert lift(session, "acme", MIA) == 1
     session.commit()
     assert states(each) == ["suppressed", "queued"], "what was kept back is not sent by itself"

@@ -126,7 +126,7 @@ def everything_sent(host: HostApp, campaign: Campaign) -> bool:
     ).all()
     session.rollback()
     if unknown_twice:
-        campaign.given_up += retry(session, unknown_twice)
+        campaign.given_up += retry(session, unknown_twice).changed
         session.commit()
     time.sleep(0.2)
     return set(states(host)) == {"sent"}

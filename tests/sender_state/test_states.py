@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from sqlalchemy import event, update
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.suppressions import lift
 from smtp_admin.sender_state import which
+from smtp_admin.sender_state.basis import Facts
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
+from smtp_admin.sender_state.words import ready
 from smtp_admin.senders import pauses
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.queries import senders_by_owner
@@ -410,3 +412,11 @@ def test_the_number_of_queries_does_not_depend_on_senders_or_mail(scene: Scene) 
     host.db.session.commit()
     assert queries(keys) == before
     assert before < 10
+
+
+def test_what_waits_says_when_the_next_is_tried(host: HostApp) -> None:
+    host.save_sender()
+    sender = load_sender(host.db.session(), "acme")
+    moment = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+    facts = Facts(moment, waiting=2, next_at=moment + timedelta(minutes=30))
+    assert ready(sender, facts)[1].endswith("2 mails wait; the next is tried at 13:00 UTC.")
