@@ -80,6 +80,7 @@ class Row:
     reason: str = ""
     worn: bool = False
     bad_address: bool = False
+    recipients_own: bool = False
     provider: str = ""
     given: Context = field(default_factory=Context)
 
@@ -245,6 +246,7 @@ _READERS: Mapping[str, Any] = {
     "reason": _text,
     "worn": _true,
     "bad_address": _true,
+    "recipients_own": _true,
     "given": lambda given: Context(**given),
 }
 

@@ -153,8 +153,8 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
     """How many mails of each failed since one was accepted, and the words of the last one.
 
     By its present settings, that is. What is written down together with a success came before it,
-    or with it, as far as one knows. Of a sender whose mail was accepted, wrong addresses say
-    nothing: the server works, and whoever wrote them did not.
+    or with it, as far as one knows. Of a sender whose mail was accepted, a wrong address or a full
+    mailbox says nothing: it works, and the trouble is the recipient's.
     """
     last, saved = Sender.last_accepted_at, SenderRevision.created_at
     since = case(
@@ -184,7 +184,9 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
             these(session, Sender.id, ids),
             Attempt.verdict.not_in(_NO_FAILURES),
             or_(
-                last.is_(None), saved > last, Attempt.cause.not_in(sorted(replies().address_causes))
+                last.is_(None),
+                saved > last,
+                Attempt.cause.not_in(sorted(replies().recipient_causes)),
             ),
         )
         .group_by(Attempt.sender_id)

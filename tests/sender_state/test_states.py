@@ -14,6 +14,7 @@ from sqlalchemy import event, update
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.suppressions import lift
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.sender_state import which
 from smtp_admin.sender_state.facts import state_of, states_of
 from smtp_admin.sender_state.state import KEYS, Key, State
@@ -272,19 +273,29 @@ def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     )
 
 
-def test_wrong_addresses_say_nothing_of_a_sender_that_works(scene: Scene) -> None:
-    """Else whoever types three of them stops a sender, and wakes somebody."""
+def test_a_recipients_own_trouble_says_nothing_of_a_sender_that_works(scene: Scene) -> None:
+    """Else whoever types three wrong addresses stops a sender, and wakes somebody."""
     SCENES["delivering"](scene)
-    scene.refuse("550 5.1.1 no such user")
-    with shifted(timedelta(seconds=30)):
-        scene.send(3)
-        with a_worker(scene.host.app):
-            assert state(scene.host).key == "delivering"
+    with shifted(timedelta(seconds=30)), a_worker(scene.host.app):
+        for reply in ("550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"):
+            scene.refuse(reply)
+            scene.send(2)
+            assert state(scene.host).key == "delivering", reply
             lift(scene.host.db.session(), "acme", "you@example.org")
             scene.host.db.session.commit()
-            scene.refuse("554 5.6.0 We do not like this text")
-            scene.send(2)
-            assert state(scene.host).headline == "Failing: the last 2 were refused"
+        scene.refuse("452 4.2.2 The account is over quota")
+        scene.send()
+        found = state(scene.host)
+        assert (found.key, found.waiting) == ("delivering", 1), "one waits for another try"
+        scene.refuse("554 5.6.0 We do not like this text")
+        scene.send(2)
+        assert state(scene.host).headline == "Failing: the last 2 were refused"
+
+
+def test_what_is_the_recipients_own_is_a_column_of_the_table() -> None:
+    causes = replies().recipient_causes
+    assert causes >= {"recipient_unknown", "mailbox_full", "mailbox_disabled", "recipient_closed"}
+    assert not causes & {"own_mailbox_full", "greylisted", "spam", "server_full"}
 
 
 def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:
