@@ -56,6 +56,7 @@ class Row:
         hosts: only of these hosts, or below these domains.
         verdict: and the other columns after it; all of them are left to the reply's class where
             it is ``None``.
+        recipients_own: it is the recipient's trouble alone; that of a bad address always is.
         pause: seconds, :data:`WORDS`, :data:`SETTINGS`, or ``None`` for what is usual.
         provider: whose words these are, if only one speaks so.
     """
