@@ -16,6 +16,7 @@ from smtp_admin.clock import a_second_after
 from smtp_admin.database import SYSTEM, UTCDateTime, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.gate import REDIRECTED
+from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Attempt, Lane
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sender_state.basis import Facts
@@ -125,9 +126,7 @@ def look_at(session: Session, senders: Sequence[ResolvedSender]) -> Looked:
             asked.setdefault(systems.sender_id, systems)
     moment = database_now(session)
     ids, known_senders = list(asked), list(asked.values())
-    held = select(Lane.sender_id).where(
-        these(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
-    )
+    held = select(Lane.sender_id).where(these(session, Lane.sender_id, ids), at_work(moment))
     return Looked(
         moment=moment,
         workers=doorbell().workers(),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Counter, Lane
 from smtp_admin.events.bounces.trouble import troubles
 from smtp_admin.events.queries import silences
@@ -201,10 +202,8 @@ def no_worker(session: Session) -> Iterator[Finding]:
     """
     if doorbell().workers() != 0:
         return
-    at_work = select(Lane.id).where(
-        Lane.lease.is_not(None), Lane.lease_until > database_now(session)
-    )
-    if session.scalar(at_work.limit(1)) is None:
+    sending = select(Lane.id).where(at_work(database_now(session)))
+    if session.scalar(sending.limit(1)) is None:
         yield Finding(
             kind="no_worker",
             partner_id=SYSTEM,
