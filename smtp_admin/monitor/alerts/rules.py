@@ -19,6 +19,7 @@ from smtp_admin.events.queries import silences
 from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
+from smtp_admin.monitor.stored_secrets import needed_keys
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
@@ -216,7 +217,7 @@ def no_worker(session: Session) -> Iterator[Finding]:
 
 def _expiring(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Finding]:
     """What has ended or ends soon, of everything that :mod:`smtp_admin.expiry` watches."""
-    for one in watch(session, senders, for_alerts=True):
+    for one in watch(session, senders, needed_keys=needed_keys, for_alerts=True):
         sender = one.sender
         yield Finding(
             kind="expiring",
