@@ -1,7 +1,7 @@
 """What is stored sealed: one list of places, by which keys are counted, checked and changed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from smtp_admin.events.bounces.imap import Account
 from smtp_admin.events.models import Webhook
 from smtp_admin.events.sealing import SealedFor as ForWebhook
 from smtp_admin.monitor.check_database import keys
-from smtp_admin.monitor.stored_secrets import PLACES, SETTINGS, SHORT_LIVED, check_all, rotate_all
+from smtp_admin.monitor.stored_secrets import (
+    PLACES,
+    SETTINGS,
+    SHORT_LIVED,
+    check_all,
+    needed_keys,
+    rotate_all,
+)
 from smtp_admin.oauth.models import OAuthGrant, Sealed
 from smtp_admin.oauth.sealing import SealedFor as ForGrant
 from smtp_admin.senders.models import Sender
@@ -39,6 +46,11 @@ SEALS = {
 
 @pytest.fixture
 def full(host: HostApp) -> HostApp:
+    """A sender with a secret in every place, on SQLite."""
+    return filled(host)
+
+
+def filled(host: HostApp) -> HostApp:
     """A sender with a secret in every place."""
     row = host.save_sender(username="mia", password="geheim", security="tls")
     session, ring = host.db.session(), host.installation.keyring
@@ -121,3 +133,16 @@ def test_a_lost_key_of_a_webhook_is_no_lost_password(full: HostApp) -> None:
     result = full.app.test_cli_runner().invoke(args=["smtp-admin", "keys", "check"])
     assert result.exit_code == 1
     assert "partner acme, sender default, webhook: " in result.output
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_other_databases(
+    request: pytest.FixtureRequest, new_app: Callable[..., HostApp], kind: str
+) -> None:
+    made = new_app(uri=request.getfixturevalue(kind).create_database())
+    with made.app.app_context():
+        session, ring = filled(made).db.session(), made.installation.keyring
+        assert needed_keys(session).used == {ring.fingerprints[0]: 7}
+        new = Keyring([generate_key(), made.secret_key])
+        assert rotate_all(session, new).newest == 7
+        assert needed_keys(session).all == {new.fingerprints[0]: 7}
