@@ -133,7 +133,7 @@ def test_the_order_of_states_is_whole_and_named() -> None:
     assert set(NAMES) == set(KEYS)
 
     def urgency(key: Key, tone: Tone) -> tuple[int, int]:
-        return State(key, tone, Facts(now()), lambda: ("", "")).urgency
+        return State(key, tone, Facts(now(), waiting=1), lambda: ("", "")).urgency
 
     tones: tuple[Tone, ...] = ("bad", "warn", "off", "good", "ready")
     assert len({urgency(key, tone) for key in KEYS for tone in tones}) == len(KEYS) * len(tones)
@@ -178,6 +178,25 @@ def test_more_waiting_mail_is_worse_and_names_decide_at_last(busy: HostApp) -> N
         pause(busy, partner_id, pause_code="unreachable")
     queue(busy, "a@else.example", "b@else.example", partner_id="p2")
     assert owners(page(busy))[:4] == ["Partner 003", "Partner 002", "Partner 000", "Partner 001"]
+
+
+def test_what_somebody_has_to_do_decides(host: HostApp) -> None:
+    """Not set up is no trouble before mail waits; dead letters are, at a sender that is well."""
+    have_partners(host, 6)
+    for partner_id in ("p1", "p2", "p3", "p4"):
+        host.save_sender(partner_id)
+    session = host.db.session()
+    for partner_id in ("p1", "p2"):
+        pauses.pause(session, load_sender(session, partner_id), ADMIN)
+    session.commit()
+    made_dead(host, "p3", 2)
+    queue(host, partner_id="p2")
+    queue(host, partner_id="p5")
+    with a_worker(host.app):
+        assert owners(page(host)) == [
+            "System e-mail", "Partner 005", "Partner 003", "Partner 002", "Partner 001",
+            "Partner 000", "Partner 004",
+        ]  # fmt: skip
 
 
 NUMBERS = {

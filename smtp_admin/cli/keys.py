@@ -11,11 +11,9 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import whose, word_of
 from smtp_admin.database import session
 from smtp_admin.encryption import Keyring, generate_key
-from smtp_admin.events.bounces.mailboxes import check_mailboxes, rotate_mailboxes
-from smtp_admin.events.keys import check_webhooks, rotate_webhooks
 from smtp_admin.installation import installation
-from smtp_admin.oauth.keys import check_tokens, rotate_tokens
-from smtp_admin.senders.keys import KeyReport, check_keys, count_passwords, rotate_keys
+from smtp_admin.monitor.stored_secrets import check_all, rotate_all
+from smtp_admin.senders.keys import PLACE_WORDS, KeyReport, Unreadable, count_passwords
 
 
 @commands.group("keys", help="The keys that encrypt stored secrets, such as passwords.")
@@ -39,11 +37,7 @@ def generate() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def check(as_json: bool) -> None:
     """Check."""
-    report = _with_progress(check_keys)
-    check_tokens(session(), installation().keyring, report)
-    check_webhooks(session(), installation().keyring, report)
-    check_mailboxes(session(), installation().keyring, report)
-    _answer(report, as_json)
+    _answer(_with_progress(check_all), as_json)
 
 
 @keys.command(
@@ -54,11 +48,7 @@ def check(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def rotate(as_json: bool) -> None:
     """Rotate."""
-    report = _with_progress(rotate_keys)
-    rotate_tokens(session(), installation().keyring, report)
-    rotate_webhooks(session(), installation().keyring, report)
-    rotate_mailboxes(session(), installation().keyring, report)
-    _answer(report, as_json)
+    _answer(_with_progress(rotate_all), as_json)
 
 
 def _with_progress(
@@ -78,7 +68,12 @@ def _answer(report: KeyReport, as_json: bool) -> None:
         click.echo(f"{report.total} stored secrets: {report.newest} with the first key, "
                    f"{report.older} with an older one.")  # fmt: skip
         for one in report.unreadable:
-            age = "in use" if one.current else "an old revision"
-            click.echo(f"  {whose(one.partner_id)}, sender {word_of(one.key)}, revision "
-                       f"{one.revision} ({age}): {one.reason}", err=True)  # fmt: skip
+            click.echo(f"  {whose(one.partner_id)}, sender {word_of(one.key)}, {_where(one)}: "
+                       f"{one.reason}", err=True)  # fmt: skip
     sys.exit(1 if report.unreadable else 0)
+
+
+def _where(one: Unreadable) -> str:
+    if one.place != "settings":
+        return PLACE_WORDS[one.place]
+    return f"revision {one.revision} ({'in use' if one.current else 'an old revision'})"

@@ -18,10 +18,10 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
-from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from smtp_admin.delivery.listeners import heard
 from smtp_admin.installation import Installation, Kept, installation
 
 log = logging.getLogger(__name__)
@@ -182,15 +182,11 @@ class Doorbell:
             self._redis.delete(f"{self._queue.name}:bell:events")
 
     def workers(self) -> int | None:
-        """How many workers listen here, or ``None`` while Redis does not answer.
-
-        One that was killed counts until its entry expires, about a minute later.
-        """
+        """How many workers listen here and live, or ``None`` while Redis does not answer."""
         if time.monotonic() < self._sulking_until:
             return None
         try:
-            keys = self._redis.smembers(WORKERS_BY_QUEUE_KEY % self._queue.name)
-            return int(self._redis.exists(*keys)) if keys else 0
+            return heard(self._redis, self._queue.name)
         except (RedisError, OSError):
             self._sulking_until = time.monotonic() + _SULK_SECONDS
             return None

@@ -45,8 +45,9 @@ def _opened(
                 text = bound.open(name, sealed)
             except SecretError as error:
                 one = Unreadable(
-                    sender.partner_id, sender.key, sender.current_revision, True, error.message
-                )
+                    sender.partner_id, sender.key, sender.current_revision, True, error.message,
+                    "webhook",
+                )  # fmt: skip
                 report.unreadable = (*report.unreadable, one)
                 continue
             if keyring.is_current(sealed):

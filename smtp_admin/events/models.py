@@ -9,18 +9,15 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
+from smtp_admin.oauth.models import Sealed
 from smtp_admin.senders.models import Sender
-
-Sealed = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 class Webhook(Base):

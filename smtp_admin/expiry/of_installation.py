@@ -1,13 +1,11 @@
 """What is no sender's: tokens of the API, and the keys that stored secrets are encrypted with."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
 from sqlalchemy import String, column, select, table
 
 from smtp_admin.database import SYSTEM, UTCDateTime, among
-from smtp_admin.encryption import fingerprint_in
 from smtp_admin.expiry.things import Around, Ending, condition_of
 from smtp_admin.translation import gettext, ngettext
 
@@ -54,21 +52,19 @@ def encryption_keys(around: Around) -> Iterator[Ending]:
     """The keys that what is stored now needs; platform admins alone look after them."""
     if around.partner_ids is not None:
         return
-    needed: Counter[str] = Counter()
-    for sender in around.senders:
-        needed.update(fingerprint_in(one.sealed) for one in sender.secrets.values())
-    for grant in around.grants.values():
-        needed.update(fingerprint_in(one) for one in grant.keys)
+    needed = around.needed_keys(around.session)
     ring = around.keyring.fingerprints
-    for name, count in sorted(needed.items()):
+    for name, count in sorted(needed.all.items()):
         if name not in ring:
+            if not needed.used[name]:
+                continue  # old revisions alone, of which the doctor warns
             # The senders cannot be used then, which is an alert of each.
             yield Ending(
                 "encryption_key", SYSTEM, "over", what=name, subject=name, told=False,
                 detail=ngettext(
                     "It is missing, and %(number)s stored secret needs it.",
                     "It is missing, and %(number)s stored secrets need it.",
-                    count,
+                    needed.used[name],
                 ),
             )  # fmt: skip
         elif name != ring[0]:

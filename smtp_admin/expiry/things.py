@@ -1,12 +1,13 @@
 """What is known of one thing that ends, and when that is soon."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
@@ -25,8 +26,6 @@ Condition = Literal["over", "soon", "attention", "fine", "endless"]
 #: lives for a week is renewed in its last days, and nothing is wrong with that.
 AHEAD = timedelta(days=28)
 _PARTS_OF_LIFE = 5
-#: Of a sealed text, what names its key.
-_NAMES_ITS_KEY = 20
 
 
 def condition_of(ends: datetime, begins: datetime | None, moment: datetime) -> Condition:
@@ -66,11 +65,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the table says of a sender's sign-in; no token is in it.
-
-    Attributes:
-        keys: the names of the keys that its tokens are sealed with.
-    """
+    """What the table says of a sender's sign-in; no token is in it."""
 
     purpose: str
     granted: bool
@@ -79,7 +74,18 @@ class Grant:
     refresh_from: datetime | None
     dead_at: datetime | None
     dead_reason: str
-    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """How many stored secrets need each key, by its name.
+
+    Attributes:
+        used: without those of old revisions, which only rolling back would need.
+    """
+
+    all: Counter[str] = field(default_factory=Counter)
+    used: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Around:
     """What is read from, for all things at once.
 
     Attributes:
+        needed_keys: which keys stored secrets need: they lie in rooms above this one too.
         partner_ids: whose things are meant; ``None`` for everybody's and the installation's own.
     """
 
@@ -94,6 +101,7 @@ class Around:
     senders: Sequence[ResolvedSender]
     keyring: Keyring
     moment: datetime
+    needed_keys: Callable[[Session], Needed]
     partner_ids: frozenset[str] | None = None
 
     @cached_property
@@ -110,15 +118,12 @@ class Around:
                 one.refresh_from,
                 one.dead_at,
                 one.dead_reason,
-                func.substr(one.access_token, 1, _NAMES_ITS_KEY),
-                func.substr(one.refresh_token, 1, _NAMES_ITS_KEY),
             ).where(*self._of_these(one.sender_id))
         )
-        found: dict[int, Grant] = {}
-        for sender_id, purpose, granted, issued, until, since, dead, why, access, refresh in rows:
-            keys = tuple(text for text in (access, refresh) if text)
-            found[sender_id] = Grant(purpose, bool(granted), issued, until, since, dead, why, keys)
-        return found
+        return {
+            sender_id: Grant(purpose, bool(granted), issued, until, since, dead, why)
+            for sender_id, purpose, granted, issued, until, since, dead, why in rows
+        }
 
     @cached_property
     def certificates(self) -> Mapping[int, ServerCertificate]:

@@ -1,6 +1,6 @@
 """Everything that ends, the worst first: what page, command, doctor and alerts share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
 from smtp_admin.expiry.kinds import BY_NAME, KINDS
-from smtp_admin.expiry.things import Around, Condition, Ending
+from smtp_admin.expiry.things import Around, Condition, Ending, Needed
 from smtp_admin.installation import installation
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import gettext, joined
@@ -22,17 +22,19 @@ def watch(
     senders: Sequence[ResolvedSender],
     partner_ids: frozenset[str] | None = None,
     *,
+    needed_keys: Callable[[Session], Needed],
     for_alerts: bool = False,
 ) -> list[Ending]:
     """What ends of *senders* and their owners, the worst first; needs an app context.
 
     Args:
         partner_ids: whose they are; ``None`` for everybody's, and the installation's own.
+        needed_keys: finds which keys stored secrets need.
         for_alerts: only what opens an alert.
     """
     around = Around(
-        session, senders, installation().keyring, database_now(session), partner_ids
-    )  # fmt: skip
+        session, senders, installation().keyring, database_now(session), needed_keys, partner_ids
+    )
     found = [
         one
         for kind in KINDS

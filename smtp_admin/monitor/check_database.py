@@ -14,13 +14,16 @@ from smtp_admin.database import database_now, host_engine, session
 from smtp_admin.errors import SetupError
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check
-from smtp_admin.senders.keys import KeyReport, Unreadable, check_keys
+from smtp_admin.monitor.stored_secrets import check_all
+from smtp_admin.senders.keys import KeyReport, Unreadable
 
 _SLOW_SECONDS = 1.0
 _LITTLE_SPACE, _NO_SPACE = 500 * 1024**2, 50 * 1024**2
 #: Seconds that two clocks may differ.
 _CLOCKS_DIFFER, _CLOCKS_WRONG = 2.0, 60.0
 _MOST_NAMED = 10
+#: Secrets that no mail is sent with.
+_BESIDE = frozenset({"webhook", "bounces"})
 
 
 def database() -> Iterator[Check]:
@@ -106,33 +109,40 @@ def compare_clocks(whose: str, ahead: float) -> Check:
 
 
 def keys() -> Iterator[Check]:
-    """Whether every stored password opens."""
+    """Whether every stored secret opens."""
     keyring = installation().keyring
-    report = check_keys(session(), keyring)
+    report = check_all(session(), keyring)
     if report.unreadable:
         yield from _unreadable(report)
     elif not keyring:
         yield Check("keys", "warning", "SMTP_ADMIN_SECRET_KEYS is empty: no password can be saved.",
                     "Run `flask smtp-admin keys generate` and put the key there.")  # fmt: skip
     elif report.older:
-        yield Check("keys", "warning", f"{report.older} of {report.total} stored passwords still "
+        yield Check("keys", "warning", f"{report.older} of {report.total} stored secrets still "
                     "have an older key.", "Run `flask smtp-admin keys rotate`; then you can remove "
                     "the older key.")  # fmt: skip
     elif not report.total:
-        yield Check("keys", "ok", "There is a key. No password is stored yet.")
+        yield Check("keys", "ok", "There is a key. No secret is stored yet.")
     else:
-        yield Check("keys", "ok", f"All stored passwords ({report.total}) open, with the newest "
+        yield Check("keys", "ok", f"All stored secrets ({report.total}) open, with the newest "
                     "key.")  # fmt: skip
 
 
 def _unreadable(report: KeyReport) -> Iterator[Check]:
-    used = [one for one in report.unreadable if one.current]
+    beside = [one for one in report.unreadable if one.place in _BESIDE]
+    used = [one for one in report.unreadable if one.current and one not in beside]
     old = [one for one in report.unreadable if not one.current]
     if used:
         yield Check("keys", "failed", f"The passwords of {_named(used)} cannot be decrypted. "
                     f"{used[0].reason} These senders pause, and their mail waits.",
                     "Add the missing key at the end of SMTP_ADMIN_SECRET_KEYS and restart the "
                     "workers. Or enter the passwords again.")  # fmt: skip
+    if beside:
+        yield Check("keys", "warning", f"The secrets of {_named(beside)} for webhooks or mailboxes "
+                    f"for bounces cannot be decrypted. {beside[0].reason} Their mail is sent, but "
+                    "what becomes of it is not seen.",
+                    "Add the missing key at the end of SMTP_ADMIN_SECRET_KEYS and restart the "
+                    "workers. Or enter the secrets again.")  # fmt: skip
     if old:
         yield Check("keys", "warning", f"Passwords of old revisions ({len(old)}) cannot "
             "be decrypted: "

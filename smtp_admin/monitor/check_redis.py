@@ -15,7 +15,13 @@ from sqlalchemy import select
 from smtp_admin import clock
 from smtp_admin.database import database_now, host_engine, session
 from smtp_admin.delivery.doorbell import PATIENCE_SECONDS, queue_name, redis_client
-from smtp_admin.delivery.listeners import Listener, listeners, other_queues, redis_time
+from smtp_admin.delivery.listeners import (
+    Listener,
+    at_work,
+    listeners,
+    other_queues,
+    redis_time,
+)
 from smtp_admin.delivery.models import Lane
 from smtp_admin.installation import installation
 from smtp_admin.monitor.check_database import compare_clocks
@@ -24,8 +30,6 @@ from smtp_admin.monitor.health import Check
 _SECONDS = 2.0
 _OLDEST_MAJOR = 5
 _NEARLY_FULL = 0.9
-#: A worker that runs says so every three seconds.
-SILENT_SECONDS = 15.0
 _START = "Start one: flask smtp-admin worker"
 _MEANWHILE = "Until then workers check for mail every ten seconds. No mail is lost."
 
@@ -65,10 +69,11 @@ def workers() -> Iterator[Check]:
     except (RedisError, OSError):
         yield _without_redis()
         return
-    alive = [one for one in found if one.silent <= SILENT_SECONDS]
-    silent = [one for one in found if one.silent > SILENT_SECONDS]
+    alive = [one for one in found if one.lives]
+    silent = [one for one in found if not one.lives]
     if not alive:
-        yield _none(silent, others)
+        sending = _sending()
+        yield _sending_now(sending) if sending else _none(silent, others)
         return
     names = ", ".join(str(one) for one in alive)
     count = f"{len(alive)} worker{'' if len(alive) == 1 else 's'}"
@@ -173,12 +178,20 @@ def _none(silent: list[Listener], others: list[str]) -> Check:
 
 
 def _without_redis() -> Check:
-    """What the database knows of workers: who holds a lane right now."""
-    moment = database_now(session())
-    statement = select(Lane.holder).where(Lane.lease.is_not(None), Lane.lease_until > moment)
-    holders = sorted(set(session().scalars(statement)))
+    """What the database knows of workers."""
+    holders = _sending()
     if holders:
-        return Check("workers", "ok", f"Sending right now: {', '.join(holders)}.")
+        return _sending_now(holders)
     return Check("workers", "warning", "It is unknown whether a worker runs, because "
         "Redis does not answer.",
                  "Check its log. If none runs, start one: flask smtp-admin worker")  # fmt: skip
+
+
+def _sending() -> list[str]:
+    """Who holds a lane right now."""
+    holders = select(Lane.holder).where(at_work(database_now(session()))).distinct()
+    return sorted(session().scalars(holders))
+
+
+def _sending_now(holders: list[str]) -> Check:
+    return Check("workers", "ok", f"Sending right now: {', '.join(holders)}.")

@@ -9,6 +9,7 @@ from smtp_admin.expiry.things import AHEAD, Ending
 from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.monitor.alerts.rules import senders_that_send
 from smtp_admin.monitor.health import Check
+from smtp_admin.monitor.stored_secrets import needed_keys
 from smtp_admin.translation import sentence
 
 _MOST_NAMED = 10
@@ -16,7 +17,8 @@ _MOST_NAMED = 10
 
 def endings(with_session: Session, partner_ids: frozenset[str] | None = None) -> list[Ending]:
     """Everything that ends of these partners, or of everybody, the worst first."""
-    return watch(with_session, senders_that_send(with_session, partner_ids), partner_ids)
+    senders = senders_that_send(with_session, partner_ids)
+    return watch(with_session, senders, partner_ids, needed_keys=needed_keys)
 
 
 def expiry() -> Iterator[Check]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM
+from smtp_admin.delivery.limits import kept_for_urgent
 from smtp_admin.delivery.queries import Summary, summaries, summary
 from smtp_admin.delivery.tallies import Scope
 from smtp_admin.diagnosis.explanation import Explanation, explain_pause
@@ -57,6 +58,12 @@ class Card:
     def max_per_hour(self) -> int | None:
         """The hourly limit."""
         return self.sender.values.max_per_hour
+
+    @property
+    def for_all(self) -> int:
+        """How much of the hourly limit is not kept for urgent mail."""
+        most = self.max_per_hour
+        return most - kept_for_urgent(most) if most else 0
 
     @property
     def by_system(self) -> bool:

@@ -16,7 +16,7 @@ from smtp_admin.delivery.tallies import Scope
 from smtp_admin.host import Partner
 from smtp_admin.monitor.overview import scope_of
 from smtp_admin.sender_state.facts import Looked, look_at
-from smtp_admin.sender_state.state import Key, State
+from smtp_admin.sender_state.state import AFTER_TROUBLE, Key, State
 from smtp_admin.senders.queries import senders_by_owner
 from smtp_admin.senders.resolve import ResolvedSender
 
@@ -92,20 +92,30 @@ def everyone(
 
 def placed(session: Session, every: Everyone, sorts: Collection[str]) -> list[Placed]:
     """Each of *every* with what *sorts* compare."""
-    counted = {sort: _counted(session, every, sort) for sort in sorts if sort in _COUNTED}
+    wanted = {*sorts, "dead"} if "state" in sorts else {*sorts}
+    counted = {sort: _counted(session, every, sort) for sort in wanted & _COUNTED}
+    dead = counted.get("dead")
     found = []
     for place, sender in enumerate(every.senders):
         state = every.state(place)
         ranks = {
-            sort: counted[sort][place] if sort in counted else _rank(sort, sender, state)
+            sort: counted[sort][place]
+            if sort in counted
+            else _rank(sort, sender, state, dead[place] if dead else 0)
             for sort in sorts
         }
         found.append(Placed(sender.partner_id, sender.key, state.key, ranks))
     return found
 
 
-def _rank(sort: str, sender: ResolvedSender, state: State) -> Any:
+def _rank(sort: str, sender: ResolvedSender, state: State, dead: float) -> Any:
+    """What *sort* compares of one sender; *dead* is the lower, the more dead letters it has.
+
+    Dead letters wait for somebody, however well the sender is.
+    """
     if sort == "state":
+        if dead and state.urgency > AFTER_TROUBLE:
+            return [*AFTER_TROUBLE, dead]
         return [*state.urgency, -state.waiting]
     if sort == "limit":
         return -max((used / most for used, most, _ in limits_of(sender, state)), default=-1.0)

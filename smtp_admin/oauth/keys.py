@@ -53,8 +53,9 @@ def _opened(
                 token = bound.open(kind, grant.purpose, sealed)
             except SecretError as error:
                 one = Unreadable(
-                    sender.partner_id, sender.key, sender.current_revision, True, error.message
-                )
+                    sender.partner_id, sender.key, sender.current_revision, True, error.message,
+                    "sign_in",
+                )  # fmt: skip
                 report.unreadable = (*report.unreadable, one)
                 continue
             if keyring.is_current(sealed):

@@ -56,6 +56,7 @@ class Row:
         hosts: only of these hosts, or below these domains.
         verdict: and the other columns after it; all of them are left to the reply's class where
             it is ``None``.
+        recipients_own: it is the recipient's trouble alone; that of a bad address always is.
         pause: seconds, :data:`WORDS`, :data:`SETTINGS`, or ``None`` for what is usual.
         provider: whose words these are, if only one speaks so.
     """
@@ -80,6 +81,7 @@ class Row:
     reason: str = ""
     worn: bool = False
     bad_address: bool = False
+    recipients_own: bool = False
     provider: str = ""
     given: Context = field(default_factory=Context)
 
@@ -245,6 +247,7 @@ _READERS: Mapping[str, Any] = {
     "reason": _text,
     "worn": _true,
     "bad_address": _true,
+    "recipients_own": _true,
     "given": lambda given: Context(**given),
 }
 

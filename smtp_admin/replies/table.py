@@ -58,9 +58,14 @@ class Table:
                 self._of[step].append(row)
 
     @property
-    def address_causes(self) -> frozenset[str]:
-        """The causes of refusals that say nothing but that the recipient's address is wrong."""
-        return frozenset(row.cause for row in self.rows if row.bad_address and row.cause)
+    def recipient_causes(self) -> frozenset[str]:
+        """The causes of refusals that are the recipient's alone: a wrong address, a full mailbox.
+
+        They say nothing about a sender whose other mail is accepted.
+        """
+        return frozenset(
+            row.cause for row in self.rows if row.cause and (row.bad_address or row.recipients_own)
+        )
 
     def judge(self, step: Step, reply: Reply, context: Context = NOTHING_KNOWN) -> Judgement:
         """What *reply*, a refusal (4xx or 5xx), means at *step*."""

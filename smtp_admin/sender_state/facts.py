@@ -16,6 +16,7 @@ from smtp_admin.clock import a_second_after
 from smtp_admin.database import SYSTEM, UTCDateTime, database_now
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.gate import REDIRECTED
+from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Attempt, Lane
 from smtp_admin.providers.catalogue import replies
 from smtp_admin.sender_state.basis import Facts
@@ -125,9 +126,7 @@ def look_at(session: Session, senders: Sequence[ResolvedSender]) -> Looked:
             asked.setdefault(systems.sender_id, systems)
     moment = database_now(session)
     ids, known_senders = list(asked), list(asked.values())
-    held = select(Lane.sender_id).where(
-        these(session, Lane.sender_id, ids), Lane.lease.is_not(None), Lane.lease_until > moment
-    )
+    held = select(Lane.sender_id).where(these(session, Lane.sender_id, ids), at_work(moment))
     return Looked(
         moment=moment,
         workers=doorbell().workers(),
@@ -153,8 +152,8 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
     """How many mails of each failed since one was accepted, and the words of the last one.
 
     By its present settings, that is. What is written down together with a success came before it,
-    or with it, as far as one knows. Of a sender whose mail was accepted, wrong addresses say
-    nothing: the server works, and whoever wrote them did not.
+    or with it, as far as one knows. Of a sender whose mail was accepted, a wrong address or a full
+    mailbox says nothing: it works, and the trouble is the recipient's.
     """
     last, saved = Sender.last_accepted_at, SenderRevision.created_at
     since = case(
@@ -184,7 +183,9 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
             these(session, Sender.id, ids),
             Attempt.verdict.not_in(_NO_FAILURES),
             or_(
-                last.is_(None), saved > last, Attempt.cause.not_in(sorted(replies().address_causes))
+                last.is_(None),
+                saved > last,
+                Attempt.cause.not_in(sorted(replies().recipient_causes)),
             ),
         )
         .group_by(Attempt.sender_id)

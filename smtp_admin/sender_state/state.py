@@ -38,8 +38,8 @@ NAMES: dict[Key, str] = {
     "limit": gettext("Limit reached"),
     "retrying": gettext("Tries again"),
     "held": gettext("Held"),
-    "unconfigured": gettext("Not set up"),
     "paused_by_hand": gettext("Paused by hand"),
+    "unconfigured": gettext("Not set up"),
     "keeping": gettext("Keeping mail"),
     "delivering": gettext("Delivering"),
     "ready": gettext("Ready"),
@@ -53,6 +53,8 @@ _URGENCY = {
     for place, tone in enumerate(_TONES)
     for number, key in enumerate(_WORST_FIRST)
 }
+#: Where one stands that is well, but has dead letters: after all that need somebody now.
+AFTER_TROUBLE = (_TONES.index("warn"), len(_WORST_FIRST))
 #: A pause that is longer waits for a person, and its end is no time to name.
 FOR_GOOD = timedelta(days=365)
 #: The states of a pause, whoever began it.
@@ -114,8 +116,12 @@ class State(NamedTuple):
 
     @property
     def urgency(self) -> tuple[int, int]:
-        """The lower, the sooner somebody should look: what it means, then how far it reaches."""
-        return _URGENCY[self.tone, self.key]
+        """The lower, the sooner somebody should look: what it means, then how far it reaches.
+
+        One that is not set up is no trouble until mail waits for it.
+        """
+        idle = self.key == "unconfigured" and not self.waiting
+        return _URGENCY["off" if idle else self.tone, self.key]
 
     @property
     def sentence(self) -> str:
@@ -164,7 +170,7 @@ def decide(
     if facts.no_worker:
         return _without_worker(facts)
     if facts.limited:
-        return State("limit", "warn", facts, partial(words.limit, facts), until=facts.limit_until)
+        return _limit(sender, facts)
     return _late(sender, facts) or _failing(sender, facts) or _well(sender, facts)
 
 
@@ -191,6 +197,11 @@ def _pause(sender: ResolvedSender, facts: Facts, until: datetime) -> State:
     if sender.pause_code == "rate_limited":
         return State("rate_limited", "warn", facts, said, until=until)
     return State("paused", "bad", facts, said, until=until)
+
+
+def _limit(sender: ResolvedSender, facts: Facts) -> State:
+    said = partial(words.limit, sender, facts)
+    return State("limit", "warn", facts, said, until=facts.limit_until)
 
 
 def _without_worker(facts: Facts) -> State:

@@ -7,9 +7,10 @@ only where somebody reads them.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from smtp_admin.delivery.limits import kept_for_urgent
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import day, gettext, joined, known, ngettext
+from smtp_admin.translation import day, gettext, joined, known, ngettext, number
 
 #: The headline and the detail.
 Words = tuple[str, str]
@@ -84,15 +85,36 @@ def no_worker(waiting: int) -> Words:
     return gettext("Waiting for a worker"), words
 
 
-def limit(facts: Facts) -> Words:
-    """A limit is used up."""
+def limit(sender: ResolvedSender, facts: Facts) -> Words:
+    """A limit is used up, or all of it that is not kept for urgent mail."""
     headline = gettext("Limit reached")
     if facts.limit_until:
         at = clock_time(facts.limit_until, facts.moment)
         headline = gettext("Limit reached, resumes at %(at)s", at=at)
     waits = _mails(facts.waiting) + "." if facts.waiting else gettext("No mail is waiting.")
     urgent = gettext("Urgent mail is still sent.") if facts.urgent_goes else ""
-    return headline, joined((waits, urgent))
+    values = sender.values
+    spent = (
+        _spent(facts.used_hour, values.max_per_hour, gettext("in the hour")),
+        _spent(facts.used_day, values.max_per_day, gettext("in the day")),
+    )
+    return headline, joined((*spent, waits, urgent))
+
+
+def _spent(used: int | None, most: int | None, span: str) -> str:
+    """How much of a limit is used, where that is all that not only urgent mail may use."""
+    if used is None or most is None or used < most - kept_for_urgent(most):
+        return ""
+    left = most - used
+    values = {"used": number(used), "most": number(most), "span": span}
+    if left <= 0:
+        return gettext("%(used)s of %(most)s %(span)s.", **values)
+    return ngettext(
+        "%(used)s of %(most)s %(span)s; the last one is kept for urgent mail.",
+        "%(used)s of %(most)s %(span)s; the last %(number)s are kept for urgent mail.",
+        left,
+        **values,
+    )
 
 
 def late(due: int, span: timedelta) -> Words:

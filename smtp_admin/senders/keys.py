@@ -6,7 +6,7 @@ format of the first version up to date.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,17 +21,30 @@ from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field
 
 _AT_ONCE = 200
+#: Where secrets of a sender are stored.
+StoredIn = Literal["settings", "sign_in", "webhook", "bounces"]
+PLACE_WORDS: dict[StoredIn, str] = {
+    "settings": "settings",
+    "sign_in": "sign-in",
+    "webhook": "webhook",
+    "bounces": "mailbox for bounces",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A stored secret that does not open, and why."""
+    """A stored secret of a sender that does not open, and why.
+
+    Attributes:
+        place: where it is stored.
+    """
 
     partner_id: str
     key: str
     revision: int
     current: bool
     reason: str
+    place: StoredIn = "settings"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
+from rq.utils import utcformat
 
+from smtp_admin.delivery.listeners import redis_time
 from smtp_admin.worker import jobs
 from smtp_admin.worker.permission import Permission
 from smtp_admin.worker.pool import SenderThreads
@@ -78,6 +80,9 @@ class BellWorker(SimpleWorker):
         if self._process_stopping.is_set():
             raise StopRequested
         super().heartbeat(*args, **kwargs)
+        # By the clock of Redis: whoever reads it may have another one than this machine.
+        heard_at = utcformat(redis_time(self.connection))
+        self.connection.hset(self.key, "last_heartbeat", heard_at)
         if not self.connection.hexists(self.key, "pid"):
             # Redis was emptied: we listen, but nobody knows of us.
             self.connection.delete(self.key)

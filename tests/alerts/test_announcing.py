@@ -103,7 +103,7 @@ def test_the_mail_says_what_is_wrong(host: HostApp, server: ScriptedServer) -> N
     (mail,) = server.messages
     assert mail.recipients == ["ops@platform.example"]
     whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
-    assert whole["Subject"] == "Northwind: Sender stopped, partner Acme GmbH"
+    assert whole["Subject"] == "Northwind: Sender problem, partner Acme GmbH"
     text, html = (part.get_content() for part in whole.iter_parts())
     for part in (text, html):
         assert "https://panel.example.com/smtp-admin/alerts" in part

@@ -85,16 +85,20 @@ def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
     with a_worker(troubled.app):
         tell(troubled)
         assert all(one["told"] for one in as_json(troubled)["open"])
-        assert "no recipients configured" in words(troubled)
+        text = words(troubled)
+        assert "Told by signal." in text
+        assert text.count("Not mailed: no recipients are set up. Set SMTP_ADMIN_ALERT_E") == len(
+            as_json(troubled)["open"]
+        )
         troubled.actor = ACME_ADMIN
         assert [one["told"] for one in as_json(troubled)["open"]] == [[]]
-        assert "no recipients configured" not in words(troubled)
+        assert "Not mailed" not in words(troubled)
 
 
 def test_acknowledging(troubled: HostApp) -> None:
     alert_id = ids(troubled)["acme"]
     troubled.actor = ACME_ADMIN
-    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/partners/acme")
+    assert "Sender problem, partner Acme GmbH:" in words(troubled, "/smtp-admin/partners/acme")
     answer = troubled.client.post(f"{PAGE}/{alert_id}/acknowledge", headers=HTML)
     assert (answer.status_code, answer.headers["Location"]) == (303, PAGE)
     assert "Acknowledged by mia@acme.example" in words(troubled)
@@ -108,13 +112,13 @@ def test_each_side_acknowledges_for_itself(troubled: HostApp) -> None:
     troubled.actor = ACME_ADMIN
     troubled.client.post(f"{PAGE}/{own['acme']}/acknowledge", headers=HTML)
     troubled.actor = ADMIN
-    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
+    assert "Sender problem, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
     assert not any(one["acknowledged_by"] for one in as_json(troubled)["open"])
     for partner_id in ("acme", "globex"):
         troubled.client.post(f"{PAGE}/{own[partner_id]}/acknowledge", headers=HTML)
-    assert "Sender stopped, partner" not in words(troubled, "/smtp-admin/")
+    assert "Sender problem, partner" not in words(troubled, "/smtp-admin/")
     troubled.actor = GLOBEX_ADMIN
-    assert "Sender stopped, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
+    assert "Sender problem, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
     troubled.actor = ACME_ADMIN
     assert "Acknowledged by mia@acme.example" in words(troubled), "and not by the platform"
 
@@ -130,12 +134,12 @@ def test_muting(troubled: HostApp) -> None:
     assert 'id="alerts"' not in troubled.client.get("/smtp-admin/", headers=HTML).text
     troubled.actor = ADMIN
     assert "Muted until" not in words(troubled), "what a partner mutes, the platform still sees"
-    assert "Sender stopped, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
+    assert "Sender problem, partner Acme GmbH:" in words(troubled, "/smtp-admin/")
     for one in ids(troubled).values():
         troubled.client.post(f"{PAGE}/{one}/mute", json={"for": "1h"})
-    assert "Sender stopped" not in words(troubled, "/smtp-admin/")
+    assert "Sender problem" not in words(troubled, "/smtp-admin/")
     troubled.actor = GLOBEX_ADMIN
-    assert "Sender stopped, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
+    assert "Sender problem, partner Globex" in words(troubled, "/smtp-admin/"), "nor this way"
     troubled.actor = ACME_ADMIN
     with shifted(timedelta(days=8)):
         assert 'id="alerts"' in troubled.client.get("/smtp-admin/", headers=HTML).text

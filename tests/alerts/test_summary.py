@@ -90,7 +90,7 @@ def test_what_it_says(host: HostApp, server: ScriptedServer) -> None:
     )
     assert "Acme GmbH: sent 1204, failed 4, dead 1, bounced 2, spam 1, waiting 0" in text
     assert "The system: sent 3" in text
-    assert "- Sender stopped: partner Globex. Stopped until the login is corrected." in text
+    assert "- Sender problem: partner Globex. Stopped until the login is corrected." in text
     assert "&lt;b&gt;no&lt;/b&gt;" in html
     assert "https://panel.example.com/smtp-admin/" in text
 

@@ -232,7 +232,7 @@ def test_examples_work(host: HostApp, receiver: Receiver, example: str) -> None:
     ill(host, alert_webhook=receiver.url, alert_webhook_body=example)
     told(host)
     body = json.loads(receiver.told[0].body)
-    assert "Sender stopped, partner Acme GmbH" in json.dumps(body)
+    assert "Sender problem, partner Acme GmbH" in json.dumps(body)
 
 
 def test_every_value_is_named_in_the_documentation(host: HostApp) -> None:

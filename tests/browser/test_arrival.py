@@ -34,7 +34,7 @@ def test_from_the_button_to_the_tab(page: Page, site: Site, chromium: Browser) -
     page.goto(f"{site.url}/smtp-admin/partners/globex")
     page.fill("#to", "mia@globex.example")
     page.click("text=Send test mail")
-    page.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
     page.wait_for_selector("#test-mail >> text=It is not known yet whether it arrived.")
     assert inspect(page, "test_mail_unknown", TWO_LOOKS) == []

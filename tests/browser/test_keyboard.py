@@ -132,7 +132,7 @@ def test_enter_in_the_test_mails_address_neither_saves_nor_is_lost(tab: Page) ->
     revision = tab.input_value("#revision")
     tab.fill("#to", "else@customer.example")
     tab.keyboard.press("Enter")
-    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     tab.goto(tab.url.partition("?")[0])
     assert tab.input_value("#revision") == revision
 
@@ -225,7 +225,7 @@ def test_result_of_the_connection_test_is_read_out(tab: Page) -> None:
 def test_arrival_of_the_test_mail_is_read_out(tab: Page, site: Site) -> None:
     tab.evaluate(KEEP_LISTENING, "#test-mail")
     tab.click(SEND)
-    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
     tab.wait_for_selector("#test-mail >> text=Accepted.")
     assert "Accepted." in heard(tab)
@@ -235,7 +235,7 @@ def test_focus_stays_while_a_mail_is_followed(tab: Page, site: Site) -> None:
     """The page looks again every second; whoever is at the button or types stays there."""
     tab.focus(SEND)
     tab.keyboard.press("Enter")
-    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     assert focused(tab) == "Send test mail"
     with tab.expect_response(lambda answer: "mail=" in answer.url):
         pass  # it looked again
@@ -248,7 +248,7 @@ def test_focus_stays_while_a_mail_is_followed(tab: Page, site: Site) -> None:
 
 def test_caret_stays_while_a_mail_is_followed(tab: Page, site: Site) -> None:
     tab.click(SEND)
-    tab.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    tab.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     tab.fill("#to", "someone@customer.example")
     tab.keyboard.press("Home")
     tab.keyboard.type("1")

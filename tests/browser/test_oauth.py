@@ -157,7 +157,7 @@ def test_from_the_button_to_mail_and_back(
     send(site)
     look(site)
     at(mia, site, "/smtp-admin/alerts")
-    mia.wait_for_selector("h2 >> text=Sender stopped")
+    mia.wait_for_selector("h2 >> text=Sender problem")
     assert inspect(mia, "oauth-alert") == []
     mia.click("h2 a >> text=office365")
     mia.wait_for_selector("#oauth-guidance >> text=Sign in again")

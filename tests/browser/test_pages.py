@@ -310,14 +310,14 @@ def saved_already(page: Page, site: Site) -> None:
 def mail_queued(page: Page, site: Site) -> None:
     filled(page, site)
     page.click(SEND)
-    page.wait_for_selector("text=A worker sends it in a moment.")
+    page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
 
 
 @state()
 def mail_accepted(page: Page, site: Site) -> None:
     filled(page, site)
     page.click(SEND)
-    page.wait_for_selector("text=A worker sends it in a moment.")
+    page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
     page.wait_for_selector("text=The server took the mail to admin@northwind.example.")
 
@@ -327,7 +327,7 @@ def mail_failed(page: Page, site: Site) -> None:
     filled(page, site)
     site.smtp.behave("rcpt", Reply(f"550 5.1.1 No such person: {LONG}"))
     page.click(SEND)
-    page.wait_for_selector("text=A worker sends it in a moment.")
+    page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
     page.wait_for_selector("text=Not delivered.")
     page.wait_for_selector("#test-mail >> text=Most likely:")

@@ -22,6 +22,8 @@ from sqlalchemy import text
 from smtp_admin import SMTPAdmin, clock, schema
 from smtp_admin.clock import shifted
 from smtp_admin.database import VERSION_TABLE
+from smtp_admin.delivery import listeners
+from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.host import OPERATOR
 from smtp_admin.monitor import check_database, check_redis
 from smtp_admin.monitor.health import Check, Part, examine
@@ -82,10 +84,11 @@ def test_all_is_well_and_then_the_worker_dies(
             with other.app.app_context():
                 assert only(other, "workers")["status"] == "failed"
                 assert "SQLALCHEMY_DATABASE_URI" in only(other, "workers")["hint"]
-            monkeypatch.setattr(check_redis, "SILENT_SECONDS", 4.0)
+            monkeypatch.setattr(listeners, "SILENT_SECONDS", 4.0)
             worker.kill()
             assert until(lambda: only(host, "workers")["status"] == "failed", 15)
             assert "was last heard" in only(host, "workers")["message"]
+            assert doorbell().workers() == 0, "what pages and alerts ask"
             assert "flask smtp-admin worker" in only(host, "workers")["hint"]
             with site.worker() as second:
                 second.ready()

@@ -9,7 +9,9 @@ from typing import Any
 from flask import Flask
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
+from rq.utils import utcformat
 
+from smtp_admin.clock import now
 from smtp_admin.database import host_engine
 from smtp_admin.delivery.doorbell import queue_name, redis_client
 from smtp_admin.encryption import Keyring, generate_key
@@ -29,12 +31,13 @@ LOGIN, PASSWORD = "mia@acme.example", "the mailbox's password"
 
 @contextmanager
 def a_worker(app: Flask) -> Iterator[None]:
-    """A worker that is there, as RQ knows it, and takes nothing up."""
+    """A worker that is there, as RQ knows it, says so for a day, and takes nothing up."""
     with app.app_context():
         client = redis_client(installation().config.redis_url)
         queues = [queue_name(host_engine())]
     one = SimpleWorker(queues, connection=client, serializer=JSONSerializer)
     one.register_birth()  # type: ignore[no-untyped-call]  # RQ's own
+    client.hset(one.key, "last_heartbeat", utcformat(now() + timedelta(days=1)))
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from sqlalchemy import event, update
 
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.suppressions import lift
+from smtp_admin.providers.catalogue import replies
 from smtp_admin.sender_state import which
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.sender_state.facts import state_of, states_of
@@ -30,6 +31,7 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Reply, ScriptedServer
 
 ACME = "/smtp-admin/partners/acme"
+HTML = {"Accept": "text/html"}
 
 #: What each says, in the scene that brings it about.
 SAYS: dict[Key, str] = {
@@ -43,7 +45,8 @@ SAYS: dict[Key, str] = {
     "paused": r"Paused until (\d+ \w+ )?\d\d:\d\d UTC\. .* nothing listens on port 1\.",
     "keeping": r"Keeping mail\. Mail is kept",
     "no_worker": r"Waiting for a worker\. None runs; 12 mails wait\.",
-    "limit": r"Limit reached, resumes at (\d+ \w+ )?\d\d:\d\d UTC\. 3 mails wait\. Urgent mail",
+    "limit": r"Limit reached, resumes at (\d+ \w+ )?\d\d:\d\d UTC\. 2 of 3 in the hour; the last "
+    r"one is kept for urgent mail\. 3 mails wait\. Urgent mail",
     "late": r"Late: 1 mail waits\. Mail has been due for 12 min, but no worker sends it\.",
     "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
     "failing": r"Failing: the last 2 were refused\. .*554 5\.6\.0",
@@ -70,7 +73,7 @@ def state(host: HostApp, partner_id: str = "acme", key: str = "") -> State:
 
 
 def page(host: HostApp, path: str = ACME) -> str:
-    answer = host.client.get(path, headers={"Accept": "text/html"})
+    answer = host.client.get(path, headers=HTML)
     assert answer.status_code == 200
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
 
@@ -201,6 +204,8 @@ def test_other_databases(
                     until.enter_context(a_worker(made.app))
                 found = state(made)
             assert found.key == key
+            lift(made.db.session(), "acme", "you@example.org")
+            made.db.session.commit()
         assert found.waiting >= 12
         made.db.session.remove()
         made.db.engine.dispose()
@@ -242,6 +247,9 @@ def test_the_limit_goes_on_when_the_first_mail_is_an_hour_old(scene: Scene) -> N
         found = state(scene.host)
         assert found.key == "limit"
         assert found.until
+        bar = re.search(r"<meter[^>]*>", scene.host.client.get(ACME, headers=HTML).text)
+        assert bar
+        assert 'low="1.5" optimum="0" value="2"' in bar[0], "two are as much as may go"
         with shifted(timedelta(minutes=19)):
             assert state(scene.host).key == "limit"
         with shifted(timedelta(minutes=21)):
@@ -274,19 +282,29 @@ def test_after_new_settings_nothing_is_proven(scene: Scene) -> None:
     )
 
 
-def test_wrong_addresses_say_nothing_of_a_sender_that_works(scene: Scene) -> None:
-    """Else whoever types three of them stops a sender, and wakes somebody."""
+def test_a_recipients_own_trouble_says_nothing_of_a_sender_that_works(scene: Scene) -> None:
+    """Else whoever types three wrong addresses stops a sender, and wakes somebody."""
     SCENES["delivering"](scene)
-    scene.refuse("550 5.1.1 no such user")
-    with shifted(timedelta(seconds=30)):
-        scene.send(3)
-        with a_worker(scene.host.app):
-            assert state(scene.host).key == "delivering"
+    with shifted(timedelta(seconds=30)), a_worker(scene.host.app):
+        for reply in ("550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"):
+            scene.refuse(reply)
+            scene.send(2)
+            assert state(scene.host).key == "delivering", reply
             lift(scene.host.db.session(), "acme", "you@example.org")
             scene.host.db.session.commit()
-            scene.refuse("554 5.6.0 We do not like this text")
-            scene.send(2)
-            assert state(scene.host).headline == "Failing: the last 2 were refused"
+        scene.refuse("452 4.2.2 The account is over quota")
+        scene.send()
+        found = state(scene.host)
+        assert (found.key, found.waiting) == ("delivering", 1), "one waits for another try"
+        scene.refuse("554 5.6.0 We do not like this text")
+        scene.send()  # and that one
+        assert state(scene.host).headline == "Failing: the last 2 were refused"
+
+
+def test_what_is_the_recipients_own_is_a_column_of_the_table() -> None:
+    causes = replies().recipient_causes
+    assert causes >= {"recipient_unknown", "mailbox_full", "mailbox_disabled", "recipient_closed"}
+    assert not causes & {"own_mailbox_full", "greylisted", "spam", "server_full"}
 
 
 def test_one_refused_mail_among_many_is_no_failure(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from smtp_admin.config import Config
 from smtp_admin.credentials.bearer import Bearer
+from smtp_admin.events.bounces.hints import in_words_of_imap
 from smtp_admin.events.bounces.imap_failures import ANY, as_bytes, failure, refused
 from smtp_admin.events.bounces.mime import MOST_BYTES
 from smtp_admin.smtp import explain
@@ -192,6 +193,7 @@ class Mailbox:
         return found
 
 
+@in_words_of_imap()
 def open_mailbox(account: Account, config: Config, overall: Deadline, report: Report) -> Mailbox:
     """The folder of *account*, each step written into *report*.
 

@@ -182,7 +182,7 @@ def check_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> No
 
 def rotate_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> None:
     """Seal every stored password of a mailbox with the first key; commits."""
-    for row, binding, password in _older(session, keyring, report):
+    for row, binding, password in _older(session, keyring, report, locked=True):
         row.password = keyring.seal(password, binding)
         report.older -= 1
         report.newest += 1
@@ -190,20 +190,22 @@ def rotate_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> N
 
 
 def _older(
-    session: Session, keyring: Keyring, report: KeyReport
+    session: Session, keyring: Keyring, report: KeyReport, *, locked: bool = False
 ) -> Iterator[tuple[BounceMailbox, list[object], str]]:
     """Those that are sealed with an older key, opened; all are counted."""
     found = select(BounceMailbox, Sender).join(Sender, Sender.id == BounceMailbox.sender_id)
     found = found.where(BounceMailbox.password != "")
-    locked = found.with_for_update(of=BounceMailbox).order_by(BounceMailbox.id)
-    for row, sender in session.execute(locked).all():
+    if locked:
+        found = found.with_for_update(of=BounceMailbox)
+    for row, sender in session.execute(found.order_by(BounceMailbox.id)).all():
         binding = _binding(sender.partner_id, sender.id, _account(row, ""))
         try:
             password = keyring.open(row.password, binding)
         except SecretError as error:
             one = Unreadable(
-                sender.partner_id, sender.key, sender.current_revision, True, error.message
-            )
+                sender.partner_id, sender.key, sender.current_revision, True, error.message,
+                "bounces",
+            )  # fmt: skip
             report.unreadable = (*report.unreadable, one)
             continue
         if keyring.is_current(row.password):

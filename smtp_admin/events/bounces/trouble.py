@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from smtp_admin.events.bounces import hints
 from smtp_admin.events.bounces.imap import IMAP_ON
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.senders.models import Sender
@@ -50,15 +51,9 @@ _BY_STEP: Mapping[str, str] = {
     "dns": gettext(
         "Check the name of the IMAP server on the sender's page Bounces, and test it there."
     ),
-    "connect": gettext(
-        "Check server and port: 993 for SSL/TLS, 143 for STARTTLS. If they are right, the server "
-        "is down, or a firewall is in the way. Ask its operator."
-    ),
-    "greeting": gettext(
-        "Check server, port and security: 993 goes with SSL/TLS, 143 with STARTTLS. If they are "
-        "right, the server may be overloaded."
-    ),
-    "tls": gettext("Check port and security: 993 goes with SSL/TLS, 143 with STARTTLS."),
+    "connect": hints.CONNECT,
+    "greeting": hints.GREETING,
+    "tls": hints.TLS,
     "certificate": gettext(
         "Enter the server's name as it is in its certificate. If it has expired or nobody trusts "
         "it, ask the operator of the server for a new one."
@@ -75,10 +70,11 @@ _BY_STEP: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """That the mailbox of a sender was not read, several times in a row.
+    """That the mailbox of a sender was not read.
 
     Attributes:
-        since: when it was read last, or entered where it never was.
+        failures: how many times in a row.
+        since: when it was read last; ``None`` if it never was.
         cause: what stopped the last try.
         remedy: what to do.
     """
@@ -86,7 +82,7 @@ class Trouble:
     sender_id: int
     host: str
     failures: int
-    since: datetime
+    since: datetime | None
     cause: str
     remedy: str
 
@@ -109,12 +105,17 @@ def is_in_trouble(mailbox: BounceMailbox) -> bool:
     return mailbox.failures >= (_TRIES_OF_LOGIN if refused else TRIES)
 
 
-def troubles(session: Session) -> dict[int, Trouble]:
-    """Id of a sender → the trouble of its mailbox, of those that have some; one query."""
+def troubles(session: Session, *, from_the_first: bool = False) -> dict[int, Trouble]:
+    """Id of a sender → the trouble of its mailbox, of those that have some; one query.
+
+    Args:
+        from_the_first: also where so few tries failed that it may pass.
+    """
+    least = 1 if from_the_first else _TRIES_OF_LOGIN
     rows = session.scalars(
         select(BounceMailbox)
         .join(Sender, Sender.id == BounceMailbox.sender_id)
-        .where(BounceMailbox.failures >= _TRIES_OF_LOGIN, Sender.deleted_at.is_(None))
+        .where(BounceMailbox.failures >= least, Sender.deleted_at.is_(None))
         .order_by(BounceMailbox.id)
     )
     return {
@@ -122,10 +123,10 @@ def troubles(session: Session) -> dict[int, Trouble]:
             sender_id=one.sender_id,
             host=one.host,
             failures=one.failures,
-            since=one.last_read_at or one.created_at,
+            since=one.last_read_at,
             cause=known(one.failed_words),
             remedy=remedy_of(one),
         )
         for one in rows
-        if is_in_trouble(one)
+        if from_the_first or is_in_trouble(one)
     }

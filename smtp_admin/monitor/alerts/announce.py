@@ -24,6 +24,7 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts import recipients, webhook
 from smtp_admin.monitor.alerts.carriers import owners_for, working_sender
 from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice
+from smtp_admin.monitor.alerts.told import NOBODY
 from smtp_admin.monitor.alerts.wording import values_of
 from smtp_admin.smtp.dialling import DiallingPolicy
 
@@ -181,7 +182,7 @@ def _queue_mail(session: Session, alert: Alert, event: str) -> str:
                 log.warning("alert %s: no mail was queued: %s", alert.public_id, error.message)
         queued = len(addresses) - failed
         said.append(f"queued for {queued} of {_count(addresses)}")
-    return "; ".join(said) or "no recipients configured"
+    return "; ".join(said) or NOBODY
 
 
 def _count(addresses: tuple[str, ...] | list[str]) -> str:

@@ -46,7 +46,7 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind(
         "sender_stopped",
-        gettext("Sender stopped"),
+        gettext("Sender problem"),
         gettext("A sender is not usable, stopped, paused or failing."),
     ),
     Kind(
@@ -58,8 +58,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "limit_near",
-        gettext("Limit at 90 %"),
-        gettext("A sender has used 90 % of its limit. The rest is reserved for urgent mail."),
+        gettext("Limit reached"),
+        gettext("A sender has used its limit, but for the tenth that is kept for urgent mail."),
     ),
     Kind(
         "dead_letters",

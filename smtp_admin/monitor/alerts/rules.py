@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among, database_now
 from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Counter, Lane
 from smtp_admin.events.bounces.trouble import troubles
 from smtp_admin.events.queries import silences
 from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
+from smtp_admin.monitor.stored_secrets import needed_keys
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
@@ -201,10 +203,8 @@ def no_worker(session: Session) -> Iterator[Finding]:
     """
     if doorbell().workers() != 0:
         return
-    at_work = select(Lane.id).where(
-        Lane.lease.is_not(None), Lane.lease_until > database_now(session)
-    )
-    if session.scalar(at_work.limit(1)) is None:
+    sending = select(Lane.id).where(at_work(database_now(session)))
+    if session.scalar(sending.limit(1)) is None:
         yield Finding(
             kind="no_worker",
             partner_id=SYSTEM,
@@ -217,7 +217,7 @@ def no_worker(session: Session) -> Iterator[Finding]:
 
 def _expiring(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Finding]:
     """What has ended or ends soon, of everything that :mod:`smtp_admin.expiry` watches."""
-    for one in watch(session, senders, for_alerts=True):
+    for one in watch(session, senders, needed_keys=needed_keys, for_alerts=True):
         sender = one.sender
         yield Finding(
             kind="expiring",

@@ -17,6 +17,7 @@ from smtp_admin.identifiers import is_storable
 from smtp_admin.monitor.alerts.kinds import BY_NAME, SEVERITIES, Finding
 from smtp_admin.monitor.alerts.models import PREFIXES, Alert, AlertNotice, Reaction, Side
 from smtp_admin.monitor.alerts.rules import no_worker, owner_words
+from smtp_admin.monitor.alerts.told import sentence_of
 from smtp_admin.translation import gettext, joined, known
 
 #: What may be chosen for muting, as it is written.
@@ -181,9 +182,9 @@ def _seen(
         )
         for one in notices:
             event = one.event.partition("-")[0]  # of mail that went out again, the last one
-            words = f"{one.channel.capitalize()}, {event}: {one.outcome}"
+            words = sentence_of(one.channel, event, one.outcome)
             told.setdefault(one.alert_id, {})[one.channel, event] = words
-    return [_of_row(one, side, tuple(told.get(one.id, {}).values())) for one in rows]
+    return [_of_row(one, side, tuple(filter(None, told.get(one.id, {}).values()))) for one in rows]
 
 
 def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:

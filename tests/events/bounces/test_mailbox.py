@@ -1,6 +1,7 @@
 """A mailbox read over IMAP: by one worker at a time, each mail once; what is wrong is said."""
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -221,6 +222,9 @@ def test_what_is_wrong_is_said(site: Hooked, server: ImapServer, name: str) -> N
     error = said.json["test"]["error"]
     assert (error["code"], error["step"]) == (code, step)
     assert error["message"]
+    assert not re.search(r"SMTP(?!_ADMIN)|outgoing|\b(25|465|587|2525)\b", error["hint"]), error[
+        "hint"
+    ]
     assert server.password not in said.text
     html = site.client.post(PAGE, data={"do": "test", **form}, headers={"Accept": "text/html"})
     assert html.status_code == 200

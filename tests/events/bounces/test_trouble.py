@@ -72,10 +72,14 @@ def test_it_is_told_with_cause_and_remedy(
         look(site.host)
         assert told(site) == []
         # The pauses are longer each time; here they are over at once.
-        site.host.db.session.execute(update(BounceMailbox).values(next_read_at=now()))
+        past = now() - timedelta(seconds=1)
+        site.host.db.session.execute(update(BounceMailbox).values(next_read_at=past))
         site.host.db.session.commit()
         read(site)
         assert row(site).failures == number
+        first = doctor.only(site.host, "bounces")
+        assert first["status"] == "warning", "the doctor waits for no second try"
+        assert cause in first["message"]
     for _ in range(2):
         look(site.host)
     (alert,) = told(site)
@@ -116,6 +120,12 @@ def test_what_nobody_looks_at_is_said(site: Hooked, server: ImapServer) -> None:
     assert "No sender has a mailbox" in doctor.only(site.host, "bounces")["message"]
     turn_on(site, server)
     assert doctor.only(site.host, "bounces")["status"] == "ok"
+    assert "are read: 0. Not read yet: 1." in doctor.only(site.host, "bounces")["message"]
+    server.greeting = b"* BYE\r\n"
+    read(site)
+    assert "was never read; the last try failed" in doctor.only(site.host, "bounces")["message"]
+    server.greeting = b"* OK ready\r\n"
+    read(site, 10)
     past = now() - timedelta(minutes=20)
     site.host.db.session.execute(update(BounceMailbox).values(next_read_at=past))
     site.host.db.session.commit()

@@ -1,0 +1,64 @@
+"""What came of telling somebody about an alert, as sentences for the page and the commands.
+
+The table of notices keeps a few words for each channel. Those that come often are whole sentences
+here; the others, which name numbers or an error, follow the name of their channel.
+"""
+
+from collections.abc import Mapping
+
+from smtp_admin.translation import gettext
+
+#: What a notice of a mail says where there is nobody to write to.
+NOBODY = "no recipients configured"
+#: By channel and outcome: when it opened, and when it ended.
+_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("signal", "sent"): (
+        gettext("Told by signal."),
+        gettext("Its end was told by signal."),
+    ),
+    ("webhook", "delivered"): (
+        gettext("Told by the webhook."),
+        gettext("Its end was told by the webhook."),
+    ),
+    ("signal", "muted"): (
+        gettext("Not told by signal, because it was muted."),
+        gettext("Its end was not told by signal, because it was muted."),
+    ),
+    ("webhook", "muted"): (
+        gettext("Not told by the webhook, because it was muted."),
+        gettext("Its end was not told by the webhook, because it was muted."),
+    ),
+    ("mail", NOBODY): (
+        gettext("Not mailed: no recipients are set up. Set SMTP_ADMIN_ALERT_EMAILS."),
+        "",  # it was said when it opened
+    ),
+}
+#: Otherwise: by channel, when it opened, ended, or was told again.
+_BEGINNINGS: Mapping[str, Mapping[str, str]] = {
+    "signal": {
+        "opened": gettext("By signal: %(outcome)s."),
+        "ended": gettext("Its end, by signal: %(outcome)s."),
+    },
+    "webhook": {
+        "opened": gettext("By webhook: %(outcome)s."),
+        "ended": gettext("Its end, by webhook: %(outcome)s."),
+    },
+    "mail": {
+        "opened": gettext("By mail: %(outcome)s."),
+        "ended": gettext("Its end, by mail: %(outcome)s."),
+        "again": gettext("By mail, once more: %(outcome)s."),
+    },
+}
+
+
+def sentence_of(channel: str, event: str, outcome: str) -> str:
+    """What came of one notice; empty where it is not worth a sentence of its own.
+
+    Args:
+        event: ``opened``, ``ended`` or ``again``.
+    """
+    whole = _SENTENCES.get((channel, outcome))
+    if whole is not None:
+        return whole[event == "ended"]
+    beginning = _BEGINNINGS[channel].get(event, _BEGINNINGS[channel]["opened"])
+    return gettext(beginning, outcome=outcome.rstrip("."))
