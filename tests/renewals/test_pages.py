@@ -318,3 +318,19 @@ def test_run_now_is_for_reminders_that_are_on(office: Office) -> None:
     assert answer.status_code == 409
     assert "Reminders are off" in answer.text
     assert office.runs() == []
+
+
+def test_a_customer_reads_their_own_language(office: Office) -> None:
+    """The page, and what its link and that of the mail lead to, as their services say it."""
+    office.have(3, language="pl-PL")
+    office.host.actor = CUSTOMER
+    client = office.host.client
+    page = client.get(f"{BASE}/remind-me", headers=HTML).text
+    assert 'class="smtp-admin" lang="pl"' in page
+    assert "Wyślij mi przypomnienie teraz" in page
+    client.post(f"{BASE}/remind-me", headers=HTML)
+    page = client.get(f"{BASE}/remind-me", headers=HTML).text
+    assert "Przypomnienie jest właśnie wysyłane. O następne można poprosić za" in page
+    ends = re.search(r'href="(/unsubscribe/[^"]+lang=pl-PL)"', page)
+    assert ends
+    assert "Nie chcę więcej przypomnień" in client.get(ends[1]).text
