@@ -114,6 +114,7 @@ def test_a_link_that_is_none_and_that_of_a_test_mail(site: HostApp) -> None:
     answer = site.client.post(
         "/smtp-admin/partners/acme/test-email", headers={"Accept": "application/json"}
     )
+    assert answer.json is not None
     path = arrival_url(answer.json["id"], "de").removeprefix(PUBLIC)
     assert path.endswith("?lang=de")
     assert spoken(site.client.get(path, headers=browser("fr"))) == ("de", "Testmail")
