@@ -334,3 +334,17 @@ def test_a_customer_reads_their_own_language(office: Office) -> None:
     ends = re.search(r'href="(/unsubscribe/[^"]+lang=pl-PL)"', page)
     assert ends
     assert "Nie chcę więcej przypomnień" in client.get(ends[1]).text
+
+
+def test_the_calendar_knows_at_once_what_was_accepted(office: Office) -> None:
+    """Not only when a scheduler has noted it, a minute later."""
+    office.have(3)
+    office.run()
+    office.host.actor = ACME_ADMIN
+    path = f"{BASE}/partners/acme/calendar"
+    waits = "The last notice is still on its way."
+    assert waits in office.host.client.get(path, headers=HTML).text
+    office.bench.tick()
+    assert waits not in office.host.client.get(path, headers=HTML).text
+    preview = office.host.client.get(f"{BASE}/partners/acme/preview?customer=c1", headers=HTML)
+    assert waits not in preview.text
