@@ -17,7 +17,7 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.translation import gettext
 
 _ADDRESS, _LANGUAGE = "address", "language"
-_LONGEST_EXAMPLE = 120
+_LONGEST_EXAMPLE = 200
 #: What spreadsheets of different countries put between two cells.
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -234,14 +234,16 @@ def _structure(name: str, cell: str, sample: Any) -> Any:
             gettext(
                 "%(name)s needs JSON in its cell, such as %(example)s",
                 name=name,
-                example=_as_cell(sample)[:_LONGEST_EXAMPLE],
+                example=_as_cell(sample),
             )
         )
     return found
 
 
 def _as_cell(sample: Any) -> str:
-    return json.dumps(sample, ensure_ascii=False)
+    """An example of a cell: of a list its first entry is enough."""
+    text = json.dumps(sample[:1] if isinstance(sample, list) else sample, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]} …"
 
 
 @dataclass(frozen=True, slots=True)
