@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
 from smtp_admin import resources
 
 DOMAIN = "smtp_admin"
+#: The few texts of pages for recipients, in the languages of shipped mails that have no more yet.
+FOR_READERS = "smtp_admin_readers"
+_LONGEST_TAG = 35
 #: ``%(name)s`` in what code says, ``{name}`` in the tables of TOML.
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 _TAG = re.compile(r"</?\w[^>]*>")
@@ -80,22 +83,39 @@ def _can_be_filled(text: str, places: Iterable[str]) -> bool:
 
 
 @cache
-def languages() -> frozenset[str]:
+def languages(domain: str = DOMAIN) -> frozenset[str]:
     """The languages there is a catalogue for, beside English."""
-    folders = resources.folder("translations").glob(f"*/LC_MESSAGES/{DOMAIN}.po")
+    folders = resources.folder("translations").glob(f"*/LC_MESSAGES/{domain}.po")
     return frozenset(one.parents[1].name for one in folders)
 
 
 @cache
-def catalogue(locale: Locale) -> Catalogue | None:
+def catalogue(locale: Locale, domain: str = DOMAIN) -> Catalogue | None:
     """What *locale* reads; ``None`` if that is English, or there is nothing in its language."""
     name = str(locale)
-    found = name if name in languages() else locale.language
-    if found not in languages():
+    found = name if name in languages(domain) else locale.language
+    if found not in languages(domain):
         return None
-    texts, plurals, form = _read(found)
+    texts, plurals, form = _read(found, domain)
     marks = {ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)}
     return Catalogue(found.replace("_", "-"), texts, plurals, form, marks, locale)
+
+
+@lru_cache(maxsize=256)
+def for_readers(tag: str) -> tuple[bool, Catalogue | None]:
+    """Whether pages for recipients can be in the language *tag*, and its catalogue.
+
+    There is none for English, which needs none.
+    """
+    if not 0 < len(tag) <= _LONGEST_TAG:
+        return False, None
+    try:
+        locale = Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        language = tag.partition("-")[0]
+        return for_readers(language) if language != tag else (False, None)
+    found = catalogue(locale) or catalogue(locale, FOR_READERS)
+    return found is not None or locale.language == "en", found
 
 
 @lru_cache(maxsize=1024)
@@ -107,10 +127,11 @@ def _day(locale: Locale, at: date, skeleton: str) -> str:
 @cache
 def _read(
     language: str,
+    domain: str,
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]], Callable[[int], int]]:
     from babel.messages.pofile import read_po  # only where a page is not in English
 
-    path = resources.folder("translations") / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    path = resources.folder("translations") / language / "LC_MESSAGES" / f"{domain}.po"
     with path.open("rb") as file:
         read = read_po(file, locale=language)
     texts: dict[str, str] = {}

@@ -68,9 +68,7 @@ class _OfTemplates:
         return _filled_in(text, values)
 
     def _catalogue(self) -> Catalogue | None:
-        if "babel" not in self._extensions or not has_request_context():
-            return None
-        return chosen_by(self._extensions)
+        return chosen_by(self._extensions) if has_request_context() else None
 
 
 def _filled_in(text: str, values: dict[str, Any]) -> Markup:

@@ -9,7 +9,8 @@ that it is one.
 Whatever else makes another string of it (an f-string, ``join``, ``lower``, a slice) makes it plain
 English: put texts together by ``+``, as values, or with :func:`joined`.
 
-The language is that of Flask-Babel where the host has it, during a request.
+The language is that of Flask-Babel where the host has it, during a request; pages for recipients
+have their own (:func:`speak`).
 """
 
 import sys
@@ -18,10 +19,13 @@ from datetime import date
 from typing import Any
 
 from babel import Locale
-from flask import current_app, has_request_context
+from flask import current_app, has_request_context, request
 from markupsafe import escape
 
-from smtp_admin.catalogues import Catalogue, catalogue
+from smtp_admin.catalogues import Catalogue, catalogue, for_readers
+
+#: Where a request keeps the catalogue that its page chose; ``flask.g`` may outlive a request.
+_SPOKEN = "smtp_admin.spoken"
 
 
 class Text(str):  # noqa: SLOT000 - the kinds of it have attributes of their own
@@ -250,8 +254,23 @@ def current() -> Catalogue | None:
     return chosen_by(current_app.extensions) if has_request_context() else None
 
 
+def speak(tags: Iterable[str]) -> None:
+    """Have this request's page in the first language of *tags* that recipients' pages are in.
+
+    If there is none, it stays as it was. For recipients of mail, who know no setting of the host.
+    """
+    for tag in tags:
+        known_language, found = for_readers(tag)
+        if known_language:
+            request.environ[_SPOKEN] = found
+            return
+
+
 def chosen_by(extensions: Mapping[str, Any]) -> Catalogue | None:
-    """What Flask-Babel says, in a request to an app with these extensions."""
+    """What the page chose, else Flask-Babel, in a request to an app with these extensions."""
+    if _SPOKEN in request.environ:
+        spoken: Catalogue | None = request.environ[_SPOKEN]
+        return spoken
     locale = _locale(extensions)
     return _catalogue(locale) if locale is not None else None
 

@@ -69,8 +69,46 @@ def test_an_address_twice_gets_it_once(site: HostApp) -> None:
 
 def test_the_columns_that_it_asks_for_are_those_that_it_complains_of(site: HostApp) -> None:
     page = post(site, do="check", csv="name\nMia").text
-    (columns,) = re.findall(r"<dt>Newsletter</dt><dd[^>]*><code>([^<]*code)</code>", page)
-    assert f"names the columns: {columns.replace(',', ', ')}." in page
+    (needed, others) = re.findall(
+        r"<dt>Newsletter</dt><dd[^>]*><code>([^<]*)</code>.*?<code>([^<]*)</code>", page, re.DOTALL
+    )[0]
+    assert (needed, others) == ("address,name,code", "language")
+    assert f"names the columns: {f'{needed},{others}'.replace(',', ', ')}." in page
+
+
+def test_a_list_in_a_cell_is_shown_by_its_example_and_equal_faults_are_told_once(
+    site: HostApp,
+) -> None:
+    """Addresses are looked at too in lines that have another fault; "e-mail" is one."""
+    add_newsletter(site, name="paper", label="Paper", sample={"name": "x", "code": [{"a": 1}]})
+    page = site.client.get(NEW, headers=HTML).text
+    assert "<code>code</code> is JSON, such as <code>[{&#34;a&#34;: 1}]</code>" in page
+    list_ = "E-Mail,name,code\n" + "a@example.org,A,x\n" * 3 + "b@example.org,B,[]\nnobody,C,x\n"
+    answer = post(site, type="paper", do="check", csv=list_)
+    told = html.unescape(answer.text)
+    assert "4 lines cannot be used" in told
+    assert told.count("code needs JSON in its cell") == 1
+    assert "4 lines (2–4, 6): code needs JSON in its cell, such as" in told
+    assert re.search(r"<li>line 6: [^<]*nobody", told)
+
+
+def test_the_preview_is_as_the_mail_is(site: HostApp) -> None:
+    page = post(site, do="check", label="December").text
+    for words in ("<dd>Newsletter</dt>", "<dd>December</dd>", 'name="batch-preview"'):
+        assert words.replace("</dt>", "</dd>") in page
+    frame = post(site, do="html")
+    assert "your code is <b>17</b>" in frame.text
+    assert "default-src 'none'" in frame.headers["Content-Security-Policy"]
+    assert deliveries(site) == []
+
+
+def test_where_to_begin(site: HostApp) -> None:
+    """All batches: whoever has one partner is led there, others are told where."""
+    assert "choose in whose name" in site.client.get(f"{PREFIX}/batches", headers=HTML).text
+    site.actor = ACME_ADMIN
+    page = site.client.get(f"{PREFIX}/batches", headers=HTML).text
+    assert f'href="{NEW}"' in page
+    assert "choose in whose name" not in page
 
 
 def test_a_file_is_taken(site: HostApp) -> None:

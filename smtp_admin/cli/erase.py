@@ -61,7 +61,8 @@ def erase_(
     if not found:
         click.echo("Nothing is stored about this address.")
     for one in found:
-        click.echo(f"{labels[one.place.key]}: {one.count}")
+        only = "" if one.can_be_erased else " (only a hash of the address)"
+        click.echo(f"{labels[one.place.key]}: {one.count}{only}")
     if file is not None:
         click.echo(f"Written: {file}")
     if yes:
@@ -72,6 +73,8 @@ def erase_(
             click.echo(f"Texts that other recipients still wait for: {done.needed}.")
         if not done.complete:
             click.echo("A worker erases the rest as soon as it can.")
+    elif found and not any(one.can_be_erased for one in found):
+        click.echo("Nothing is left to erase: the hash keeps others from writing to it.")
     elif found and file is None:
         click.echo("Nothing was changed. Erase it with --yes.")
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.database import SYSTEM, among
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message
+from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
 from smtp_admin.delivery.tries import ACCEPTED, Tried, failed_after, tries_of
 from smtp_admin.senders.models import Sender
@@ -109,6 +109,11 @@ class LoggedMail:
     has_text: bool
     sensitive: bool
     tries: int
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether its recipient was forgotten, with its subject and text."""
+        return self.recipient == ERASED
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,10 @@ class Message(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
 
 
+#: What stands in place of an erased address.
+ERASED = "erased"
+
+
 def address_parts(recipient: str) -> tuple[str, str]:
     """The domain and the mailbox of an address, as the columns of a delivery have them."""
     mailbox, _, domain = recipient.rpartition("@")

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import among, changed, database_now, reading
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.mail_actions import cancel_queued, discard, note_lost
-from smtp_admin.delivery.models import Delivery, Message, address_parts
-from smtp_admin.erasure.finding import ERASED, Key, Search, keys_in_steps, mails_to, rows_of
+from smtp_admin.delivery.models import ERASED, Delivery, Message, address_parts
+from smtp_admin.erasure.finding import Key, Search, keys_in_steps, mails_to, rows_of
 from smtp_admin.erasure.places import PLACES, Place
 from smtp_admin.suppression.models import Preference, Suppression
 from smtp_admin.suppression.reading import address_hash

@@ -16,8 +16,6 @@ from smtp_admin.erasure.places import PLACES, Place
 from smtp_admin.suppression.models import Preference, Suppression
 from smtp_admin.suppression.reading import address_hash
 
-#: What stands in place of an erased address.
-ERASED = "erased"
 #: Rows that are read at once; with the texts of their mails fewer.
 _STEP, _FEW = 500, 50
 _BY_HASH = (Suppression, Preference)
@@ -84,15 +82,25 @@ class Search:
 
 @dataclass(slots=True)
 class FoundIn:
-    """The rows of one place."""
+    """The rows of one place.
+
+    Attributes:
+        hashes: how many of them keep a hash of the address and nothing else: what erasing leaves.
+    """
 
     place: Place
     ids: list[Any] = field(default_factory=list)
+    hashes: int = 0
 
     @property
     def count(self) -> int:
         """How many rows there are."""
         return len(self.ids)
+
+    @property
+    def can_be_erased(self) -> bool:
+        """Whether any of them says more than a hash."""
+        return self.count > self.hashes
 
 
 def find(session: Session, search: Search) -> list[FoundIn]:
@@ -102,7 +110,10 @@ def find(session: Session, search: Search) -> list[FoundIn]:
     """
     found = []
     for place in PLACES:
-        one = FoundIn(place, [key for key, _ in rows(session, search, place)])
+        one = FoundIn(place)
+        for key, row in rows(session, search, place):
+            one.ids.append(key)
+            one.hashes += isinstance(row, Suppression) and not row.address
         if one.ids:
             found.append(one)
     return found

@@ -51,6 +51,15 @@ REFUSALS: dict[str, str] = {
     ),
     "certificate": gettext("It names a certificate that is not Amazon's."),
 }
+#: The same where the secret was made here and the server with the mail signs: nobody copies it
+#: again, for it was shown once.
+REFUSALS_OF_OUR_SECRET: dict[str, str] = {
+    "unsigned": gettext("It has no signature. Sign it with the secret that was made here."),
+    "signature": gettext(
+        "It was not signed with the secret that was made here. If that is lost, make a new one "
+        "and enter it at the server that signs."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

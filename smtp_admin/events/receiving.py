@@ -23,9 +23,8 @@ from smtp_admin.database import changed, database_now
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
-from smtp_admin.events import amazon, budget
+from smtp_admin.events import amazon, budget, unreadable
 from smtp_admin.events.arrived import (
-    REFUSALS,
     Arrived,
     NotUnderstood,
     Proof,
@@ -96,6 +95,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         raise NotFound
     webhook_id = found.webhook.id
     arrived = replace(arrived, is_sample=_is_sample(webhook_id, arrived))
+    proof: Proof | None = None
     try:
         proof = _proven(found, arrived)
         _within_limit(session, webhook_id)
@@ -106,9 +106,12 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         budget.count_forged(webhook_id)
         _note_refused(session, webhook_id, error.code)
         raise Forbidden(
-            gettext("This request was refused. %(why)s", why=REFUSALS[error.code])
+            gettext("This request was refused. %(why)s", why=found.source.refusal(error.code))
         ) from error
     except NotUnderstood as error:
+        if proof is not None:
+            session.rollback()
+            unreadable.note(webhook_id, arrived.at, error.why)
         raise InvalidInput(error.why) from error
     except Unreachable as error:
         raise Unavailable(

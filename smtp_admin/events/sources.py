@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from smtp_admin.events import amazon, examples, signatures
-from smtp_admin.events.arrived import Arrived, Known, Proof
+from smtp_admin.events.arrived import (
+    REFUSALS,
+    REFUSALS_OF_OUR_SECRET,
+    Arrived,
+    Known,
+    Proof,
+)
 from smtp_admin.events.event import Event
 from smtp_admin.events.examples import Example, Headers
 from smtp_admin.events.readers import (
@@ -69,6 +75,16 @@ class Source:
     signs_here: bool = True
     has_topic: bool = False
     hosts: tuple[str, ...] = ()
+
+    @property
+    def makes_secret(self) -> bool:
+        """Whether its signing secret is made here."""
+        return self.secret is not None and self.secret.made_here
+
+    def refusal(self, code: str) -> str:
+        """Why a request was refused, and what to do; empty for a code that is unknown."""
+        ours = REFUSALS_OF_OUR_SECRET if self.makes_secret else {}
+        return ours.get(code) or REFUSALS.get(code, "")
 
 
 def clean_topic(text: str) -> str:
@@ -258,11 +274,14 @@ SOURCES: dict[str, Source] = {
             examples.generic,
             (
                 gettext("Let your mail server, or what reads its log, post events to the address."),
-                gettext("Sign each with the secret below, as Standard Webhooks says."),
+                gettext(
+                    "Sign each with the signing secret, as Standard Webhooks says. It was shown "
+                    "once, when it was made."
+                ),
             ),
             SigningSecret(
                 gettext("Signing secret"),
-                gettext("Leave it empty, and one is made. It begins with whsec_."),
+                gettext("Only to use one of your own instead. It begins with whsec_."),
                 _clean_standard,
                 made_here=True,
             ),

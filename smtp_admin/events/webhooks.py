@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import database_now
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
+from smtp_admin.events import unreadable
 from smtp_admin.events.arrived import Known
 from smtp_admin.events.models import Webhook
 from smtp_admin.events.sealing import SealedFor
@@ -89,6 +90,7 @@ def turn_on(
     session.add(webhook)
     _record(session, actor, sender, "webhook.saved", source.label)
     session.flush()
+    unreadable.forget(webhook.id)
     return webhook, made
 
 
@@ -100,18 +102,15 @@ def change(
     *,
     secret: str = "",
     topic: str | None = None,
-) -> str:
+) -> None:
     """Save another signing secret or topic; what is empty stays. The caller commits.
-
-    Returns:
-        A signing secret that was made, which is told this once; else empty.
 
     Raises:
         InvalidInput: one of them cannot be used.
     """
     source = SOURCES[webhook.source]
     wrong: dict[str, list[str]] = {}
-    cleaned, made = "", ""
+    cleaned = ""
     if source.secret is not None and secret.strip():
         try:
             cleaned = source.secret.clean(secret)
@@ -119,8 +118,8 @@ def change(
             wrong["secret"] = [said_by(error)]
         if len(secret) > LONGEST_SECRET or not is_storable(secret):
             wrong["secret"] = [gettext("This is not a signing secret.")]
-    elif source.secret is not None and source.secret.made_here:
-        cleaned = made = _made_secret(source)
+    elif source.makes_secret:
+        wrong["secret"] = [gettext("Enter the new secret, or have one made.")]
     if source.has_topic and topic is not None:
         try:
             arn = clean_topic(topic)
@@ -132,12 +131,31 @@ def change(
     if wrong:
         raise InvalidInput(fields=wrong)
     if cleaned:
-        bound = _bound(sender, webhook.source)
-        webhook.former_secret = webhook.secret
-        webhook.former_secret_until = database_now(session) + OVERLAP if webhook.secret else None
-        webhook.secret = bound.seal("secret", cleaned)
+        _replace_secret(session, sender, webhook, cleaned)
+    _record(session, actor, sender, "webhook.saved", source.label)
+
+
+def make_secret(session: Session, sender: ResolvedSender, webhook: Webhook, actor: Actor) -> str:
+    """Make another signing secret, which is told this once. The caller commits.
+
+    Raises:
+        InvalidInput: the provider makes its own.
+    """
+    source = SOURCES[webhook.source]
+    made = _made_secret(source)
+    if not made:
+        raise InvalidInput(fields={"do": [gettext("Its provider makes the secret.")]})
+    _replace_secret(session, sender, webhook, made)
     _record(session, actor, sender, "webhook.saved", source.label)
     return made
+
+
+def _replace_secret(
+    session: Session, sender: ResolvedSender, webhook: Webhook, secret: str
+) -> None:
+    webhook.former_secret = webhook.secret
+    webhook.former_secret_until = database_now(session) + OVERLAP if webhook.secret else None
+    webhook.secret = _bound(sender, webhook.source).seal("secret", secret)
 
 
 def rotate(session: Session, sender: ResolvedSender, webhook: Webhook, actor: Actor) -> None:
@@ -208,7 +226,7 @@ def _bound(sender: ResolvedSender, source_key: str) -> SealedFor:
 
 
 def _made_secret(source: Source) -> str:
-    if source.secret is None or not source.secret.made_here:
+    if not source.makes_secret:
         return ""
     return "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii")
 

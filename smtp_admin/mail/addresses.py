@@ -8,6 +8,10 @@ from smtp_admin.smtp.address import check_header_text, clean_address
 from smtp_admin.smtp.headers import read_phrase
 from smtp_admin.translation import gettext
 
+#: What lists of people call the column of addresses, in small letters; the first is our own word.
+ADDRESS_COLUMNS = (
+    "address", "email", "e-mail", "email address", "e-mail address", "mail", "recipient",
+)  # fmt: skip
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ANOTHER = re.compile(r"[<>]|@.*[,;]")
 

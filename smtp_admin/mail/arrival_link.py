@@ -10,14 +10,17 @@ from smtp_admin.mail.links import parts_of, public_address, token_of
 PATH = "/test-mail"
 
 
-def arrival_url(public_id: str) -> str:
+def arrival_url(public_id: str, language: str = "") -> str:
     """The public address where one says that this mail arrived.
 
     It is ``""`` where the app does not know its own address, or has no key.
+
+    Args:
+        language: of the mail.
     """
     prefix = installation().config.url_prefix
     token = token_of("arrival", [public_id])
-    return public_address(prefix + PATH, "smtp_admin_arrival.ask", token)
+    return public_address(prefix + PATH, "smtp_admin_arrival.ask", token, language)
 
 
 def has_links() -> bool:

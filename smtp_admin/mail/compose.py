@@ -161,7 +161,7 @@ def message_from_type(
         MessageError: a value is missing, or a template does not fit.
     """
     if type_.notice and "unsubscribe_url" not in context:
-        link = _link(type_, voice.partner_id, to)
+        link = _link(type_, voice, to)
         context = {**context, "unsubscribe_url": link}
         headers = {**list_headers(link), **(headers or {})}
     values = {"app_name": installation().config.app_name, **type_.defaults, **context}
@@ -176,12 +176,13 @@ def message_from_type(
     )
 
 
-def _link(type_: EmailType, partner_id: str, to: object) -> str:
+def _link(type_: EmailType, voice: templates.Voice, to: object) -> str:
     """Where the reader of a notice ends such mail; empty where there is no such place."""
     address = only_address(to)
     if not address:
         return ""
-    return unsubscribe_url(token_for(Reader(partner_id, address, type_.name)))
+    token = token_for(Reader(voice.partner_id, address, type_.name))
+    return unsubscribe_url(token, voice.language)
 
 
 @dataclass(frozen=True, slots=True)

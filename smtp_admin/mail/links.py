@@ -7,6 +7,7 @@ it is in ``SMTP_ADMIN_SECRET_KEYS``.
 import json
 from collections.abc import Sequence
 from typing import Literal
+from urllib.parse import urlencode
 
 from flask import current_app
 
@@ -47,7 +48,7 @@ def parts_of(purpose: Purpose, token: str, count: int) -> list[str]:
     return parts
 
 
-def public_address(path: str, endpoint: str, token: str) -> str:
+def public_address(path: str, endpoint: str, token: str, language: str = "") -> str:
     """The public address of a page with *token*, or ``""`` where the app does not know its own.
 
     It is the configured one, in a request too: there a Host header says what its sender likes.
@@ -55,15 +56,18 @@ def public_address(path: str, endpoint: str, token: str) -> str:
     Args:
         path: of the page, below the configured address.
         endpoint: the same page, for an app that only has a server name.
+        language: of the mail with the link, which its page will be in. It is beside the token, for
+            it proves nothing, and links without it go on working.
     """
     if not token:
         return ""
     base = installation().config.public_url
+    asked = {"lang": language} if language else {}
     if base:
-        return f"{base}{path}/{token}"
+        return f"{base}{path}/{token}" + (f"?{urlencode(asked)}" if asked else "")
     adapter = (
         current_app.create_url_adapter(None) if current_app.config.get("SERVER_NAME") else None
     )
     if adapter is None:
         return ""
-    return adapter.build(endpoint, {"token": token}, force_external=True)
+    return adapter.build(endpoint, {"token": token, **asked}, force_external=True)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from smtp_admin.errors import InvalidInput, MessageError
-from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.addresses import ADDRESS_COLUMNS, address_of
 from smtp_admin.mail.bad_lines import Complaint
 from smtp_admin.mail.batches import Recipient
 from smtp_admin.mail.types import EmailType
 from smtp_admin.translation import gettext
 
 _ADDRESS, _LANGUAGE = "address", "language"
-_LONGEST_EXAMPLE = 120
+_LONGEST_EXAMPLE = 200
 #: What spreadsheets of different countries put between two cells.
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -58,12 +58,16 @@ class RecipientFile:
         with self._opened() as file:
             start = file.readline()
         self._delimiter = next(
-            (one for one in _DELIMITERS if _ADDRESS in _names(start, one)), _DELIMITERS[0]
+            (one for one in _DELIMITERS if {*ADDRESS_COLUMNS} & {*_names(start, one)}),
+            _DELIMITERS[0],
         )
         with self._reading() as rows:
             self._columns = [cell.strip().casefold() for cell in next(rows, [])]
         known = {name.casefold(): name for name in type_.variables} | {_ADDRESS: _ADDRESS}
         known.setdefault(_LANGUAGE, _LANGUAGE)
+        # One of them: a value of the type may be called "email" too, or another column.
+        called = (one for one in ADDRESS_COLUMNS if one in self._columns)
+        known.setdefault(next(called, _ADDRESS), _ADDRESS)
         self._names = [known.get(one, "") for one in self._columns]
         self.ignored = [
             one for one, name in zip(self._columns, self._names, strict=True) if not name
@@ -75,14 +79,14 @@ class RecipientFile:
         self._check_columns(type_)
 
     def _check_columns(self, type_: EmailType) -> None:
-        if _ADDRESS not in self._columns:
+        if _ADDRESS not in self._names:
             raise InvalidInput(
                 gettext(
                     "%(name)s has no column “address” in its first line.", name=self._path.name
                 ),
                 hint=gettext(
                     "The first line names the columns: %(names)s.",
-                    names=", ".join(columns_of(type_)),
+                    names=", ".join(one.name for one in columns_of(type_)),
                 ),
             )
         given = [name for name in self._names if name]
@@ -155,12 +159,18 @@ class RecipientFile:
         }
         address = values.pop(_ADDRESS).strip()
         language = values.pop(_LANGUAGE, "").strip()
-        try:
-            for name in self._structured.keys() & values.keys():
+        wrong = []
+        for name in sorted(self._structured.keys() & values.keys()):
+            try:
                 values[name] = _structure(name, values[name], self._structured[name])
+            except MessageError as error:
+                wrong.append(error.message)
+        try:
             address_of(address)
         except MessageError as error:
-            return Complaint(line, error.message)
+            wrong.append(error.message)
+        if wrong:
+            return Complaint(line, *wrong)
         return Recipient(address, values, language)
 
     @contextmanager
@@ -220,19 +230,48 @@ def _structure(name: str, cell: str, sample: Any) -> Any:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, type(sample)):
-        example = json.dumps(sample, ensure_ascii=False)[:_LONGEST_EXAMPLE]
         raise MessageError(
             gettext(
-                "%(name)s needs JSON in its cell, such as %(example)s", name=name, example=example
+                "%(name)s needs JSON in its cell, such as %(example)s",
+                name=name,
+                example=_as_cell(sample),
             )
         )
     return found
 
 
-def columns_of(type_: EmailType) -> tuple[str, ...]:
-    """What the first line of a list may name, as a person is told."""
-    named = (name for name in type_.variables if name not in {"app_name", _LANGUAGE})
-    return (_ADDRESS, _LANGUAGE, *named)
+def _as_cell(sample: Any) -> str:
+    """An example of a cell: of a list its first entry is enough."""
+    text = json.dumps(sample[:1] if isinstance(sample, list) else sample, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]} …"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What the first line of a list may name.
+
+    Attributes:
+        example: what a cell holds where it must be JSON; empty where it is text.
+    """
+
+    name: str
+    needed: bool
+    example: str = ""
+
+
+def columns_of(type_: EmailType) -> tuple[Column, ...]:
+    """The columns of a list for *type_*, those that it needs first."""
+    named = (
+        Column(
+            name,
+            name not in type_.defaults,
+            _as_cell(type_.sample[name]) if isinstance(type_.sample[name], list | dict) else "",
+        )
+        for name in type_.variables
+        if name not in {"app_name", _LANGUAGE}
+    )
+    found = (Column(_ADDRESS, needed=True), Column(_LANGUAGE, needed=False), *named)
+    return tuple(sorted(found, key=lambda one: not one.needed))
 
 
 def _names(line: str, delimiter: str) -> list[str]:

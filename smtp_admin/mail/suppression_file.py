@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from smtp_admin.csv_cells import as_given
 from smtp_admin.errors import InvalidInput, MessageError
-from smtp_admin.mail.addresses import address_of
+from smtp_admin.mail.addresses import ADDRESS_COLUMNS, address_of
 from smtp_admin.mail.bad_lines import BadLines, Complaint
 from smtp_admin.suppression.reading import is_hash
 from smtp_admin.suppression.reasons import REASONS, Reason
@@ -20,10 +20,7 @@ from smtp_admin.translation import gettext
 MOST_LINES = 100_000
 #: Our own columns, and what others call them.
 _COLUMNS: Mapping[str, str] = {
-    "address": "address",
-    "email": "address",
-    "email address": "address",
-    "recipient": "address",
+    **dict.fromkeys(ADDRESS_COLUMNS, "address"),
     "category": "category",
     "reason": "reason",
     "detail": "detail",

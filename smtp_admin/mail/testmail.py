@@ -108,11 +108,12 @@ def queue_test_mail(
         )
     _count(session, actor, partner_id, recipient)
     public_id = new_public_id()
+    link = arrival_url(public_id, wanted_language())
     service.send(
         session,
         "test",
         to=recipient,
-        context=_context(sender.values) | {"arrival_url": arrival_url(public_id)},
+        context=_context(sender.values) | {"arrival_url": link},
         language=wanted_language(),
         order=Order(partner_id, key, public_id=public_id),
     )

@@ -34,9 +34,13 @@ def reader_of(token: str) -> Reader:
     return Reader(*parts_of("unsubscribe", token, len(Reader._fields)))
 
 
-def unsubscribe_url(token: str) -> str:
-    """The public address that ends such mail, or ``""`` where the app does not know its own."""
-    return public_address("/unsubscribe", "smtp_admin_unsubscribe.ask", token)
+def unsubscribe_url(token: str, language: str = "") -> str:
+    """The public address that ends such mail, or ``""`` where the app does not know its own.
+
+    Args:
+        language: of the mail that it stands in.
+    """
+    return public_address("/unsubscribe", "smtp_admin_unsubscribe.ask", token, language)
 
 
 def only_address(to: object) -> str:

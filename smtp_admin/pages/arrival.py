@@ -12,6 +12,7 @@ from smtp_admin.database import session
 from smtp_admin.events.confirming import Confirmable, confirm, find
 from smtp_admin.installation import installation
 from smtp_admin.mail.arrival_link import PATH, mail_of
+from smtp_admin.pages.readers import speak_to_stranger
 
 NAME = "smtp_admin_arrival"
 
@@ -23,6 +24,7 @@ def make_arrival_blueprint(prefix: str) -> Blueprint:
         prefix: where our pages are mounted.
     """
     blueprint = protection.protect(Blueprint(NAME, __name__), with_token=False)
+    blueprint.before_request(speak_to_stranger)
     blueprint.get(f"{prefix}{PATH}/<token>")(ask)
     blueprint.post(f"{prefix}{PATH}/<token>")(say)
     return blueprint

@@ -111,6 +111,13 @@ def mine(public_id: str) -> BatchSeen:
     return batch_in_scope(session(), public_id, lists.scope())
 
 
+def _new_url(owner: str | None, scope: frozenset[str] | None) -> str:
+    """Where to send to many; empty where one must choose in whose name first."""
+    if owner is None and scope is not None and len(scope) == 1:
+        (owner,) = scope
+    return "" if owner is None else owner_url(owner, "new_batch")
+
+
 def _list(owner: str | None) -> ResponseReturnValue:
     base = url_for("smtp_admin.batches") if owner is None else owner_url(owner, "batches")
     scope = lists.scope() if owner is None else frozenset({owner})
@@ -143,6 +150,6 @@ def _list(owner: str | None) -> ResponseReturnValue:
         chosen=chosen,
         rows=[(one, owner_name(one.partner_id), labels.get(one.type, one.type)) for one in found],
         pager=pager,
-        new_url="" if owner is None else owner_url(owner, "new_batch"),
+        new_url=_new_url(owner, scope),
         **(frame(owner) if owner is not None else {}),
     )

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record, record_within, refuse_many_changes
+from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import FoundIn, Search, find
@@ -91,7 +92,8 @@ def _exported(search: Search) -> ResponseReturnValue:
         record(session(), web.signed_in(), owner, "address.exported", detail)
     session().commit()
     answer = Response(pieces, mimetype="application/zip")
-    answer.headers["Content-Disposition"] = 'attachment; filename="address.zip"'
+    name = f"person-{now():%Y-%m-%d}.zip"  # not the address: it stays in lists of downloads
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -130,6 +132,7 @@ def _show(
         "smtp_admin/erase.html",
         entered=entered,
         found=found,
+        left=found is None or any(one.can_be_erased for one in found),
         done=done,
         error=error,
         unfinished=open_erasures(session(), scope),

@@ -25,6 +25,7 @@ from smtp_admin.mail.recipient_file import Checked, RecipientFile, columns_of
 from smtp_admin.mail.service import registry, voice_for
 from smtp_admin.mail.types import OURS, EmailType
 from smtp_admin.pages import lists
+from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_words import seconds_words
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES, add_owner_page
@@ -60,6 +61,7 @@ class Look:
     takes: str
     subject: str
     text: str
+    html: str
     key: str
 
     @property
@@ -81,6 +83,8 @@ def _new_batch(partner_id: str) -> ResponseReturnValue:
             look = _look(partner_id, type_, file, text)
             if do == "send":
                 return _queue(partner_id, type_, file, look)
+        if do == "html":
+            return framed(look.html)
         told = _to_myself(partner_id, type_, look) if do == "myself" else ""
     except RequestError as error:
         session().rollback()
@@ -218,7 +222,8 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
     return Look(
         text, ",".join(map(str, sorted(skipped))), checked, left_out, tuple(file.ignored), expected,
         seconds_words(expected.seconds) if expected.seconds else "",
-        message.subject, message.body or "", f"{type_.name}:{checked.fingerprint}",
+        message.subject, message.body or "", message.html or "",
+        f"{type_.name}:{checked.fingerprint}",
     )  # fmt: skip
 
 
@@ -330,7 +335,8 @@ def _show(
         error=error,
         chosen=chosen,
         types=types,
-        columns=[(one.label, ",".join(columns_of(one))) for one in types],
+        columns=[(one.label, columns_of(one)) for one in types],
+        type_label=next((one.label for one in types if one.name == chosen["type"]), ""),
         senders=found,
         most=MOST_FROM_PAGE,
         megabytes=LARGE_FORM_BYTES // 1024 // 1024,

@@ -13,10 +13,11 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.errors import RequestError, Unavailable
+from smtp_admin.pages.readers import speak_to_reader
 from smtp_admin.renewals import notices, supply, unsubscribe
 from smtp_admin.renewals.on_demand import Standing, refusal, remind, standings
 from smtp_admin.renewals.schedule import Reason
-from smtp_admin.translation import gettext
+from smtp_admin.translation import gettext, wanted_language
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -53,6 +54,7 @@ class Reminder:
         allowed_at: when it can, in the customer's zone, where that is only a matter of time.
         seconds: until then, rounded up.
         manage_url: where reminders can be switched off or on again; ``""`` before the first one.
+        language: of their mail, as the host says; ``""`` if nothing expires soon.
     """
 
     services: tuple[Soon, ...] = ()
@@ -64,6 +66,7 @@ class Reminder:
     last_at: datetime | None = None
     unsubscribed: bool = False
     manage_url: str = ""
+    language: str = ""
     url: str = ""
     csrf_token: str = ""
 
@@ -84,7 +87,7 @@ def reminder() -> Reminder | None:
 @guarded(Action.ASK_FOR_REMINDER)
 def reminder_page() -> ResponseReturnValue:
     """The customer's own page."""
-    return render_template("smtp_admin/renewals/remind_me.html", error=None)
+    return render_template("smtp_admin/renewals/remind_me.html", one=_in_own_language(), error=None)
 
 
 @guarded(Action.ASK_FOR_REMINDER)
@@ -96,7 +99,9 @@ def remind_me() -> ResponseReturnValue:
     except RequestError as error:
         if web.wants_json():
             raise
-        page = render_template("smtp_admin/renewals/remind_me.html", error=error)
+        page = render_template(
+            "smtp_admin/renewals/remind_me.html", one=_in_own_language(), error=error
+        )
         response = make_response(page, error.status)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
@@ -112,6 +117,13 @@ def remind_me() -> ResponseReturnValue:
         return web.answer_json(body, 202)
     web.notify(gettext("A reminder is being sent to %(email)s.", email=standing.customer.email))
     return redirect(url_for("smtp_admin.reminder_page"), code=303)
+
+
+def _in_own_language() -> Reminder | None:
+    """What the page shows, after it was set to the host's language, else the customer's."""
+    one = reminder()
+    speak_to_reader(wanted_language(), one.language if one else "")
+    return one
 
 
 def ask(token: str) -> ResponseReturnValue:
@@ -160,6 +172,8 @@ def _shown(found: list[Standing]) -> Reminder:
     seconds = 0
     if first is not None and allowed_at is not None:
         seconds = math.ceil((allowed_at - first.now).total_seconds())
+    expiring = [one for standing in found for one in standing.decision.services]
+    language = expiring[0].language if expiring else ""
     return Reminder(
         services=tuple(
             Soon(
@@ -169,10 +183,7 @@ def _shown(found: list[Standing]) -> Reminder:
                 one.currency,
                 one.payment_url,
             )
-            for one in sorted(
-                (one for standing in found for one in standing.decision.services),
-                key=lambda one: one.expires_at,
-            )
+            for one in sorted(expiring, key=lambda one: one.expires_at)
         ),
         offered=any(one.reason is not Reason.DISABLED for one in found),
         sentence=error.message if error else "",
@@ -180,9 +191,10 @@ def _shown(found: list[Standing]) -> Reminder:
         seconds=seconds,
         last_at=first.last_at.astimezone(zone) if first and first.last_at else None,
         unsubscribed=first is not None and first.reason is Reason.UNSUBSCRIBED,
-        manage_url=url_for("smtp_admin_unsubscribe.ask", token=first.token)
+        manage_url=url_for("smtp_admin_unsubscribe.ask", token=first.token, lang=language or None)
         if first and first.token
         else "",
+        language=language,
         url=url_for("smtp_admin.remind_me"),
         csrf_token=generate_csrf(),
     )

@@ -21,6 +21,7 @@ from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import OURS, EmailType
 from smtp_admin.mail.unsubscribing import Reader, reader_of
 from smtp_admin.pages import reminders
+from smtp_admin.pages.readers import speak_to_reader, speak_to_stranger
 from smtp_admin.renewals import supply
 from smtp_admin.suppression.reading import categories_of, chosen_language
 from smtp_admin.suppression.reasons import ALL, NOTICES
@@ -48,6 +49,7 @@ def make_unsubscribe_blueprint(prefix: str) -> Blueprint:
         prefix: where our pages are mounted.
     """
     blueprint = protection.protect(Blueprint("smtp_admin_unsubscribe", __name__), with_token=False)
+    blueprint.before_request(speak_to_stranger)
     blueprint.get("/unsubscribe/<token>")(ask)
     blueprint.post("/unsubscribe/<token>")(unsubscribe_now)
     blueprint.get(f"{prefix}/preferences/<token>")(preferences)
@@ -204,6 +206,7 @@ def _label(type_name: str) -> str:
 
 
 def _page(name: str, reader: Reader, status: int, **values: Any) -> ResponseReturnValue:
+    speak_to_reader(chosen_language(session(), reader.partner_id, reader.address))
     page = render_template(
         f"smtp_admin/unsubscribe/{name}.html",
         name=supply.partner_name(reader.partner_id),

@@ -9,8 +9,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
-from smtp_admin.events import queries, samples, webhooks
-from smtp_admin.events.arrived import REFUSALS
+from smtp_admin.events import queries, samples, unreadable, webhooks
 from smtp_admin.events.models import MailEvent, Webhook
 from smtp_admin.events.sources import SOURCES, Source, source_of_sender
 from smtp_admin.installation import installation
@@ -29,6 +28,13 @@ _LABELS = {
     "source": gettext("Provider"),
     "topic": gettext("Topic ARN"),
 }
+#: An event in our own words, for those who write what posts them; see ``docs/webhooks.md``.
+_TO_POST = """{"type": "bounced", "id": "9f1c-1",
+ "recipient": "mia@example.org",
+ "message_id": "0f3a@acme.example",
+ "bounce": "hard", "code": "5.1.1",
+ "reason": "550 5.1.1 No such user",
+ "at": "2026-11-28T10:00:00Z"}"""
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -90,11 +96,14 @@ def _act(sender: ResolvedSender, do: str) -> _Outcome:
     if row is None:
         raise NotFound
     if do == "save":
-        made = webhooks.change(
+        webhooks.change(
             session(), sender, row, actor, secret=lists.word("secret", 2000),
             topic=lists.word("topic", 500) if "topic" in request.values else None,
         )  # fmt: skip
-        return _Outcome(gettext("Saved."), made)
+        return _Outcome(gettext("Saved."))
+    if do == "secret":
+        made = webhooks.make_secret(session(), sender, row, actor)
+        return _Outcome(gettext("There is a new secret."), made)
     if do == "rotate":
         webhooks.rotate(session(), sender, row, actor)
         return _Outcome(gettext("There is a new address. The old one works for 24 hours more."))
@@ -124,7 +133,9 @@ def _show(sender: ResolvedSender, outcome: _Outcome | None = None) -> ResponseRe
                 (one, event_words(one.event.kind, one.event.bounce))
                 for one in queries.latest(session(), row)
             ],
-            "refused": REFUSALS.get(row.last_bad_code, ""),
+            "refused": SOURCES[row.source].refusal(row.last_bad_code),
+            "unreadable": unreadable.of_webhook(row.id),
+            "to_post": _TO_POST if SOURCES[row.source].makes_secret else "",
             "silence": queries.silences(session(), [row]).get(row.sender_id),
         }
     page = render_template(
@@ -170,6 +181,7 @@ def _json(sender: ResolvedSender, outcome: _Outcome, row: Webhook | None = None)
 
 
 def _row(row: Webhook, sender: ResolvedSender) -> dict[str, Any]:
+    unread = unreadable.of_webhook(row.id)
     return {
         "source": row.source,
         "address": _base() + _path(row, sender),
@@ -178,6 +190,8 @@ def _row(row: Webhook, sender: ResolvedSender) -> dict[str, Any]:
         "last_event_at": row.last_event_at.isoformat() if row.last_event_at else None,
         "bad_signatures": row.bad,
         "last_bad": row.last_bad_code,
+        "unreadable": unread.count if unread else 0,
+        "last_unreadable_at": unread.at.isoformat() if unread else None,
         "events": [_event(one.event) for one in queries.latest(session(), row)],
     }
 

@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from smtp_admin.database import database_now, transaction
+from smtp_admin.database_errors import is_contention
 from smtp_admin.errors import NotFound
 from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.days import beginning, surely_after
@@ -100,6 +102,7 @@ def look_ahead(
     search: str = "",
 ) -> Calendar:
     """The calendar of *partner_id*; where reminders are off, as if they were on."""
+    _settle(engine, partner_id)
     values = replace(values, enabled=True)
     with transaction(engine) as session:
         now = database_now(session)
@@ -146,8 +149,22 @@ def look_at(engine: Engine, partner_id: str, values: RenewalValues, customer_id:
         )
     with transaction(engine) as session:
         now = database_now(session)
+    _settle(engine, partner_id, customer_id)
     mine = [Customer(customer_id, services)]
     return next(_entries(engine, partner_id, values, now, _end(values, now, DAYS), mine))
+
+
+def _settle(engine: Engine, partner_id: str, customer_id: str | None = None) -> None:
+    """Note what became of notices: a scheduler does that only now and then.
+
+    While others write just that, what is known already must do.
+    """
+    try:
+        with ledger.writing(engine) as session:
+            ledger.settle(session, partner_id, customer_id)
+    except DBAPIError as error:
+        if not is_contention(error):
+            raise
 
 
 def _end(values: RenewalValues, now: datetime, days: int) -> datetime:

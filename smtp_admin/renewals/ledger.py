@@ -8,16 +8,17 @@ clicks or re-runs that decided the same, one moves it and the others find it mov
 import json
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Engine, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed
+from smtp_admin.database import changed, transaction
 from smtp_admin.delivery.checks import NOT_NEEDED
 from smtp_admin.delivery.limits import COUNTED
 from smtp_admin.delivery.models import Delivery, Message
@@ -45,6 +46,21 @@ class Known:
     facts: Facts
     version: int
     token: str
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A short transaction on the host's engine that waits for others instead of failing.
+
+    SQLite refuses at once to write in a transaction that has read what another changed since.
+    """
+    with transaction(engine) as session:
+        connection = session.connection()
+        if connection.dialect.name == "sqlite":
+            driver: Any = connection.connection.dbapi_connection
+            if not driver.in_transaction:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield session
 
 
 def known(session: Session, partner_id: str, customer_ids: Sequence[str]) -> dict[str, Known]:
@@ -212,10 +228,10 @@ def settle(session: Session, partner_id: str | None = None, customer_id: str | N
         .order_by(RenewalNotice.id)
         .limit(_AT_ONCE)
     )
-    if partner_id is not None and customer_id is not None:
-        waiting = waiting.where(
-            RenewalNotice.partner_id == partner_id, RenewalNotice.customer_id == customer_id
-        )
+    if partner_id is not None:
+        waiting = waiting.where(RenewalNotice.partner_id == partner_id)
+    if customer_id is not None:
+        waiting = waiting.where(RenewalNotice.customer_id == customer_id)
     rows = session.execute(waiting).all()
     for row in rows:
         _settle(session, row)

@@ -55,7 +55,7 @@ def compose(
         MessageError: a template does not fit, or a name cannot stand in a subject.
         HostFailedError: the host's own code raised.
     """
-    link = unsubscribe_url(token)
+    link = unsubscribe_url(token, services[0].language)
     spoken = replace(voice, language=services[0].language)
     context = context_of(customer, services, values, link, spoken)
     return message_from_type(

@@ -5,17 +5,13 @@ Asking reads and nothing more, until a reminder is really due; so asking often h
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
-from smtp_admin.database import database_now, host_engine, reading, transaction
+from smtp_admin.database import database_now, host_engine, reading
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.errors import (
@@ -153,7 +149,7 @@ def in_words(seconds: int) -> str:
 
 
 def _standing(engine: Engine, partner_id: str, customer: Customer) -> Standing:
-    with _writing(engine) as session:
+    with ledger.writing(engine) as session:
         ledger.settle(session, partner_id, customer.id)
         now = database_now(session)
         values = load(session, partner_id).values
@@ -202,16 +198,16 @@ def _send(standing: Standing) -> Reason | None:
     engine, partner_id, customer = host_engine(), standing.partner_id, standing.customer
     token = standing.token
     if not token:
-        with _writing(engine) as session:
+        with ledger.writing(engine) as session:
             ledger.introduce(session, partner_id, [customer.id])
-        with _writing(engine) as session:
+        with ledger.writing(engine) as session:
             token = ledger.known(session, partner_id, [customer.id])[customer.id].token
     services = standing.decision.services
     try:
         with reading(engine) as session:
             voice = replace(notices.voice_for(session, partner_id), session=None)
         message = notices.compose(customer, services, standing.values, token, voice)
-        with _writing(engine) as session:
+        with ledger.writing(engine) as session:
             listen(session)
             sender = notices.sender_of(session, partner_id, on_demand=True)
             now = standing.now
@@ -227,18 +223,3 @@ def _send(standing: Standing) -> Reason | None:
         log.warning("no reminder for customer %r of %r: %s", customer.id, partner_id, error)
         return Reason.QUEUE_FULL
     return None if row else Reason.RACED
-
-
-@contextmanager
-def _writing(engine: Engine) -> Iterator[Session]:
-    """A short transaction on the host's engine that waits for others instead of failing.
-
-    SQLite refuses at once to write in a transaction that has read what another changed since.
-    """
-    with transaction(engine) as session:
-        connection = session.connection()
-        if connection.dialect.name == "sqlite":
-            driver: Any = connection.connection.dbapi_connection
-            if not driver.in_transaction:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-        yield session

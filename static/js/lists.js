@@ -72,3 +72,7 @@ document.addEventListener("keydown", (event) => {
   open.open = false;
   open.querySelector("summary").focus();
 });
+
+// What a button shows in a frame is there at once; without this file, after a click.
+const shows = document.querySelector("[data-smtp-admin-show]");
+shows?.form.requestSubmit(shows);

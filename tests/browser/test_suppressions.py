@@ -203,6 +203,9 @@ def test_a_scanner_looks_and_a_reader_unsubscribes(page: Page, site: Site, scrip
     box.check()
     page.select_option("#language", "de")
     page.click("button >> text=Save")
-    page.wait_for_selector("[role=status] >> text=Saved.")
+    page.wait_for_selector("[role=status] >> text=Gespeichert.")
     assert page.locator("#kind-notification_digest").is_checked()
     assert page.input_value("#language") == "de"
+    page.select_option("#language", "")
+    page.click("button >> text=Speichern")
+    page.wait_for_selector("[role=status] >> text=Saved.")

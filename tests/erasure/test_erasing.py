@@ -1,6 +1,7 @@
 """One address: found wherever it stands, exported, and nowhere after it was erased."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -390,9 +391,11 @@ def test_the_page(opened: NewHost) -> None:
     file = host.client.post(page, data={"address": MIA, "do": "export"})
     assert zipfile.ZipFile(BytesIO(file.data)).testzip() is None
     assert (file.mimetype, file.headers["Cache-Control"]) == ("application/zip", "no-store")
+    assert re.search(r'"person-[0-9-]{10}\.zip"', file.headers["Content-Disposition"])
     done = host.client.post(page, data={"address": MIA, "do": "erase", "sure": "1"}, headers=JSON)
     assert done.get_json()["complete"]
     assert named(host) == []
+    assert "(erased)" in host.client.get("/smtp-admin/mail", headers=html).text
     none = host.client.post(page, data={"address": MIA}, headers=html)
     assert "Nothing is stored about this address." in none.text
     assert host.client.post(page, data={"address": "mia"}).status_code == 400
@@ -401,6 +404,25 @@ def test_the_page(opened: NewHost) -> None:
     assert [one for one in audits if one.startswith("address.")] == [
         searched, searched, "address.exported", "address.erased", searched,
     ]  # fmt: skip
+
+
+def test_what_is_left_of_a_suppression_is_no_more_to_erase(opened: NewHost) -> None:
+    """Its hash, and page and command say so."""
+    host = opened()
+    suppress(host.db.session(), "acme", MIA, "bounce")
+    host.db.session.commit()
+    runner = host.app.test_cli_runner()
+    assert "Erase it with --yes." in runner.invoke(args=["smtp-admin", "erase", MIA]).output
+    runner.invoke(args=["smtp-admin", "erase", MIA, "--yes"])
+    again = runner.invoke(args=["smtp-admin", "erase", MIA]).output
+    assert "Suppressions: 1 (only a hash of the address)" in again
+    assert "Nothing is left to erase" in again
+    assert "--yes" not in again
+    page = host.client.post(
+        "/smtp-admin/erase", data={"address": MIA}, headers={"Accept": "text/html"}
+    )
+    assert "Nothing is left to erase." in page.text
+    assert 'id="erase-form"' not in page.text
 
 
 def test_nobody_looks_for_people_by_the_dozen(opened: NewHost) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
@@ -16,8 +17,10 @@ from werkzeug.test import TestResponse
 from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.models import Counter
 from smtp_admin.encryption import Keyring, generate_key
+from smtp_admin.events.examples import Example
 from smtp_admin.events.keys import check_webhooks, rotate_webhooks
 from smtp_admin.events.models import Webhook
+from smtp_admin.events.signatures import standard_signature
 from smtp_admin.events.sources import SOURCES
 from smtp_admin.senders.keys import KeyReport
 from smtp_admin.senders.resolve import load_sender
@@ -194,6 +197,47 @@ def test_bad_signatures_are_shown(hooked: Hooked) -> None:
     assert shown["webhook"]["last_bad"] == "signature"
     assert shown["webhook"]["last_event_at"] is None
     assert hooked.client.get(PAGE, headers=HTML).status_code == 200
+
+
+def test_a_secret_that_is_made_here(hooked: Hooked) -> None:
+    """Kept while nobody asks for another; what is refused or unreadable is told in its words."""
+    hooked.host.save_sender("acme")
+    made = re.search(r' value="(whsec_[^"]+)"', do(hooked, "on", source="generic").text)
+    assert made
+    path = "/hooks/" + address(hooked).partition("/hooks/")[2]
+
+    def post(secret: str, body: bytes = b"") -> int:
+        example = Example(uuid4().hex, now(), "you@example.org", secret, "")
+        headers, usual = SOURCES["generic"].example(example)
+        if body:
+            name, at = headers["webhook-id"], headers["webhook-timestamp"]
+            signed = standard_signature(secret, f"{name}.{at}.".encode() + body).decode()
+            headers = {**headers, "webhook-signature": f"v1,{signed}"}
+        return hooked.post(path, body or usual, headers).status_code
+
+    assert do(hooked, "save").status_code == 400, "an empty field makes none"
+    assert post(made[1]) == 200
+    told = do(hooked, "secret")
+    new = re.search(r' value="(whsec_[^"]+)"', told.text)
+    assert new
+    assert new[1] != made[1]
+    assert [post(one) for one in (new[1], made[1])] == [200, 200], "the one before for a day"
+    assert 'id="unreadable"' not in told.text
+    assert post("whsec_" + "A" * 32) == 403
+    text = page(hooked)
+    assert "from the provider again" not in text
+    assert "If that is lost, make a new one" in text
+    assert [post(new[1], body) for body in (b'{"type": "eaten"}', b"{")] == [400, 400]
+    assert hooked.post(path, b"{").status_code in {400, 403}, "unsigned, so it is not counted"
+    shown = hooked.client.get(PAGE, headers=JSON).json
+    assert shown
+    assert shown["webhook"]["unreadable"] == 2
+    assert re.search(r'id="unreadable".*?>2</span>.*?This is not JSON', page(hooked), re.DOTALL)
+    do(hooked, "off")
+    assert 'id="unreadable"' not in do(hooked, "on", source="generic").text
+    do(hooked, "off")
+    do(hooked, "on", source="postmark")
+    assert do(hooked, "secret").status_code == 400
 
 
 def test_another_webhook_begins_empty(hooked: Hooked) -> None:

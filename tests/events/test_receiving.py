@@ -223,7 +223,7 @@ def test_a_new_address_and_a_new_secret(hooked: Hooked) -> None:
     row = webhooks.webhook_of(session, sender.sender_id)
     assert row is not None
     webhooks.rotate(session, sender, row, ADMIN)
-    made = webhooks.change(session, sender, row, ADMIN)  # without one, it makes one
+    made = webhooks.make_secret(session, sender, row, ADMIN)
     session.commit()
     fresh = f"/hooks/email/generic/{webhooks.key_of(row, sender)}"
     assert fresh != path

@@ -26,15 +26,15 @@ def add_newsletter(host: HostApp, **more: Any) -> None:
 def add_newsletter_to(app: Flask, **more: Any) -> None:
     """The same for an app."""
     names = ("name", "code")
-    type_ = EmailType(
-        name=NAME,
-        label="Newsletter",
-        variables=dict.fromkeys(names, "something"),
-        sample=dict.fromkeys(names, "x"),
-        **more,
-    )
+    usual = {
+        "name": NAME,
+        "label": "Newsletter",
+        "variables": dict.fromkeys(names, "something"),
+        "sample": dict.fromkeys(names, "x"),
+    }
+    type_ = EmailType(**{**usual, **more})
     TYPES.of(app.extensions["smtp_admin"]).add(type_)
-    texts = {f"smtp_admin/email/{NAME}/{part}": text for part, text in TEMPLATES.items()}
+    texts = {f"smtp_admin/email/{type_.name}/{part}": text for part, text in TEMPLATES.items()}
     before = app.jinja_loader
     app.jinja_loader = ChoiceLoader([DictLoader(texts), *([before] if before else [])])
 

@@ -121,7 +121,7 @@ def test_a_list_is_json_in_its_cell(tmp_path: Path, cell: str, expected: Any) ->
     ((_, found),) = RecipientFile(path, type_).rows()
     if expected is None:
         assert isinstance(found, Complaint)
-        assert found.words.startswith("sections needs JSON in its cell, such as [{")
+        assert found.words[0].startswith("sections needs JSON in its cell, such as [{")
     else:
         assert isinstance(found, Recipient)
         assert found.context["sections"] == expected

@@ -166,7 +166,7 @@ def test_choose_among_the_kinds(club: HostApp) -> None:
     assert "Summaries of what is new for you" in page
     assert "Notification digest" not in page, "that is what an admin calls it"
     saved = club.client.post(path, data={"save": "1", "kinds": [NAME], "language": "de"})
-    assert "Saved." in saved.text
+    assert "Gespeichert." in saved.text, "in the language that was chosen just now"
     assert stopped(club) == {"notification_digest"}
     assert chosen_language(club.db.session(), "acme", MIA) == "de"
     club.client.post(path, data={"save": "none"})

@@ -318,3 +318,33 @@ def test_run_now_is_for_reminders_that_are_on(office: Office) -> None:
     assert answer.status_code == 409
     assert "Reminders are off" in answer.text
     assert office.runs() == []
+
+
+def test_a_customer_reads_their_own_language(office: Office) -> None:
+    """The page, and what its link and that of the mail lead to, as their services say it."""
+    office.have(3, language="pl-PL")
+    office.host.actor = CUSTOMER
+    client = office.host.client
+    page = client.get(f"{BASE}/remind-me", headers=HTML).text
+    assert 'class="smtp-admin" lang="pl"' in page
+    assert "Wyślij mi przypomnienie teraz" in page
+    client.post(f"{BASE}/remind-me", headers=HTML)
+    page = client.get(f"{BASE}/remind-me", headers=HTML).text
+    assert "Przypomnienie jest właśnie wysyłane. O następne można poprosić za" in page
+    ends = re.search(r'href="(/unsubscribe/[^"]+lang=pl-PL)"', page)
+    assert ends
+    assert "Nie chcę więcej przypomnień" in client.get(ends[1]).text
+
+
+def test_the_calendar_knows_at_once_what_was_accepted(office: Office) -> None:
+    """Not only when a scheduler has noted it, a minute later."""
+    office.have(3)
+    office.run()
+    office.host.actor = ACME_ADMIN
+    path = f"{BASE}/partners/acme/calendar"
+    waits = "The last notice is still on its way."
+    assert waits in office.host.client.get(path, headers=HTML).text
+    office.bench.tick()
+    assert waits not in office.host.client.get(path, headers=HTML).text
+    preview = office.host.client.get(f"{BASE}/partners/acme/preview?customer=c1", headers=HTML)
+    assert waits not in preview.text

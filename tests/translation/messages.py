@@ -1,5 +1,6 @@
 """Brings the catalogues up to date with the texts of the sources: ``make messages``.
 
+There are two: of everything, and of the few texts of pages for recipients, in more languages.
 Texts are the literals of ``gettext`` and ``ngettext`` in Python, of ``smtp_admin_t`` and its like
 in templates, and what the tables of TOML say to people. ``make messages LANGUAGE=fr`` begins a
 new catalogue.
@@ -17,7 +18,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
-from smtp_admin.catalogues import DOMAIN, languages
+from smtp_admin.catalogues import DOMAIN, FOR_READERS, languages
+from smtp_admin.mail.types import SHIPPED
 from smtp_admin.providers.reading import TEXTS
 from smtp_admin.resources import folder
 
@@ -39,28 +41,49 @@ _OF_TABLE = frozenset({"what", "do", "title", "means", "first", "reason"})
 _WHOLE = ("groups", "reasons")
 _KEYS = {"shipped.toml": _OF_TYPES}
 Message = str | tuple[str, ...]
+#: Where the texts of pages for recipients stand.
+_OF_READERS = (
+    "smtp_admin/mail/links.py",
+    "smtp_admin/mail/shipped.toml",
+    "smtp_admin/pages/reminders.py",
+    "smtp_admin/renewals/on_demand.py",
+    "smtp_admin/renewals/unsubscribe.py",
+    "templates/smtp_admin/arrival.html",
+    "templates/smtp_admin/error.html",
+    "templates/smtp_admin/renewals/button.html",
+    "templates/smtp_admin/renewals/remind_me.html",
+    "templates/smtp_admin/renewals/unsubscribe.html",
+    "templates/smtp_admin/unsubscribe/ask.html",
+    "templates/smtp_admin/unsubscribe/preferences.html",
+)
 
 
-def path_of(language: str) -> Path:
+def path_of(language: str, domain: str = DOMAIN) -> Path:
     """The catalogue of a language."""
-    return folder("translations") / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    return folder("translations") / language / "LC_MESSAGES" / f"{domain}.po"
 
 
-def texts() -> dict[Message, list[str]]:
+def texts(domain: str = DOMAIN) -> dict[Message, list[str]]:
     """Every text of the sources, and in which files it is."""
     found: dict[Message, list[str]] = {}
-    for path in _sources():
+    for path in _sources() if domain == DOMAIN else [ROOT / one for one in _OF_READERS]:
         name = path.relative_to(ROOT).as_posix()
-        for message in messages_of(path):
+        of_kinds = domain != DOMAIN and path.suffix == ".toml"
+        for message in _kinds_of_notice() if of_kinds else messages_of(path):
             places = found.setdefault(message, [])
             if name not in places:
                 places.append(name)
     return found
 
 
-def updated(language: str) -> Catalog:
+def _kinds_of_notice() -> Iterator[Message]:
+    """What those who get notices call them; the other texts of types are for those who send."""
+    return (str(one.readers_label) for one in SHIPPED if one.notice)
+
+
+def updated(language: str, domain: str = DOMAIN) -> Catalog:
     """The catalogue of *language* with exactly the texts of the sources."""
-    path = path_of(language)
+    path = path_of(language, domain)
     old = Catalog(language, DOMAIN)
     if path.exists():
         with path.open("rb") as file:
@@ -71,7 +94,7 @@ def updated(language: str) -> Catalog:
         creation_date=_NO_DATE, revision_date=_NO_DATE, last_translator=DOMAIN,
         language_team=language, msgid_bugs_address=DOMAIN,
     )  # fmt: skip
-    for message, places in texts().items():
+    for message, places in texts(domain).items():
         before = known.get(_key(message))
         same = before is not None and isinstance(before.id, str) == isinstance(message, str)
         new.add(
@@ -143,10 +166,12 @@ def _is_done(string: Any) -> bool:
 
 def main() -> None:
     """Write every catalogue, or begin the one that is named."""
-    for language in sys.argv[1:] or sorted(languages()):
-        path = path_of(language)
+    wanted = [(one, DOMAIN) for one in sys.argv[1:] or sorted(languages())]
+    wanted += [(one, FOR_READERS) for one in sorted(languages(FOR_READERS)) if not sys.argv[1:]]
+    for language, domain in wanted:
+        path = path_of(language, domain)
         path.parent.mkdir(parents=True, exist_ok=True)
-        catalog = updated(language)
+        catalog = updated(language, domain)
         path.write_bytes(written(catalog))
         left = sum(one.id != "" and not _is_done(one.string) for one in catalog)
         print(f"{path.relative_to(ROOT)}: {len(catalog)} texts, {left} not translated")  # noqa: T201

@@ -3,21 +3,23 @@
 import pytest
 from babel.messages.pofile import read_po
 
-from smtp_admin.catalogues import flaw, languages
+from smtp_admin.catalogues import DOMAIN, FOR_READERS, flaw, languages
 from tests.translation.messages import path_of, texts, updated, written
 
+CATALOGUES = sorted((one, domain) for domain in (DOMAIN, FOR_READERS) for one in languages(domain))
 
-@pytest.mark.parametrize("language", sorted(languages()))
-def test_is_up_to_date(language: str) -> None:
-    path = path_of(language)
-    assert path.read_bytes() == written(updated(language)), (
+
+@pytest.mark.parametrize(("language", "domain"), CATALOGUES)
+def test_is_up_to_date(language: str, domain: str) -> None:
+    path = path_of(language, domain)
+    assert path.read_bytes() == written(updated(language, domain)), (
         f"{path.name} ({language}) has not the texts of the sources. Run: make messages"
     )
 
 
-@pytest.mark.parametrize("language", sorted(languages()))
-def test_translations_can_stand_for_their_texts(language: str) -> None:
-    with path_of(language).open("rb") as file:
+@pytest.mark.parametrize(("language", "domain"), CATALOGUES)
+def test_translations_can_stand_for_their_texts(language: str, domain: str) -> None:
+    with path_of(language, domain).open("rb") as file:
         catalog = read_po(file, language)
     flaws: dict[str, str] = {}
     for one in catalog:
@@ -26,6 +28,8 @@ def test_translations_can_stand_for_their_texts(language: str) -> None:
         if one.id and any(forms):
             flaws |= {text: why for text in forms if (why := flaw(english, text))}
     assert not flaws
+    if domain == FOR_READERS:
+        assert all(one.string for one in catalog if one.id)
 
 
 def test_german_says_most_of_it() -> None:
