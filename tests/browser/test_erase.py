@@ -119,4 +119,6 @@ def test_found_exported_erased(page: Page, site: Site, scripts: bool) -> None:
     page.click("#erase-form button")
     page.wait_for_selector("[role=status] >> text=Erased:")
     look_for(page, site, GONE)
-    assert "Nothing is stored about this address." in page.inner_text("#found")
+    # An earlier test may have had it suppressed: of that, a hash stays.
+    found = page.inner_text("#found")
+    assert "Nothing is stored about this address." in found or "Nothing is left to erase." in found
