@@ -103,7 +103,7 @@ def shown_field(
     entry = form[one.name]
     locked = sender.locked.get(one.name, "")
     off = _OFF.get(one.name, "") if one.kind == "flag" and not entry.data else ""
-    ways = _ways(one)
+    ways = _ways(one, empty=not entry.data)
     return ShownField(
         field=one,
         label=one.label,
@@ -130,8 +130,10 @@ def shown_field(
 BY_PASSWORD = ""
 
 
-def _ways(one: Field) -> tuple[str, ...]:
+def _ways(one: Field, *, empty: bool) -> tuple[str, ...]:
     """The ways to sign in for which *one* means anything; none where it always does.
+
+    An address that a vendor has itself is not asked for, unless somebody has entered one.
 
     Without scripts the fields of other ways are hidden, but for the password: its hint says then
     that it is not used, for the way may be chosen and not yet sent.
@@ -140,7 +142,11 @@ def _ways(one: Field) -> tuple[str, ...]:
         return (BY_PASSWORD,)
     if one.place != "oauth" or one.name == "sign_in":
         return ()
-    return tuple(key for key, way in SIGN_INS.items() if way.shows(one.name))
+    return tuple(
+        key
+        for key, way in SIGN_INS.items()
+        if way.shows(one.name) and not (empty and way.knows(one.name))
+    )
 
 
 def _control(one: Field) -> Control:
@@ -172,6 +178,8 @@ def _text(form: SenderForm, one: Field) -> str:
 
 def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidance) -> str:
     by_token = "sign_in" in form and bool(form["sign_in"].data)
+    if one.secret and form.typed(one.name):  # a page never sends it back
+        return gettext("Enter it again before you save. A page never shows it.")
     if by_token and one.name == "password":
         return gettext("Not used: this sender signs in by OAuth2.")
     if by_token and one.name == "username":
