@@ -95,6 +95,8 @@ def test_the_last_test_mail_is_this_senders(site: HostApp) -> None:
 def test_what_is_missing_is_said_once(site: HostApp) -> None:
     page = ask(site.client, "/test-email", form(password=""))
     assert mail_card(page).count("Enter the password for this login.") == 1
+    page = ask(site.client, "/test-email", form(from_email=""))
+    assert "Please fix From address." in mail_card(page), "as the page calls it"
 
 
 def test_test_mails_are_in_the_partners_name(site: HostApp, server: ScriptedServer) -> None:
