@@ -161,7 +161,8 @@ def fold(page: str) -> str:
 
 def hidden(page: str, name: str) -> bool:
     found = re.search(
-        rf'<div data-smtp-admin-ways="[^"]*" (hidden)?>\s*<div[^>]*>\s*<label for="{name}"', page
+        rf'<div data-smtp-admin-ways="[^"]*"[^>]*?(hidden)?>\s*<div[^>]*>\s*<label for="{name}"',
+        page,
     )
     assert found, name
     return found[1] is not None

@@ -60,6 +60,7 @@ class ShownField:
         kept: what stands for a stored secret that is used if the field is left empty; else empty.
         saved: what is saved now, where somebody else saved meanwhile; else ``None``.
         ways: the ways to sign in that it belongs to; empty where it belongs to all.
+        known_by: those of them whose vendor knows it, so that nobody is asked for it.
         beside: whether it does not belong to the one that is chosen.
     """
 
@@ -78,6 +79,7 @@ class ShownField:
     options: tuple[Option, ...] = ()
     boxes: tuple[Box, ...] = ()
     ways: tuple[str, ...] = ()
+    known_by: tuple[str, ...] = ()
     beside: bool = False
 
     @property
@@ -103,7 +105,8 @@ def shown_field(
     entry = form[one.name]
     locked = sender.locked.get(one.name, "")
     off = _OFF.get(one.name, "") if one.kind == "flag" and not entry.data else ""
-    ways = _ways(one, empty=not entry.data)
+    ways, known_by = _ways(one), _known_by(one)
+    chosen = str(form["sign_in"].data or "") if ways else ""
     return ShownField(
         field=one,
         label=one.label,
@@ -122,7 +125,8 @@ def shown_field(
         ),
         boxes=_boxes(one, str(entry.data or ""), sender, others) if one.kind == "senders" else (),
         ways=ways,
-        beside=bool(ways) and str(form["sign_in"].data or "") not in ways,
+        known_by=known_by,
+        beside=bool(ways) and (chosen not in ways or (chosen in known_by and not entry.data)),
     )
 
 
@@ -130,10 +134,13 @@ def shown_field(
 BY_PASSWORD = ""
 
 
-def _ways(one: Field, *, empty: bool) -> tuple[str, ...]:
-    """The ways to sign in for which *one* means anything; none where it always does.
+def _known_by(one: Field) -> tuple[str, ...]:
+    """The ways to sign in for which *one* may be left empty, because the vendor's is known."""
+    return tuple(key for key, way in SIGN_INS.items() if way.knows(one.name))
 
-    An address that a vendor has itself is not asked for, unless somebody has entered one.
+
+def _ways(one: Field) -> tuple[str, ...]:
+    """The ways to sign in for which *one* means anything; none where it always does.
 
     Without scripts the fields of other ways are hidden, but for the password: its hint says then
     that it is not used, for the way may be chosen and not yet sent.
@@ -142,11 +149,7 @@ def _ways(one: Field, *, empty: bool) -> tuple[str, ...]:
         return (BY_PASSWORD,)
     if one.place != "oauth" or one.name == "sign_in":
         return ()
-    return tuple(
-        key
-        for key, way in SIGN_INS.items()
-        if way.shows(one.name) and not (empty and way.knows(one.name))
-    )
+    return tuple(key for key, way in SIGN_INS.items() if way.shows(one.name))
 
 
 def _control(one: Field) -> Control:

@@ -68,7 +68,9 @@ function showWay() {
   const way = document.getElementById("sign_in");
   if (!way) return;
   for (const part of document.querySelectorAll("[data-smtp-admin-ways]")) {
-    const mine = part.dataset.smtpAdminWays.split(" ").includes(way.value);
+    const known = part.dataset.smtpAdminKnown?.split(" ").includes(way.value);
+    const asked = !known || part.querySelector("input")?.value; // another one than the vendor's
+    const mine = asked && part.dataset.smtpAdminWays.split(" ").includes(way.value);
     part.hidden = !mine && !part.querySelector("[aria-invalid=true]");
   }
   if (way.value) way.closest("details").open = true;
