@@ -129,7 +129,8 @@ def batch() -> ResponseReturnValue:
         raise InvalidInput(error.message, hint=error.hint) from error
     filling.finish()
     if filling.queued:
-        words = f"{given['label'] or type_.label}: {filling.queued:,} mails"
+        mails = f"{filling.queued:,} mail{'' if filling.queued == 1 else 's'}"
+        words = f"{given['label'] or type_.label}: {mails}"
         record_change(session(), actor, partner_id, "batch.queued", words)
     session().commit()
     body = {

@@ -76,7 +76,7 @@ def cancel(public_id: str, as_json: bool) -> None:
     if as_json:
         show_json({"ok": True, "id": public_id, "cancelled": count})
     else:
-        click.echo(f"{count:,} mails will not be sent.")
+        click.echo(f"{count:,} mail{'' if count == 1 else 's'} will not be sent.")
 
 
 def _stands(one: BatchSeen) -> str:

@@ -162,11 +162,15 @@ def _plan_as_json(asked: _Asked, expected: Plan) -> dict[str, Any]:
     }
 
 
+def _mails(count: int, which: str = "") -> str:
+    return f"{count:,} {which}mail{'' if count == 1 else 's'}"
+
+
 def _show_plan(asked: _Asked, expected: Plan) -> None:
     values = expected.sender.values
     origin = values.from_email or "no sender yet, so it waits"
     show_where_mail_goes()
-    click.echo(f"{expected.count:,} mails of type {asked.type_.name}, from {origin}.")
+    click.echo(f"{_mails(expected.count)} of type {asked.type_.name}, from {origin}.")
     if expected.ahead:
         wait = "mail waits" if expected.ahead == 1 else "mails wait"
         click.echo(f"{expected.ahead:,} {wait} at this sender already.")
@@ -200,7 +204,7 @@ def _is_right(asked: _Asked, myself: str, *, ask: bool) -> bool:
     session().commit()
     if not asked.as_json:
         click.echo(f"The first one's mail goes to {destination(myself)} as {public_id}.")
-    return not ask or click.confirm(f"Queue {asked.checked.count:,} mails?", default=False)
+    return not ask or click.confirm(f"Queue {_mails(asked.checked.count)}?", default=False)
 
 
 def _fill(asked: _Asked) -> None:
@@ -235,14 +239,17 @@ def _fill(asked: _Asked) -> None:
         })  # fmt: skip
         return
     if filling.resumed:
-        click.echo(f"{filling.resumed:,} cancelled mails are queued again.")
+        resumed = _mails(filling.resumed, "cancelled ")
+        click.echo(f"{resumed} {'is' if filling.resumed == 1 else 'are'} queued again.")
     goes = filling.queued - filling.suppressed
-    click.echo(f"{goes:,} mails are queued as batch {filling.batch.public_id}.")
+    verb = "is" if goes == 1 else "are"
+    click.echo(f"{_mails(goes)} {verb} queued as batch {filling.batch.public_id}.")
     known = filling.seen - filling.queued
     if known:
         click.echo(f"{known:,} {'is' if known == 1 else 'are'} in it already.")
     if filling.suppressed:
-        click.echo(f"{filling.suppressed:,} are kept back: suppressed, or at their limit.")
+        verb = "is" if filling.suppressed == 1 else "are"
+        click.echo(f"{filling.suppressed:,} {verb} kept back: suppressed, or at their limit.")
 
 
 def _add(asked: _Asked, filling: batches.Filling, some: list[Any]) -> None:

@@ -161,4 +161,4 @@ def prune() -> None:
     """Forget finished mail."""
     with beside_workers() as engine:
         count = prune_now(engine, installation().config)
-    click.echo(f"{count} mails deleted.")
+    click.echo(f"{count} mail{'' if count == 1 else 's'} deleted.")

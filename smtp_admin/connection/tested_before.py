@@ -61,23 +61,33 @@ def note_of(
     return {**said, "mark": marks[0]}
 
 
+def worked_before(
+    note: Any,
+    sender: ResolvedSender,
+    values: SenderValues,
+    typed: Mapping[str, str],
+    actor: Actor,
+    moment: datetime,
+) -> bool:
+    """Whether the last test was of *values* with what was typed, and succeeded.
+
+    Args:
+        note: what :func:`note_of` said, or anything that somebody sent in its place.
+    """
+    at, said = _said_of(note, sender, values, typed, actor, moment)
+    return at is not None and not said["code"]
+
+
 def count_for_revision(
     session: Session, note: Any, saved: ResolvedSender, actor: Actor, moment: datetime
 ) -> bool:
     """Keep the result with the revision just saved, if it is of it; the caller commits.
 
     Args:
-        note: what :func:`note_of` said, or anything that somebody sent in its place.
+        note: as :func:`worked_before`.
     """
-    at, said, mark = _read(note)
-    if at is None or not timedelta() <= moment - at <= _COUNTS_FOR:
-        return False
-    try:
-        secrets = saved.secrets_for(saved.values, installation().keyring)
-    except (InvalidInput, SecretError):
-        return False
-    marks = _marks(saved.partner_id, saved.key, actor, said, saved.values, secrets)
-    if not any(hmac.compare_digest(one, mark) for one in marks):
+    at, said = _said_of(note, saved, saved.values, {}, actor, moment)
+    if at is None:
         return False
     revision = find_revision(session, saved.partner_id, saved.revision, saved.key)
     if revision is None or session.get(RevisionTest, (revision.id, "web")) is not None:
@@ -96,6 +106,28 @@ def count_for_revision(
     )
     count_worker_test(session, said["worker"], revision)
     return True
+
+
+def _said_of(
+    note: Any,
+    sender: ResolvedSender,
+    values: SenderValues,
+    typed: Mapping[str, str],
+    actor: Actor,
+    moment: datetime,
+) -> tuple[datetime | None, Note]:
+    """When *values* were tested and what came of it; ``None`` if *note* is not of them."""
+    at, said, mark = _read(note)
+    if at is None or not timedelta() <= moment - at <= _COUNTS_FOR:
+        return None, {}
+    try:
+        secrets = sender.secrets_for(values, installation().keyring, typed)
+    except (InvalidInput, SecretError):
+        return None, {}
+    marks = _marks(sender.partner_id, sender.key, actor, said, values, secrets)
+    if not any(hmac.compare_digest(one, mark) for one in marks):
+        return None, {}
+    return at, said
 
 
 def _read(note: Any) -> tuple[datetime | None, Note, str]:

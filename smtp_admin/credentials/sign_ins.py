@@ -63,6 +63,13 @@ class SignIn:
             own.add("oauth_authority")
         return frozenset(own | (set() if self.grant == "jwt_bearer" else secret))
 
+    def knows(self, name: str) -> bool:
+        """Whether the vendor's own address stands for the field *name* while that is empty."""
+        return bool(
+            (name == "oauth_token_url" and self.token)
+            or (name == "oauth_authorize_url" and self.authorize)
+        )
+
     def shows(self, name: str) -> bool:
         """Whether the field *name* means anything for this way."""
         proof = {"oauth_key", "oauth_certificate"} if "oauth_key" in self.proofs else set()

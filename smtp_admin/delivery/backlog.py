@@ -11,7 +11,7 @@ from smtp_admin.delivery.models import IS_OPEN, URGENT, Delivery
 from smtp_admin.delivery.outgoing import OutgoingMail
 from smtp_admin.errors import QueueFull
 from smtp_admin.installation import installation
-from smtp_admin.translation import gettext
+from smtp_admin.translation import gettext, ngettext, number
 
 _COUNT_IS_FRESH_SECONDS = 2.0
 
@@ -42,10 +42,11 @@ def _check(session: Session, partner_id: str, more: int) -> None:
     if count + more > limit:
         cache[partner_id] = (at, count)
         raise QueueFull(
-            gettext(
-                "%(count)s mails are already waiting. The limit is %(limit)s.",
-                count=count,
-                limit=limit,
+            ngettext(
+                "%(number)s mail is already waiting. The limit is %(limit)s.",
+                "%(number)s mails are already waiting. The limit is %(limit)s.",
+                count,
+                limit=number(limit),
             ),
             hint=gettext(
                 "Wait until some are sent, or ask the platform's operator to raise "

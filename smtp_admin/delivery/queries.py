@@ -126,6 +126,7 @@ class Followed:
     cause: str
     uncertains: int
     sender_id: int
+    queued_at: datetime
 
     @property
     def held(self) -> bool:
@@ -133,23 +134,28 @@ class Followed:
         return self.state == "queued" and self.code == held.CODE
 
 
+#: The columns of a :class:`Followed`.
+FOLLOWED = (
+    Message.public_id,
+    Message.subject,
+    Delivery.recipient,
+    Delivery.state,
+    Delivery.last_error,
+    Delivery.last_reply,
+    Delivery.last_code,
+    Delivery.last_cause,
+    Delivery.uncertains,
+    Delivery.sender_id,
+    Message.created_at,
+)
+
+
 def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:
     """The first delivery of a mail of *partner_id*, or ``None`` if there is no such mail."""
     if not is_public_id(public_id):
         return None
     row = session.execute(
-        select(
-            Message.public_id,
-            Message.subject,
-            Delivery.recipient,
-            Delivery.state,
-            Delivery.last_error,
-            Delivery.last_reply,
-            Delivery.last_code,
-            Delivery.last_cause,
-            Delivery.uncertains,
-            Delivery.sender_id,
-        )
+        select(*FOLLOWED)
         .join(Delivery, Delivery.message_pk == Message.id)
         .where(Message.public_id == public_id, Message.partner_id == partner_id)
         .order_by(Delivery.id)
@@ -166,7 +172,8 @@ class Waiting:
     Attributes:
         count: deliveries that wait or are on their way, and that no server can have.
         unknown: those whose outcome nobody knows, which are left to a person.
-        goes_to: who would take over what waits, in words; empty where nothing waits.
+        goes_to: who would take over what waits, in words; empty where nothing waits, or nobody
+            that is set up would.
     """
 
     count: int
@@ -196,5 +203,6 @@ def waiting_of(session: Session, sender_id: int) -> Waiting:
                 session, partner_id, type_name, PRIORITY_NAMES[priority], without=sender_id
             ).sender
         ]
+        if target.configured
     }
     return Waiting(sum(row[3] for row in kinds), unknown or 0, listed(sorted(names)))

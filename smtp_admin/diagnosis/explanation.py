@@ -87,6 +87,8 @@ def explain_delivery(
 
 def explain_followed(session: Session, found: Followed) -> Explanation | None:
     """Why a mail that somebody follows is where it is; ``None`` as above."""
+    if found.state in _FINE:
+        return None  # before its sender is looked up
     return explain_delivery(
         session,
         found.state,

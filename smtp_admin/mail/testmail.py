@@ -19,7 +19,6 @@ from smtp_admin.installation import Installation, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.arrival_link import arrival_url
 from smtp_admin.mail.compose import Order, message_from_type, render_for
-from smtp_admin.mail.templates import Voice
 from smtp_admin.mail.wording import words_in
 from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
@@ -150,7 +149,7 @@ def send_test_mail_now(
     recipient = _recipient(to, actor)
     _refuse_held(recipient)
     type_ = service.registry().get("test")
-    voice = Voice(language=wanted_language())
+    voice = service.voice_for(session, type_, sender.partner_id, wanted_language())
     message = message_from_type(type_, recipient, _context(values), voice=voice)
     content = render_for(unsaved(sender, values), message).content
     mail_from = values.envelope_from or values.from_email

@@ -40,4 +40,5 @@ def partners() -> Iterator[Check]:
         words = f"Two partners have the id {doubled[0]!r}."
         yield Check("partners", "failed", words, "Each needs one of its own.")
     else:
-        yield Check("partners", "ok", f"{len(ids)} partners, each with an id that can be used.")
+        count = f"{len(ids)} partner{'' if len(ids) == 1 else 's'}"
+        yield Check("partners", "ok", f"{count}, each with an id that can be used.")

@@ -28,6 +28,7 @@ def sandbox() -> Iterator[Check]:
                     f"{rule}.", "Remove it where real mail should be sent.")  # fmt: skip
     held = counts(session()).held
     if held:
-        yield Check("sandbox", "warning", f"{held:,} mails are held by a sandbox.",
+        yield Check("sandbox", "warning", f"{held:,} {'mail is' if held == 1 else 'mails are'} "
+                    "held by a sandbox.",
                     "`flask smtp-admin sandbox release` sends them, `sandbox drop` "
                     "cancels them.")  # fmt: skip

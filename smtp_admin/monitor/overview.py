@@ -22,6 +22,7 @@ from smtp_admin.mail.types import PRIORITIES
 from smtp_admin.sender_state import words
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import PAUSED, State
+from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import sender_for_mail, senders_of
 from smtp_admin.translation import gettext
@@ -91,6 +92,11 @@ def card(session: Session, sender: ResolvedSender) -> Card:
     scope = scope_of(sender, alone=alone)
     own = scope.sender_id or (sender.sender_id if sender.configured else 0)
     (numbers,) = summaries(session, [(scope, own)])
+    if state.key == "ready" and numbers.sent_24h and sender.last_accepted_at is None:
+        # It may have sent its first mail after it was read, and must not be told to have sent none.
+        session.refresh(session.get_one(Sender, sender.sender_id))
+        sender = load_sender(session, sender.partner_id, sender.key)
+        (state,) = states_of(session, [sender])
     why = explain_pause(session, sender) if state.key in _ITS_OWN else None
     return Card(sender, numbers, state, why)
 

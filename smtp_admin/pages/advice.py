@@ -8,6 +8,7 @@ from smtp_admin.database import session
 from smtp_admin.pages.driver_choice import entered_form
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
+from smtp_admin.pages.oauth_guidance import oauth_guidance
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page
 from smtp_admin.senders.resolve import load_sender
@@ -32,5 +33,8 @@ def _advise(partner_id: str, key: str) -> ResponseReturnValue:
         found = [one.as_json() for some in guidance.warnings.values() for one in some]
         return web.answer_json({"ok": True, "advice": found, "fields": form.complaints()})
     return render_template(
-        "smtp_admin/advice.html", layout=layout(form, sender, guidance), **around
+        "smtp_admin/advice.html",
+        layout=layout(form, sender, guidance),
+        oauth=oauth_guidance(form, sender),
+        **around,
     )

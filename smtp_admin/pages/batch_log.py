@@ -22,7 +22,7 @@ from smtp_admin.pages.mail_log import owner_name, shown_groups, types
 from smtp_admin.pages.mail_words import GROUP_LABELS
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
-from smtp_admin.translation import gettext, number
+from smtp_admin.translation import ngettext
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -79,7 +79,11 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
     return _told(
         public_id,
         count,
-        gettext("Cancelled. %(count)s mails will not be sent.", count=number(count)),
+        ngettext(
+            "Cancelled. %(number)s mail will not be sent.",
+            "Cancelled. %(number)s mails will not be sent.",
+            count,
+        ),
     )
 
 
@@ -91,7 +95,13 @@ def batch_resume(public_id: str) -> ResponseReturnValue:
     record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
     session().commit()
     return _told(
-        public_id, count, gettext("Resumed: %(count)s mails are queued again.", count=number(count))
+        public_id,
+        count,
+        ngettext(
+            "Resumed: %(number)s mail is queued again.",
+            "Resumed: %(number)s mails are queued again.",
+            count,
+        ),
     )
 
 

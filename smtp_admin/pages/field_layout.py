@@ -79,7 +79,8 @@ def layout(
         main=(*_rows(_in(own, "main")), *_rows(_in(shared, "main"))),
         oauth=tuple(oauth),
         oauth_open=any(one.errors or one.saved is not None or one.locked for one in oauth)
-        or bool(oauth and oauth[0].value),
+        or bool(oauth and oauth[0].value)
+        or (guidance.wants_oauth and "password" in shown and not shown["password"].kept),
         more=tuple(_with_offers([*_rows(_in(shared, "more")), *_rows(_in(own, "more"))], guidance)),
         summary=_summary([one.field for one in more]),
         open=any(one.errors or one.bad or one.saved is not None for one in more)

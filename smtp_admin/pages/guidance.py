@@ -40,7 +40,7 @@ class Guidance:
 
     Attributes:
         provider: the one that was chosen or found, or that the host belongs to.
-        filled_in: whether it was chosen or found just now, and its values stand in the form.
+        filled_in: whether it was chosen or found, and its values stand in the form.
         chosen: then, what was chosen; else empty.
         offered: the list of providers; ``None`` where the sending method has no host.
         limits: what the provider documents as its limits.
@@ -57,6 +57,12 @@ class Guidance:
     warnings: dict[str, list[Advice]]
     hints: Mapping[str, str]
 
+    @property
+    def wants_oauth(self) -> bool:
+        """Whether its provider would rather have another login than a password."""
+        known = self.provider
+        return known is not None and known.authentication[:1] == ("oauth2",)
+
 
 def guide(
     form: SenderForm,
@@ -64,6 +70,7 @@ def guide(
     values: SenderValues,
     *,
     chosen: str = "",
+    kept: str = "",
     limit: str = "",
     found: Mapping[str, str] | None = None,
     site_domain: str = "",
@@ -73,6 +80,7 @@ def guide(
     Args:
         values: what stands in the form, if that can be used, else what is saved.
         chosen: a provider, with its region if it has several (``ses:eu-central-1``).
+        kept: the same of one that was chosen before: what stands in the form came from it.
         limit: the number of one of a provider's limits (``gmail:0``).
         found: field → value, found by a search; ``provider`` is the key of the preset.
         site_domain: where the partner's site is.
@@ -88,8 +96,11 @@ def guide(
     elif preset is not None:
         _fill(form, sender, _of_preset(sender, preset, region, site_domain))
     host = str(form["host"].data or "") if has_host else ""
+    shown, before = preset, picked(kept)[0] if has_host else None
+    if preset is None and before is not None and provider_of_host(host) in (before, None):
+        shown, chosen = before, kept
     address = str(form["from_email"].data or "") if has_host else ""
-    known = preset or provider_of_host(host) or provider_of_address(address)
+    known = shown or provider_of_host(host) or provider_of_address(address)
     limits = tuple(_offers(known, limit))
     for one in limits:
         if one.taken:
@@ -106,10 +117,10 @@ def guide(
             warnings.setdefault(hint.field, []).append(hint)
     return Guidance(
         provider=known,
-        filled_in=preset is not None,
-        chosen=chosen if preset else "",
+        filled_in=shown is not None,
+        chosen=chosen if shown else "",
         offered=provider_choice(chosen, host) if has_host else None,
-        notes=preset.notes_at(now().date()) if preset else (),
+        notes=shown.notes_at(now().date()) if shown else (),
         limits=limits,
         warnings=warnings,
         hints=_hints(known) if has_host else {},

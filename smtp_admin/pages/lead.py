@@ -1,16 +1,22 @@
-"""What to do next on a tab that no mail went out from yet: four steps, and how far one is."""
+"""What to do next on the tab of a sender that is being set up: four steps, and how far one is."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.clock import now
+from smtp_admin.mail.last_test_mail import TestMail
 from smtp_admin.monitor.overview import Card
 from smtp_admin.pages.sender_form import SenderForm
 from smtp_admin.senders.history import find_revision, tests_of
 from smtp_admin.senders.models import RevisionTest
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import gettext
+
+#: Mail that waited goes out as soon as there are settings; nobody has sent a test mail by then.
+_SETTING_UP = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class LeadStep:
 
 
 def lead(
+    session: Session,
     sender: ResolvedSender,
     card: Card,
     form: SenderForm,
@@ -34,6 +41,8 @@ def lead(
     unsaved: bool,
     works: bool,
     last: tuple[RevisionTest, ...],
+    test_mail: TestMail | None,
+    sent: bool,
 ) -> tuple[LeadStep, ...]:
     """The steps from an empty tab to the first mail; none where mail went out before.
 
@@ -41,24 +50,39 @@ def lead(
         unsaved: whether something else is on the screen than what is saved.
         works: whether what is on the screen was tested just now, and works.
         last: the last tests of what is saved.
+        test_mail: the last one through the queue.
+        sent: whether a test mail went out just now with what is on the screen.
     """
-    if sender.last_accepted_at is not None or card.numbers.sent or card.numbers.sent_24h:
+    accepted = test_mail if test_mail is not None and test_mail.accepted else None
+    went_out = sender.last_accepted_at or card.numbers.sent or card.numbers.sent_24h
+    if went_out and not (_is_set_up_now(session, sender) and (accepted is None or accepted.recent)):
         return ()
     has_host = "host" in form
-    tested = works or (not unsaved and bool(last) and all(one.ok for one in last))
+    # A server that took a mail was reached.
+    proven = (bool(last) and all(one.ok for one in last)) or accepted is not None
+    tested = works or sent or (not unsaved and proven)
     todo = (
         (gettext("Choose your provider") if has_host else gettext("Fill in the settings"),
          "preset" if has_host else "sender-form",
          bool(form["host"].data) if has_host else sender.configured),
         (gettext("Test the connection"), "connection-test", tested),
         (gettext("Save"), "sender-form", sender.configured and not unsaved),
-        (gettext("Send a test mail"), "test-mail", False),
+        (gettext("Send a test mail"), "test-mail", sent or accepted is not None),
     )  # fmt: skip
-    now = next(place for place, (_, _, done) in enumerate(todo) if not done)
+    next_one = next((place for place, (_, _, done) in enumerate(todo) if not done), None)
     return tuple(
-        LeadStep(words, target, "done" if done else "now" if place == now else "later")
+        LeadStep(words, target, "done" if done else "now" if place == next_one else "later")
         for place, (words, target, done) in enumerate(todo)
     )
+
+
+def _is_set_up_now(session: Session, sender: ResolvedSender) -> bool:
+    """Whether its first settings were saved within the last hour."""
+    since = now() - _SETTING_UP
+    if not sender.configured or sender.saved_at is None or sender.saved_at < since:
+        return False
+    first = find_revision(session, sender.partner_id, 1, sender.key)
+    return first is not None and first.created_at >= since
 
 
 def has_mail(card: Card) -> bool:

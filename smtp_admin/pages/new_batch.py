@@ -250,7 +250,7 @@ def _queue(
         session(), type_.name, partner_id=partner_id, batch_key=look.key, label=label,
         sender=_sender(), total=look.checked.count, created_by=web.signed_in().email,
     )  # fmt: skip
-    words = f"{label or type_.label}: {look.count:,} mails"
+    words = f"{label or type_.label}: {look.count:,} mail{'' if look.count == 1 else 's'}"
     record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
     # All or none: a corrected list is another batch, and who had the mail would get it twice.
     for some in batches.in_steps(file.rows()):

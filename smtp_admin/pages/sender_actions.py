@@ -15,7 +15,7 @@ from smtp_admin.events.bounces.mailboxes import mailbox_of
 from smtp_admin.host import Actor
 from smtp_admin.mail.explain import known_types
 from smtp_admin.pages.driver_choice import refuse_read_only
-from smtp_admin.pages.sender_frame import frame, is_last_resort, sender_name
+from smtp_admin.pages.sender_frame import frame, has_heir, is_last_resort, sender_name
 from smtp_admin.pages.sender_routes import add_sender_page, owner_url, page_url
 from smtp_admin.senders import pauses
 from smtp_admin.senders.cleaning import DEFAULT
@@ -110,6 +110,8 @@ def _delete(partner_id: str, key: str) -> ResponseReturnValue:
     if key == DEFAULT_KEY:
         web.notify(
             gettext("The system's sender now sends this mail. The history of the settings is kept.")
+            if has_heir(sender)
+            else gettext("Deleted. No sender is set up for this mail now, so it waits.")
         )
         return redirect(page_url(partner_id, key, "tab"), code=303)
     web.notify(
@@ -146,6 +148,7 @@ def _ask(sender: ResolvedSender, error: RequestError | None = None) -> ResponseR
         mentions=mentions,
         has_mailbox=has_mailbox,
         possible=possible,
+        has_heir=has_heir(sender),
         error=error,
         **frame(sender.partner_id, sender.key),
     )

@@ -11,7 +11,7 @@ from smtp_admin.pages.sender_routes import owner_url, page_url, sender_urls
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
-from smtp_admin.senders.routing import senders_of
+from smtp_admin.senders.routing import choose_sender, senders_of
 from smtp_admin.translation import gettext
 from smtp_admin.transports.registry import drivers
 
@@ -74,6 +74,13 @@ def sender_name(key: str, label: str = "") -> str:
 def is_last_resort(sender: ResolvedSender) -> bool:
     """Whether mail without another sender ends at this one, so that it cannot be deleted."""
     return sender.partner_id == SYSTEM and sender.key == DEFAULT_KEY
+
+
+def has_heir(sender: ResolvedSender) -> bool:
+    """Whether somebody that is set up would send the mail of *sender* if it were deleted."""
+    without = sender.sender_id
+    heir = choose_sender(session(), sender.partner_id, "", "normal", without=without).sender
+    return heir.configured
 
 
 def _neighbours(

@@ -60,6 +60,7 @@ class ShownField:
         kept: what stands for a stored secret that is used if the field is left empty; else empty.
         saved: what is saved now, where somebody else saved meanwhile; else ``None``.
         ways: the ways to sign in that it belongs to; empty where it belongs to all.
+        known_by: those of them whose vendor knows it, so that nobody is asked for it.
         beside: whether it does not belong to the one that is chosen.
     """
 
@@ -78,6 +79,7 @@ class ShownField:
     options: tuple[Option, ...] = ()
     boxes: tuple[Box, ...] = ()
     ways: tuple[str, ...] = ()
+    known_by: tuple[str, ...] = ()
     beside: bool = False
 
     @property
@@ -103,7 +105,8 @@ def shown_field(
     entry = form[one.name]
     locked = sender.locked.get(one.name, "")
     off = _OFF.get(one.name, "") if one.kind == "flag" and not entry.data else ""
-    ways = _ways(one)
+    ways, known_by = _ways(one), _known_by(one)
+    chosen = str(form["sign_in"].data or "") if ways else ""
     return ShownField(
         field=one,
         label=one.label,
@@ -122,12 +125,18 @@ def shown_field(
         ),
         boxes=_boxes(one, str(entry.data or ""), sender, others) if one.kind == "senders" else (),
         ways=ways,
-        beside=bool(ways) and str(form["sign_in"].data or "") not in ways,
+        known_by=known_by,
+        beside=bool(ways) and (chosen not in ways or (chosen in known_by and not entry.data)),
     )
 
 
 #: What the list of ways to sign in calls the usual one.
 BY_PASSWORD = ""
+
+
+def _known_by(one: Field) -> tuple[str, ...]:
+    """The ways to sign in for which *one* may be left empty, because the vendor's is known."""
+    return tuple(key for key, way in SIGN_INS.items() if way.knows(one.name))
 
 
 def _ways(one: Field) -> tuple[str, ...]:
@@ -172,6 +181,8 @@ def _text(form: SenderForm, one: Field) -> str:
 
 def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidance) -> str:
     by_token = "sign_in" in form and bool(form["sign_in"].data)
+    if one.secret and form.typed(one.name):  # a page never sends it back
+        return gettext("Enter it again before you save. A page never shows it.")
     if by_token and one.name == "password":
         return gettext("Not used: this sender signs in by OAuth2.")
     if by_token and one.name == "username":

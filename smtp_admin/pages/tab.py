@@ -9,16 +9,17 @@ from smtp_admin import web
 from smtp_admin.clock import now
 from smtp_admin.connection.copy_report import report_text
 from smtp_admin.connection.fixes import fixes
-from smtp_admin.connection.tested_before import count_for_revision
+from smtp_admin.connection.tested_before import count_for_revision, worked_before
 from smtp_admin.credentials.key_pair import new_key_pair
 from smtp_admin.database import session
 from smtp_admin.delivery.queries import follow
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.discovery.search import Discovery
-from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError
+from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError, SMTPAdminError
 from smtp_admin.events.queries import told
 from smtp_admin.installation import installation
 from smtp_admin.mail.arrival_link import has_links
+from smtp_admin.mail.last_test_mail import TestMail, last_test_mail
 from smtp_admin.monitor.overview import blocked_kinds, card, is_paused
 from smtp_admin.pages.driver_choice import driver_choice, entered_form, refuse_read_only
 from smtp_admin.pages.entered import APPLY
@@ -28,7 +29,7 @@ from smtp_admin.pages.lead import has_mail, last_tests, lead, works
 from smtp_admin.pages.oauth_guidance import must_sign_in, oauth_guidance
 from smtp_admin.pages.provider_choice import asked_for
 from smtp_admin.pages.sender_form import SenderForm, sender_form
-from smtp_admin.pages.sender_frame import frame, is_last_resort
+from smtp_admin.pages.sender_frame import frame, has_heir, is_last_resort
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.providers.shape import usable_password
 from smtp_admin.senders.fix import Fix
@@ -177,21 +178,24 @@ def tab_values(
         sender,
         form.readable(sender) if entered else sender.values,
         chosen="" if entered else asked_for(request.args),
+        kept=asked_for(request.form) if entered else "",
         limit="" if entered else request.args.get("limit", "")[:60],
         found=_suggested(found),
         site_domain=site_domain,
     )
+    tried = entered and _tried_before(form, sender)
     _complain(form, error or test_error or mail_error)
+    test_mail = _test_mail(sender)
     followed = told_by = None
-    if mail := request.args.get("mail"):
-        followed = follow(session(), mail[:32], partner_id)
-    if followed is not None:
+    if test_mail is not None and sent is None and mail_error is None:
+        followed = test_mail.mail
         mail_explanation = explain_followed(session(), followed)
         told_by = told(session(), followed.public_id, followed.state)
     last = last_tests(session(), sender)
     numbers = card(session(), sender)
     unsaved = form.unsaved(sender)
     is_there = bool(sender.revision and not sender.deleted)
+    may_delete = is_there and not is_last_resort(sender) and not choice.read_only
     others = [one for one in senders_of(session(), partner_id) if one.key != key]
     return around | dict(  # noqa: C408 - names, as the template reads them
         guidance=guidance,
@@ -202,14 +206,26 @@ def tab_values(
         choice=choice,
         env_problems=overrides_for(partner_id, key).problems,
         may_pause=bool(sender.sender_id) and (sender.configured or is_paused(sender)),
-        may_delete=is_there and not is_last_resort(sender) and not choice.read_only,
+        may_delete=may_delete,
+        has_heir=not may_delete or has_heir(sender),
         label=_label(form, sender),
         card=numbers,
-        lead=lead(sender, numbers, form, unsaved=unsaved, works=works(test, both), last=last),
+        lead=lead(
+            session(),
+            sender,
+            numbers,
+            form,
+            unsaved=unsaved,
+            works=works(test, both) or tried,
+            last=last,
+            test_mail=test_mail,
+            sent=sent is not None,
+        ),
         last_tests=last,
         has_mail=has_mail(numbers),
         unsaved=unsaved,
         to_fix=[(one.name, one.label.text) for one in form if one.errors],
+        retype=[(one.name, one.label) for one in form.table if one.secret and form.typed(one.name)],
         fixes=_fixes(sender, test, both),
         paused=is_paused(sender),
         blocked=blocked_kinds(),
@@ -225,6 +241,7 @@ def tab_values(
         address=request.form.get("address") or sender.values.from_email,
         preset=guidance.chosen,
         followed=followed,
+        test_mail=test_mail,
         told=told_by,
         has_link=followed is not None and has_links(),
         sent=sent,
@@ -234,6 +251,29 @@ def tab_values(
         has_keys=bool(installation().keyring),
         security_labels=SECURITY_LABELS,
     )
+
+
+def _tried_before(form: SenderForm, sender: ResolvedSender) -> bool:
+    """Whether the last connection test was of what stands in *form*, and succeeded."""
+    note = web.tested_before()
+    if note is None:
+        return False
+    try:
+        values = form.cleaned(sender)
+        typed = entered_secrets(form, sender, values)
+        return worked_before(note, sender, values, typed, web.signed_in(), now())
+    except (SMTPAdminError, LookupError):
+        return False
+
+
+def _test_mail(sender: ResolvedSender) -> TestMail | None:
+    """The test mail that is asked for, else the last one."""
+    last = last_test_mail(session(), sender)
+    wanted = request.args.get("mail", "")[:32]
+    if not wanted or (last is not None and last.mail.public_id == wanted):
+        return last
+    found = follow(session(), wanted, sender.partner_id)
+    return last if found is None else TestMail(found)
 
 
 def _form(sender: ResolvedSender, driver_name: str, *, entered: bool) -> SenderForm:

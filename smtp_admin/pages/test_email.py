@@ -22,6 +22,7 @@ from smtp_admin.pages.driver_choice import entered_form
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.pages.tab import entered_secrets, show_tab
 from smtp_admin.senders.drivers import check_driver
+from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.translation import gettext
 
@@ -39,6 +40,7 @@ def _send(partner_id: str, key: str) -> ResponseReturnValue:
         sent = _send_as_asked(partner_id, key)
     except RequestError as error:
         session().rollback()
+        error.call_fields({one.name: one.label for one in all_fields()})
         explained = _explained(error)
         if as_json:
             raise

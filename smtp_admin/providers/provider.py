@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Literal
 
 from smtp_admin.smtp.session import Security
-from smtp_admin.translation import gettext, joined, number
+from smtp_admin.translation import gettext, joined, ngettext, number
 
 Kind = Literal["mailbox", "service", "testing", "own", "known"]
 Authentication = Literal["password", "oauth2"]
@@ -48,7 +48,11 @@ class Limit:
         parts = (
             gettext("%(number)s an hour", number=number(self.per_hour)) if self.per_hour else "",
             gettext("%(number)s a day", number=number(self.per_day)) if self.per_day else "",
-            gettext("%(number)s connections at a time", number=number(self.connections))
+            ngettext(
+                "%(number)s connection at a time",
+                "%(number)s connections at a time",
+                self.connections,
+            )
             if self.connections
             else "",
         )

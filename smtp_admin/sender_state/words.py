@@ -166,7 +166,7 @@ def held(count: int) -> Words:
 def ready(sender: ResolvedSender, facts: Facts) -> Words:
     """Nothing is wrong, and nothing was sent with these settings."""
     if sender.last_accepted_at is None:
-        words = gettext("No mail has been sent yet.")
+        words = gettext("This sender has sent no mail yet.")
     else:
         words = gettext(
             "No mail has been sent with these settings yet. With earlier settings, last accepted "

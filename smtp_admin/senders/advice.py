@@ -25,7 +25,7 @@ from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import domain_of
 from smtp_admin.smtp.hostname import ip_literal
 from smtp_admin.smtp.session import Security
-from smtp_admin.translation import gettext, joined
+from smtp_admin.translation import gettext, joined, ngettext
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
 
 PASSWORD_AGE = timedelta(days=90)
@@ -209,10 +209,11 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
         yield Advice(
             "max_connections",
             "too_many_connections",
-            gettext(
-                "%(label)s takes %(max)s connections at a time for one login and refuses more.",
+            ngettext(
+                "%(label)s takes %(number)s connection at a time for one login and refuses more.",
+                "%(label)s takes %(number)s connections at a time for one login and refuses more.",
+                max(most),
                 label=known.label,
-                max=max(most),
             ),
             Fix(gettext("Use %(max)s", max=max(most)), {"max_connections": str(max(most))}),
         )

@@ -1,7 +1,7 @@
 // Fields of a sender: values that a button fills in, passwords that can be seen or replaced, and
 // advice on what was entered, as soon as a field is left.
 
-import { dress, fetchPage, updateNotes } from "./parts.js";
+import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
 
 // A documented limit, a fix or a better value goes straight into its fields, so that nothing typed
 // is lost.
@@ -36,7 +36,11 @@ function openSecret(kept) {
 }
 
 dress((part) => {
-  // What was typed stays where it is.
+  // What was typed stays where it is, unless the whole page came anew.
+  for (const words of part.querySelectorAll("[data-smtp-admin-typed]")) {
+    const names = words.dataset.smtpAdminTyped.split(" ");
+    if (names.every((name) => document.getElementById(name)?.value)) words.remove();
+  }
   for (const words of part.querySelectorAll("[data-smtp-admin-without-scripts]")) words.remove();
   for (const kept of part.querySelectorAll("[data-smtp-admin-kept]")) {
     const field = document.getElementById(kept.dataset.smtpAdminKept);
@@ -64,14 +68,32 @@ function showWay() {
   const way = document.getElementById("sign_in");
   if (!way) return;
   for (const part of document.querySelectorAll("[data-smtp-admin-ways]")) {
-    const mine = part.dataset.smtpAdminWays.split(" ").includes(way.value);
+    const known = part.dataset.smtpAdminKnown?.split(" ").includes(way.value);
+    const asked = !known || part.querySelector("input")?.value; // another one than the vendor's
+    const mine = asked && part.dataset.smtpAdminWays.split(" ").includes(way.value);
     part.hidden = !mine && !part.querySelector("[aria-invalid=true]");
   }
+  if (way.value) way.closest("details").open = true;
 }
 dress(showWay);
-document.addEventListener("change", (event) => {
-  if (event.target.id === "sign_in") showWay();
-});
+for (const name of ["input", "change"]) {
+  document.addEventListener(name, (event) => {
+    if (event.target.id === "sign_in") showWay();
+  });
+}
+
+// What to do for that way, as the page would say it after it was saved. While the way is the same
+// its buttons stay: somebody may be pressing one.
+function updateGuidance(page) {
+  const before = document.getElementById("oauth-guidance");
+  const after = page.getElementById("oauth-guidance");
+  if (before?.dataset.smtpAdminWay !== after?.dataset.smtpAdminWay) {
+    updatePart("oauth-guidance", page);
+    return;
+  }
+  const commands = page.getElementById("oauth-commands");
+  if (commands) document.getElementById("oauth-commands").value = commands.value;
+}
 
 // It is only ever sent where it was saved for: other settings need it once more.
 function openBound(event) {
@@ -96,7 +118,9 @@ export async function advise() {
   try {
     const body = new URLSearchParams(new FormData(form));
     const { page } = await fetchPage(form.dataset.smtpAdminAdvice, { method: "POST", body });
-    if (mine === asked) updateNotes(page);
+    if (mine !== asked) return;
+    updateNotes(page);
+    updateGuidance(page);
   } catch {
     // It comes with the next save.
   }

@@ -16,6 +16,9 @@ export function dress(how) {
   how(document);
 }
 
+// That time passes is no news to read out.
+const words = (part) => part.innerHTML.replaceAll(/<time[^]*?<\/time>/g, "");
+
 // Only what changed is replaced: the live region stays the element that screen readers watch, and
 // buttons and fields keep the focus, the caret and what was typed.
 export function updatePart(id, page) {
@@ -29,7 +32,7 @@ export function updatePart(id, page) {
     for (const how of dressers) how(after);
     return true;
   }
-  if (heard.innerHTML !== said.innerHTML) heard.replaceChildren(...said.childNodes);
+  if (words(heard) !== words(said)) heard.replaceChildren(...said.childNodes);
   before.dataset.smtpAdminFollow = after.dataset.smtpAdminFollow ?? "false";
   before.dataset.smtpAdminFollowUrl = after.dataset.smtpAdminFollowUrl ?? "";
   for (const how of dressers) how(before);

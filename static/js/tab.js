@@ -25,7 +25,7 @@ async function submitInPlace(button) {
     const part = button.dataset.smtpAdminReplace;
     if (updatePart(part, page)) {
       updateNotes(page);
-      updatePart("lead", page);
+      updateLead(page);
       showFailure(part);
       follow(part, url);
     } else {
@@ -38,6 +38,11 @@ async function submitInPlace(button) {
     button.removeAttribute("aria-disabled");
     button.textContent = words;
   }
+}
+
+// The steps to the first mail go once they are done.
+function updateLead(page) {
+  if (!updatePart("lead", page)) document.getElementById("lead")?.remove();
 }
 
 // On a phone the answer may stand below what can be seen.
@@ -62,6 +67,7 @@ async function follow(part, url) {
       if (newest[part] !== mine) return;
       if (!updatePart(part, page)) return; // it was forgotten, or somebody signed out
       updatePart("status", page);
+      if (part === "test-mail") updateLead(page);
     } catch {
       return;
     }

@@ -5,7 +5,7 @@ import { dress } from "./parts.js";
 
 // No test depends on these.
 const BESIDE = new Set([
-  "csrf_token", "revision", "label", "to", "from_name", "reply_to", "headers", "archive_to",
+  "csrf_token", "revision", "preset", "label", "to", "from_name", "reply_to", "headers", "archive_to",
   "fallbacks", "max_per_hour", "max_per_day", "max_connections",
 ]);
 

@@ -56,3 +56,5 @@ def test_from_the_button_to_the_tab(page: Page, site: Site, chromium: Browser) -
     site.work()
     page.wait_for_selector("#test-mail >> text=/Arrived after .*[0-9] s\\./")
     assert inspect(page, "test_mail_arrived", TWO_LOOKS) == []
+    page.goto(f"{site.url}/smtp-admin/partners/globex")  # the tab does not forget it
+    page.wait_for_selector("#test-mail >> text=/Arrived after .*[0-9] s\\./")

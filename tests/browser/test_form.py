@@ -70,6 +70,29 @@ def test_the_fields_of_the_chosen_way_to_sign_in(tab: Page) -> None:
     assert tab.is_visible("#password-hint")
 
 
+def test_what_to_do_for_the_chosen_way_comes_at_once(page: Page, site: Site) -> None:
+    """Where the provider wants no password, and before anything is saved."""
+    page.goto(site.url + EMPTY)
+    page.select_option("#preset", "microsoft365")
+    page.select_option("#sign_in", "microsoft_app")
+    page.wait_for_selector("#oauth-guidance >> text=Make a key pair and save")
+    assert page.is_hidden("#oauth_token_url"), "Microsoft's is known"
+    page.fill("#oauth_client_id", "4711")
+    page.press("#oauth_client_id", "Tab")
+    for _ in range(100):
+        if "4711" in page.input_value("#oauth-commands"):
+            break
+        page.wait_for_timeout(50)
+    assert "-AppId 4711" in page.input_value("#oauth-commands")
+    page.select_option("#sign_in", "google_service")
+    page.wait_for_selector("#oauth-guidance >> text=Google Admin console")
+    page.click("button >> text=/^Save$/")
+    page.wait_for_selector("#form-error")
+    assert page.is_visible("#preset-steps")
+    page.select_option("#sign_in", "")
+    page.wait_for_selector("#oauth-guidance", state="hidden")
+
+
 def test_advice_comes_when_a_field_is_left(tab: Page) -> None:
     tab.fill("#host", "smtp.gmial.com")
     tab.press("#host", "Tab")
@@ -157,6 +180,11 @@ def test_from_a_good_test_to_a_saved_sender(page: Page, site: Site) -> None:
     last = page.inner_text("[data-smtp-admin-last]")
     assert "It worked" in last
     assert "just now" in last
+    page.click("text=Send test mail")
+    page.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    site.work()
+    page.wait_for_selector("#test-mail >> text=Last test mail: ")
+    page.wait_for_selector(".smtp-admin-lead-done >> nth=3")
     site.delete("initech", "fresh")
 
 

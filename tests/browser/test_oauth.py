@@ -120,7 +120,15 @@ def test_from_the_button_to_mail_and_back(
     """Set up, tested, sent; revoked, told of, signed in again, sent."""
     at(mia, site, f"{TAB}?new=1")
     mia.click("#oauth summary")
+    addresses = {
+        "oauth_token_url": f"{tokens.url}/token",
+        "oauth_authorize_url": f"{tokens.url}/authorize",
+    }
+    mia.select_option("#sign_in", "other_mailbox")  # of Microsoft they are known
+    for name, text in addresses.items():
+        mia.fill(f"#{name}", text)
     mia.select_option("#sign_in", "microsoft_mailbox")
+    assert mia.is_visible("#oauth_token_url"), "another one than Microsoft's is not hidden"
     for name, text in {
         "host": "127.0.0.1",
         "port": str(mail.port),
@@ -130,8 +138,6 @@ def test_from_the_button_to_mail_and_back(
         "oauth_client_id": tokens.client_id,
         "oauth_secret": tokens.secret,
         "oauth_secret_until": f"{(now() + timedelta(days=400)).date()}",
-        "oauth_token_url": f"{tokens.url}/token",
-        "oauth_authorize_url": f"{tokens.url}/authorize",
     }.items():
         mia.fill(f"#{name}", text)
     mia.select_option("#security", "none")

@@ -115,6 +115,12 @@ def overview(page: Page, site: Site) -> None:
     site.work()
     at(page, site, "/smtp-admin/")
     assert page.locator("tbody tr").count() == 6
+    size = page.viewport_size
+    page.set_viewport_size({"width": 1024, "height": 800})
+    spare = "one => one.clientWidth - one.scrollWidth"
+    assert page.eval_on_selector(".smtp-admin-scroll", spare) >= 0, "a column is cut off"
+    if size is not None:
+        page.set_viewport_size(size)
     site.delete("acme", "news")
 
 

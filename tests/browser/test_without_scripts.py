@@ -63,6 +63,8 @@ def test_fill_in_test_and_save(page: Page, site: Site) -> None:
     page.click(TEST)
     assert shown(page, "It works.")
     assert shown(page, "These settings are not saved yet.")
+    page.click("#connection-test a >> text=Password")
+    assert page.evaluate("document.activeElement.id") == "password"
     assert {field: page.input_value(f"#{field}") for field in typed} == typed
     assert MAIL_PASSWORD not in page.content()
 
@@ -259,7 +261,7 @@ def test_a_fix_is_applied_and_tested(tab: Page, site: Site) -> None:
     tab.click("text=Send from sam@acme.example and test again")
     assert shown(tab, "It works.")
     assert tab.input_value("#from_email") == "sam@acme.example"
-    assert shown(tab, "Enter the password again before you save")
+    assert shown(tab, "Enter this again before you save: Password.")
     tab.fill("#password", MAIL_PASSWORD)
     tab.click("text=Save these settings")
     assert shown(tab, "Saved as revision")

@@ -22,6 +22,7 @@ from smtp_admin.delivery.maintenance import (
     settle_unknown,
 )
 from smtp_admin.delivery.refusals import refusals
+from smtp_admin.mail.last_test_mail import last_test_mail
 from smtp_admin.sender_state.facts import state_of
 from smtp_admin.senders.pauses import pause
 from smtp_admin.senders.resolve import load_sender
@@ -85,6 +86,9 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
         most=50,
     ),
     "refusals": lambda bench, lane: refusals(bench.host.db.session(), lane.sender_id, "acme"),
+    "the last test mail": lambda bench, _: last_test_mail(
+        bench.host.db.session(), load_sender(bench.host.db.session(), "acme")
+    ),
     "strays": lambda bench, _: reassign.reassign_strays(bench.engine),
     "deleted senders": lambda bench, _: empty(bench),
     "fallback": lambda bench, _: step_in(bench),
@@ -106,7 +110,10 @@ PARTIAL = {
     "fallback": "_due",
 }
 #: Where another table is asked, its index.
-OTHER = {"refusals": "ix_smtp_admin_attempt_sender"}
+OTHER = {
+    "refusals": "ix_smtp_admin_attempt_sender",
+    "the last test mail": "ix_smtp_admin_message_type",
+}
 
 
 def reading_through(connection: Connection, table: str) -> str:

@@ -181,7 +181,7 @@ def test_connection_test_names_its_stages(mia: Visitor) -> None:
 def test_worker_sends_the_test_mail(mia: Visitor) -> None:
     sent = mia.submit(mia.get(TAB), {"host": "localhost"}, f"{TAB}/test-email")
     assert "mail=" in sent.url  # saved settings: through the queue
-    mail = mail_with(mia, "Test Email from Northwind Hosting")
+    mail = mail_with(mia, "Test e-mail from Northwind Hosting")
     assert "Acme GmbH <noreply@acme.example>" in mail.text
     wait_until(lambda: "The server took the mail to mia@acme.example" in mia.get(sent.url).text)
 

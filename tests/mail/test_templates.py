@@ -139,7 +139,7 @@ def test_the_test_mail_says_how_it_was_sent(plugin: SMTPAdmin) -> None:
     session.commit()
     assert recipients() == [sent.recipient] == ["ada@platform.example"]
     mail = parsed(queued()[0].content)
-    assert mail["Subject"] == "Test Email from Northwind"
+    assert mail["Subject"] == "Test e-mail from Northwind"
     assert mail["From"].addresses[0].addr_spec == "noreply@acme.example"
     for body in bodies(mail):
         for part in ("mail.acme.example", "2525", "No encryption", "noreply@acme.example"):

@@ -52,7 +52,7 @@ SAYS: dict[Key, str] = {
     "failing": r"Failing: the last 2 were refused\. .*554 5\.6\.0",
     "held": r"Held: 1 mail waits\. The sandbox does not send any of it\.",
     "delivering": r"Delivering\. Last accepted just now by ",
-    "ready": r"Ready\. No mail has been sent yet\.",
+    "ready": r"Ready\. This sender has sent no mail yet\.",
 }  # fmt: skip
 
 
