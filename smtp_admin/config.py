@@ -12,16 +12,22 @@ import os
 import re
 import shlex
 import ssl
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from smtp_admin.config_alerts import ALERT_KEYS, AlertConfig
-from smtp_admin.config_values import Key, read_flag, read_text, read_whole, read_words
+from smtp_admin.config_values import (
+    Key,
+    read_flag,
+    read_ports,
+    read_text,
+    read_whole,
+    read_words,
+)
 from smtp_admin.encryption import key_bytes
 from smtp_admin.errors import ConfigError
 from smtp_admin.sandbox_rule import Sandbox, read_sandbox
@@ -76,26 +82,6 @@ def _number(least: float, most: float, of: str) -> Callable[[Any], float]:
         return number
 
     return read
-
-
-def _ports(value: Any) -> frozenset[int]:
-    if isinstance(value, int):
-        value = [value]  # one number from the environment
-    parts = read_words(value) if isinstance(value, str) else value
-    if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
-        raise ValueError("must be a list of port numbers")
-    read = read_whole(1, 65535)
-    if isinstance(parts, range) and parts:
-        read(parts[0])
-        read(parts[-1])  # the others lie between
-        return _every(parts)
-    return frozenset(read(part) for part in parts)
-
-
-@cache
-def _every(ports: range) -> frozenset[int]:
-    """All of them: where that is tens of thousands, one set serves every app of a process."""
-    return frozenset(ports)
 
 
 def _networks(value: Any) -> tuple[Network, ...]:
@@ -253,7 +239,7 @@ KEYS: tuple[Key, ...] = (
     Key("URL_PREFIX", "/smtp-admin", _prefix, "Where the pages are mounted."),
     Key("ENV_PREFIX", "", _env_prefix, "Prefix of the environment variables of "
         'the system sender: `SETGET_` reads `SETGET_SMTP_HOST`.'),
-    Key("ALLOWED_PORTS", (25, 465, 587, 2525), _ports, "Ports that a mail server may have."),
+    Key("ALLOWED_PORTS", (25, 465, 587, 2525), read_ports, "Ports that a mail server may have."),
     Key("ALLOWED_NETWORKS", (), _networks, "Private networks that the app may connect to, "
         'such as `["10.1.2.0/24"]`. All other addresses that are not public are refused.'),
     Key("CONNECT_TIMEOUT", 10.0, _number(0.1, 60, " of seconds"), "Seconds to wait for a "

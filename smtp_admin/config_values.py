@@ -4,8 +4,9 @@ A reader raises ``ValueError`` with the end of a sentence that begins with the k
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 
@@ -63,3 +64,24 @@ def read_flag(value: Any) -> bool:
 
 
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+
+
+def read_ports(value: Any) -> frozenset[int]:
+    """Numbers of ports, of a list or of one text with commas."""
+    if isinstance(value, int):
+        value = [value]  # one number from the environment
+    parts = read_words(value) if isinstance(value, str) else value
+    if isinstance(parts, bytes) or not isinstance(parts, Sequence | Set):
+        raise ValueError("must be a list of port numbers")
+    read = read_whole(1, 65535)
+    if isinstance(parts, range) and parts:
+        read(parts[0])
+        read(parts[-1])  # the others lie between
+        return _every(parts)
+    return frozenset(read(part) for part in parts)
+
+
+@cache
+def _every(ports: range) -> frozenset[int]:
+    """All of them: where that is tens of thousands, one set serves every app of a process."""
+    return frozenset(ports)
