@@ -193,6 +193,8 @@ def tab_values(
         told_by = told(session(), followed.public_id, followed.state)
     last = last_tests(session(), sender)
     numbers = card(session(), sender)
+    if _same_cause(mail_explanation, numbers.explanation):
+        mail_explanation = None  # it is told at the top already
     unsaved = form.unsaved(sender)
     is_there = bool(sender.revision and not sender.deleted)
     may_delete = is_there and not is_last_resort(sender) and not choice.read_only
@@ -324,6 +326,10 @@ def _suggested(found: Discovery | None) -> dict[str, str] | None:
         return None
     best = {name: str(value) for name, value in found.best.as_json().items()}
     return best | {"address": found.address}
+
+
+def _same_cause(one: Explanation | None, other: Explanation | None) -> bool:
+    return bool(one and other and one.causes[0].key == other.causes[0].key)
 
 
 def _notes_on(test: Any) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ function showWay() {
     const mine = asked && part.dataset.smtpAdminWays.split(" ").includes(way.value);
     part.hidden = !mine && !part.querySelector("[aria-invalid=true]");
   }
-  if (way.value) way.closest("details").open = true;
+  const lid = way.closest("details");
+  if (way.value && lid) lid.open = true;
 }
 dress(showWay);
 for (const name of ["input", "change"]) {

@@ -74,5 +74,5 @@ document.addEventListener("keydown", (event) => {
 });
 
 // What a button shows in a frame is there at once; without this file, after a click.
-const shows = document.querySelector("[data-smtp-admin-show]");
-shows?.form.requestSubmit(shows);
+const pressed = document.querySelector("[data-smtp-admin-press]");
+pressed?.form.requestSubmit(pressed);

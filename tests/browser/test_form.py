@@ -181,7 +181,7 @@ def test_from_a_good_test_to_a_saved_sender(page: Page, site: Site) -> None:
     assert "It worked" in last
     assert "just now" in last
     page.click("text=Send test mail")
-    page.wait_for_selector("#test-mail >> text=A worker sends it in a moment.")
+    page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
     page.wait_for_selector("#test-mail >> text=Last test mail: ")
     page.wait_for_selector(".smtp-admin-lead-done >> nth=3")

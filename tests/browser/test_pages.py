@@ -185,7 +185,7 @@ def tab_failing(page: Page, site: Site) -> None:
     site.save("acme")
     site.work()  # what others left
     site.save("acme")
-    site.smtp.behave("rcpt", Reply(f"550 5.1.1 no such user {LONG}"))
+    site.smtp.behave("rcpt", Reply(f"554 5.6.0 not this text {LONG}"))
     site.send("acme", 2)
     site.work()
     in_state(page, site, "Failing: the last 2 were refused")
@@ -331,7 +331,7 @@ def mail_accepted(page: Page, site: Site) -> None:
 @state()
 def mail_failed(page: Page, site: Site) -> None:
     filled(page, site)
-    site.smtp.behave("rcpt", Reply(f"550 5.1.1 No such person: {LONG}"))
+    site.smtp.behave("rcpt", Reply(f"554 5.6.0 Not this text: {LONG}"))
     page.click(SEND)
     page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
