@@ -215,6 +215,8 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
         hosting.db.session.add(
             hosting.Partner(id="umbrella", name="Umbrella", domain="umbrella.example")
         )
+        # And one for tests that need a partner of their own with settings: Globex has none.
+        hosting.db.session.add(hosting.Partner(id="hooli", name="Hooli", domain="hooli.example"))
         hosting.db.session.commit()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, name="web")

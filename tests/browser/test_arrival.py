@@ -29,10 +29,10 @@ def link_in(content: bytes) -> str:
 
 def test_from_the_button_to_the_tab(page: Page, site: Site, chromium: Browser) -> None:
     """The reader is nobody that the app knows; looking changes nothing, and the button does."""
-    site.save("globex")
+    site.save("hooli")
     before = len(site.smtp.messages)
-    page.goto(f"{site.url}/smtp-admin/partners/globex")
-    page.fill("#to", "mia@globex.example")
+    page.goto(f"{site.url}/smtp-admin/partners/hooli")
+    page.fill("#to", "mia@hooli.example")
     page.click("text=Send test mail")
     page.wait_for_selector("#test-mail >> text=Waiting for a worker.")
     site.work()
@@ -50,11 +50,11 @@ def test_from_the_button_to_the_tab(page: Page, site: Site, chromium: Browser) -
     page.wait_for_selector("#test-mail >> text=It is not known yet whether it arrived.")
 
     reader.click("button >> text=It arrived")
-    reader.wait_for_selector("[role=status] >> text=Noted: the test mail to mia@globex.example")
+    reader.wait_for_selector("[role=status] >> text=Noted: the test mail to mia@hooli.example")
     assert inspect(reader, "arrival_said", TWO_LOOKS) == []
     context.close()
     site.work()
     page.wait_for_selector("#test-mail >> text=/Arrived after .*[0-9] s\\./")
     assert inspect(page, "test_mail_arrived", TWO_LOOKS) == []
-    page.goto(f"{site.url}/smtp-admin/partners/globex")  # the tab does not forget it
+    page.goto(f"{site.url}/smtp-admin/partners/hooli")  # the tab does not forget it
     page.wait_for_selector("#test-mail >> text=/Arrived after .*[0-9] s\\./")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PAGE = "/smtp-admin/partners/globex/bounces"
+PAGE = "/smtp-admin/partners/hooli/bounces"
 PASSWORD = "correct horse"
 
 STATES = States()
@@ -35,18 +35,18 @@ state = STATES.add
 
 def entered(page: Page, site: Site) -> None:
     """The form with everything in it; nothing listens there."""
-    site.save("globex")
+    site.save("hooli")
     at(page, site, PAGE)
     page.fill("#host", "127.0.0.1")
     page.fill("#port", "143")
-    page.fill("#username", "bounce@globex.example")
+    page.fill("#username", "bounce@hooli.example")
     page.fill("#password", PASSWORD)
 
 
 @state()
 def bounces_off(page: Page, site: Site) -> None:
     site.save("acme")
-    at(page, site, PAGE.replace("globex", "acme"))
+    at(page, site, PAGE.replace("hooli", "acme"))
     page.wait_for_selector("text=not yet")
 
 
@@ -55,7 +55,7 @@ def bounces_test_failed(page: Page, site: Site) -> None:
     entered(page, site)
     page.click("button[value=test]")
     page.wait_for_selector("#test-result >> text=failed")
-    assert page.input_value("#username") == "bounce@globex.example"
+    assert page.input_value("#username") == "bounce@hooli.example"
     assert PASSWORD not in page.content()
 
 
@@ -74,14 +74,14 @@ def bounces_failing(page: Page, site: Site) -> None:
     """Of a sender that signs in by OAuth2, whose token was refused for a while."""
     with site.app.app_context():
         session = hosting.db.session()
-        values = {"host": "smtp.office365.com", "port": 587, "username": "news@globex.example",
-                  "from_email": "news@globex.example", "sign_in": "microsoft_mailbox",
-                  "oauth_tenant": "globex.example", "oauth_client_id": "4711"}  # fmt: skip
+        values = {"host": "smtp.office365.com", "port": 587, "username": "news@hooli.example",
+                  "from_email": "news@hooli.example", "sign_in": "microsoft_mailbox",
+                  "oauth_tenant": "hooli.example", "oauth_client_id": "4711"}  # fmt: skip
         sender = save_settings(
-            session, "globex", SenderValues(**values), key="m365", label="News", secrets={},
-            expected_revision=load_sender(session, "globex", "m365").revision, actor=OLGA,
+            session, "hooli", SenderValues(**values), key="m365", label="News", secrets={},
+            expected_revision=load_sender(session, "hooli", "m365").revision, actor=OLGA,
         )  # fmt: skip
-        mailbox = Account("outlook.office365.com", 993, "ssl", "news@globex.example", "")
+        mailbox = Account("outlook.office365.com", 993, "ssl", "news@hooli.example", "")
         save(session, sender, mailbox, OLGA)
         failed = {"failures": 4, "failed_step": "auth", "failed_code": "auth_failed",
                   "failed_words": TOKEN_REFUSED}  # fmt: skip
@@ -89,13 +89,13 @@ def bounces_failing(page: Page, site: Site) -> None:
             update(BounceMailbox).where(BounceMailbox.sender_id == sender.sender_id).values(failed)
         )
         session.commit()
-    at(page, site, "/smtp-admin/partners/globex/senders/m365/bounces")
+    at(page, site, "/smtp-admin/partners/hooli/senders/m365/bounces")
     page.wait_for_selector("#failing >> text=4 times in a row")
     page.wait_for_selector("#failing >> text=turned on for it")
     assert page.input_value("#sign_in") == "sender"
     with site.app.app_context():  # nobody else is to meet this sender
         session = hosting.db.session()
-        delete_sender(session, load_sender(session, "globex", "m365"), OLGA)
+        delete_sender(session, load_sender(session, "hooli", "m365"), OLGA)
         session.commit()
 
 

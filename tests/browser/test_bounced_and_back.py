@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 GONE = "gone@customer.example"
-LIST = "/smtp-admin/partners/globex/suppressions"
-LOG = "/smtp-admin/partners/globex/mail"
+LIST = "/smtp-admin/partners/hooli/suppressions"
+LOG = "/smtp-admin/partners/hooli/mail"
 SAID = "550 5.1.1 The email account that you tried to reach does not exist."
 
 
 def send(site: Site) -> str:
     """Queue a mail to the address and let a worker send it; its public id."""
-    site.send_letters("globex")
+    site.send_letters("hooli")
     site.work()
     with site.app.app_context():
-        mine = select(Message.public_id).where(Message.partner_id == "globex")
+        mine = select(Message.public_id).where(Message.partner_id == "hooli")
         found = hosting.db.session.scalar(mine.order_by(Message.id.desc()).limit(1))
     assert found is not None
     return found

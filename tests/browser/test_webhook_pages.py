@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PAGE = "/smtp-admin/partners/globex/webhook"
+PAGE = "/smtp-admin/partners/hooli/webhook"
 KEY = "0123456789abcdef0123456789abcdef"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mail-events-of-a-name-that-is-very-long-indeed"
 
@@ -35,7 +35,7 @@ state = STATES.add
 
 def turned_on(page: Page, site: Site, source: str) -> None:
     """A webhook of this provider, made by the form."""
-    site.save("globex")
+    site.save("hooli")
     at(page, site, PAGE)
     if page.locator("#off-form").count():
         page.click("summary >> text=New address, or turn off")
@@ -65,7 +65,7 @@ def newest(site: Site) -> tuple[str, str]:
         row = hosting.db.session.execute(
             select(Delivery.recipient, Message.message_id)
             .join(Message, Message.id == Delivery.message_pk)
-            .where(Delivery.partner_id == "globex")
+            .where(Delivery.partner_id == "hooli")
             .order_by(Delivery.id.desc())
             .limit(1)
         ).one()
@@ -75,7 +75,7 @@ def newest(site: Site) -> tuple[str, str]:
 @state()
 def webhook_off(page: Page, site: Site) -> None:
     site.save("acme", host="smtp.sendgrid.net", port=587, security="tls", username="apikey")
-    at(page, site, PAGE.replace("globex", "acme"))
+    at(page, site, PAGE.replace("hooli", "acme"))
     assert page.input_value("#source") == "sendgrid"
 
 
@@ -92,7 +92,7 @@ def webhook_of_amazon(page: Page, site: Site) -> None:
 def webhook_with_events(page: Page, site: Site) -> None:
     """A sample, a mail that bounced, one of another app, and forged requests."""
     turned_on(page, site, "postmark")
-    site.send_letters("globex")
+    site.send_letters("hooli")
     site.work()
     recipient, message_id = newest(site)
     told = {
@@ -140,7 +140,7 @@ def mail_that_bounced(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def log_of_bounced(page: Page, site: Site) -> None:
     webhook_with_events(page, site)
-    at(page, site, "/smtp-admin/partners/globex/mail")
+    at(page, site, "/smtp-admin/partners/hooli/mail")
     page.click("nav >> text=Not delivered")
     page.click("nav >> text=Bounced")
     page.wait_for_selector("tbody >> text=Bounced")
