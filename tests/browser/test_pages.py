@@ -114,7 +114,7 @@ def overview(page: Page, site: Site) -> None:
     site.send("initech", 2)
     site.work()
     at(page, site, "/smtp-admin/")
-    assert page.locator("tbody tr").count() == 6
+    assert page.locator("tbody tr").count() == 7
     size = page.viewport_size
     page.set_viewport_size({"width": 1024, "height": 800})
     spare = "one => one.clientWidth - one.scrollWidth"
