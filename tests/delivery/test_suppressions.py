@@ -517,6 +517,10 @@ def test_a_server_that_took_nothing_lately_is_not_believed(
     bench.work()
     assert states(host) == ["dead", "sent"]
     assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 0
+    with shifted(timedelta(hours=25)):
+        queue(host, MIA)
+        bench.work()
+    assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 0
     with shifted(timedelta(hours=23)):
         queue(host, MIA)
         bench.work()
