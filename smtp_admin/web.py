@@ -78,7 +78,7 @@ def visible_partners() -> list[Partner]:
     actor = current_actor()
     partners = installation().host.partners()
     mine = [one for one in partners if allowed(actor, Action.EDIT_PARTNER_SENDER, one.id)]
-    return sorted(mine, key=lambda one: one.name.casefold())
+    return sorted(mine, key=lambda one: (one.name.casefold(), one.id))
 
 
 def layout() -> str:

@@ -154,11 +154,12 @@ def table(
     """The senders of *partners*, in the order and with the numbers that were asked for.
 
     Args:
+        partners: by name.
         system: what the system is called, where its senders are listed too.
         everybody: whether *partners* are all there are, so that the database need not choose.
         only_partners: whether the system's are only named where it has none.
     """
-    named: list[Partner | None] = [*sorted(partners, key=lambda one: (one.name.casefold(), one.id))]
+    named: list[Partner | None] = [*partners]
     if system:
         named.insert(0, None)
     order, every = kept_order(session, named), None
