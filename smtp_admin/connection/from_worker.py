@@ -147,12 +147,15 @@ def look(
     session: Session, partner_id: str, public_id: str, key: str = DEFAULT_KEY
 ) -> BothTests | None:
     """How far the test has come; ``None`` if this sender has no such test (any more)."""
+    # The worker changes the row: what this session read of it before may be old.
     row = session.scalar(
-        select(WorkerTest).where(
+        select(WorkerTest)
+        .where(
             WorkerTest.public_id == public_id,
             WorkerTest.partner_id == partner_id,
             WorkerTest.sender_key == key,
         )
+        .execution_options(populate_existing=True)
     )
     moment = database_now(session)
     if row is None or row.created_at < moment - _FORGET_AFTER:

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from smtp_admin.connection.from_worker import ask_worker, look
+from smtp_admin.connection.models import WorkerTest
+from smtp_admin.connection.service import prepare
+from smtp_admin.database import transaction
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.installation import installation
 from tests.app import ADMIN, HostApp
@@ -105,9 +110,6 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
         assert until(lambda: hears(host), 15), worker.output
         given = on_screen(silent) | {"username": "", "password": ""}
         with host.app.app_context():
-            from smtp_admin.connection.from_worker import ask_worker
-            from smtp_admin.connection.service import prepare
-
             # Only the worker's part: this process would wait for the server too.
             session = host.db.session()
             prepared = prepare(session, "acme", given, ADMIN)
@@ -118,3 +120,22 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
         queue(host)
         assert server.wait_for_messages(1, timeout=8), worker.output
         assert worker.stop() < 8
+
+
+def test_what_a_session_read_before_is_not_believed(site: Site) -> None:
+    """A host may keep one session for many requests, and the row with it."""
+    with site.opened() as host:
+        session = host.db.session()
+        given = on_screen(ScriptedServer()) | {"port": 2525, "username": "", "password": ""}
+        test_id, public_id = ask_worker(
+            session, "acme", prepare(session, "acme", given, ADMIN), ADMIN
+        )
+        session.commit()
+        held = session.get(WorkerTest, test_id)
+        assert held is not None
+        assert held.state == "waiting"
+        with transaction(host.db.engine) as other:  # a worker, in its own process
+            other.execute(update(WorkerTest).values(state="failed", problem="not here"))
+        seen = look(session, "acme", public_id)
+        assert seen is not None
+        assert (seen.status, seen.message) == ("failed", "not here")
