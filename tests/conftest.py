@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from hypothesis import settings
 
 from tests import statements
 from tests.app import ADMIN, HostApp, make_app
+from tests.order import Scheduling, mix
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL
@@ -69,25 +71,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-#: Folders whose tests mostly wait: for other processes, servers, a browser.
-_PATIENT = {"browser", "endurance", "hosts", "outages", "worker"}
-#: How much of the run has gone by when the last file of these is begun.
-_PATIENT_SHARE = 0.8
-#: Files that would be the last to end, if they were begun where their name stands.
-_FIRST = {"test_access.py", "test_schema.py", "test_upgrade.py", "test_template_work.py"}
-
-
-def _mix(items: list[pytest.Item]) -> None:
-    """Put files that mostly wait evenly among those that compute, and none of them last."""
-    files = list(dict.fromkeys(item.path for item in items))
-    files.sort(key=lambda one: one.name not in _FIRST)
-    places: dict[Path, float] = {}
-    for patient, share in ((True, _PATIENT_SHARE), (False, 1.0)):
-        group = [one for one in files if (one.parent.name in _PATIENT) is patient]
-        places |= {one: share * number / len(group) for number, one in enumerate(group)}
-    items.sort(key=lambda item: places[item.path])
-
-
 #: Folders whose statements hardly differ by database: each test runs on SQLite and, in turns, on
 #: one of the two servers. The other one is for the long run.
 _IN_TURNS = {
@@ -117,7 +100,7 @@ def _is_others_turn(item: pytest.Item) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long ones out, without a skip: where nothing may be skipped, that would fail."""
-    _mix(items)
+    mix(items)
     for item in filter(_is_others_turn, items):
         item.add_marker("long")
     if os.environ.get(_LONG):
@@ -126,6 +109,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Which process runs which tests."""
+    return Scheduling(config, log)
 
 
 def pytest_collection_finish() -> None:
@@ -207,6 +196,13 @@ def _closed_port() -> Iterator[int]:
     """A port of 127.0.0.1 that refuses connections for as long as the test runs."""
     with closed_port() as port:
         yield port
+
+
+@pytest.fixture
+def nothing_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that count statements: what is asked for again every few seconds is asked once."""
+    monkeypatch.setattr("smtp_admin.sandbox.site.LOOK_SECONDS", math.inf)
+    monkeypatch.setattr("smtp_admin.database._READING_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)

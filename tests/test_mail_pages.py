@@ -302,6 +302,7 @@ def test_how_the_system_sends_is_its_own_affair(host: HostApp) -> None:
     assert "secret-key" in get(host, "/partners/initech/mail").text
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_a_page_asks_as_much_for_many_causes_as_for_few(site: HostApp) -> None:
     asked: list[str] = []
     set_all(site, state="dead", finished_at=now(), last_code="code0")

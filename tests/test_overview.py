@@ -98,6 +98,7 @@ def statements(host: HostApp) -> Iterator[list[str]]:
         event.remove(host.db.engine, "before_cursor_execute", note)
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 @pytest.mark.parametrize("actor", ["platform", "partners"])
 def test_the_number_of_queries_does_not_grow(host: HostApp, actor: str) -> None:
     def count(partners: int) -> dict[str, int]:

@@ -208,6 +208,7 @@ def test_one_worker_at_a_time(each: HostApp) -> None:
         assert alerts(each)[0].cleared_at is not None
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_the_number_of_queries_does_not_grow(host: HostApp) -> None:
     counts = []
     for number in range(3):
@@ -223,6 +224,7 @@ def test_the_number_of_queries_does_not_grow(host: HostApp) -> None:
     assert counts[0] == counts[1] == counts[2]
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_nor_does_it_with_the_incidents(host: HostApp) -> None:
     """The minute in which a great network goes away is no minute for a thousand statements."""
     counts = []

@@ -123,6 +123,7 @@ def test_what_is_beyond_is_told_together(host: HostApp, monkeypatch: pytest.Monk
         assert len([one for one in found if one[0] == f"smtp_admin_{name}"]) == 3
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_the_number_of_queries_does_not_grow(host: HostApp) -> None:
     counts = []
     asked: list[str] = []

@@ -84,13 +84,13 @@ class Site:
                 delete_sender(session, sender, OLGA)
                 session.commit()
 
-    def send(self, partner_id: str, count: int = 1) -> None:
-        """Queue mails."""
+    def send(self, partner_id: str, count: int = 1, *, to: str = "customer") -> None:
+        """Queue mails, to *to* and a number."""
         with self.app.app_context():
             for number in range(count):
                 wsgi.smtp_admin.send(
                     "password_reset",
-                    to=f"customer{number}@customer.example",
+                    to=f"{to}{number}@customer.example",
                     partner_id=partner_id,
                     context={"name": "Sam", "reset_url": "https://x.example", "expires_minutes": 5},
                 )

@@ -90,13 +90,13 @@ def test_tab_key_reaches_everything_in_the_order_it_is_read(tab: Page) -> None:
     assert places[8].startswith("Reply-to")
     assert places[9] == "Save"
     assert places[10].startswith("Revision")
-    assert places[11:] == [
+    # A test mail that was sent before has links of its own between the test and its form.
+    assert places[11:14] == [
         "Use the system's sender instead…",
         "Test connection",
         "Test from the worker too",
-        "to",
-        "Send test mail",
     ]
+    assert places[-2:] == ["to", "Send test mail"]
 
 
 def test_details_open_by_keyboard(tab: Page) -> None:

@@ -439,7 +439,7 @@ def symptoms(page: Page, site: Site) -> None:
         ("mail", "450 4.7.1 Error: too much mail from 198.51.100.7"),
     ):
         site.smtp.behave(stage, Reply(words))  # type: ignore[arg-type]  # each is a stage
-        site.send("initech", 2)
+        site.send("initech", 2, to=stage)  # who is refused for good may get no more mail
         site.work()
         site.smtp.behave(stage, None)  # type: ignore[arg-type]
     at(page, site, f"{initech}/symptoms")

@@ -263,6 +263,7 @@ def test_a_sender_that_has_nothing_yet(site: HostApp) -> None:
     assert likely(found(site)["lost"]) == likely(found(site)["delayed"]) == ["no_sender"]
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_the_number_of_queries_is_always_the_same(site: HostApp, server: ScriptedServer) -> None:
     def queries() -> int:
         site.db.session.rollback()

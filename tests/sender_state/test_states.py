@@ -399,6 +399,7 @@ def test_of_many_senders_all_rows_are_read_and_each_gets_its_own(
     assert (many.waiting, many.due, many.used_hour) == (few.waiting, few.due, few.used_hour)
 
 
+@pytest.mark.usefixtures("nothing_by_the_clock")
 def test_the_number_of_queries_does_not_depend_on_senders_or_mail(scene: Scene) -> None:
     host = scene.host
 
