@@ -40,7 +40,7 @@ def normal(text: str) -> str:
     return (text if text.endswith("\n") else f"{text}\n").replace("\n", "\r\n")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=pieces)
 @example(text="")
 @example(text=".")
@@ -62,7 +62,7 @@ def test_any_text(text: str) -> None:
         assert not line.endswith((b" ", b"\t"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=pieces, html=pieces, calendar=pieces, data=st.binary(max_size=300))
 def test_all_parts_arrive(body: str, html: str, calendar: str, data: bytes) -> None:
     file = Attachment("a.bin", "application/x-thing", data)
@@ -137,7 +137,7 @@ def test_a_file_name_says_the_same(name: str) -> None:
     check_file_name(name)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(name=names)
 @example(name="<>")
 @example(name='"a"')

@@ -132,13 +132,13 @@ def check_subject(text: str) -> None:
     assert again["X-Note"] == text.strip(" ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=texts)
 def test_any_subject(text: str) -> None:
     check_subject(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(names=st.lists(texts, min_size=1, max_size=4))
 def test_any_names(names: list[str]) -> None:
     addresses = [(name, f"a{number}@b.example") for number, name in enumerate(names)]

@@ -102,7 +102,7 @@ def test_a_template_is_inlined_ahead(body: str, whole: bool) -> None:
     check(source, ready)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(context=contexts)
 def check(source: str, ready: str, context: dict[str, Any]) -> None:
     mail = inlined(ENVIRONMENT.from_string(source).render(**context))
@@ -134,7 +134,7 @@ pieces = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.lists(pieces, min_size=1, max_size=4).map("".join), context=contexts)
 def test_any_template(body: str, context: dict[str, Any]) -> None:
     for source in (page(body), STYLE + body):

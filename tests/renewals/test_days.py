@@ -67,7 +67,7 @@ def test_around_every_change_of_clocks(name: str) -> None:
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(moment=MOMENTS, days=st.integers(1, MOST_DAYS), name=st.sampled_from(ZONES))
 @example(datetime(2011, 12, 30, 20, 0, tzinfo=UTC), 1, "Pacific/Apia")
 @example(datetime(1993, 8, 22, 0, 0, tzinfo=UTC), 1, "Pacific/Kwajalein")
@@ -89,7 +89,7 @@ def test_any_day_of_any_zone(moment: datetime, days: int, name: str) -> None:
         assert abs(there.replace(tzinfo=None) - wanted) <= DAY
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(day=st.dates(date(1990, 1, 1), date(2060, 1, 1)), name=st.sampled_from(ZONES))
 @example(date(2026, 4, 24), "Africa/Cairo")  # the day has no midnight
 @example(date(2026, 11, 1), "America/Havana")  # it has two

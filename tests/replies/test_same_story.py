@@ -103,9 +103,7 @@ _WORDS = sorted({word for row in ROWS for word in example_of(row)[1].split()[1:]
     st.integers(400, 599),
     st.lists(st.sampled_from(_WORDS), min_size=1, max_size=10),
 )
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_server_says(
     context: ssl.SSLContext, step: Step, code: int, words: list[str]
 ) -> None:

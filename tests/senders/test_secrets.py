@@ -22,6 +22,7 @@ from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.smtp.session import Server
 from smtp_admin.transports.driver import Driver
 from smtp_admin.transports.registry import forget, register
+from smtp_admin.transports.smtp.pem import clean_key
 from tests.app import HostApp, started_with
 from tests.first_format import first_format
 
@@ -445,3 +446,12 @@ def test_rotation_without_the_driver_waits_for_it(
     register(twin)
     report = rotate_keys(session, keys)
     assert (report.newest, report.unreadable) == (1, ())
+
+
+def test_a_key_that_takes_long_to_check_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "smtp_admin.transports.smtp.pem.load_pem_private_key", lambda *_, **__: pytest.fail("is")
+    )
+    body = "\n".join(["A" * 64] * 190)  # of 16,384 bits
+    with pytest.raises(ValueError, match="at most 8192 bits"):
+        clean_key(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")

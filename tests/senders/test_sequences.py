@@ -159,7 +159,5 @@ def test_any_sequence(new_app: Callable[..., HostApp], monkeypatch: pytest.Monke
     with site.app.app_context():
         run_state_machine_as_test(
             Saves,
-            settings=settings(
-                max_examples=25, stateful_step_count=10, deadline=None, derandomize=True
-            ),
+            settings=settings(max_examples=25, stateful_step_count=10, derandomize=True),
         )

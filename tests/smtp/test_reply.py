@@ -249,7 +249,7 @@ STREAM = st.one_of(st.binary(max_size=300), st.lists(LINE, max_size=8).map(b"".j
 
 
 @given(STREAM)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example(b"250 5.\xd9\xa7.1 digits of another script\r\n")
 def test_any_bytes(data: bytes) -> None:
     """A reply with codes and printable text of bounded length, or one of the wire's errors."""

@@ -234,7 +234,7 @@ def round_trip() -> Iterator[Callable[[list[bytes]], list[bytes]]]:
 
 
 @given(st.lists(LINES, min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_arrives_is_what_was_sent(
     round_trip: Callable[[list[bytes]], list[bytes]], batch: list[list[bytes]]
 ) -> None:

@@ -154,7 +154,7 @@ def test_a_returned_mail_proves_nothing() -> None:
     assert [one.recipients for one in found.reports] == [(MIA,)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_mail_never_raises(data: st.DataObject) -> None:
     content = bytearray(data.draw(st.sampled_from(ALL)).content)
