@@ -23,7 +23,7 @@ from smtp_admin.database import changed, database_now
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
-from smtp_admin.events import amazon, budget, unreadable
+from smtp_admin.events import amazon, budget
 from smtp_admin.events.arrived import (
     Arrived,
     NotUnderstood,
@@ -33,7 +33,7 @@ from smtp_admin.events.arrived import (
     document_of,
 )
 from smtp_admin.events.event import Event, identity_of
-from smtp_admin.events.models import Webhook, WebhookNonce
+from smtp_admin.events.models import LONGEST_WHY, Webhook, WebhookNonce
 from smtp_admin.events.readers.values import text
 from smtp_admin.events.sns import Topic
 from smtp_admin.events.storing import Origin, keep
@@ -111,7 +111,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
     except NotUnderstood as error:
         if proof is not None:
             session.rollback()
-            unreadable.note(webhook_id, arrived.at, error.why)
+            _note_unreadable(session, webhook_id, error.why)
         raise InvalidInput(error.why) from error
     except Unreachable as error:
         raise Unavailable(
@@ -272,4 +272,18 @@ def _note_refused(session: Session, webhook_id: int, code: str) -> None:
         .where(Webhook.id == webhook_id)
         .values(bad=Webhook.bad + 1, last_bad_at=database_now(session), last_bad_code=code),
     )
+    session.commit()
+
+
+def _note_unreadable(session: Session, webhook_id: int, why: str) -> None:
+    """Who writes events wrongly does so each time: of a flood not every one is written down."""
+    if not budget.unreadable_is_noted(webhook_id):
+        return
+    log.warning("a request to webhook %s could not be read: %s", webhook_id, why)
+    values = {
+        "unreadable": Webhook.unreadable + 1,
+        "last_unreadable_at": database_now(session),
+        "last_unreadable_why": why[:LONGEST_WHY],
+    }
+    changed(session, update(Webhook).where(Webhook.id == webhook_id).values(values))
     session.commit()
