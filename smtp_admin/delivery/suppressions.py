@@ -136,6 +136,7 @@ def lift(
     *,
     hashed: str = "",
     categories: Collection[str] = (),
+    reasons: Collection[str] = (),
 ) -> int:
     """Let *address* have this partner's mail again; how many rows there were. The caller commits.
 
@@ -144,6 +145,7 @@ def lift(
     Args:
         hashed: its hash, where only that is known.
         categories: only these; else all.
+        reasons: only what came for these; else all.
     """
     mine = select(Suppression.id).where(
         Suppression.partner_id == partner_id,
@@ -151,4 +153,6 @@ def lift(
     )
     if categories:
         mine = mine.where(Suppression.category.in_(categories))
+    if reasons:
+        mine = mine.where(Suppression.reason.in_(reasons))
     return delete_suppressions(session, session.scalars(mine).all())
