@@ -39,6 +39,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from smtp_admin import commits
 from smtp_admin.clock import Reading, sql_now
 from smtp_admin.installation import Kept, installation
 
@@ -365,6 +366,7 @@ def transaction(database: Engine | Connection) -> Iterator[Session]:
     """A short transaction of our own, committed at the end, rolled back on any error."""
     with Session(database, expire_on_commit=False) as own, own.begin():
         yield own
+    commits.note()
 
 
 @contextmanager

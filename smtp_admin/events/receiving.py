@@ -10,17 +10,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import and_, not_, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.database import changed, database_now
-from smtp_admin.database_errors import is_contention
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
 from smtp_admin.events import amazon, budget
@@ -75,18 +75,8 @@ def receive(session: Session, source_key: str, key: str, arrived: Arrived) -> Ta
         Unavailable: it must be sent again later.
     """
     site.require(session)
-    for _ in range(_TRIES_AT_CONTENTION):
-        try:
-            return _receive(session, source_key, key, arrived)
-        except DBAPIError as error:
-            if not is_contention(error):
-                raise
-            session.rollback()
-    return _receive(session, source_key, key, arrived)
-
-
-#: Requests side by side that keep the same events may get in each other's way.
-_TRIES_AT_CONTENTION = 4
+    # Requests side by side that keep the same events may get in each other's way.
+    return begin_again(partial(_receive, session, source_key, key, arrived), undo=session.rollback)
 
 
 def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> Taken:
