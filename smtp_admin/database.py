@@ -350,10 +350,10 @@ def among(session: Session, column: Any, values: Collection[Any]) -> ColumnEleme
 _FEW = 900
 
 
-def changed(session: Session, statement: Any) -> int:
+def changed(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
     """How many rows an UPDATE or DELETE changed; loaded objects are not told."""
     result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
-        statement, execution_options=_UNTOLD
+        statement, values, execution_options=_UNTOLD
     )
     return result.rowcount
 

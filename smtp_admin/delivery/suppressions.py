@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
 from smtp_admin.senders.lookups import forget
+from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
@@ -107,7 +108,7 @@ def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, 
     rows = sorted(rows, key=itemgetter("address_hash", "category"))
     new = 0
     for start in range(0, len(rows), _STEP):
-        with transaction(engine) as session:
+        with step(engine) as session:
             new += insert_suppressions(session, rows[start : start + _STEP])
     if new:
         with transaction(engine) as session:
