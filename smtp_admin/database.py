@@ -39,6 +39,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from smtp_admin import commits
 from smtp_admin.clock import Reading, sql_now
 from smtp_admin.installation import Kept, installation
 
@@ -349,10 +350,10 @@ def among(session: Session, column: Any, values: Collection[Any]) -> ColumnEleme
 _FEW = 900
 
 
-def changed(session: Session, statement: Any) -> int:
+def changed(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
     """How many rows an UPDATE or DELETE changed; loaded objects are not told."""
     result: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an UPDATE has one
-        statement, execution_options=_UNTOLD
+        statement, values, execution_options=_UNTOLD
     )
     return result.rowcount
 
@@ -365,6 +366,7 @@ def transaction(database: Engine | Connection) -> Iterator[Session]:
     """A short transaction of our own, committed at the end, rolled back on any error."""
     with Session(database, expire_on_commit=False) as own, own.begin():
         yield own
+    commits.note()
 
 
 @contextmanager

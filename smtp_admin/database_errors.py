@@ -1,7 +1,8 @@
-"""What an error of a database means, whichever kind it is."""
+"""What an error of a database means, whichever kind it is, and beginning again after some."""
 
 import sqlite3
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +17,29 @@ _CONTENTION = {1205, 1213, "40001", "40P01"}
 def is_contention(error: DBAPIError) -> bool:
     """Whether the same transaction may simply be tried again."""
     return not _CONTENTION.isdisjoint(_codes(error.orig))
+
+
+T = TypeVar("T")
+#: So often a transaction is tried before whoever asked for it is told.
+TRIES = 5
+
+
+def begin_again(work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> T:
+    """Do *work*, which commits, and again from its beginning while others get in its way.
+
+    It has no effect beside its transaction, for that would come twice.
+
+    Args:
+        undo: rolls the transaction back, where *work* does not do so itself.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except DBAPIError as error:
+            if not is_contention(error):
+                raise
+            undo()
+    return work()
 
 
 def _codes(original: Any) -> set[Any]:

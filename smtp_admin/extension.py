@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from smtp_admin import beside_host, schema, template_texts
+from smtp_admin import beside_host, commits, schema, template_texts
 from smtp_admin.api.views import answer_unrouted, make_api_blueprint
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
@@ -100,6 +100,7 @@ class SMTPAdmin:
         # Flask-Mail's messages look here for their default sender.
         app.extensions.setdefault(SLOT, state_of(app))
         begin_before_savepoints(here.db.sessions)
+        commits.listen(here.db.sessions)
         doorbell.listen(here.db.sessions)
         reassign.listen()
         lookups.listen()

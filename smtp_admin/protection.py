@@ -2,20 +2,21 @@
 
 import itertools
 import logging
+import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from wtforms.validators import ValidationError
 
-from smtp_admin import resources, schema, web
+from smtp_admin import commits, resources, schema, web
 from smtp_admin.access import action_of, most_bytes_of, require
 from smtp_admin.database import host_engine
-from smtp_admin.database_errors import AWAY
+from smtp_admin.database_errors import AWAY, TRIES, is_contention
 from smtp_admin.errors import (
     CSRFFailed,
     Forbidden,
@@ -192,6 +193,8 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     _roll_back()
+    if isinstance(error, DBAPIError) and is_contention(error) and _may_begin_again():
+        return _begin_again()
     installation().schema_checked = False
     log.error("the database failed: %s", type(getattr(error, "orig", None) or error).__name__)
     return _answer_error(
@@ -200,6 +203,32 @@ def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
             hint=gettext("Try again in a minute. If it fails again, ask the platform's operator."),
         )
     )
+
+
+def _may_begin_again() -> bool:
+    """Whether the view may be called once more: it changed nothing yet, and nobody waits long."""
+    tried = request.environ.setdefault(_TRIED, [time.monotonic()])
+    tried.append(time.monotonic())
+    within = tried[-1] - tried[0] < _LONGEST_SECONDS and len(tried) <= TRIES
+    return request.method in _CHANGING and within and not commits.were_any()
+
+
+#: When the view failed for others' sake, the first time twice.
+_TRIED = "smtp_admin.tried"
+#: Some databases wait for minutes before they say that another has the lock.
+_LONGEST_SECONDS = 10.0
+
+
+def _begin_again() -> ResponseReturnValue:
+    log.info("%s begins again: another transaction got in its way", request.endpoint)
+    for file in itertools.chain.from_iterable(request.files.listvalues()):
+        file.stream.seek(0)
+    view = current_app.view_functions[request.endpoint or ""]
+    try:
+        answer: ResponseReturnValue = current_app.ensure_sync(view)(**(request.view_args or {}))
+    except Exception as error:  # noqa: BLE001 - no handler is called for what another raises
+        return current_app.handle_user_exception(error)
+    return answer
 
 
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:

@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
 from smtp_admin.delivery.doorbell import DOORBELL
+from smtp_admin.delivery.shared_redis import REDIS
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
 from smtp_admin.senders.known import KNOWN
@@ -69,7 +70,7 @@ class TestHost(Host):
 
 
 #: What follows from how an app was started.
-_OF_START = (OVERRIDES, DOORBELL, KNOWN, LISTED)
+_OF_START = (OVERRIDES, REDIS, DOORBELL, KNOWN, LISTED)
 
 
 def started_with(here: Installation, **changes: Any) -> Installation:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.delivery.shared_redis import redis_client
 from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import queue
 from tests.servers.databases import sqlite_url

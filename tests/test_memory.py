@@ -10,7 +10,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from smtp_admin import SMTPAdmin, schema
-from smtp_admin.delivery.doorbell import redis_client
+from smtp_admin.delivery.shared_redis import redis_client
 from smtp_admin.encryption import generate_key
 from tests.app import ADMIN, HostApp, TestHost
 from tests.delivery.workbench import queue

@@ -177,7 +177,7 @@ def test_who_changed_is_not_lost_among_many_others(large: HostApp) -> None:
 def test_nobody_is_shown_for_whom_the_host_knows_no_partner(large: HostApp) -> None:
     keep(large)
     kept = KEPT.of(installation())
-    moment, last, known = json.loads(kept.redis.get(kept.key) or b"")
+    moment, last, known = json.loads(kept.redis.client.get(kept.key) or b"")
     stranger = ["other", "", "stopped", known[0][3]]
     kept.write(json.dumps([moment, last, [stranger, *known]]))
     found, was_kept = shown(large)

@@ -154,6 +154,33 @@ def test_every_step_can_be_taken_back(engine: Engine) -> None:
     assert schema.differences(engine) == []
 
 
+def test_a_webhook_that_was_there_has_read_everything(engine: Engine) -> None:
+    """Until now nobody counted what could not be read; what else the row says stays, both ways."""
+    schema.upgrade(engine, "0027_provider_lists")
+    before = "source, key_hash, bad, last_bad_code"
+    key = engine.dialect.identifier_preparer.quote_identifier("key")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                f"INSERT INTO smtp_admin_webhook (sender_id, source, key_hash, {key}, secret,"
+                " former_secret, topic, created_at, created_by, bad, last_bad_code) VALUES (1,"
+                " 'generic', 'h', 'k', '', '', '', '2026-01-31 12:00:00', '', 7, 'stale')"
+            )
+        )
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE smtp_admin_webhook SET unreadable = unreadable + 1"))
+        found = connection.execute(
+            text(f"SELECT {before}, unreadable, last_unreadable_at, last_unreadable_why FROM"
+                 " smtp_admin_webhook")
+        ).one()  # fmt: skip
+    assert tuple(found) == ("generic", "h", 7, "stale", 1, None, "")
+    schema.downgrade(engine, "0027_provider_lists")
+    with engine.connect() as connection:
+        found = connection.execute(text(f"SELECT {before} FROM smtp_admin_webhook")).one()
+    assert tuple(found) == ("generic", "h", 7, "stale")
+
+
 @pytest.mark.long
 def test_from_wherever_one_goes_back_to_all_comes_again(engine: Engine) -> None:
     schema.upgrade(engine)

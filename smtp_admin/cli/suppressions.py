@@ -13,6 +13,7 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import key_of, known_partner, whose, word_of
 from smtp_admin.csv_cells import safe_cell
 from smtp_admin.database import SYSTEM, session
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.provider_suppressions import (
     COMMAND_SECONDS,
     account_to_read,
@@ -160,10 +161,15 @@ def import_(
             raise
         given = read_suppressions(text, partner_id, category=wanted, by=_BY, skip=skipped)
     rows = given.rows
-    new = suppress_all(session(), partner_id, rows)
-    detail = f"{new} new of {len(rows)}"
-    record_change(session(), OPERATOR, partner_id, "suppression.imported", detail)
-    session().commit()
+
+    def write() -> int:
+        new = suppress_all(session(), partner_id, rows)
+        detail = f"{new} new of {len(rows)}"
+        record_change(session(), OPERATOR, partner_id, "suppression.imported", detail)
+        session().commit()
+        return new
+
+    new = begin_again(write, session().rollback)
     if as_json_:
         ignored = list(given.ignored)
         found = {"rows": len(rows), "new": new, "skipped_lines": sorted(skipped)}

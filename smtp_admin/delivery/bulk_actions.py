@@ -11,16 +11,18 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record, refuse_many_changes
-from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database import changed, database_now, reading
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
 from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
+from smtp_admin.steps import step
 from smtp_admin.translation import gettext
 
-_STEP = 200
+#: Others who write wait for one step, at most; see :mod:`smtp_admin.steps`.
+_STEP = 100
 #: A person waits for the answer.
 _LONGEST_SECONDS = 15.0
 NOT_POSSIBLE = gettext("This action is not possible for any of these mails.")
@@ -108,7 +110,7 @@ def _take_back_of(engine: Engine, actor: Actor, owner: str, at: datetime) -> int
     count = 0
     audit_id = 0
     for some in _in_steps(ids):
-        with transaction(engine) as session:
+        with step(engine) as session:
             listen(session)
             moment = database_now(session)
             done = undo(session, some, at, moment)
@@ -132,7 +134,7 @@ def _act(
         done = Done(database_now(session))
     ends = time.monotonic() + _LONGEST_SECONDS
     for some in steps:
-        with transaction(engine) as session:
+        with step(engine) as session:
             listen(session)
             _step(session, actor, action, scope, some, done)
         if time.monotonic() > ends:

@@ -5,23 +5,20 @@ ten seconds. So nothing here waits long, and nothing here fails its caller.
 """
 
 import logging
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from smtp_admin.delivery.listeners import heard
+from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redis
 from smtp_admin.installation import Installation, Kept, installation
 
 log = logging.getLogger(__name__)
@@ -30,10 +27,6 @@ log = logging.getLogger(__name__)
 RING_FUNCTION = "smtp_admin.worker.jobs.ring"
 TEST_FUNCTION = "smtp_admin.worker.jobs.test_connection"
 EVENTS_FUNCTION = "smtp_admin.worker.jobs.apply_events"
-#: How long a request, or a worker, waits for Redis.
-PATIENCE_SECONDS = 0.4
-#: After a failure nobody tries again for so long: a burst of requests pays for one time-out.
-_SULK_SECONDS = 5.0
 #: How long a bell counts as waiting. Shorter than two sweeps, in case its job was lost.
 _BELL_SECONDS = 15
 _JOB_SECONDS = 3600
@@ -45,20 +38,6 @@ _MOST_DIGITS = 18
 #: Nobody waits longer for a connection test.
 _TEST_SECONDS = 60
 _PENDING = "smtp_admin_bells"
-
-
-def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
-    """A client that gives up at once: redis-py's default would hold a request for a minute.
-
-    Args:
-        patience: seconds to wait for the connection, and for each answer.
-    """
-    return Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=patience,
-        socket_timeout=patience,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,37 +55,36 @@ class Doorbell:
     mails are queued while no worker listens, Redis holds a few jobs and each sender once.
     """
 
-    def __init__(self, url: str, queue: str) -> None:
-        self._redis = redis_client(url)
+    def __init__(self, shared: SharedRedis, queue: str) -> None:
+        self._shared = shared
+        self._redis = shared.client
         self._queue = Queue(queue, connection=self._redis, serializer=JSONSerializer)
-        self._sulking_until = 0.0
 
     def ring(self, sender_id: int, *, urgent: bool = False) -> bool:
         """Wake a worker for this sender; whether Redis took the bell (or already had it)."""
-        if time.monotonic() < self._sulking_until:
-            return False
         named, rung = self._keys(urgent)
         try:
-            with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.sadd(named, sender_id)
-                pipeline.expire(named, _JOB_SECONDS)
-                # One waiting bell is enough for all that are named, but an urgent one goes first.
-                pipeline.set(rung, "1", nx=True, ex=_BELL_SECONDS)
-                pipeline.llen(self._queue.key)
-                _, _, silent, waiting = pipeline.execute()
-            if silent and waiting < _MOST_BELLS:
-                self._enqueue(rung, urgent)
-        except (RedisError, OSError) as error:
-            self._sulking_until = time.monotonic() + _SULK_SECONDS
-            if "WRONGTYPE" in str(
-                error
-            ):  # what somebody else wrote there would silence us for good
+            with self._shared.asked("bells") as redis:
+                with redis.pipeline(transaction=False) as pipeline:
+                    pipeline.sadd(named, sender_id)
+                    pipeline.expire(named, _JOB_SECONDS)
+                    # One waiting bell is enough for all that are named, but an urgent one goes
+                    # first.
+                    pipeline.set(rung, "1", nx=True, ex=_BELL_SECONDS)
+                    pipeline.llen(self._queue.key)
+                    _, _, silent, waiting = pipeline.execute()
+                if silent and waiting < _MOST_BELLS:
+                    self._enqueue(rung, urgent)
+        except RedisAway as away:
+            if "WRONGTYPE" in str(away.__cause__):
+                # What somebody else wrote there would silence us for good.
                 with suppress(RedisError, OSError):
                     self._redis.delete(named)
-            log.warning(
-                "Redis is away (%s): no bell rings; workers find the mail within ten seconds",
-                type(error).__name__,
-            )
+            if not away.noted:
+                log.warning(
+                    "Redis is away (%s): no bell rings; workers find the mail within ten seconds",
+                    away,
+                )
             return False
         return True
 
@@ -134,45 +112,44 @@ class Doorbell:
 
     def call_for_test(self, test_id: int) -> bool:
         """Let a worker run this connection test next; whether Redis took the call."""
-        if time.monotonic() < self._sulking_until:
-            return False
         try:
-            self._queue.enqueue_call(
-                TEST_FUNCTION,
-                args=(test_id,),
-                at_front=True,
-                result_ttl=0,
-                failure_ttl=_TEST_SECONDS,
-                ttl=_TEST_SECONDS,
-                description=f"connection test {test_id}",
-            )
-        except (RedisError, OSError) as error:
-            self._sulking_until = time.monotonic() + _SULK_SECONDS
-            log.warning("Redis is away (%s): no worker was called", type(error).__name__)
+            with self._shared.asked("bells"):
+                self._queue.enqueue_call(
+                    TEST_FUNCTION,
+                    args=(test_id,),
+                    at_front=True,
+                    result_ttl=0,
+                    failure_ttl=_TEST_SECONDS,
+                    ttl=_TEST_SECONDS,
+                    description=f"connection test {test_id}",
+                )
+        except RedisAway as away:
+            if not away.noted:
+                log.warning("Redis is away (%s): no worker was called", away)
             return False
         return True
 
     def call_for_events(self) -> bool:
         """Let a worker apply the events that wait; whether Redis took the call, or had it."""
-        if time.monotonic() < self._sulking_until:
-            return False
         called = f"{self._queue.name}:bell:events"
         try:
-            if not self._redis.set(called, "1", nx=True, ex=_BELL_SECONDS):
-                return True
-            self._queue.enqueue_call(
-                EVENTS_FUNCTION,
-                result_ttl=0,
-                failure_ttl=_TEST_SECONDS,
-                ttl=_JOB_SECONDS,
-                description="events",
-            )
-        except (RedisError, OSError) as error:
-            self._sulking_until = time.monotonic() + _SULK_SECONDS
-            log.warning(
-                "Redis is away (%s): no worker was called; they find the events within ten seconds",
-                type(error).__name__,
-            )
+            with self._shared.asked("bells") as redis:
+                if not redis.set(called, "1", nx=True, ex=_BELL_SECONDS):
+                    return True
+                self._queue.enqueue_call(
+                    EVENTS_FUNCTION,
+                    result_ttl=0,
+                    failure_ttl=_TEST_SECONDS,
+                    ttl=_JOB_SECONDS,
+                    description="events",
+                )
+        except RedisAway as away:
+            if not away.noted:
+                log.warning(
+                    "Redis is away (%s): no worker was called; they find the events within ten "
+                    "seconds",
+                    away,
+                )
             return False
         return True
 
@@ -183,12 +160,10 @@ class Doorbell:
 
     def workers(self) -> int | None:
         """How many workers listen here and live, or ``None`` while Redis does not answer."""
-        if time.monotonic() < self._sulking_until:
-            return None
         try:
-            return heard(self._redis, self._queue.name)
-        except (RedisError, OSError):
-            self._sulking_until = time.monotonic() + _SULK_SECONDS
+            with self._shared.asked("listeners") as redis:
+                return heard(redis, self._queue.name)
+        except RedisAway:
             return None
 
     def _enqueue(self, rung: str, urgent: bool) -> None:
@@ -231,7 +206,7 @@ def doorbell(of: Installation | None = None) -> Doorbell:
     return DOORBELL.of(of or installation())
 
 
-DOORBELL = Kept[Doorbell](lambda here: Doorbell(here.config.redis_url, queue_name(here.db.engine)))
+DOORBELL = Kept[Doorbell](lambda here: Doorbell(shared_redis(here), queue_name(here.db.engine)))
 
 
 def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:

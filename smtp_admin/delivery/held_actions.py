@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, reading, transaction
+from smtp_admin.database import changed, database_now, reading
 from smtp_admin.delivery import states
 from smtp_admin.delivery.doorbell import listen, ring_after_commit
 from smtp_admin.delivery.held import AS_USUAL, IS_HELD
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Delivery, Lane
 from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.sandbox_rule import Sandbox
+from smtp_admin.steps import step
 from smtp_admin.translation import gettext
 
 #: The code of what was dropped.
@@ -54,7 +55,7 @@ def release(engine: Engine, sandbox: Sandbox | None) -> int:
     released = 0
     for found in _in_steps(engine, IS_HELD):
         ids = [row.id for row in found if sandbox is None or sandbox.lets_out(row.recipient)]
-        with transaction(engine) as session:
+        with step(engine) as session:
             listen(session)
             released += changed(
                 session,
@@ -84,7 +85,7 @@ def drop_everything(engine: Engine) -> int:
 def _cancel(engine: Engine, which: ColumnElement[bool], words: str) -> int:
     dropped = 0
     for found in _in_steps(engine, which):
-        with transaction(engine) as session:
+        with step(engine) as session:
             dropped += changed(
                 session,
                 update(Delivery)
@@ -112,7 +113,7 @@ def _give_up(engine: Engine, words: str) -> int:
     states.check("sending", "dead")
     given_up = 0
     for found in _in_steps(engine, unknown):
-        with transaction(engine) as session:
+        with step(engine) as session:
             given_up += changed(
                 session,
                 update(Delivery)

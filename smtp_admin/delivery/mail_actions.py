@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed
@@ -90,24 +90,18 @@ def _queue(
         rows = session.execute(
             _lives(ids, moment).where(Delivery.state == before, Message.content != b"", _GOES_ON)
         ).all()
+        anew = _of_one(before).values(
+            state=states.check(before, "queued"), attempts=0, releases=0, next_attempt_at=moment
+        )
+        # What the server may have taken counts against the limit all the same, and keeps its bytes;
+        # but nobody can send those of a deleted sender.
+        forgotten = anew.values(uncertains=0, finished_at=None)
         for row in rows:
-            again = changed(
-                session,
-                update(Delivery)
-                .where(Delivery.id == row.id, Delivery.state == before)
-                .values(
-                    state=states.check(before, "queued"),
-                    attempts=0,
-                    releases=0,
-                    # What the server may have taken counts against the limit all the same, and
-                    # keeps its bytes; but nobody can send those of a deleted sender.
-                    **({} if row.may_have_arrived else {"uncertains": 0, "finished_at": None}),
-                    next_attempt_at=moment,
-                    expires_at=_new_end(row, moment),
-                ),
-            )
+            statement = anew if row.may_have_arrived else forgotten
+            again = changed(session, statement, _its_own(row, moment))
             queued += [row.id] if again else []
-            ring_after_commit(session, row.sender_id)
+        for sender_id in {row.sender_id for row in rows}:
+            ring_after_commit(session, sender_id)
     kept_back = 0
     if suppress_again(session, ids, moment):
         # With the last recipient, the copy to an archive was kept back too.
@@ -136,6 +130,24 @@ def _lives(ids: Sequence[int], moment: datetime) -> Any:
         .join(Sender, Sender.id == Delivery.sender_id)
         .where(Delivery.id.in_(ids))
     )
+
+
+def _of_one(before: State) -> Any:
+    """What a row gets that still is in this state; made once for many, for that takes longest.
+
+    The rest of it is :func:`_its_own`.
+    """
+    one = update(_DELIVERIES).where(
+        _DELIVERIES.c.id == bindparam("its_id"), _DELIVERIES.c.state == before
+    )
+    return one.values(expires_at=bindparam("its_end"))
+
+
+_DELIVERIES: Any = Delivery.__table__
+
+
+def _its_own(row: Any, moment: datetime) -> dict[str, Any]:
+    return {"its_id": row.id, "its_end": _new_end(row, moment)}
 
 
 def _new_end(row: Any, moment: datetime) -> datetime | None:
@@ -278,15 +290,10 @@ def _bring_back_copies(session: Session, message_pks: Collection[int], moment: d
 
 def _wait_again(session: Session, rows: Sequence[Any], moment: datetime) -> None:
     """Queue what was cancelled, as it was before."""
+    waiting = _of_one("cancelled").values(
+        state=states.check("cancelled", "queued"),
+        finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
+        **as_before_the_end(),
+    )
     for row in rows:
-        changed(
-            session,
-            update(Delivery)
-            .where(Delivery.id == row.id, Delivery.state == "cancelled")
-            .values(
-                state=states.check("cancelled", "queued"),
-                finished_at=case((Delivery.uncertains > 0, Delivery.finished_at), else_=None),
-                expires_at=_new_end(row, moment),
-                **as_before_the_end(),
-            ),
-        )
+        changed(session, waiting, _its_own(row, moment))

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record, refuse_many_changes
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.suppressions import suppress_all
 from smtp_admin.errors import InvalidInput, Unavailable
 from smtp_admin.host import Actor
@@ -101,10 +102,15 @@ def take_over(
     if found.trouble and not found.listed:
         raise Unavailable(found.trouble, hint=account.right)
     rows = rows_of(partner_id, account, found)
-    new = suppress_all(session, partner_id, rows)
-    detail = f"{account.provider}: {new} new of {len(rows)}"
-    record(session, actor, partner_id, "suppression.imported", detail)
-    session.commit()
+
+    def write() -> int:
+        new = suppress_all(session, partner_id, rows)
+        detail = f"{account.provider}: {new} new of {len(rows)}"
+        record(session, actor, partner_id, "suppression.imported", detail)
+        session.commit()
+        return new
+
+    new = begin_again(write, session.rollback)
     return TakenOver(of.sender.key, account.provider, len(rows), new, found.unusable, found.trouble)
 
 

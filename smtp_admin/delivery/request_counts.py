@@ -11,17 +11,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from smtp_admin.config import Rate
-from smtp_admin.delivery.doorbell import queue_name, redis_client
+from smtp_admin.delivery.doorbell import queue_name
+from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redis
 from smtp_admin.installation import Installation, Kept
 
 log = logging.getLogger(__name__)
 
-#: After a failure nobody asks Redis for so long: a burst of requests pays for one time-out.
-_SULK_SECONDS = 5.0
 #: Callers that one process counts by itself; more, and it begins anew.
 _MOST_COUNTED = 10_000
 
@@ -51,9 +47,8 @@ class Standing:
 class RequestCounts:
     """Counts requests in windows of time, each of which begins with its first request."""
 
-    redis: Redis
+    redis: SharedRedis
     prefix: str
-    _sulking_until: float = 0.0
     _own: dict[str, tuple[float, int]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -71,22 +66,21 @@ class RequestCounts:
         return Standing(rate, left, max(1, min(resets_in, rate.seconds)), over)
 
     def _in_redis(self, name: str, rate: Rate, worth: int) -> tuple[int, int] | None:
-        if time.monotonic() < self._sulking_until:
-            return None
         # The rate is part of the key: another one begins with windows of its own length.
         key = f"{self.prefix}:{rate.count}:{rate.seconds}:{name}"
         try:
-            with self.redis.pipeline(transaction=True) as pipeline:
+            with (
+                self.redis.asked(self.prefix) as redis,
+                redis.pipeline(transaction=True) as pipeline,
+            ):
                 pipeline.set(key, 0, nx=True, ex=rate.seconds)
                 pipeline.incrby(key, worth)
                 pipeline.ttl(key)
                 _, count, left = pipeline.execute()
-            return int(count), int(left)
-        except (RedisError, OSError, ValueError) as error:
-            self._sulking_until = time.monotonic() + _SULK_SECONDS
-            log.warning(
-                "Redis is away (%s): each process counts requests itself", type(error).__name__
-            )
+                return int(count), int(left)
+        except RedisAway as away:
+            if not away.noted:
+                log.warning("Redis is away (%s): each process counts requests itself", away)
             return None
 
     def _by_itself(self, name: str, rate: Rate, worth: int) -> tuple[int, int]:
@@ -110,6 +104,6 @@ def kept_counts(name: str) -> Kept[RequestCounts]:
 
     def made(here: Installation) -> RequestCounts:
         prefix = f"{queue_name(here.db.engine)}:{name}"
-        return RequestCounts(redis_client(here.config.redis_url), prefix)
+        return RequestCounts(shared_redis(here), prefix)
 
     return Kept[RequestCounts](made)

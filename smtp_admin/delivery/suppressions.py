@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
 from smtp_admin.senders.lookups import forget
+from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
@@ -107,7 +108,7 @@ def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, 
     rows = sorted(rows, key=itemgetter("address_hash", "category"))
     new = 0
     for start in range(0, len(rows), _STEP):
-        with transaction(engine) as session:
+        with step(engine) as session:
             new += insert_suppressions(session, rows[start : start + _STEP])
     if new:
         with transaction(engine) as session:
@@ -136,6 +137,7 @@ def lift(
     *,
     hashed: str = "",
     categories: Collection[str] = (),
+    reasons: Collection[str] = (),
 ) -> int:
     """Let *address* have this partner's mail again; how many rows there were. The caller commits.
 
@@ -144,6 +146,7 @@ def lift(
     Args:
         hashed: its hash, where only that is known.
         categories: only these; else all.
+        reasons: only what came for these; else all.
     """
     mine = select(Suppression.id).where(
         Suppression.partner_id == partner_id,
@@ -151,4 +154,6 @@ def lift(
     )
     if categories:
         mine = mine.where(Suppression.category.in_(categories))
+    if reasons:
+        mine = mine.where(Suppression.reason.in_(reasons))
     return delete_suppressions(session, session.scalars(mine).all())

@@ -29,13 +29,13 @@ from smtp_admin.erasure.finding import Search
 from smtp_admin.erasure.models import Erasure
 from smtp_admin.erasure.places import PLACES
 from smtp_admin.host import Actor
+from smtp_admin.steps import step
 from smtp_admin.suppression.reading import address_hash
 
 log = logging.getLogger(__name__)
 
 #: How often a worker looks for what is left, and how long it is at it each time.
 LOOK_SECONDS, _SLICE_SECONDS = 10.0, 30.0
-_LONGEST_REST = 0.1
 #: A round takes a second, and to look through a large table some more; whoever is silent for so
 #: long was killed.
 _LEASE = timedelta(minutes=2)
@@ -202,14 +202,10 @@ def _go_on(
     ends = None if seconds is None else time.monotonic() + seconds
     try:
         for one in rounds(engine, work.search):
-            began = time.monotonic()
-            with transaction(engine) as session:
+            with step(engine) as session:
                 one(session, work.done)
                 _note(session, work, _LEASE)
             tell(work.done)
-            if engine.dialect.name == "sqlite":
-                # Others look for its one lock every now and then, and must find it free.
-                time.sleep(min(time.monotonic() - began, _LONGEST_REST))
             if stopped() or (ends is not None and time.monotonic() >= ends):
                 with transaction(engine) as session:
                     _note(session, work, timedelta())  # a worker may begin at once

@@ -12,12 +12,11 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Engine, bindparam, func, literal_column, select, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin import signals
 from smtp_admin.database import database_now, transaction
-from smtp_admin.database_errors import is_contention
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
 from smtp_admin.delivery.models import Delivery, Message
@@ -51,7 +50,6 @@ _WORDS = {
 }
 #: What is behind it, where nobody knows better: keys of ``diagnosis/causes.toml``.
 _CAUSES = {"bounced": "came_back", "complained": "marked_as_spam"}
-_TRIES_AT_CONTENTION = 5
 
 
 #: Told each event once, in the transaction that applies it; sorted by their ids.
@@ -75,15 +73,12 @@ def apply_waiting(engine: Engine, stopping: Callable[[], bool] = lambda: False) 
 
 def _apply_some(engine: Engine, turns: Turns) -> tuple[int, list[Applied]]:
     """Apply a handful; two that get in each other's way begin again."""
-    for _ in range(_TRIES_AT_CONTENTION):
-        try:
-            with transaction(engine) as session:
-                return _apply(session, turns)
-        except DBAPIError as error:
-            if not is_contention(error):
-                raise
-    with transaction(engine) as session:
-        return _apply(session, turns)
+
+    def apply_once() -> tuple[int, list[Applied]]:
+        with transaction(engine) as session:
+            return _apply(session, turns)
+
+    return begin_again(apply_once)
 
 
 def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:

@@ -12,8 +12,9 @@ from smtp_admin.installation import installation
 from smtp_admin.translation import gettext
 
 COUNTS = kept_counts("events")
-#: Requests that are not genuine; of more nobody writes anything down.
-FORGED = Rate(60, 60)
+#: Requests of one webhook that come to nothing; of more nobody writes anything down. Those that are
+#: not genuine, and those that cannot be read, have as many each.
+NOTED = Rate(60, 60)
 
 
 def begin(webhook_id: int) -> None:
@@ -40,7 +41,12 @@ def count_forged(webhook_id: int) -> None:
     Raises:
         RateLimited: there were so many that this one is not even noted.
     """
-    _refuse_if_over(COUNTS.of(installation()).take(f"{webhook_id} forged", FORGED))
+    _refuse_if_over(COUNTS.of(installation()).take(f"{webhook_id} forged", NOTED))
+
+
+def unreadable_is_noted(webhook_id: int) -> bool:
+    """Count a genuine request that cannot be read; whether it is one of those that are noted."""
+    return not COUNTS.of(installation()).take(f"{webhook_id} unreadable", NOTED).over
 
 
 def _limit() -> Rate:

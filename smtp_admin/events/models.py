@@ -19,6 +19,8 @@ from smtp_admin.database import Base, BigId, UTCDateTime
 from smtp_admin.oauth.models import Sealed
 from smtp_admin.senders.models import Sender
 
+LONGEST_WHY = 500
+
 
 class Webhook(Base):
     """Where the provider of one sender tells what became of its mail."""
@@ -51,6 +53,10 @@ class Webhook(Base):
     bad: Mapped[int] = mapped_column(Integer, default=0)
     last_bad_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_bad_code: Mapped[str] = mapped_column(String(20), default="")
+    #: Genuine requests that could not be read, and why the last one could not.
+    unreadable: Mapped[int] = mapped_column(Integer, default=0)
+    last_unreadable_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_unreadable_why: Mapped[str] = mapped_column(String(LONGEST_WHY), default="")
 
 
 class WebhookNonce(Base):

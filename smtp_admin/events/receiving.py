@@ -10,20 +10,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import and_, not_, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.clock import now
 from smtp_admin.database import changed, database_now
-from smtp_admin.database_errors import is_contention
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
-from smtp_admin.events import amazon, budget, unreadable
+from smtp_admin.events import amazon, budget
 from smtp_admin.events.arrived import (
     Arrived,
     NotUnderstood,
@@ -33,7 +33,7 @@ from smtp_admin.events.arrived import (
     document_of,
 )
 from smtp_admin.events.event import Event, identity_of
-from smtp_admin.events.models import Webhook, WebhookNonce
+from smtp_admin.events.models import LONGEST_WHY, Webhook, WebhookNonce
 from smtp_admin.events.readers.values import text
 from smtp_admin.events.sns import Topic
 from smtp_admin.events.storing import Origin, keep
@@ -75,18 +75,8 @@ def receive(session: Session, source_key: str, key: str, arrived: Arrived) -> Ta
         Unavailable: it must be sent again later.
     """
     site.require(session)
-    for _ in range(_TRIES_AT_CONTENTION):
-        try:
-            return _receive(session, source_key, key, arrived)
-        except DBAPIError as error:
-            if not is_contention(error):
-                raise
-            session.rollback()
-    return _receive(session, source_key, key, arrived)
-
-
-#: Requests side by side that keep the same events may get in each other's way.
-_TRIES_AT_CONTENTION = 4
+    # Requests side by side that keep the same events may get in each other's way.
+    return begin_again(partial(_receive, session, source_key, key, arrived), undo=session.rollback)
 
 
 def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> Taken:
@@ -111,7 +101,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
     except NotUnderstood as error:
         if proof is not None:
             session.rollback()
-            unreadable.note(webhook_id, arrived.at, error.why)
+            _note_unreadable(session, webhook_id, error.why)
         raise InvalidInput(error.why) from error
     except Unreachable as error:
         raise Unavailable(
@@ -272,4 +262,18 @@ def _note_refused(session: Session, webhook_id: int, code: str) -> None:
         .where(Webhook.id == webhook_id)
         .values(bad=Webhook.bad + 1, last_bad_at=database_now(session), last_bad_code=code),
     )
+    session.commit()
+
+
+def _note_unreadable(session: Session, webhook_id: int, why: str) -> None:
+    """Who writes events wrongly does so each time: of a flood not every one is written down."""
+    if not budget.unreadable_is_noted(webhook_id):
+        return
+    log.warning("a request to webhook %s could not be read: %s", webhook_id, why)
+    values = {
+        "unreadable": Webhook.unreadable + 1,
+        "last_unreadable_at": database_now(session),
+        "last_unreadable_why": why[:LONGEST_WHY],
+    }
+    changed(session, update(Webhook).where(Webhook.id == webhook_id).values(values))
     session.commit()

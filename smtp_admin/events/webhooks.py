@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import database_now
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
-from smtp_admin.events import unreadable
 from smtp_admin.events.arrived import Known
 from smtp_admin.events.models import Webhook
 from smtp_admin.events.sealing import SealedFor
@@ -90,7 +89,6 @@ def turn_on(
     session.add(webhook)
     _record(session, actor, sender, "webhook.saved", source.label)
     session.flush()
-    unreadable.forget(webhook.id)
     return webhook, made
 
 

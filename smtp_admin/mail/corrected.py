@@ -1,12 +1,14 @@
 """Send a mail that failed to a corrected address: a new mail with the same text.
 
 The first one keeps what happened to it. A dead letter is put aside; what bounced stays as it is.
+Each address gets it once, whoever asks and however often.
 """
 
 import os
 import re
+from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import about_now, database_now
@@ -14,22 +16,26 @@ from smtp_admin.delivery import outbox
 from smtp_admin.delivery.mail_actions import discard
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
+from smtp_admin.delivery.rows import Inserted
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, InvalidInput, MessageError, NotFound
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.smtp.headers import header_fields
+from smtp_admin.suppression.reading import address_hash
 from smtp_admin.translation import gettext
 
 #: What did not reach its address, at once or in the end.
 READDRESSED: frozenset[State] = frozenset({"dead", "bounced"})
+_ENDED_UNSENT: frozenset[State] = frozenset({"cancelled", "expired"})
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 
 
-def send_corrected(session: Session, delivery_id: int, text: str) -> str:
-    """Queue what was not delivered, for another address; its public id. The caller commits.
+def send_corrected(session: Session, delivery_id: int, text: str) -> Inserted:
+    """Queue what was not delivered, for another address. The caller commits.
 
-    The mail goes by the same sender, with the same sender's headers.
+    The mail goes by the same sender, with the same sender's headers. The same address again gets
+    nothing, and is told the mail that it gets already.
 
     Args:
         text: the address, ``a@b.example`` or ``Name <a@b.example>``.
@@ -52,6 +58,9 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
     if found is None:
         raise NotFound
     delivery, message = found
+    before, key = _before(session, message.partner_id, delivery_id, address)
+    if before:
+        return Inserted(before, new=False)
     if delivery.archive or delivery.state not in READDRESSED:
         raise Conflict(gettext("Only mail that was not delivered can be sent to another address."))
     if message.sensitive:
@@ -65,12 +74,45 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> str:
             gettext("The text of this mail was erased, so it cannot be sent again."),
             hint=gettext("Send it again from the app."),
         )
-    mail = _mail(session, delivery, message, address)
+    mail = replace(_mail(session, delivery, message, address), idempotency_key=key)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
     dead = delivery.state == "dead"
     if dead and not discard(session, [delivery.id], database_now(session)):
+        before, _ = _before(session, message.partner_id, delivery_id, address, newest=True)
+        if before:
+            return Inserted(before, new=False)
         raise Conflict(gettext("Someone else changed this mail just now. Look at it again."))
-    return outbox.add(session, mail)
+    return outbox.put(session, [mail])[0]
+
+
+def _before(
+    session: Session, partner_id: str, delivery_id: int, address: str, *, newest: bool = False
+) -> tuple[str, str]:
+    """The mail that went to this address before, if one did, and else the key for one.
+
+    One that was never tried and cannot be sent again is none.
+
+    Args:
+        newest: also see what was committed after this transaction first looked at the database.
+    """
+    lock = newest and session.connection().dialect.name in {"mysql", "mariadb"}
+    stem = f"corrected:{delivery_id}:{address_hash(address)}"
+    number = 0
+    while True:
+        key = f"{stem}:{number}"
+        mine = (
+            select(Message.public_id, Delivery.state)
+            .outerjoin(Delivery, and_(Delivery.message_pk == Message.id, ~Delivery.archive))
+            .where(Message.partner_id == partner_id, Message.idempotency_key == key)
+            .limit(1)
+        )
+        # A repeatable read would not see it; a locking one does.
+        found = session.execute(mine.with_for_update(read=True) if lock else mine).first()
+        if found is None:
+            return "", key
+        if found.state not in _ENDED_UNSENT:
+            return found.public_id, key
+        number += 1
 
 
 def _mail(session: Session, before: Delivery, message: Message, address: str) -> OutgoingMail:

@@ -121,14 +121,24 @@ def check(type_: EmailType, texts: Texts, voice: Voice) -> None:
 
 
 def send_to(
-    session: Session, type_: EmailType, mail: Rendered, partner_id: str, actor: Actor
+    session: Session,
+    type_: EmailType,
+    mail: Rendered,
+    partner_id: str,
+    actor: Actor,
+    once: str | None = None,
 ) -> str:
     """Queue *mail* to whoever writes it; the address. The caller commits.
+
+    Args:
+        once: an idempotency key; with a repeated one nothing is queued.
 
     Raises:
         RateLimited: this person sends too many.
         MessageError: it cannot be built, or nobody can have it.
     """
+    if once and outbox.known_id(session, partner_id, once):
+        return actor.email
     config = installation().config
     record_within(
         session, actor, partner_id, "testmail.self", actor.email,
@@ -137,7 +147,7 @@ def send_to(
     message = Message(
         subject=mail.subject, recipients=[actor.email], body=mail.text, html=mail.html or None
     )
-    order = Order(partner_id, priority="normal", is_test=True)
+    order = Order(partner_id, None, once, priority="normal", is_test=True)
     queued = compose(session, replace(type_, expires_hours=1), message, order)
     with schema.explained(host_engine()):
         outbox.add(session, queued)

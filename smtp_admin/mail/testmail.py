@@ -12,6 +12,7 @@ from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
 from smtp_admin.database import host_engine
+from smtp_admin.delivery import outbox
 from smtp_admin.delivery.public_ids import new_public_id
 from smtp_admin.errors import InvalidInput
 from smtp_admin.host import Actor
@@ -75,7 +76,12 @@ class TestMailRefused(InvalidInput):
 
 
 def queue_test_mail(
-    session: Session, partner_id: str, to: str, actor: Actor, key: str = DEFAULT_KEY
+    session: Session,
+    partner_id: str,
+    to: str,
+    actor: Actor,
+    key: str = DEFAULT_KEY,
+    once: str | None = None,
 ) -> Sent:
     """Queue a test mail from the saved settings of a sender; the caller commits.
 
@@ -84,6 +90,7 @@ def queue_test_mail(
 
     Args:
         key: which of the senders of *partner_id*.
+        once: an idempotency key; with a repeated one it is the mail that is there.
 
     Raises:
         InvalidInput: the address cannot be used, nothing was saved yet, or a variable of the
@@ -105,18 +112,21 @@ def queue_test_mail(
                 "there with unsaved settings."
             ),
         )
+    before = outbox.known_id(session, partner_id, once) if once else None
+    if before:
+        return Sent(_goes_to(recipient), before)
     _count(session, actor, partner_id, recipient)
     public_id = new_public_id()
     link = arrival_url(public_id, wanted_language())
-    service.send(
+    sent_id = service.send(
         session,
         "test",
         to=recipient,
         context=_context(sender.values) | {"arrival_url": link},
         language=wanted_language(),
-        order=Order(partner_id, key, public_id=public_id),
+        order=Order(partner_id, key, once, public_id=public_id),
     )
-    return Sent(_goes_to(recipient), public_id)
+    return Sent(_goes_to(recipient), sent_id)
 
 
 def send_test_mail_now(

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from smtp_admin import clock
 from smtp_admin.database import database_now, host_engine, session
-from smtp_admin.delivery.doorbell import PATIENCE_SECONDS, queue_name, redis_client
+from smtp_admin.delivery.doorbell import queue_name
 from smtp_admin.delivery.listeners import (
     Listener,
     at_work,
@@ -23,6 +23,7 @@ from smtp_admin.delivery.listeners import (
     redis_time,
 )
 from smtp_admin.delivery.models import Lane
+from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client
 from smtp_admin.installation import installation
 from smtp_admin.monitor.check_database import compare_clocks
 from smtp_admin.monitor.health import Check

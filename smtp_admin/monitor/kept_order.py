@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
-from time import monotonic
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.database import SYSTEM, reading
-from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
+from smtp_admin.delivery.doorbell import doorbell, queue_name
+from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redis
 from smtp_admin.host import Partner
 from smtp_admin.installation import Installation, Kept, installation
 from smtp_admin.monitor.sender_order import SORTS, Placed, everyone, placed
@@ -35,8 +33,6 @@ log = logging.getLogger(__name__)
 FEW = 200
 #: A little more than one round of the worker; what is older is not the order any more.
 KEPT_SECONDS = 90
-#: After a failure nobody asks Redis for so long: a burst of requests pays for one time-out.
-_SULK_SECONDS = 5.0
 #: No key of a row is larger, on any database.
 _LAST_ID = 2**63 - 1
 
@@ -71,27 +67,26 @@ class Order:
 class OrderKept:
     """Where one app's workers leave the order for its web processes."""
 
-    redis: Redis
+    redis: SharedRedis
     key: str
-    _sulking_until: float = 0.0
     #: What was read last, and what it says: it is the same for a minute.
     _last: tuple[bytes, _Said | None] = (b"", None)
 
     def write(self, text: str) -> None:
         """Leave *text* for a while."""
         try:
-            self.redis.set(self.key, text, ex=KEPT_SECONDS)
-        except (RedisError, OSError) as error:
-            log.warning("Redis is away (%s): pages order senders themselves", type(error).__name__)
+            with self.redis.asked("order") as redis:
+                redis.set(self.key, text, ex=KEPT_SECONDS)
+        except RedisAway as away:
+            if not away.noted:
+                log.warning("Redis is away (%s): pages order senders themselves", away)
 
     def read(self) -> _Said | None:
         """What was left, if it is there."""
-        if monotonic() < self._sulking_until:
-            return None
         try:
-            found: Any = self.redis.get(self.key)
-        except (RedisError, OSError):
-            self._sulking_until = monotonic() + _SULK_SECONDS
+            with self.redis.asked("order") as redis:
+                found: Any = redis.get(self.key)
+        except RedisAway:
             return None
         if not isinstance(found, bytes):
             return None
@@ -103,7 +98,7 @@ class OrderKept:
 
 
 def _kept(here: Installation) -> OrderKept:
-    return OrderKept(redis_client(here.config.redis_url), f"{queue_name(here.db.engine)}:order")
+    return OrderKept(shared_redis(here), f"{queue_name(here.db.engine)}:order")
 
 
 KEPT = Kept[OrderKept](_kept)

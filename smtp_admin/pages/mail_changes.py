@@ -188,8 +188,9 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
     address = lists.word("address", 320)
     try:
         new = send_corrected(session(), one.id, address)
-        words = f"{one.recipient} → {address}"
-        record_change(session(), web.signed_in(), one.partner_id, "mail.corrected", words)
+        if new.new:
+            words = f"{one.recipient} → {address}"
+            record_change(session(), web.signed_in(), one.partner_id, "mail.corrected", words)
         session().commit()
     except RequestError as error:
         session().rollback()
@@ -197,16 +198,16 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
             raise
         return show(public_id, error=error, status=error.status)
     if web.wants_json():
-        return web.answer_json({"ok": True, "id": new}, 202)
+        return web.answer_json({"ok": True, "id": new.public_id}, 202)
     told = gettext("A new mail is sent to %(address)s.", address=address)
-    if one.state == "dead":
+    if one.state != "bounced":
         told = gettext(
             "A new mail is sent to %(address)s. The one to %(recipient)s was discarded.",
             address=address,
             recipient=one.recipient,
         )
     web.notify(told)
-    return redirect(url_for("smtp_admin.one_mail", public_id=new), code=303)
+    return redirect(url_for("smtp_admin.one_mail", public_id=new.public_id), code=303)
 
 
 def mails(count: int, *, more: bool = False) -> str:

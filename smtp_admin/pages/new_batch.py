@@ -15,6 +15,7 @@ from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
 from smtp_admin.delivery.batch_plan import Plan, plan
 from smtp_admin.delivery.models import BULK
+from smtp_admin.delivery.outbox import known_id
 from smtp_admin.errors import InvalidInput, MessageError, RequestError, SMTPAdminError
 from smtp_admin.identifiers import storable
 from smtp_admin.mail import batches
@@ -29,6 +30,7 @@ from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.mail_words import seconds_words
 from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES, add_owner_page
+from smtp_admin.pages.sent_once import form_key
 from smtp_admin.senders.routing import senders_of
 from smtp_admin.translation import gettext, joined, ngettext, number
 
@@ -229,13 +231,15 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
 
 def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
     address = web.signed_in().email
-    order = Order(partner_id, _sender(), priority="normal", is_test=True)
+    once = form_key(look.key, _sender() or "")
+    order = Order(partner_id, _sender(), once, priority="normal", is_test=True)
     first = look.checked.first
     if first is None:  # pragma: no cover - an empty list was refused
         return ""
-    record_change(session(), web.signed_in(), partner_id, "batch.tried", address)
-    batches.send_first_to(session(), type_, first, address, order)
-    session().commit()
+    if not (once and known_id(session(), partner_id, once)):
+        record_change(session(), web.signed_in(), partner_id, "batch.tried", address)
+        batches.send_first_to(session(), type_, first, address, order)
+        session().commit()
     return gettext(
         "The first mail is being sent to %(address)s. Check it before you continue.",
         address=address,
@@ -250,8 +254,6 @@ def _queue(
         session(), type_.name, partner_id=partner_id, batch_key=look.key, label=label,
         sender=_sender(), total=look.checked.count, created_by=web.signed_in().email,
     )  # fmt: skip
-    words = f"{label or type_.label}: {look.count:,} mail{'' if look.count == 1 else 's'}"
-    record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
     # All or none: a corrected list is another batch, and who had the mail would get it twice.
     for some in batches.in_steps(file.rows()):
         try:
@@ -260,6 +262,9 @@ def _queue(
             session().rollback()
             raise _all_that_fail(partner_id, type_, file) from error
     filling.finish()
+    if filling.queued:
+        words = f"{label or type_.label}: {look.count:,} mail{'' if look.count == 1 else 's'}"
+        record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
     session().commit()
     public_id = filling.batch.public_id
     if web.wants_json():

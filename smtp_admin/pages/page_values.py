@@ -11,6 +11,7 @@ from smtp_admin.pages.alerts import banner
 from smtp_admin.pages.kept_mail import kept_mail
 from smtp_admin.pages.navigation import navigation, sender_pages
 from smtp_admin.pages.sandbox_note import sandbox_notes
+from smtp_admin.pages.sent_once import once_field
 from smtp_admin.pages.times import shown_time
 
 
@@ -20,6 +21,7 @@ def page_values() -> dict[str, Any]:
         "smtp_admin_layout": web.layout(),
         "smtp_admin_app_name": installation().config.app_name,
         "smtp_admin_csrf_token": generate_csrf,
+        "smtp_admin_once": once_field,
         "smtp_admin_actor": web.current_actor(),
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,

@@ -22,6 +22,7 @@ from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.revision_seen import revision_seen
+from smtp_admin.pages.sent_once import form_key
 from smtp_admin.pages.template_frame import template_frame
 from smtp_admin.pages.text_differences import differences
 from smtp_admin.translation import as_shown, gettext, joined
@@ -124,7 +125,8 @@ def _send(
     mail = drafts.render(type_, texts, voice, drafts.read_sample(type_, sample))
     sent = ""
     try:
-        sent = drafts.send_to(session(), type_, mail, partner_id, web.signed_in())
+        once = form_key(texts.subject, texts.html, texts.text, sample)
+        sent = drafts.send_to(session(), type_, mail, partner_id, web.signed_in(), once)
         session().commit()
     except MessageError as error:
         session().rollback()

@@ -20,6 +20,7 @@ from smtp_admin.mail.testmail import (
 )
 from smtp_admin.pages.driver_choice import entered_form
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
+from smtp_admin.pages.sent_once import form_key
 from smtp_admin.pages.tab import entered_secrets, show_tab
 from smtp_admin.senders.drivers import check_driver
 from smtp_admin.senders.fields import all_fields
@@ -90,7 +91,7 @@ def _send_as_asked(partner_id: str, key: str) -> Sent:
 
 
 def _queue(partner_id: str, key: str, to: str) -> Sent:
-    sent = queue_test_mail(session(), partner_id, to, web.signed_in(), key)
+    sent = queue_test_mail(session(), partner_id, to, web.signed_in(), key, form_key(to))
     session().commit()
     return sent
 

@@ -1,6 +1,8 @@
 """The pages that the links of notices lead to: end such mail, and choose among all kinds of it.
 
 Whoever has the link is who it was sent to. Looking changes nothing, for scanners of mail look too.
+A recipient takes back what a recipient did; what an admin or a server stopped stays, and the page
+says that it does and not why.
 """
 
 from dataclasses import dataclass
@@ -23,8 +25,9 @@ from smtp_admin.mail.unsubscribing import Reader, reader_of
 from smtp_admin.pages import reminders
 from smtp_admin.pages.readers import speak_to_reader, speak_to_stranger
 from smtp_admin.renewals import supply
+from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import categories_of, chosen_language
-from smtp_admin.suppression.reasons import ALL, NOTICES
+from smtp_admin.suppression.reasons import ALL, NOTICES, OWN
 from smtp_admin.suppression.writing import keep_language
 from smtp_admin.translation import sentence
 
@@ -34,12 +37,18 @@ _FOR_ADMINS = OURS - {"renewal"}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of notice, and whether the reader gets it."""
+    """One kind of notice.
+
+    Attributes:
+        wanted: the reader has not ended it.
+        held: the reader cannot have it, wanted or not.
+    """
 
     name: str
     label: str
     about: str
     wanted: bool
+    held: bool
 
 
 def make_unsubscribe_blueprint(prefix: str) -> Blueprint:
@@ -83,6 +92,8 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
         return _show(token, reader, status=400)
     _choose(reader, {reader.type_name: wanted})
     session().commit()
+    if wanted and _is_held(_stopped(reader), reader.type_name):
+        return _show(token, reader, status=409)
     return _show(token, reader, changed=True)
 
 
@@ -100,7 +111,8 @@ def save_preferences(token: str) -> ResponseReturnValue:
     if how not in {"1", "none"}:
         return _show_preferences(token, reader, status=400)
     kept = set() if how == "none" else set(request.form.getlist("kinds"))
-    kinds = _kinds(reader)
+    # Boxes of what is held cannot be ticked, and say nothing; who ends everything means these too.
+    kinds = [one for one in _kinds(reader) if how == "none" or not one.held]
     _choose(reader, {one.name: one.name in kept for one in kinds})
     language = request.form.get("language", "")
     if how == "1" and language in {"", *_languages()}:
@@ -117,21 +129,38 @@ def _is_of_reminders(token: str) -> bool:
 def _choose(reader: Reader, wanted: dict[str, bool]) -> None:
     """Keep which kinds of notice a reader wants; the caller commits."""
     partner_id, address = reader.partner_id, reader.address
-    stopped = categories_of(session(), partner_id, address)
-    if NOTICES in stopped and any(wanted.values()):
+    stopped = _stopped(reader)
+    if any(wanted.values()) and _take_back(reader, NOTICES):
         # Of all notices, which ended together, those go on that are wanted.
-        lift(session(), partner_id, address, categories=[NOTICES])
         wanted = {one.name: wanted.get(one.name, False) for one in _kinds(reader)}
     for name, yes in wanted.items():
         if yes and name in stopped:
-            lift(session(), partner_id, address, categories=[name])
+            _take_back(reader, name)
         elif not yes and name not in stopped:
             suppress(session(), partner_id, address, "unsubscribe", category=name, by=address)
 
 
+def _take_back(reader: Reader, category: str) -> bool:
+    """End what the reader did; whether that was anything."""
+    return bool(
+        lift(session(), reader.partner_id, reader.address, categories=[category], reasons=OWN)
+    )
+
+
+def _stopped(reader: Reader) -> dict[str, Suppression]:
+    return categories_of(session(), reader.partner_id, reader.address)
+
+
+def _is_held(stopped: dict[str, Suppression], name: str) -> bool:
+    """Whether mail of this kind is stopped by something that its reader cannot take back."""
+    return ALL in stopped or any(
+        stopped[one].reason not in OWN for one in (NOTICES, name) if one in stopped
+    )
+
+
 def _kinds(reader: Reader) -> list[Kind]:
     """The kinds of notice that a reader had mail of, or has ended."""
-    stopped = categories_of(session(), reader.partner_id, reader.address)
+    stopped = _stopped(reader)
     known = {one.name: one for one in registry() if one.notice and one.name not in _FOR_ADMINS}
     domain, mailbox = address_parts(reader.address)
     had = select(Message.type_name).join(Delivery, Delivery.message_pk == Message.id)
@@ -149,6 +178,7 @@ def _kinds(reader: Reader) -> list[Kind]:
             # Ours are written for those who send; an app writes for its own people.
             sentence(one.about) if one.about and not one.shipped else "",
             NOTICES not in stopped and one.name not in stopped,
+            _is_held(stopped, one.name),
         )
         for one in known.values()
         if one.name in names
@@ -170,14 +200,15 @@ def _languages() -> dict[str, str]:
 def _show(
     token: str, reader: Reader, *, changed: bool = False, status: int = 200
 ) -> ResponseReturnValue:
-    stopped = categories_of(session(), reader.partner_id, reader.address)
+    stopped = _stopped(reader)
     return _page(
         "ask",
         reader,
         status,
         token=token,
         kind=_label(reader.type_name),
-        wanted=reader.type_name not in stopped and NOTICES not in stopped,
+        wanted=stopped.keys().isdisjoint({reader.type_name, NOTICES, ALL}),
+        held=_is_held(stopped, reader.type_name),
         changed=changed,
     )
 
@@ -192,7 +223,7 @@ def _show_preferences(
         status,
         token=token,
         kinds=kinds,
-        stopped=ALL in categories_of(session(), reader.partner_id, reader.address),
+        stopped=ALL in _stopped(reader),
         languages=_languages().items(),
         language=chosen_language(session(), reader.partner_id, reader.address),
         saved=saved,

@@ -1,6 +1,7 @@
 """``…/webhook``: where a sender's provider tells what became of its mail, and whether it does."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
@@ -9,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.database import session
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
-from smtp_admin.events import queries, samples, unreadable, webhooks
+from smtp_admin.events import queries, samples, webhooks
 from smtp_admin.events.models import MailEvent, Webhook
 from smtp_admin.events.sources import SOURCES, Source, source_of_sender
 from smtp_admin.installation import installation
@@ -134,7 +135,6 @@ def _show(sender: ResolvedSender, outcome: _Outcome | None = None) -> ResponseRe
                 for one in queries.latest(session(), row)
             ],
             "refused": SOURCES[row.source].refusal(row.last_bad_code),
-            "unreadable": unreadable.of_webhook(row.id),
             "to_post": _TO_POST if SOURCES[row.source].makes_secret else "",
             "silence": queries.silences(session(), [row]).get(row.sender_id),
         }
@@ -181,19 +181,22 @@ def _json(sender: ResolvedSender, outcome: _Outcome, row: Webhook | None = None)
 
 
 def _row(row: Webhook, sender: ResolvedSender) -> dict[str, Any]:
-    unread = unreadable.of_webhook(row.id)
     return {
         "source": row.source,
         "address": _base() + _path(row, sender),
         "has_secret": bool(row.secret),
         "topic": row.topic,
-        "last_event_at": row.last_event_at.isoformat() if row.last_event_at else None,
+        "last_event_at": _written(row.last_event_at),
         "bad_signatures": row.bad,
         "last_bad": row.last_bad_code,
-        "unreadable": unread.count if unread else 0,
-        "last_unreadable_at": unread.at.isoformat() if unread else None,
+        "unreadable": row.unreadable,
+        "last_unreadable_at": _written(row.last_unreadable_at),
         "events": [_event(one.event) for one in queries.latest(session(), row)],
     }
+
+
+def _written(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _event(one: MailEvent) -> dict[str, Any]:

@@ -8,15 +8,15 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now, reading, transaction
-from smtp_admin.database_errors import is_contention
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery import outbox
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.doorbell import listen
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 #: Customers that are looked at together, and notices that are entered in one transaction.
 BATCH = 500
 _MOST_ENTERED = 100
-_TRIES = 4
 _UNKNOWN = ledger.Known(Facts(), 0, "")
 #: Of the partner's queue; the rest is for mail that somebody waits for.
 _SHARE_OF_QUEUE = 0.5
@@ -160,17 +159,10 @@ class Run:
                 self.report.note_failed(
                     one.id, gettext("%(name)s; the log has the details", name=type(error).__name__)
                 )
-        for attempt in range(_TRIES):
-            try:
-                outcome = _enter(self.engine, self.partner_id, ready)
-            except DBAPIError as error:
-                if not is_contention(error) or attempt == _TRIES - 1:
-                    raise
-                continue
-            for customer_id, reason in outcome.items():
-                self.report.change(customer_id, reason)
-            return Reason.QUEUE_FULL in outcome.values()
-        raise AssertionError("the last try returns or raises")  # pragma: no cover
+        outcome = begin_again(partial(_enter, self.engine, self.partner_id, ready))
+        for customer_id, reason in outcome.items():
+            self.report.change(customer_id, reason)
+        return Reason.QUEUE_FULL in outcome.values()
 
     def _prepare(
         self,

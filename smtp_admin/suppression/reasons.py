@@ -21,11 +21,13 @@ class ReasonWords:
         label: what lists call it.
         category: which mail it stops by itself; empty where a person chooses.
         sentence: why a mail was not sent.
+        own: the recipient's own doing, who may take it back; all else is an admin's affair.
     """
 
     label: str
     category: str
     sentence: str
+    own: bool = False
 
 
 REASONS: Mapping[Reason, ReasonWords] = {
@@ -43,11 +45,13 @@ REASONS: Mapping[Reason, ReasonWords] = {
         gettext("Marked as spam"),
         NOTICES,
         gettext("The recipient marked such mail as spam, so no more notices are sent."),
+        own=True,
     ),
     "unsubscribe": ReasonWords(
         gettext("Unsubscribed"),
         "",
         gettext("The recipient does not want mail of this kind."),
+        own=True,
     ),
     "manual": ReasonWords(
         gettext("Added by hand"),
@@ -55,6 +59,8 @@ REASONS: Mapping[Reason, ReasonWords] = {
         gettext("An admin keeps this address from getting such mail."),
     ),
 }
+#: What recipients may take back.
+OWN: frozenset[str] = frozenset(name for name, one in REASONS.items() if one.own)
 
 
 def label_of(reason: str) -> str:

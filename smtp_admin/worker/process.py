@@ -23,7 +23,7 @@ from smtp_admin import schema
 from smtp_admin.database import SYSTEM, host_engine, worker_engine
 from smtp_admin.database_errors import AWAY
 from smtp_admin.delivery.context import WorkerContext
-from smtp_admin.delivery.doorbell import doorbell, queue_name, redis_client
+from smtp_admin.delivery.doorbell import doorbell, queue_name
 from smtp_admin.delivery.journal import Lines
 from smtp_admin.delivery.leases import Leases
 from smtp_admin.delivery.maintenance.batch_counts import count_batches
@@ -46,6 +46,7 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
+from smtp_admin.delivery.shared_redis import redis_client
 from smtp_admin.erasure.working import LOOK_SECONDS as ERASE_SECONDS
 from smtp_admin.erasure.working import erase_rest
 from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS

@@ -26,6 +26,7 @@ async function submitInPlace(button) {
     if (updatePart(part, page)) {
       updateNotes(page);
       updateLead(page);
+      renameForm(part, page);
       showFailure(part);
       follow(part, url);
     } else {
@@ -43,6 +44,12 @@ async function submitInPlace(button) {
 // The steps to the first mail go once they are done.
 function updateLead(page) {
   if (!updatePart("lead", page)) document.getElementById("lead")?.remove();
+}
+
+// What is sent next is another mail: see smtp_admin/pages/sent_once.py.
+function renameForm(part, page) {
+  const [before, after] = [document, page].map((one) => one.querySelector(`#${part} input[name=once]`));
+  if (before && after) before.value = after.value;
 }
 
 // On a phone the answer may stand below what can be seen.

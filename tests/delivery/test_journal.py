@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from smtp_admin.delivery.doorbell import redis_client
 from smtp_admin.delivery.journal import Journal, Lines, forget, read
+from smtp_admin.delivery.shared_redis import redis_client
 from tests.servers.redis_server import RedisServer
 
 

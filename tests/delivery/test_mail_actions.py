@@ -224,7 +224,7 @@ def test_to_a_corrected_address(each: HostApp, server: ScriptedServer, bench_of:
     mine = update(Delivery).where(Delivery.id == first.id)
     session.execute(mine.values(state="dead", last_code="recipient_refused", finished_at=now()))
     session.commit()
-    new = send_corrected(session, first.id, "mia@example.org")
+    new = send_corrected(session, first.id, "mia@example.org").public_id
     session.commit()
     before, after = row_of(each, public_id), row_of(each, new)
     assert after.message_id != before.message_id

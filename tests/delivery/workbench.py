@@ -9,7 +9,6 @@ from sqlalchemy import Engine, select, update
 from smtp_admin.clock import now, shifted
 from smtp_admin.database import beside_workers, host_engine, transaction, worker_engine
 from smtp_admin.delivery.context import WorkerContext
-from smtp_admin.delivery.doorbell import redis_client
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Lines
 from smtp_admin.delivery.leases import Leases
@@ -20,6 +19,7 @@ from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Lane
 from smtp_admin.delivery.models import Message as Row
+from smtp_admin.delivery.shared_redis import redis_client
 from smtp_admin.erasure.erasing import Erased
 from smtp_admin.erasure.finding import Search
 from smtp_admin.erasure.working import erase

@@ -20,10 +20,12 @@ from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
+from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.monitor.stored_secrets import PLACES as SEALED
 from smtp_admin.renewals.models import RenewalCustomer, RenewalNotice
 from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.writing import keep_language
 from tests.app import ACME_ADMIN, HostApp
 from tests.delivery.conftest import NewHost
@@ -72,6 +74,7 @@ NO_ADDRESSES = {
     "smtp_admin_server_certificate.place",
     "smtp_admin_server_certificate.subject",
     "smtp_admin_webhook.topic",
+    "smtp_admin_webhook.last_unreadable_why",
 }
 
 
@@ -117,6 +120,29 @@ def _text(one: Any) -> str:
     if isinstance(one, bytes | memoryview):
         return bytes(one).decode("utf-8", "replace")
     return str(one)
+
+
+def test_nor_does_a_key_remember_it(host: HostApp) -> None:
+    """Of mail that was sent to a corrected address, of which the key has the hash."""
+    host.save_sender()
+    queue(host, NEAR)
+    session = host.db.session()
+    session.execute(update(Delivery).values(state="bounced", finished_at=now()))
+    session.commit()
+    (first,) = deliveries(host)
+    before = send_corrected(session, first.id, MIA)
+    session.execute(
+        update(Delivery).where(Delivery.recipient == MIA).values(state="sent", finished_at=now())
+    )
+    session.commit()
+    erase_now(host, Search(MIA))
+    (key,) = session.scalars(
+        select(Message.idempotency_key).where(Message.idempotency_key.is_not(None))
+    )
+    assert address_hash(MIA) not in (key or "")
+    after = send_corrected(session, first.id, MIA)
+    assert after.new
+    assert after.public_id != before.public_id
 
 
 def states(host: HostApp) -> dict[str, int]:

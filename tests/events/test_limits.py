@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -64,6 +65,34 @@ def test_who_forges_takes_nothing_from_who_does_not(
     assert hooked.webhook().bad == 60
     assert caplog.text.count("was refused: signature") == 60
     assert post(hooked, path).status_code == 200
+
+
+def test_of_a_flood_that_nobody_can_read_a_few_are_written(
+    each: Hooked, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Side by side none of them is lost, and beyond the limit there is not a write for each."""
+    path = each.turn_on("generic", secret=STANDARD_SECRET)
+    application = each.host.app
+
+    def flood(_number: int) -> list[int]:
+        client = application.test_client()
+        return [
+            client.post(path, data=b"{", headers=standard_headers(b"{")).status_code
+            for _ in range(16)
+        ]
+
+    with ThreadPoolExecutor(4) as threads:
+        statuses = [one for some in threads.map(flood, range(4)) for one in some]
+    assert statuses == [400] * 64
+    row = each.webhook()
+    assert (row.unreadable, row.bad) == (60, 0)
+    assert row.last_unreadable_why.startswith("This is not JSON")
+    assert row.last_unreadable_at is not None
+    assert caplog.text.count("could not be read: This is not JSON") == 60
+    # It takes nothing from those that can be read, nor from the count of those that are forged.
+    assert post(each, path).status_code == 200
+    assert post(each, path, secret="whsec_" + "QUJD" * 8).status_code == 403
+    assert (each.webhook().unreadable, each.webhook().bad) == (60, 1)
 
 
 def test_while_redis_is_away_each_process_counts(

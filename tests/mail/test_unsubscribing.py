@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from smtp_admin.delivery.models import Message
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.unsubscribing import Reader, reader_of, token_for
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import categories_of, chosen_language
+from smtp_admin.suppression.reasons import Reason
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import deliveries
@@ -178,7 +180,7 @@ def test_choose_among_the_kinds(club: HostApp) -> None:
 
 
 def test_who_complained_may_choose_one_kind_again(club: HostApp) -> None:
-    club.plugin.suppress(MIA, partner_id="acme", category="notices")
+    suppress(club.db.session(), "acme", MIA, "complaint")
     news(club)
     club.db.session.commit()
     path = preferences(club)
@@ -191,9 +193,54 @@ def test_what_an_admin_or_a_bounce_stopped_stays(club: HostApp) -> None:
     club.plugin.suppress(MIA, partner_id="acme")
     club.db.session.commit()
     path = preferences(club)
-    assert "sends no mail to this address at present" in club.client.get(path).text
+    page = club.client.get(path).text
+    assert "sends no mail to this address at present" in page
+    assert "always sent" not in page, "that would not be true"
     club.client.post(path, data={"save": "1", "kinds": [NAME]})
     assert stopped(club) == {"all"}
+
+
+HELD: tuple[tuple[Reason, str], ...] = (
+    ("manual", NAME), ("manual", "notices"), ("manual", "all"),
+    ("bounce", "all"), ("soft_bounces", "all"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "category"), HELD)
+def test_what_others_stopped_is_not_taken_back_here(
+    club: HostApp, reason: Reason, category: str
+) -> None:
+    """By no way, also beside what the reader did; and the page says so, without the reason."""
+    path = path_of(news(club))
+    session = club.db.session()
+    why = "Fraud case 17"
+    suppress(session, "acme", MIA, reason, category=category, detail=why, by="boss@acme.example")
+    session.commit()
+    before = stopped(club)
+    for answer, status in (
+        (club.client.get(path), 200),
+        (club.client.post(path, data={"notices": "on"}), 409),
+        (club.client.get(preferences(club)), 200),
+        (club.client.post(preferences(club), data={"save": "1", "kinds": [NAME]}), 200),
+    ):
+        assert answer.status_code == status
+        assert "Subscribe again" not in answer.text
+        assert " checked" not in answer.text
+        assert "is a mistake" in answer.text
+        assert not any(
+            word in answer.text for word in (why, "boss@", "hand", "refused", "came back")
+        )
+        assert stopped(club) == before
+    # An unsubscribe is kept, and only that is taken back.
+    for data, ended in ((ONE_CLICK, {NAME}), ({"notices": "on"}, set())):
+        club.client.post(path, data=data)
+        assert stopped(club) == before | ended
+    done = club.client.post(preferences(club), data={"save": "none"})
+    assert done.status_code == 200
+    assert stopped(club) == before | {NAME}
+    row = club.db.session.scalars(select(Suppression).order_by(Suppression.id)).first()
+    assert row
+    assert (row.reason, row.category, row.detail) == (reason, category, why)
 
 
 def test_the_chosen_language(club: HostApp) -> None:

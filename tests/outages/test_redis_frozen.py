@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smtp_admin.delivery.doorbell import PATIENCE_SECONDS
 from smtp_admin.delivery.maintenance.due import SWEEP_SECONDS
+from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer

@@ -13,7 +13,8 @@ from rq.utils import utcformat
 
 from smtp_admin.clock import now
 from smtp_admin.database import host_engine
-from smtp_admin.delivery.doorbell import queue_name, redis_client
+from smtp_admin.delivery.doorbell import queue_name
+from smtp_admin.delivery.shared_redis import redis_client
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
 from smtp_admin.sandbox_rule import Sandbox

@@ -1,4 +1,4 @@
-"""A mail server that says nothing any more from some point on, to however many ask."""
+"""A server, as of mail, that says nothing any more from some point on, to however many ask."""
 
 import selectors
 import socket
@@ -69,6 +69,17 @@ class SilentServer:
         states = {_ESTABLISHED, _SYN_SENT}
         open_ones = [row for row in rows if row[2] == wanted and row[3] in states]
         return len(open_ones) - len(self._fillers)
+
+    def came(self) -> int:
+        """How many connected since this was asked last, also if they have left; of ``greeting``."""
+        count = 0
+        self._listener.setblocking(False)
+        while True:
+            try:
+                self._listener.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
 
     def _fill(self) -> None:
         """Take what the system would accept by itself; who comes later is not even refused."""

@@ -11,7 +11,8 @@ from tests.app import HostApp
 
 PAGE = "/smtp-admin/partners/acme/suppressions"
 JSON = {"Accept": "application/json"}
-MIA, TOM, ZOE = "mia+x@example.org", "tom@example.org", "zoe@example.org"
+#: The last with letters that mean something in the path of a call.
+MIA, TOM, ZOE = "mia+x@example.org", "tom@example.org", "zoe/a?b%41#c@example.org"
 
 
 def stop(host: HostApp, address: str, reason: Reason = "bounce", category: str = "") -> None:

@@ -4,6 +4,7 @@ import base64
 import logging
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -37,6 +38,34 @@ def test_it_is_removed_there_too(opened: Opened, provider: Provider) -> None:
     assert told["message"] == f"Also removed at {provider.label}: 2 addresses."
     assert provider.listed() == set()
     assert provider.api.server.connections == 2, "one for each time"
+
+
+def test_it_is_removed_from_whichever_list_it_is_on(opened: Opened, provider: Provider) -> None:
+    host = opened(provider)
+    reasons: tuple[Reason, ...] = {
+        "ses": ("bounce", "complaint"),
+        "postmark": ("bounce", "unsubscribe"),  # a complaint is removed by its support alone
+    }.get(provider.name, ("bounce", "complaint", "unsubscribe"))  # type: ignore[assignment]  # texts
+    for reason in reasons:
+        address = f"{reason}@example.org"
+        provider.put(address, reason)
+        stop(host, address, reason, category="notices" if reason == "unsubscribe" else "")
+    (told,) = lift(host, *(f"{reason}@example.org" for reason in reasons))
+    assert (told["status"], told["removed"]) == ("removed", len(reasons))
+    assert provider.listed() == set()
+
+
+@pytest.mark.parametrize("kind", [Mailgun, Postmark])
+def test_a_list_that_is_not_there_says_nothing_of_the_address(opened: Opened, kind: Any) -> None:
+    """They tell both by the same status."""
+    provider = kind()
+    with provider.api.server:
+        host = opened(provider)
+        stop(host, MIA)
+        words = {"message": "Domain not found: acme.example", "Message": "There is no such stream"}
+        provider.api.answer = lambda _: Response.of(words, 404)
+        (told,) = lift(host, MIA)
+    assert told["status"] == "refused"
 
 
 def test_an_address_that_is_not_on_the_list(opened: Opened, provider: Provider) -> None:

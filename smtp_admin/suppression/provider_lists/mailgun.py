@@ -4,22 +4,21 @@ https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/bounce
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from smtp_admin.http.connection import Answer
 from smtp_admin.suppression.provider_lists.shape import (
     NOT_FOUND,
     Account,
-    Call,
     Listed,
     Page,
     Removal,
-    TheirList,
     fields_of,
     items_of,
     listed_as,
+    of_one_reason,
+    part_at,
     removal_of,
 )
 from smtp_admin.suppression.reasons import Reason
@@ -45,28 +44,20 @@ def account_of(setup: Setup, configured: str) -> Account:
     """
     account = cast(mailgun.Account, setup.settings)
     authorization = mailgun.authorization(setup.credential)
+    base = f"/v3/{account.domain}"
     return Account(
         provider="Mailgun",
         identity=("mailgun", account, setup.identity),
         endpoint=mailgun.endpoint_of(account, configured),
-        lists=tuple(_list(account.domain, name, reason) for name, reason in _LISTS.items()),
+        lists=tuple(
+            of_one_reason(name, reason, f"{base}/{name}?limit={_A_PAGE}", _read, removed=_removed)
+            for name, reason in _LISTS.items()
+        ),
         headers=lambda _: authorization,
         words=mailgun.words_of,
         redact=lambda: mailgun.redactor_for(setup.credential),
         page=f"https://app.mailgun.com/mg/sending/{account.domain}/suppressions",
         right=gettext("This needs a private API key of the account: a sending key may only send."),
-    )
-
-
-def _list(domain: str, name: str, reason: Reason) -> TheirList:
-    path = f"/v3/{domain}/{name}"
-    return TheirList(
-        name=name,
-        reasons=(reason,),
-        first=f"{path}?limit={_A_PAGE}",
-        read=partial(_read, reason),
-        remove=lambda address: Call("DELETE", f"{path}/{quote(address, safe='')}"),
-        removed=_removed,
     )
 
 
@@ -77,9 +68,7 @@ def _read(reason: Reason, found: Any, path: str) -> Page:
     # A next page is always named; after the last it is empty. Of its address only the query is
     # used, so that an answer cannot lead the key to another place.
     following = str(fields_of(document.get("paging")).get("next") or "")
-    query = urlsplit(following).query
-    base = path.partition("?")[0]
-    return Page(listed, f"{base}?{query}" if items and query else "")
+    return Page(listed, part_at(path, urlsplit(following).query) if items else "")
 
 
 def _listed(one: Mapping[str, Any], reason: Reason) -> Listed:

@@ -7,36 +7,30 @@ https://www.twilio.com/docs/sendgrid/api-reference/bounces-api
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, urlsplit
 
 from smtp_admin.http.connection import Answer
 from smtp_admin.http.endpoint import Endpoint
 from smtp_admin.smtp.redaction import Redactor
 from smtp_admin.suppression.provider_lists.shape import (
     Account,
-    Call,
     Page,
-    TheirList,
     items_of,
     listed_as,
-    removal_of,
+    of_one_reason,
+    part_at,
 )
 from smtp_admin.suppression.reasons import Reason
 from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Setup
 
 _A_PAGE = 500
-#: Name → our reason, where it is read, and what stands before an address that is taken off.
+#: Name → our reason, where it is read, and what an address that is taken off stands below instead.
 _LISTS: Mapping[str, tuple[Reason, str, str]] = {
-    "bounces": ("bounce", "/v3/suppression/bounces", "/v3/suppression/bounces"),
-    "invalid emails": (
-        "bounce",
-        "/v3/suppression/invalid_emails",
-        "/v3/suppression/invalid_emails",
-    ),
-    "spam reports": ("complaint", "/v3/suppression/spam_reports", "/v3/suppression/spam_reports"),
+    "bounces": ("bounce", "/v3/suppression/bounces", ""),
+    "invalid emails": ("bounce", "/v3/suppression/invalid_emails", ""),
+    "spam reports": ("complaint", "/v3/suppression/spam_reports", ""),
     "global unsubscribes": (
         "unsubscribe",
         "/v3/suppression/unsubscribes",
@@ -57,7 +51,10 @@ def account_of(setup: Setup, url: str) -> Account:
         provider="SendGrid",
         identity=("sendgrid", url, setup.identity),
         endpoint=Endpoint.of(url),
-        lists=tuple(_list(name, *row) for name, row in _LISTS.items()),
+        lists=tuple(
+            of_one_reason(name, reason, part_at(path, _query(0)), _read, entries=entries)
+            for name, (reason, path, entries) in _LISTS.items()
+        ),
         headers=lambda _: headers,
         words=_words,
         redact=lambda: Redactor([key]),
@@ -66,24 +63,15 @@ def account_of(setup: Setup, url: str) -> Account:
     )
 
 
-def _list(name: str, reason: Reason, path: str, removing: str) -> TheirList:
-    return TheirList(
-        name=name,
-        reasons=(reason,),
-        first=f"{path}?limit={_A_PAGE}&offset=0",
-        read=partial(_read, reason),
-        remove=lambda address: Call("DELETE", f"{removing}/{quote(address, safe='')}"),
-        removed=removal_of,
-    )
+def _query(offset: int) -> str:
+    return f"limit={_A_PAGE}&offset={offset}"
 
 
 def _read(reason: Reason, found: Any, path: str) -> Page:
     items = tuple(items_of(found))
     listed = tuple(listed_as(one.get("email"), reason, one.get("reason")) for one in items)
-    base, _, query = path.partition("?")
-    offset = int(parse_qs(query)["offset"][0]) + len(items)
-    more = len(items) >= _A_PAGE
-    return Page(listed, f"{base}?limit={_A_PAGE}&offset={offset}" if more else "")
+    offset = int(parse_qs(urlsplit(path).query)["offset"][0]) + len(items)
+    return Page(listed, part_at(path, _query(offset)) if len(items) >= _A_PAGE else "")
 
 
 def _words(answer: Answer) -> str:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_ListSuppressedDestina
 
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from smtp_admin.http.connection import Answer
 from smtp_admin.suppression.provider_lists.shape import (
@@ -20,6 +20,8 @@ from smtp_admin.suppression.provider_lists.shape import (
     fields_of,
     items_of,
     listed_as,
+    one_by_one,
+    part_at,
     text_of,
 )
 from smtp_admin.suppression.reasons import Reason
@@ -67,7 +69,7 @@ def _console(region: str) -> str:
     return "console.amazonaws.cn" if region.startswith("cn-") else "console.aws.amazon.com"
 
 
-def _read(found: Any, _path: str) -> Page:
+def _read(found: Any, path: str) -> Page:
     document = fields_of(found)
     listed = tuple(
         listed_as(one.get("EmailAddress"), _REASONS[text_of(one.get("Reason"))])
@@ -75,11 +77,8 @@ def _read(found: Any, _path: str) -> Page:
         if text_of(one.get("Reason")) in _REASONS
     )
     token = text_of(document.get("NextToken"))
-    return Page(listed, f"{_first()}&{urlencode({'NextToken': token})}" if token else "")
-
-
-def _first() -> str:
-    return f"{_PATH}?PageSize={_A_PAGE}"
+    following = urlencode({"PageSize": _A_PAGE, "NextToken": token})
+    return Page(listed, part_at(path, following) if token else "")
 
 
 def _removed(answer: Answer) -> Removal:
@@ -93,8 +92,8 @@ def _removed(answer: Answer) -> Removal:
 _LIST = TheirList(
     name="suppression list",
     reasons=tuple(_REASONS.values()),
-    first=_first(),
+    first=f"{_PATH}?PageSize={_A_PAGE}",
     read=_read,
-    remove=lambda address: Call("DELETE", f"{_PATH}/{quote(address, safe='')}"),
+    remove=one_by_one(_PATH),
     removed=_removed,
 )

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
+from urllib.parse import quote
 
 from smtp_admin.http.connection import Answer
 from smtp_admin.http.endpoint import Endpoint
@@ -102,6 +104,41 @@ class Account:
     redact: Callable[[], Redactor] = field(repr=False)
     page: str
     right: str
+
+
+def of_one_reason(
+    name: str,
+    reason: Reason,
+    first: str,
+    read: Callable[[Reason, Any, str], Page],
+    *,
+    entries: str = "",
+    removed: Callable[[Answer], Removal] | None = None,
+) -> TheirList:
+    """A list whose every entry has the same *reason*.
+
+    Args:
+        entries: what each address stands below, if not below the list itself.
+        removed: if more than the status says it.
+    """
+    return TheirList(
+        name=name,
+        reasons=(reason,),
+        first=first,
+        read=partial(read, reason),
+        remove=one_by_one(entries or first.partition("?")[0]),
+        removed=removed or removal_of,
+    )
+
+
+def one_by_one(entries: str) -> Callable[[str], Call]:
+    """The call that takes an address off a list; each has a path of its own below *entries*."""
+    return lambda address: Call("DELETE", f"{entries}/{quote(address, safe='')}")
+
+
+def part_at(path: str, query: str) -> str:
+    """The path of another part of the same list; empty for an empty *query*."""
+    return f"{path.partition('?')[0]}?{query}" if query else ""
 
 
 def removal_of(answer: Answer) -> Removal:

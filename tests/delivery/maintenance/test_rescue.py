@@ -15,13 +15,13 @@ from smtp_admin.clock import shifted
 from smtp_admin.database import transaction
 from smtp_admin.delivery import lanes
 from smtp_admin.delivery.claim import Batch, claim
-from smtp_admin.delivery.doorbell import PATIENCE_SECONDS, redis_client
 from smtp_admin.delivery.engine import work_lane
 from smtp_admin.delivery.journal import Journal, read
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.maintenance.rescue import rescue
 from smtp_admin.delivery.models import Lane
 from smtp_admin.delivery.queries import summary
+from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client
 from smtp_admin.worker.process import WorkerProcess
 from tests.app import HostApp
 from tests.delivery.workbench import Workbench, deliveries, queue, row_of, sender_row
