@@ -81,6 +81,8 @@ class RequestCounts:
                 pipeline.incrby(key, worth)
                 pipeline.ttl(key)
                 _, count, left = pipeline.execute()
+            if left < 0:  # it would count for good, and nobody of ours wrote it
+                self.redis.delete(key)
             return int(count), int(left)
         except (RedisError, OSError, ValueError) as error:
             self._sulking_until = time.monotonic() + _SULK_SECONDS
