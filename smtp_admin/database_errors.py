@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 #: The database does not answer, or every connection to it is in use for too long.
 AWAY = (DBAPIError, exc.TimeoutError)
@@ -40,6 +41,24 @@ def begin_again(work: Callable[[], T], undo: Callable[[], object] = lambda: None
                 raise
             undo()
     return work()
+
+
+#: A row that was read before is gone by now.
+GONE = (StaleDataError, ObjectDeletedError)
+#: Another row has the key by now, or one that was referred to is gone: PostgreSQL's 23505 and
+#: 23503, MariaDB's 1062, 1451 and 1452. SQLite has sentences only.
+_TAKEN = {"23505", "23503", 1062, 1451, 1452}
+_TAKEN_IN_SQLITE = ("UNIQUE constraint failed", "FOREIGN KEY constraint failed")
+
+
+def somebody_was_faster(error: Exception) -> bool:
+    """Whether a change failed because others changed the same since it was read."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, GONE)
+    original: Any = error.orig
+    if isinstance(original, sqlite3.Error):
+        return str(original).startswith(_TAKEN_IN_SQLITE)
+    return not _TAKEN.isdisjoint(_codes(original))
 
 
 def _codes(original: Any) -> set[Any]:

@@ -16,10 +16,13 @@ from wtforms.validators import ValidationError
 from smtp_admin import commits, resources, schema, web
 from smtp_admin.access import action_of, most_bytes_of, require
 from smtp_admin.database import host_engine
-from smtp_admin.database_errors import AWAY, TRIES, is_contention
+from smtp_admin.database_errors import AWAY, GONE, TRIES, is_contention, somebody_was_faster
 from smtp_admin.errors import (
+    Conflict,
     CSRFFailed,
     Forbidden,
+    InvalidInput,
+    MessageError,
     NotFound,
     RequestError,
     SecretError,
@@ -66,8 +69,8 @@ def protect(
     blueprint.register_error_handler(SMTPAdminError, _answer_error)
     blueprint.register_error_handler(CSRFError, _answer_token_error)
     blueprint.register_error_handler(HTTPException, answer_http_error)
-    for away in AWAY:
-        blueprint.register_error_handler(away, _answer_database_error)
+    for kind in AWAY + GONE:
+        blueprint.register_error_handler(kind, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
     blueprint.after_request(_not_stored)
     OURS.add(blueprint.name)
@@ -148,6 +151,8 @@ def _check_schema() -> None:
 def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     if isinstance(error, SecretError | SetupError):
         error = Unavailable(error.message, hint=error.hint)
+    if isinstance(error, MessageError):  # such as of a sender that was deleted just now
+        error = InvalidInput(error.message, hint=error.hint)
     status = error.status if isinstance(error, RequestError) else 500
     retry_after = error.retry_after if isinstance(error, RequestError) else None
     if web.wants_json():
@@ -193,10 +198,23 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     _roll_back()
-    if isinstance(error, DBAPIError) and is_contention(error) and _may_begin_again():
-        return _begin_again()
+    kind = type(getattr(error, "orig", None) or error).__name__
+    if somebody_was_faster(error):
+        log.info("two changed the same at once: %s in %s", kind, request.endpoint)
+        return _answer_error(Conflict(hint=gettext("Look at it again, and try again.")))
+    if isinstance(error, DBAPIError) and is_contention(error):
+        if _may_begin_again():
+            return _begin_again()
+        log.info("two got in each other's way: %s in %s", kind, request.endpoint)
+        return _answer_error(
+            Unavailable(
+                gettext("Others are changing the same right now. Nothing was changed."),
+                hint=gettext("Try again."),
+                retry_after=1,
+            )
+        )
     installation().schema_checked = False
-    log.error("the database failed: %s", type(getattr(error, "orig", None) or error).__name__)
+    log.error("the database failed: %s", kind)
     return _answer_error(
         Unavailable(
             gettext("The database is not available right now. Nothing was changed."),

@@ -163,6 +163,18 @@ def test_what_somebody_else_wrote_there_is_no_order(large: HostApp) -> None:
         assert shown(large)[1] is False, text[:40]
 
 
+def test_an_order_of_another_time_is_not_shown(large: HostApp) -> None:
+    """One that Redis did not drop, or that somebody wrote: no zone has the ends of all time."""
+    keep(large)
+    kept = KEPT.of(installation())
+    at, last, known = json.loads(kept.redis.get(kept.key) or b"")
+    for moment in (-62135596800, 0, at - 300, at + 300, 253402300799):
+        kept.write(json.dumps([moment, last, known]))
+        assert not shown(large)[1], moment
+    kept.write(json.dumps([at, last, known]))
+    assert shown(large)[1]
+
+
 def test_who_changed_is_not_lost_among_many_others(large: HostApp) -> None:
     """A partners' admin sees few of those that changed; which of all, is not looked at."""
     large.actor = Actor(id="9", email="a@b.example", partner_ids=frozenset(NINE))

@@ -237,9 +237,15 @@ def run_waiting_test(
 def count_worker_test(session: Session, public_id: str, saved: SenderRevision) -> None:
     """Let a worker's test of what was then saved as *saved* count for it; the caller commits.
 
-    If it is under way still, its result will be kept by the worker.
+    If it is under way still, its result will be kept by the worker. One of both waits for the
+    other here, so that it is not each who leaves it to the other.
     """
-    row = session.scalar(select(WorkerTest).where(WorkerTest.public_id == public_id))
+    row = session.scalar(
+        select(WorkerTest)
+        .where(WorkerTest.public_id == public_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     if row is None or row.revision_id is not None:
         return
     row.revision_id = saved.id

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from smtp_admin.connection.from_worker import count_worker_test
@@ -92,18 +93,21 @@ def count_for_revision(
     revision = find_revision(session, saved.partner_id, saved.revision, saved.key)
     if revision is None or session.get(RevisionTest, (revision.id, "web")) is not None:
         return False
-    session.add(
-        RevisionTest(
-            revision_id=revision.id,
-            place="web",
-            ok=not said["code"],
-            code=said["code"],
-            message=said["message"],
-            reply=said["reply"],
-            at=at,
-            tested_by=actor.name or actor.email,
-        )
+    found = RevisionTest(
+        revision_id=revision.id,
+        place="web",
+        ok=not said["code"],
+        code=said["code"],
+        message=said["message"],
+        reply=said["reply"],
+        at=at,
+        tested_by=actor.name or actor.email,
     )
+    try:
+        with session.begin_nested():
+            session.add(found)
+    except IntegrityError:  # another test of the same revision was first, or a second click
+        return False
     count_worker_test(session, said["worker"], revision)
     return True
 

@@ -1,13 +1,13 @@
 """Give up addresses that a server refused for good while it took the mail: no such mailbox.
 
 What comes back later does the same (:mod:`smtp_admin.events.reacting`). A mail server that is
-itself broken, or lost the list of its users, refuses every address. So one is believed only where
-mail was accepted lately, and of many refusals in a row none.
+itself broken, or lost the list of its users, refuses every address; so does one that was entered by
+mistake. So a server is believed only where mail was accepted lately, and by the settings as they
+are; and of many refusals in a row none.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import func, select
@@ -17,7 +17,7 @@ from smtp_admin.database import among
 from smtp_admin.delivery.claim_statements import SUPPRESSIBLE
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import suppress_several
-from smtp_admin.senders.models import Sender
+from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.suppression.writing import row_of
 from smtp_admin.transports.outcome import Verdict
 
@@ -37,11 +37,18 @@ def suppress_refused(
     Args:
         told: deliveries that were accepted, or refused (off), in the order of sending.
     """
-    last = [one for one, _ in takewhile(lambda pair: not pair[1], reversed(told))]
-    ids = {one for one, accepted in told if not accepted}
-    works = len(last) < len(told)
-    if last and not _is_believed(session, sender_id, len(last), moment, works=works):
-        ids.difference_update(last)
+    ids: set[int] = set()
+    run: list[int] = []
+    for one, accepted in told:
+        if not accepted:
+            run.append(one)
+            continue
+        if len(run) <= _MOST_IN_A_ROW:
+            ids.update(run)
+        run = []
+    works = len(run) < len(told)
+    if run and _is_believed(session, sender_id, len(run), moment, works=works):
+        ids.update(run)
     return suppress_several(session, _rows(session, ids))
 
 
@@ -50,10 +57,19 @@ def _is_believed(
 ) -> bool:
     """Whether the server worked before so many refusals in a row, and can still be working."""
     if not works:
-        found = session.scalar(select(Sender.last_accepted_at).where(Sender.id == sender_id))
-        if found is None or moment - found >= _LATELY:
+        # What was accepted before the settings were saved may have been by another server.
+        accepted = session.scalar(
+            select(Sender.last_accepted_at)
+            .join(
+                SenderRevision,
+                (SenderRevision.sender_id == Sender.id)
+                & (SenderRevision.number == Sender.current_revision),
+            )
+            .where(Sender.id == sender_id, Sender.last_accepted_at >= SenderRevision.created_at)
+        )
+        if accepted is None or moment - accepted >= _LATELY:
             return False
-        mine = (Attempt.sender_id == sender_id, Attempt.at > found)
+        mine = (Attempt.sender_id == sender_id, Attempt.at > accepted)
         refused = select(Attempt.id).where(*mine, Attempt.verdict == Verdict.PERMANENT.value)
         row = refused.limit(_MOST_IN_A_ROW + 1).subquery()
         in_a_row = session.scalar(select(func.count()).select_from(row)) or 0

@@ -77,6 +77,8 @@ class RequestCounts:
                 pipeline.incrby(key, worth)
                 pipeline.ttl(key)
                 _, count, left = pipeline.execute()
+                if left < 0:  # it would count for good, and nobody of ours wrote it
+                    redis.delete(key)
                 return int(count), int(left)
         except RedisAway as away:
             if not away.noted:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import database_now
+from smtp_admin.database import changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.events.arrived import Known
 from smtp_admin.events.models import Webhook
@@ -41,9 +41,19 @@ class Found:
     known: Known
 
 
-def webhook_of(session: Session, sender_id: int) -> Webhook | None:
-    """The webhook of this sender, if it has one."""
-    return session.scalar(select(Webhook).where(Webhook.sender_id == sender_id))
+def webhook_of(session: Session, sender_id: int, *, to_change: bool = False) -> Webhook | None:
+    """The webhook of this sender, if it has one.
+
+    Args:
+        to_change: who changes one waits for who does already, and has what they left.
+    """
+    found = select(Webhook).where(Webhook.sender_id == sender_id)
+    if to_change:
+        # The sender first, for there may be no webhook to wait at. MariaDB shows its newest state
+        # only to who asks for a lock.
+        session.execute(select(Sender.id).where(Sender.id == sender_id).with_for_update())
+        found = found.with_for_update().execution_options(populate_existing=True)
+    return session.scalar(found)
 
 
 def key_of(webhook: Webhook, sender: ResolvedSender) -> str:
@@ -72,9 +82,7 @@ def turn_on(
         raise InvalidInput(fields={"source": [gettext("Choose who sends the events.")]})
     if not sender.sender_id or sender.deleted:
         raise Conflict(gettext("Save the settings of this sender first."))
-    # One after the other, so that the second sees what the first made.
-    session.execute(select(Sender.id).where(Sender.id == sender.sender_id).with_for_update())
-    if webhook_of(session, sender.sender_id) is not None:
+    if webhook_of(session, sender.sender_id, to_change=True) is not None:
         raise Conflict(gettext("This sender has a webhook already. Turn it off first."))
     bound = _bound(sender, source_key)
     key, made = secrets.token_urlsafe(_KEY_BYTES), _made_secret(source)
@@ -168,9 +176,16 @@ def rotate(session: Session, sender: ResolvedSender, webhook: Webhook, actor: Ac
 
 
 def turn_off(session: Session, sender: ResolvedSender, webhook: Webhook, actor: Actor) -> None:
-    """Forget a webhook; its address leads nowhere at once. The caller commits."""
-    _record(session, actor, sender, "webhook.removed", SOURCES[webhook.source].label)
-    session.delete(webhook)
+    """Forget a webhook; its address leads nowhere at once. The caller commits.
+
+    Raises:
+        Conflict: somebody else did.
+    """
+    label = SOURCES[webhook.source].label
+    if not changed(session, delete(Webhook).where(Webhook.id == webhook.id)):
+        raise Conflict
+    session.expunge(webhook)
+    _record(session, actor, sender, "webhook.removed", label)
 
 
 def found_by(session: Session, source_key: str, key: str) -> Found | None:

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
-from smtp_admin.database import SYSTEM, reading
+from smtp_admin.database import SYSTEM, about_now, reading
 from smtp_admin.delivery.doorbell import doorbell, queue_name
 from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redis
 from smtp_admin.host import Partner
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 FEW = 200
 #: A little more than one round of the worker; what is older is not the order any more.
 KEPT_SECONDS = 90
+#: Redis drops it by then. One that is further from now was written by somebody else.
+_FURTHEST = timedelta(seconds=2 * KEPT_SECONDS)
 #: No key of a row is larger, on any database.
 _LAST_ID = 2**63 - 1
 
@@ -131,8 +133,8 @@ def keep_order(engine: Engine) -> int:
 def kept_order(session: Session, owners: Sequence[Partner | None]) -> Order | None:
     """The order that a worker left; ``None`` where a page has to find it itself.
 
-    That is so where *owners* are few, where nothing is there, and where no worker runs, for that
-    makes every state another one.
+    That is so where *owners* are few, where nothing of these minutes is there, and where no worker
+    runs, for that makes every state another one.
     """
     if len(owners) <= FEW:
         return None
@@ -140,6 +142,8 @@ def kept_order(session: Session, owners: Sequence[Partner | None]) -> Order | No
     if said is None or doorbell().workers() == 0:
         return None
     moment, last, rows = said
+    if abs(about_now(session) - moment) > _FURTHEST:
+        return None
     changes = select(Audit.partner_id).where(Audit.id > last).distinct().limit(FEW + 1)
     changed = frozenset(session.scalars(changes))
     if len(changed) > FEW:

@@ -90,10 +90,12 @@ def _labels(sender: ResolvedSender) -> dict[str, str]:
 
 
 def _act(sender: ResolvedSender, do: str) -> _Outcome:
-    actor, row = web.signed_in(), webhooks.webhook_of(session(), sender.sender_id)
+    actor = web.signed_in()
     if do == "on":
-        row, made = webhooks.turn_on(session(), sender, lists.word("source", 20), actor)
+        _, made = webhooks.turn_on(session(), sender, lists.word("source", 20), actor)
         return _Outcome(gettext("Turned on. Now enter the address at the provider."), made)
+    # A sample is taken in by another request, which must not wait for this one.
+    row = webhooks.webhook_of(session(), sender.sender_id, to_change=do != "sample")
     if row is None:
         raise NotFound
     if do == "save":

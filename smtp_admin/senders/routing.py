@@ -142,14 +142,22 @@ def senders_of(session: Session, partner_id: str) -> list[ResolvedSender]:
     return found
 
 
-def routes_of(session: Session, partner_id: str) -> dict[tuple[str, str], int]:
-    """(kind, name) → sender id; those that lead to deleted senders lead nowhere."""
-    rows = session.scalars(
-        select(Route)
+def routes_of(
+    session: Session, partner_id: str, *, to_change: bool = False
+) -> dict[tuple[str, str], int]:
+    """(kind, name) → sender id; those that lead to deleted senders lead nowhere.
+
+    Args:
+        to_change: as they are now, and not as this transaction saw them before.
+    """
+    found = (
+        select(Route.kind, Route.name, Route.sender_id)
         .join(Sender, Sender.id == Route.sender_id)
         .where(Route.partner_id == partner_id, Sender.deleted_at.is_(None))
     )
-    return {(row.kind, row.name): row.sender_id for row in rows}
+    if to_change:
+        found = found.with_for_update(of=Route)
+    return {(kind, name): sender_id for kind, name, sender_id in session.execute(found)}
 
 
 def save_routes(
@@ -165,6 +173,9 @@ def save_routes(
     Raises:
         InvalidInput: there is no such sender.
     """
+    # One after the other: who is second has what the first left, to put others in its place.
+    mine = select(Sender.id).where(Sender.partner_id == partner_id).order_by(Sender.id)
+    session.execute(mine.with_for_update(key_share=True))
     own = {one.key: one.sender_id for one in senders_of(session, partner_id) if one.sender_id}
     fields = {
         f"{kind}-{name}": [
@@ -175,7 +186,7 @@ def save_routes(
     }
     if fields:
         raise InvalidInput(fields=fields)
-    before = routes_of(session, partner_id)
+    before = routes_of(session, partner_id, to_change=True)
     after = {(str(kind), name): own[key] for (kind, name), key in wanted.items()}
     if before == after:
         return

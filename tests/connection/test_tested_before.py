@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from smtp_admin.clock import shifted
 from smtp_admin.connection import from_worker
@@ -67,6 +68,23 @@ def test_what_was_tested_and_then_saved(host: HostApp, typed: dict[str, Any]) ->
     assert (one.ok, one.place, one.tested_by) == (True, "web", "Ada")
     text = client.get(f"{PAGE}/history", headers={"Accept": "text/html"}).text
     assert "Not tested" not in text
+
+
+def test_a_second_click_is_no_error(
+    host: HostApp, typed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began before the first was committed, and does not see what that kept."""
+    client = host.client
+    try_out(client, typed)
+    save(client, typed)
+    get: Any = Session.get
+
+    def of_before(mine: Session, kind: Any, key: Any, **how: Any) -> Any:
+        return None if kind is RevisionTest else get(mine, kind, key, **how)
+
+    monkeypatch.setattr(Session, "get", of_before)
+    save(client, typed | {"revision": "1"})
+    assert len(kept(host)) == 1
 
 
 @pytest.mark.parametrize(

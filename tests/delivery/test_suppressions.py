@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, event, func, select, update
 
 from smtp_admin.audit.models import Audit
-from smtp_admin.clock import shifted
+from smtp_admin.clock import now, shifted
 from smtp_admin.database import database_now, transaction
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import show_batch
@@ -22,6 +22,7 @@ from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, cancel_queued, releas
 from smtp_admin.delivery.mail_log import MailFilter
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Delivery, Message
+from smtp_admin.delivery.refused_addresses import suppress_refused
 from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.erasure.finding import Search
 from smtp_admin.mail.types import SHIPPED
@@ -32,7 +33,14 @@ from smtp_admin.suppression.writing import row_of
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.test_mail_actions import engine_of
-from tests.delivery.workbench import Workbench, deliveries, erase_now, letter, queue
+from tests.delivery.workbench import (
+    Workbench,
+    deliveries,
+    erase_now,
+    letter,
+    queue,
+    sender_row,
+)
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.servers.scripted import ScriptedServer, Session
@@ -525,6 +533,50 @@ def test_a_server_that_took_nothing_lately_is_not_believed(
         queue(host, MIA)
         bench.work()
     assert host.db.session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def test_another_server_is_not_believed_for_what_the_one_before_it_took(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """Somebody entered the wrong one, which knows none of the recipients."""
+    each.save_sender(port=server.port)
+    bench = bench_of(each)
+    queue(each, "tom@example.org")
+    bench.work()
+    with ScriptedServer() as wrong:
+        refuse_mia(wrong, REFUSED)
+        each.save_sender(port=wrong.port)
+        queue(each, MIA)
+        bench.work()
+        assert states(each) == ["sent", "dead"]
+        mine = select(Suppression.address)
+        assert [*each.db.session.scalars(mine)] == []
+        queue(each, "tom@example.org")
+        queue(each, MIA)
+        bench.work()
+    assert states(each)[2:] == ["sent", "dead"]
+    assert [*each.db.session.scalars(mine)] == [MIA]
+
+
+def test_many_refusals_are_not_believed_for_one_mail_after_them(
+    host: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """The server found the list of its users again, in the middle of a batch."""
+    host.save_sender(port=server.port)
+    refuse_mia(server, REFUSED)
+    bench, moment = bench_of(host), now()
+    for number in range(22):
+        queue(host, f"mia@n{number}.example")
+    queue(host, "tom@example.org")
+    wrong = [(one.id, False) for one in deliveries(host)[:-1]]
+    bench.work()
+    assert states(host) == ["dead"] * 22 + ["sent"]
+    told = [*wrong, (deliveries(host)[-1].id, True)]
+    sender_id, session = sender_row(host).id, host.db.session()
+    session.execute(delete(Suppression))
+    assert suppress_refused(session, sender_id, told, moment) == 0
+    assert suppress_refused(session, sender_id, told[2:], moment) == 20
+    session.rollback()
 
 
 def test_of_a_server_that_refuses_everyone_at_once_little_is_believed(

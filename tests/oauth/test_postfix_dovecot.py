@@ -1,15 +1,25 @@
-"""Tokens at a real Postfix whose Dovecot asks the token server whose they are (RFC 7662)."""
+"""Tokens at a real Postfix, and at the IMAP of its Dovecot, which asks whose they are."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from smtp_admin.clock import now
+from smtp_admin.events.models import BounceMailbox
 from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.senders.resolve import load_sender
+from tests.alerts.watching import look
 from tests.app import ADMIN, HostApp
 from tests.credentials.logins import MAILBOX
 from tests.delivery.workbench import deliveries, queue
+from tests.events.bounces.letters import MIA
+from tests.events.bounces.test_mailbox import NOAH, bounce, read, row
+from tests.events.bounces.test_signing_in import do
+from tests.events.bounces.test_trouble import told
+from tests.events.hooking import Hooked
 from tests.oauth.keeping import sign_in
 from tests.oauth.test_senders import step
 from tests.servers.certificates import CertificateFactory
@@ -18,6 +28,8 @@ from tests.servers.skipping import skipped_if_unavailable
 from tests.servers.token_server import TokenServer
 
 PAGE = "/smtp-admin/partners/acme"
+#: ``ssl`` or ``tls`` → what a mailbox's form sends.
+Form = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +52,8 @@ def postfix(authorities: CertificateFactory, tokens: TokenServer) -> Iterator[Po
             accounts={MAILBOX: "no password here"},
             owners={MAILBOX: MAILBOX},
             doors={"usual": {}},
-            introspection=f"{tokens.url}/introspect",
+            introspection=f"{tokens.url}/introspect",  # RFC 7662
+            imap=True,
         ) as running,
     ):
         yield running
@@ -53,9 +66,8 @@ def site(
 ) -> Iterator[HostApp]:  # fmt: skip
     tokens.claims, tokens.opaque_length = None, 1200
     tokens.mailbox, tokens.revoked = MAILBOX, False
-    made = new_app(
-        ALLOWED_PORTS=[tokens.port, postfix.ports["usual"]], CA_FILE=str(authorities.ca_file)
-    )
+    ports = [tokens.port, postfix.ports["usual"], *postfix.imap_ports.values()]
+    made = new_app(ALLOWED_PORTS=ports, CA_FILE=str(authorities.ca_file))
     made.actor = ADMIN
     with made.app.app_context():
         yield made
@@ -137,3 +149,99 @@ def test_mail_by_a_sign_in_that_is_renewed(
     assert postfix.log.count("sasl_method=XOAUTH2") >= 2
     assert f"sasl_username={MAILBOX}" in postfix.log
     assert not load_sender(site.db.session(), "acme").pause_code
+
+
+@pytest.fixture
+def signed_in(site: HostApp, postfix: PostfixWithDovecot, tokens: TokenServer) -> Form:
+    """Signs the sender in, and gives the form of its bounce mailbox, by one kind of encryption."""
+    saved = site.save_sender(
+        **given(postfix, tokens, "other_mailbox", oauth_authorize_url=f"{tokens.url}/authorize"),
+        secrets={"oauth_secret": tokens.secret},
+    )
+    login: Any = saved.setup(site.installation.keyring).credential
+    sign_in(tokens, saved, login)
+
+    def form(security: str) -> dict[str, str]:
+        return {
+            "host": "localhost", "port": str(postfix.imap_ports[security]), "security": security,
+            "username": MAILBOX, "sign_in": "sender", "password": "", "folder": "",
+        }  # fmt: skip
+
+    return form
+
+
+@pytest.fixture
+def hooked(site: HostApp) -> Iterator[Hooked]:
+    made = Hooked(site)
+    yield made
+    made.engine.dispose()
+
+
+def make_due(hooked: Hooked) -> None:
+    """Let the mailbox be read again now."""
+    past = now() - timedelta(seconds=1)
+    hooked.host.db.session.execute(update(BounceMailbox).values(next_read_at=past))
+    hooked.host.db.session.commit()
+
+
+@pytest.mark.parametrize(("security", "mechanism"), [("ssl", "XOAUTH2"), ("tls", "OAUTHBEARER")])
+def test_bounces_are_read_by_the_token(
+    hooked: Hooked, signed_in: Form, postfix: PostfixWithDovecot, tokens: TokenServer,
+    monkeypatch: pytest.MonkeyPatch, security: str, mechanism: str,
+) -> None:  # fmt: skip
+    """By a token that counts; and by a new one, asked for once, where it no longer does."""
+    monkeypatch.setattr("smtp_admin.credentials.bearer.MECHANISMS", (mechanism,))
+    tried = do(hooked, "test", signed_in(security))["test"]
+    assert tried["error"] is None, tried
+    do(hooked, "save", signed_in(security))
+    kept, asked, seen = tokens.issued[-1], len(tokens.asked), postfix.seen(MAILBOX)
+    first, second = hooked.sent(MIA)[0], hooked.sent(NOAH)[0]
+    postfix.put_mail(MAILBOX, bounce(hooked, first))
+    assert read(hooked) >= 1, row(hooked).failed_words
+    assert len(tokens.asked) == asked
+    tokens.issued.remove(kept)  # the token server knows it no more
+    postfix.put_mail(MAILBOX, bounce(hooked, second, NOAH))
+    make_due(hooked)
+    assert read(hooked) == 1, row(hooked).failed_words
+    assert [one.form["grant_type"] for one in tokens.asked[asked:]] == ["refresh_token"]
+    hooked.apply()
+    assert [hooked.state(first), hooked.state(second)] == ["bounced", "bounced"]
+    assert postfix.seen(MAILBOX) == seen + 2
+    assert row(hooked).failures == 0
+    logged = [line for line in postfix.imap_log.splitlines() if "Login: user=" in line]
+    assert f"method={mechanism}" in logged[-1]
+
+
+@pytest.mark.parametrize(
+    ("why", "mechanism"), [("revoked", "XOAUTH2"), ("another mailbox", "OAUTHBEARER")]
+)
+def test_a_mailbox_that_takes_no_token(
+    hooked: Hooked, signed_in: Form, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch,
+    why: str, mechanism: str,
+) -> None:  # fmt: skip
+    """One new token and no third; the second hour, the alert says why and what to do."""
+    monkeypatch.setattr("smtp_admin.credentials.bearer.MECHANISMS", (mechanism,))
+    do(hooked, "save", signed_in("ssl"))
+    tokens.revoked = why == "revoked"
+    tokens.mailbox = MAILBOX if tokens.revoked else "tom@acme.example"
+    for number in (1, 2):
+        asked = len(tokens.asked)
+        read(hooked)
+        seen = row(hooked)
+        assert (seen.failures, seen.failed_step, seen.failed_code) == (
+            number,
+            "auth",
+            "auth_failed",
+        )
+        assert len(tokens.asked) == asked + 1
+        past = now() - timedelta(seconds=1)
+        hooked.host.db.session.execute(update(BounceMailbox).values(next_read_at=past))
+        hooked.host.db.session.commit()
+    for _ in range(2):
+        look(hooked.host)
+    (alert,) = told(hooked)
+    assert "The server refused the token of the sender's sign-in." in alert.detail
+    assert "that IMAP is turned on for it" in alert.detail
+    assert not any(token in alert.detail for token in tokens.issued)
+    error = do(hooked, "test", signed_in("ssl"))["test"]["error"]
+    assert (error["code"], error["step"]) == ("auth_failed", "auth")

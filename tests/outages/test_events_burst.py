@@ -136,6 +136,7 @@ def test_nothing_that_was_answered_is_lost(kind: str, tmp_path: Any) -> None:
                 assert until(lambda: provider.done > provider.total * 0.2, 120)
                 first.kill()
             with site.worker() as worker:
+                ready(worker)
                 for share in (0.35, 0.6):
                     assert until(lambda part=share: provider.done > provider.total * part, 120)  # type: ignore[misc]
                     database.crash()

@@ -14,16 +14,21 @@ from werkzeug.test import TestResponse
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.config import Rate
+from smtp_admin.connection import from_worker
 from smtp_admin.connection.from_worker import (
     ANSWER_WITHIN,
     TAKE_WITHIN,
+    count_worker_test,
     run_waiting_test,
     waiting_tests,
 )
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.database import worker_engine
 from smtp_admin.encryption import Keyring, generate_key
+from smtp_admin.senders.history import find_revision
 from smtp_admin.senders.models import RevisionTest
+from smtp_admin.senders.revisions import save_settings
+from smtp_admin.senders.values import SenderValues
 from tests.app import ADMIN, HostApp, started_with
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Reply, ScriptedServer
@@ -31,6 +36,7 @@ from tests.servers.scripted import Reply, ScriptedServer
 PAGE = "/smtp-admin/partners/acme"
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
+FROM = "noreply@acme.example"
 PASSWORD = "typed and not saved 密"
 
 
@@ -56,7 +62,7 @@ def on_screen(server: ScriptedServer, **changes: Any) -> dict[str, Any]:
         "security": "none",
         "username": "u",
         "password": PASSWORD,
-        "from_email": "noreply@acme.example",
+        "from_email": FROM,
     } | changes
 
 
@@ -136,6 +142,45 @@ def test_what_is_saved_keeps_both_results(
     ]
     page = inside.client.get(asked["follow"], headers=HTML).text
     assert "The results differ at <strong>Login</strong>" in page
+
+
+def test_its_result_comes_while_the_settings_are_saved(
+    inside: HostApp, engine: Engine, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither leaves it to the other to keep the result with the revision."""
+    asked = ask(inside, on_screen(server))
+    here, session = inside.installation, inside.db.session()
+    tested, saved = threading.Event(), threading.Event()
+    run = from_worker._run
+
+    def slowly(*arguments: Any) -> Any:
+        found = run(*arguments)
+        tested.set()
+        assert saved.wait(20)
+        return found
+
+    def work_on(test_id: int) -> None:
+        with inside.app.app_context():
+            run_waiting_test(engine, here.config, here.keyring, "box:1", test_id)
+
+    monkeypatch.setattr(from_worker, "_run", slowly)
+    worker = threading.Thread(target=work_on, args=waiting_tests(engine))
+    worker.start()
+    assert tested.wait(20)
+    session.rollback()
+    values = SenderValues(host="127.0.0.1", port=server.port, security="none", from_email=FROM)
+    save_settings(session, "acme", values, secrets={}, expected_revision=0, actor=ADMIN)
+    revision = find_revision(session, "acme", 1, "")
+    assert revision is not None
+    count_worker_test(session, asked["follow"].rpartition("/")[2], revision)
+    saved.set()
+    worker.join(0.5)
+    session.commit()
+    worker.join(20)
+    found = session.scalars(select(RevisionTest)).all()
+    assert [(one.revision_id, one.place, one.ok) for one in found] == [
+        (revision.id, "worker", True)
+    ]
 
 
 def test_a_machine_with_other_rules(

@@ -2,19 +2,27 @@
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.test import TestResponse
 
+from smtp_admin.clock import now
+from smtp_admin.database_errors import somebody_was_faster
 from smtp_admin.host import Actor
-from smtp_admin.senders.models import SenderRevision
+from smtp_admin.mail import testmail
+from smtp_admin.senders.models import Sender, SenderRevision
 from tests.app import ADMIN, HostApp, TestHost
 
 PAGE = "/smtp-admin/partners/acme"
-HTML = {"Accept": "text/html"}
+HTML, JSON = {"Accept": "text/html"}, {"Accept": "application/json"}
 AT_ONCE = 4
 
 
@@ -126,6 +134,90 @@ def test_all_at_once(site: HostApp, monkeypatch: pytest.MonkeyPatch, first: bool
     site.actor = ADMIN
     revision = shown_revision(site.client.get(PAGE, headers=HTML).text)
     assert post(site.client, revision, from_name="after").status_code == 303
+
+
+_SAVED = {"do": "save", "host": "imap.acme.example", "username": "x", "password": "y"}
+#: Page → what is posted there, by each from another place in the row.
+AT_OTHER_PAGES: dict[str, list[dict[str, str]]] = {
+    "bounces": [_SAVED, {"do": "off"}, _SAVED],
+    "webhook": [
+        {"do": "on", "source": "generic"},
+        {"do": "rotate"},
+        {"do": "secret"},
+        {"do": "off"},
+    ],
+    "routes": [
+        {"type-renewal": one, "type-password_reset": other}
+        for one, other in (("", "news"), ("default", "news"), ("news", ""), ("news", "default"))
+    ],
+}
+
+
+@pytest.mark.parametrize("page", AT_OTHER_PAGES)
+def test_other_pages_at_once(site: HostApp, caplog: pytest.LogCaptureFixture, page: str) -> None:
+    """Turned on, changed and turned off by several: each is told what came of it."""
+    with site.app.app_context():
+        site.save_sender()
+        site.save_sender(key="news")
+    forms, found = AT_OTHER_PAGES[page], list[TestResponse]()
+
+    def go(first: int) -> None:
+        for number in range(first, first + 12):
+            form = forms[number % len(forms)]
+            found.append(site.client.post(f"{PAGE}/{page}", data=form, headers=HTML))
+
+    site.app.config["PROPAGATE_EXCEPTIONS"] = False  # an error is an answer, as for people
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            [*pool.map(go, range(AT_ONCE))]
+    finally:
+        site.app.config["PROPAGATE_EXCEPTIONS"] = None
+    assert len(found) == AT_ONCE * 12
+    assert {one.status_code for one in found} <= {200, 303, 404, 409}
+    assert 409 not in {one.status_code for one in found} or page != "routes"
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+def test_deleted_while_a_test_mail_is_asked_for(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site.app.app_context():
+        site.save_sender()
+        site.save_sender(key="news")
+    count = testmail._count
+
+    def delete_first(session: Session, *rest: Any) -> None:
+        session.execute(update(Sender).where(Sender.key == "news").values(deleted_at=now()))
+        count(session, *rest)
+
+    monkeypatch.setattr(testmail, "_count", delete_first)
+    answer = site.client.post(f"{PAGE}/senders/news/test-email", headers=JSON)
+    assert answer.status_code == 400
+    assert "There is no sender 'news'" in answer.get_json()["error"]["message"]
+
+
+def test_what_databases_say_when_somebody_was_faster(site: HostApp) -> None:
+    row: dict[str, Any] = {"partner_id": "", "key": ""}
+    with site.app.app_context():
+        for values, faster in ((row, True), (row | {"key": None}, False)):
+            with pytest.raises(IntegrityError) as raised:
+                site.db.session.execute(insert(Sender).values(values))
+            assert somebody_was_faster(raised.value) is faster
+            site.db.session.rollback()
+    assert somebody_was_faster(StaleDataError())
+    assert not somebody_was_faster(PoolTimeout())
+
+
+def test_two_that_wait_for_each_other(site: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that chose one to give up is not away."""
+
+    def chosen(*_: object, **__: object) -> None:
+        raise OperationalError("UPDATE …", {}, Exception(1213, "Deadlock found"))
+
+    monkeypatch.setattr("smtp_admin.pages.routes.save_routes", chosen)
+    answer = site.client.post(f"{PAGE}/routes", data={}, headers=JSON)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "Others are changing the same" in answer.get_json()["error"]["message"]
 
 
 def test_second_one_sees_what_differs(site: HostApp) -> None:

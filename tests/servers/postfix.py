@@ -1,4 +1,4 @@
-"""A real Postfix whose logins a real Dovecot checks, on ports of the tests' own."""
+"""A real Postfix whose logins a real Dovecot checks, on ports of the tests' own; and its IMAP."""
 
 import grp
 import os
@@ -21,7 +21,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 30
 START_ATTEMPTS = 3
 DAEMONS = Path("/usr/lib/postfix/sbin")
-INSTALL = "Install postfix and dovecot-core (Debian) to test with a real mail server"
+IMAP_DAEMON = Path("/usr/lib/dovecot/imap")
+INSTALL = "Install postfix and dovecot-imapd (Debian) to test with a real mail server"
 
 MAIN = """\
 compatibility_level = 3.6
@@ -71,8 +72,8 @@ DOVECOT = """\
 base_dir = {base}/dovecot
 state_dir = {base}/dovecot-state
 log_path = {base}/dovecot.log
-protocols =
-ssl = no
+protocols = {protocols}
+ssl = {ssl}
 listen = 127.0.0.1
 auth_mechanisms = plain login{mechanisms}
 auth_failure_delay = 0
@@ -83,7 +84,7 @@ disable_plaintext_auth = no
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home=/nonexistent
+  args = uid=nobody gid=nogroup home={base}/mail/%u
 }}
 service auth {{
   unix_listener {base}/queue/private/auth {{
@@ -101,6 +102,22 @@ service anvil {{
 service stats {{
   unix_listener stats-writer {{
     mode = 0666
+  }}
+}}
+"""
+#: Mailboxes: two ports, with STARTTLS and with encryption from the first byte.
+DOVECOT_IMAP = """\
+mail_location = maildir:~
+ssl_cert = <{certificate}
+ssl_key = <{key}
+ssl_min_protocol = TLSv1.2
+service imap-login {{
+  inet_listener imap {{
+    port = {tls}
+  }}
+  inet_listener imaps {{
+    port = {ssl}
+    ssl = yes
   }}
 }}
 """
@@ -133,6 +150,10 @@ class PostfixWithDovecot(Server):
         owners: sender address → the login that may use it.
         doors: name → Postfix settings that differ there from what is usual, as for ``-o``.
         introspection: where Dovecot asks about tokens; empty where it takes passwords alone.
+        imap: whether the mailboxes of the accounts can be read.
+
+    Attributes:
+        imap_ports: of IMAP, with ``tls`` (STARTTLS) and with ``ssl``.
     """
 
     def __init__(
@@ -143,6 +164,7 @@ class PostfixWithDovecot(Server):
         owners: Mapping[str, str],
         doors: Mapping[str, Mapping[str, str]],
         introspection: str = "",
+        imap: bool = False,
     ) -> None:
         self._dovecot_program = find_dovecot_and_postfix()
         self._base = Path(tempfile.mkdtemp(prefix="smtp_admin-postfix-"))
@@ -153,7 +175,9 @@ class PostfixWithDovecot(Server):
         self._doors = doors
         self._introspection = introspection
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._imap = imap
         self.ports: dict[str, int] = {}
+        self.imap_ports: dict[str, int] = {}
         try:
             self._lay_out()
             self._start()
@@ -166,8 +190,28 @@ class PostfixWithDovecot(Server):
         """What Postfix has logged."""
         return tail(self._base / "postfix.log", 1000)
 
+    @property
+    def imap_log(self) -> str:
+        """What Dovecot has logged."""
+        return tail(self._base / "dovecot.log", 1000)
+
+    def put_mail(self, account: str, content: bytes) -> None:
+        """Deliver a mail to the mailbox of *account*."""
+        (self._base / "mail" / account / "new" / f"{time.time_ns()}.here").write_bytes(content)
+
+    def seen(self, account: str) -> int:
+        """How many mails of *account* are marked as read."""
+        return sum(
+            "S" in one.name.rpartition(":2,")[2]
+            for one in (self._base / "mail" / account / "cur").iterdir()
+        )
+
     def stop(self) -> None:
         """End both servers with all that they started; a second call does nothing."""
+        self._stop_processes()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def _stop_processes(self) -> None:
         while self._processes:
             process = self._processes.pop()
             # A session of its own: the group is this server and its children, nobody else's.
@@ -178,7 +222,6 @@ class PostfixWithDovecot(Server):
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
             process.wait()
-        shutil.rmtree(self._base, ignore_errors=True)
 
     def _lay_out(self) -> None:
         for name in ("dovecot", "dovecot-state"):
@@ -192,23 +235,45 @@ class PostfixWithDovecot(Server):
         )
         users = "".join(f"{login}:{{PLAIN}}{word}\n" for login, word in self._accounts.items())
         (self._base / "users").write_text(users)
-        mechanisms, tokens = "", ""
+        if self._introspection:
+            (self._base / "tokens.conf").write_text(TOKENS.format(url=self._introspection))
+        if self._imap:
+            self._lay_out_mailboxes()
+
+    def _lay_out_mailboxes(self) -> None:
+        nobody = pwd.getpwnam("nobody")
+        for account in self._accounts:
+            for name in ("", "cur", "new", "tmp"):
+                folder = self._base / "mail" / account / name
+                folder.mkdir(parents=True)
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+    def _dovecot(self) -> str:
+        """Its configuration."""
+        mechanisms, tokens, imap = "", "", ""
         if self._introspection:
             mechanisms, tokens = " xoauth2 oauthbearer", DOVECOT_TOKENS.format(base=self._base)
-            (self._base / "tokens.conf").write_text(TOKENS.format(url=self._introspection))
-        (self._base / "dovecot.conf").write_text(
-            DOVECOT.format(base=self._base, mechanisms=mechanisms, tokens=tokens)
+        if self._imap:
+            self.imap_ports = {name: free_port(HOST) for name in ("tls", "ssl")}
+            imap = DOVECOT_IMAP.format(
+                certificate=self._certificate, key=self._key, **self.imap_ports
+            )
+        protocols, ssl = ("imap", "yes") if self._imap else ("", "no")
+        usual = DOVECOT.format(
+            base=self._base, mechanisms=mechanisms, tokens=tokens, protocols=protocols, ssl=ssl
         )
+        return usual + imap
 
     def _start(self) -> None:
-        self._run(self._dovecot_program, "-F", "-c", str(self._base / "dovecot.conf"))
         for attempt in range(START_ATTEMPTS):
+            (self._base / "dovecot.conf").write_text(self._dovecot())
+            dovecot = self._run(self._dovecot_program, "-F", "-c", str(self._base / "dovecot.conf"))
             self.ports = {name: free_port(HOST) for name in self._doors}
             (self._base / "config/master.cf").write_text(self._services())
             postfix = self._run(DAEMONS / "master", "-c", str(self._base / "config"), "-d")
-            if self._is_up(postfix):
+            if self._is_up(dovecot, postfix):
                 return
-            self._processes.remove(postfix)  # a port was taken, and it ended
+            self._stop_processes()  # a port was taken
             if attempt + 1 == START_ATTEMPTS:
                 raise RuntimeError(
                     f"Postfix did not start.\n{tail(self._base / 'output')}\n{self.log}\n"
@@ -235,19 +300,16 @@ class PostfixWithDovecot(Server):
         self._processes.append(process)
         return process
 
-    def _is_up(self, postfix: "subprocess.Popen[bytes]") -> bool:
-        """Wait until every door opens and logins can be checked; no if Postfix ended."""
+    def _is_up(self, *both: "subprocess.Popen[bytes]") -> bool:
+        """Wait until every door opens and logins can be checked; no if one of them ended."""
         ready = time.monotonic() + START_SECONDS
+        doors = (*self.ports.values(), *self.imap_ports.values())
         while time.monotonic() < ready:
-            if postfix.poll() is not None:
+            if any(one.poll() is not None for one in both):
                 return False
-            if (self._base / "queue/private/auth").exists() and all(
-                map(_opens, self.ports.values())
-            ):
+            if (self._base / "queue/private/auth").exists() and all(map(_opens, doors)):
                 return True
             time.sleep(0.05)
-        postfix.kill()
-        postfix.wait()
         return False
 
 
@@ -280,8 +342,8 @@ def find_dovecot_and_postfix() -> Path:
     """Return Dovecot's program, once it is sure that a Postfix beside it can be started."""
     dovecot = find_program("dovecot")
     missing = [] if (DAEMONS / "master").exists() else ["postfix"]
-    if dovecot is None:
-        missing.append("dovecot-core")
+    if dovecot is None or not IMAP_DAEMON.exists():
+        missing.append("dovecot-imapd")
     if os.geteuid() != 0:
         reason = "run the tests as root: Postfix starts as root only"
         raise Unavailable(f"{INSTALL}, and {reason}.", *missing)

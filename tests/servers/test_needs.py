@@ -45,5 +45,5 @@ def test_packages_are_the_ones_that_bring_each(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("tests.servers.postfix.DAEMONS", Path("/nowhere"))
     assert needs.missing_packages() == [
         "chromium-headless-shell", "fonts-dejavu-core", "curl", "mariadb-server", "postfix",
-        "dovecot-core",
+        "dovecot-imapd",
     ]  # fmt: skip

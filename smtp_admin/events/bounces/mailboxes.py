@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import database_now
+from smtp_admin.database import changed, database_now
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.events.bounces.imap import PORTS, SECURITIES, Account, Security
@@ -46,9 +46,21 @@ class Due:
     partner_id: str
 
 
-def mailbox_of(session: Session, sender_id: int) -> BounceMailbox | None:
-    """The mailbox of this sender, if it has one."""
-    return session.scalar(select(BounceMailbox).where(BounceMailbox.sender_id == sender_id))
+def mailbox_of(
+    session: Session, sender_id: int, *, to_change: bool = False
+) -> BounceMailbox | None:
+    """The mailbox of this sender, if it has one.
+
+    Args:
+        to_change: who changes one waits for who does already, and has what they left.
+    """
+    found = select(BounceMailbox).where(BounceMailbox.sender_id == sender_id)
+    if to_change:
+        # The sender first, for there may be no mailbox to wait at. MariaDB shows its newest state
+        # only to who asks for a lock.
+        session.execute(select(Sender.id).where(Sender.id == sender_id).with_for_update())
+        found = found.with_for_update().execution_options(populate_existing=True)
+    return session.scalar(found)
 
 
 def account_of(mailbox: BounceMailbox, partner_id: str) -> Account:
@@ -144,11 +156,11 @@ def save(session: Session, sender: ResolvedSender, account: Account, actor: Acto
     """
     if not sender.sender_id or sender.deleted:
         raise Conflict(gettext("Save the settings of this sender first."))
-    # One after the other, so that the second sees what the first made, or that it was deleted.
+    # One after the other, so that the second sees that it was deleted.
     mine = select(Sender.deleted_at).where(Sender.id == sender.sender_id)
     if session.execute(mine.with_for_update()).scalar_one() is not None:
         raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
-    row = mailbox_of(session, sender.sender_id)
+    row = mailbox_of(session, sender.sender_id, to_change=True)
     if row is None:
         row = BounceMailbox(sender_id=sender.sender_id)
         session.add(row)
@@ -168,8 +180,14 @@ def save(session: Session, sender: ResolvedSender, account: Account, actor: Acto
 
 
 def turn_off(session: Session, sender: ResolvedSender, row: BounceMailbox, actor: Actor) -> None:
-    """Read the mailbox no more; the caller commits."""
-    session.delete(row)
+    """Read the mailbox no more; the caller commits.
+
+    Raises:
+        Conflict: somebody else turned it off.
+    """
+    if not changed(session, delete(BounceMailbox).where(BounceMailbox.id == row.id)):
+        raise Conflict
+    session.expunge(row)
     record_change(session, actor, sender.partner_id, "bounces.removed", sender.name)
     session.flush()
 

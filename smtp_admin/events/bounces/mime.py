@@ -5,6 +5,7 @@ level above it. A bounce needs a handful of parts, so this one stops early and n
 """
 
 import binascii
+import codecs
 import quopri
 import re
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from smtp_admin.identifiers import storable
 MOST_BYTES = 1024 * 1024
 _MOST_HEAD, _MOST_TEXT = 64 * 1024, 128 * 1024
 _MOST_PARTS, _MOST_DEPTH = 60, 8
+#: Encodings of domain names, which no text has: over a long one they take seconds.
+_OF_NAMES = frozenset({"idna", "punycode"})
 _BLANK = re.compile(rb"\r?\n[ \t]*\r?\n|\A\r?\n")
 _HEADERS = BytesHeaderParser(policy=compat32)
 
@@ -102,12 +105,17 @@ def decoded(head: Message, body: bytes) -> str:
             raw = binascii.a2b_base64(letters[: len(letters) // 4 * 4])
     elif encoding == "quoted-printable":
         raw = quopri.decodestring(raw)
-    charset = parameter_of(head, "charset") or "utf-8"
+    return storable(_read_as(parameter_of(head, "charset"), raw).replace("\r\n", "\n"))
+
+
+def _read_as(charset: str, raw: bytes) -> str:
     try:
-        text = raw.decode(charset, "replace")
+        codec = codecs.lookup(charset or "utf-8")
+        if codec.name not in _OF_NAMES:
+            return raw.decode(codec.name, "replace")
     except (LookupError, ValueError):
-        text = raw.decode("utf-8", "replace")
-    return storable(text.replace("\r\n", "\n"))
+        pass
+    return raw.decode("utf-8", "replace")
 
 
 def _boundary_of(head: Message) -> str:

@@ -126,6 +126,12 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "boundaries": lambda: _nested(1, "--n0\n" * 200_000),
     "said without end": lambda: report(group("failed", "5.0.0", "smtp; " + "said: 550 " * 50_000)),
     "at signs": lambda: report(group("failed", "5.0.0", to="@" * 500_000)),
+    "parts in punycode": lambda: (
+        head(
+            "MAILER-DAEMON@mx.example.net", "failure", "Content-Type: multipart/mixed; boundary=n0"
+        )
+        + ("\n--n0\nContent-Type: text/plain; charset=PunyCode\n\nabc-" + "b" * 110_000) * 9
+    ),
     "no such character set": lambda: _notice("x", kind="text/plain; charset=\u00e4\u0000"),
     "broken base64": lambda: _notice("=" * 999 + "A", "Content-Transfer-Encoding: base64"),
     "a type of nothing": lambda: _notice("x", kind=";;;=\"*0*=''"),
