@@ -33,6 +33,7 @@ class Catalogue:
     Attributes:
         language: for the ``lang`` attribute.
         texts: English → translated. *plurals* by the English singular, one for each form.
+        singulars: English plural → its singular.
         form: which plural form belongs to a number.
         marks: what stands between thousands, and before decimals, for English comma and point.
     """
@@ -40,6 +41,7 @@ class Catalogue:
     language: str
     texts: Mapping[str, str]
     plurals: Mapping[str, tuple[str, ...]]
+    singulars: Mapping[str, str]
     form: Callable[[int], int]
     marks: Mapping[int, str]
     locale: Locale
@@ -96,9 +98,9 @@ def catalogue(locale: Locale, domain: str = DOMAIN) -> Catalogue | None:
     found = name if name in languages(domain) else locale.language
     if found not in languages(domain):
         return None
-    texts, plurals, form = _read(found, domain)
+    texts, plurals, singulars, form = _read(found, domain)
     marks = {ord(","): get_group_symbol(locale), ord("."): get_decimal_symbol(locale)}
-    return Catalogue(found.replace("_", "-"), texts, plurals, form, marks, locale)
+    return Catalogue(found.replace("_", "-"), texts, plurals, singulars, form, marks, locale)
 
 
 @lru_cache(maxsize=256)
@@ -107,15 +109,30 @@ def for_readers(tag: str) -> tuple[bool, Catalogue | None]:
 
     There is none for English, which needs none.
     """
-    if not 0 < len(tag) <= _LONGEST_TAG:
+    locale = _locale_of(tag)
+    if locale is None:
         return False, None
-    try:
-        locale = Locale.parse(tag, sep="-")
-    except (UnknownLocaleError, ValueError):
-        language = tag.partition("-")[0]
-        return for_readers(language) if language != tag else (False, None)
     found = catalogue(locale) or catalogue(locale, FOR_READERS)
     return found is not None or locale.language == "en", found
+
+
+@lru_cache(maxsize=256)
+def by_tag(tag: str) -> Catalogue | None:
+    """The whole catalogue for the language *tag*, such as ``de-AT``; ``None`` for English."""
+    locale = _locale_of(tag)
+    return None if locale is None else catalogue(locale)
+
+
+def _locale_of(tag: str) -> Locale | None:
+    """What babel knows *tag* as, or its language alone; ``None`` if it knows neither."""
+    if not 0 < len(tag) <= _LONGEST_TAG:
+        return None
+    name = tag.replace("_", "-")
+    try:
+        return Locale.parse(name, sep="-")
+    except (UnknownLocaleError, ValueError):
+        language = name.partition("-")[0]
+        return _locale_of(language) if language != name else None
 
 
 @lru_cache(maxsize=1024)
@@ -128,7 +145,7 @@ def _day(locale: Locale, at: date, skeleton: str) -> str:
 def _read(
     language: str,
     domain: str,
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]], Callable[[int], int]]:
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, str], Callable[[int], int]]:
     from babel.messages.pofile import read_po  # only where a page is not in English
 
     path = resources.folder("translations") / language / "LC_MESSAGES" / f"{domain}.po"
@@ -136,6 +153,7 @@ def _read(
         read = read_po(file, locale=language)
     texts: dict[str, str] = {}
     plurals: dict[str, tuple[str, ...]] = {}
+    singulars: dict[str, str] = {}
     for one in read:
         if not one.id or one.fuzzy:
             continue
@@ -146,9 +164,10 @@ def _read(
         forms = [_with_edges(english[0], text) for text in forms]
         if len(english) > 1:
             plurals[english[0]] = tuple(forms)
+            singulars[english[1]] = english[0]
         else:
             texts[english[0]] = forms[0]
-    return texts, plurals, standard.c2py(read.plural_expr)
+    return texts, plurals, singulars, standard.c2py(read.plural_expr)
 
 
 def _with_edges(english: str, translated: str) -> str:

@@ -199,6 +199,15 @@ class Host:
         """
         return ()
 
+    def admin_language(self, address: str) -> Soon[str | None]:
+        """The language of mail to one of your admins, such as ``de`` or ``pt-BR``.
+
+        Asked for each address of alerts and of the weekly summary. ``None`` for the language that
+        your app has by default (Flask-Babel's ``BABEL_DEFAULT_LOCALE``), else English.
+        """
+        del address
+        return None
+
     def keep_days(self, partner_id: str) -> Soon[int | None]:
         """How many days the mail of a partner is kept after it is over, from 1 to 3650.
 

@@ -46,6 +46,9 @@ class HostCalls(Protocol):
     def summary_recipients(self) -> Iterable[tuple[str, Iterable[str] | None]]:
         """Who gets the weekly summary."""
 
+    def admin_language(self, address: str) -> str | None:
+        """The language of mail to an admin."""
+
     def keep_days(self, partner_id: str) -> int | None:
         """How long the mail of a partner is kept."""
 

@@ -10,11 +10,11 @@ from flask import Flask, has_request_context
 from markupsafe import Markup, escape
 
 from smtp_admin.catalogues import Catalogue
+from smtp_admin.read_back import read_back
 from smtp_admin.translation import (
     chosen_by,
     day,
     joined,
-    known,
     language,
     number,
     of_count,
@@ -28,7 +28,7 @@ def add_globals(app: Flask) -> None:
         smtp_admin_t=texts.plain,
         smtp_admin_tn=texts.counted,
         smtp_admin_th=texts.markup,
-        smtp_admin_known=known,
+        smtp_admin_known=read_back,
         smtp_admin_number=number,
         smtp_admin_joined=joined,
         smtp_admin_day=day,

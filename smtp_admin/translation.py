@@ -22,7 +22,7 @@ from babel import Locale
 from flask import current_app, has_request_context, request
 from markupsafe import escape
 
-from smtp_admin.catalogues import Catalogue, catalogue, for_readers
+from smtp_admin.catalogues import Catalogue, by_tag, catalogue, for_readers
 
 #: Where a request keeps the catalogue that its page chose; ``flask.g`` may outlive a request.
 _SPOKEN = "smtp_admin.spoken"
@@ -276,9 +276,13 @@ def chosen_by(extensions: Mapping[str, Any]) -> Catalogue | None:
 
 
 def _locale(extensions: Mapping[str, Any]) -> Locale | None:
-    # The host's library, not ours: it is there if the app has it.
-    babel = sys.modules.get("flask_babel") if "babel" in extensions else None
+    babel = _babel(extensions)
     return babel.get_locale() if babel is not None else None
+
+
+def _babel(extensions: Mapping[str, Any]) -> Any:
+    # The host's library, not ours: it is there if the app has it.
+    return sys.modules.get("flask_babel") if "babel" in extensions else None
 
 
 class _Latest:
@@ -293,6 +297,29 @@ def _catalogue(locale: Locale) -> Catalogue | None:
         found = catalogue(locale)
         _Latest.of = (locale, found)
     return found
+
+
+def spoken(value: Any, tag: str) -> Any:
+    """*value* as plain data in the language *tag*, which no page need be in: for mail and webhooks.
+
+    Args:
+        value: a text, or what holds texts.
+    """
+    chosen = by_tag(tag)
+    if isinstance(value, Text):
+        return str(value) if chosen is None else value.into(chosen)
+    if isinstance(value, Mapping):
+        return {key: spoken(one, tag) for key, one in value.items()}
+    return [spoken(one, tag) for one in value] if isinstance(value, list | tuple) else value
+
+
+def language_of_app() -> str:
+    """The language that the app's pages are in unless somebody chose another; ``""`` for English.
+
+    It is Flask-Babel's default one: outside of a request nobody is there to be asked.
+    """
+    babel = _babel(current_app.extensions)
+    return "" if babel is None else str(babel.get_babel().default_locale)
 
 
 def wanted_language() -> str:

@@ -23,7 +23,7 @@ from smtp_admin.delivery.limits import DAY
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outbox import default_lifetime
 from smtp_admin.delivery.queue_ends import count_batches_again, end_queued
-from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.record import add_to_counter, count_as_sent
 from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.states import State
 from smtp_admin.delivery.suppressed_mail import suppress_again
@@ -187,8 +187,10 @@ def discard(session: Session, ids: Sequence[int], moment: datetime) -> int:
 
 def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Settle unknown outcomes: the recipient has it."""
+    rows = _held(session, ids, "uncertain")
+    count_as_sent(session, rows, moment)
     return _end(
-        session, ids, "uncertain", "sent",
+        session, [row.id for row in rows], "uncertain", "sent",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_code="", last_cause="",
         last_error="",
     )  # fmt: skip
@@ -210,8 +212,10 @@ def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
 
 def _held(session: Session, ids: Sequence[int], state: State) -> Sequence[Any]:
     """Those of *ids* in this state, which nobody else changes until the caller commits."""
-    mine = select(Delivery.id, Delivery.sender_id, Delivery.partner_id, Delivery.message_pk)
-    mine = mine.where(Delivery.id.in_(ids), Delivery.state == state).order_by(Delivery.id)
+    mine = select(
+        Delivery.id, Delivery.sender_id, Delivery.partner_id, Delivery.message_pk,
+        Delivery.created_at, Delivery.finished_at,
+    ).where(Delivery.id.in_(ids), Delivery.state == state).order_by(Delivery.id)  # fmt: skip
     return session.execute(mine.with_for_update()).all()
 
 

@@ -12,11 +12,12 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
-from smtp_admin.database import SYSTEM, among
+from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
+from smtp_admin.delivery.limits import used_by
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.delivery.tries import ACCEPTED, Tried, failed_after, tries_of
+from smtp_admin.delivery.tries import Tried, tries_of
 from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
@@ -52,8 +53,7 @@ class MailFilter:
         states: none for any.
         code, cause: with which failure, as it was written down.
         since: when it was queued (aware).
-        failed_since: of which a send failed after that, whatever became of it.
-        accepted_since: which was accepted after that, whatever was told of it since.
+        counted: which a number with a period counts, whatever became of it since.
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -65,16 +65,14 @@ class MailFilter:
     code: str = ""
     cause: str | None = None
     since: datetime | None = None
-    failed_since: datetime | None = None
-    accepted_since: datetime | None = None
+    counted: Counted | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
     @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
-        since = self.failed_since or self.accepted_since
-        return not (self.type_name or self.code or since or self.search.text)
+        return not (self.type_name or self.code or self.counted or self.search.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +173,17 @@ def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
         name = label.rpartition("_")[0]
         found[name] = min(found[name] + int(count), COUNTED + 1)
     return found
+
+
+def sends_of(session: Session, which: MailFilter) -> int:
+    """How many sends a number counts that *which* is about: one mail may have several; else 0."""
+    counted = which.counted
+    if counted is not None and counted.kind == "used":
+        return used_by(session, {which.sender_id}, counted.since).get(which.sender_id, 0)
+    if counted is None or counted.kind != "failed":
+        return 0
+    others = conditions(session, replace(which, counted=None, sender_id=0))
+    return failed_attempts(session, counted, which.partner_ids, which.sender_id, others)
 
 
 def newest_of(session: Session, which: MailFilter, most: int, *columns: Any) -> Select[Any]:
@@ -301,10 +310,10 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
         found.append(_in_states(which.states))
     if which.type_name:
         found.append(Message.type_name == which.type_name)
-    if which.sender_id:
+    if which.sender_id and which.counted is None:
         found.append(Delivery.sender_id == which.sender_id)
-    if which.batch_id:
-        found.append(Delivery.batch_id == which.batch_id)
+    if which.batch_id:  # nobody sent a copy to an archive to anybody
+        found += [Delivery.batch_id == which.batch_id, Delivery.archive.is_(False)]
     if which.code:
         found += [Delivery.last_code == which.code, HAS_CODE]
     if which.cause is not None:
@@ -312,30 +321,13 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
             session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
-    if which.failed_since is not None:
-        failed = failed_after(session, which.failed_since, which.partner_ids, which.sender_id)
-        found.append(among(session, Delivery.id, failed))
-    if which.accepted_since is not None:
-        found += _accepted(session, which, which.accepted_since)
+    if which.counted is not None:
+        found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
     if which.own_copies:
         theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
         found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
     if (condition := which.search.condition) is not None:
         found.append(condition)
-    return found
-
-
-def _accepted(session: Session, which: MailFilter, since: datetime) -> list[ColumnElement[bool]]:
-    """What was accepted after *since*: an index leads from the senders to it."""
-    found = [Delivery.finished_at > since, _in_states(sorted(ACCEPTED))]
-    if not which.sender_id:
-        senders = select(Sender.id)
-        if which.partner_ids is not None:
-            senders = senders.where(Sender.partner_id.in_([*which.partner_ids, SYSTEM]))
-            # Asked for first: MariaDB would rather sort all mail there is of a partner.
-            found.append(among(session, Delivery.sender_id, session.scalars(senders).all()))
-        else:
-            found.append(Delivery.sender_id.in_(senders))
     return found
 
 

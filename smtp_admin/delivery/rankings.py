@@ -12,9 +12,10 @@ from sqlalchemy import and_, func, literal_column, select, true, union_all
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among, sum_of
+from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.models import IS_OPEN, Counter, Delivery
 from smtp_admin.delivery.states import State
-from smtp_admin.delivery.tallies import DAY, SPANS, systems_senders
+from smtp_admin.delivery.tallies import SPANS, systems_senders
 from smtp_admin.senders.models import Sender
 
 #: As a ``Scope``, which finds it: the owner, the sender, or both.
@@ -60,7 +61,7 @@ def last_day_of_all(
     session: Session, owners: Collection[str], moment: datetime
 ) -> dict[Whose, Sums]:
     """What each of *owners*, and each of their senders, sent in the 24 hours before *moment*."""
-    recent = (Counter.span.in_(SPANS), Counter.minute > moment - DAY)
+    recent = (Counter.span.in_(SPANS), Counter.minute >= day_begins(moment))
     sums = (sum_of(Counter.sent), sum_of(Counter.failed), func.sum(Counter.seconds))
     own = (
         select(Sender.id, Sender.partner_id, *sums)

@@ -323,6 +323,22 @@ def _count(
             add_to_counter(session, sender_id, partner_id, minute, tally)
 
 
+def count_as_sent(session: Session, rows: Iterable[Any], moment: datetime) -> None:
+    """Count deliveries as accepted that turned out to be, in the minute that they are listed by.
+
+    Args:
+        rows: each with ``sender_id``, ``partner_id``, ``created_at`` and ``finished_at``.
+    """
+    tallies: dict[tuple[int, str, datetime], Tally[str]] = {}
+    for row in rows:
+        at = row.finished_at or moment
+        minute = at.replace(second=0, microsecond=0)
+        one = tallies.setdefault((row.sender_id, row.partner_id, minute), Tally())
+        one.update(sent=1, milliseconds=int((at - row.created_at) / _MILLISECOND))
+    for (sender_id, partner_id, minute), tally in sorted(tallies.items()):
+        add_to_counter(session, sender_id, partner_id, minute, tally)
+
+
 def add_to_counter(
     session: Session,
     sender_id: int,

@@ -1,17 +1,17 @@
 """What went wrong with a sender's mail lately, by kind: found by sender and time, never by mail."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.models import Attempt, Delivery
 from smtp_admin.transports.outcome import Verdict
 
-DAY = timedelta(hours=24)
 #: So many kinds are more than a person reads.
 _MOST = 20
 _NO_FAILURES = (Verdict.ACCEPTED.value, REDIRECTED)
@@ -49,7 +49,7 @@ def refusals(
         select(func.max(Attempt.id).label("last"), func.count().label("count"))
         .where(
             Attempt.sender_id == sender_id,
-            Attempt.at > database_now(session) - DAY,
+            Attempt.at >= day_begins(database_now(session)),
             Attempt.verdict.not_in(_NO_FAILURES),
         )
         .group_by(Attempt.code, Attempt.cause)

@@ -27,11 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, UTCDateTime, among, sum_of
+from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
 
 HOURS = 24
-DAY = timedelta(hours=HOURS)
 #: What :class:`Counter` rows stand for; named, they lead the primary key on to the time.
 SPANS = (1, 60, 1440)
 _MANY = 200
@@ -109,7 +109,7 @@ def open_mail(
 
 
 def last_day(session: Session, scopes: Collection[Scope], moment: datetime) -> dict[Scope, Day]:
-    """What happened in the 24 hours before *moment*, for each of *scopes*."""
+    """What happened in the 24 hours before *moment*, from a whole hour on, for each of *scopes*."""
     found = {one: Day() for one in scopes}
     arms = [_day_arm(arm, moment) for arm in _counted(session, scopes)]
     rows = _rows(session, arms, _hours_ago(moment))
@@ -143,7 +143,7 @@ def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
 
 
 def _day_arm(arm: "_Arm", moment: datetime) -> Any:
-    recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute > moment - DAY)
+    recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute >= day_begins(moment))
     each = (
         select(*arm.keys, _HOUR, Counter.sent, Counter.failed, Counter.seconds,
                Counter.bounced, Counter.complained)

@@ -21,9 +21,10 @@ from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.queue_ends import count_batches_again
-from smtp_admin.delivery.record import add_to_counter
+from smtp_admin.delivery.record import add_to_counter, count_as_sent
 from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.delivery.states import State
+from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.events.applied import Applied
 from smtp_admin.events.matching import find_deliveries
 from smtp_admin.events.models import MailEvent
@@ -101,6 +102,8 @@ def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:
                 continue
         else:
             one.state = "applied"
+        if one.state == "applied":
+            one.next_try_at = moment  # numbers and lists tell by it when it happened here
         if row is not None:
             applied.append(_applied(one, row, changes.note(one, row.id)))
     changes.write(session, rows, moment)
@@ -118,8 +121,8 @@ def _deliveries(session: Session, ids: Sequence[int]) -> dict[int, Any]:
     rows = session.execute(
         select(
             Delivery.id, Delivery.state, Delivery.partner_id, Delivery.sender_id,
-            Delivery.recipient, Delivery.message_pk, Delivery.batch_id, Message.public_id,
-            Message.type_name,
+            Delivery.recipient, Delivery.message_pk, Delivery.batch_id, Delivery.created_at,
+            Delivery.finished_at, Message.public_id, Message.type_name,
         )
         .join(Message, Message.id == Delivery.message_pk)
         .where(Delivery.id.in_(ids))
@@ -195,6 +198,8 @@ class _Changes:
                 tallies.setdefault((row.sender_id, row.partner_id), Tally())[after] += 1
         for (sender_id, partner_id), tally in sorted(tallies.items()):
             add_to_counter(session, sender_id, partner_id, minute, tally)
+        # What was taken for lost or dead had been accepted after all.
+        count_as_sent(session, [row for row in changed if row.state not in ACCEPTED], moment)
 
 
 def _update(after: State) -> Any:

@@ -123,6 +123,7 @@ class MailEvent(Base):
     #: ``waiting``, ``applied``, or ``unknown`` where it is about no mail that is known here.
     state: Mapped[str] = mapped_column(String(8), default="waiting")
     tries: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: Not before; of one that is applied, when it was.
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     #: Which delivery it is about, once that is known. Without a foreign key: mail is forgotten
     #: sooner, and a worker that records a result waits for nobody who writes here.

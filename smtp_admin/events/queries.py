@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
@@ -192,3 +192,29 @@ def silences(session: Session, webhooks: Collection[Webhook] | None = None) -> d
 
 def _quiet(moment: datetime) -> ColumnElement[bool]:
     return func.coalesce(Webhook.last_event_at, Webhook.created_at) < moment - _GRACE
+
+
+def turned(kind: Literal["bounced", "complained"], since: datetime) -> ColumnElement[bool]:
+    """Which deliveries became that since then, as the counters have it: by their first such event.
+
+    A bounce after a complaint changes nothing, and neither does one that comes with it.
+    """
+    began = _applied_first(kind) >= since
+    if kind == "complained":
+        return and_(Delivery.state == literal_column("'complained'"), began)
+    complained = _applied_first("complained")
+    ended = Delivery.state.in_([literal_column("'bounced'"), literal_column("'complained'")])
+    return and_(ended, began, or_(complained.is_(None), complained > _applied_first(kind)))
+
+
+def _applied_first(kind: str) -> Any:
+    # When an applied event was looked at last is when it was applied.
+    return (
+        select(func.min(MailEvent.next_try_at))
+        .where(
+            MailEvent.delivery_id == Delivery.id,
+            MailEvent.kind == kind,
+            MailEvent.state == "applied",
+        )
+        .scalar_subquery()
+    )

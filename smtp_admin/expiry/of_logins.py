@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from smtp_admin.credentials.oauth import login_of
 from smtp_admin.credentials.sign_ins import SignIn, Vendor
 from smtp_admin.expiry.things import Around, Ending, Grant, condition_of
+from smtp_admin.read_back import read_back
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import gettext, known
+from smtp_admin.translation import gettext
 from smtp_admin.transports.fields import Field
 from smtp_admin.transports.smtp.oauth_fields import way_of
 
@@ -88,7 +89,7 @@ def _sign_in(sender: ResolvedSender, way: SignIn, grant: Grant | None, moment: d
         return Ending("sign_in", owner, "attention", sender, detail=detail)
     if grant.dead_at is not None:
         # The sender itself pauses for it, and that is the alert.
-        detail = known(grant.dead_reason)
+        detail = read_back(grant.dead_reason)
         return Ending(
             "sign_in", owner, "over", sender, ends=grant.dead_at, begins=began, detail=detail,
             told=False,

@@ -11,7 +11,7 @@ from smtp_admin.expiry.kinds import BY_NAME, KINDS
 from smtp_admin.expiry.things import Around, Condition, Ending, Needed
 from smtp_admin.installation import installation
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import gettext, joined
+from smtp_admin.translation import day, gettext, joined
 
 _RANK = {name: place for place, name in enumerate(get_args(Condition))}
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -55,10 +55,10 @@ def headline(one: Ending) -> str:
     what = name_of(one)
     if one.ends is None:
         return what
-    day = f"{one.ends:%Y-%m-%d}"
+    at = day(one.ends, year=True)
     if one.condition == "over":
-        return gettext("%(what)s: ended on %(day)s", what=what, day=day)
-    return gettext("%(what)s: ends on %(day)s", what=what, day=day)
+        return gettext("%(what)s: ended on %(day)s", what=what, day=at)
+    return gettext("%(what)s: ends on %(day)s", what=what, day=at)
 
 
 def name_of(one: Ending) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from smtp_admin.catalogues import Catalogue, by_tag
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import MessageError, TemplateError
 from smtp_admin.installation import installation
@@ -153,7 +154,7 @@ def render(type_: EmailType, context: Mapping[str, Any], voice: Voice | None = N
             it would.
     """
     voice = voice or Voice()
-    data = plain(context)
+    data = plain(context, by_tag(voice.language))
     missing = type_.variables.keys() - data.keys()
     if missing:
         raise MessageError(
@@ -280,8 +281,12 @@ def _has_markup(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_markup, value))
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, chosen: Catalogue | None = None, depth: int = 0) -> Any:
     """*value* as plain data: numbers, text, lists and dictionaries, nothing that can act.
+
+    Args:
+        chosen: what our own texts are said by; ``None`` for English. A mail is in its own language,
+            whatever page somebody looks at.
 
     Raises:
         MessageError: it is nested too deeply.
@@ -289,13 +294,13 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > 10:  # noqa: PLR2004 - deeper than any mail
         raise MessageError(gettext("The values of a mail are nested too deeply."))
     if isinstance(value, Text):
-        return str(value)  # whoever looks at a page, a mail is in its own language
+        return str(value) if chosen is None else value.into(chosen)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(one, depth + 1) for key, one in value.items()}
+        return {str(key): plain(one, chosen, depth + 1) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one, depth + 1) for one in value]
+        return [plain(one, chosen, depth + 1) for one in value]
     return str(value)
 
 

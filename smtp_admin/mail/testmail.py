@@ -23,6 +23,7 @@ from smtp_admin.mail.compose import Order, message_from_type, render_for
 from smtp_admin.mail.wording import words_in
 from smtp_admin.oauth.kept import with_tokens
 from smtp_admin.providers.catalogue import replies
+from smtp_admin.read_back import read_back
 from smtp_admin.sandbox import site
 from smtp_admin.sandbox.rewriting import redirected
 from smtp_admin.senders.fields import fields_of
@@ -31,7 +32,7 @@ from smtp_admin.senders.values import SenderValues
 from smtp_admin.smtp.address import clean_address
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.smtp.failure import CODES
-from smtp_admin.translation import gettext, joined, known, number, said_by, wanted_language
+from smtp_admin.translation import gettext, joined, number, said_by, wanted_language
 from smtp_admin.transports.base import Outgoing
 from smtp_admin.transports.driver import Setup, Surroundings
 from smtp_admin.transports.outcome import Outcome, Verdict
@@ -67,7 +68,7 @@ class TestMailRefused(InvalidInput):
         said = gettext("It said: %(reply)s", reply=outcome.reply) if outcome.reply else ""
         code = outcome.code if outcome.code in CODES else "server_refused"
         super().__init__(
-            joined((gettext("The test mail was not sent."), known(outcome.reason), said)),
+            joined((gettext("The test mail was not sent."), read_back(outcome.reason), said)),
             code=code,
         )
         self.reply = outcome.reply.as_json() if outcome.reply else None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from smtp_admin.delivery.models import BULK, NORMAL, URGENT
 from smtp_admin.errors import ConfigError
 from smtp_admin.installation import Kept
+from smtp_admin.mail.admin_words import ADMIN_WORDS
 from smtp_admin.mail.wording import FALLBACK, has_words_by_key, words_in
 from smtp_admin.suppression.reasons import ALL, NOTICES
 from smtp_admin.translation import gettext, known
@@ -117,9 +118,9 @@ def _shipped() -> Iterator[EmailType]:
     text = Path(__file__).with_name("shipped.toml").read_text("utf-8")
     for name, row in tomllib.loads(text).items():
         described = {**_ALWAYS, **row.pop("variables")}
-        if has_words_by_key(name):
+        words = words_in(name, FALLBACK) if has_words_by_key(name) else ADMIN_WORDS.get(name)
+        if words:
             # Its templates are the same in all languages, and may be the host's.
-            words = words_in(name, FALLBACK)
             described |= {
                 "words": {
                     "means": gettext("what the shipped templates say, by key, in that language"),

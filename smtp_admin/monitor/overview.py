@@ -40,6 +40,7 @@ class Card:
     """What stands on top of a tab.
 
     Attributes:
+        scope: whose mail the numbers count.
         explanation: why it is paused, and what to do about it.
         bars: the last 24 hours as heights from 0 to 1, accepted and failed.
     """
@@ -47,6 +48,7 @@ class Card:
     sender: ResolvedSender
     numbers: Summary
     state: State
+    scope: Scope
     explanation: Explanation | None = None
 
     @property
@@ -98,7 +100,7 @@ def card(session: Session, sender: ResolvedSender) -> Card:
         sender = load_sender(session, sender.partner_id, sender.key)
         (state,) = states_of(session, [sender])
     why = explain_pause(session, sender) if state.key in _ITS_OWN else None
-    return Card(sender, numbers, state, why)
+    return Card(sender, numbers, state, scope, why)
 
 
 def scope_of(sender: ResolvedSender, *, alone: bool) -> Scope:

@@ -23,8 +23,9 @@ from smtp_admin.installation import Kept, installation
 from smtp_admin.mail import service
 from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts.carriers import working_sender
-from smtp_admin.monitor.alerts.recipients import usable
+from smtp_admin.monitor.alerts.recipients import language_of, usable
 from smtp_admin.monitor.alerts.service import open_alerts
+from smtp_admin.translation import day, gettext, ngettext, number
 
 log = logging.getLogger(__name__)
 
@@ -141,27 +142,38 @@ def _context(
 ) -> dict[str, Any]:
     config = installation().config
     mine = [
-        Numbers(names.get(one, one) if one else "The system", *_values(numbers[one]))
+        Numbers(names.get(one, one) if one else gettext("The system"), *_values(numbers[one]))
         for one in sorted(numbers)
         if partners is None or (one in partners and one != SYSTEM)
     ]
     mine.sort(key=lambda one: -one.sent)
     shown, rest = mine[:_MOST_OWNERS], mine[_MOST_OWNERS:]
     if rest:
-        shown.append(_together(f"{len(rest)} more", rest))
+        more = ngettext("%(number)s more", "%(number)s more", len(rest))
+        shown.append(_together(more, rest))
     alerts = open_alerts(session, partners)
     attention = [one.sentence for one in alerts[:_MOST_ATTENTION]]
-    if len(alerts) > _MOST_ATTENTION:
-        attention.append(f"And {len(alerts) - _MOST_ATTENTION} more alerts.")
+    if left := max(0, len(alerts) - _MOST_ATTENTION):
+        attention.append(
+            ngettext("And %(number)s more alert.", "And %(number)s more alerts.", left)
+        )
+    first, last = (day(at, year=True) for at in (begins, begins + _WEEK - timedelta(days=1)))
     return {
         "week": _name(begins),
-        "begins": f"{begins:%Y-%m-%d}",
-        "ends": f"{begins + _WEEK - timedelta(days=1):%Y-%m-%d}",
-        "owners": [asdict(one) for one in shown],
-        "total": asdict(_together("", mine)),
+        "begins": first,
+        "ends": last,
+        "title": gettext("Mail from %(begins)s to %(ends)s", begins=first, ends=last),
+        "owners": [_in_words(one) for one in shown],
+        "total": _in_words(_together("", mine)),
         "attention": attention,
         "url": f"{config.public_url}{config.url_prefix}/" if config.public_url else "",
     }
+
+
+def _in_words(one: Numbers) -> dict[str, str]:
+    """The numbers of an owner, as people write them."""
+    values = asdict(one)
+    return {name: number(got) if isinstance(got, int) else got for name, got in values.items()}
 
 
 def _numbers(session: Session, begins: datetime) -> dict[str, Numbers]:
@@ -206,7 +218,8 @@ def _queue(engine: Engine, address: str, key: str, context: Mapping[str, Any]) -
         order = Order(
             partner_id=SYSTEM, sender=carrier.key if carrier else None, idempotency_key=key
         )
-        service.send(session, TYPE, to=address, context=context, order=order)
+        language = language_of(address)
+        service.send(session, TYPE, to=address, context=context, language=language, order=order)
 
 
 def _name(begins: datetime) -> str:

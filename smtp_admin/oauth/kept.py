@@ -26,11 +26,12 @@ from smtp_admin.oauth.writing import (
     take_lease,
     write_tokens,
 )
+from smtp_admin.read_back import read_back
 from smtp_admin.sandbox.site import standing
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
-from smtp_admin.translation import gettext, known
+from smtp_admin.translation import gettext
 from smtp_admin.transports.driver import Setup, Surroundings
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class KeptTokens:
         if grant is not None and seen.theirs and grant.dead_at is not None:
             raise TokenFailure(
                 "token_refused",
-                known(grant.dead_reason),
+                read_back(grant.dead_reason),
                 hint=gettext("Sign in again on the tab of this sender."),
                 cause=grant.dead_cause,
                 dead=True,

@@ -17,6 +17,7 @@ from smtp_admin.monitor.alerts import service
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.monitor.alerts.service import MUTES, AlertSeen
 from smtp_admin.pages.mail_filters import log_url
+from smtp_admin.pages.readers import is_for_readers
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.translation import gettext
 
@@ -152,12 +153,14 @@ def banner() -> Banner | None:
 
     On the overview the platform's admins are told too that no worker runs, which no worker can
     find. Error pages ask for the banner as well; where the database is away, nothing is said.
+    Pages for those who get mail have none.
     """
     actor = web.current_actor()
     if (
         actor is None
         or not allowed(actor, Action.SEE_ALERTS)
         or request.endpoint == "smtp_admin.alerts"
+        or is_for_readers()
     ):
         return None
     live = actor.is_admin and request.endpoint == "smtp_admin.overview"

@@ -19,8 +19,9 @@ from smtp_admin.pages import lists
 from smtp_admin.pages.driver_choice import refuse_read_only
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
+from smtp_admin.read_back import read_back
 from smtp_admin.senders.resolve import ResolvedSender, load_sender
-from smtp_admin.translation import gettext, known
+from smtp_admin.translation import gettext
 
 _FIELDS = ("host", "port", "security", "username", "folder")
 _ENTERED = (*_FIELDS, "sign_in")
@@ -118,7 +119,7 @@ def _show(sender: ResolvedSender, outcome: _Outcome) -> ResponseReturnValue:
         ports=PORTS,
         steps=STEPS,
         tried=outcome.tried,
-        failed_words=known(row.failed_words) if row is not None else "",
+        failed_words=read_back(row.failed_words) if row is not None else "",
         remedy=remedy_of(row) if row is not None else "",
         in_trouble=row is not None and is_in_trouble(row),
         error=outcome.error,

@@ -10,6 +10,7 @@ from smtp_admin.access import Action, allowed
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.pages.readers import is_for_readers
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.senders.models import Sender, SenderRevision
@@ -29,11 +30,12 @@ class Kept:
 def kept_mail() -> tuple[Kept, ...]:
     """The senders that keep the mail of those whom this person looks after.
 
-    Error pages say it too. Where the database is away, nothing is said.
+    Error pages say it too, pages for those who get mail do not. Where the database is away, nothing
+    is said.
     """
     keeping = [one.name for one in drivers() if one.keeps_mail]
     actor = web.current_actor()
-    if not keeping or actor is None or not allowed(actor, Action.SEE_OVERVIEW):
+    if not keeping or actor is None or not allowed(actor, Action.SEE_OVERVIEW) or is_for_readers():
         return ()
     wanted = (
         select(Sender.partner_id, Sender.key, Sender.label)

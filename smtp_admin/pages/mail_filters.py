@@ -12,18 +12,26 @@ from smtp_admin import web
 from smtp_admin.access import Action, require
 from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.counted import DAY, Counted, day_begins
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
 from smtp_admin.delivery.mail_search import LONGEST_SEARCH, understand
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.seen_mail import seen_by
+from smtp_admin.delivery.tallies import Scope
 from smtp_admin.errors import NotFound
+from smtp_admin.events.queries import turned
 from smtp_admin.installation import installation
 from smtp_admin.pages import lists
 from smtp_admin.pages.sender_routes import owner_url
+from smtp_admin.senders.resolve import ResolvedSender
 
 #: What stands in a form for whose log it was: everybody's, the system's, or a partner's.
 _ALL, _SYSTEM, _PARTNER = "all", "system", "partner:"
 _NO_BATCH = -1
+#: Names in an address of what a number with a period counts; the value is the period.
+#: A cause that nobody knows is written as :data:`NO_CAUSE`.
+COUNTED = ("accepted", "failed", "bounced", "complained", "used")
+NO_CAUSE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,17 @@ def log_url(owner: str | None, **query: Any) -> str:
     return owner_url(owner, "log", **query)
 
 
+def numbers_url(scope: Scope, **query: Any) -> str:
+    """The log that has what numbers of *scope* count."""
+    return log_url(scope.partner_id, sender=scope.sender_id or None, **query)
+
+
+def sender_url(sender: ResolvedSender) -> str:
+    """The log of what went by *sender*, whoever's mail it is."""
+    owner = None if sender.partner_id == SYSTEM else sender.partner_id
+    return log_url(owner, sender=sender.sender_id or None)
+
+
 def read_view(session: Session, owner: str | None) -> MailView:
     """The log that the request asks for."""
     chosen = {
@@ -83,8 +102,9 @@ def read_view(session: Session, owner: str | None) -> MailView:
         "sender": str(lists.number("sender") or ""),
         "batch": lists.word("batch", 32),
         "code": lists.word("code", 40),
-        "failed": lists.word("failed", 4),
-        "accepted": lists.word("accepted", 4),
+        "why": lists.word("why", 40),
+        "because": lists.word("because", 60),
+        **{name: lists.word(name, 4) for name in COUNTED},
     }
     if lists.given("cause") and chosen["code"]:
         chosen["cause"] = lists.word("cause", 60)
@@ -100,13 +120,28 @@ def read_view(session: Session, owner: str | None) -> MailView:
         code=chosen["code"],
         cause=chosen.get("cause"),
         since=lists.since(database_now(session)) if chosen["period"] else None,
-        failed_since=(lists.since(database_now(session), "failed") if chosen["failed"] else None),
-        accepted_since=(
-            lists.since(database_now(session), "accepted") if chosen["accepted"] else None
-        ),
+        counted=_counted(session, chosen),
         search=understand(session, chosen["q"], whose),
     )
     return MailView(owner, chosen, which)
+
+
+def _counted(session: Session, chosen: Mapping[str, str]) -> Counted | None:
+    """What of all mail a number counts that led here, if one did."""
+    name = next((one for one in COUNTED if chosen[one] in lists.PERIODS), "")
+    if not name:
+        return None
+    moment, span = database_now(session), lists.PERIODS[chosen[name]][0]
+    since = day_begins(moment) if span == DAY else moment - span
+    if name == "failed":
+        cause = "" if chosen["because"] == NO_CAUSE else chosen["because"] or None
+        return Counted("failed", since, chosen["why"], cause)
+    if name == "used":
+        return Counted("used", since)
+    if name == "accepted":
+        return Counted("accepted", since)
+    told = turned("bounced" if name == "bounced" else "complained", since)
+    return Counted("told", since, told=told)
 
 
 def owner_of_form() -> str | None:

@@ -23,6 +23,7 @@ from smtp_admin.delivery.mail_log import (
     counts_of,
     exported,
     page_of,
+    sends_of,
 )
 from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.diagnosis.explanation import Explanation, explain
@@ -124,6 +125,7 @@ def show_log(view: MailView, *, error: Any = None, status: int = 200) -> Respons
         rows=shown(page.rows),
         pager=pager,
         counts=counts_of(session(), view.which) if view.which.is_cheap else {},
+        sends=sends_of(session(), view.which),
         counted=COUNTED,
         grouped=GROUPED,
         searched=SEARCHED,

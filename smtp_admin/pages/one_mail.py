@@ -42,6 +42,7 @@ from smtp_admin.pages.mail_log import (
 from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
+from smtp_admin.read_back import read_back
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.suppression.reading import categories_of
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
@@ -283,7 +284,7 @@ def _life(
         title = gettext("Next try") if attempts else gettext("To be sent")
         yield Happened(one.next_attempt_at, "off", title)
     elif ended is not None:
-        yield Happened(ended, words.tone, f"{words.label}.", known(one.error) or words.note)
+        yield Happened(ended, words.tone, f"{words.label}.", read_back(one.error) or words.note)
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
     yield from map(_event, told)
@@ -298,6 +299,7 @@ def _event(one: MailEvent) -> Happened:
 def _hop(hop: HopSeen) -> Happened:
     if not allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
         hop = hop.for_partner()
+    reason = read_back(hop.reason)
     return Happened(
         hop.at,
         "warn",
@@ -306,7 +308,7 @@ def _hop(hop: HopSeen) -> Happened:
             "to %(after)s instead of %(before)s%(why)s",
             after=known(hop.to_sender),
             before=known(hop.from_sender),
-            why=gettext(", because: %(reason)s", reason=hop.reason) if hop.reason else "",
+            why=gettext(", because: %(reason)s", reason=reason) if hop.reason else "",
         ),
     )
 
@@ -323,7 +325,7 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
         )
         if web.signed_in().is_admin and attempt.worker:
             about.append(gettext("worker %(worker)s", worker=attempt.worker))
-    words = joined((known(attempt.error), *about), " · ")
+    words = joined((read_back(attempt.error), *about), " · ")
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,7 +12,7 @@ from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import session
 from smtp_admin.monitor.overview import blocked_kinds
 from smtp_admin.monitor.sender_table import Asked, Line, Table, table
-from smtp_admin.pages.mail_filters import log_url
+from smtp_admin.pages.mail_filters import numbers_url
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import page_url
 from smtp_admin.sender_state.state import NAMES, Key
@@ -137,10 +136,7 @@ class Row:
     def of(cls, line: Line) -> "Row":
         """The row of *line*."""
         owner, key = line.sender.partner_id, line.sender.key
-        scope = line.scope
-        sender = {"sender": scope.sender_id} if scope.sender_id else {}
-        log = log_url(scope.partner_id)
-        urls = {name: f"{log}?{urlencode(sender | which)}" for name, which in _LOGS.items()}
+        urls = {name: numbers_url(line.scope, **which) for name, which in _LOGS.items()}
         ill = line.sender.configured and line.state.tone in {"bad", "warn"}
         ill = ill and line.state.key not in _SAYS_IT_ALL
         why = page_url(owner, key, "symptoms") if ill else ""

@@ -1,8 +1,20 @@
-"""In which language the pages are that links in mail lead to, whatever else the host speaks."""
+"""The pages of those who get mail: which they are, and in which language, whatever the host speaks.
+
+They say nothing of the platform's own affairs, such as alerts, even if an admin looks at one.
+"""
 
 from flask import request
 
 from smtp_admin.translation import speak
+
+#: Where links in mail lead, and what a customer sees.
+BLUEPRINTS = frozenset({"smtp_admin_unsubscribe", "smtp_admin_arrival"})
+ENDPOINTS = frozenset({"smtp_admin.reminder_page", "smtp_admin.remind_me"})
+
+
+def is_for_readers() -> bool:
+    """Whether the page is for those who get mail; error pages in its place are too."""
+    return request.blueprint in BLUEPRINTS or request.endpoint in ENDPOINTS
 
 
 def speak_to_reader(*known: str) -> None:

@@ -8,6 +8,7 @@ from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.diagnosis.table import causes
 from smtp_admin.monitor.symptoms import troubleshoot
+from smtp_admin.pages.mail_filters import numbers_url, sender_url
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.senders.resolve import DEFAULT_KEY, load_sender
@@ -50,6 +51,13 @@ def _symptoms(partner_id: str, key: str) -> ResponseReturnValue:
         return web.answer_json(
             {"ok": True, "partner_id": partner_id, "sender": key, **found.as_json()}
         )
+    shown = found.evidence.card
+    numbers_log = numbers_url(shown.scope)
     return render_template(
-        "smtp_admin/symptoms.html", sender=sender, found=found, **frame(partner_id, key)
+        "smtp_admin/symptoms.html",
+        sender=sender,
+        found=found,
+        numbers_log=numbers_log,
+        failed_log=numbers_log if shown.by_system else sender_url(sender),
+        **frame(partner_id, key),
     )

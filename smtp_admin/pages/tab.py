@@ -26,6 +26,7 @@ from smtp_admin.pages.entered import APPLY
 from smtp_admin.pages.field_layout import layout
 from smtp_admin.pages.guidance import guide
 from smtp_admin.pages.lead import has_mail, last_tests, lead, works
+from smtp_admin.pages.mail_filters import numbers_url, sender_url
 from smtp_admin.pages.oauth_guidance import must_sign_in, oauth_guidance
 from smtp_admin.pages.provider_choice import asked_for
 from smtp_admin.pages.sender_form import SenderForm, sender_form
@@ -212,6 +213,8 @@ def tab_values(
         has_heir=not may_delete or has_heir(sender),
         label=_label(form, sender),
         card=numbers,
+        numbers_log=numbers_url(numbers.scope),
+        limit_log=sender_url(sender),
         lead=lead(
             session(),
             sender,

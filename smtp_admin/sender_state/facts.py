@@ -19,6 +19,7 @@ from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Attempt, Lane
 from smtp_admin.providers.catalogue import replies
+from smtp_admin.read_back import read_back
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.sender_state.queues import EMPTY, Queues, queues_of
 from smtp_admin.sender_state.state import State, decide
@@ -27,7 +28,6 @@ from smtp_admin.sender_state.which import these
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, password_trouble
 from smtp_admin.senders.routing import choose_sender
-from smtp_admin.translation import known
 from smtp_admin.transports.outcome import Verdict
 
 _NO_FAILURES = (Verdict.ACCEPTED.value, REDIRECTED)
@@ -111,7 +111,7 @@ class Looked:
             day,
             failed,
             refused,
-            known(error) + f" ({reply})" if reply else error,
+            read_back(error) + f" ({reply})" if reply else error,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from smtp_admin.delivery.limits import kept_for_urgent
+from smtp_admin.read_back import read_back
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.translation import day, gettext, joined, known, ngettext, number
@@ -47,7 +48,7 @@ def by_system(from_email: str, also: Callable[[], Words] | None = None) -> Words
 def by_hand(sender: ResolvedSender) -> Words:
     """A pause that somebody began."""
     waits = gettext("Mail waits until someone resumes it.")
-    return gettext("Paused by hand"), joined((known(sender.pause_reason), waits))
+    return gettext("Paused by hand"), joined((read_back(sender.pause_reason), waits))
 
 
 def stopped(sender: ResolvedSender) -> Words:
@@ -57,7 +58,7 @@ def stopped(sender: ResolvedSender) -> Words:
         if sender.pause_code == "auth_failed"
         else gettext("Stopped until the settings change")
     )
-    return headline, known(sender.pause_text)
+    return headline, sender.pause_text
 
 
 def paused(sender: ResolvedSender, until: datetime, moment: datetime) -> Words:
@@ -68,7 +69,7 @@ def paused(sender: ResolvedSender, until: datetime, moment: datetime) -> Words:
         if sender.pause_code == "rate_limited"
         else gettext("Paused until %(at)s", at=at)
     )
-    return headline, known(sender.pause_text)
+    return headline, sender.pause_text
 
 
 def keeping() -> Words:
@@ -130,7 +131,7 @@ def retrying(facts: Facts, when: datetime | None) -> Words:
     again = gettext("Trying again")
     if when:
         again = gettext("Tries again at %(at)s", at=clock_time(when, facts.moment))
-    error = known(facts.last_error)
+    error = read_back(facts.last_error)
     words = (
         gettext("The last mail was refused: %(error)s", error=error)
         if facts.refused
@@ -154,7 +155,7 @@ def failing(facts: Facts) -> Words:
             facts.failed,
         )
     )
-    return last, joined((known(facts.last_error), _later(facts)))
+    return last, joined((read_back(facts.last_error), _later(facts)))
 
 
 def held(count: int) -> Words:
@@ -187,7 +188,7 @@ def delivering(sender: ResolvedSender, facts: Facts) -> Words:
         )
     failed = ""
     if facts.failed:
-        error = known(facts.last_error)
+        error = read_back(facts.last_error)
         failed = gettext("The mail after it failed: %(error)s", error=error)
     return gettext("Delivering"), joined((last, failed, _later(facts)))
 

@@ -13,12 +13,13 @@ from smtp_admin.database import SYSTEM
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import InvalidInput, SecretError
 from smtp_admin.installation import Kept, installation
+from smtp_admin.read_back import read_back
 from smtp_admin.senders.environment import Overrides, read_overrides
 from smtp_admin.senders.fields import fields_of
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.secrets import Bound, StoredSecret, read_secrets
 from smtp_admin.senders.values import Destination, SenderValues
-from smtp_admin.translation import gettext, in_sentence, joined, known
+from smtp_admin.translation import gettext, in_sentence, joined
 from smtp_admin.transports.driver import Setup
 from smtp_admin.transports.fields import Field
 
@@ -73,7 +74,7 @@ class ResolvedSender:
     def pause_text(self) -> str:
         """Why it is paused, for people: our sentence, and the server's words."""
         said = f" ({self.pause_reply})" if self.pause_reply else ""
-        return known(self.pause_reason) + said
+        return read_back(self.pause_reason) + said
 
     @property
     def configured(self) -> bool:

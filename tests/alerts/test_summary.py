@@ -82,14 +82,12 @@ def test_what_it_says(host: HostApp, server: ScriptedServer) -> None:
     (mail,) = server.messages
     assert mail.recipients == ["ada@platform.example"]
     whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
-    assert whole["Subject"] == "Northwind: mail from 2027-01-11 to 2027-01-17"
-    text, html = (part.get_content() for part in whole.iter_parts())
-    assert (
-        "Sent 1207, failed sends 4, dead letters 1, bounced 2, marked as spam 1, waiting now 0."
-        in text
-    )
-    assert "Acme GmbH: sent 1204, failed 4, dead 1, bounced 2, spam 1, waiting 0" in text
-    assert "The system: sent 3" in text
+    assert whole["Subject"] == "Northwind: Mail from 11 Jan 2027 to 17 Jan 2027"
+    text, html = (part.get_content().replace("\r", "") for part in whole.iter_parts())
+    rest = "Failed sends: 4 · Dead letters: 1 · Bounced: 2 · Marked as spam: 1 · Waiting now: 0"
+    assert f"Total\nSent: 1,207 · {rest}" in text
+    assert f"Acme GmbH\nSent: 1,204 · {rest}" in text
+    assert "The system\nSent: 3" in text
     assert "- Sender problem: partner Globex. Stopped until the login is corrected." in text
     assert "&lt;b&gt;no&lt;/b&gt;" in html
     assert "https://panel.example.com/smtp-admin/" in text

@@ -1,7 +1,10 @@
-"""A worker process looks and tells by itself."""
+"""A worker process looks and tells by itself, in the language of its app."""
 
 import json
 import time
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 
 from tests.alerts.receiver import Receiver
@@ -25,15 +28,21 @@ def test_a_worker_tells_by_itself(
         host.save_sender("", port=server.port)
         host.save_sender("acme")
         break_sender(host)
+    with (site.folder / "app.py").open("a") as app:
+        app.write("from flask_babel import Babel\nBabel(app, default_locale='de')\n")
     with Worker(site.folder) as worker:
         worker.ready()
         (mail,) = server.wait_for_messages(1, timeout=40)
         assert mail.recipients == ["ops@platform.example"]
+        whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
+        assert whole["Subject"] == "Northwind: Problem mit Absender, Partner acme"
         ends = time.monotonic() + 20
         while not receiver.told and time.monotonic() < ends:
             time.sleep(0.05)
         assert worker.stop() < 10
     (call,) = receiver.told
-    assert json.loads(call.body)["data"]["kind"] == "sender_stopped"
+    told = json.loads(call.body)["data"]
+    assert told["kind"] == "sender_stopped"
+    assert told["headline"] == "Gestoppt, bis die Anmeldung berichtigt ist"
     assert "a-secret-path" not in worker.output
     assert SECRET not in worker.output

@@ -10,6 +10,7 @@ from sqlalchemy import event, update
 
 from smtp_admin.clock import now
 from smtp_admin.delivery import mail_log
+from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.dead_letters import dead_groups
 from smtp_admin.delivery.mail_actions import note_arrived
 from smtp_admin.delivery.mail_log import GROUPS, OLDEST, MailFilter, counts_of, page_of
@@ -319,16 +320,16 @@ def test_tries_are_all_sends_the_accepted_one_too(
         "once": ("sent", 1), "grey": ("sent", 2), "gone": ("dead", 1), "lost": ("sent", 1),
         "waits": ("queued", 0),
     }  # fmt: skip
-    for which in (replace(ACME, failed_since=now() - timedelta(hours=1)),
-                  MailFilter(None, failed_since=now() - timedelta(hours=1),
+    for which in (replace(ACME, counted=Counted("failed", now() - timedelta(hours=1))),
+                  MailFilter(None, counted=Counted("failed", now() - timedelta(hours=1)),
                              sender_id=sender_row(each).id)):  # fmt: skip
         names = [one.partition("@")[0] for one in found(each, which)]
         assert names == ["lost", "gone", "grey"], "also what was sent since"
-    assert found(each, replace(ACME, failed_since=now() + timedelta(hours=1))) == []
+    assert found(each, replace(ACME, counted=Counted("failed", now() + timedelta(hours=1)))) == []
     change(each, "once@example.org", state="bounced")
-    for which in (replace(ACME, accepted_since=now() - timedelta(hours=1)),
-                  MailFilter(None, accepted_since=now() - timedelta(hours=1),
+    for which in (replace(ACME, counted=Counted("accepted", now() - timedelta(hours=1))),
+                  MailFilter(None, counted=Counted("accepted", now() - timedelta(hours=1)),
                              sender_id=sender_row(each).id)):  # fmt: skip
         names = [one.partition("@")[0] for one in found(each, which)]
         assert names == ["lost", "grey", "once"], "also what came back since"
-    assert found(each, replace(ACME, accepted_since=now() + timedelta(hours=1))) == []
+    assert found(each, replace(ACME, counted=Counted("accepted", now() + timedelta(hours=1)))) == []

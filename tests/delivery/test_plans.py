@@ -11,6 +11,7 @@ from smtp_admin.clock import now
 from smtp_admin.delivery import queries
 from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.claim import claim
+from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.lanes import HeldLane, acquire
 from smtp_admin.delivery.mail_log import MailFilter, ids_of
 from smtp_admin.delivery.maintenance import (
@@ -82,7 +83,7 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     ),
     "accepted mail of a partner": lambda bench, _: ids_of(
         bench.host.db.session(),
-        MailFilter(frozenset({"acme"}), accepted_since=now() - timedelta(days=1)),
+        MailFilter(frozenset({"acme"}), counted=Counted("accepted", now() - timedelta(days=1))),
         most=50,
     ),
     "refusals": lambda bench, lane: refusals(bench.host.db.session(), lane.sender_id, "acme"),

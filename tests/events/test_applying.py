@@ -22,6 +22,7 @@ from smtp_admin.events.applied import Applied
 from smtp_admin.events.applying import apply_waiting
 from smtp_admin.events.event import Event, Kind
 from smtp_admin.events.models import MailEvent
+from smtp_admin.events.queries import turned
 from smtp_admin.events.storing import Origin, keep
 from smtp_admin.senders.resolve import load_sender
 from tests.events.hooking import Hooked
@@ -89,6 +90,12 @@ def test_every_order_ends_alike(each: Hooked) -> None:
     numbers = each.host.client.get("/api/email/status?partner_id=acme").json
     assert numbers
     assert (numbers["bounced_24h"], numbers["complained_24h"]) == (bounced, complained)
+    # And the log has these, by their events.
+    with transaction(each.engine) as session:
+        for kind, number in (("bounced", bounced), ("complained", complained)):
+            since = now() - timedelta(hours=1)
+            listed = select(func.count()).where(turned(kind, since))  # type: ignore[arg-type]
+            assert session.scalar(listed) == number, kind
 
 
 def _prepare(site: Hooked, count: int) -> list[int]:

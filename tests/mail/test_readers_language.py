@@ -13,7 +13,8 @@ from smtp_admin.delivery.models import Message
 from smtp_admin.mail.arrival_link import arrival_url
 from smtp_admin.mail.unsubscribing import Reader, token_for
 from smtp_admin.mail.wording import names
-from tests.app import HostApp
+from tests.alerts.watching import break_sender, look
+from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.translation.conftest import speaking
 
@@ -125,3 +126,22 @@ def test_a_link_that_is_none_and_that_of_a_test_mail(site: HostApp) -> None:
 def test_one_page_does_not_speak_for_the_next(site: HostApp) -> None:
     site.client.get(link(site) + "?lang=de")
     assert spoken(site.client.get("/smtp-admin/"))[0] == "en"
+
+
+def test_an_admins_alerts_are_not_for_recipients(site: HostApp) -> None:
+    """Whoever looks: neither on their pages nor where a link is none."""
+    site.save_sender()
+    break_sender(site)
+    look(site)
+    assert site.actor is ADMIN
+    html = {"Accept": "text/html"}
+    assert 'id="alerts"' in site.client.get("/smtp-admin/", headers=html).text
+    token = link(site)
+    with site.app.app_context():
+        arrival = arrival_url("no-such-mail", "de").removeprefix(PUBLIC)
+    preferences = "/smtp-admin" + token.replace("unsubscribe", "preferences")
+    for path in (token, preferences, "/unsubscribe/v1.no.link", arrival,
+                 "/smtp-admin/renewals/remind-me"):  # fmt: skip
+        page = site.client.get(path, headers=html).text
+        assert 'class="smtp-admin"' in page, path
+        assert 'id="alerts"' not in page, path

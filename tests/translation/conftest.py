@@ -29,7 +29,7 @@ def german(host: HostApp) -> HostApp:
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Puts a catalogue of the test in the place of the German one."""
     real = resources.folder
-    kept = (catalogues.languages, catalogues.catalogue, catalogues._read)
+    kept = (catalogues.languages, catalogues.catalogue, catalogues._read, catalogues.by_tag)
 
     def forget() -> None:
         for one in kept:

@@ -46,6 +46,7 @@ _OF_READERS = (
     "smtp_admin/mail/links.py",
     "smtp_admin/mail/shipped.toml",
     "smtp_admin/pages/reminders.py",
+    "smtp_admin/pages/sandbox_note.py",
     "smtp_admin/renewals/on_demand.py",
     "smtp_admin/renewals/unsubscribe.py",
     "templates/smtp_admin/arrival.html",

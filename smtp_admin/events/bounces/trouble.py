@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from smtp_admin.events.bounces import hints
 from smtp_admin.events.bounces.imap import IMAP_ON
 from smtp_admin.events.models import BounceMailbox
+from smtp_admin.read_back import read_back
 from smtp_admin.senders.models import Sender
-from smtp_admin.translation import gettext, known
+from smtp_admin.translation import gettext
 
 #: Tries in a row after which somebody must look. Most of it passes; and after a refused login,
 #: which seldom does, the next try comes only an hour later.
@@ -124,7 +125,7 @@ def troubles(session: Session, *, from_the_first: bool = False) -> dict[int, Tro
             host=one.host,
             failures=one.failures,
             since=one.last_read_at,
-            cause=known(one.failed_words),
+            cause=read_back(one.failed_words),
             remedy=remedy_of(one),
         )
         for one in rows

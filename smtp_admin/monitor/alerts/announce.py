@@ -27,6 +27,7 @@ from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice
 from smtp_admin.monitor.alerts.told import NOBODY
 from smtp_admin.monitor.alerts.wording import values_of
 from smtp_admin.smtp.dialling import DiallingPolicy
+from smtp_admin.translation import language_of_app, spoken
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,14 @@ def _queue_mail(session: Session, alert: Alert, event: str) -> str:
                 idempotency_key=f"alert-{alert.public_id}-{event}-{one}"[:200],
             )
             try:
-                service.send(session, TYPE, to=one, context=values_of(alert, event), order=order)
+                service.send(
+                    session,
+                    TYPE,
+                    to=one,
+                    context=values_of(alert, event),
+                    language=recipients.language_of(one),
+                    order=order,
+                )
             except SMTPAdminError as error:
                 failed += 1
                 log.warning("alert %s: no mail was queued: %s", alert.public_id, error.message)
@@ -198,7 +206,8 @@ def _call(engine: Engine, alert: Alert, notice: AlertNotice, caller: Caller) -> 
         moment = database_now(session)
     message_id = f"msg_{alert.public_id}_{notice.event}"
     try:
-        body = webhook.body_of(config, values_of(alert, notice.event), moment)
+        values = spoken(values_of(alert, notice.event), language_of_app())
+        body = webhook.body_of(config, values, moment)
         headers = webhook.headers_of(config, message_id, body, moment)
         status = caller.post(config.alert_webhook, body, headers).status
         why = "" if status // 100 == 2 else f"it answered with status {status}"  # noqa: PLR2004

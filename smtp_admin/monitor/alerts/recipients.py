@@ -1,12 +1,14 @@
-"""Who gets mail about alerts, as the configuration and the host say."""
+"""Who gets mail about alerts, and in which language, as the configuration and the host say."""
 
 import logging
 from collections.abc import Iterable
 
+from smtp_admin.catalogues import by_tag
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.translation import language_of_app
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +38,19 @@ def usable(addresses: Iterable[str]) -> tuple[str, ...]:
         except MessageError:
             log.warning("the host named an address that mail cannot go to")
     return tuple(found)
+
+
+def language_of(address: str) -> str:
+    """The language of mail to the admin at *address*: the host's word, else that of the app.
+
+    ``""`` for English, and for languages that pages are not in either.
+    """
+    try:
+        told = installation().host.admin_language(address)
+        if told is not None and not isinstance(told, str):
+            raise TypeError(f"a language is text, and {told!r} is none")
+    except Exception:  # the host's own code
+        log.exception("the host's admin_language() failed")
+        told = None
+    wanted = told or language_of_app()
+    return wanted if by_tag(wanted) is not None else ""

@@ -16,8 +16,10 @@ from smtp_admin.host import Actor
 from smtp_admin.identifiers import is_storable
 from smtp_admin.monitor.alerts.kinds import BY_NAME, SEVERITIES, Finding
 from smtp_admin.monitor.alerts.models import PREFIXES, Alert, AlertNotice, Reaction, Side
-from smtp_admin.monitor.alerts.rules import no_worker, owner_words
+from smtp_admin.monitor.alerts.rules import no_worker
 from smtp_admin.monitor.alerts.told import sentence_of
+from smtp_admin.monitor.alerts.wording import whose_of
+from smtp_admin.read_back import read_back
 from smtp_admin.translation import gettext, joined, known
 
 #: What may be chosen for muting, as it is written.
@@ -197,23 +199,14 @@ def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:
         partner_id=row.partner_id,
         sender_id=row.sender_id,
         sender_key=row.sender_key,
-        whose=_whose(row),
-        headline=known(row.headline),
-        detail=known(row.detail),
+        whose=whose_of(row),
+        headline=read_back(row.headline),
+        detail=read_back(row.detail),
         opened_at=row.opened_at,
         ended_at=row.ended_at,
         reaction=row.reaction_of(side),
         told=told,
     )
-
-
-def _whose(row: Alert) -> str:
-    """Of whom an alert is, in words that a page can translate; a row keeps only the English."""
-    owner = owner_words(row.partner_id)
-    head = f"{owner}, sender "
-    if row.whose.startswith(head):
-        return gettext("%(owner)s, sender %(name)s", owner=owner, name=row.whose[len(head) :])
-    return owner if row.whose == owner else row.whose
 
 
 def _of_finding(one: Finding) -> AlertSeen:

@@ -32,7 +32,7 @@ _HOSTILE = "\"'}],\\ \n\t<b>&\u2028 {{ x }}"
 _SAMPLE = dict.fromkeys(
     (
         "app_name", "event", "id", "kind", "label", "severity", "whose", "partner_id", "sender",
-        "headline", "detail", "opened_at", "ended_at", "url", "text", "timestamp",
+        "headline", "detail", "opened_at", "ended_at", "since", "until", "url", "text", "timestamp",
     ),
     _HOSTILE,
 ) | {"sender_id": 1}  # fmt: skip
