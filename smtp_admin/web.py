@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _EXAMPLE = '{"host": "mail.example.com", "port": 587}'
 _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
+_TONE = "smtp_admin_tone"
 _UNDO = "smtp_admin_undo"
 _TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER, _PROGRAM = "smtp_admin.actor", "smtp_admin.partner", "smtp_admin.program"
@@ -106,22 +107,29 @@ def _missing_template(name: str) -> str:
     return ""
 
 
-def notify(text: str, *, undo: str = "") -> None:
+def notify(text: str, *, undo: str = "", tone: str = "good") -> None:
     """Show *text* once, on the next page of ours.
 
     Not by Flask's ``flash``: a host's layout may show those too, and then they stand there twice.
 
     Args:
         undo: the moment of what was done with mail, where it can be taken back.
+        tone: ``good``, or ``warn`` where not all of it was done.
     """
     # As plain text: a session may take one of ours for HTML, and escape it.
     session[_NOTICE] = as_shown(text)
     session[_UNDO] = undo
+    session[_TONE] = tone
 
 
 def notice() -> str:
     """What :func:`notify` was told, once."""
     return str(session.pop(_NOTICE, ""))
+
+
+def notice_tone() -> str:
+    """How the notice of :func:`notify` looks, once."""
+    return str(session.pop(_TONE, "good"))
 
 
 def undo_offered() -> str:

@@ -367,11 +367,12 @@ def test_sent_again_to_a_suppressed_address(site: HostApp) -> None:
         data={"delivery": number},
         follow_redirects=True,
     ).text
-    assert "Kept back again: 1 mail" in page
+    assert "Kept back: 1 mail" in page
+    assert "smtp-admin-note--warn smtp-admin-undo" in page
     assert 'suppressions?q=mia@example.org">suppressed</a>' in page
     assert "Remove it there first" in page
     assert f"{public_id}/release" not in page
-    for word in ("Not recognised", "a complaint"):
+    for word in ("Not recognised", "a complaint", f"{public_id}/correct"):
         assert word not in page
     again = post(site, f"/mail/{public_id}/release", JSON, delivery=number).json
     assert (again["count"], again["kept_back"]) == (0, 1)
@@ -413,6 +414,33 @@ def test_only_some_of_the_selected_mail_is_concerned(site: HostApp) -> None:
     refused = post(site, f"/mail/{public_id}/retry")
     assert refused.status_code == 409
     assert "What happened" in refused.text
+
+
+def test_before_mail_is_sent_again_its_suppressed_addresses_are_told(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    for number in range(6):
+        send(site, f"fine{number}@example.org")
+    session = site.db.session()
+    suppress(session, "acme", "mia@example.org", "bounce", detail="550 5.1.1 no such user")
+    set_all(site, state="dead", last_code="recipient_refused", finished_at=now())
+    asked = post(site, "/mail/actions", action="retry", all="1", owner="partner:acme").text
+    assert "Send 8 mails again?" in asked
+    assert "1 of them goes to a suppressed address and is kept back, not sent." in asked
+    assert f'{PREFIX}/partners/acme/suppressions"' in asked
+    assert "fine5@example.org" in asked
+    assert "and 3 more" in asked
+    assert "Acme GmbH: mail</a>" in asked
+    (mine,) = [one.id for one in deliveries(site) if one.recipient == "mia@example.org"]
+    refused = post(site, "/mail/actions", action="retry", ids=mine)
+    assert refused.status_code == 409
+    assert "Nothing would be sent" in refused.text
+    assert {one.state for one in deliveries(site)} == {"dead"}
+    page = get(site, f"/mail/{public_id}").text
+    assert f"{public_id}/retry" not in page
+    assert f"{public_id}/correct" in page
+    # Kept back all the same, by a command for example: another address may still help.
+    set_all(site, state="suppressed", last_code="suppressed")
+    assert f"{public_id}/correct" in get(site, f"/mail/{public_id}").text
 
 
 def test_a_secret_that_was_kept_back_is_made_anew(site: HostApp) -> None:

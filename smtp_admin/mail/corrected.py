@@ -1,6 +1,7 @@
 """Send a mail that failed to a corrected address: a new mail with the same text.
 
-The first one keeps what happened to it. A dead letter is put aside; what bounced stays as it is.
+The first one keeps what happened to it. A dead letter is put aside; what bounced or was kept back
+stays as it is.
 """
 
 import os
@@ -21,8 +22,8 @@ from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.smtp.headers import header_fields
 from smtp_admin.translation import gettext
 
-#: What did not reach its address, at once or in the end.
-READDRESSED: frozenset[State] = frozenset({"dead", "bounced"})
+#: What did not reach its address, at once or in the end, or was kept back because of it.
+READDRESSED: frozenset[State] = frozenset({"dead", "bounced", "suppressed"})
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 
 
