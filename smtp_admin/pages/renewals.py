@@ -257,12 +257,15 @@ def _preview_mail(partner_id: str) -> ResponseReturnValue:
 
 
 def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
-    """The customer that the address names, and the mail about whatever expires next."""
-    values = load(session(), partner_id).values
+    """The customer that the address names, and the mail that comes next, as if reminders were on.
+
+    Where none comes, it is the one about what expires first.
+    """
+    values = replace(load(session(), partner_id).values, enabled=True)
     entry = look_at(host_engine(), partner_id, values, request.args.get("customer", ""))
-    services = entry.now.services or tuple(
-        one for one in entry.customer.services if entry.seen_at < one.expires_at
-    )
+    left = [one for one in entry.customer.services if entry.seen_at < one.expires_at]
+    first = sorted(left, key=lambda one: one.expires_at)[:1]
+    services = entry.named or entry.now.services or tuple(first)
     if not services:
         return entry, None
     link = unsubscribe_url(_NOBODYS_LINK)
