@@ -44,9 +44,8 @@ from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
 from smtp_admin.suppression.reading import Found, categories_of
-from smtp_admin.suppression.reasons import BOUNCED
+from smtp_admin.suppression.reasons import BOUNCED, label_of
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
-from smtp_admin.suppression.reasons import label_of
 from smtp_admin.translation import gettext, joined, known
 
 #: Recipients that are listed; a mail with more is found in the log.
