@@ -247,6 +247,25 @@ def test_the_life_of_a_mail(site: HostApp) -> None:
     assert [each["what"] for each in happened] == ["Queued", "Not taken yet"]
 
 
+@pytest.mark.parametrize(("last", "told"), [("temporary", True), ("permanent", False)])
+def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
+    site: HostApp, last: str, *, told: bool
+) -> None:
+    public_id = send(site, "mia@acme.example")
+    one = deliveries(site)[-1]
+    site.db.session.add_all(
+        Attempt(delivery_id=one.id, verdict=verdict, code="server_refused", error="", reply="452")
+        for verdict in ("temporary", "temporary", last)
+    )
+    site.db.session.commit()
+    assert "Check again" in get(site, f"/mail/{public_id}").text
+    set_all(site, state="dead", last_code="server_refused", finished_at=now())
+    page = get(site, f"/mail/{public_id}").text
+    assert ("It was tried 3 times, as often as it may be." in page) == told
+    assert "It will not be retried automatically." in page
+    assert "Check again" not in page
+
+
 def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
     """As of mail whose sender is paused since."""
     send(site, "mia@acme.example")

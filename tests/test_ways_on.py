@@ -20,6 +20,17 @@ def test_an_error_leads_to_what_one_may_see(
     assert (f'<a href="{PREFIX}/">To all senders</a>' in answer.text) == (actor is ACME_ADMIN)
 
 
+def test_partners_are_in_the_order_of_letters(
+    host: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["Zeta", "Ärzte", "beta", "Alpha", "Éclair", "Straße", "Strasse"]
+    many = [Partner(f"p{n}", name) for n, name in enumerate(names)]
+    monkeypatch.setattr(host.host, "partners", lambda: many)
+    page = host.client.get(f"{PREFIX}/symptoms", headers=HTML).text
+    shown = sorted(names, key=lambda name: page.index(f">{name}</a>"))
+    assert shown == ["Alpha", "Ärzte", "beta", "Éclair", "Straße", "Strasse", "Zeta"]
+
+
 @pytest.mark.parametrize("path", ["tokens", "suppressions"])
 def test_owners_that_are_left_out_are_told(
     host: HostApp, monkeypatch: pytest.MonkeyPatch, path: str

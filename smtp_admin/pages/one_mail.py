@@ -281,7 +281,7 @@ def _life(
             ended,
             "bad",
             gettext("Not delivered."),
-            gettext("It will not be retried automatically."),
+            joined((_used_up(attempts), gettext("It will not be retried automatically."))),
         )
     elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
         title = gettext("Next try") if attempts else gettext("To be sent")
@@ -291,6 +291,14 @@ def _life(
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
     yield from map(_event, told)
+
+
+def _used_up(attempts: Sequence[Attempt]) -> str:
+    """How often it was tried, where the server never said no for good."""
+    tries = sum(one.verdict == "temporary" for one in attempts)
+    if tries <= 1 or attempts[-1].verdict != "temporary":
+        return ""
+    return gettext("It was tried %(number)s times, as often as it may be.", number=tries)
 
 
 def _event(one: MailEvent) -> Happened:

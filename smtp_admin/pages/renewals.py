@@ -19,6 +19,7 @@ from smtp_admin.mail.templates import Rendered
 from smtp_admin.mail.unsubscribing import unsubscribe_url
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.renewal_forms import RenewalForm
+from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import sender_urls
 from smtp_admin.renewals import notices, queries, scheduler
 from smtp_admin.renewals import values as clean
@@ -280,7 +281,7 @@ def _common(partner_id: str, tab: str) -> dict[str, Any]:
     return {
         "tab": tab,
         "partner": web.current_partner() if partner_id != SYSTEM else None,
-        "owner": web.current_partner().name if partner_id != SYSTEM else gettext("System"),
+        "owner": web.current_partner().name if partner_id != SYSTEM else OWNER_OF_SYSTEM,
         "partner_id": partner_id,
         "url": url,
         "urls": sender_urls(partner_id),
