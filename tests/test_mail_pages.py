@@ -254,7 +254,15 @@ def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
     public_id = send(site, "mia@acme.example")
     one = deliveries(site)[-1]
     site.db.session.add_all(
-        Attempt(delivery_id=one.id, verdict=verdict, code="server_refused", error="", reply="452")
+        Attempt(
+            delivery_id=one.id,
+            verdict=verdict,
+            code="server_refused",
+            error="",
+            reply="452",
+            revision=1,
+            worker="",
+        )
         for verdict in ("temporary", "temporary", last)
     )
     site.db.session.commit()
@@ -435,6 +443,15 @@ def test_only_some_of_the_selected_mail_is_concerned(site: HostApp) -> None:
     assert "What happened" in refused.text
 
 
+@pytest.mark.parametrize("owner", ["all", "system", "partner:acme"])
+def test_a_refused_action_shows_the_log_that_it_came_from(site: HostApp, owner: str) -> None:
+    answer = post(site, "/mail/actions", action="retry", owner=owner)
+    assert answer.status_code == 400
+    assert "No mail is selected." in answer.text
+    titles = {"all": "All mail", "system": "System e-mail: mail", "partner:acme": "Acme GmbH: mail"}
+    assert f"<h1>{titles[owner]}</h1>" in answer.text
+
+
 def test_before_mail_is_sent_again_its_suppressed_addresses_are_told(site: HostApp) -> None:
     public_id = send(site, "mia@example.org")
     for number in range(6):
@@ -450,7 +467,7 @@ def test_before_mail_is_sent_again_its_suppressed_addresses_are_told(site: HostA
     assert "and 3 more" in asked
     assert "Acme GmbH: mail</a>" in asked
     (mine,) = [one.id for one in deliveries(site) if one.recipient == "mia@example.org"]
-    refused = post(site, "/mail/actions", action="retry", ids=mine)
+    refused = post(site, "/mail/actions", action="retry", ids=mine, owner="partner:acme")
     assert refused.status_code == 409
     assert "Nothing would be sent" in refused.text
     assert {one.state for one in deliveries(site)} == {"dead"}
