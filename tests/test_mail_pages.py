@@ -452,6 +452,23 @@ def test_a_refused_action_shows_the_log_that_it_came_from(site: HostApp, owner: 
     assert f"<h1>{titles[owner]}</h1>" in answer.text
 
 
+def test_only_what_waits_for_another_try_is_tried_now(site: HostApp) -> None:
+    """The question names as many as the answer, of what a filter finds too."""
+    for number in range(3):
+        send(site, f"a{number}@example.org")
+    session = site.db.session()
+    later = now() + timedelta(minutes=5)
+    mine = update(Delivery).where(Delivery.recipient.in_(["a0@example.org", "a1@example.org"]))
+    session.execute(mine.values(attempts=1, next_attempt_at=later))
+    session.commit()
+    asked = post(site, "/mail/actions", action="hurry", all="1").text
+    assert "Try 2 mails now?" in asked
+    assert "a2@example.org" not in asked
+    done = post(site, "/mail/actions", JSON, action="hurry", all="1", confirmed="1").json
+    assert done["count"] == 2
+    assert post(site, "/mail/actions", action="hurry", all="1").status_code == 409
+
+
 def test_before_mail_is_sent_again_its_suppressed_addresses_are_told(site: HostApp) -> None:
     public_id = send(site, "mia@example.org")
     for number in range(6):

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import beside_workers, session
+from smtp_admin.database import beside_workers, database_now, session
 from smtp_admin.delivery.bulk_actions import (
     NOT_POSSIBLE,
     Done,
@@ -18,7 +18,7 @@ from smtp_admin.delivery.bulk_actions import (
     act_on_selected,
     take_back,
 )
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction, hurried_among
 from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of, rows_of
 from smtp_admin.delivery.suppressed_mail import suppressed_among
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, RequestError
@@ -246,6 +246,8 @@ def _ask(
         states = tuple(one for one in action.states if not which.states or one in which.states)
         which = replace(which, states=states)
         ids: Sequence[int] = ids_of(session(), which, most=COUNTED_ONCE + 1) if states else ()
+        if action.name == "hurry":
+            ids = hurried_among(session(), ids, database_now(session()))
     else:
         ids, selected, others = concerned(action, ticked, scope)
     count = len(ids)
