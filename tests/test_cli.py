@@ -274,6 +274,7 @@ def test_send_test_and_worker(site: HostApp, server: ScriptedServer) -> None:
     assert mail.recipients == ["you@else.example"]
     result = run(site, "send-test", "you@else.example", "--partner", "acme")
     assert "is queued as" in result.output
+    assert "What becomes of it: flask smtp-admin mail show " in result.output
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c", "x\r\nBcc: y@else.example", "é@x"])

@@ -14,6 +14,7 @@ from smtp_admin.clock import shifted
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
 from tests.alerts.watching import MINUTE, a_worker, alerts, break_sender, look, mend_sender, tell
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.sender_state.scenes import start_again
 
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
@@ -182,6 +183,14 @@ def test_no_worker_is_told_to_the_platform(host: HostApp) -> None:
     host.actor = ACME_ADMIN
     assert as_json(host)["open"] == []
     assert "No worker, the system" not in words(host, "/smtp-admin/")
+
+
+def test_the_platform_reads_who_is_told(host: HostApp) -> None:
+    assert "Alerts are mailed to nobody of the platform" in words(host)
+    start_again(host, alert_emails=("ops@platform.example",))
+    assert "Alerts are mailed to ops@platform.example." in words(host)
+    host.actor = ACME_ADMIN
+    assert "Alerts are mailed" not in words(host)
 
 
 def test_the_banner_is_one_query(troubled: HostApp) -> None:
