@@ -1,6 +1,7 @@
 """What every page and JSON answer has in common: who asks, for whom, and in which form."""
 
 import logging
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 _EXAMPLE = '{"host": "mail.example.com", "port": 587}'
 _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
+_TONE = "smtp_admin_tone"
 _UNDO = "smtp_admin_undo"
 _TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER, _PROGRAM = "smtp_admin.actor", "smtp_admin.partner", "smtp_admin.program"
@@ -78,7 +80,16 @@ def visible_partners() -> list[Partner]:
     actor = current_actor()
     partners = installation().host.partners()
     mine = [one for one in partners if allowed(actor, Action.EDIT_PARTNER_SENDER, one.id)]
-    return sorted(mine, key=lambda one: (one.name.casefold(), one.id))
+    return sorted(mine, key=lambda one: (_letters(one.name), one.id))
+
+
+def _letters(name: str) -> str:
+    """*name* to sort by: with its accents it would come after Z."""
+    folded = name.casefold()
+    if folded.isascii():
+        return folded
+    parts = unicodedata.normalize("NFKD", folded)
+    return "".join(one for one in parts if not unicodedata.combining(one))
 
 
 def layout() -> str:
@@ -106,22 +117,29 @@ def _missing_template(name: str) -> str:
     return ""
 
 
-def notify(text: str, *, undo: str = "") -> None:
+def notify(text: str, *, undo: str = "", tone: str = "good") -> None:
     """Show *text* once, on the next page of ours.
 
     Not by Flask's ``flash``: a host's layout may show those too, and then they stand there twice.
 
     Args:
         undo: the moment of what was done with mail, where it can be taken back.
+        tone: ``good``, or ``warn`` where not all of it was done.
     """
     # As plain text: a session may take one of ours for HTML, and escape it.
     session[_NOTICE] = as_shown(text)
     session[_UNDO] = undo
+    session[_TONE] = tone
 
 
 def notice() -> str:
     """What :func:`notify` was told, once."""
     return str(session.pop(_NOTICE, ""))
+
+
+def notice_tone() -> str:
+    """How the notice of :func:`notify` looks, once."""
+    return str(session.pop(_TONE, "good"))
 
 
 def undo_offered() -> str:

@@ -124,6 +124,8 @@ def test_a_file_is_taken(site: HostApp) -> None:
         ({"csv": "name\nMia"}, "no column"),
         ({"csv": "address,name\na@example.org,Mia"}, "lacks columns"),
         ({"csv": CSV + "nobody,x,1\n"}, "line 4"),
+        ({"csv": CSV + "eva@example.org, ,1\n"}, "line 4: name is empty, but the mail needs it."),
+        ({"type": ""}, "Choose a type."),
         ({"csv": "address,name,code\n"}, "has no recipients"),
         ({"csv": 'address,name,code\n"a@example.org'}, "cannot be read"),
         ({"type": "password_reset"}, "Choose a type."),
@@ -227,7 +229,9 @@ def test_followed_stopped_and_resumed(site: HostApp) -> None:
         stopped: Any = site.client.post(f"{address}/cancel", headers=JSON)
         assert stopped.json["count"] == 3
         assert site.client.post(f"{address}/cancel", headers=JSON).status_code == 409
-        assert "Resume" in site.client.get(address, headers=HTML).text
+        page = site.client.get(address, headers=HTML).text
+        assert "Resume" in page
+        assert "0 of 3 done" in page, "what was cancelled was not done"
         resumed: Any = site.client.post(f"{address}/resume", headers=JSON)
         assert resumed.json["count"] == 3
         assert site.client.post(f"{address}/resume", headers=JSON).status_code == 409

@@ -274,6 +274,7 @@ def test_send_test_and_worker(site: HostApp, server: ScriptedServer) -> None:
     assert mail.recipients == ["you@else.example"]
     result = run(site, "send-test", "you@else.example", "--partner", "acme")
     assert "is queued as" in result.output
+    assert "What becomes of it: flask smtp-admin mail show " in result.output
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c", "x\r\nBcc: y@else.example", "é@x"])
@@ -439,6 +440,7 @@ def test_mail_show(site: HostApp, dead: str) -> None:
     result = run(site, "mail", "show", dead)
     assert result.exit_code == 0
     assert "to you@else.example: dead" in result.output
+    assert re.search(r"^Message-ID <[^<>@]+@[^<>@]+>$", result.output, re.MULTILINE)
     assert "[bold]nobody[/bold]" in result.output
     (shown,) = json.loads(run(site, "mail", "show", dead, "--json").output)
     assert shown["id"] == dead
@@ -587,7 +589,7 @@ def test_mail_accepted_at_once_shows_when(site: HostApp, server: ScriptedServer)
     public_id = json.loads(run(site, "send-test", "you@else.example", "--json").output)["id"]
     assert run(site, "worker", "--burst").exit_code == 0
     shown = run(site, "mail", "show", public_id).output
-    lines = [line.split("  ")[2:] for line in shown.splitlines()[2:]]
+    lines = [line.split("  ")[2:] for line in shown.splitlines()[3:]]
     assert [words[0] for words in lines] == ["queued", "sent"]
     assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)) == 2
 

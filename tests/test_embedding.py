@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from flask import render_template_string
 
-from smtp_admin import Actor
+from smtp_admin import Actor, Partner
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.test_docs import blocks
 
@@ -61,3 +61,17 @@ def test_the_badge_says_what_the_overview_says(host: HostApp) -> None:
     host.actor = ADMIN
     assert "Not set up" in shown(host, "{{ smtp_admin_badge('acme').state.headline }}")
     assert shown(host, "{{ smtp_admin_badge('').url }}") == "/smtp-admin/system"
+
+
+def test_an_id_may_be_a_number(host: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most apps count their companies, and a template has no ``str()``."""
+    monkeypatch.setattr(host.host, "partners", lambda: [Partner("7", "Seven")])
+    monkeypatch.setattr(
+        host.host, "partner", lambda one: Partner(one, "Seven") if one == "7" else None
+    )
+    host.actor = Actor(id="1", email="x@seven.example", partner_ids=frozenset({"7"}))
+    macros = '{% from "smtp_admin/embed.html" import badge, state, tab %}'
+    for name in ("badge", "state", "tab"):
+        page = shown(host, f"{macros}{{{{ {name}(7) }}}}")
+        assert "/smtp-admin/partners/7" in page
+        assert page == shown(host, f"{macros}{{{{ {name}('7') }}}}")

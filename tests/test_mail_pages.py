@@ -247,6 +247,33 @@ def test_the_life_of_a_mail(site: HostApp) -> None:
     assert [each["what"] for each in happened] == ["Queued", "Not taken yet"]
 
 
+@pytest.mark.parametrize(("last", "told"), [("temporary", True), ("permanent", False)])
+def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
+    site: HostApp, last: str, *, told: bool
+) -> None:
+    public_id = send(site, "mia@acme.example")
+    one = deliveries(site)[-1]
+    site.db.session.add_all(
+        Attempt(
+            delivery_id=one.id,
+            verdict=verdict,
+            code="server_refused",
+            error="",
+            reply="452",
+            revision=1,
+            worker="",
+        )
+        for verdict in ("temporary", "temporary", last)
+    )
+    site.db.session.commit()
+    assert "Check again" in get(site, f"/mail/{public_id}").text
+    set_all(site, state="dead", last_code="server_refused", finished_at=now())
+    page = get(site, f"/mail/{public_id}").text
+    assert ("It was tried 3 times, as often as it may be." in page) == told
+    assert "It will not be retried automatically." in page
+    assert "Check again" not in page
+
+
 def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
     """As of mail whose sender is paused since."""
     send(site, "mia@acme.example")
@@ -368,11 +395,12 @@ def test_sent_again_to_a_suppressed_address(site: HostApp) -> None:
         data={"delivery": number},
         follow_redirects=True,
     ).text
-    assert "Kept back again: 1 mail" in page
+    assert "Kept back: 1 mail" in page
+    assert "smtp-admin-note--warn smtp-admin-undo" in page
     assert 'suppressions?q=mia@example.org">suppressed</a>' in page
     assert "Remove it there first" in page
     assert f"{public_id}/release" not in page
-    for word in ("Not recognised", "a complaint"):
+    for word in ("Not recognised", "a complaint", f"{public_id}/correct"):
         assert word not in page
     again = post(site, f"/mail/{public_id}/release", JSON, delivery=number).json
     assert (again["count"], again["kept_back"]) == (0, 1)
@@ -414,6 +442,59 @@ def test_only_some_of_the_selected_mail_is_concerned(site: HostApp) -> None:
     refused = post(site, f"/mail/{public_id}/retry")
     assert refused.status_code == 409
     assert "What happened" in refused.text
+
+
+@pytest.mark.parametrize("owner", ["all", "system", "partner:acme"])
+def test_a_refused_action_shows_the_log_that_it_came_from(site: HostApp, owner: str) -> None:
+    answer = post(site, "/mail/actions", action="retry", owner=owner)
+    assert answer.status_code == 400
+    assert "No mail is selected." in answer.text
+    titles = {"all": "All mail", "system": "System e-mail: mail", "partner:acme": "Acme GmbH: mail"}
+    assert f"<h1>{titles[owner]}</h1>" in answer.text
+
+
+def test_only_what_waits_for_another_try_is_tried_now(site: HostApp) -> None:
+    """The question names as many as the answer, of what a filter finds too."""
+    for number in range(3):
+        send(site, f"a{number}@example.org")
+    session = site.db.session()
+    later = now() + timedelta(minutes=5)
+    mine = update(Delivery).where(Delivery.recipient.in_(["a0@example.org", "a1@example.org"]))
+    session.execute(mine.values(attempts=1, next_attempt_at=later))
+    session.commit()
+    asked = post(site, "/mail/actions", action="hurry", all="1").text
+    assert "Try 2 mails now?" in asked
+    assert "a2@example.org" not in asked
+    done = post(site, "/mail/actions", JSON, action="hurry", all="1", confirmed="1").json
+    assert done["count"] == 2
+    assert post(site, "/mail/actions", action="hurry", all="1").status_code == 409
+
+
+def test_before_mail_is_sent_again_its_suppressed_addresses_are_told(site: HostApp) -> None:
+    public_id = send(site, "mia@example.org")
+    for number in range(6):
+        send(site, f"fine{number}@example.org")
+    session = site.db.session()
+    suppress(session, "acme", "mia@example.org", "bounce", detail="550 5.1.1 no such user")
+    set_all(site, state="dead", last_code="recipient_refused", finished_at=now())
+    asked = post(site, "/mail/actions", action="retry", all="1", owner="partner:acme").text
+    assert "Send 8 mails again?" in asked
+    assert "1 of them goes to a suppressed address and is kept back, not sent." in asked
+    assert f'{PREFIX}/partners/acme/suppressions"' in asked
+    assert "fine5@example.org" in asked
+    assert "and 3 more" in asked
+    assert "Acme GmbH: mail</a>" in asked
+    (mine,) = [one.id for one in deliveries(site) if one.recipient == "mia@example.org"]
+    refused = post(site, "/mail/actions", action="retry", ids=mine, owner="partner:acme")
+    assert refused.status_code == 409
+    assert "Nothing would be sent" in refused.text
+    assert {one.state for one in deliveries(site)} == {"dead"}
+    page = get(site, f"/mail/{public_id}").text
+    assert f"{public_id}/retry" not in page
+    assert f"{public_id}/correct" in page
+    # Kept back all the same, by a command for example: another address may still help.
+    set_all(site, state="suppressed", last_code="suppressed")
+    assert f"{public_id}/correct" in get(site, f"/mail/{public_id}").text
 
 
 def test_a_secret_that_was_kept_back_is_made_anew(site: HostApp) -> None:

@@ -73,12 +73,13 @@ def test_the_last_test_mail_is_this_senders(site: HostApp) -> None:
     with site.app.app_context():
         site.save_sender("acme")
         site.save_sender("acme", key="news")
-        assert "Last test mail" not in ask(site.client)
+        assert "Test mail to" not in ask(site.client)
         for to in ("first@example.org", "last@example.org"):
             post(site, "/partners/acme/test-email", {"to": to})
         card = mail_card(ask(site.client))
         assert "last@example.org" in card
-        assert f"Last test mail: {ADMIN.email}, <time" in card
+        assert "Test mail to last@example.org, <time" in card
+        assert f"requested by {ADMIN.email}." in card
         assert 'data-smtp-admin-follow="true"' in card
         assert "Other settings" not in card
         assert "example.org" not in mail_card(ask(site.client, "/senders/news"))

@@ -161,6 +161,7 @@ ANSWERS: dict[str, Schema] = {
         partner_id=_TEXT,
         type=_TEXT,
         subject=_TEXT,
+        message_id=_TEXT,
         queued_at=_MOMENT,
         states=_COUNTS,
         recipients=_WHOLE,

@@ -10,6 +10,7 @@ from smtp_admin import web
 from smtp_admin.access import scope
 from smtp_admin.api import notices
 from smtp_admin.database import beside_workers, session
+from smtp_admin.delivery.actions import message_id_of
 from smtp_admin.delivery.batches import batch_in_scope
 from smtp_admin.delivery.bulk_actions import Done, act_on_selected
 from smtp_admin.delivery.hops import HopSeen, hops_seen
@@ -52,6 +53,7 @@ def message(public_id: str) -> ResponseReturnValue:
             "partner_id": first.partner_id,
             "type": first.type_name,
             "subject": first.subject,
+            "message_id": message_id_of(session(), first.public_id),
             "queued_at": first.created_at.isoformat(),
             "states": states,
             "recipients": len(ids),

@@ -35,6 +35,7 @@ def as_message(item: Item) -> dict[str, Any]:
         "partner_id": item.partner_id,
         "type": item.type_name,
         "subject": item.title,
+        "message_id": "",
         "queued_at": item.created_at.isoformat(),
         "states": {item.state: 1},
         "recipients": 1,

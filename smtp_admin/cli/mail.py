@@ -125,6 +125,7 @@ def show(public_id: str, as_json: bool) -> None:
             for one, attempts in found
         ])  # fmt: skip
         return
+    click.echo(f"Message-ID {actions.message_id_of(session(), public_id)}")
     for one, attempts in found:
         click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}")
         click.echo(f"  {_at(one.created_at)}  queued")

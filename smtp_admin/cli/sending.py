@@ -66,6 +66,7 @@ def send_test(address: str, partner_id: str, sender_word: str | None, as_json: b
     else:
         show_where_mail_goes()
         click.echo(f"A test mail to {sent.recipient} is queued as {sent.public_id}.")
+        click.echo(f"What becomes of it: flask smtp-admin mail show {sent.public_id}")
 
 
 @commands.command(

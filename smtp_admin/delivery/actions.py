@@ -91,6 +91,11 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
     ]
 
 
+def message_id_of(session: Session, public_id: str) -> str:
+    """The Message-ID of a mail, by which servers and recipients know it; ``""`` for none."""
+    return session.scalar(select(Message.message_id).where(Message.public_id == public_id)) or ""
+
+
 def cancel(session: Session, public_id: str) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 

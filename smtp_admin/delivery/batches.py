@@ -223,6 +223,12 @@ class BatchSeen:
         return sum(self.states.values()) - self.waiting
 
     @property
+    def dealt_with(self) -> int:
+        """The same without what was cancelled together with the batch: a bar full of that lies."""
+        cancelled = self.states.get("cancelled", 0) if self.cancelled_at is not None else 0
+        return self.done - cancelled
+
+    @property
     def progress(self) -> float:
         """The part of all that is done, from 0 to 1."""
         return self.done / self.total if self.total else 0.0

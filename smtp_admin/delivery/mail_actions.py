@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed
+from smtp_admin.database import among, changed
 from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.doorbell import ring_after_commit
@@ -160,8 +160,7 @@ def _new_end(row: Any, moment: datetime) -> datetime | None:
 
 def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Try mail now that failed before and waits for its next attempt."""
-    failed = or_(Delivery.attempts > 0, Delivery.releases > 0, Delivery.last_code != "")
-    later = (Delivery.state == "queued", Delivery.next_attempt_at > moment, failed, ~IS_HELD)
+    later = _waits_after_a_failure(moment)
     rows = session.execute(
         select(Delivery.id, Delivery.sender_id).where(Delivery.id.in_(ids), *later)
     ).all()
@@ -173,6 +172,19 @@ def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
         .where(Delivery.id.in_([row.id for row in rows]), *later)
         .values(next_attempt_at=moment),
     )
+
+
+def hurried_among(session: Session, ids: Collection[int], moment: datetime) -> list[int]:
+    """Those of *ids* that :func:`hurry` would try now."""
+    mine = select(Delivery.id).where(
+        among(session, Delivery.id, ids), *_waits_after_a_failure(moment)
+    )
+    return list(session.scalars(mine.order_by(Delivery.id.desc())))
+
+
+def _waits_after_a_failure(moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    failed = or_(Delivery.attempts > 0, Delivery.releases > 0, Delivery.last_code != "")
+    return (Delivery.state == "queued", Delivery.next_attempt_at > moment, failed, ~IS_HELD)
 
 
 def cancel_queued(session: Session, ids: Sequence[int], moment: datetime) -> int:

@@ -1,10 +1,10 @@
 """Keep back mail that waits for an address that is suppressed now."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among
@@ -64,23 +64,38 @@ def suppress_again(session: Session, ids: Collection[int], moment: datetime) -> 
 
     How many; the caller commits.
     """
+    stopped = _stopped(session, ids, IS_QUEUED)
+    return sum(_keep_back(session, some, found, moment) for found, some in stopped.items())
+
+
+def suppressed_among(session: Session, ids: Sequence[int]) -> int:
+    """How many of *ids* would be kept back if they were queued again now."""
+    return sum(
+        len(some)
+        for first in range(0, len(ids), _AT_ONCE)
+        for some in _stopped(session, ids[first : first + _AT_ONCE]).values()
+    )
+
+
+def _stopped(
+    session: Session, ids: Collection[int], *more: ColumnElement[bool]
+) -> dict[Found, list[int]]:
+    """Those of *ids* that a suppression stops, by which one it is."""
     mine = (
         select(
             Delivery.id, Delivery.partner_id, Delivery.recipient, Message.type_name, Message.notice
         )
         .join(Message, Message.id == Delivery.message_pk)
-        .where(among(session, Delivery.id, ids), *_CONCERNED)
+        .where(among(session, Delivery.id, ids), SUPPRESSIBLE, *more)
     )
     rows = session.execute(mine).all()
     suppressed = Suppressed(session, [(row.partner_id, row.recipient) for row in rows])
-    if not suppressed:
-        return 0
     stopped: dict[Found, list[int]] = defaultdict(list)
-    for row in rows:
+    for row in rows if suppressed else ():
         found = suppressed.stops(row.partner_id, row.recipient, row.type_name, notice=row.notice)
         if found is not None:
             stopped[found].append(row.id)
-    return sum(_keep_back(session, some, found, moment) for found, some in stopped.items())
+    return stopped
 
 
 def stopped_by(session: Session, public_id: str, partner_id: str, recipient: str) -> Found | None:

@@ -11,6 +11,7 @@ from typing import IO, Any
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Session
 
+from smtp_admin.clock import now
 from smtp_admin.delivery.models import Message
 from smtp_admin.erasure.finding import Search, rows
 from smtp_admin.erasure.places import PLACES, Place
@@ -33,7 +34,10 @@ def write_zip(session: Session, search: Search, file: IO[bytes]) -> None:
     too much for one file is left out too, and ``left-out.txt`` says so. Nothing is held in memory.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("records.json", "w", force_zip64=True) as records:
+        # A name alone would be of 1980.
+        named = zipfile.ZipInfo("records.json", now().timetuple()[:6])
+        named.compress_type = zipfile.ZIP_DEFLATED
+        with archive.open(named, "w", force_zip64=True) as records:
             for piece in _records(session, search):
                 records.write(piece.encode())
         place = next(one for one in PLACES if one.model is Message)

@@ -54,6 +54,8 @@ def _checked(name: str, spec: str) -> tuple[str, str]:
                 gettext("The part before the @ has characters that not every server supports.")
             )
     except ValueError as error:
+        if not spec.strip():
+            raise MessageError(gettext("Enter an e-mail address.")) from error
         raise MessageError(
             gettext(
                 "%(spec)s is not a valid mail address: %(error)s",

@@ -1,7 +1,7 @@
 """Send a mail that failed to a corrected address: a new mail with the same text.
 
-The first one keeps what happened to it. A dead letter is put aside; what bounced stays as it is.
-Each address gets it once, whoever asks and however often.
+The first one keeps what happened to it. A dead letter is put aside; what bounced or was kept back
+stays as it is. Each address gets it once, whoever asks and however often.
 """
 
 import os
@@ -25,8 +25,8 @@ from smtp_admin.smtp.headers import header_fields
 from smtp_admin.suppression.reading import address_hash
 from smtp_admin.translation import gettext
 
-#: What did not reach its address, at once or in the end.
-READDRESSED: frozenset[State] = frozenset({"dead", "bounced"})
+#: What did not reach its address, at once or in the end, or was kept back because of it.
+READDRESSED: frozenset[State] = frozenset({"dead", "bounced", "suppressed"})
 _ENDED_UNSENT: frozenset[State] = frozenset({"cancelled", "expired"})
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 

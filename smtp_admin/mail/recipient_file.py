@@ -76,6 +76,10 @@ class RecipientFile:
         self._structured = {
             name: one for name, one in type_.sample.items() if isinstance(one, list | dict)
         }
+        self._needed = {one.name for one in columns_of(type_) if one.needed} - {
+            _ADDRESS,
+            *self._structured,
+        }
         self._check_columns(type_)
 
     def _check_columns(self, type_: EmailType) -> None:
@@ -105,7 +109,11 @@ class RecipientFile:
                     name=self._path.name,
                     name2=type_.name,
                     names=", ".join(sorted(missing)),
-                )
+                ),
+                hint=gettext(
+                    "The first line names the columns: %(names)s.",
+                    names=", ".join(one.name for one in columns_of(type_) if one.needed),
+                ),
             )
 
     def rows(self) -> Iterator[tuple[int, Recipient | Complaint]]:
@@ -165,6 +173,11 @@ class RecipientFile:
                 values[name] = _structure(name, values[name], self._structured[name])
             except MessageError as error:
                 wrong.append(error.message)
+        wrong += [
+            gettext("%(name)s is empty, but the mail needs it.", name=name)
+            for name in sorted(self._needed & values.keys())
+            if not values[name].strip()
+        ]
         try:
             address_of(address)
         except MessageError as error:

@@ -81,10 +81,14 @@ class Card:
 
 
 def drains_in_minutes(state: State, limit: int | None, used: int) -> int | None:
-    """The same for a sender of this state that has sent *used* in this hour."""
+    """The same for a sender of this state that has sent *used* in this hour.
+
+    What is kept for urgent mail takes no part: few of what waits in numbers are.
+    """
     if not limit or not state.due or state.key not in {"delivering", "limit"}:
         return None
-    return ceil(max(0, state.due - max(0, limit - used)) / limit * 60)
+    usable = limit - kept_for_urgent(limit)
+    return ceil(max(0, state.due - max(0, usable - used)) / usable * 60)
 
 
 def card(session: Session, sender: ResolvedSender) -> Card:

@@ -13,6 +13,7 @@ from smtp_admin.clock import now
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import InvalidInput, NotFound
 from smtp_admin.host import Actor
+from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts import service
 from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.monitor.alerts.service import MUTES, AlertSeen
@@ -56,6 +57,7 @@ def alerts() -> ResponseReturnValue:
         ended=[(one, _url(actor, one)) for one in ended],
         spans=_SPANS,
         moment=moment,
+        mailed=installation().config.alert_emails if actor.is_admin else None,
     )
 
 

@@ -38,16 +38,22 @@ def add_globals(app: Flask) -> None:
     )
 
 
-def badge(partner_id: str = SYSTEM) -> Badge | None:
-    """The state of a default sender; ``None`` for who may not see it."""
+def badge(partner_id: str | int = SYSTEM) -> Badge | None:
+    """The state of a default sender; ``None`` for who may not see it.
+
+    Args:
+        partner_id: a number too, as most apps have them: a template has no ``str()``.
+    """
+    partner_id = str(partner_id)
     if not _may_edit(partner_id):
         return None
     (state,) = states_of(session(), [load_sender(session(), partner_id)])
     return Badge(state, page_url(partner_id, DEFAULT_KEY, "tab"))
 
 
-def embedded_tab(partner_id: str) -> Markup:
+def embedded_tab(partner_id: str | int) -> Markup:
     """The tab of a partner's default sender; nothing for who may not see it."""
+    partner_id = str(partner_id)
     if not _may_edit(partner_id):
         return Markup()
     if partner_id != SYSTEM:

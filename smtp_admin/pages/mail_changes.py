@@ -1,6 +1,6 @@
 """What is done with mail: of one mail at once, of many after a look at how many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
-from smtp_admin.database import beside_workers, session
+from smtp_admin.database import beside_workers, database_now, session
 from smtp_admin.delivery.bulk_actions import (
     NOT_POSSIBLE,
     Done,
@@ -18,20 +18,24 @@ from smtp_admin.delivery.bulk_actions import (
     act_on_selected,
     take_back,
 )
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction
-from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction, hurried_among
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of, rows_of
+from smtp_admin.delivery.suppressed_mail import suppressed_among
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.pages import lists
 from smtp_admin.pages.digest_item import seen_item, take_out
-from smtp_admin.pages.mail_concerned import concerned
+from smtp_admin.pages.mail_concerned import SENDS, concerned
 from smtp_admin.pages.mail_filters import MailView, owner_of_form, read_view, seen_by_actor
-from smtp_admin.pages.mail_log import show_log
+from smtp_admin.pages.mail_log import owner_name, show_log
 from smtp_admin.pages.one_mail import ids_of_mail, mails_of, show
+from smtp_admin.pages.sender_routes import owner_url
 from smtp_admin.translation import gettext, joined, known, ngettext, number
 
 #: A page has fifty.
 _MOST_TICKED = 500
+#: So many are named before one says yes.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +246,12 @@ def _ask(
     if by_filter:
         states = tuple(one for one in action.states if not which.states or one in which.states)
         which = replace(which, states=states)
-        count = len(ids_of(session(), which, most=COUNTED_ONCE + 1)) if states else 0
+        ids: Sequence[int] = ids_of(session(), which, most=COUNTED_ONCE + 1) if states else ()
+        if action.name == "hurry":
+            ids = hurried_among(session(), ids, database_now(session()))
     else:
-        count, selected, others = concerned(action, ticked, scope)
+        ids, selected, others = concerned(action, ticked, scope)
+    count = len(ids)
     if web.wants_json():
         return web.answer_json({"ok": True, "count": count, "action": action.name})
     if not count:
@@ -256,6 +263,15 @@ def _ask(
             all=number(selected),
             others=others,
         )
+    kept = suppressed_among(session(), ids) if action.name in SENDS else 0
+    if kept == count:
+        raise Conflict(
+            gettext("Nothing would be sent: mail to suppressed addresses is kept back."),
+            hint=gettext(
+                "Remove them on the page Suppressions first. Or open a mail, and send it to "
+                "another address."
+            ),
+        )
     words = WORDS[action.name]
     return render_template(
         "smtp_admin/mail/confirm.html",
@@ -263,6 +279,11 @@ def _ask(
         action=action,
         words=words,
         others=others,
+        kept=kept,
+        suppressions_url=_suppressions_url(view),
+        examples=rows_of(session(), ids[:_NAMED]),
+        more=count - _NAMED,
+        owner="" if view.owner is None else owner_name(view.owner),
         question=known(
             words.question,
             mails=mails(min(count, COUNTED_ONCE), more=count > COUNTED_ONCE),
@@ -270,6 +291,12 @@ def _ask(
         ticked=ticked,
         by_filter=by_filter,
     )
+
+
+def _suppressions_url(view: MailView) -> str:
+    if view.owner is None:
+        return url_for("smtp_admin.suppressions")
+    return owner_url(view.owner, "suppressions")
 
 
 def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
@@ -288,14 +315,14 @@ def _told(back: str, action: MailAction, done: Done) -> ResponseReturnValue:
     kept = ""
     if done.kept_back:
         kept = ngettext(
-            "Kept back again: %(number)s mail, because its address is suppressed. Remove it on "
+            "Kept back: %(number)s mail, because its address is suppressed. Remove it on "
             "the page Suppressions first.",
-            "Kept back again: %(number)s mails, because their addresses are suppressed. Remove "
+            "Kept back: %(number)s mails, because their addresses are suppressed. Remove "
             "them on the page Suppressions first.",
             done.kept_back,
         )
     more = gettext("More mail is left. Repeat the action for the rest.") if done.more else ""
-    web.notify(joined((words, kept, more)), undo=at)
+    web.notify(joined((words, kept, more)), undo=at, tone="warn" if kept else "good")
     return redirect(back, code=303)
 
 

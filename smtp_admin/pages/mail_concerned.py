@@ -13,14 +13,14 @@ from smtp_admin.delivery.models import Delivery
 from smtp_admin.pages.mail_words import next_try, state_words
 from smtp_admin.translation import gettext, joined, number
 
-#: What these send needs its text.
-_SENDS = frozenset({"retry", "release"})
+#: What these send needs its text, and an address that is not suppressed.
+SENDS = frozenset({"retry", "release"})
 
 
 class Concerned(NamedTuple):
-    """How many of those *selected* it concerns; *others* says what the rest is, if there is one."""
+    """Which of those *selected* it concerns; *others* says what the rest is, if there is one."""
 
-    found: int
+    ids: tuple[int, ...]
     selected: int
     others: str
 
@@ -31,15 +31,18 @@ def concerned(action: MailAction, ids: Collection[int], scope: MailFilter) -> Co
     rows = rows_of(session(), session().scalars(mine).all())
     moment = database_now(session())
     rest: Tally[str] = Tally()
+    found = []
     for one in rows:
         if one.state not in action.states or (action.name == "hurry" and not next_try(one, moment)):
             rest[state_words(one, moment).label] += 1
         elif not can_be_sent(action, one):
             rest[gettext("text erased")] += 1
+        else:
+            found.append(one.id)
     words = [joined((f"{number(count)} ×", label)) for label, count in rest.most_common()]
-    return Concerned(len(rows) - rest.total(), len(rows), joined(words, ", "))
+    return Concerned(tuple(found), len(rows), joined(words, ", "))
 
 
 def can_be_sent(action: MailAction, one: LoggedMail) -> bool:
     """Whether there is a text left, where *action* sends it."""
-    return one.has_text or action.name not in _SENDS
+    return one.has_text or action.name not in SENDS

@@ -158,8 +158,11 @@ def owner_of_form() -> str | None:
         return SYSTEM
     partner_id = text.removeprefix(_PARTNER)
     require(web.current_actor(), Action.EDIT_PARTNER_SENDER, partner_id)
-    if not text.startswith(_PARTNER) or installation().host.partner(partner_id) is None:
+    partner = installation().host.partner(partner_id) if text.startswith(_PARTNER) else None
+    if partner is None:
         raise NotFound
+    # Where the action is refused, the page is that partner's log once more.
+    web.look_at(partner)
     return partner_id
 
 

@@ -44,9 +44,9 @@ from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
 from smtp_admin.read_back import read_back
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
-from smtp_admin.suppression.reading import categories_of
+from smtp_admin.suppression.reading import Found, categories_of
+from smtp_admin.suppression.reasons import BOUNCED, label_of
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
-from smtp_admin.suppression.reasons import label_of
 from smtp_admin.translation import gettext, joined, known
 
 #: Recipients that are listed; a mail with more is found in the log.
@@ -135,9 +135,9 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     attempts = _attempts(one.id)
     moment = database_now(session())
     opens = sender is not None and may_open(sender)
-    stopped = not one.archive and stopped_by(
-        session(), one.public_id, one.partner_id, one.recipient
-    )
+    stopped = None
+    if not one.archive:
+        stopped = stopped_by(session(), one.public_id, one.partner_id, one.recipient)
     # What was suppressed then, and may be sent now, is no riddle.
     lifted = one.state == "suppressed" and one.code == SUPPRESSED and not stopped
     explanation = None if lifted else explain_delivery(
@@ -174,23 +174,27 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         is_test=one.type_name == TEST_TYPE,
         suppressed=_suppressed(one),
         suppressions_url=owner_url(one.partner_id, "suppressions", q=one.recipient),
-        may_correct=one.state in READDRESSED
-        and one.has_text
-        and not one.archive
-        and not one.sensitive,
+        may_correct=_may_correct(one, stopped),
         error=error,
     )  # fmt: skip
     return page, status
 
 
+def _may_correct(one: LoggedMail, stopped: Found | None) -> bool:
+    """Whether another address may help: whoever wants no such mail has one that works."""
+    if one.state == "suppressed" and (stopped is None or stopped.reason not in BOUNCED):
+        return False
+    return one.state in READDRESSED and one.has_text and not one.archive and not one.sensitive
+
+
 def _actions(one: LoggedMail, *, stopped: bool) -> list[ActionName]:
-    """What can be done with it: what would be kept back again is not offered as sent after all."""
+    """What can be done with it: what would be kept back is not offered to be sent."""
     found = [
         name
         for name, each in MAIL_ACTIONS.items()
         if one.state in each.states and can_be_sent(each, one)
     ]
-    left_out = {"release"} if stopped else set()
+    left_out = {"release", "retry"} if stopped else set()
     if not (one.tries or one.code) or one.code == HELD:
         left_out.add("hurry")
     return [name for name in found if name not in left_out]
@@ -278,7 +282,7 @@ def _life(
             ended,
             "bad",
             gettext("Not delivered."),
-            gettext("It will not be retried automatically."),
+            joined((_used_up(attempts), gettext("It will not be retried automatically."))),
         )
     elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
         title = gettext("Next try") if attempts else gettext("To be sent")
@@ -288,6 +292,14 @@ def _life(
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
     yield from map(_event, told)
+
+
+def _used_up(attempts: Sequence[Attempt]) -> str:
+    """How often it was tried, where the server never said no for good."""
+    tries = sum(one.verdict == "temporary" for one in attempts)
+    if tries <= 1 or attempts[-1].verdict != "temporary":
+        return ""
+    return gettext("It was tried %(number)s times, as often as it may be.", number=tries)
 
 
 def _event(one: MailEvent) -> Happened:

@@ -19,6 +19,7 @@ from smtp_admin.mail.templates import Rendered
 from smtp_admin.mail.unsubscribing import unsubscribe_url
 from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.renewal_forms import RenewalForm
+from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import sender_urls
 from smtp_admin.renewals import notices, queries, scheduler
 from smtp_admin.renewals import values as clean
@@ -257,12 +258,15 @@ def _preview_mail(partner_id: str) -> ResponseReturnValue:
 
 
 def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
-    """The customer that the address names, and the mail about whatever expires next."""
-    values = load(session(), partner_id).values
+    """The customer that the address names, and the mail that comes next, as if reminders were on.
+
+    Where none comes, it is the one about what expires first.
+    """
+    values = replace(load(session(), partner_id).values, enabled=True)
     entry = look_at(host_engine(), partner_id, values, request.args.get("customer", ""))
-    services = entry.now.services or tuple(
-        one for one in entry.customer.services if entry.seen_at < one.expires_at
-    )
+    left = [one for one in entry.customer.services if entry.seen_at < one.expires_at]
+    first = sorted(left, key=lambda one: one.expires_at)[:1]
+    services = entry.named or entry.now.services or tuple(first)
     if not services:
         return entry, None
     link = unsubscribe_url(_NOBODYS_LINK)
@@ -277,7 +281,7 @@ def _common(partner_id: str, tab: str) -> dict[str, Any]:
     return {
         "tab": tab,
         "partner": web.current_partner() if partner_id != SYSTEM else None,
-        "owner": web.current_partner().name if partner_id != SYSTEM else gettext("System"),
+        "owner": web.current_partner().name if partner_id != SYSTEM else OWNER_OF_SYSTEM,
         "partner_id": partner_id,
         "url": url,
         "urls": sender_urls(partner_id),

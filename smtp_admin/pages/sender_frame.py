@@ -17,14 +17,24 @@ from smtp_admin.transports.registry import drivers
 
 OWNER_OF_SYSTEM = gettext("System e-mail")
 
-_MOST_OWNERS = 10
+_MOST_OWNERS = 100
 
 
-def owner_links(name: str) -> list[tuple[str, str]]:
-    """Names and addresses of the pages *name* of whom one looks after; a few of them."""
+@dataclass(frozen=True, slots=True)
+class OwnerLinks:
+    """Names and addresses of one page of whom one looks after; *more* are not among them."""
+
+    links: tuple[tuple[str, str], ...]
+    more: int
+
+
+def owner_links(name: str) -> OwnerLinks:
+    """The pages *name* of whom one looks after."""
     found = [(OWNER_OF_SYSTEM, SYSTEM)] if web.signed_in().is_admin else []
-    found += [(one.name, one.id) for one in web.visible_partners()[:_MOST_OWNERS]]
-    return [(words, owner_url(partner_id, name)) for words, partner_id in found]
+    partners = web.visible_partners()
+    found += [(one.name, one.id) for one in partners[:_MOST_OWNERS]]
+    links = tuple((words, owner_url(partner_id, name)) for words, partner_id in found)
+    return OwnerLinks(links, max(0, len(partners) - _MOST_OWNERS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,7 +296,7 @@ def _list(
         error=error,
         bad=error if isinstance(error, BadLines) else None,
         typed=typed,
-        owners=owner_links("suppressions") if owner is None else (),
+        owners=owner_links("suppressions") if owner is None else None,
         owners_url=lambda partner_id: owner_url(partner_id, "suppressions"),
         **(frame(owner) if owner is not None else {}),
     )  # fmt: skip

@@ -41,7 +41,7 @@ def _send(partner_id: str, key: str) -> ResponseReturnValue:
         sent = _send_as_asked(partner_id, key)
     except RequestError as error:
         session().rollback()
-        error.call_fields({one.name: one.label for one in all_fields()})
+        error.call_fields({one.name: one.label for one in all_fields()} | {"to": gettext("To")})
         explained = _explained(error)
         if as_json:
             raise

@@ -178,7 +178,7 @@ def _list(
         entered=entered or {},
         made=made,
         error=error,
-        owners=owner_links("tokens") if owner is None else (),
+        owners=owner_links("tokens") if owner is None else None,
         **(frame(owner) if owner is not None else {}),
     )  # fmt: skip
     return page, error.status if error else 200

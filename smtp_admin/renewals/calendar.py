@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from smtp_admin.database import database_now, transaction
 from smtp_admin.database_errors import is_contention
 from smtp_admin.errors import NotFound
+from smtp_admin.host import ExpiringService
 from smtp_admin.renewals import ledger, notices, supply
 from smtp_admin.renewals.days import beginning, surely_after
 from smtp_admin.renewals.records import Customer, batches, customers, together, usable
@@ -35,12 +36,14 @@ class Entry:
     Attributes:
         moments: when notices go out, as far as anybody can tell.
         now: the decision at this moment, which is ``seen_at``.
+        named: the services that the first of these notices names.
     """
 
     customer: Customer
     moments: tuple[datetime, ...]
     now: Decision
     seen_at: datetime
+    named: tuple[ExpiringService, ...] = ()
 
     @property
     def name(self) -> str:
@@ -224,13 +227,14 @@ def _entries(
     for one in batch:
         facts = places[one.id].facts if one.id in places else Facts()
         # A sender that does not work now will, for a calendar of what is to come.
-        moments = tuple(
-            moment
+        coming = [
+            (moment, decision.services)
             for moment, decision in project(values, one, facts, now, end)
             if decision.reason is None
-        )
+        ]
         decision = decide(values, one, facts, now, sender_works=works)
-        yield Entry(one, moments, decision, now)
+        moments = tuple(moment for moment, _ in coming)
+        yield Entry(one, moments, decision, now, coming[0][1] if coming else ())
 
 
 def as_dict(entry: Entry) -> dict[str, Any]:

@@ -11,6 +11,8 @@ Reason = Literal["bounce", "soft_bounces", "complaint", "unsubscribe", "manual"]
 ALL, NOTICES = "all", "notices"
 #: The code of a delivery that was kept back.
 CODE = "suppressed"
+#: The address does not work; of the others its owner, or an admin, wants no such mail.
+BOUNCED: frozenset[Reason] = frozenset({"bounce", "soft_bounces"})
 
 
 @dataclass(frozen=True, slots=True)

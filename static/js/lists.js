@@ -75,4 +75,7 @@ document.addEventListener("keydown", (event) => {
 
 // What a button shows in a frame is there at once; without this file, after a click.
 const pressed = document.querySelector("[data-smtp-admin-press]");
-pressed?.form.requestSubmit(pressed);
+if (pressed) {
+  pressed.form.requestSubmit(pressed);
+  pressed.hidden = true;
+}

@@ -12,8 +12,9 @@ from smtp_admin import Actor
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
-from tests.alerts.watching import a_worker, alerts, break_sender, look, mend_sender, tell
+from tests.alerts.watching import MINUTE, a_worker, alerts, break_sender, look, mend_sender, tell
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
+from tests.sender_state.scenes import start_again
 
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
@@ -184,6 +185,14 @@ def test_no_worker_is_told_to_the_platform(host: HostApp) -> None:
     assert "No worker, the system" not in words(host, "/smtp-admin/")
 
 
+def test_the_platform_reads_who_is_told(host: HostApp) -> None:
+    assert "Alerts are mailed to nobody of the platform" in words(host)
+    start_again(host, alert_emails=("ops@platform.example",))
+    assert "Alerts are mailed to ops@platform.example." in words(host)
+    host.actor = ACME_ADMIN
+    assert "Alerts are mailed" not in words(host)
+
+
 def test_the_banner_is_one_query(troubled: HostApp) -> None:
     asked: list[str] = []
     event.listen(
@@ -191,6 +200,22 @@ def test_the_banner_is_one_query(troubled: HostApp) -> None:
     )
     assert 'id="alerts"' in troubled.client.get("/smtp-admin/symptoms", headers=HTML).text
     assert len([one for one in asked if "smtp_admin_alert" in one]) == 1
+
+
+def test_what_is_over_is_in_no_banner(troubled: HostApp) -> None:
+    """Beside a sender that delivers again, nothing says that it is stopped."""
+    troubled.actor = ACME_ADMIN
+    tab = "/smtp-admin/partners/acme"
+    with a_worker(troubled.app):
+        assert "Stopped until the login is corrected." in words(troubled, f"{tab}/mail")
+        mend_sender(troubled)
+        look(troubled, MINUTE)
+        assert "Stopped" not in words(troubled, f"{tab}/mail")
+        assert "This is over since" in words(troubled)
+        break_sender(troubled)
+        look(troubled, 2 * MINUTE)
+        assert "Stopped until the login is corrected." in words(troubled, f"{tab}/mail")
+        assert "This is over since" not in words(troubled)
 
 
 def test_a_banner_for_those_alone_who_look_after_mail(troubled: HostApp) -> None:

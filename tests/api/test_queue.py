@@ -35,6 +35,7 @@ def test_a_ready_mail_and_one_of_a_type(site: HostApp, program: Callable[..., Pr
     ask = program("acme", ["send", "read"])
     with ScriptedServer() as server:
         site.save_sender(port=server.port)
+        asked_for: list[bytes] = []
         for body in (READY | {"html": "<p>Hello.</p>"}, OF_TYPE):
             answer = ask("POST", "/queue", json=body)
             assert answer.status_code == 202
@@ -43,7 +44,9 @@ def test_a_ready_mail_and_one_of_a_type(site: HostApp, program: Callable[..., Pr
             site.work()
             seen = ask("GET", f"/messages/{answer.json['id']}").get_json()
             assert seen["states"] == {"sent": 1}
+            asked_for.append(seen["message_id"].encode())
         ready, typed = server.wait_for_messages(2)
+    assert [asked_for[n] in one.data for n, one in enumerate((ready, typed))] == [True, True]
     assert b"<p>Hello.</p>" in ready.data
     assert b"From: Acme GmbH <noreply@acme.example>" in ready.data
     assert b"your code is 7" in typed.data

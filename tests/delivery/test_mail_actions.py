@@ -237,15 +237,16 @@ def test_to_a_corrected_address(each: HostApp, server: ScriptedServer, bench_of:
     assert sorted(states(each)) == ["cancelled", "sent", "sent"]
 
 
-def test_what_bounced_goes_to_a_corrected_address_too(host: HostApp) -> None:
+@pytest.mark.parametrize("state", ["bounced", "suppressed"])
+def test_what_bounced_goes_to_a_corrected_address_too(host: HostApp, state: str) -> None:
     host.save_sender()
     queue(host)
     (one,) = deliveries(host)
-    set_all(host, state="bounced")
+    set_all(host, state=state)
     send_corrected(host.db.session(), one.id, "mia@example.org")
     host.db.session.commit()
     found = [(each.recipient, each.state) for each in deliveries(host)]
-    assert found == [("you@example.org", "bounced"), ("mia@example.org", "queued")]
+    assert found == [("you@example.org", state), ("mia@example.org", "queued")]
 
 
 def test_only_dead_letters_with_a_text_are_readdressed(host: HostApp) -> None:

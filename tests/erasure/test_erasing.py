@@ -352,6 +352,7 @@ def test_the_file(opened: NewHost, bench_of: Any, server: ScriptedServer) -> Non
     host.db.session.commit()
     with zipfile.ZipFile(BytesIO(b"".join(zip_pieces(host.db.session(), Search(MIA))))) as file:
         records = json.loads(file.read("records.json"))
+        assert file.getinfo("records.json").date_time[0] > 2000
         mails = [file.read(name) for name in file.namelist() if name.startswith("mails/")]
     assert len(mails) == 4
     assert not any(b"secret" in one for one in mails)

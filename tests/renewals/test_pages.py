@@ -136,6 +136,30 @@ def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
     page(office, f"{BASE}/partners/globex/preview?customer=c%201/2", 404)
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_preview_shows_the_mail_that_will_be_sent(office: Office, *, enabled: bool) -> None:
+    """Not all services, of which most expire much later; and the same before they are on."""
+    office.have(3, service_name="Web")
+    office.have(200, service_name="Mailboxes")
+    office.set(enabled=enabled)
+    text = page(office, f"{ACME}/preview?customer=c1")
+    assert "Web expires on" in text
+    assert "Mailboxes" not in text
+    assert "none in the next 30 days" not in text
+    assert ("Reminders are off" in text) == (not enabled)
+    assert "A notice is due" in text
+
+
+def test_a_preview_of_somebody_whose_notice_comes_later_names_what_expires_first(
+    office: Office,
+) -> None:
+    office.have(60, service_name="Web")
+    office.have(200, service_name="Mailboxes")
+    text = page(office, f"{ACME}/preview?customer=c1")
+    assert "Web expires on" in text
+    assert "none in the next 30 days" in text
+
+
 def test_a_preview_of_nobody_is_not_found(office: Office) -> None:
     page(office, f"{ACME}/preview?customer=nobody", 404)
     assert "Look at one customer" in page(office, f"{ACME}/preview")

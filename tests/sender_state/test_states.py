@@ -439,3 +439,12 @@ def test_what_waits_says_when_the_next_is_tried(host: HostApp) -> None:
     moment = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
     facts = Facts(moment, waiting=2, next_at=moment + timedelta(minutes=30))
     assert ready(sender, facts)[1].endswith("2 mails wait; the next is tried at 13:00 UTC.")
+
+
+def test_a_queue_drains_without_what_is_kept_for_urgent_mail(scene: Scene) -> None:
+    """Six mails at two an hour, of which two went out, take three hours."""
+    scene.save(max_per_hour=3)
+    scene.send(8)
+    with a_worker(scene.host.app):
+        assert state(scene.host).key == "limit"
+        assert "queue drains in 180 min" in page(scene.host)

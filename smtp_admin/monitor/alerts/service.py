@@ -37,6 +37,7 @@ class AlertSeen:
 
     Attributes:
         id: the public one; empty for what is found now and stands in no table.
+        cleared_at: since when what it tells of is over; it ends when that has lasted.
         reaction: of the side that looks.
         told: what came of telling, as sentences, the oldest first.
     """
@@ -53,6 +54,7 @@ class AlertSeen:
     detail: str
     opened_at: datetime | None = None
     ended_at: datetime | None = None
+    cleared_at: datetime | None = None
     reaction: Reaction = _NONE
     told: tuple[str, ...] = ()
 
@@ -148,12 +150,15 @@ def unseen_alerts(
 ) -> list[AlertSeen]:
     """Open alerts that nobody of this side acknowledged or muted, for a banner: one query.
 
+    What is over already is left out, though the alert ends only when that has lasted.
+
     Args:
         live, side: as for :func:`open_alerts`.
     """
     muted_until = getattr(Alert, f"{PREFIXES[side]}muted_until")
     wanted = select(Alert).where(
         *_IS_OPEN,
+        Alert.cleared_at.is_(None),
         getattr(Alert, f"{PREFIXES[side]}acknowledged_at").is_(None),
         or_(muted_until.is_(None), muted_until <= type_coerce(sql_now(), UTCDateTime())),
     )
@@ -204,6 +209,7 @@ def _of_row(row: Alert, side: Side, told: tuple[str, ...] = ()) -> AlertSeen:
         detail=read_back(row.detail),
         opened_at=row.opened_at,
         ended_at=row.ended_at,
+        cleared_at=row.cleared_at,
         reaction=row.reaction_of(side),
         told=told,
     )
