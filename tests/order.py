@@ -34,7 +34,7 @@ def mix(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places[item.path])
 
 
-class Scheduling(LoadFileScheduling):
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """A process takes a file after the other, and of those that share a browser a share at once."""
 
     def _split_scope(self, nodeid: str) -> str:

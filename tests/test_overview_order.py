@@ -167,7 +167,7 @@ def test_an_order_of_another_time_is_not_shown(large: HostApp) -> None:
     """One that Redis did not drop, or that somebody wrote: no zone has the ends of all time."""
     keep(large)
     kept = KEPT.of(installation())
-    at, last, known = json.loads(kept.redis.get(kept.key) or b"")
+    at, last, known = json.loads(kept.redis.client.get(kept.key) or b"")
     for moment in (-62135596800, 0, at - 300, at + 300, 253402300799):
         kept.write(json.dumps([moment, last, known]))
         assert not shown(large)[1], moment
