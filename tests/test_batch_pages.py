@@ -60,6 +60,11 @@ def test_sent_once_however_often_it_is_posted(site: HostApp) -> None:
     assert "December" in site.client.get(f"{PREFIX}/partners/acme/batches", headers=HTML).text
 
 
+def test_a_batch_without_a_name_is_called_as_its_type(site: HostApp) -> None:
+    page = site.client.get(post(site, do="send").headers["Location"], headers=HTML).text
+    assert "<h1>Newsletter</h1>" in page
+
+
 def test_an_address_twice_gets_it_once(site: HostApp) -> None:
     client = site.client
     data = {"type": NAME, "csv": CSV.replace("tom@", "mia@"), "do": "send"}

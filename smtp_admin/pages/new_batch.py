@@ -32,7 +32,7 @@ from smtp_admin.pages.sender_frame import frame, sender_name
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES, add_owner_page
 from smtp_admin.pages.sent_once import form_key
 from smtp_admin.senders.routing import senders_of
-from smtp_admin.translation import gettext, joined, ngettext, number
+from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
 
 #: More at a time is for the command and for the app itself: a person waits for the answer.
 MOST_FROM_PAGE = 20_000
@@ -249,7 +249,7 @@ def _to_myself(partner_id: str, type_: EmailType, look: Look) -> str:
 def _queue(
     partner_id: str, type_: EmailType, file: RecipientFile, look: Look
 ) -> ResponseReturnValue:
-    label = lists.word("label", 200)
+    label = lists.word("label", 200) or as_shown(type_.label)
     filling = batches.begin(
         session(), type_.name, partner_id=partner_id, batch_key=look.key, label=label,
         sender=_sender(), total=look.checked.count, created_by=web.signed_in().email,
@@ -263,7 +263,7 @@ def _queue(
             raise _all_that_fail(partner_id, type_, file) from error
     filling.finish()
     if filling.queued:
-        words = f"{label or type_.label}: {look.count:,} mail{'' if look.count == 1 else 's'}"
+        words = f"{label}: {look.count:,} mail{'' if look.count == 1 else 's'}"
         record_change(session(), web.signed_in(), partner_id, "batch.queued", words)
     session().commit()
     public_id = filling.batch.public_id

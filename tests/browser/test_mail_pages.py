@@ -113,6 +113,7 @@ def batches_empty(page: Page, site: Site) -> None:
 @state(looks=TWO_LOOKS)
 def batch_form(page: Page, site: Site) -> None:
     at(page, site, "/smtp-admin/partners/globex/batches/new")
+    page.select_option("#batch-type", "newsletter")
     page.click("text=Or type the list")
     page.fill("#batch-csv", "name\nMia")
     page.click("text=Preview")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from threading import Thread
 from typing import Any
 
@@ -12,14 +13,16 @@ from sqlalchemy import Engine, func, select, update
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
-from smtp_admin.database import beside_workers
+from smtp_admin.database import beside_workers, database_now
 from smtp_admin.delivery import bulk_actions
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.bulk_actions import act_on_filtered, act_on_selected, take_back
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, hurried_among
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter
 from smtp_admin.delivery.models import Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES, may
+from smtp_admin.delivery.suppressed_mail import suppressed_among
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import Conflict, RateLimited
 from smtp_admin.mail.corrected import send_corrected
 from tests.app import ACME_ADMIN, ADMIN, HostApp
@@ -235,6 +238,28 @@ def test_to_a_corrected_address(each: HostApp, server: ScriptedServer, bench_of:
     assert mail.data.count(after.message_id.encode()) == 1
     assert mail.data.count(b"\r\nFrom: ") + mail.data.startswith(b"From: ") == 1
     assert sorted(states(each)) == ["cancelled", "sent", "sent"]
+
+
+def test_what_an_action_would_do_is_known_before(each: HostApp) -> None:
+    """Those that would be kept back, and those that wait for another try: as the actions do it."""
+    each.save_sender()
+    for number in range(4):
+        queue(each, f"n{number}@example.org")
+    session = each.db.session()
+    ids = [one.id for one in deliveries(each)]
+    later = now() + timedelta(minutes=5)
+    failed = update(Delivery).where(Delivery.id.in_(ids[1:3]))
+    session.execute(failed.values(attempts=1, next_attempt_at=later))
+    suppress(session, "acme", "n2@example.org", "bounce")
+    session.commit()
+    (kept,) = [one.id for one in deliveries(each) if one.state == "suppressed"]
+    assert hurried_among(session, ids, database_now(session)) == [ids[1]]
+    set_all(each, state="dead", finished_at=now())
+    assert suppressed_among(session, ids) == 1
+    assert suppressed_among(session, [one for one in ids if one != kept]) == 0
+    with engine_of(each) as engine:
+        done = act_on_selected(engine, ADMIN, MAIL_ACTIONS["retry"], ALL, ids)
+    assert (done.count, done.kept_back) == (3, 1)
 
 
 @pytest.mark.parametrize("state", ["bounced", "suppressed"])

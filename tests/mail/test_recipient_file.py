@@ -38,8 +38,12 @@ def refusal(content: bytes) -> str:
     return "people.csv is good, line by line"
 
 
+#: The type needs both.
+filled = cells.filter(str.strip)
+
+
 @given(
-    rows=st.lists(st.tuples(cells, cells), max_size=5),
+    rows=st.lists(st.tuples(filled, filled), max_size=5),
     delimiter=st.sampled_from(",;\t|"),
     ends=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
@@ -73,6 +77,14 @@ def test_what_was_written_is_read(
         assert isinstance(one, Recipient)
         if not any(mark in f"{name}{note}" for name, note in rows for mark in "\r\n"):
             assert one.address in lines[line - 1]
+
+
+@given(blank=st.text(" \t\u00a0", max_size=3))
+def test_an_empty_cell_of_a_value_that_is_needed_is_named(blank: str) -> None:
+    content = f'address,name,note\na@example.org,"{blank}",x\n'.encode()
+    ((line, one),) = rows_of(content)
+    assert isinstance(one, Complaint)
+    assert (line, one.words) == (2, ("name is empty, but the mail needs it.",))
 
 
 @given(content=st.binary(max_size=200))
