@@ -340,7 +340,7 @@ class Scene:
         if rule.startswith(f"{PREFIX}/mail/"):
             return {
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
-                "address": "new@example.org", "delivery": self._delivery,
+                "address": f"{uuid4().hex}@example.org", "delivery": self._delivery,
             }  # fmt: skip
         if rule.endswith("/tokens"):
             return {"name": uuid4().hex, "scopes": ["send", "read"], "expires": "30d"}
