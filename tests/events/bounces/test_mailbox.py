@@ -14,6 +14,7 @@ from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.errors import InvalidInput
+from smtp_admin.events.bounces import imap
 from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.bounces.imap import Account
 from smtp_admin.events.bounces.mailboxes import (
@@ -230,6 +231,30 @@ def test_what_is_wrong_is_said(site: Hooked, server: ImapServer, name: str) -> N
     assert html.status_code == 200
     assert 'id="test-result"' in html.text
     assert not site.host.db.session.scalars(select(BounceMailbox)).all()
+
+
+def test_a_mailbox_of_very_many_mails(
+    site: Hooked, server: ImapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their numbers come in one long line; the first are read first."""
+    monkeypatch.setattr(imap, "MOST_AT_ONCE", 2)
+    numbers = b" ".join(b"%d" % one for one in range(400_000, 0, -1))
+    server.answers["UID SEARCH"] = b"* SEARCH " + numbers + b"\r\n{tag} OK done\r\n"
+    turn_on(site, server)
+    assert read(site) == 2
+    assert (row(site).last_uid, row(site).failed_words) == (2, "")
+
+
+@pytest.mark.parametrize("said", [b"* SEARCH" + b" 1" * 100_000 + b"\r\n", b"* X\r\n" * 10_000])
+def test_a_server_that_floods(site: Hooked, server: ImapServer, said: bytes) -> None:
+    """Whoever enters a server of their own gets no more of a worker's memory than others.
+
+    Each number, and each line, would take many times its own size.
+    """
+    server.answers["UID SEARCH"] = said * (12_000_000 // len(said)) + b"{tag} OK done\r\n"
+    turn_on(site, server)
+    read(site)
+    assert (row(site).failed_code, row(site).failed_step) == ("not_smtp", "folder")
 
 
 _PLAIN = base64.b64encode(b"\0bounce@acme.example\0correct horse")
