@@ -14,10 +14,11 @@ from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.errors import InvalidInput
-from smtp_admin.events.bounces import imap
+from smtp_admin.events.bounces import collecting, imap
 from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.bounces.imap import Account
 from smtp_admin.events.bounces.mailboxes import (
+    Due,
     check_mailboxes,
     entered,
     mailbox_of,
@@ -139,6 +140,28 @@ def test_each_mail_is_read_once(
     assert read(site, later=4) == 3
     site.apply()
     assert len(site.events()) == 2
+
+
+def test_owners_take_turns(site: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has many mailboxes at slow servers keeps nobody else waiting for all of them."""
+    session, order = site.host.db.session(), list[str]()
+    slow = Account("imap.example", 993, "ssl", "x", "y")
+    for owner, key in (("acme", ""), ("acme", "a"), ("acme", "b"), ("globex", "")):
+        site.host.save_sender(owner, key=key)
+        save(session, load_sender(session, owner, key), slow, ADMIN)
+        session.commit()
+
+    def reads(_engine: object, due: Due, _stopping: object) -> int:
+        order.append(due.partner_id)
+        return 1
+
+    monkeypatch.setattr(collecting, "_collect", reads)
+    monkeypatch.setattr(collecting, "_turns", {})
+    assert read(site) == 4
+    assert order == ["acme", "globex", "acme", "acme"]
+    monkeypatch.setattr(collecting, "_LOOK_ENDS_SECONDS", 0.0)
+    assert [read(site) for _ in range(3)] == [1, 1, 1]
+    assert order[4:] == ["globex", "acme", "globex"], "all of them are still due here"
 
 
 def test_over_starttls(site: Hooked, certificates: CertificateFactory) -> None:
