@@ -91,10 +91,10 @@ def _act(sender: ResolvedSender, do: str, typed: dict[str, str]) -> _Outcome:
             return _Outcome(tried=try_mailbox(session(), sender, account, actor), typed=typed)
         mailboxes.save(session(), sender, account, actor)
         return _Outcome(gettext("Saved. A worker reads it within a minute."))
+    row = mailboxes.mailbox_of(session(), sender.sender_id, to_change=True)
+    if row is None:
+        raise NotFound
     if do == "off":
-        row = mailboxes.mailbox_of(session(), sender.sender_id, to_change=True)
-        if row is None:
-            raise NotFound
         mailboxes.turn_off(session(), sender, row, actor)
         return _Outcome(gettext("Turned off. The mailbox is read no more."))
     raise InvalidInput(fields={"do": [gettext("This is not known.")]})

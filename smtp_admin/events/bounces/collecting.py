@@ -5,6 +5,7 @@ read, is one transaction; so a worker that dies reads that mail again or not at 
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,15 +39,28 @@ _LEASE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
+#: After so long whoever is due by then is asked for anew.
+_LOOK_ENDS_SECONDS = 60.0
+#: Owner → when a mailbox of theirs was read last by this process, by its monotonic clock.
+_turns: dict[str, float] = {}
+
+
 def collect(engine: Engine, stopping: Callable[[], bool]) -> int:
-    """Read every mailbox that is due; how many mails were read. Needs an app context."""
-    total = 0
+    """Read the mailboxes that are due; how many mails were read. Needs an app context.
+
+    Owners take turns: of one with many, at servers that are slow on purpose, nobody waits for more
+    than one.
+    """
+    total, ends = 0, time.monotonic() + _LOOK_ENDS_SECONDS
     with transaction(engine) as session:
         due = _due(session)
-    for one in due:
-        if stopping():
-            break
+    while due and not stopping():
+        one = min(due, key=lambda each: _turns.get(each.partner_id, 0.0))
+        due.remove(one)
+        _turns[one.partner_id] = time.monotonic()
         total += _collect(engine, one, stopping)
+        if time.monotonic() >= ends:
+            break
     return total
 
 

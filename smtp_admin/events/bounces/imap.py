@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any, Literal, get_args
 
 from smtp_admin.config import Config
@@ -35,6 +36,10 @@ SECURITIES: tuple[Security, ...] = get_args(Security)
 #: IMAP's own ports, which are none of a mail server's.
 PORTS = {"ssl": 993, "tls": 143}
 _MOST_LINE, _MOST_OF_SESSION = 256 * 1024, 256 * 1024 * 1024
+#: The numbers of half a million mails, which come in one line.
+_MOST_NUMBERS = 4 * 1024 * 1024
+#: What Python keeps of each line beside its letters.
+_BESIDE = 100
 _COMMAND_SECONDS = 30.0
 #: Mails of one conversation.
 MOST_AT_ONCE = 200
@@ -63,14 +68,17 @@ class _Client(imaplib.IMAP4):
 
     Attributes:
         redact: takes the password or token out of what the server says.
+        most_line: the longest line that may come.
     """
 
     def __init__(self, wire: Wire, overall: Deadline, redact: Redactor) -> None:
         self.redact = redact
+        self.most_line = _MOST_LINE
         self._wire = wire
         self._overall = overall
         self._came = bytearray()
         self._left = _MOST_OF_SESSION
+        self._kept = 0
         super().__init__()
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
@@ -83,24 +91,21 @@ class _Client(imaplib.IMAP4):
         deadline = self._deadline()
         while len(self._came) < size:
             self._more(deadline)
-        found = bytes(self._came[:size])
-        del self._came[:size]
-        return found
+        return self._took(size)
 
     def readline(self) -> bytes:
         """One line."""
         deadline, start = self._deadline(), 0
         while (end := self._came.find(b"\n", start)) < 0:
             start = len(self._came)
-            if start > _MOST_LINE:
+            if start > self.most_line:
                 raise WireGarbage
             self._more(deadline)
-        line = bytes(self._came[: end + 1])
-        del self._came[: end + 1]
-        return line
+        return self._took(end + 1)
 
     def send(self, data: Any) -> None:
-        """Write a command."""
+        """Write a command; what was said before it is forgotten."""
+        self._kept = 0
         self._wire.write(bytes(data), self._deadline())
 
     def shutdown(self) -> None:
@@ -115,6 +120,15 @@ class _Client(imaplib.IMAP4):
         if self._came or self._wire.pending:
             raise WireGarbage
         self._wire.start_tls(context, host, self._deadline())
+
+    def _took(self, size: int) -> bytes:
+        """The next bytes that came; all that one command is answered is kept until its end."""
+        found = bytes(self._came[:size])
+        del self._came[:size]
+        self._kept += size + _BESIDE
+        if self._kept > MOST_BYTES + 2 * self.most_line:
+            raise WireGarbage
+        return found
 
     def _more(self, deadline: Deadline) -> None:
         received = self._wire.receive(deadline)
@@ -149,10 +163,16 @@ class Mailbox:
         Raises:
             SMTPFailure: the server failed.
         """
-        found = self._ask("SEARCH", f"UID {uid + 1}:*")
-        numbers = [int(one) for line in found for one in re.findall(rb"\d{1,10}", as_bytes(line))]
+        self._client.most_line = _MOST_NUMBERS
+        try:
+            found = self._ask("SEARCH", f"UID {uid + 1}:*")
+        finally:
+            self._client.most_line = _MOST_LINE
+        numbers = (
+            int(one[0]) for line in found for one in re.finditer(rb"\d{1,10}", as_bytes(line))
+        )
         # A range that ends with * has the last mail in it, whatever its number.
-        return sorted({one for one in numbers if one > uid})[:MOST_AT_ONCE]
+        return sorted({*nsmallest(MOST_AT_ONCE, (one for one in numbers if one > uid))})
 
     def content(self, uid: int) -> bytes | None:
         """A mail, or the beginning of a large one; ``None`` if it is gone.
@@ -183,6 +203,7 @@ class Mailbox:
 
     def _ask(self, command: str, *words: str) -> list[Any]:
         redact = self._client.redact
+        self._client.untagged_responses.clear()  # what nobody asked for would stay to the end
         try:
             kind, found = self._client.uid(command, *words)
         except ANY as error:

@@ -14,9 +14,11 @@ from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.errors import InvalidInput
+from smtp_admin.events.bounces import collecting, imap
 from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.bounces.imap import Account
 from smtp_admin.events.bounces.mailboxes import (
+    Due,
     check_mailboxes,
     entered,
     mailbox_of,
@@ -140,6 +142,28 @@ def test_each_mail_is_read_once(
     assert len(site.events()) == 2
 
 
+def test_owners_take_turns(site: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has many mailboxes at slow servers keeps nobody else waiting for all of them."""
+    session, order = site.host.db.session(), list[str]()
+    slow = Account("imap.example", 993, "ssl", "x", "y")
+    for owner, key in (("acme", ""), ("acme", "a"), ("acme", "b"), ("globex", "")):
+        site.host.save_sender(owner, key=key)
+        save(session, load_sender(session, owner, key), slow, ADMIN)
+        session.commit()
+
+    def reads(_engine: object, due: Due, _stopping: object) -> int:
+        order.append(due.partner_id)
+        return 1
+
+    monkeypatch.setattr(collecting, "_collect", reads)
+    monkeypatch.setattr(collecting, "_turns", {})
+    assert read(site) == 4
+    assert order == ["acme", "globex", "acme", "acme"]
+    monkeypatch.setattr(collecting, "_LOOK_ENDS_SECONDS", 0.0)
+    assert [read(site) for _ in range(3)] == [1, 1, 1]
+    assert order[4:] == ["globex", "acme", "globex"], "all of them are still due here"
+
+
 def test_over_starttls(site: Hooked, certificates: CertificateFactory) -> None:
     with ImapServer(certificates.server_context(certificates.valid()), starttls=True) as server:
         (mail,) = site.sent(MIA)
@@ -230,6 +254,30 @@ def test_what_is_wrong_is_said(site: Hooked, server: ImapServer, name: str) -> N
     assert html.status_code == 200
     assert 'id="test-result"' in html.text
     assert not site.host.db.session.scalars(select(BounceMailbox)).all()
+
+
+def test_a_mailbox_of_very_many_mails(
+    site: Hooked, server: ImapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their numbers come in one long line; the first are read first."""
+    monkeypatch.setattr(imap, "MOST_AT_ONCE", 2)
+    numbers = b" ".join(b"%d" % one for one in range(400_000, 0, -1))
+    server.answers["UID SEARCH"] = b"* SEARCH " + numbers + b"\r\n{tag} OK done\r\n"
+    turn_on(site, server)
+    assert read(site) == 2
+    assert (row(site).last_uid, row(site).failed_words) == (2, "")
+
+
+@pytest.mark.parametrize("said", [b"* SEARCH" + b" 1" * 100_000 + b"\r\n", b"* X\r\n" * 10_000])
+def test_a_server_that_floods(site: Hooked, server: ImapServer, said: bytes) -> None:
+    """Whoever enters a server of their own gets no more of a worker's memory than others.
+
+    Each number, and each line, would take many times its own size.
+    """
+    server.answers["UID SEARCH"] = said * (12_000_000 // len(said)) + b"{tag} OK done\r\n"
+    turn_on(site, server)
+    read(site)
+    assert (row(site).failed_code, row(site).failed_step) == ("not_smtp", "folder")
 
 
 _PLAIN = base64.b64encode(b"\0bounce@acme.example\0correct horse")
