@@ -232,7 +232,7 @@ def test_it_is_told_where_mail_is_shown(site: Hooked) -> None:
     public_id, mail = send(site)
     site.client.post(path_in(mail), data=YES)
     site.apply()
-    words = "Its reader used the link in it."
+    words = "The recipient clicked the link in it."
     page = site.client.get(f"/smtp-admin/mail/{public_id}", headers=HTML).text
     assert words in page
     answer = site.client.get(f"/api/email/messages/{public_id}", headers=JSON)

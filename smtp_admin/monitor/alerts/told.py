@@ -13,20 +13,20 @@ NOBODY = "no recipients configured"
 #: By channel and outcome: when it opened, and when it ended.
 _SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("signal", "sent"): (
-        gettext("Told by signal."),
-        gettext("Its end was told by signal."),
+        gettext("Sent as a signal."),
+        gettext("Its end was sent as a signal."),
     ),
     ("webhook", "delivered"): (
-        gettext("Told by the webhook."),
-        gettext("Its end was told by the webhook."),
+        gettext("Sent to the webhook."),
+        gettext("Its end was sent to the webhook."),
     ),
     ("signal", "muted"): (
-        gettext("Not told by signal, because it was muted."),
-        gettext("Its end was not told by signal, because it was muted."),
+        gettext("Not sent as a signal, because the alert was muted."),
+        gettext("Its end was not sent as a signal, because the alert was muted."),
     ),
     ("webhook", "muted"): (
-        gettext("Not told by the webhook, because it was muted."),
-        gettext("Its end was not told by the webhook, because it was muted."),
+        gettext("Not sent to the webhook, because the alert was muted."),
+        gettext("Its end was not sent to the webhook, because the alert was muted."),
     ),
     ("mail", NOBODY): (
         gettext("Not mailed: no recipients are set up. Set SMTP_ADMIN_ALERT_EMAILS."),
