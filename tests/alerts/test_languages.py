@@ -71,6 +71,11 @@ def test_each_admin_reads_alerts_in_their_language(
     assert '<html lang="de"' in german[2]
     assert '<html lang="en"' in french[2]
 
+    page = host.client.get("/smtp-admin/alerts", headers={"Accept": "text/html"}).text
+    assert "Per Mail: eingereiht für 4 von 4 Adressen." in page
+    assert "Als Signal gesendet." in page
+    assert "Der Server hat Benutzername oder Passwort abgewiesen." in page
+
     mend_sender(host)
     look(host)
     look(host, timedelta(minutes=6))

@@ -6,10 +6,13 @@ here; the others, which name numbers or an error, follow the name of their chann
 
 from collections.abc import Mapping
 
-from smtp_admin.translation import gettext
+from smtp_admin.read_back import read_back
+from smtp_admin.translation import gettext, joined
 
 #: What a notice of a mail says where there is nobody to write to.
 NOBODY = "no recipients configured"
+#: What stands between several outcomes of one notice.
+BETWEEN = "; "
 #: By channel and outcome: when it opened, and when it ended.
 _SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("signal", "sent"): (
@@ -61,4 +64,5 @@ def sentence_of(channel: str, event: str, outcome: str) -> str:
     if whole is not None:
         return whole[event == "ended"]
     beginning = _BEGINNINGS[channel].get(event, _BEGINNINGS[channel]["opened"])
-    return gettext(beginning, outcome=outcome.rstrip("."))
+    parts = outcome.rstrip(".").split(BETWEEN)
+    return gettext(beginning, outcome=joined(map(read_back, parts), BETWEEN))
