@@ -99,7 +99,7 @@ def test_the_summary_in_german(host: HostApp, server: ScriptedServer, languages:
     mails = received(server)
     subject, text, html = mails["ada@platform.example"]
     assert subject == "Northwind: Mails vom 11. Jan. 2027 bis 17. Jan. 2027"
-    assert "Acme GmbH\nGesendet: 12.004 · Fehlgeschlagene Sendungen: 4" in text
+    assert "Acme GmbH\nGesendet: 12.004 · Fehlversuche: 4" in text
     assert "Das System\nGesendet: 3" in text
     attention = (
         "Problem mit Absender: Partner Acme GmbH. Gestoppt, bis die Anmeldung berichtigt ist. "
