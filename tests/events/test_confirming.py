@@ -116,7 +116,7 @@ def test_a_look_changes_nothing(site: Hooked) -> None:
     assert site.events() == []
     site.host.actor = ADMIN
     page = site.client.get(f"{TAB}?mail={public_id}", headers=HTML).text
-    for words in ("not known yet whether it arrived", "use the link in it", "SPF, DKIM and DMARC"):
+    for words in ("not known yet whether it arrived", "click the link in it", "SPF, DKIM and DMARC"):
         assert words in page
 
 
@@ -224,7 +224,7 @@ def test_where_the_app_does_not_know_its_address(
         assert ("It arrived" in body) is bool(begins)
     page = site.client.get(f"{TAB}?mail={public_id}", headers=HTML).text
     assert "not known yet whether it arrived" in page
-    assert ("use the link in it" in page) is bool(begins)
+    assert ("click the link in it" in page) is bool(begins)
 
 
 def test_it_is_told_where_mail_is_shown(site: Hooked) -> None:
