@@ -109,11 +109,11 @@ def test_the_preview_is_as_the_mail_is(site: HostApp) -> None:
 
 def test_where_to_begin(site: HostApp) -> None:
     """All batches: whoever has one partner is led there, others are told where."""
-    assert "choose in whose name" in site.client.get(f"{PREFIX}/batches", headers=HTML).text
+    assert "choose a sender in the" in site.client.get(f"{PREFIX}/batches", headers=HTML).text
     site.actor = ACME_ADMIN
     page = site.client.get(f"{PREFIX}/batches", headers=HTML).text
     assert f'href="{NEW}"' in page
-    assert "choose in whose name" not in page
+    assert "choose a sender in the" not in page
 
 
 def test_a_file_is_taken(site: HostApp) -> None:

@@ -48,6 +48,9 @@ AVOID: dict[str, str] = {
     "nothing comes of it": "it has no effect",
     "what is right": "the correct settings",
     "what is wrong here": "what does not work",
+    "but for (?:the|a|its|such|those|what)": "except",
+    "(?:is|are|was|were|reads?|works?|counts?) no more(?! \\w+s?\\b)": "no longer",
+    "mostly": "usually",
     # riddles
     "all the same": "anyway, still",
     "by itself|by themselves": "automatically, alone",
@@ -70,7 +73,9 @@ AVOID: dict[str, str] = {
     "under way": "in progress, being sent",
     "vouch|vouches": "issue, trust",
     "went astray": "was lost",
-    "goes? out": "is sent",
+    "go(?:es)? out|went out": "is sent, was sent",
+    "the time (?:for it )?is up": "it took too long",
+    "told again|told by": "reported again, named by, sent by",
     "so that": "so, to, because",
     # one word for one thing
     "administer|administers": "manage",

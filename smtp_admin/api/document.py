@@ -13,7 +13,7 @@ from smtp_admin.api.values import object_schema
 _REASONS = {
     400: "Something in the request cannot be used. With a session: the token against forged "
     "requests is missing.",
-    401: "There is no token, or it works no more.",
+    401: "There is no token, or it no longer works.",
     403: "Not for this token or person.",
     404: "There is no such thing, or none that this token or person may know of.",
     409: "Its state does not allow it.",

@@ -206,7 +206,7 @@ OPERATIONS = (
               "The suppressed addresses of a partner, newest first", {200: "Suppressions"},
               (400, 404), (_OF_PARTNER, _BEFORE, _OF_ADDRESS)),
     Operation("suppress", "POST", "/suppressions", Action.MANAGE_SUPPRESSIONS,
-              "Send an address no more mail", {201: "Suppressed", 200: "Suppressed"},
+              "Stop sending mail to an address", {201: "Suppressed", 200: "Suppressed"},
               (400, 404, 413, 415), (), lambda: SUPPRESSION_FIELDS),
     Operation("unsuppress", "DELETE", "/suppressions", Action.MANAGE_SUPPRESSIONS,
               "Let an address have its mail again", {200: "Unsuppressed"}, (400, 404),

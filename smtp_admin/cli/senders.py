@@ -129,7 +129,7 @@ def delete(key: str, partner_id: str, yes: bool, as_json: bool) -> None:
         if sender.values.by_person:
             click.echo("Its sign-in is forgotten. After restoring it, someone must sign in again.")
         if mailbox_of(session(), sender.sender_id) is not None:
-            click.echo("Its mailbox for bounces is read no more, and its password is forgotten.")
+            click.echo("Its mailbox for bounces is no longer read, and its password is deleted.")
     if not yes:
         session().rollback()  # a person may think for long, and no transaction waits for that
         click.confirm(f"Delete the sender {word_of(sender.key)} of {whose(partner_id)}?",

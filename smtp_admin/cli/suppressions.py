@@ -72,7 +72,7 @@ def list_(partner_id: str, address: str, limit: int, as_json_: bool) -> None:
 
 
 @suppressions.command(
-    help="Send an address no more mail.\n\n"
+    help="Stop sending mail to an address.\n\n"
     "Example: flask smtp-admin suppressions add mia@example.com --partner acme"
 )
 @click.argument("address")

@@ -72,7 +72,7 @@ def account_to_read(session: Session, partner_id: str, key: str) -> OfSender:
             "There is one for the sending methods Amazon SES and Mailgun, and for SMTP with an API "
             "key of SendGrid or a server token of Postmark."
         ),
-        fields={"sender": [gettext("Choose one of the senders of the page.")]},
+        fields={"sender": [gettext("Choose one of the senders on the page.")]},
     )
 
 
@@ -92,7 +92,7 @@ def take_over(
     if here.config.sandbox is not None:
         raise Unavailable(
             gettext("This installation is a sandbox, which calls no provider."),
-            hint=gettext("Import on the original, or from a file."),
+            hint=gettext("Import in the original installation, or from a file."),
         )
     refuse_many_changes(session, actor)
     session.rollback()

@@ -47,7 +47,7 @@ REFUSALS: dict[str, str] = {
     "replayed": gettext("Its signature came before, with other contents. It may be forged."),
     "topic": gettext("It is from another SNS topic than the saved one."),
     "too_many": gettext(
-        "More events came than are taken at a time. Providers send the rest again later."
+        "More events arrived than are accepted at a time. Providers send the rest again later."
     ),
     "certificate": gettext("It names a certificate that is not Amazon's."),
 }

@@ -56,6 +56,6 @@ def _limit() -> Rate:
 def _refuse_if_over(standing: Standing) -> None:
     if standing.over:
         raise RateLimited(
-            gettext("This webhook gets too much at once. Send it again later."),
+            gettext("This webhook gets too many events at once. Send it again later."),
             retry_after=standing.resets_in,
         )

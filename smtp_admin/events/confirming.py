@@ -24,7 +24,7 @@ from smtp_admin.translation import gettext
 
 #: By which way such events come.
 ORIGIN = "link"
-_WORDS = gettext("Its reader used the link in it.")
+_WORDS = gettext("The recipient clicked the link in it.")
 #: Of these no copy can have arrived; a link that says so was copied into another mail.
 _NEVER = frozenset({"suppressed", "cancelled", "expired"})
 

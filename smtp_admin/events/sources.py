@@ -281,7 +281,7 @@ SOURCES: dict[str, Source] = {
             ),
             SigningSecret(
                 gettext("Signing secret"),
-                gettext("Only to use one of your own instead. It begins with whsec_."),
+                gettext("Only if you want to use one of your own. It begins with whsec_."),
                 _clean_standard,
                 made_here=True,
             ),

@@ -96,7 +96,7 @@ def _act(sender: ResolvedSender, do: str, typed: dict[str, str]) -> _Outcome:
         raise NotFound
     if do == "off":
         mailboxes.turn_off(session(), sender, row, actor)
-        return _Outcome(gettext("Turned off. The mailbox is read no more."))
+        return _Outcome(gettext("Turned off. The mailbox is no longer read."))
     raise InvalidInput(fields={"do": [gettext("This is not known.")]})
 
 

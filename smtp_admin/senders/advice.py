@@ -210,8 +210,9 @@ def _on_connection(values: SenderValues, known: Provider | None) -> Iterator[Adv
             "max_connections",
             "too_many_connections",
             ngettext(
-                "%(label)s takes %(number)s connection at a time for one login and refuses more.",
-                "%(label)s takes %(number)s connections at a time for one login and refuses more.",
+                "%(label)s accepts %(number)s connection at a time for one login and refuses more.",
+                "%(label)s accepts %(number)s connections at a time for one login and refuses "
+                "more.",
                 max(most),
                 label=known.label,
             ),

@@ -112,7 +112,8 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
     if bounces and not is_within(bounces, domain_of(values.from_email)):
         wrong["bounce_address"] = [
             gettext(
-                "Its domain must be %(domain)s, or below it.", domain=domain_of(values.from_email)
+                "Its domain must be %(domain)s, or a subdomain of it.",
+                domain=domain_of(values.from_email),
             )
         ]
     if wrong:

@@ -44,9 +44,9 @@ BOUNCE_ADDRESS = Field(
     gettext("Address for bounces"),
     clean_bounce_address,
     help=gettext(
-        "Bounces of each mail come to this address with a signed tag, such as "
-        "bounce+…@example.com. Its domain must be that of the from address, or below it, and its "
-        "mailbox must take such tags."
+        "Bounces go to this address, with a signed tag for each mail, such as "
+        "bounce+…@example.com. Its domain must be that of the from address, or a subdomain of it, "
+        "and its mailbox must accept such tags."
     ),
     kind="email",
     place="more",

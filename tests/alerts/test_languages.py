@@ -71,6 +71,11 @@ def test_each_admin_reads_alerts_in_their_language(
     assert '<html lang="de"' in german[2]
     assert '<html lang="en"' in french[2]
 
+    page = host.client.get("/smtp-admin/alerts", headers={"Accept": "text/html"}).text
+    assert "Per Mail: eingereiht für 4 von 4 Adressen." in page
+    assert "Als Signal gesendet." in page
+    assert "Der Server hat Benutzername oder Passwort abgewiesen." in page
+
     mend_sender(host)
     look(host)
     look(host, timedelta(minutes=6))
@@ -94,7 +99,7 @@ def test_the_summary_in_german(host: HostApp, server: ScriptedServer, languages:
     mails = received(server)
     subject, text, html = mails["ada@platform.example"]
     assert subject == "Northwind: Mails vom 11. Jan. 2027 bis 17. Jan. 2027"
-    assert "Acme GmbH\nGesendet: 12.004 · Fehlgeschlagene Sendungen: 4" in text
+    assert "Acme GmbH\nGesendet: 12.004 · Fehlversuche: 4" in text
     assert "Das System\nGesendet: 3" in text
     attention = (
         "Problem mit Absender: Partner Acme GmbH. Gestoppt, bis die Anmeldung berichtigt ist. "

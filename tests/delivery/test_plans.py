@@ -23,6 +23,7 @@ from smtp_admin.delivery.maintenance import (
     settle_unknown,
 )
 from smtp_admin.delivery.refusals import refusals
+from smtp_admin.events.queries import turned
 from smtp_admin.mail.last_test_mail import last_test_mail
 from smtp_admin.sender_state.facts import state_of
 from smtp_admin.senders.pauses import pause
@@ -84,6 +85,23 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
     "accepted mail of a partner": lambda bench, _: ids_of(
         bench.host.db.session(),
         MailFilter(frozenset({"acme"}), counted=Counted("accepted", now() - timedelta(days=1))),
+        most=50,
+    ),
+    "mail of a partner that came back": lambda bench, _: ids_of(
+        bench.host.db.session(),
+        MailFilter(
+            frozenset({"acme"}),
+            counted=Counted(
+                "told", now() - timedelta(days=1), told=turned("bounced", now() - timedelta(days=1))
+            ),
+        ),
+        most=50,
+    ),
+    "mail that counts for a limit": lambda bench, lane: ids_of(
+        bench.host.db.session(),
+        MailFilter(
+            None, sender_id=lane.sender_id, counted=Counted("used", now() - timedelta(hours=1))
+        ),
         most=50,
     ),
     "refusals": lambda bench, lane: refusals(bench.host.db.session(), lane.sender_id, "acme"),

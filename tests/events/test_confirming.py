@@ -118,7 +118,7 @@ def test_a_look_changes_nothing(site: Hooked) -> None:
     assert site.events() == []
     site.host.actor = ADMIN
     page = site.client.get(f"{TAB}?mail={public_id}", headers=HTML).text
-    for words in ("not known yet whether it arrived", "use the link in it", "SPF, DKIM and DMARC"):
+    for words in ("not known yet whether it arrived", "click the link in it", "SPF, DKIM and DMARC"):
         assert words in page
 
 
@@ -226,7 +226,7 @@ def test_where_the_app_does_not_know_its_address(
         assert ("It arrived" in body) is bool(begins)
     page = site.client.get(f"{TAB}?mail={public_id}", headers=HTML).text
     assert "not known yet whether it arrived" in page
-    assert ("use the link in it" in page) is bool(begins)
+    assert ("click the link in it" in page) is bool(begins)
 
 
 def test_it_is_told_where_mail_is_shown(site: Hooked) -> None:
@@ -234,7 +234,7 @@ def test_it_is_told_where_mail_is_shown(site: Hooked) -> None:
     public_id, mail = send(site)
     site.client.post(path_in(mail), data=YES)
     site.apply()
-    words = "Its reader used the link in it."
+    words = "The recipient clicked the link in it."
     page = site.client.get(f"/smtp-admin/mail/{public_id}", headers=HTML).text
     assert words in page
     answer = site.client.get(f"/api/email/messages/{public_id}", headers=JSON)

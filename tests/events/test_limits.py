@@ -45,7 +45,7 @@ def test_a_noisy_webhook_is_told_to_wait(opened: NewHost, hook: Hook, redis: Red
     # It is shown, and not written for each.
     assert (site.webhook().bad, site.webhook().last_bad_code) == (1, "too_many")
     page = site.client.get("/smtp-admin/partners/acme/webhook", headers={"Accept": "text/html"})
-    assert "More events came than are taken at a time." in page.text
+    assert "More events arrived than are accepted at a time." in page.text
     assert post(site, theirs).status_code == 200
     with Redis.from_url(redis.url) as client:
         keys: Any = client.keys("*:events:*")

@@ -58,7 +58,7 @@ def fall_back(engine: Engine) -> int:
         if time.monotonic() >= ends:
             break
     if moved:
-        log.warning("deliveries that go out by another sender instead: %d", moved)
+        log.warning("deliveries that another sender takes over: %d", moved)
     return moved
 
 

@@ -27,14 +27,14 @@ _BY_CODE: Mapping[str, str] = {
         "sender's page Bounces."
     ),
     "token_refused": gettext(
-        "Test the mailbox on the sender's page Bounces: it says what is missing. Mostly someone "
+        "Test the mailbox on the sender's page Bounces: it says what is missing. Usually someone "
         "must sign in again on the sender's tab."
     ),
     "token_unavailable": gettext(
         "The token server does not answer. If it continues, test the connection of the sender."
     ),
     "auth_not_offered": gettext(
-        "Let another mailbox get the bounces, one that can be read with a password."
+        "Use another mailbox for bounces, one that can be read with a password."
     ),
     "tls_not_offered": gettext(
         "Choose SSL/TLS with port 993 on the sender's page Bounces, and test it there."

@@ -24,10 +24,10 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts import recipients, webhook
 from smtp_admin.monitor.alerts.carriers import owners_for, working_sender
 from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice
-from smtp_admin.monitor.alerts.told import NOBODY
+from smtp_admin.monitor.alerts.told import BETWEEN, NOBODY
 from smtp_admin.monitor.alerts.wording import values_of
 from smtp_admin.smtp.dialling import DiallingPolicy
-from smtp_admin.translation import language_of_app, spoken
+from smtp_admin.translation import gettext, language_of_app, ngettext, number, spoken
 
 log = logging.getLogger(__name__)
 
@@ -159,15 +159,20 @@ def _queue_mail(session: Session, alert: Alert, event: str) -> str:
         if not addresses:
             continue
         if reaction.is_muted(moment):
-            said.append(f"muted for {_count(addresses)}")
+            said.append(gettext("muted for %(addresses)s", addresses=_count(addresses)))
             continue
         if event.startswith(AGAIN) and reaction.keeps_quiet(moment):
-            said.append(f"acknowledged for {_count(addresses)}")
+            said.append(gettext("acknowledged for %(addresses)s", addresses=_count(addresses)))
             continue
         carrier = working_sender(session, owners, without=alert.sender_id)
         if carrier is None:
             log.warning("alert %s: no other sender works, so nobody gets mail", alert.public_id)
-            said.append(f"skipped for {_count(addresses)}, because no other sender works")
+            said.append(
+                gettext(
+                    "skipped for %(addresses)s, because no other sender works",
+                    addresses=_count(addresses),
+                )
+            )
             continue
         failed = 0
         for one in addresses:
@@ -189,18 +194,24 @@ def _queue_mail(session: Session, alert: Alert, event: str) -> str:
                 failed += 1
                 log.warning("alert %s: no mail was queued: %s", alert.public_id, error.message)
         queued = len(addresses) - failed
-        said.append(f"queued for {queued} of {_count(addresses)}")
-    return "; ".join(said) or NOBODY
+        said.append(
+            gettext(
+                "queued for %(queued)s of %(addresses)s",
+                queued=number(queued),
+                addresses=_count(addresses),
+            )
+        )
+    return BETWEEN.join(said) or NOBODY
 
 
 def _count(addresses: tuple[str, ...] | list[str]) -> str:
-    return f"{len(addresses)} address{'' if len(addresses) == 1 else 'es'}"
+    return ngettext("%(number)s address", "%(number)s addresses", len(addresses))
 
 
 def _call(engine: Engine, alert: Alert, notice: AlertNotice, caller: Caller) -> None:
     config = installation().config
     if not config.alert_webhook:
-        _note(engine, notice.id, "skipped, because none is configured any more")
+        _note(engine, notice.id, gettext("skipped, because none is configured any more"))
         return
     with transaction(engine) as session:
         moment = database_now(session)
@@ -210,16 +221,17 @@ def _call(engine: Engine, alert: Alert, notice: AlertNotice, caller: Caller) -> 
         body = webhook.body_of(config, values, moment)
         headers = webhook.headers_of(config, message_id, body, moment)
         status = caller.post(config.alert_webhook, body, headers).status
-        why = "" if status // 100 == 2 else f"it answered with status {status}"  # noqa: PLR2004
+        refused = gettext("it answered with status %(status)s", status=status)
+        why = "" if status // 100 == 2 else refused  # noqa: PLR2004
     except CallFailed as error:
         why = str(error)
     except ValueError:
-        why = "SMTP_ADMIN_ALERT_WEBHOOK_BODY makes no JSON of this alert"
+        why = gettext("SMTP_ADMIN_ALERT_WEBHOOK_BODY makes no JSON of this alert")
     if not why:
         _note(engine, notice.id, "delivered")
     elif moment - notice.created_at >= _GIVES_UP:
         log.error("the webhook for alerts failed for a day and is given up: %s", why)
-        _note(engine, notice.id, f"given up: {why}")
+        _note(engine, notice.id, gettext("given up: %(why)s", why=why))
     else:
         if notice.attempts == 1:
             log.warning("the webhook for alerts failed and is tried again: %s", why)
@@ -231,4 +243,6 @@ def _try_again(engine: Engine, notice_id: int, why: str) -> None:
         notice, _ = _load(session, notice_id)
         doubled: timedelta = _FIRST_RETRY * 2 ** min(notice.attempts - 1, 10)
         notice.next_attempt_at = database_now(session) + min(doubled, _LONGEST_RETRY)
-        notice.outcome = f"tried {notice.attempts} times: {why}"[:300]
+        notice.outcome = ngettext(
+            "tried once: %(why)s", "tried %(number)s times: %(why)s", notice.attempts, why=why
+        )[:300]

@@ -59,7 +59,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "limit_near",
         gettext("Limit reached"),
-        gettext("A sender has used its limit, but for the tenth that is kept for urgent mail."),
+        gettext("A sender has used its limit, except the tenth that is kept for urgent mail."),
     ),
     Kind(
         "dead_letters",

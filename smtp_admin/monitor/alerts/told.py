@@ -6,27 +6,30 @@ here; the others, which name numbers or an error, follow the name of their chann
 
 from collections.abc import Mapping
 
-from smtp_admin.translation import gettext
+from smtp_admin.read_back import read_back
+from smtp_admin.translation import gettext, joined
 
 #: What a notice of a mail says where there is nobody to write to.
 NOBODY = "no recipients configured"
+#: What stands between several outcomes of one notice.
+BETWEEN = "; "
 #: By channel and outcome: when it opened, and when it ended.
 _SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("signal", "sent"): (
-        gettext("Told by signal."),
-        gettext("Its end was told by signal."),
+        gettext("Sent as a signal."),
+        gettext("Its end was sent as a signal."),
     ),
     ("webhook", "delivered"): (
-        gettext("Told by the webhook."),
-        gettext("Its end was told by the webhook."),
+        gettext("Sent to the webhook."),
+        gettext("Its end was sent to the webhook."),
     ),
     ("signal", "muted"): (
-        gettext("Not told by signal, because it was muted."),
-        gettext("Its end was not told by signal, because it was muted."),
+        gettext("Not sent as a signal, because the alert was muted."),
+        gettext("Its end was not sent as a signal, because the alert was muted."),
     ),
     ("webhook", "muted"): (
-        gettext("Not told by the webhook, because it was muted."),
-        gettext("Its end was not told by the webhook, because it was muted."),
+        gettext("Not sent to the webhook, because the alert was muted."),
+        gettext("Its end was not sent to the webhook, because the alert was muted."),
     ),
     ("mail", NOBODY): (
         gettext("Not mailed: no recipients are set up. Set SMTP_ADMIN_ALERT_EMAILS."),
@@ -61,4 +64,5 @@ def sentence_of(channel: str, event: str, outcome: str) -> str:
     if whole is not None:
         return whole[event == "ended"]
     beginning = _BEGINNINGS[channel].get(event, _BEGINNINGS[channel]["opened"])
-    return gettext(beginning, outcome=outcome.rstrip("."))
+    parts = outcome.rstrip(".").split(BETWEEN)
+    return gettext(beginning, outcome=joined(map(read_back, parts), BETWEEN))

@@ -68,7 +68,7 @@ class Calling:
     def _once(self, call: Call) -> Answer:
         while True:
             if self._deadline.passed:
-                raise CallFailed(gettext("the time for it is up"))
+                raise CallFailed(gettext("it took too long"))
             connection = self._ready()
             try:
                 headers = self._account.headers(call)
@@ -86,7 +86,7 @@ class Calling:
                     else gettext("the conversation broke off")
                 ) from error
             except ValueError as error:  # a header or an address that no request can have
-                raise CallFailed(gettext("no request can be made of it")) from error
+                raise CallFailed(gettext("its settings make no valid request")) from error
 
     def page(self, their: TheirList, path: str) -> Page:
         """One part of a list.

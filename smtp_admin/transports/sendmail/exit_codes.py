@@ -134,7 +134,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (73,), "EX_CANTCREAT", _RELEASED, _DOWN, "program_failed", _TROUBLE,
-        "It cannot write its queue: mostly a full disk, which someone will empty.",
+        "It cannot write its queue: usually because a disk is full, which someone will free.",
     ),
     Row(
         (74,), "EX_IOERR", _RELEASED, _DOWN, "program_failed", _TROUBLE,

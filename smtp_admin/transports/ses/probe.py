@@ -123,7 +123,7 @@ class _Asking:
             )  # fmt: skip
         if status == "PROBATION":
             words = gettext(
-                "AWS has this account under review, mostly because of bounces or complaints. "
+                "AWS has this account under review, usually because of bounces or complaints. "
                 "It may pause sending. Read the mail that AWS sent to the account's owner."
             )
             self._trial.cautions.append(Caution("ses_probation", words))
