@@ -118,7 +118,11 @@ def test_a_look_changes_nothing(site: Hooked) -> None:
     assert site.events() == []
     site.host.actor = ADMIN
     page = site.client.get(f"{TAB}?mail={public_id}", headers=HTML).text
-    for words in ("not known yet whether it arrived", "click the link in it", "SPF, DKIM and DMARC"):
+    for words in (
+        "not known yet whether it arrived",
+        "click the link in it",
+        "SPF, DKIM and DMARC",
+    ):
         assert words in page
 
 
