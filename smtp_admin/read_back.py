@@ -32,6 +32,9 @@ _LEAST_LETTERS = 6
 _DEEPEST, _MOST_SENTENCES, _LONGEST, _MOST_PLACES = 4, 12, 1500, 6
 #: So many sentences are kept ready.
 _MOST_KEPT = 1000
+#: So many frames are held against one text, which takes ten milliseconds. Ours need half of them;
+#: what a mail server says may be made so that each part of it fits many.
+_MOST_TRIED = 10_000
 
 
 class _ReadBack(Text):
@@ -69,6 +72,13 @@ class _Frame:
         """Whether a server's words are at its end: they may be several sentences."""
         return not self.pieces[-1] and self.names[-1] in _OF_SERVERS
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where it stands in the index."""
+        first, between, _ = self.pieces[0].partition(" ")
+        several = 0 if self.takes_all else len(_SENTENCES.split(self.english))
+        return first if between else "", several
+
     def values_in(self, text: str) -> dict[str, str] | None:
         """Its values, if *text* is this sentence; each as short as can be, found in one go."""
         first, *others = self.pieces
@@ -100,23 +110,28 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class _Index:
-    """The frames of one catalogue by their first word; ``""`` for what begins with a value.
+    """The frames of one catalogue by their first word, and by how many sentences they are.
 
-    Those with most letters of their own come first: they say most exactly what a sentence is.
+    The word is ``""`` for what begins with a value, the number 0 for what may end with any. Those
+    with most letters of their own come first: they say most exactly what a sentence is.
     """
 
     chosen: Catalogue
-    frames: dict[str, list[_Frame]]
+    frames: dict[tuple[str, int], list[_Frame]]
     kept: dict[str, str] = field(default_factory=dict)
     #: What was found on the way, which comes again and again.
     parts: dict[str, _Said] = field(default_factory=dict)
+    #: Frames that may still be held against the present text.
+    left: int = 0
 
     def said(self, text: str) -> str:
         """*text* in the language of the catalogue."""
         if text not in self.kept:
             if len(self.kept) >= _MOST_KEPT:
                 self.kept.clear()
-            self.kept[text] = self._say(text).text
+            self.left = _MOST_TRIED
+            found = self._say(text).text
+            self.kept[text] = found if self.left > 0 else text
             self.parts.clear()
         return self.kept[text]
 
@@ -160,9 +175,13 @@ class _Index:
 
     def _framed(self, text: str, depth: int) -> _Said | None:
         """*text* by the frame that fits it best."""
-        first, between, _ = text.partition(" ")
-        lists = (self.frames.get(first if between else "", ()), self.frames.get("", ()))
+        words = {text.partition(" ")[0], ""}
+        several = len(_SENTENCES.split(text))
+        lists = [self.frames.get((one, many), ()) for one in words for many in (0, several)]
         for frame in merge(*lists, key=lambda one: -one.letters):
+            self.left -= 1
+            if self.left <= 0:
+                return None
             values = frame.values_in(text)
             if values is None:
                 continue
@@ -221,10 +240,9 @@ def _index(chosen: Catalogue) -> _Index:
     kept = _Latest.of
     if kept is not None and kept.chosen is chosen:
         return kept
-    frames: dict[str, list[_Frame]] = {}
+    frames: dict[tuple[str, int], list[_Frame]] = {}
     for frame in sorted(_frames(chosen), key=lambda one: -one.letters):
-        first, between, _ = frame.pieces[0].partition(" ")
-        frames.setdefault(first if between else "", []).append(frame)
+        frames.setdefault(frame.place, []).append(frame)
     made = _Latest.of = _Index(chosen, frames)
     return made
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smtp_admin.catalogues import by_tag
-from smtp_admin.read_back import read_back
+from smtp_admin.read_back import _Frame, read_back
 from smtp_admin.sender_state import words
 from smtp_admin.translation import Text, day, gettext, joined, known, number
 
@@ -100,3 +100,24 @@ def test_it_takes_little_time_whatever_a_server_says() -> None:
     for one in texts:
         in_german(read_back(one))
     assert (datetime.now(UTC) - begins) / len(texts) < timedelta(milliseconds=200)
+
+
+def test_words_made_to_fit_many_texts_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a mail server says stands in such sentences, and each piece of it may fit many."""
+    assert GERMAN is not None
+    tried: list[str] = []
+    values_in = _Frame.values_in
+
+    def note(frame: _Frame, text: str) -> dict[str, str] | None:
+        tried.append(text)
+        return values_in(frame, text)
+
+    monkeypatch.setattr(_Frame, "values_in", note)
+    ours = [one.split("%(")[0].strip() for one in GERMAN.texts if "%(" in one]
+    hostile = f"{REFUSED} ({'. '.join(filter(None, ours))})"[:1400]
+    assert in_german(read_back(hostile)) == hostile
+    assert len(tried) <= 10_000
+    for text in map(str, SAID):
+        tried.clear()
+        in_german(read_back(f"{text} Please."))  # which was not kept ready
+        assert len(tried) < 5_000, text
