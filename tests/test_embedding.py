@@ -1,5 +1,6 @@
 """A host's own page shows the menu, a badge, the state and the tab, to who may see them."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -71,7 +72,9 @@ def test_an_id_may_be_a_number(host: HostApp, monkeypatch: pytest.MonkeyPatch) -
     )
     host.actor = Actor(id="1", email="x@seven.example", partner_ids=frozenset({"7"}))
     macros = '{% from "smtp_admin/embed.html" import badge, state, tab %}'
+    once = re.compile(r'name="once" value="[^"]+"')  # each form has its own
     for name in ("badge", "state", "tab"):
         page = shown(host, f"{macros}{{{{ {name}(7) }}}}")
         assert "/smtp-admin/partners/7" in page
-        assert page == shown(host, f"{macros}{{{{ {name}('7') }}}}")
+        other = shown(host, f"{macros}{{{{ {name}('7') }}}}")
+        assert once.sub("", page) == once.sub("", other)

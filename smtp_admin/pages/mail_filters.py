@@ -134,8 +134,8 @@ def _counted(session: Session, chosen: Mapping[str, str]) -> Counted | None:
     moment, span = database_now(session), lists.PERIODS[chosen[name]][0]
     since = day_begins(moment) if span == DAY else moment - span
     if name == "failed":
-        cause = "" if chosen["because"] == NO_CAUSE else chosen["because"] or None
-        return Counted("failed", since, chosen["why"], cause)
+        because = "" if chosen["because"] == NO_CAUSE else chosen["because"] or None
+        return Counted("failed", since, chosen["why"], because)
     if name == "used":
         return Counted("used", since)
     if name == "accepted":
