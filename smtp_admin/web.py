@@ -22,6 +22,7 @@ _OWN_LAYOUT = "smtp_admin/layout.html"
 _NOTICE = "smtp_admin_notice"
 _TONE = "smtp_admin_tone"
 _UNDO = "smtp_admin_undo"
+_LINK = "smtp_admin_link"
 _TESTED = "smtp_admin_tested"
 _ACTOR, _PARTNER, _PROGRAM = "smtp_admin.actor", "smtp_admin.partner", "smtp_admin.program"
 
@@ -117,7 +118,9 @@ def _missing_template(name: str) -> str:
     return ""
 
 
-def notify(text: str, *, undo: str = "", tone: str = "good") -> None:
+def notify(
+    text: str, *, undo: str = "", tone: str = "good", link: tuple[str, str] | None = None
+) -> None:
     """Show *text* once, on the next page of ours.
 
     Not by Flask's ``flash``: a host's layout may show those too, and then they stand there twice.
@@ -125,11 +128,13 @@ def notify(text: str, *, undo: str = "", tone: str = "good") -> None:
     Args:
         undo: the moment of what was done with mail, where it can be taken back.
         tone: ``good``, or ``warn`` where not all of it was done.
+        link: what to look at next: its words, and its address.
     """
     # As plain text: a session may take one of ours for HTML, and escape it.
     session[_NOTICE] = as_shown(text)
     session[_UNDO] = undo
     session[_TONE] = tone
+    session[_LINK] = [as_shown(one) for one in link or ()]
 
 
 def notice() -> str:
@@ -140,6 +145,11 @@ def notice() -> str:
 def notice_tone() -> str:
     """How the notice of :func:`notify` looks, once."""
     return str(session.pop(_TONE, "good"))
+
+
+def notice_link() -> list[str]:
+    """The words and the address of the link of :func:`notify`, once; empty for none."""
+    return list(session.pop(_LINK, ()))
 
 
 def undo_offered() -> str:

@@ -8,8 +8,9 @@ import re
 
 _LONGEST = 76  # RFC 2045 section 6.7, rule 5
 #: Nothing that needs encoding: short lines of ASCII that nobody mistakes for something else.
-#: No line begins as one of our boundaries does.
-_SEVEN_BIT = re.compile(r"(?:(?!\.|From |--=_)[\t -~]{0,76}(?<![\t ])\r\n)*+")
+#: No line begins as one of our boundaries does. The repetition gives lines back: where it may not
+#: (``*+``), Python before 3.11.5 overlooks a match.
+_SEVEN_BIT = re.compile(r"(?:(?!\.|From |--=_)[\t -~]{0,76}(?<![\t ])\r\n)*")
 #: What stands for itself (rule 2), and the line ends.
 _PLAIN = bytes([9, 10, 13, *range(32, 61), *range(62, 127)])
 _ENCODE = re.compile(rb"[^\t\n\r -<>-~]+")

@@ -1,6 +1,6 @@
 """The filters of the mail log, from an address or a form to what the service looks for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.counted import DAY, Counted, day_begins
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter, states_named
 from smtp_admin.delivery.mail_search import LONGEST_SEARCH, understand
+from smtp_admin.delivery.models import Delivery, address_parts
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.seen_mail import seen_by
 from smtp_admin.delivery.tallies import Scope
@@ -79,6 +80,18 @@ def log_url(owner: str | None, **query: Any) -> str:
     if owner is None:
         return url_for("smtp_admin.mail_log", **query)
     return owner_url(owner, "log", **query)
+
+
+def kept_back_url(session: Session, owner: str, addresses: Collection[str]) -> str:
+    """The log of what was kept back because of these addresses; ``""`` where there is none."""
+    mine = [Delivery.partner_id == owner, Delivery.state == "suppressed"]
+    one = next(iter(addresses)) if len(addresses) == 1 else ""
+    if one:
+        domain, mailbox = address_parts(one)
+        mine += [Delivery.domain == domain, Delivery.mailbox == mailbox]
+    if session.scalar(select(Delivery.id).where(*mine).limit(1)) is None:
+        return ""
+    return log_url(owner, state="suppressed", q=one or None)
 
 
 def numbers_url(scope: Scope, **query: Any) -> str:

@@ -26,6 +26,7 @@ def page_values() -> dict[str, Any]:
         "smtp_admin_ago": ago,
         "smtp_admin_notice": web.notice,
         "smtp_admin_notice_tone": web.notice_tone,
+        "smtp_admin_notice_link": web.notice_link,
         "smtp_admin_undo": web.undo_offered,
         "smtp_admin_navigation": navigation,
         "smtp_admin_sender_pages": sender_pages,

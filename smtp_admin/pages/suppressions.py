@@ -27,6 +27,7 @@ from smtp_admin.mail.bad_lines import BadLines
 from smtp_admin.mail.service import sent_types
 from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
 from smtp_admin.pages import lists
+from smtp_admin.pages.mail_filters import kept_back_url
 from smtp_admin.pages.mail_log import owner_name
 from smtp_admin.pages.new_batch import given_csv, skipped_lines
 from smtp_admin.pages.sender_frame import frame, owner_links
@@ -190,6 +191,7 @@ def _lift(owner: str) -> ResponseReturnValue:
     if not web.wants_json() and not lists.flag("confirmed"):
         return _ask(owner, rows)
     lifted = lifted_of(rows)
+    kept_back = kept_back_url(session(), owner, {one.address for one in rows})
     for detail in _in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
         record_change(session(), actor, owner, "suppression.removed", detail)
     delete_suppressions(session(), [one.id for one in rows])
@@ -203,7 +205,10 @@ def _lift(owner: str) -> ResponseReturnValue:
         "%(number)s addresses get mail again. What was kept back is not sent automatically.",
         len(rows),
     )
-    web.notify(joined((words, *(one.message for one in done))))
+    web.notify(
+        joined((words, *(one.message for one in done))),
+        link=(gettext("Look at the mail"), kept_back) if kept_back else None,
+    )
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 

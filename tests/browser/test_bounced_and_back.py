@@ -95,6 +95,9 @@ def test_bounced_suppressed_explained_removed_delivered(page: Page, site: Site) 
     page.wait_for_selector("[role=status] >> text=1 address gets mail again")
     assert page.locator(f"tbody >> text={GONE}").count() == 0
     assert inspect(page, "bounced_and_removed", TWO_LOOKS) == []
+    page.click("[role=status] >> text=Look at the mail")
+    page.wait_for_selector(f"tbody tr:has-text('Kept back') >> text={GONE}")
+    assert page.locator("tbody tr").count() == 1
 
     again = send(site)
     at(page, site, f"/smtp-admin/mail/{again}")
