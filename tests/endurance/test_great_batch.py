@@ -131,6 +131,7 @@ def server() -> Iterator[Counting]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("count", [6 * STEP, LONG])
 def test_a_great_batch(
