@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Engine, event, insert, select, text, update
+from sqlalchemy import Connection, Engine, String, cast, event, insert, select, text, update
 
 from benchmarks.bulk import RARE_TYPE, add_senders, count_up, fill, partner_ids
 from benchmarks.report import Section, Table, goal
@@ -21,6 +21,7 @@ from benchmarks.stage import Stage
 from smtp_admin import Actor, Partner
 from smtp_admin.clock import now
 from smtp_admin.delivery.models import Attempt, Delivery
+from smtp_admin.events.models import MailEvent
 from smtp_admin.monitor.kept_order import keep_order
 from smtp_admin.senders.models import Sender
 from tests.app import ADMIN
@@ -63,7 +64,14 @@ PAGES = (
     Page("mail log, a small domain", "/smtp-admin/mail?q=%40d17.example"),
     Page("mail log, a Message-ID", "/smtp-admin/mail?q=%3C4711%40bench.example%3E"),
     Page("mail log, words", "/smtp-admin/mail?q=nothing+like+it"),
+    Page("mail log, accepted in 24 h", "/smtp-admin/mail?accepted=24h"),
+    Page("mail log, failed in 24 h", "/smtp-admin/mail?failed=24h"),
+    Page("mail log, bounced in 24 h", "/smtp-admin/mail?bounced=24h"),
+    Page("mail log, marked as spam in 24 h", "/smtp-admin/mail?complained=24h"),
     Page("mail log of one partner", "/smtp-admin/partners/p7/mail"),
+    Page("mail log of one partner, accepted in 24 h", "/smtp-admin/partners/p7/mail?accepted=24h"),
+    Page("mail log of one partner, failed in 24 h", "/smtp-admin/partners/p7/mail?failed=24h"),
+    Page("mail log of one partner, bounced in 24 h", "/smtp-admin/partners/p7/mail?bounced=24h"),
     Page("mail log of one partner, oldest", "/smtp-admin/partners/p7/mail?oldest=1"),
     Page("mail log of one partner, words", "/smtp-admin/partners/p7/mail?q=7+x"),
     Page("mail log of its admin", "/smtp-admin/mail?state=failed", _OF_PARTNER),
@@ -193,7 +201,27 @@ def build(site: Site, rows: int) -> None:
         }  # fmt: skip
         dead = select(*values.values()).where(Delivery.state == "dead")
         connection.execute(insert(Attempt).from_select(list(values), dead))
+        _bring_back(connection)
     _analyse(site)
+
+
+def _bring_back(connection: Connection) -> None:
+    """Of every hundred mails one bounced, and of every thousand one was marked as spam."""
+    sent = (Delivery.state == "sent",)
+    for kind, one_of in (("complained", 1000), ("bounced", 100)):
+        mine = (*sent, Delivery.id % one_of == 3)  # noqa: PLR2004 - any will do
+        values: dict[str, Any] = {
+            "origin": text("'sender 1'"), "identity": cast(Delivery.id, String(64)),
+            "partner_id": Delivery.partner_id, "sender_id": Delivery.sender_id,
+            "kind": text(f"'{kind}'"), "bounce": text("'hard'"), "recipient": Delivery.recipient,
+            "message_id": text("''"), "provider_id": text("''"), "code": text("'5.1.1'"),
+            "words": text("'no such user'"), "at": Delivery.finished_at,
+            "received_at": Delivery.finished_at, "state": text("'applied'"), "tries": text("1"),
+            "next_try_at": Delivery.finished_at, "delivery_id": Delivery.id,
+        }  # fmt: skip
+        told = select(*values.values()).where(*mine)
+        connection.execute(insert(MailEvent).from_select(list(values), told))
+        connection.execute(update(Delivery).where(*mine).values(state=kind))
 
 
 def _analyse(site: Site) -> None:
@@ -203,7 +231,7 @@ def _analyse(site: Site) -> None:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("VACUUM ANALYZE")
         elif engine.dialect.name == "mysql":
-            for name in ("sender", "delivery", "message", "attempt", "counter"):
+            for name in ("sender", "delivery", "message", "attempt", "counter", "event"):
                 connection.exec_driver_sql(f"ANALYZE TABLE smtp_admin_{name}").all()
 
 
