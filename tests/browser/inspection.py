@@ -118,7 +118,11 @@ def inspect(page: Page, name: str, looks: tuple[Look, ...] = ALL_LOOKS) -> list[
             page.emulate_media(color_scheme=scheme)
             if wide := page.evaluate(TOO_WIDE):
                 found.append(f"{size}: the page scrolls sideways because of {wide}")
-            found += [f"{size} {scheme}: {each}" for each in violations()]
+            if wrong := violations():
+                # A colour scheme that has just changed may be half painted: what is wrong stays.
+                page.wait_for_timeout(300)
+                wrong = violations()
+            found += [f"{size} {scheme}: {each}" for each in wrong]
             if _LONG or len(found) > before:
                 picture = SCREENSHOTS / f"{name}-{size}-{scheme}.png"
                 page.screenshot(path=picture, full_page=True)
