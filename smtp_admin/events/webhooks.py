@@ -14,6 +14,7 @@ from smtp_admin.database import changed, database_now
 from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.events.arrived import Known
 from smtp_admin.events.models import Webhook
+from smtp_admin.events.of_sender import of_sender
 from smtp_admin.events.sealing import SealedFor
 from smtp_admin.events.sources import SOURCES, Source, clean_topic
 from smtp_admin.host import Actor
@@ -42,18 +43,8 @@ class Found:
 
 
 def webhook_of(session: Session, sender_id: int, *, to_change: bool = False) -> Webhook | None:
-    """The webhook of this sender, if it has one.
-
-    Args:
-        to_change: who changes one waits for who does already, and has what they left.
-    """
-    found = select(Webhook).where(Webhook.sender_id == sender_id)
-    if to_change:
-        # The sender first, for there may be no webhook to wait at. MariaDB shows its newest state
-        # only to who asks for a lock.
-        session.execute(select(Sender.id).where(Sender.id == sender_id).with_for_update())
-        found = found.with_for_update().execution_options(populate_existing=True)
-    return session.scalar(found)
+    """The webhook of this sender, if it has one; *to_change* as :func:`of_sender` says."""
+    return of_sender(session, Webhook, sender_id, to_change=to_change)
 
 
 def key_of(webhook: Webhook, sender: ResolvedSender) -> str:

@@ -13,6 +13,7 @@ from smtp_admin.errors import Conflict, InvalidInput, SecretError
 from smtp_admin.events.bounces.imap import PORTS, SECURITIES, Account, Security
 from smtp_admin.events.bounces.signing_in import servers_for
 from smtp_admin.events.models import BounceMailbox
+from smtp_admin.events.of_sender import of_sender
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
 from smtp_admin.senders.keys import KeyReport, Unreadable
@@ -49,18 +50,8 @@ class Due:
 def mailbox_of(
     session: Session, sender_id: int, *, to_change: bool = False
 ) -> BounceMailbox | None:
-    """The mailbox of this sender, if it has one.
-
-    Args:
-        to_change: who changes one waits for who does already, and has what they left.
-    """
-    found = select(BounceMailbox).where(BounceMailbox.sender_id == sender_id)
-    if to_change:
-        # The sender first, for there may be no mailbox to wait at. MariaDB shows its newest state
-        # only to who asks for a lock.
-        session.execute(select(Sender.id).where(Sender.id == sender_id).with_for_update())
-        found = found.with_for_update().execution_options(populate_existing=True)
-    return session.scalar(found)
+    """The mailbox of this sender, if it has one; *to_change* as :func:`of_sender` says."""
+    return of_sender(session, BounceMailbox, sender_id, to_change=to_change)
 
 
 def account_of(mailbox: BounceMailbox, partner_id: str) -> Account:
