@@ -292,10 +292,12 @@ def test_a_recipients_own_trouble_says_nothing_of_a_sender_that_works(scene: Sce
             assert state(scene.host).key == "delivering", reply
             lift(scene.host.db.session(), "acme", "you@example.org")
             scene.host.db.session.commit()
+        start_again(scene.host, retry_delay=600.0)
         scene.refuse("452 4.2.2 The account is over quota")
         scene.send()
         found = state(scene.host)
         assert (found.key, found.waiting) == ("delivering", 1), "one waits for another try"
+    with shifted(timedelta(minutes=12)), a_worker(scene.host.app):
         scene.refuse("554 5.6.0 We do not like this text")
         scene.send()  # and that one
         assert state(scene.host).headline == "Failing: the last 2 were refused"
