@@ -6,7 +6,7 @@ Nothing here counts or sorts all mail: a page is read along an index, numbers st
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
@@ -16,6 +16,7 @@ from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
 from smtp_admin.delivery.limits import used_by
 from smtp_admin.delivery.mail_search import Search, has_words
 from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message
+from smtp_admin.delivery.queued_since import queued_since
 from smtp_admin.delivery.states import STATES, State
 from smtp_admin.delivery.tries import Tried, tries_of
 from smtp_admin.senders.models import Sender
@@ -26,8 +27,6 @@ COUNTED = 1_000
 COUNTED_ONCE = 10_000
 #: Words are looked for in so many of the newest mails that the other filters leave.
 SEARCHED = 10_000
-#: Ids of mails are made by web machines, whose clocks may be off.
-_CLOCKS_DIFFER = timedelta(hours=1)
 _EXPORTED_AT_ONCE = 1000
 #: Instead of an id after which to go on: the page of the oldest.
 OLDEST = -1
@@ -68,6 +67,11 @@ class MailFilter:
     counted: Counted | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it leaves little of what is old: mail ends within days."""
+        return self.counted is not None or (bool(self.states) and _OPEN.issuperset(self.states))
 
     @property
     def is_cheap(self) -> bool:
@@ -239,8 +243,10 @@ def ids_of(
         found = near.c.id
         statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
-        statement = statement.where(found > max(after, 0))
-        statement = statement.order_by(found)
+        if after != OLDEST:
+            statement = statement.where(found > after)
+        # By what no index has, where the oldest of all mail is hardly what is asked for.
+        statement = statement.order_by(found + 0 if which.is_recent else found)
     else:
         if before:
             statement = statement.where(found < before)
@@ -319,8 +325,7 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.cause is not None:
         found.append(Delivery.last_cause == which.cause)
     if which.since is not None:
-        found += [Delivery.created_at >= which.since, Delivery.message_pk >= _first_after(
-            session, which.since - _CLOCKS_DIFFER)]  # fmt: skip
+        found += queued_since(session, which.since)
     if which.counted is not None:
         found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
     if which.own_copies:
@@ -336,19 +341,6 @@ def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
     words: list[ColumnElement[Any]] = [literal_column(f"'{one}'") for one in states]
     found = Delivery.state == words[0] if len(words) == 1 else Delivery.state.in_(words)
     return found & IS_OPEN if _OPEN.issuperset(states) else found
-
-
-def _first_after(session: Session, moment: datetime) -> int:
-    """The key of the first mail whose id was made after *moment*: ids begin with their time."""
-    start = f"{max(0, int(moment.timestamp() * 1000)):012x}"
-    first = (
-        select(Message.id).where(Message.public_id >= start).order_by(Message.public_id).limit(1)
-    )
-    found = session.scalar(first)
-    return _AFTER_ALL if found is None else found
-
-
-_AFTER_ALL = 2**62
 
 
 def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:

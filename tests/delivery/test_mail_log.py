@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
-from smtp_admin.clock import now
+from smtp_admin.clock import now, shifted
 from smtp_admin.delivery import mail_log
 from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.dead_letters import dead_groups
@@ -204,6 +204,55 @@ def test_pages_of_one_type_cut_no_mail_short(each: HostApp) -> None:
         assert back == whole
         oldest = page_of(session, which, after=OLDEST, size=size)
         assert [one.recipient for one in oldest.rows] == whole[-size:]
+
+
+def test_a_period_begins_before_what_was_made_at_the_same_moment(each: HostApp) -> None:
+    """Two processes queue after a quiet night; the one that began later came first."""
+    each.save_sender()
+    ids = [queue(each, f"{name}@example.org") for name in ("old", "later", "first", "copied")]
+    _, later, first, copied = ids
+    session = each.db.session()
+    changes: dict[str, dict[str, Any]] = {
+        later: {"public_id": f"{first[:-1]}z"},
+        copied: {"public_id": "0" * 32, "copy_of": row_of(each, ids[0]).id},
+        ids[0]: {"public_id": "0" * 32},
+    }
+    for public_id, values in changes.items():
+        session.execute(update(Message).where(Message.public_id == public_id).values(values))
+    past = now() - timedelta(days=3)
+    for name in ("old", "copied"):
+        change(each, f"{name}@example.org", created_at=past)
+    recent = MailFilter(None, since=now() - timedelta(hours=1))
+    assert found(each, recent) == ["first@example.org", "later@example.org"]
+
+
+def test_pages_of_what_is_recent_from_either_end(each: HostApp) -> None:
+    """Beside older mail, by each filter that has an order of its own for the oldest."""
+    each.save_sender()
+    old, recent = ([f"{name}{number}@example.org" for number in range(5)] for name in "or")
+    with shifted(timedelta(days=-3)):
+        queue(each, *old)
+    queue(each, *recent)
+    for name in old + recent[1:]:
+        at = now() - timedelta(days=3 if name in old else 0)
+        change(each, name, state="sent", finished_at=at, created_at=at)
+    day = now() - timedelta(days=1)
+    for which, expected in (
+        (MailFilter(None, since=day), recent),
+        (MailFilter(None, ("queued",)), recent[:1]),
+        (MailFilter(None, counted=Counted("accepted", day)), recent[1:]),
+        (replace(ACME, counted=Counted("accepted", day)), recent[1:]),
+        (MailFilter(None, ("sent",)), old + recent[1:]),
+    ):
+        seen: list[str] = []
+        page = page_of(each.db.session(), which, after=OLDEST, size=2)
+        while page.rows:
+            seen += [one.recipient for one in reversed(page.rows)]
+            if not page.newer:
+                break
+            page = page_of(each.db.session(), which, after=page.newer, size=2)
+        assert seen == expected
+        assert found(each, which) == expected[::-1]
 
 
 def test_numbers_of_a_period(each: HostApp) -> None:

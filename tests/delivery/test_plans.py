@@ -13,7 +13,7 @@ from smtp_admin.delivery.backlog import backlog
 from smtp_admin.delivery.claim import claim
 from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.lanes import HeldLane, acquire
-from smtp_admin.delivery.mail_log import MailFilter, ids_of
+from smtp_admin.delivery.mail_log import OLDEST, MailFilter, ids_of
 from smtp_admin.delivery.maintenance import (
     deleted,
     due,
@@ -87,6 +87,26 @@ ASKED: dict[str, Callable[[Workbench, HeldLane], object]] = {
         MailFilter(frozenset({"acme"}), counted=Counted("accepted", now() - timedelta(days=1))),
         most=50,
     ),
+    "accepted mail": lambda bench, _: ids_of(
+        bench.host.db.session(),
+        MailFilter(None, counted=Counted("accepted", now() - timedelta(days=1))),
+        most=50,
+    ),
+    "the oldest accepted mail": lambda bench, _: ids_of(
+        bench.host.db.session(),
+        MailFilter(None, counted=Counted("accepted", now() - timedelta(days=1))),
+        after=OLDEST,
+        most=50,
+    ),
+    "the oldest mail that waits": lambda bench, _: ids_of(
+        bench.host.db.session(), MailFilter(None, ("queued", "sending")), after=OLDEST, most=50
+    ),
+    "the oldest mail of an hour": lambda bench, _: ids_of(
+        bench.host.db.session(),
+        MailFilter(None, since=now() - timedelta(hours=1)),
+        after=OLDEST,
+        most=50,
+    ),
     "mail of a partner that came back": lambda bench, _: ids_of(
         bench.host.db.session(),
         MailFilter(
@@ -125,6 +145,7 @@ PARTIAL = {
     "summary of the system's sender": "_due",
     "state of a sender": "_due",
     "mail of one failure": "_code",
+    "the oldest mail that waits": "_open",
     "deleted senders": "_due",
     "fallback": "_due",
 }
@@ -196,11 +217,13 @@ FEW = 1000
 
 
 def finish_many(host: HostApp) -> None:
-    """So many copies of the first mail there is, sent three days ago."""
+    """So many copies of the first mail there is, sent three days ago; it is older itself."""
     past = "utc_timestamp(6) - INTERVAL 3 DAY"
+    milliseconds = f"floor(unix_timestamp({past}) * 1000)"
     other = {
         "id": "1000 + seq",
-        "public_id": "md5(seq)",
+        # Ids begin with their time.
+        "public_id": f"concat(lpad(lower(hex({milliseconds})), 12, '0'), lpad(seq, 20, '0'))",
         "message_pk": "1000 + seq",
         "state": "'sent'",
         "recipient": "concat(seq, '@example.org')",
@@ -214,6 +237,9 @@ def finish_many(host: HostApp) -> None:
                 f"INSERT INTO {table} ({columns}) SELECT {values} FROM seq_1_to_{FINISHED}, "
                 f"(SELECT * FROM {table} ORDER BY id LIMIT 1) AS first"
             )
+        connection.exec_driver_sql(
+            "UPDATE smtp_admin_message SET public_id = lpad(id, 32, '0') WHERE id <= 1000"
+        )
     with host.db.engine.connect() as connection:
         for table in ("smtp_admin_message", "smtp_admin_delivery"):
             connection.exec_driver_sql(f"ANALYZE TABLE {table}").all()
