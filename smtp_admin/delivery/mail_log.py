@@ -325,7 +325,7 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.cause is not None:
         found.append(Delivery.last_cause == which.cause)
     if which.since is not None:
-        found += queued_since(session, which.since)
+        found += queued_since(session, which.since, along_mails=bool(which.type_name))
     if which.counted is not None:
         found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
     if which.own_copies:

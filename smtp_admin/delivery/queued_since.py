@@ -16,15 +16,24 @@ _APART = timedelta(hours=1)
 _COPIES_PASSED = 20
 
 
-def queued_since(session: Session, moment: datetime) -> list[ColumnElement[bool]]:
+def queued_since(
+    session: Session, moment: datetime, *, along_mails: bool
+) -> list[ColumnElement[bool]]:
     """What a delivery must be that was queued since *moment* (aware).
 
-    Its mail and itself have a place in their tables that what is older comes before: so a log is
-    read from there on, forwards and backwards.
+    It has a place in its table that what is older comes before: so a log is read from there on,
+    forwards and backwards.
+
+    Args:
+        along_mails: whether it is read along the table of mails. One place is named, not both:
+            PostgreSQL would take each for a reason of its own, and expect next to nothing.
     """
     earlier = _mail_before(session, moment - _APART)
-    last = session.scalar(select(func.max(Delivery.id)).where(Delivery.message_pk == earlier)) or 0
-    return [Delivery.created_at >= moment, Delivery.message_pk > earlier, Delivery.id > last]
+    place = Delivery.message_pk > earlier
+    if not along_mails:
+        last = select(func.max(Delivery.id)).where(Delivery.message_pk == earlier)
+        place = Delivery.id > (session.scalar(last) or 0)
+    return [Delivery.created_at >= moment, place]
 
 
 def _mail_before(session: Session, moment: datetime) -> int:
