@@ -34,7 +34,7 @@ class SealedFor:
         Raises:
             KeyMissing: there is no key at all.
         """
-        return self.keyring.seal(text, self._binding(name)) if text else ""
+        return self.keyring.seal(text, self._bound_to(name)) if text else ""
 
     def open(self, name: SealedName, sealed: str) -> str:
         """What is in *sealed*; empty for none.
@@ -42,7 +42,12 @@ class SealedFor:
         Raises:
             SecretError: its key is missing, or it was sealed for something else.
         """
-        return self.keyring.open(sealed, self._binding(name)) if sealed else ""
+        return self.keyring.open(sealed, self._bound_to(name)) if sealed else ""
 
-    def _binding(self, name: SealedName) -> list[object]:
-        return ["webhook", self.partner_id, self.sender_id, self.source, _PURPOSE[name]]
+    def _bound_to(self, name: SealedName) -> list[object]:
+        return binding_of(name, self.partner_id, self.sender_id, self.source)
+
+
+def binding_of(name: SealedName, partner_id: str, sender_id: int, source: str) -> list[object]:
+    """What a secret of a webhook is sealed for."""
+    return ["webhook", partner_id, sender_id, source, _PURPOSE[name]]

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from smtp_admin.http.endpoint import Endpoint
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.dialling import dial
 from smtp_admin.smtp.failure import SMTPFailure
-from smtp_admin.smtp.hostname import IPAddress
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.smtp.tls import client_context, describe
 from smtp_admin.smtp.wire import Wire, WireClosed, WireTimeout
-from smtp_admin.translation import gettext, joined
+from smtp_admin.translation import gettext
 
 
 def open_wire(
@@ -34,7 +32,7 @@ def open_wire(
     Raises:
         SMTPFailure: with the code and the step ``dns``, ``connect``, ``tls`` or ``certificate``.
     """
-    wire = _connect(endpoint, dialler, overall, report)
+    wire = dialler.connect(endpoint.host, endpoint.port, overall, report, name=endpoint.host)
     dialled(wire)
     try:
         if endpoint.scheme == "https":
@@ -43,32 +41,6 @@ def open_wire(
         wire.close()
         raise
     return wire
-
-
-def _connect(
-    endpoint: Endpoint, dialler: Dialler, overall: Deadline | None, report: Report
-) -> Wire:
-    deadline = Deadline(dialler.timeouts.connect, overall)
-    found: list[IPAddress] = []
-    wires: list[Wire] = []
-
-    def resolve() -> tuple[str, None]:
-        found.extend(dialler.policy.addresses(endpoint.host, endpoint.port, deadline))
-        report.answers = [str(address) for address in found]
-        more = gettext(" and %(number)s more", number=len(found) - 1) if len(found) > 1 else ""
-        return joined((f"{endpoint.host}: {found[0]}", more), ""), None
-
-    def tried(address: IPAddress, outcome: str) -> None:
-        report.tried.append((str(address), outcome))
-
-    def connect() -> tuple[str, None]:
-        wires.append(Wire(dial(found, endpoint.port, deadline, tried)))
-        report.address = wires[0].peer_address
-        return gettext("port %(port)s", port=endpoint.port), None
-
-    report.run("dns", resolve)
-    report.run("connect", connect)
-    return wires[0]
 
 
 def _encrypt(

@@ -12,17 +12,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from smtp_admin.encryption import Keyring, fingerprint_in
-from smtp_admin.events.bounces.mailboxes import check_mailboxes, rotate_mailboxes
-from smtp_admin.events.keys import check_webhooks, rotate_webhooks
+from smtp_admin.events.bounces.mailboxes import sealed_in_mailboxes
+from smtp_admin.events.keys import sealed_in_webhooks
 from smtp_admin.events.models import BounceMailbox, Webhook
 from smtp_admin.expiry.things import Needed
-from smtp_admin.oauth.keys import check_tokens, rotate_tokens
+from smtp_admin.oauth.keys import sealed_tokens
 from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.senders.keys import KeyReport, check_keys, rotate_keys
 from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.sealed_texts import SealedText, check_texts, rotate_texts
 from smtp_admin.senders.secrets import read_secrets
 
-_Act = Callable[[Session, Keyring, KeyReport], None]
 #: Of a sealed text, what names its key.
 _NAMES_ITS_KEY = 20
 
@@ -32,19 +32,18 @@ class Place:
     """A table with columns that hold one sealed text each, or none.
 
     Attributes:
-        check: opens and counts them all; *rotate* seals them anew, and commits.
+        texts: finds them all, locked if asked for.
     """
 
     columns: tuple[InstrumentedAttribute[str], ...]
-    check: _Act
-    rotate: _Act
+    texts: Callable[..., Iterator[SealedText]]
 
 
 #: Beside the settings of senders, which have several secrets in one column.
 PLACES: tuple[Place, ...] = (
-    Place((OAuthGrant.access_token, OAuthGrant.refresh_token), check_tokens, rotate_tokens),
-    Place((Webhook.key, Webhook.secret, Webhook.former_secret), check_webhooks, rotate_webhooks),
-    Place((BounceMailbox.password,), check_mailboxes, rotate_mailboxes),
+    Place((OAuthGrant.access_token, OAuthGrant.refresh_token), sealed_tokens),
+    Place((Webhook.key, Webhook.secret, Webhook.former_secret), sealed_in_webhooks),
+    Place((BounceMailbox.password,), sealed_in_mailboxes),
 )
 SETTINGS: InstrumentedAttribute[Any] = SenderRevision.secrets
 #: Sealed, but gone some minutes later, so nobody waits for them with a key.
@@ -61,7 +60,7 @@ def check_all(
     """
     report = check_keys(session, keyring, progress)
     for place in PLACES:
-        place.check(session, keyring, report)
+        check_texts(place.texts(session), keyring, report)
     return report
 
 
@@ -78,7 +77,8 @@ def rotate_all(
     """
     report = rotate_keys(session, keyring, progress)
     for place in PLACES:
-        place.rotate(session, keyring, report)
+        rotate_texts(place.texts(session, locked=True), keyring, report)
+        session.commit()
     return report
 
 

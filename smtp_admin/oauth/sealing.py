@@ -1,11 +1,12 @@
 """Tokens sealed for their sender and for what they were issued for."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from smtp_admin.encryption import Keyring
 
 Kind = Literal["access", "refresh"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SealedFor:
         Raises:
             KeyMissing: there is no key at all.
         """
-        return self.keyring.seal(token, self._binding(kind, purpose)) if token else ""
+        return self.keyring.seal(token, self._bound_to(kind, purpose)) if token else ""
 
     def open(self, kind: Kind, purpose: str, sealed: str) -> str:
         """The token in *sealed*; empty for none.
@@ -34,7 +35,12 @@ class SealedFor:
         Raises:
             SecretError: its key is missing, or it was sealed for something else.
         """
-        return self.keyring.open(sealed, self._binding(kind, purpose)) if sealed else ""
+        return self.keyring.open(sealed, self._bound_to(kind, purpose)) if sealed else ""
 
-    def _binding(self, kind: Kind, purpose: str) -> list[object]:
-        return ["oauth token", self.partner_id, self.sender_id, kind, purpose]
+    def _bound_to(self, kind: Kind, purpose: str) -> list[object]:
+        return binding_of(kind, self.partner_id, self.sender_id, purpose)
+
+
+def binding_of(kind: Kind, partner_id: str, sender_id: int, purpose: str) -> list[object]:
+    """What a token is sealed for."""
+    return ["oauth token", partner_id, sender_id, kind, purpose]

@@ -22,7 +22,7 @@ from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.report import Report, StepResult
 from smtp_admin.smtp.tls import TLSDescription, client_context, describe
 from smtp_admin.smtp.wire import Wire
-from smtp_admin.translation import gettext
+from smtp_admin.translation import gettext, joined
 
 Security = Literal["none", "ssl", "tls"]
 SECURITIES: tuple[Security, ...] = get_args(Security)
@@ -70,6 +70,41 @@ class Dialler:
             ehlo_name=config.ehlo_name,
         )
 
+    def connect(
+        self, host: str, port: int, overall: Deadline | None, report: Report, *, name: str = ""
+    ) -> Wire:
+        """A connection to *host*, with the steps ``dns`` and ``connect`` in *report*.
+
+        The port is not looked at: what may be dialled depends on the protocol.
+
+        Args:
+            name: said before the address, where no page says which machine is meant.
+
+        Raises:
+            SMTPFailure: with the code and the step.
+        """
+        deadline = Deadline(self.timeouts.connect, overall)
+        found: list[IPAddress] = []
+        wires: list[Wire] = []
+
+        def resolve() -> tuple[str, None]:
+            found.extend(self.policy.addresses(host, port, deadline))
+            report.answers = [str(address) for address in found]
+            more = gettext(" and %(number)s more", number=len(found) - 1) if found[1:] else ""
+            return joined((f"{name}: {found[0]}" if name else str(found[0]), more), ""), None
+
+        def tried(address: IPAddress, outcome: str) -> None:
+            report.tried.append((str(address), outcome))
+
+        def connect() -> tuple[str, None]:
+            wires.append(Wire(dial(found, port, deadline, tried)))
+            report.address = wires[0].peer_address
+            return gettext("port %(port)s", port=port), None
+
+        report.run("dns", resolve)
+        report.run("connect", connect)
+        return wires[0]
+
 
 #: Where we end a conversation that goes well, so the server answers a QUIT.
 _OUR_OWN_REFUSALS = {"tls_not_offered", "auth_not_offered"}
@@ -99,7 +134,7 @@ def open_session(
     note = None if report is None else report.note
     report = Report() if report is None else report
     dialler.policy.check_port(server.port)
-    wire = _connect(server, dialler, overall, report)
+    wire = dialler.connect(server.host, server.port, overall, report)
     client = SMTPClient(wire, timeouts=dialler.timeouts, overall=overall, redact=redact, note=note)
     dialled(wire)
     try:
@@ -116,31 +151,6 @@ def open_session(
             report.add(StepResult("quit", "ok", _ms(started), "", reply))
         raise
     return client
-
-
-def _connect(server: Server, dialler: Dialler, overall: Deadline | None, report: Report) -> Wire:
-    deadline = Deadline(dialler.timeouts.connect, overall)
-    found = []
-
-    def resolve() -> tuple[str, None]:
-        found.extend(dialler.policy.addresses(server.host, server.port, deadline))
-        report.answers = [str(address) for address in found]
-        more = gettext(" and %(number)s more", number=len(found) - 1) if len(found) > 1 else ""
-        return str(found[0]) + more, None
-
-    wires: list[Wire] = []
-
-    def tried(address: IPAddress, outcome: str) -> None:
-        report.tried.append((str(address), outcome))
-
-    def connect() -> tuple[str, None]:
-        wires.append(Wire(dial(found, server.port, deadline, tried)))
-        report.address = wires[0].peer_address
-        return gettext("port %(port)s", port=server.port), None
-
-    report.run("dns", resolve)
-    report.run("connect", connect)
-    return wires[0]
 
 
 def _introduce(client: SMTPClient, server: Server, dialler: Dialler, report: Report) -> None:

@@ -18,12 +18,13 @@ from smtp_admin.clock import now, shifted
 from smtp_admin.delivery.models import Counter
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.events.examples import Example
-from smtp_admin.events.keys import check_webhooks, rotate_webhooks
+from smtp_admin.events.keys import sealed_in_webhooks
 from smtp_admin.events.models import Webhook
 from smtp_admin.events.signatures import standard_signature
 from smtp_admin.events.sources import SOURCES
 from smtp_admin.senders.keys import KeyReport
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.sealed_texts import check_texts, rotate_texts
 from tests.alerts.watching import alerts, look
 from tests.app import ACME_ADMIN, HostApp, started_with
 from tests.delivery.conftest import NewHost
@@ -306,17 +307,18 @@ def test_keys_are_rotated(hooked: Hooked) -> None:
     old = hooked.host.secret_key
     new = generate_key()
     report = KeyReport()
-    check_webhooks(session, Keyring([old]), report)
+    check_texts(sealed_in_webhooks(session), Keyring([old]), report)
     assert (report.newest, report.older) == (3, 0)  # address, secret, and the one it made first
     report = KeyReport()
-    rotate_webhooks(session, Keyring([new, old]), report)
+    rotate_texts(sealed_in_webhooks(session, locked=True), Keyring([new, old]), report)
+    session.commit()
     assert (report.newest, report.older, report.unreadable) == (3, 0, ())
     hooked.host.app.extensions["smtp_admin"] = started_with(
         hooked.host.installation, keyring=Keyring([new])
     )
     assert path.rpartition("/")[2] in address(hooked)
     report = KeyReport()
-    check_webhooks(session, Keyring([old]), report)
+    check_texts(sealed_in_webhooks(session), Keyring([old]), report)
     assert len(report.unreadable) == 3
 
 

@@ -17,12 +17,13 @@ from smtp_admin.database import host_engine, transaction
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.installation import installation
 from smtp_admin.oauth.kept import KeptTokens
-from smtp_admin.oauth.keys import check_tokens, rotate_tokens
+from smtp_admin.oauth.keys import sealed_tokens
 from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.oauth.seen import look
 from smtp_admin.oauth.writing import take_lease
 from smtp_admin.sandbox import site
 from smtp_admin.senders.keys import KeyReport
+from smtp_admin.senders.sealed_texts import check_texts, rotate_texts
 from tests.app import ADMIN, HostApp
 from tests.credentials.logins import caller, login
 from tests.oauth.keeping import ask, bound_to, grant_of, in_processes, sign_in
@@ -287,16 +288,17 @@ def test_keys_are_rotated(host: HostApp, server: TokenServer) -> None:
     new = Keyring([generate_key(), *host.app.config["SMTP_ADMIN_SECRET_KEYS"]])
     session = host.db.session()
     report = KeyReport()
-    check_tokens(session, new, report)
+    check_texts(sealed_tokens(session), new, report)
     assert (report.newest, report.older) == (0, 2)
     report = KeyReport()
-    rotate_tokens(session, new, report)
+    rotate_texts(sealed_tokens(session, locked=True), new, report)
+    session.commit()
     assert (report.newest, report.older, report.unreadable) == (2, 0, ())
     here.keyring = new
     assert ask(sender, person).value == server.issued[0]
     here.keyring = old
     report = KeyReport()
-    check_tokens(session, old, report)
+    check_texts(sealed_tokens(session), old, report)
     assert len(report.unreadable) == 2
     # Without its key a sign-in is as if nobody had signed in, and says so.
     with pytest.raises(TokenFailure, match="Nobody has signed in"):

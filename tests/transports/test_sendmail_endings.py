@@ -145,7 +145,7 @@ def test_no_descriptor_and_no_child_is_left(program: MakeProgram) -> None:
     before, running = descriptors(), children()
     deliver(transport, mails(8))
     deliver(through("/nowhere"), mails(1))
-    assert descriptors() == before
+    assert set(descriptors()) <= set(before)
     assert children() == running
 
 

@@ -10,7 +10,7 @@ import imaplib
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any, Literal, get_args
 
@@ -21,7 +21,7 @@ from smtp_admin.events.bounces.imap_failures import ANY, as_bytes, failure, refu
 from smtp_admin.events.bounces.mime import MOST_BYTES
 from smtp_admin.smtp import explain
 from smtp_admin.smtp.deadline import Deadline
-from smtp_admin.smtp.dialling import DiallingPolicy, dial
+from smtp_admin.smtp.dialling import DiallingPolicy
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.redaction import Redactor, printable
 from smtp_admin.smtp.report import Report
@@ -222,11 +222,11 @@ def open_mailbox(account: Account, config: Config, overall: Deadline, report: Re
         SMTPFailure: with the code and the step ``validate``, ``dns``, ``connect``, ``greeting``,
             ``tls``, ``certificate``, ``auth`` or ``folder``.
     """
-    dialler = Dialler.from_config(config)
     ports = frozenset({*PORTS.values(), *config.allowed_ports})
     policy = DiallingPolicy(ports, config.allowed_networks)
+    dialler = replace(Dialler.from_config(config), policy=policy)
     policy.check_port(account.port)
-    wire = _dialled(account, policy, dialler, overall, report)
+    wire = dialler.connect(account.host, account.port, overall, report)
     redact = Redactor((account.password, account.token), account.username)
     try:
         context = client_context(ca_file=dialler.ca_file)
@@ -258,26 +258,6 @@ def open_mailbox(account: Account, config: Config, overall: Deadline, report: Re
     except BaseException:
         wire.close()
         raise
-
-
-def _dialled(
-    account: Account, policy: DiallingPolicy, dialler: Dialler, overall: Deadline, report: Report
-) -> Wire:
-    deadline = Deadline(dialler.timeouts.connect, overall)
-    found: list[Any] = []
-    wires: list[Wire] = []
-
-    def resolve() -> tuple[str, None]:
-        found.extend(policy.addresses(account.host, account.port, deadline))
-        return str(found[0]), None
-
-    def connect() -> tuple[str, None]:
-        wires.append(Wire(dial(found, account.port, deadline)))
-        return gettext("port %(port)s", port=account.port), None
-
-    report.run("dns", resolve)
-    report.run("connect", connect)
-    return wires[0]
 
 
 def _greeted(wire: Wire, overall: Deadline, report: Report, redact: Redactor) -> _Client:

@@ -8,17 +8,16 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import changed, database_now
-from smtp_admin.encryption import Keyring
-from smtp_admin.errors import Conflict, InvalidInput, SecretError
+from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.events.bounces.imap import PORTS, SECURITIES, Account, Security
 from smtp_admin.events.bounces.signing_in import servers_for
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.events.of_sender import of_sender
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
-from smtp_admin.senders.keys import KeyReport, Unreadable
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender
+from smtp_admin.senders.sealed_texts import SealedText
 from smtp_admin.smtp.hostname import clean_host
 from smtp_admin.translation import gettext, listed, said_by
 from smtp_admin.transports.smtp.fields import clean_password, clean_port, clean_username
@@ -183,45 +182,14 @@ def turn_off(session: Session, sender: ResolvedSender, row: BounceMailbox, actor
     session.flush()
 
 
-def check_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> None:
-    """Open every stored password of a mailbox, and count it in *report*; nothing is changed."""
-    for _ in _older(session, keyring, report):
-        pass
-
-
-def rotate_mailboxes(session: Session, keyring: Keyring, report: KeyReport) -> None:
-    """Seal every stored password of a mailbox with the first key; commits."""
-    for row, binding, password in _older(session, keyring, report, locked=True):
-        row.password = keyring.seal(password, binding)
-        report.older -= 1
-        report.newest += 1
-    session.commit()
-
-
-def _older(
-    session: Session, keyring: Keyring, report: KeyReport, *, locked: bool = False
-) -> Iterator[tuple[BounceMailbox, list[object], str]]:
-    """Those that are sealed with an older key, opened; all are counted."""
+def sealed_in_mailboxes(session: Session, *, locked: bool = False) -> Iterator[SealedText]:
+    """Their passwords, for those who look at all secrets and seal them anew."""
     found = select(BounceMailbox, Sender).join(Sender, Sender.id == BounceMailbox.sender_id)
-    found = found.where(BounceMailbox.password != "")
     if locked:
         found = found.with_for_update(of=BounceMailbox)
     for row, sender in session.execute(found.order_by(BounceMailbox.id)).all():
         binding = _binding(sender.partner_id, sender.id, _account(row, ""))
-        try:
-            password = keyring.open(row.password, binding)
-        except SecretError as error:
-            one = Unreadable(
-                sender.partner_id, sender.key, sender.current_revision, True, error.message,
-                "bounces",
-            )  # fmt: skip
-            report.unreadable = (*report.unreadable, one)
-            continue
-        if keyring.is_current(row.password):
-            report.newest += 1
-        else:
-            report.older += 1
-            yield row, binding, password
+        yield SealedText(sender, row, "password", binding, "bounces")
 
 
 def _account(row: BounceMailbox, password: str) -> Account:

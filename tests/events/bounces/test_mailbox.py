@@ -19,15 +19,15 @@ from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.bounces.imap import Account
 from smtp_admin.events.bounces.mailboxes import (
     Due,
-    check_mailboxes,
     entered,
     mailbox_of,
-    rotate_mailboxes,
     save,
+    sealed_in_mailboxes,
 )
 from smtp_admin.events.models import BounceMailbox
 from smtp_admin.senders.keys import KeyReport
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.sealed_texts import check_texts, rotate_texts
 from tests.app import ADMIN
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import deliveries, queue
@@ -368,14 +368,15 @@ def test_keys(opened: NewHost, hook: Hook, certificates: CertificateFactory) -> 
         turn_on(site, server)
         session, ring = site.host.db.session(), Keyring([new, old])
         report_ = KeyReport()
-        rotate_mailboxes(session, ring, report_)
+        rotate_texts(sealed_in_mailboxes(session, locked=True), ring, report_)
+        session.commit()
         assert (report_.newest, report_.older, report_.unreadable) == (1, 0, ())
-        check_mailboxes(session, Keyring([new]), after := KeyReport())
+        check_texts(sealed_in_mailboxes(session), Keyring([new]), after := KeyReport())
         assert (after.newest, after.unreadable) == (1, ())
         found = mailbox_of(session, load_sender(session, "acme").sender_id)
         assert found is not None
         found.host = "evil.example"
-        check_mailboxes(session, ring, moved := KeyReport())
+        check_texts(sealed_in_mailboxes(session), ring, moved := KeyReport())
         assert len(moved.unreadable) == 1
         session.rollback()
         with pytest.raises(InvalidInput):

@@ -12,11 +12,12 @@ from smtp_admin.credentials.sign_ins import SIGN_INS
 from smtp_admin.credentials.token_failure import TokenFailure
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.errors import InvalidInput
-from smtp_admin.events.bounces.mailboxes import check_mailboxes, entered, save
+from smtp_admin.events.bounces.mailboxes import entered, save, sealed_in_mailboxes
 from smtp_admin.events.bounces.signing_in import servers_for
 from smtp_admin.events.bounces.trouble import remedy_of
 from smtp_admin.senders.keys import KeyReport
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.senders.sealed_texts import check_texts
 from smtp_admin.senders.values import SenderValues
 from tests.app import ADMIN
 from tests.credentials.logins import MAILBOX, login
@@ -94,7 +95,11 @@ def test_it_is_tested_saved_and_read(site: Hooked, server: ImapServer, tokens: T
     assert site.state(mail) == "bounced"
     assert len(tokens.asked) == asked  # the kept one still counts
     assert not any("LOGIN" in one or "PLAIN" in one for one in server.said)
-    check_mailboxes(site.host.db.session(), Keyring([generate_key()]), report := KeyReport())
+    check_texts(
+        sealed_in_mailboxes(site.host.db.session()),
+        Keyring([generate_key()]),
+        report := KeyReport(),
+    )
     assert (report.newest, report.older, report.unreadable) == (0, 0, ())
 
 
