@@ -20,7 +20,7 @@ from smtp_admin.delivery.maintenance import reassign
 from smtp_admin.encryption import Keyring
 from smtp_admin.errors import ConfigError
 from smtp_admin.events import patience
-from smtp_admin.events.bounces import forgetting as forgetting_mailboxes
+from smtp_admin.events.bounces.mailboxes import MAILBOXES
 from smtp_admin.host import Host
 from smtp_admin.host_calls import calls_of
 from smtp_admin.host_database import HostDatabase
@@ -31,7 +31,7 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
-from smtp_admin.oauth import forgetting as forgetting_tokens
+from smtp_admin.oauth.forgetting import TOKENS
 from smtp_admin.pages import arrival, embedding, hooks, reminders, unsubscribe
 from smtp_admin.pages.every import make_pages_blueprint
 from smtp_admin.pages.page_values import page_values
@@ -105,8 +105,8 @@ class SMTPAdmin:
         reassign.listen()
         lookups.listen()
         patience.listen()
-        forgetting_tokens.listen()
-        forgetting_mailboxes.listen()
+        TOKENS.listen()
+        MAILBOXES.listen()
         api = make_api_blueprint()
         for blueprint in (make_pages_blueprint(config.url_prefix), api):
             blueprint.context_processor(page_values)

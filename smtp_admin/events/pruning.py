@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Engine, delete, select
 from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery.maintenance.retention import retentions
-from smtp_admin.events.bounces.forgetting import forget_leftovers
+from smtp_admin.events.bounces.mailboxes import MAILBOXES
 from smtp_admin.events.models import MailEvent, WebhookNonce
 
 #: Providers tell the same again for so long.
@@ -18,7 +18,7 @@ _STEP = 1000
 def prune_events(engine: Engine, config: Config) -> int:
     """Delete events and nonces that are old enough; how many events."""
     with transaction(engine) as session:
-        forget_leftovers(session)
+        MAILBOXES.forget_leftovers(session)
         moment = database_now(session)
         changed(session, delete(WebhookNonce).where(WebhookNonce.at < moment - REPEATED))
     # What is about no mail of ours is kept only as long as it may be told again.

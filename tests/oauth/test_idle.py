@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from smtp_admin.clock import shifted
 from smtp_admin.database import host_engine, transaction
 from smtp_admin.delivery.maintenance.idle_sign_ins import IdleSignIns
-from smtp_admin.oauth.forgetting import forget_leftovers
+from smtp_admin.oauth.forgetting import TOKENS
 from smtp_admin.oauth.models import OAuthGrant
 from smtp_admin.oauth.writing import add_row
 from smtp_admin.sandbox import site as sandbox
@@ -166,7 +166,7 @@ def test_tokens_go_with_their_sender(site: HostApp, server: TokenServer) -> None
     with transaction(host_engine()) as own:
         add_row(own, sender.sender_id, sender.setup(site.installation.keyring).credential)
     assert count() == 1
-    assert forget_leftovers(session) == 1
+    assert TOKENS.forget_leftovers(session) == 1
     session.commit()
     browser = site.app.test_client()
     site.save_sender("acme", from_name="Another")

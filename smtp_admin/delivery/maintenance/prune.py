@@ -9,7 +9,7 @@ from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.maintenance.retention import Retention, retentions
 from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
-from smtp_admin.oauth.forgetting import forget_leftovers
+from smtp_admin.oauth.forgetting import TOKENS
 
 #: Small steps, so that nobody waits for a lock.
 _STEP = 500
@@ -22,7 +22,7 @@ def prune(engine: Engine, config: Config) -> int:
     Dead letters and unknown outcomes stay until somebody has looked at them. Needs an app context.
     """
     with transaction(engine) as session:
-        forget_leftovers(session)
+        TOKENS.forget_leftovers(session)
     total = 0
     for one in retentions(config):
         with transaction(engine) as session:

@@ -15,6 +15,7 @@ from smtp_admin.events.models import BounceMailbox
 from smtp_admin.events.of_sender import of_sender
 from smtp_admin.host import Actor
 from smtp_admin.installation import installation
+from smtp_admin.senders.belongings import Belongings
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.senders.sealed_texts import SealedText
@@ -23,6 +24,8 @@ from smtp_admin.translation import gettext, listed, said_by
 from smtp_admin.transports.smtp.fields import clean_password, clean_port, clean_username
 
 _LONGEST_FOLDER = 200
+#: Forgotten with their sender.
+MAILBOXES = Belongings(BounceMailbox.id, BounceMailbox.sender_id)
 #: How the form names the ways to open a mailbox: a password of its own, or the sender's OAuth2.
 BY_PASSWORD, BY_SENDER = "password", "sender"
 #: What a form sends, and a page calls.
