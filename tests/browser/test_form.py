@@ -185,6 +185,7 @@ def test_from_a_good_test_to_a_saved_sender(page: Page, site: Site) -> None:
     site.work()
     page.wait_for_selector("#test-mail >> text=Test mail to ")
     page.wait_for_selector(".smtp-admin-lead-done >> nth=3")
+    assert page.is_hidden("#stale-test"), "nothing was changed"
     site.delete("initech", "fresh")
 
 
