@@ -18,6 +18,8 @@ class Facts(NamedTuple):
             much of a limit is used, where there is one.
         failed: mails that failed with these settings since one was last accepted, and *refused* if
             the server itself refused them all; *last_error* is of the last one.
+        tested: whether the last connection test of these settings worked, ``None`` if there was
+            none; asked only where they have sent nothing. *test_error* is why it failed.
     """
 
     moment: datetime
@@ -37,6 +39,8 @@ class Facts(NamedTuple):
     failed: int = 0
     refused: bool = False
     last_error: str = ""
+    tested: bool | None = None
+    test_error: str = ""
 
     @property
     def no_worker(self) -> bool:

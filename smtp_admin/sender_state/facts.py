@@ -25,7 +25,7 @@ from smtp_admin.sender_state.queues import EMPTY, Queues, queues_of
 from smtp_admin.sender_state.state import State, decide
 from smtp_admin.sender_state.usage import Usage, usage_of
 from smtp_admin.sender_state.which import these
-from smtp_admin.senders.models import Sender, SenderRevision
+from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, password_trouble
 from smtp_admin.senders.routing import choose_sender
 from smtp_admin.transports.outcome import Verdict
@@ -36,6 +36,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: How many mails failed, whether the server refused them all, and the error and reply of the last.
 _Failures = tuple[int, bool, str, str]
 _NO_FAILURE: _Failures = (0, False, "", "")
+#: Whether the last test worked, and why not.
+_Test = tuple[bool | None, str]
+_NO_TEST: _Test = (None, "")
 _NO_TROUBLE = ("", "")
 
 
@@ -64,6 +67,7 @@ class Looked:
     queues: Queues
     usage: Usage
     failures: dict[int, _Failures]
+    tests: dict[int, _Test]
     systems: ResolvedSender | None
 
     def state_of(self, sender: ResolvedSender) -> State:
@@ -112,6 +116,7 @@ class Looked:
             failed,
             refused,
             read_back(error) + f" ({reply})" if reply else error,
+            *self.tests.get(own, _NO_TEST),
         )
 
 
@@ -134,6 +139,7 @@ def look_at(session: Session, senders: Sequence[ResolvedSender]) -> Looked:
         queues=queues_of(session, known_senders, moment),
         usage=usage_of(session, known_senders, moment),
         failures=_failures(session, ids) if ids else {},
+        tests=_tests(session, ids) if ids else {},
         systems=systems,
     )
 
@@ -200,3 +206,28 @@ def _failures(session: Session, ids: Sequence[int]) -> dict[int, _Failures]:
         sender_id: (mails, bool(refused), error, reply)
         for sender_id, mails, refused, error, reply in rows
     }
+
+
+def _tests(session: Session, ids: Sequence[int]) -> dict[int, _Test]:
+    """The last test of each whose present settings have sent nothing.
+
+    Of two places the worker's counts, for it is what sends; ``worker`` comes last.
+    """
+    rows = session.execute(
+        select(SenderRevision.sender_id, RevisionTest.ok, RevisionTest.message)
+        .join(RevisionTest, RevisionTest.revision_id == SenderRevision.id)
+        .join(
+            Sender,
+            (Sender.id == SenderRevision.sender_id)
+            & (Sender.current_revision == SenderRevision.number),
+        )
+        .where(
+            these(session, Sender.id, ids),
+            or_(
+                Sender.last_accepted_at.is_(None),
+                Sender.last_accepted_at < SenderRevision.created_at,
+            ),
+        )
+        .order_by(RevisionTest.place)
+    )
+    return {sender_id: (ok, message) for sender_id, ok, message in rows}

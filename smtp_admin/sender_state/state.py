@@ -20,7 +20,7 @@ from smtp_admin.translation import gettext, joined, known
 Key = Literal[
     "problem", "unconfigured", "system", "system_waits", "paused_by_hand", "stopped",
     "rate_limited", "paused", "keeping", "no_worker", "limit", "late", "retrying", "failing",
-    "held", "delivering", "ready",
+    "held", "test_failed", "delivering", "ready",
 ]  # fmt: skip
 #: What a state means for people: all is well, well but unproven, look at it, act, switched off.
 Tone = Literal["good", "ready", "warn", "bad", "off"]
@@ -38,6 +38,7 @@ NAMES: dict[Key, str] = {
     "limit": gettext("Limit reached"),
     "retrying": gettext("Tries again"),
     "held": gettext("Held"),
+    "test_failed": gettext("Test failed"),
     "paused_by_hand": gettext("Paused by hand"),
     "unconfigured": gettext("Not set up"),
     "keeping": gettext("Keeping mail"),
@@ -64,7 +65,9 @@ LATE, TOO_LATE = timedelta(seconds=60), timedelta(minutes=10)
 _JUST_NOW = timedelta(seconds=60)
 _SEVERAL = 2
 #: In these, mail goes out or would.
-_GOES: frozenset[Key] = frozenset({"delivering", "ready", "keeping", "retrying", "held", "system"})
+_GOES: frozenset[Key] = frozenset(
+    {"delivering", "ready", "keeping", "retrying", "held", "test_failed", "system"}
+)
 
 
 class State(NamedTuple):
@@ -217,6 +220,8 @@ def _well(sender: ResolvedSender, facts: Facts) -> State:
     if facts.waiting and facts.held == facts.waiting:
         return State("held", "warn", facts, partial(words.held, facts.held))
     if not is_proven(sender):
+        if facts.tested is False:
+            return State("test_failed", "bad", facts, partial(words.test_failed, facts))
         return State("ready", "ready", facts, partial(words.ready, sender, facts))
     said = partial(words.delivering, sender, facts)
     return State("delivering", "good", facts, said, sender.last_accepted_at)

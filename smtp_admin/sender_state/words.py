@@ -174,7 +174,18 @@ def ready(sender: ResolvedSender, facts: Facts) -> Words:
             "%(ago)s.",
             ago=ago(sender.last_accepted_at, facts.moment),
         )
-    return gettext("Ready"), joined((words, _later(facts)))
+    headline = gettext("Ready") if facts.tested else gettext("Ready, not tested")
+    return headline, joined((words, _later(facts)))
+
+
+def test_failed(facts: Facts) -> Words:
+    """What would be sent has sent nothing yet, and its test says that it cannot."""
+    words = gettext(
+        "The connection test of these settings failed, and no mail has been sent with them yet: "
+        "%(error)s",
+        error=read_back(facts.test_error),
+    )
+    return gettext("Its test failed"), joined((words, _later(facts)))
 
 
 def delivering(sender: ResolvedSender, facts: Facts) -> Words:

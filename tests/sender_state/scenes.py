@@ -170,6 +170,13 @@ def _held(scene: Scene) -> None:
     scene.send(work=False)
 
 
+def _test_failed(scene: Scene) -> None:
+    scene.save(port=1)  # nobody listens there
+    scene.host.app.test_cli_runner().invoke(
+        args=["smtp-admin", "test-connection", "--partner", "acme"]
+    )
+
+
 def _delivering(scene: Scene) -> None:
     scene.save()
     scene.send()
@@ -195,6 +202,7 @@ SCENES: dict[Key, Callable[[Scene], None]] = {
     "retrying": _retrying,
     "failing": _failing,
     "held": _held,
+    "test_failed": _test_failed,
     "delivering": _delivering,
     "ready": _ready,
 }

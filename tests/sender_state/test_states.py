@@ -51,8 +51,9 @@ SAYS: dict[Key, str] = {
     "retrying": r"Tries again at (\d+ \w+ )?\d\d:\d\d UTC\. The last mail was refused: .*grey",
     "failing": r"Failing: the last 2 were refused\. .*554 5\.6\.0",
     "held": r"Held: 1 mail waits\. The sandbox does not send any of it\.",
+    "test_failed": r"Its test failed\. The connection test .* sent with them yet: .*port 1\.",
     "delivering": r"Delivering\. Last accepted just now by ",
-    "ready": r"Ready\. This sender has sent no mail yet\.",
+    "ready": r"Ready, not tested\. This sender has sent no mail yet\.",
 }  # fmt: skip
 
 
@@ -254,6 +255,21 @@ def test_the_limit_goes_on_when_the_first_mail_is_an_hour_old(scene: Scene) -> N
             assert state(scene.host).key == "limit"
         with shifted(timedelta(minutes=21)):
             assert state(scene.host).key != "limit"
+
+
+def test_a_test_says_more_until_mail_does(scene: Scene) -> None:
+    """What works there is ready, and what was accepted needs no test."""
+    SCENES["test_failed"](scene)
+    with a_worker(scene.host.app):
+        assert state(scene.host).key == "test_failed"
+        scene.save()
+        assert state(scene.host).headline == "Ready, not tested"
+        command(scene.host, "test-connection", "--partner", "acme")
+        assert state(scene.host).headline == "Ready"
+        scene.send()
+        scene.server.behave("mail", Reply("550 5.7.1 Sender address rejected"))
+        command(scene.host, "test-connection", "--partner", "acme")
+        assert state(scene.host).key == "delivering"
 
 
 def test_without_redis_nothing_is_said_of_workers(scene: Scene) -> None:

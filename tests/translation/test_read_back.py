@@ -24,7 +24,8 @@ SENDER: Any = SimpleNamespace(
 FACTS: Any = SimpleNamespace(
     limit_until=AT, moment=AT - timedelta(hours=1), waiting=1204, urgent_goes=True, used_hour=95,
     used_day=None, due=0, next_at=AT + timedelta(days=1), refused=True, failed=3,
-    last_error=known("It waited too long and was not sent."),
+    last_error=known("It waited too long and was not sent."), tested=None,
+    test_error=REFUSED,
 )  # fmt: skip
 SAID = [
     one
@@ -43,6 +44,7 @@ SAID = [
         words.failing(FACTS),
         words.held(1),
         words.ready(SENDER, FACTS),
+        words.test_failed(FACTS),
         words.delivering(SENDER, FACTS),
         (
             gettext("%(dead)s dead letters in 24 hours", dead=number(1204)),

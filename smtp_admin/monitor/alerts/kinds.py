@@ -109,6 +109,7 @@ OF_STATE: dict[Key, tuple[Name, timedelta] | None] = {
     "retrying": None,
     "failing": ("sender_stopped", _SOON),
     "held": None,
+    "test_failed": None,  # whoever tested it was told
     "delivering": None,
     "ready": None,
 }
