@@ -103,7 +103,7 @@ def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:
         else:
             one.state = "applied"
         if one.state == "applied":
-            one.next_try_at = moment  # numbers and lists tell by it when it happened here
+            one.applied_at = moment
         if row is not None:
             applied.append(_applied(one, row, changes.note(one, row.id)))
     changes.write(session, rows, moment)
