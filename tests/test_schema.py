@@ -34,6 +34,7 @@ from smtp_admin.database import VERSION_TABLE, Base
 from smtp_admin.errors import SetupError
 from smtp_admin.events.models import MailEvent
 from smtp_admin.senders.models import Sender
+from smtp_admin.suppression.models import Suppression
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
@@ -208,6 +209,27 @@ def test_when_an_event_was_applied_keeps_its_time(engine: Engine) -> None:
     with engine.connect() as connection:
         tried = connection.scalars(select(MailEvent.next_try_at).order_by(MailEvent.id))
         assert list(tried) == [wanted, *[wanted - timedelta(hours=1)] * 2]
+
+
+def test_of_several_reasons_the_strongest_goes_back(engine: Engine) -> None:
+    """The tables of before have room for one; what an admin or a server did must hold."""
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        for number, (address, reason) in enumerate(
+            (("mia", "unsubscribe"), ("mia", "manual"), ("tom", "manual"), ("tom", "bounce"),
+             ("zoe", "unsubscribe")), 1,
+        ):  # fmt: skip
+            row = {"partner_id": "acme", "address_hash": address, "address": address,
+                   "category": "all", "reason": reason}  # fmt: skip
+            connection.execute(Suppression.__table__.insert().values(id=number, **row))  # type: ignore[attr-defined]  # a Table
+    schema.downgrade(engine, "0029_applied_at")
+    kept = select(Suppression.address, Suppression.reason).order_by(Suppression.id)
+    wanted = [("mia", "manual"), ("tom", "bounce"), ("zoe", "unsubscribe")]
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(kept)] == wanted
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(kept)] == wanted
 
 
 @pytest.mark.long

@@ -115,7 +115,7 @@ def take_over(
 
 
 def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str, Any]]:
-    """The rows that what was read becomes in a partner's list, each address and category once."""
+    """The rows that what was read becomes in a partner's list, each once."""
     rows = [
         row_of(
             partner_id, one.address, one.reason, category=one.category, detail=one.detail,
@@ -123,4 +123,5 @@ def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str,
         )
         for one in found.listed
     ]  # fmt: skip
-    return list({(row["address_hash"], row["category"]): row for row in reversed(rows)}.values())
+    each = {(row["address_hash"], row["category"], row["reason"]): row for row in reversed(rows)}
+    return list(each.values())

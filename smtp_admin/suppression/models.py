@@ -11,11 +11,20 @@ from smtp_admin.senders.models import Sender
 
 
 class Suppression(Base):
-    """That a partner's mail of a category does not go to an address."""
+    """That a partner's mail of a category does not go to an address, for one reason.
+
+    Each reason has a row of its own: who takes back what they did leaves alone what others did.
+    """
 
     __tablename__ = "smtp_admin_suppression"
     __table_args__ = (
-        UniqueConstraint("address_hash", "partner_id", "category"),
+        UniqueConstraint(
+            "address_hash",
+            "partner_id",
+            "category",
+            "reason",
+            name="uq_smtp_admin_suppression_reason",
+        ),
         Index("ix_smtp_admin_suppression_partner", "partner_id", "id"),
     )
 
