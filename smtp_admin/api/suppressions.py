@@ -19,7 +19,8 @@ from smtp_admin.errors import NotFound
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.reading import address_hash, suppressions_of
 from smtp_admin.suppression.reasons import ALL, clean_reason
 from smtp_admin.suppression.writing import clean_category, delete_suppressions

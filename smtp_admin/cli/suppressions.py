@@ -26,7 +26,8 @@ from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines, numbers_of
 from smtp_admin.mail.suppression_file import read_suppressions
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash, suppressions_of
 from smtp_admin.suppression.reasons import ALL, REASONS

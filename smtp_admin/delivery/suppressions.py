@@ -10,9 +10,12 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, changed, database_now, transaction
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
+from smtp_admin.installation import installation
 from smtp_admin.senders.lookups import forget
 from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.provider_lists.lifted import lifted_of, remove_later
+from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
 from smtp_admin.suppression.writing import delete_suppressions, insert_suppressions, row_of
@@ -139,14 +142,15 @@ def lift(
 ) -> int:
     """Let *address* have this partner's mail again; how many rows there were. The caller commits.
 
-    What was kept back meanwhile stays so: each such mail can be sent after all.
+    What was kept back meanwhile stays so: each such mail can be sent after all. Workers take it off
+    the lists of providers too: here nobody waits for one.
 
     Args:
         hashed: its hash, where only that is known.
         categories: only these; else all.
         reasons: only what came for these; else all.
     """
-    mine = select(Suppression.id).where(
+    mine = select(Suppression).where(
         Suppression.partner_id == partner_id,
         Suppression.address_hash == (hashed or address_hash(address)),
     )
@@ -154,4 +158,7 @@ def lift(
         mine = mine.where(Suppression.category.in_(categories))
     if reasons:
         mine = mine.where(Suppression.reason.in_(reasons))
-    return delete_suppressions(session, session.scalars(mine).all())
+    rows = session.scalars(mine).all()
+    if rows and installation().config.sandbox is None and accounts_of(session, partner_id):
+        remove_later(session, partner_id, lifted_of(rows, address))
+    return delete_suppressions(session, [one.id for one in rows])

@@ -14,6 +14,7 @@ from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
 from smtp_admin.delivery.maintenance.provider_lists import imports_of
+from smtp_admin.delivery.maintenance.provider_removals import stuck_of
 from smtp_admin.delivery.provider_suppressions import (
     PAGE_SECONDS,
     account_to_read,
@@ -42,7 +43,8 @@ from smtp_admin.pages.suppression_words import (
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.suppression.models import ProviderList, Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash, left_on_the_list
 from smtp_admin.suppression.reasons import ALL, REASONS, label_of
@@ -285,6 +287,7 @@ def _list(
         entered=entered or {},
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
+        stuck=stuck_of(session(), owner) if owner is not None else (),
         daily=installation().config.import_suppressions,
         error=error,
         bad=error if isinstance(error, BadLines) else None,

@@ -25,6 +25,7 @@ from smtp_admin.mail.unsubscribing import Reader, reader_of
 from smtp_admin.pages import reminders
 from smtp_admin.pages.readers import speak_to_reader, speak_to_stranger
 from smtp_admin.renewals import supply
+from smtp_admin.suppression.provider_lists.lifted import waiting_of
 from smtp_admin.suppression.reading import chosen_language, suppressions_of
 from smtp_admin.suppression.reasons import ALL, NOTICES, OWN
 from smtp_admin.suppression.writing import keep_language
@@ -109,7 +110,7 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
     session().commit()
     if wanted and _standing(reader).held(reader.type_name):
         return _show(token, reader, status=409)
-    return _show(token, reader, changed=True)
+    return _show(token, reader, changed=True, later=wanted and _is_awaited(reader))
 
 
 @guarded(Action.UNSUBSCRIBE)
@@ -162,6 +163,11 @@ def _take_back(reader: Reader, category: str) -> bool:
     )
 
 
+def _is_awaited(reader: Reader) -> bool:
+    """Whether a provider may keep such mail back until a worker took the address off its list."""
+    return bool(waiting_of(session(), reader.partner_id, reader.address))
+
+
 def _standing(reader: Reader) -> Standing:
     found = suppressions_of(session(), reader.partner_id, reader.address)
     # All mail is nothing that these pages end.
@@ -212,7 +218,7 @@ def _languages() -> dict[str, str]:
 
 
 def _show(
-    token: str, reader: Reader, *, changed: bool = False, status: int = 200
+    token: str, reader: Reader, *, changed: bool = False, later: bool = False, status: int = 200
 ) -> ResponseReturnValue:
     standing, name = _standing(reader), reader.type_name
     return _page(
@@ -224,6 +230,7 @@ def _show(
         wanted=not standing.ended(name) and not standing.held(name),
         held=standing.held(name),
         changed=changed,
+        later=later,
     )
 
 
