@@ -220,7 +220,8 @@ def _bring_back(connection: Connection) -> None:
             "message_id": text("''"), "provider_id": text("''"), "code": text("'5.1.1'"),
             "words": text("'no such user'"), "at": Delivery.finished_at,
             "received_at": Delivery.finished_at, "state": text("'applied'"), "tries": text("1"),
-            "next_try_at": Delivery.finished_at, "delivery_id": Delivery.id,
+            "next_try_at": Delivery.finished_at, "applied_at": Delivery.finished_at,
+            "delivery_id": Delivery.id,
         }  # fmt: skip
         told = select(*values.values()).where(*mine)
         connection.execute(insert(MailEvent).from_select(list(values), told))

@@ -260,8 +260,11 @@ KEYS: tuple[Key, ...] = (
         "delete or roll back. Commands are not limited."),
     Key("API_LIMIT", "600 per minute", _rate, "Requests that one API token, or one person, may "
         "make."),
-    Key("EVENT_LIMIT", "30000 per minute", _rate, "Events that one webhook takes. What is beyond "
-        "them is answered with 429, and providers send it again."),
+    Key("EVENT_LIMIT", "30000 per minute", _rate, "Events that the webhooks of one partner take "
+        "together, and each of the system's. What is beyond them is answered with 429, and "
+        "providers send it again."),
+    Key("EVENT_DAY_LIMIT", 3_000_000, read_whole(1, 1_000_000_000), "Events that the webhooks of "
+        "one partner take in a day."),
     Key("IMPORT_SUPPRESSIONS", True, read_flag, "Whether workers import the suppression lists of "
         "providers once a day."),
     Key("QUEUE_LIMIT", 10_000, read_whole(1, 100_000_000), "Mails that one partner may have "
@@ -325,6 +328,7 @@ class Config(AlertConfig):
     change_limit: Rate
     api_limit: Rate
     event_limit: Rate
+    event_day_limit: int
     import_suppressions: bool
     test_mail_limit: Rate
     queue_limit: int

@@ -37,6 +37,7 @@ from smtp_admin.pages.every import make_pages_blueprint
 from smtp_admin.pages.page_values import page_values
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
+from smtp_admin.suppression.reasons import clean_reason
 from smtp_admin.suppression.writing import clean_category
 
 if TYPE_CHECKING:
@@ -303,18 +304,25 @@ class SMTPAdmin:
         )
         return done.new
 
-    def unsuppress(self, address: str, *, partner_id: str = SYSTEM, category: str = "") -> int:
+    def unsuppress(
+        self, address: str, *, partner_id: str = SYSTEM, category: str = "", reason: str = ""
+    ) -> int:
         """Let *address* have its mail again; how many suppressions there were. The caller commits.
 
         Args:
             category: only this one.
+            reason: only what came for this reason.
 
         Raises:
             MessageError: it is no address.
+            InvalidInput: there is no such reason.
         """
         found = address_of(address)[1]
         categories = [category] if category else []
-        return suppressions_of_mail.lift(session(), partner_id, found, categories=categories)
+        reasons = [clean_reason(reason)] if reason else []
+        return suppressions_of_mail.lift(
+            session(), partner_id, found, categories=categories, reasons=reasons
+        )
 
     def cancel(self, public_id: str) -> int:
         """Do not send what of a mail is still queued; how many deliveries. The caller commits.

@@ -35,7 +35,7 @@ from smtp_admin.senders import pauses
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.senders.routing import routes_of
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import categories_of
+from smtp_admin.suppression.reading import suppressions_of
 from tests.app import ADMIN, HostApp
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.renewals.things import a_service
@@ -361,7 +361,7 @@ class Scene:
             if rule.endswith("/erase"):
                 return {"address": GONE, "do": "erase", "sure": "1"}
             if "preferences" in rule:
-                ended = categories_of(self.site.db.session(), "acme", READER.address)
+                ended = suppressions_of(self.site.db.session(), "acme", READER.address)
                 return {"save": "1" if ended else "none", "kinds": [READER.type_name]}
             whose, key = self._whose(rule)
             if "/suppressions" in rule:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,15 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 
 from smtp_admin import Host, SMTPAdmin, resources, schema
 from smtp_admin.database import VERSION_TABLE, Base
 from smtp_admin.errors import SetupError
+from smtp_admin.events.models import MailEvent
 from smtp_admin.senders.models import Sender
+from smtp_admin.suppression.models import Suppression
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
@@ -179,6 +183,53 @@ def test_a_webhook_that_was_there_has_read_everything(engine: Engine) -> None:
     with engine.connect() as connection:
         found = connection.execute(text(f"SELECT {before} FROM smtp_admin_webhook")).one()
     assert tuple(found) == ("generic", "h", 7, "stale")
+
+
+def test_when_an_event_was_applied_keeps_its_time(engine: Engine) -> None:
+    """Both ways; of one that waits the time says when it is tried, and nothing else."""
+    schema.upgrade(engine, "0028_unreadable")
+    with engine.begin() as connection:
+        for number, state in enumerate(("applied", "waiting", "unknown"), 1):
+            connection.execute(
+                text(
+                    "INSERT INTO smtp_admin_event (id, origin, identity, partner_id, sender_id,"
+                    " kind, bounce, recipient, message_id, provider_id, code, words, received_at,"
+                    f" state, tries, next_try_at) VALUES ({number}, 'bounces', '{number}', '', 1,"
+                    " 'bounced', 'hard', '', '', '', '', '', '2026-01-30 12:00:00',"
+                    f" '{state}', 0, '2026-01-31 12:00:00')"
+                )
+            )
+    schema.upgrade(engine)
+    wanted = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    told = select(MailEvent.applied_at).order_by(MailEvent.id)
+    with engine.begin() as connection:
+        assert list(connection.scalars(told)) == [wanted, None, None]
+        connection.execute(update(MailEvent).values(next_try_at=wanted - timedelta(hours=1)))
+    schema.downgrade(engine, "0028_unreadable")
+    with engine.connect() as connection:
+        tried = connection.scalars(select(MailEvent.next_try_at).order_by(MailEvent.id))
+        assert list(tried) == [wanted, *[wanted - timedelta(hours=1)] * 2]
+
+
+def test_of_several_reasons_the_strongest_goes_back(engine: Engine) -> None:
+    """The tables of before have room for one; what an admin or a server did must hold."""
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        for number, (address, reason) in enumerate(
+            (("mia", "unsubscribe"), ("mia", "manual"), ("tom", "manual"), ("tom", "bounce"),
+             ("zoe", "unsubscribe")), 1,
+        ):  # fmt: skip
+            row = {"partner_id": "acme", "address_hash": address, "address": address,
+                   "category": "all", "reason": reason}  # fmt: skip
+            connection.execute(Suppression.__table__.insert().values(id=number, **row))  # type: ignore[attr-defined]  # a Table
+    schema.downgrade(engine, "0029_applied_at")
+    kept = select(Suppression.address, Suppression.reason).order_by(Suppression.id)
+    wanted = [("mia", "manual"), ("tom", "bounce"), ("zoe", "unsubscribe")]
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(kept)] == wanted
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(kept)] == wanted
 
 
 @pytest.mark.long

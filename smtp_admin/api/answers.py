@@ -133,7 +133,9 @@ ANSWERS: dict[str, Schema] = {
     },
     "Suppressions": _object(ok=_OK, suppressions=_list(_SUPPRESSION), before=_or_null(_WHOLE)),
     "Suppressed": _object(ok=_OK, address=_TEXT, category=_TEXT, new=_FLAG, kept_back=_WHOLE),
-    "Unsuppressed": _object(ok=_OK, address=_TEXT, count=_WHOLE, providers=_list(_AT_PROVIDER)),
+    "Unsuppressed": _object(
+        ok=_OK, address=_TEXT, count=_WHOLE, left=_WHOLE, providers=_list(_AT_PROVIDER)
+    ),
     "Queued": _object(ok=_OK, id=_ID, status=_STATE | {"enum": [*STATES, "waiting"]}),
     "BatchQueued": _object(ok=_OK, id=_ID, queued=_WHOLE, known=_WHOLE, suppressed=_WHOLE),
     "Batch": _object(

@@ -21,6 +21,7 @@ from smtp_admin.api.values import (
     Field,
 )
 from smtp_admin.senders.fields import all_fields
+from smtp_admin.suppression.reasons import REASONS
 from smtp_admin.transports.fields import Field as SenderField
 
 #: draft-ietf-httpapi-idempotency-key-header; with the quotes of its syntax or without.
@@ -130,6 +131,12 @@ _ID = Parameter(
 )
 _OF_ADDRESS = Parameter("address", "query", ADDRESS.schema, "Only this address.")
 _OF_CATEGORY = Parameter("category", "query", _TYPE.schema, "Only this category; else every one.")
+_OF_REASON = Parameter(
+    "reason",
+    "query",
+    {"type": "string", "enum": [*REASONS]},
+    "Only what came for this reason; else for every one.",
+)
 _BEFORE = Parameter(
     "before",
     "query",
@@ -210,7 +217,8 @@ OPERATIONS = (
               (400, 404, 413, 415), (), lambda: SUPPRESSION_FIELDS),
     Operation("unsuppress", "DELETE", "/suppressions", Action.MANAGE_SUPPRESSIONS,
               "Let an address have its mail again", {200: "Unsuppressed"}, (400, 404),
-              (_OF_PARTNER, replace(_OF_ADDRESS, required=True), _OF_CATEGORY)),
+              (_OF_PARTNER, replace(_OF_ADDRESS, required=True), _OF_CATEGORY,
+               _OF_REASON)),
     Operation("openapi", "GET", "/openapi.json", Action.SEE_API_DOCUMENT,
               "This description", {200: "Description"}),
 )  # fmt: skip

@@ -14,15 +14,16 @@ from smtp_admin.api.owner import owner_of
 from smtp_admin.api.values import ADDRESS
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
-from smtp_admin.delivery.suppressions import lift, suppress
+from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import NotFound
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
-from smtp_admin.suppression.reading import address_hash, categories_of
-from smtp_admin.suppression.reasons import ALL
-from smtp_admin.suppression.writing import clean_category
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
+from smtp_admin.suppression.reading import address_hash, suppressions_of
+from smtp_admin.suppression.reasons import ALL, clean_reason
+from smtp_admin.suppression.writing import clean_category, delete_suppressions
 
 _MOST = 100
 _MOST_DIGITS = 18
@@ -73,22 +74,32 @@ def add() -> ResponseReturnValue:
 
 
 def remove() -> ResponseReturnValue:
-    """Let an address have its mail again."""
+    """Let an address have its mail again, as far as nothing else stands against it."""
     owner = owner_of(_asked("partner_id"), Action.MANAGE_SUPPRESSIONS)
     address = _address()
     category = _asked("category")
     categories = [] if category is None else [clean_category(category)]
-    rows = categories_of(session(), owner, address)
-    wanted = [one for name, one in rows.items() if not categories or name in categories]
-    lifted = lifted_of(wanted, address)
-    count = lift(session(), owner, address, categories=categories)
+    reason = _asked("reason")
+    reasons = [] if reason is None else [clean_reason(reason)]
+    rows = suppressions_of(session(), owner, address, categories=categories, reasons=reasons)
+    lifted = lifted_of(rows, address)
+    count = delete_suppressions(session(), [one.id for one in rows])
     if not count:
         raise NotFound("This address is not suppressed.")
-    detail = f"{address}: {category or 'every category'}"
+    left = len(suppressions_of(session(), owner, address))
+    detail = lifted_words(address, category or "", reason or "")
     record_change(session(), web.signed_in(), owner, "suppression.removed", detail)
     session().commit()
     providers = [one.as_json() for one in remove_at_providers(session(), owner, lifted)]
-    return web.answer_json({"ok": True, "address": address, "count": count, "providers": providers})
+    return web.answer_json(
+        {"ok": True, "address": address, "count": count, "left": left, "providers": providers}
+    )
+
+
+def lifted_words(address: str, category: str, reason: str) -> str:
+    """What was taken off the list, for the audit log."""
+    words = f"{address}: {category or 'every category'}"
+    return f"{words}, {reason}" if reason else words
 
 
 def _asked(name: str) -> str | None:

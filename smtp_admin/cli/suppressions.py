@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from smtp_admin.api.suppressions import as_json
+from smtp_admin.api.suppressions import as_json, lifted_words
 from smtp_admin.audit.service import record_change
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import key_of, known_partner, whose, word_of
@@ -19,18 +19,19 @@ from smtp_admin.delivery.provider_suppressions import (
     account_to_read,
     take_over,
 )
-from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
+from smtp_admin.delivery.suppressions import suppress, suppress_all
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines, numbers_of
 from smtp_admin.mail.suppression_file import read_suppressions
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
-from smtp_admin.suppression.reading import address_hash, categories_of
-from smtp_admin.suppression.reasons import ALL
-from smtp_admin.suppression.writing import clean_category
+from smtp_admin.suppression.reading import address_hash, suppressions_of
+from smtp_admin.suppression.reasons import ALL, REASONS
+from smtp_admin.suppression.writing import clean_category, delete_suppressions
 
 _STEP = 1000
 _OF_PARTNER = click.option(
@@ -106,27 +107,38 @@ def add(address: str, partner_id: str, category: str, note: str, as_json_: bool)
 @click.argument("address")
 @_OF_PARTNER
 @click.option("--category", default="", help="Only this category.")
+@click.option("--reason", type=click.Choice([*REASONS]), help="Only what came for this reason.")
 @_AS_JSON
-def remove(address: str, partner_id: str, category: str, as_json_: bool) -> None:
+def remove(
+    address: str, partner_id: str, category: str, reason: str | None, as_json_: bool
+) -> None:
     """Remove."""
     known_partner(partner_id)
     found = address_of(address)[1]
     categories = [clean_category(category)] if category else []
-    rows = categories_of(session(), partner_id, found)
-    wanted = [one for name, one in rows.items() if not categories or name in categories]
-    lifted = lifted_of(wanted, found)
-    count = lift(session(), partner_id, found, categories=categories)
+    rows = suppressions_of(
+        session(), partner_id, found, categories=categories, reasons=[reason] if reason else []
+    )
+    lifted = lifted_of(rows, found)
+    count = delete_suppressions(session(), [one.id for one in rows])
     if not count:
         raise NotFound(f"{found} is not suppressed for {whose(partner_id)}.")
-    detail = f"{found}: {category or 'every category'}"
+    left = [
+        f"{one.category} ({one.reason})" for one in suppressions_of(session(), partner_id, found)
+    ]
+    detail = lifted_words(found, category, reason or "")
     record_change(session(), OPERATOR, partner_id, "suppression.removed", detail)
     session().commit()
     done = remove_at_providers(session(), partner_id, lifted)
     if as_json_:
         providers = [one.as_json() for one in done]
-        show_json({"ok": True, "address": found, "count": count, "providers": providers})
+        told = {"ok": True, "address": found, "count": count, "left": len(left)}
+        show_json({**told, "providers": providers})
         return
-    click.echo(f"{found} gets mail again.")
+    if left:
+        click.echo(f"Removed. {found} is still on the list: {', '.join(left)}.")
+    else:
+        click.echo(f"{found} gets mail again.")
     for one in done:
         click.echo(one.message)
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
 from smtp_admin.audit.service import record, refuse_many_changes
+from smtp_admin.database import database_now
 from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.suppressions import suppress_all
 from smtp_admin.errors import InvalidInput, Unavailable
@@ -16,6 +17,7 @@ from smtp_admin.sandbox.site import require
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
+from smtp_admin.suppression.provider_lists.lifted import Awaited
 from smtp_admin.suppression.provider_lists.reading import Reading, read_lists
 from smtp_admin.suppression.provider_lists.shape import Account
 from smtp_admin.suppression.provider_lists.table import OfSender, accounts_of
@@ -95,13 +97,17 @@ def take_over(
             hint=gettext("Import in the original installation, or from a file."),
         )
     refuse_many_changes(session, actor)
+    begun = database_now(session)
     session.rollback()
     account = of.account
     with in_flight(partner_id):
         found = read_lists(account, Dialler.from_config(here.config), Deadline(seconds))
     if found.trouble and not found.listed:
         raise Unavailable(found.trouble, hint=account.right)
-    rows = rows_of(partner_id, account, found)
+    listed = rows_of(partner_id, account, found)
+    awaited = Awaited(session, partner_id, begun)
+    session.rollback()
+    rows = [one for one in listed if not awaited.has(one)]
 
     def write() -> int:
         new = suppress_all(session, partner_id, rows)
@@ -115,7 +121,7 @@ def take_over(
 
 
 def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str, Any]]:
-    """The rows that what was read becomes in a partner's list, each address and category once."""
+    """The rows that what was read becomes in a partner's list, each once."""
     rows = [
         row_of(
             partner_id, one.address, one.reason, category=one.category, detail=one.detail,
@@ -123,4 +129,5 @@ def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str,
         )
         for one in found.listed
     ]  # fmt: skip
-    return list({(row["address_hash"], row["category"]): row for row in reversed(rows)}.values())
+    each = {(row["address_hash"], row["category"], row["reason"]): row for row in reversed(rows)}
+    return list(each.values())

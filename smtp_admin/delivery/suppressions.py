@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.database import among, changed, database_now, transaction
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
+from smtp_admin.installation import installation
 from smtp_admin.senders.lookups import forget
 from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
+from smtp_admin.suppression.provider_lists.lifted import lifted_of, remove_later
+from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
 from smtp_admin.suppression.writing import delete_suppressions, insert_suppressions, row_of
@@ -39,8 +42,8 @@ def suppress(
 ) -> Suppressing:
     """Send *address* no more of a partner's mail of a category; the caller commits.
 
-    What waits for it is kept back too. If it is on the list already, what stands there stays, with
-    the address, where only its hash had been kept.
+    What waits for it is kept back too. If it is on the list for this reason already, what stands
+    there stays, with the address, where only its hash had been kept.
 
     Args:
         category: ``all``, ``notices`` or the name of a type; the reason's own if left out.
@@ -53,8 +56,7 @@ def suppress(
     )
     new = insert_suppressions(session, [row]) == 1
     forget(session)
-    if not new:
-        _name_again(session, row["partner_id"], row["address_hash"], row["address"])
+    _name_again(session, [row])
     found = Found(row["category"], reason, row["detail"])
     kept = suppress_waiting(session, partner_id, address, found, database_now(session))
     return Suppressing(new, kept)
@@ -68,12 +70,10 @@ def suppress_several(session: Session, rows: Collection[dict[str, Any]]) -> int:
     """
     if not rows:
         return 0
-    rows = sorted(rows, key=itemgetter("partner_id", "address_hash", "category"))
+    rows = sorted(rows, key=itemgetter("partner_id", "address_hash", "category", "reason"))
     new = insert_suppressions(session, rows)
     forget(session)
-    if new < len(rows):
-        for row in rows:
-            _name_again(session, row["partner_id"], row["address_hash"], row["address"])
+    _name_again(session, rows)
     moment = database_now(session)
     for row in rows:
         found = Found(row["category"], row["reason"], row["detail"])
@@ -87,7 +87,7 @@ def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any
     What waits for any of them is kept back too.
     """
     # In one order everywhere: two lists at once wait for each other, and never in a circle.
-    rows = sorted(rows, key=itemgetter("address_hash", "category"))
+    rows = sorted(rows, key=itemgetter("address_hash", "category", "reason"))
     new = 0
     for start in range(0, len(rows), _STEP):
         new += insert_suppressions(session, rows[start : start + _STEP])
@@ -105,7 +105,7 @@ def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, 
 
     Each step is a transaction of its own: nobody else waits for all of it.
     """
-    rows = sorted(rows, key=itemgetter("address_hash", "category"))
+    rows = sorted(rows, key=itemgetter("address_hash", "category", "reason"))
     new = 0
     for start in range(0, len(rows), _STEP):
         with step(engine) as session:
@@ -116,18 +116,19 @@ def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, 
     return new
 
 
-def _name_again(session: Session, partner_id: str, hashed: str, address: str) -> None:
-    """Write an address beside its hash again: whoever suppresses it anew has named it."""
-    changed(
-        session,
-        update(Suppression)
-        .where(
-            Suppression.partner_id == partner_id,
-            Suppression.address_hash == hashed,
-            Suppression.address == "",
-        )
-        .values(address=address),
+def _name_again(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Write addresses beside their hashes again: whoever suppresses one anew has named it."""
+    named = {(row["partner_id"], row["address_hash"]): row["address"] for row in rows}
+    erased = select(Suppression.id, Suppression.partner_id, Suppression.address_hash).where(
+        among(session, Suppression.address_hash, sorted({hashed for _, hashed in named})),
+        Suppression.address == "",
     )
+    for one, *key in session.execute(erased.order_by(Suppression.id)).all():
+        address = named.get((key[0], key[1]))
+        if address:
+            changed(
+                session, update(Suppression).where(Suppression.id == one).values(address=address)
+            )
 
 
 def lift(
@@ -141,14 +142,15 @@ def lift(
 ) -> int:
     """Let *address* have this partner's mail again; how many rows there were. The caller commits.
 
-    What was kept back meanwhile stays so: each such mail can be sent after all.
+    What was kept back meanwhile stays so: each such mail can be sent after all. Workers take it off
+    the lists of providers too: here nobody waits for one.
 
     Args:
         hashed: its hash, where only that is known.
         categories: only these; else all.
         reasons: only what came for these; else all.
     """
-    mine = select(Suppression.id).where(
+    mine = select(Suppression).where(
         Suppression.partner_id == partner_id,
         Suppression.address_hash == (hashed or address_hash(address)),
     )
@@ -156,4 +158,7 @@ def lift(
         mine = mine.where(Suppression.category.in_(categories))
     if reasons:
         mine = mine.where(Suppression.reason.in_(reasons))
-    return delete_suppressions(session, session.scalars(mine).all())
+    rows = session.scalars(mine).all()
+    if rows and installation().config.sandbox is None and accounts_of(session, partner_id):
+        remove_later(session, partner_id, lifted_of(rows, address))
+    return delete_suppressions(session, [one.id for one in rows])

@@ -23,7 +23,7 @@ from smtp_admin.delivery.mail_actions import cancel_queued, discard, note_lost
 from smtp_admin.delivery.models import ERASED, Delivery, Message, address_parts
 from smtp_admin.erasure.finding import Key, Search, keys_in_steps, mails_to, rows_of
 from smtp_admin.erasure.places import PLACES, Place
-from smtp_admin.suppression.models import Preference, Suppression
+from smtp_admin.suppression.models import Preference, ProviderRemoval, Suppression
 from smtp_admin.suppression.reading import address_hash
 
 _OPEN = ("queued", "sending", "dead", "uncertain")
@@ -268,10 +268,18 @@ def _erase_preferences(some: _Some, _done: Erased) -> int:
     return changed(some.session, delete(Preference).where(*mine, *some.search.within(some.place)))
 
 
+def _erase_removals(some: _Some, _done: Erased) -> int:
+    mine = ProviderRemoval.address_hash == address_hash(some.search.address)
+    return changed(
+        some.session, delete(ProviderRemoval).where(mine, *some.search.within(some.place))
+    )
+
+
 _ERASERS: dict[Any, Callable[[_Some, Erased], int]] = {
     Message: _erase_texts,
     Delivery: _erase_deliveries,
     DigestItem: _erase_items,
     Suppression: _erase_suppressions,
     Preference: _erase_preferences,
+    ProviderRemoval: _erase_removals,
 }

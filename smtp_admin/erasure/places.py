@@ -28,7 +28,7 @@ from smtp_admin.renewals.models import (
     RenewalSettings,
 )
 from smtp_admin.senders.models import RevisionTest, Sender, SenderRevision
-from smtp_admin.suppression.models import Preference, ProviderList, Suppression
+from smtp_admin.suppression.models import Preference, ProviderList, ProviderRemoval, Suppression
 from smtp_admin.translation import gettext
 
 #: Ids of partners → whether a row is one of theirs.
@@ -142,6 +142,8 @@ PLACES: tuple[Place, ...] = (
           _of_sender(BounceMailbox.sender_id)),
     Place(ProviderList, gettext("Suppression lists of providers"), ("trouble",),
           _of_sender(ProviderList.sender_id)),
+    Place(ProviderRemoval, gettext("Removals at providers"), ("address", "trouble"),
+          _own(ProviderRemoval), frozenset({"address"})),
 )  # fmt: skip
 #: Columns with text that are not looked through, by table, and why.
 KEPT: Mapping[str, str] = {

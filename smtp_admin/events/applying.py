@@ -15,7 +15,7 @@ from sqlalchemy import Engine, bindparam, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin import signals
-from smtp_admin.database import database_now, transaction
+from smtp_admin.database import among, changed, database_now, transaction
 from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
@@ -91,23 +91,26 @@ def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:
     rows = _deliveries(session, sorted(set(of.values())))
     changes = _Changes({delivery_id: row.state for delivery_id, row in rows.items()})
     applied: list[Applied] = []
+    later: dict[int, list[int]] = {}
     for one in events:
         row = rows.get(of.get(one.id, 0))
         if row is None and one.kind != "sample":
-            _look_again(one, moment, found=False)
+            if one.tries < len(_AGAIN):
+                later.setdefault(one.tries, []).append(one.id)
+            else:
+                one.state = "unknown"
             continue
         one.delivery_id = None if row is None else row.id
-        if row is not None and _ENDS.get(one.kind) and changes.state(row.id) in _NOT_YET:
-            if _look_again(one, moment, found=True):
-                continue
-        else:
-            one.state = "applied"
-        if one.state == "applied":
-            one.next_try_at = moment  # numbers and lists tell by it when it happened here
+        early = row is not None and one.kind in _ENDS and changes.state(row.id) in _NOT_YET
+        if early and one.tries < len(_AGAIN):
+            later.setdefault(one.tries, []).append(one.id)
+            continue
+        one.state, one.applied_at = "applied", moment
         if row is not None:
             applied.append(_applied(one, row, changes.note(one, row.id)))
     changes.write(session, rows, moment)
     session.flush()
+    _look_again(session, later, moment)
     for listener in LISTENERS:
         listener(session, applied)
     session.expunge_all()
@@ -132,14 +135,18 @@ def _deliveries(session: Session, ids: Sequence[int]) -> dict[int, Any]:
     return {row.id: row for row in rows}
 
 
-def _look_again(one: MailEvent, moment: datetime, *, found: bool) -> bool:
-    """Let an event wait a little longer; ``False`` where it has waited long enough."""
-    if one.tries < len(_AGAIN):
-        one.next_try_at = moment + _AGAIN[one.tries]
-        one.tries += 1
-        return True
-    one.state = "applied" if found else "unknown"
-    return False
+def _look_again(session: Session, later: dict[int, list[int]], moment: datetime) -> None:
+    """Let these wait a little longer, by how often they were looked at: all alike at once.
+
+    Most of a flood are about no mail that is known, and one by one that would cost most of all.
+    """
+    for tries, ids in sorted(later.items()):
+        changed(
+            session,
+            update(MailEvent)
+            .where(among(session, MailEvent.id, ids))
+            .values(tries=tries + 1, next_try_at=moment + _AGAIN[tries]),
+        )
 
 
 class _Changes:

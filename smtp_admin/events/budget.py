@@ -1,4 +1,4 @@
-"""How much one webhook takes in a time, so that a noisy one leaves room for all others.
+"""How much the webhooks of one owner take in a time, so that a noisy one leaves room for others.
 
 Genuine requests and those that are not are counted apart: whoever knows an address but not its
 secret cannot use up what its provider may send. What is too much is answered with 429, and
@@ -6,6 +6,7 @@ providers send it again.
 """
 
 from smtp_admin.config import Rate
+from smtp_admin.database import SYSTEM
 from smtp_admin.delivery.request_counts import Standing, kept_counts
 from smtp_admin.errors import RateLimited
 from smtp_admin.installation import installation
@@ -17,22 +18,26 @@ COUNTS = kept_counts("events")
 NOTED = Rate(60, 60)
 
 
-def begin(webhook_id: int) -> None:
+def begin(webhook_id: int, owner: str) -> None:
     """Return if a genuine request may be taken in; it counts for one event.
 
     The last that may is taken as a whole, however many events it brings: a batch that is larger
     than the limit would else never come in.
 
     Raises:
-        RateLimited: this webhook had all that it takes; it knows when there is room again.
+        RateLimited: there was all that is taken; it knows when there is room again.
     """
-    _refuse_if_over(COUNTS.of(installation()).take(f"{webhook_id}", _limit()))
+    counts = COUNTS.of(installation())
+    for who, rate in _limits(webhook_id, owner):
+        _refuse_if_over(counts.take(who, rate))
 
 
-def count_more(webhook_id: int, events: int) -> None:
+def count_more(webhook_id: int, owner: str, events: int) -> None:
     """Count the further *events* of a request that is taken in."""
     if events > 0:
-        COUNTS.of(installation()).take(f"{webhook_id}", _limit(), events)
+        counts = COUNTS.of(installation())
+        for who, rate in _limits(webhook_id, owner):
+            counts.take(who, rate, events)
 
 
 def count_forged(webhook_id: int) -> None:
@@ -49,8 +54,17 @@ def unreadable_is_noted(webhook_id: int) -> bool:
     return not COUNTS.of(installation()).take(f"{webhook_id} unreadable", NOTED).over
 
 
-def _limit() -> Rate:
-    return installation().config.event_limit
+def _limits(webhook_id: int, owner: str) -> tuple[tuple[str, Rate], ...]:
+    """Who counts, and how much that may be.
+
+    A partner may have as many senders as it likes, so all its webhooks share what one may. In a day
+    it may fill so much of the table and no more. The system's own have no limit of a day.
+    """
+    config = installation().config
+    if owner == SYSTEM:
+        return ((f"{webhook_id}", config.event_limit),)
+    day = Rate(config.event_day_limit, 24 * 3600)
+    return ((f"of {owner}", config.event_limit), (f"day of {owner}", day))
 
 
 def _refuse_if_over(standing: Standing) -> None:

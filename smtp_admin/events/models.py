@@ -10,6 +10,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,6 +21,7 @@ from smtp_admin.oauth.models import Sealed
 from smtp_admin.senders.models import Sender
 
 LONGEST_WHY = 500
+_TURNED = "kind IN ('bounced', 'complained')"
 
 
 class Webhook(Base):
@@ -93,6 +95,15 @@ class MailEvent(Base):
             postgresql_where=text("state = 'waiting'"),
             sqlite_where=text("state = 'waiting'"),
         ),
+        # What came back within a day, however much did before.
+        Index(
+            "ix_smtp_admin_event_turned",
+            "kind",
+            "applied_at",
+            "delivery_id",
+            postgresql_where=text(_TURNED),
+            sqlite_where=text(_TURNED),
+        ),
         Index("ix_smtp_admin_event_origin", "origin", "id"),
         Index(
             "ix_smtp_admin_event_delivery",
@@ -123,11 +134,17 @@ class MailEvent(Base):
     #: ``waiting``, ``applied``, or ``unknown`` where it is about no mail that is known here.
     state: Mapped[str] = mapped_column(String(8), default="waiting")
     tries: Mapped[int] = mapped_column(SmallInteger, default=0)
-    #: Not before; of one that is applied, when it was.
+    #: While it waits: not before.
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    #: When it was applied, by which numbers and lists tell when it happened here; else NULL.
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: Which delivery it is about, once that is known. Without a foreign key: mail is forgotten
     #: sooner, and a worker that records a result waits for nobody who writes here.
     delivery_id: Mapped[int | None] = mapped_column(BigId)
+
+
+#: In the words of the index: with parameters, a partial one may not be used.
+HAS_TURNED = MailEvent.kind.in_([literal_column("'bounced'"), literal_column("'complained'")])
 
 
 class BounceMailbox(Base):

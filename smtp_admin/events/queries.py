@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
 from smtp_admin.delivery.models import Counter, Delivery, Message
-from smtp_admin.events.models import MailEvent, Webhook
+from smtp_admin.events.models import HAS_TURNED, MailEvent, Webhook
 from smtp_admin.sender_state.words import span_words
 from smtp_admin.translation import gettext
 
@@ -199,7 +199,11 @@ def turned(kind: Literal["bounced", "complained"], since: datetime) -> ColumnEle
 
     A bounce after a complaint changes nothing, and neither does one that comes with it.
     """
-    began = _applied_first(kind) >= since
+    # Found by its events since then, of which there are few; then it must be the first of them.
+    told_since = select(MailEvent.delivery_id).where(
+        HAS_TURNED, MailEvent.kind == literal_column(f"'{kind}'"), MailEvent.applied_at >= since
+    )
+    began = and_(Delivery.id.in_(told_since), _applied_first(kind) >= since)
     if kind == "complained":
         return and_(Delivery.state == literal_column("'complained'"), began)
     complained = _applied_first("complained")
@@ -208,13 +212,8 @@ def turned(kind: Literal["bounced", "complained"], since: datetime) -> ColumnEle
 
 
 def _applied_first(kind: str) -> Any:
-    # When an applied event was looked at last is when it was applied.
     return (
-        select(func.min(MailEvent.next_try_at))
-        .where(
-            MailEvent.delivery_id == Delivery.id,
-            MailEvent.kind == kind,
-            MailEvent.state == "applied",
-        )
+        select(func.min(MailEvent.applied_at))
+        .where(MailEvent.delivery_id == Delivery.id, MailEvent.kind == kind)
         .scalar_subquery()
     )

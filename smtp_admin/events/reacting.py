@@ -16,7 +16,7 @@ from smtp_admin.events.applied import Applied
 from smtp_admin.events.models import MailEvent
 from smtp_admin.events.severity import is_full
 from smtp_admin.suppression.reading import Suppressed
-from smtp_admin.suppression.reasons import NOTICES, REASONS, Reason
+from smtp_admin.suppression.reasons import BOUNCED, NOTICES, REASONS, Reason
 from smtp_admin.suppression.writing import row_of
 
 #: Bounces in a row, without a mail that arrived between, after which an address is given up.
@@ -27,19 +27,23 @@ _MOST_LOOKED_AT = 50
 
 def suppress_addresses(session: Session, applied: Sequence[Applied]) -> None:
     """Suppress what these events say to suppress, in the transaction that applies them."""
-    wanted: dict[tuple[str, str, str], tuple[Reason, Applied]] = {}
+    wanted: dict[tuple[str, str, str, Reason], Applied] = {}
     for one in applied:
         reason = _reason(one.event)
         if reason is None or "@" not in one.recipient:  # whose address was erased meanwhile
             continue
         category = REASONS[reason].category or _kind_of(session, one)
-        wanted.setdefault((one.partner_id, one.recipient.lower(), category), (reason, one))
-    known = Suppressed(session, [(partner_id, address) for partner_id, address, _ in wanted])
+        wanted.setdefault((one.partner_id, one.recipient.lower(), category, reason), one)
+    known = Suppressed(session, [(partner_id, address) for partner_id, address, *_ in wanted])
     rows = []
-    for (partner_id, address, category), (reason, one) in wanted.items():
-        if known.has(partner_id, address, category):
+    for (partner_id, address, category, reason), one in wanted.items():
+        # Bounces that may pass say nothing more of an address that bounced for good.
+        same = BOUNCED if reason in BOUNCED else {reason}
+        if known.has(partner_id, address, category, same):
             continue
-        if reason == "soft_bounces" and not _too_many(session, one):
+        if reason == "soft_bounces" and (
+            (partner_id, address, category, "bounce") in wanted or not _too_many(session, one)
+        ):
             continue
         said, mail = _said(one.event), one.public_id
         rows.append(

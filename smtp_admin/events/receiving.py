@@ -88,7 +88,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
     proof: Proof | None = None
     try:
         proof = _proven(found, arrived)
-        _within_limit(session, webhook_id)
+        _within_limit(session, webhook_id, found.sender.partner_id)
         events = found.source.read(arrived)
         _refuse_repeated(session, webhook_id, proof, arrived)
     except Refused as error:
@@ -111,7 +111,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         events = [replace(one, kind="sample") for one in events]
     if found.source.has_topic and not arrived.is_sample:
         _answer_subscription(session, found, arrived)
-    budget.count_more(webhook_id, len(events) - 1)
+    budget.count_more(webhook_id, found.sender.partner_id, len(events) - 1)
     keep(session, origin_of(found.sender), events)
     _note_events(session, webhook_id, events)
     session.commit()
@@ -166,14 +166,14 @@ def _proven(found: Found, arrived: Arrived) -> Proof:
     return found.source.verify(arrived, found.known)
 
 
-def _within_limit(session: Session, webhook_id: int) -> None:
+def _within_limit(session: Session, webhook_id: int, owner: str) -> None:
     """Return if there is room for one more genuine request.
 
     Raises:
         RateLimited: there is none; the page of the webhook says so.
     """
     try:
-        budget.begin(webhook_id)
+        budget.begin(webhook_id, owner)
     except RateLimited:
         moment = database_now(session)
         noted = and_(
@@ -182,7 +182,7 @@ def _within_limit(session: Session, webhook_id: int) -> None:
         values = {"bad": Webhook.bad + 1, "last_bad_at": moment, "last_bad_code": _TOO_MANY}
         mine = update(Webhook).where(Webhook.id == webhook_id, not_(noted)).values(values)
         if changed(session, mine):
-            log.warning("webhook %s gets more events than SMTP_ADMIN_EVENT_LIMIT", webhook_id)
+            log.warning("webhook %s gets more events than it may", webhook_id)
         session.commit()
         raise
 

@@ -4,8 +4,7 @@ Whoever gets a hundred thousand events at once must not keep those of all others
 order events are applied makes no difference to what comes of them.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice, zip_longest
 
@@ -17,10 +16,12 @@ from smtp_admin.events.models import MailEvent
 #: Events of one transaction, and owners who share it.
 AT_ONCE = 500
 _OWNERS_AT_ONCE = 10
+#: Owners who are asked for; what others of them have waits for a later time.
+_OWNERS_ASKED = 200
 
 
 class Turns:
-    """The owners whose turn has not come yet, while more waits than is applied at once.
+    """Whose turn it was last, while more waits than is applied at once.
 
     Attributes:
         more: whether more was due than was chosen last.
@@ -28,7 +29,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.more = False
-        self._waiting: deque[str] = deque()
+        self._last: str | None = None
 
     def next_ids(self, session: Session, moment: datetime) -> list[int]:
         """The events that are due and come next, not locked yet."""
@@ -36,17 +37,39 @@ class Turns:
         self.more = len(oldest) == AT_ONCE
         if not self.more:
             return oldest
-        if not self._waiting:
-            due = select(MailEvent.partner_id).where(*_due(moment)).distinct()
-            self._waiting.extend(sorted(session.scalars(due)))
         of_each: list[list[int]] = []
         count = 0
-        while self._waiting and (len(of_each) < _OWNERS_AT_ONCE or count < AT_ONCE):
-            mine = MailEvent.partner_id == self._waiting.popleft()
-            of_each.append(_ids(session, moment, mine))
-            count += len(of_each[-1])
+        for owner in islice(self._owners(session), _OWNERS_ASKED):
+            if ids := _ids(session, moment, MailEvent.partner_id == owner):
+                of_each.append(ids)
+                count += len(ids)
+            if count >= AT_ONCE and len(of_each) >= _OWNERS_AT_ONCE:
+                break
         mixed = chain.from_iterable(zip_longest(*of_each))
-        return list(islice((one for one in mixed if one is not None), AT_ONCE))
+        return list(islice((one for one in mixed if one is not None), AT_ONCE)) or oldest
+
+    def _owners(self, session: Session) -> Iterator[str]:
+        """Each owner with events that wait, once, beginning after whose turn was last.
+
+        One is found after the other, by a step in an index each: a list of all of them would be
+        read from every event that waits, again for each few hundred.
+        """
+        seen: set[str] = set()
+        around = False
+        while True:
+            after = () if self._last is None else (MailEvent.partner_id > self._last,)
+            found = select(MailEvent.partner_id).where(MailEvent.state == "waiting", *after)
+            owner = session.scalar(found.order_by(MailEvent.partner_id).limit(1))
+            if owner is None:
+                if around:
+                    return
+                around, self._last = True, None
+                continue
+            if owner in seen:
+                return
+            seen.add(owner)
+            self._last = owner
+            yield owner
 
 
 def _due(moment: datetime) -> tuple[ColumnElement[bool], ...]:

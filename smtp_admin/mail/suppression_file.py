@@ -12,7 +12,7 @@ from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import ADDRESS_COLUMNS, address_of
 from smtp_admin.mail.bad_lines import BadLines, Complaint
 from smtp_admin.suppression.reading import is_hash
-from smtp_admin.suppression.reasons import REASONS, Reason
+from smtp_admin.suppression.reasons import REASONS, Reason, unknown_reason
 from smtp_admin.suppression.writing import clean_category, row_of
 from smtp_admin.translation import gettext
 
@@ -145,9 +145,7 @@ def _row(
         if not is_hash(address):
             address = address_of(address)[1]
         if reason not in REASONS:
-            names = ", ".join(REASONS)
-            return gettext("there is no reason %(reason)s; there are %(names)s.",
-                           reason=repr(reason[:40]), names=names)  # fmt: skip
+            return unknown_reason(reason)
         own = REASONS[cast(Reason, reason)].category
         wanted = clean_category(values.get("category", "") or own or category)
     except MessageError as error:

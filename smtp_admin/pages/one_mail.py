@@ -44,7 +44,7 @@ from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
 from smtp_admin.read_back import read_back
 from smtp_admin.senders.resolve import ResolvedSender, load_sender_by_id
-from smtp_admin.suppression.reading import Found, categories_of
+from smtp_admin.suppression.reading import Found, suppressions_of
 from smtp_admin.suppression.reasons import BOUNCED, label_of
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 from smtp_admin.translation import gettext, joined, known
@@ -202,8 +202,8 @@ def _actions(one: LoggedMail, *, stopped: bool) -> list[ActionName]:
 
 def _suppressed(one: LoggedMail) -> str:
     """Why its recipient is suppressed just now, in words; empty where it is not."""
-    found = categories_of(session(), one.partner_id, one.recipient)
-    return joined([label_of(each.reason) for each in found.values()], ", ")
+    found = suppressions_of(session(), one.partner_id, one.recipient)
+    return joined([*dict.fromkeys(label_of(each.reason) for each in found)], ", ")
 
 
 @guarded(Action.SEE_MAIL)

@@ -14,6 +14,7 @@ from smtp_admin.api.suppressions import as_json
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
 from smtp_admin.delivery.maintenance.provider_lists import imports_of
+from smtp_admin.delivery.maintenance.provider_removals import stuck_of
 from smtp_admin.delivery.provider_suppressions import (
     PAGE_SECONDS,
     account_to_read,
@@ -24,7 +25,6 @@ from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines
-from smtp_admin.mail.service import sent_types
 from smtp_admin.mail.suppression_file import MOST_LINES, read_suppressions
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_filters import kept_back_url
@@ -32,23 +32,30 @@ from smtp_admin.pages.mail_log import owner_name
 from smtp_admin.pages.new_batch import given_csv, skipped_lines
 from smtp_admin.pages.sender_frame import frame, owner_links
 from smtp_admin.pages.sender_routes import add_owner_page, owner_url
+from smtp_admin.pages.suppression_words import (
+    categories,
+    category_words,
+    in_lines,
+    kept_words,
+    left_of,
+    lifted_words,
+)
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.suppression.models import ProviderList, Suppression
-from smtp_admin.suppression.provider_lists.removing import lifted_of, remove_at_providers
+from smtp_admin.suppression.provider_lists.lifted import lifted_of
+from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
-from smtp_admin.suppression.reading import address_hash
-from smtp_admin.suppression.reasons import ALL, NOTICES, REASONS, label_of
+from smtp_admin.suppression.reading import address_hash, left_on_the_list
+from smtp_admin.suppression.reasons import ALL, REASONS, label_of
 from smtp_admin.suppression.writing import clean_category, delete_suppressions
-from smtp_admin.translation import as_shown, gettext, joined, ngettext, number
+from smtp_admin.translation import gettext, joined, ngettext, number
 
 _MOST_EXPORTED = 200_000
 _STEP = 1000
 _MOST_TICKED = 500
 #: Reasons for which a provider watches whoever sends more.
 _CAME_BACK = frozenset({"bounce", "soft_bounces", "complaint"})
-#: Letters that one line of the audit log holds.
-_LINE = 500
 #: What a message calls the fields of the forms.
 _LABELS = {
     "address": gettext("Address"),
@@ -98,7 +105,7 @@ def _suppressions(owner: str) -> ResponseReturnValue:
         else gettext("%(address)s was suppressed before.", address=address)
     )
     if done.kept_back:
-        words = f"{words} {_kept_words(done.kept_back)}"
+        words = f"{words} {kept_words(done.kept_back)}"
     web.notify(words)
     return redirect(owner_url(owner, "suppressions"), code=303)
 
@@ -192,52 +199,35 @@ def _lift(owner: str) -> ResponseReturnValue:
         return _ask(owner, rows)
     lifted = lifted_of(rows)
     kept_back = kept_back_url(session(), owner, {one.address for one in rows})
-    for detail in _in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
+    for detail in in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
         record_change(session(), actor, owner, "suppression.removed", detail)
+    hashes, count = {one.address_hash for one in rows}, len(rows)
     delete_suppressions(session(), [one.id for one in rows])
+    left = len(left_on_the_list(session(), owner, hashes))
     session().commit()
     done = remove_at_providers(session(), owner, lifted)
     if web.wants_json():
         providers = [one.as_json() for one in done]
-        return web.answer_json({"ok": True, "count": len(rows), "providers": providers})
-    words = ngettext(
-        "%(number)s address gets mail again. What was kept back is not sent automatically.",
-        "%(number)s addresses get mail again. What was kept back is not sent automatically.",
-        len(rows),
-    )
+        return web.answer_json({"ok": True, "count": count, "left": left, "providers": providers})
     web.notify(
-        joined((words, *(one.message for one in done))),
+        joined((*lifted_words(len(hashes) - left, left), *(one.message for one in done))),
         link=(gettext("Look at the mail"), kept_back) if kept_back else None,
     )
     return redirect(owner_url(owner, "suppressions"), code=303)
 
 
 def _ask(owner: str, rows: Sequence[Suppression]) -> ResponseReturnValue:
-    """Which addresses would get mail again, and what stopped them."""
+    """Which addresses would get mail again, what stopped them, and what still would."""
     providers = sorted({one.account.provider for one in accounts_of(session(), owner)})
     return render_template(
         "smtp_admin/lift.html",
         here="suppressions",
         rows=[(one, category_words(one.category), label_of(one.reason)) for one in rows],
+        left=left_of(owner, rows),
         bounced=any(one.reason in _CAME_BACK for one in rows),
         providers=providers,
         **frame(owner),
     )
-
-
-def _in_lines(named: list[str]) -> list[str]:
-    """All that is *named*, in as few lines as the audit log has room for.
-
-    A line for each would soon be more than a person may change at a time.
-    """
-    lines = [""]
-    for one in named:
-        longer = f"{lines[-1]}, {one}" if lines[-1] else one
-        if len(longer) <= _LINE:
-            lines[-1] = longer
-        else:
-            lines.append(one)
-    return lines
 
 
 def _refused(
@@ -297,6 +287,7 @@ def _list(
         entered=entered or {},
         most=number(MOST_LINES),
         accounts=_accounts(owner) if owner is not None else (),
+        stuck=stuck_of(session(), owner) if owner is not None else (),
         daily=installation().config.import_suppressions,
         error=error,
         bad=error if isinstance(error, BadLines) else None,
@@ -344,24 +335,6 @@ def _all(wanted: Any) -> Iterator[tuple[str, ...]]:
             return
         before, left = rows[-1].id, left - len(rows)
         session().rollback()
-
-
-def categories() -> list[tuple[str, str]]:
-    """What can be suppressed by hand."""
-    notices = [(one.name, one.label) for one in sent_types() if one.notice]
-    notices.sort(key=lambda one: as_shown(one[1]).casefold())
-    return [(ALL, gettext("All mail")), (NOTICES, gettext("All notices")), *notices]
-
-
-def category_words(category: str) -> str:
-    """What people call a category."""
-    return dict(categories()).get(category, category)
-
-
-def _kept_words(count: int) -> str:
-    return ngettext(
-        "%(number)s waiting mail was kept back.", "%(number)s waiting mails were kept back.", count
-    )
 
 
 @dataclass(frozen=True, slots=True)

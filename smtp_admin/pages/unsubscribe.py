@@ -1,8 +1,8 @@
 """The pages that the links of notices lead to: end such mail, and choose among all kinds of it.
 
 Whoever has the link is who it was sent to. Looking changes nothing, for scanners of mail look too.
-A recipient takes back what a recipient did; what an admin or a server stopped stays, and the page
-says that it does and not why.
+A recipient takes back what a recipient did; what an admin or a server stopped stays, also beside
+that, and the page says that it does and not why.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ from smtp_admin.mail.unsubscribing import Reader, reader_of
 from smtp_admin.pages import reminders
 from smtp_admin.pages.readers import speak_to_reader, speak_to_stranger
 from smtp_admin.renewals import supply
-from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import categories_of, chosen_language
+from smtp_admin.suppression.provider_lists.lifted import waiting_of
+from smtp_admin.suppression.reading import chosen_language, suppressions_of
 from smtp_admin.suppression.reasons import ALL, NOTICES, OWN
 from smtp_admin.suppression.writing import keep_language
 from smtp_admin.translation import sentence
@@ -49,6 +49,22 @@ class Kind:
     about: str
     wanted: bool
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands against an address: the categories that its owner ended, and those of others."""
+
+    own: frozenset[str]
+    others: frozenset[str]
+
+    def ended(self, name: str) -> bool:
+        """Whether the reader ended mail of this kind."""
+        return bool(self.own & {NOTICES, name})
+
+    def held(self, name: str) -> bool:
+        """Whether something stops it that its reader cannot take back."""
+        return bool(self.others & {ALL, NOTICES, name})
 
 
 def make_unsubscribe_blueprint(prefix: str) -> Blueprint:
@@ -92,9 +108,9 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
         return _show(token, reader, status=400)
     _choose(reader, {reader.type_name: wanted})
     session().commit()
-    if wanted and _is_held(_stopped(reader), reader.type_name):
+    if wanted and _standing(reader).held(reader.type_name):
         return _show(token, reader, status=409)
-    return _show(token, reader, changed=True)
+    return _show(token, reader, changed=True, later=wanted and _is_awaited(reader))
 
 
 @guarded(Action.UNSUBSCRIBE)
@@ -129,14 +145,14 @@ def _is_of_reminders(token: str) -> bool:
 def _choose(reader: Reader, wanted: dict[str, bool]) -> None:
     """Keep which kinds of notice a reader wants; the caller commits."""
     partner_id, address = reader.partner_id, reader.address
-    stopped = _stopped(reader)
+    standing = _standing(reader)
     if any(wanted.values()) and _take_back(reader, NOTICES):
         # Of all notices, which ended together, those go on that are wanted.
         wanted = {one.name: wanted.get(one.name, False) for one in _kinds(reader)}
     for name, yes in wanted.items():
-        if yes and name in stopped:
+        if yes and name in standing.own:
             _take_back(reader, name)
-        elif not yes and name not in stopped:
+        elif not yes and name not in standing.own:
             suppress(session(), partner_id, address, "unsubscribe", category=name, by=address)
 
 
@@ -147,20 +163,22 @@ def _take_back(reader: Reader, category: str) -> bool:
     )
 
 
-def _stopped(reader: Reader) -> dict[str, Suppression]:
-    return categories_of(session(), reader.partner_id, reader.address)
+def _is_awaited(reader: Reader) -> bool:
+    """Whether a provider may keep such mail back until a worker took the address off its list."""
+    return bool(waiting_of(session(), reader.partner_id, reader.address))
 
 
-def _is_held(stopped: dict[str, Suppression], name: str) -> bool:
-    """Whether mail of this kind is stopped by something that its reader cannot take back."""
-    return ALL in stopped or any(
-        stopped[one].reason not in OWN for one in (NOTICES, name) if one in stopped
-    )
+def _standing(reader: Reader) -> Standing:
+    found = suppressions_of(session(), reader.partner_id, reader.address)
+    # All mail is nothing that these pages end.
+    own = {one.category for one in found if one.reason in OWN and one.category != ALL}
+    others = {one.category for one in found if one.reason not in OWN or one.category == ALL}
+    return Standing(frozenset(own), frozenset(others))
 
 
 def _kinds(reader: Reader) -> list[Kind]:
     """The kinds of notice that a reader had mail of, or has ended."""
-    stopped = _stopped(reader)
+    standing = _standing(reader)
     known = {one.name: one for one in registry() if one.notice and one.name not in _FOR_ADMINS}
     domain, mailbox = address_parts(reader.address)
     had = select(Message.type_name).join(Delivery, Delivery.message_pk == Message.id)
@@ -170,15 +188,17 @@ def _kinds(reader: Reader) -> list[Kind]:
         Delivery.partner_id == reader.partner_id,
         Message.notice.is_(True),
     )
-    names = {reader.type_name, *stopped, *session().scalars(had.distinct())}
+    names = {
+        reader.type_name, *standing.own, *standing.others, *session().scalars(had.distinct())
+    }  # fmt: skip
     return [
         Kind(
             one.name,
             one.readers_label,
             # Ours are written for those who send; an app writes for its own people.
             sentence(one.about) if one.about and not one.shipped else "",
-            NOTICES not in stopped and one.name not in stopped,
-            _is_held(stopped, one.name),
+            not standing.ended(one.name),
+            standing.held(one.name),
         )
         for one in known.values()
         if one.name in names
@@ -198,18 +218,19 @@ def _languages() -> dict[str, str]:
 
 
 def _show(
-    token: str, reader: Reader, *, changed: bool = False, status: int = 200
+    token: str, reader: Reader, *, changed: bool = False, later: bool = False, status: int = 200
 ) -> ResponseReturnValue:
-    stopped = _stopped(reader)
+    standing, name = _standing(reader), reader.type_name
     return _page(
         "ask",
         reader,
         status,
         token=token,
-        kind=_label(reader.type_name),
-        wanted=stopped.keys().isdisjoint({reader.type_name, NOTICES, ALL}),
-        held=_is_held(stopped, reader.type_name),
+        kind=_label(name),
+        wanted=not standing.ended(name) and not standing.held(name),
+        held=standing.held(name),
         changed=changed,
+        later=later,
     )
 
 
@@ -223,7 +244,7 @@ def _show_preferences(
         status,
         token=token,
         kinds=kinds,
-        stopped=ALL in _stopped(reader),
+        stopped=ALL in _standing(reader).others,
         languages=_languages().items(),
         language=chosen_language(session(), reader.partner_id, reader.address),
         saved=saved,

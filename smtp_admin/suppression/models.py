@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
@@ -11,11 +11,20 @@ from smtp_admin.senders.models import Sender
 
 
 class Suppression(Base):
-    """That a partner's mail of a category does not go to an address."""
+    """That a partner's mail of a category does not go to an address, for one reason.
+
+    Each reason has a row of its own: who takes back what they did leaves alone what others did.
+    """
 
     __tablename__ = "smtp_admin_suppression"
     __table_args__ = (
-        UniqueConstraint("address_hash", "partner_id", "category"),
+        UniqueConstraint(
+            "address_hash",
+            "partner_id",
+            "category",
+            "reason",
+            name="uq_smtp_admin_suppression_reason",
+        ),
         Index("ix_smtp_admin_suppression_partner", "partner_id", "id"),
     )
 
@@ -68,4 +77,37 @@ class ProviderList(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     refused: Mapped[bool] = mapped_column(default=False)
     #: Why the last import failed, or was not all; empty where it was.
+    trouble: Mapped[str] = mapped_column(String(500), default="")
+
+
+class ProviderRemoval(Base):
+    """That an address which was lifted here is to leave the lists of a partner's providers too."""
+
+    __tablename__ = "smtp_admin_provider_removal"
+    __table_args__ = (
+        UniqueConstraint(
+            "address_hash",
+            "partner_id",
+            "category",
+            "reason",
+            name="uq_smtp_admin_provider_removal_reason",
+        ),
+        Index("ix_smtp_admin_provider_removal_due", "next_try_at"),
+        Index("ix_smtp_admin_provider_removal_partner", "partner_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    partner_id: Mapped[str] = mapped_column(String(100))
+    address_hash: Mapped[str] = mapped_column(String(32))
+    address: Mapped[str] = mapped_column(String(254))
+    #: Of the suppression that was lifted.
+    category: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(20))
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
+    tries: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: Not before; NULL where nothing more is tried.
+    next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=sql_now())
+    #: When no list had it any more.
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Why the last try failed, in sentences.
     trouble: Mapped[str] = mapped_column(String(500), default="")

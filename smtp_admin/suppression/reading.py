@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import is_one_of
 from smtp_admin.suppression.models import Preference, Suppression
-from smtp_admin.suppression.reasons import covers
+from smtp_admin.suppression.reasons import covers, strength
 
 _HASH_LETTERS = 32
 _HASH = re.compile("[0-9a-f]{32}")
@@ -69,17 +69,24 @@ class Suppressed:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def has(self, partner_id: str, address: str, category: str) -> bool:
-        """Whether the address is suppressed for just this category."""
+    def has(
+        self, partner_id: str, address: str, category: str, reasons: Collection[str] = ()
+    ) -> bool:
+        """Whether the address is suppressed for just this category.
+
+        Args:
+            reasons: for one of these; for any if left out.
+        """
         found = self._found.get((partner_id, address_hash(address)), ())
-        return any(one.category == category for one in found)
+        return any(
+            one.category == category and (not reasons or one.reason in reasons) for one in found
+        )
 
     def stops(self, partner_id: str, address: str, type_name: str, *, notice: bool) -> Found | None:
-        """What stops a mail of this type, if anything does."""
-        for one in self._found.get((partner_id, address_hash(address)), ()):
-            if covers(one.category, type_name, notice=notice):
-                return one
-        return None
+        """What stops a mail of this type, if anything does: of several the strongest."""
+        found = self._found.get((partner_id, address_hash(address)), ())
+        stopping = [one for one in found if covers(one.category, type_name, notice=notice)]
+        return min(stopping, key=lambda one: strength(one.reason), default=None)
 
 
 @lru_cache
@@ -93,12 +100,36 @@ def _rows(dialect: str) -> Any:
     ).where(is_one_of(Suppression.address_hash, "hashes", dialect, String))
 
 
-def categories_of(session: Session, partner_id: str, address: str) -> dict[str, Suppression]:
-    """Category → suppression, of one address of a partner."""
+def suppressions_of(
+    session: Session,
+    partner_id: str,
+    address: str,
+    *,
+    categories: Collection[str] = (),
+    reasons: Collection[str] = (),
+) -> list[Suppression]:
+    """What stands against one address of a partner, the strongest first.
+
+    Args:
+        categories: only these; else all.
+        reasons: only what came for these; else all.
+    """
     mine = select(Suppression).where(
         Suppression.address_hash == address_hash(address), Suppression.partner_id == partner_id
     )
-    return {one.category: one for one in session.scalars(mine)}
+    if categories:
+        mine = mine.where(Suppression.category.in_(categories))
+    if reasons:
+        mine = mine.where(Suppression.reason.in_(reasons))
+    return sorted(session.scalars(mine), key=lambda one: (strength(one.reason), one.id))
+
+
+def left_on_the_list(session: Session, partner_id: str, hashes: Collection[str]) -> set[str]:
+    """Those of these hashes of addresses that some suppression stands against."""
+    mine = select(Suppression.address_hash).where(
+        Suppression.address_hash.in_(hashes), Suppression.partner_id == partner_id
+    )
+    return {*session.scalars(mine.distinct())}
 
 
 def chosen_language(session: Session, partner_id: str, address: str) -> str:

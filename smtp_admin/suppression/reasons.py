@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from smtp_admin.errors import InvalidInput
 from smtp_admin.translation import gettext
 
 Reason = Literal["bounce", "soft_bounces", "complaint", "unsubscribe", "manual"]
@@ -63,6 +64,36 @@ REASONS: Mapping[Reason, ReasonWords] = {
 }
 #: What recipients may take back.
 OWN: frozenset[str] = frozenset(name for name, one in REASONS.items() if one.own)
+
+
+def strength(reason: str) -> tuple[bool, int]:
+    """A key to sort reasons by: first those that a recipient cannot lift."""
+    return reason in OWN, _ORDER.get(reason, len(_ORDER))
+
+
+_ORDER = {str(name): number for number, name in enumerate(REASONS)}
+
+
+def clean_reason(text: str) -> Reason:
+    """One of the reasons.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = text.strip()
+    for name in REASONS:
+        if name == found:
+            return name
+    raise InvalidInput(fields={"reason": [unknown_reason(found)]})
+
+
+def unknown_reason(text: str) -> str:
+    """That there is no such reason, and which there are."""
+    return gettext(
+        "there is no reason %(reason)s; there are %(names)s.",
+        reason=repr(text[:40]),
+        names=", ".join(REASONS),
+    )
 
 
 def label_of(reason: str) -> str:

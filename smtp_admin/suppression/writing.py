@@ -51,7 +51,7 @@ def insert_suppressions(session: Session, rows: Sequence[dict[str, Any]]) -> int
     # What an UPDATE leaves as it is counts as changed there.
     before = _count(session, rows)
     session.execute(mysql.insert(_TABLE).on_duplicate_key_update(id=_TABLE.c.id), rows)
-    return len({(row["address_hash"], row["partner_id"], row["category"]) for row in rows}) - before
+    return len({_key(row) for row in rows}) - before
 
 
 #: Of :func:`row_of`.
@@ -82,15 +82,22 @@ _COUNTED = {"preserve_rowcount": True}
 
 
 def _count(session: Session, rows: Sequence[dict[str, Any]]) -> int:
-    wanted = {(row["address_hash"], row["partner_id"], row["category"]) for row in rows}
-    hashes = sorted({hashed for hashed, _, _ in wanted})
+    wanted = {_key(row) for row in rows}
+    hashes = sorted({hashed for hashed, *_ in wanted})
     found = 0
     for start in range(0, len(hashes), _FEW):
-        mine = select(Suppression.address_hash, Suppression.partner_id, Suppression.category).where(
-            Suppression.address_hash.in_(hashes[start : start + _FEW])
-        )
+        mine = select(
+            Suppression.address_hash,
+            Suppression.partner_id,
+            Suppression.category,
+            Suppression.reason,
+        ).where(Suppression.address_hash.in_(hashes[start : start + _FEW]))
         found += sum(tuple(row) in wanted for row in session.execute(mine))
     return found
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    return row["address_hash"], row["partner_id"], row["category"], row["reason"]
 
 
 _FEW = 500

@@ -41,6 +41,8 @@ from smtp_admin.delivery.maintenance.idle_sign_ins import LOOK_SECONDS as SIGN_I
 from smtp_admin.delivery.maintenance.idle_sign_ins import IdleSignIns
 from smtp_admin.delivery.maintenance.provider_lists import LOOK_SECONDS as LISTS_SECONDS
 from smtp_admin.delivery.maintenance.provider_lists import import_lists
+from smtp_admin.delivery.maintenance.provider_removals import LOOK_SECONDS as REMOVALS_SECONDS
+from smtp_admin.delivery.maintenance.provider_removals import remove_waiting
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
@@ -107,7 +109,7 @@ class WorkerProcess:
         # that waits for its server has none.
         self._engine: Engine = worker_engine(
             host_engine(),
-            pool_size=2 * concurrency + 8,
+            pool_size=2 * concurrency + 9,
             max_overflow=0,  # what is opened for a moment would look like a database that crashed
             connect_args=self._here.db.connect_args,
         )
@@ -214,6 +216,14 @@ class WorkerProcess:
             )
         )
 
+        self._removals = self._beside(
+            Duty(
+                "removals at providers",
+                REMOVALS_SECONDS,
+                lambda: remove_waiting(self._engine, self._stopping.is_set),
+            )
+        )
+
     def _beside(self, *duties: Duty) -> Schedule:
         return Schedule(self._app, list(duties), self._stopping, self._permission.look)
 
@@ -228,6 +238,7 @@ class WorkerProcess:
         self._alerts.start()
         self._bounces.start()
         self._lists.start()
+        self._removals.start()
         self._sign_ins.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
@@ -245,6 +256,7 @@ class WorkerProcess:
             self._alerts.join()
             self._bounces.join()
             self._lists.join()
+            self._removals.join()
             self._events.stop()
             # Longer than a question takes: an answer that nobody writes down ends a sign-in.
             self._sign_ins.join(CALL_SECONDS + 2)

@@ -153,6 +153,7 @@ PARTIAL = {
 OTHER = {
     "refusals": "ix_smtp_admin_attempt_sender",
     "the last test mail": "ix_smtp_admin_message_type",
+    "mail of a partner that came back": "ix_smtp_admin_event_turned",
 }
 
 

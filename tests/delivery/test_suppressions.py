@@ -27,7 +27,7 @@ from smtp_admin.delivery.suppressions import lift, suppress, suppress_all
 from smtp_admin.erasure.finding import Search
 from smtp_admin.mail.types import SHIPPED
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import address_hash
+from smtp_admin.suppression.reading import address_hash, suppressions_of
 from smtp_admin.suppression.reasons import REASONS, Reason
 from smtp_admin.suppression.writing import row_of
 from tests.app import ADMIN, HostApp
@@ -126,16 +126,31 @@ def test_however_it_is_written_and_of_one_partner_only(each: HostApp) -> None:
     assert first.last_error.endswith("(550 5.1.1 no such user)")
 
 
-def test_a_second_reason_changes_nothing_of_the_first(each: HostApp) -> None:
+def test_each_reason_stands_for_itself(each: HostApp) -> None:
+    """The same again changes nothing of the first; and of several the strongest is told."""
+    each.save_sender()
     session = each.db.session()
+    assert suppress(session, "acme", MIA, "unsubscribe", category="all", detail="own").new
+    assert suppress(session, "acme", MIA, "manual", category="all", detail="by hand").new
     assert suppress(session, "acme", MIA, "bounce", detail="first").new
-    assert not suppress(session, "acme", MIA, "manual", category="all", detail="second").new
+    assert not suppress(session, "acme", MIA, "bounce", detail="second").new
     assert suppress(session, "acme", MIA, "complaint").new
     session.commit()
-    rows = session.scalars(select(Suppression).order_by(Suppression.id)).all()
+    rows = suppressions_of(session, "acme", MIA)
     assert [(one.category, one.reason, one.detail) for one in rows] == [
-        ("all", "bounce", "first"), ("notices", "complaint", ""),
+        ("all", "bounce", "first"), ("all", "manual", "by hand"), ("notices", "complaint", ""),
+        ("all", "unsubscribe", "own"),
     ]  # fmt: skip
+    for words in ("(first)", "(by hand)", "(own)"):
+        queue(each, MIA)
+        last = deliveries(each)[-1]
+        assert last.state == "suppressed"
+        assert last.last_error.endswith(words)
+        strongest = suppressions_of(session, "acme", MIA, categories=["all"])[0].reason
+        assert lift(session, "acme", MIA, reasons=[strongest]) == 1
+        session.commit()
+    queue(each, MIA)
+    assert states(each)[-1] == "queued"
 
 
 def test_a_test_mail_goes_out_all_the_same(club: HostApp, server: ScriptedServer) -> None:
@@ -434,8 +449,9 @@ def test_the_hash_outlives_the_address(each: HostApp) -> None:
     assert states(each) == ["suppressed"]
     suppress(session, "acme", MIA, "manual", category="all")
     session.commit()
-    assert session.scalar(select(Suppression.address)) == MIA, "whoever adds it anew has named it"
-    assert lift(session, "acme", hashed=address_hash(MIA)) == 1
+    named = {*session.scalars(select(Suppression.address))}
+    assert named == {MIA}, "whoever adds it anew has named it"
+    assert lift(session, "acme", hashed=address_hash(MIA)) == 2
 
 
 def test_in_one_transaction(each: HostApp) -> None:
@@ -651,7 +667,10 @@ def test_two_workers_hear_of_the_same_wrong_addresses(
     found = states(each)
     assert set(found) == {"dead", "suppressed", "sent"}
     assert found.count("sent") == 10
-    assert each.db.session.scalar(select(func.count(Suppression.id))) == len(wrong)
+    stands = select(Suppression.address, Suppression.reason)
+    listed = [tuple(row) for row in each.db.session.execute(stands)]
+    assert len({*listed}) == len(listed)
+    assert {address for address, _ in listed} == {*wrong}
 
 
 def test_many_refusals_cost_few_statements(

@@ -225,11 +225,20 @@ def test_an_event_before_our_own_commit(each: Hooked) -> None:
     assert each.apply() == 1
     assert each.state(mail) == "sending"
     assert each.apply() == 0  # not again at once
+    (told,) = each.events()
+    again_at, applied_at = told.next_try_at, told.applied_at
+    assert again_at > told.received_at
+    assert applied_at is None
     with transaction(each.engine) as session:
         session.execute(update(Delivery).values(state="sent", finished_at=now()))
     with shifted(timedelta(seconds=3)):
         assert each.apply() == 1
     assert each.state(mail) == "delivered"
+    # Each of its times goes on meaning one thing.
+    (told,) = each.events()
+    assert told.next_try_at == again_at
+    assert told.applied_at is not None
+    assert told.applied_at > again_at
     # And one whose mail is not even known yet: the transaction that queues it is still open.
     tell(each, event("delivered", provider_id="later"))
     each.apply()

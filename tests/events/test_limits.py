@@ -9,12 +9,18 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
+from sqlalchemy import event as sql_event
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from smtp_admin.clock import shifted
-from smtp_admin.events import turns
+from smtp_admin.database import database_now, transaction
+from smtp_admin.events import turns, webhooks
 from smtp_admin.events.applying import apply_waiting
 from smtp_admin.events.event import Event
+from smtp_admin.events.models import MailEvent
+from smtp_admin.senders.resolve import load_sender
+from tests.app import ADMIN
 from tests.delivery.conftest import NewHost
 from tests.events.conftest import Hook
 from tests.events.hooking import STANDARD_SECRET, Hooked, generic, standard_headers
@@ -49,10 +55,40 @@ def test_a_noisy_webhook_is_told_to_wait(opened: NewHost, hook: Hook, redis: Red
     assert post(site, theirs).status_code == 200
     with Redis.from_url(redis.url) as client:
         keys: Any = client.keys("*:events:*")
-        assert len(keys) == 2
+        assert len(keys) == 4, "a minute and a day of each"
         client.delete(*keys)  # as its minute ends
     assert site.post(mine, body, standard_headers(body)).status_code == 200
     assert [one.recipient for one in site.events()].count("late@example.org") == 1
+
+
+def test_more_senders_are_no_more_room(opened: NewHost, hook: Hook) -> None:
+    """A partner shares its limit among them; the system's webhooks have one each."""
+    site = hook(opened(EVENT_LIMIT="2 per minute"))
+    paths = [site.turn_on("generic", owner, secret=STANDARD_SECRET) for owner in ("acme", "")]
+    site.host.save_sender("acme", key="news")
+    session = site.host.db.session()
+    news = load_sender(session, "acme", "news")
+    row, _ = webhooks.turn_on(session, news, "generic", ADMIN)
+    webhooks.change(session, news, row, ADMIN, secret=STANDARD_SECRET, topic=None)
+    session.commit()
+    other = f"/hooks/email/generic/{webhooks.key_of(row, news)}"
+    wanted = {paths[0]: [200, 200, 429], other: [429], paths[1]: [200, 200, 429]}
+    for path, statuses in wanted.items():
+        assert [post(site, path).status_code for _ in statuses] == statuses
+
+
+def test_a_day_has_an_end(opened: NewHost, hook: Hook) -> None:
+    """What is kept fills the table of all; the system's own provider is believed."""
+    site = hook(opened(EVENT_DAY_LIMIT=100))
+    for owner, last in (("acme", 429), ("", 200), ("globex", 200)):
+        path = site.turn_on("generic", owner, secret=STANDARD_SECRET)
+        assert post(site, path, count=70).status_code == 200
+        assert owner == "globex" or post(site, path, count=70).status_code == 200
+        answer = post(site, path)
+        assert answer.status_code == last, owner
+        if last != 200:
+            assert 3600 < int(answer.headers["Retry-After"]) <= 24 * 3600
+    assert site.webhook().last_bad_code == "too_many"
 
 
 def test_who_forges_takes_nothing_from_who_does_not(
@@ -141,6 +177,37 @@ def test_owners_take_turns(each: Hooked, monkeypatch: pytest.MonkeyPatch) -> Non
     assert _until(each, lambda: each.state(quiet) == "delivered") == 1
     assert {one.state for one in each.events()} == {"applied"}
     assert each.state(mine) == "bounced"
+
+
+def test_who_comes_meanwhile_has_a_turn(each: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody makes a list of all who wait, which would cost the more the more waits."""
+    for owner in ("b", "d"):
+        tell(each, *(Event("opened", f"{owner}{one}") for one in range(200)),
+             partner_id=owner, name=f"sender {owner}")  # fmt: skip
+    _in_handfuls(monkeypatch, 20, 2)
+    chosen, seen = turns.Turns(), []
+    for number in range(4):
+        if number == 2:
+            tell(each, Event("opened", "late"), partner_id="c", name="sender c")
+        with transaction(each.engine) as session:
+            ids = chosen.next_ids(session, database_now(session))
+            owners = select(MailEvent.partner_id).where(MailEvent.id.in_(ids)).distinct()
+            seen.append({*session.scalars(owners)})
+        assert len(ids) == 20
+    assert seen[:2] == [{"b", "d"}] * 2
+    assert "c" in seen[2] | seen[3]
+
+
+def test_a_flood_about_unknown_mail_costs_few_statements(
+    each: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for all that are looked at again at the same time."""
+    tell(each, *(Event("opened", f"{one}", provider_id=f"no{one}") for one in range(120)))
+    statements: list[str] = []
+    sql_event.listen(each.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    assert each.apply() == 120
+    assert sum(one.startswith("UPDATE smtp_admin_event") for one in statements) == 1
+    assert {(one.tries, one.state) for one in each.events()} == {(1, "waiting")}
 
 
 def test_many_owners_with_few_events_each(each: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:

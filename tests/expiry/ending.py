@@ -49,7 +49,11 @@ def microsoft(days: int | None, **more: Any) -> dict[str, Any]:
 
 
 def signed_in_sender(
-    host: HostApp, server: TokenServer, way: str = "microsoft_mailbox", partner_id: str = "acme"
+    host: HostApp,
+    server: TokenServer,
+    way: str = "microsoft_mailbox",
+    partner_id: str = "acme",
+    **more: str,
 ) -> Any:
     """A sender whose mailbox somebody has signed in to, at *server*, and its login."""
     extra = {"oauth_authorize_url": f"{server.url}/authorize"} if way == "other_mailbox" else {}
@@ -62,6 +66,7 @@ def signed_in_sender(
         oauth_token_url=f"{server.url}/token",
         secrets={"oauth_secret": server.secret},
         **extra,
+        **more,
     )
     credential: Any = sender.setup(host.installation.keyring).credential
     assert credential.way.key == login(server, way).way.key

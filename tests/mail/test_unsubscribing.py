@@ -12,7 +12,7 @@ from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import NotFound
 from smtp_admin.mail.unsubscribing import Reader, reader_of, token_for
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.reading import categories_of, chosen_language
+from smtp_admin.suppression.reading import chosen_language, suppressions_of
 from smtp_admin.suppression.reasons import Reason
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -48,7 +48,7 @@ def path_of(mail: Any) -> str:
 
 def stopped(host: HostApp, address: str = MIA) -> set[str]:
     host.db.session.rollback()
-    return {*categories_of(host.db.session(), "acme", address)}
+    return {one.category for one in suppressions_of(host.db.session(), "acme", address)}
 
 
 # --- The link ------------------------------------------------------------------------------------
@@ -241,6 +241,34 @@ def test_what_others_stopped_is_not_taken_back_here(
     row = club.db.session.scalars(select(Suppression).order_by(Suppression.id)).first()
     assert row
     assert (row.reason, row.category, row.detail) == (reason, category, why)
+
+
+@pytest.mark.parametrize(("reason", "category"), HELD)
+@pytest.mark.parametrize("reader_first", [True, False])
+def test_each_takes_back_what_they_did(
+    club: HostApp, reason: Reason, category: str, *, reader_first: bool
+) -> None:
+    """Of one address and one kind, whoever was first: an admin's stop, and the reader's wish."""
+    path, session = path_of(news(club)), club.db.session()
+    for by_reader in (reader_first, not reader_first):
+        if by_reader:
+            club.client.post(path, data=ONE_CLICK)
+        else:
+            suppress(session, "acme", MIA, reason, category=category)
+            session.commit()
+    # The reader's own is taken back, and the other stays.
+    assert club.client.post(path, data={"notices": "on"}).status_code == 409
+    assert [one.reason for one in suppressions_of(session, "acme", MIA)] == [reason]
+    # And the other way round: an admin lifts theirs, and the reader has still unsubscribed.
+    club.client.post(path, data=ONE_CLICK)
+    club.plugin.unsuppress(MIA, partner_id="acme", reason=reason)
+    session.commit()
+    news(club)
+    assert deliveries(club)[-1].state == "suppressed"
+    assert "Subscribe again" in club.client.get(path).text
+    assert club.client.post(path, data={"notices": "on"}).status_code == 200
+    news(club)
+    assert deliveries(club)[-1].state == "queued"
 
 
 def test_the_chosen_language(club: HostApp) -> None:

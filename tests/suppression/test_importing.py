@@ -241,7 +241,7 @@ def test_a_next_page_elsewhere_gets_no_key(opened: Opened) -> None:
             return Response.of({"items": items, "paging": {"next": following}})
 
         provider.api.answer = leading
-        assert sync(host)["rows"] == 2, "as a bounce, and as one who complained"
+        assert sync(host)["rows"] == 3, "bounced, complained, and unsubscribed"
         assert other.api.server.connections == 0
         assert all("/elsewhere/" not in one.path for one in provider.api.server.calls)
 

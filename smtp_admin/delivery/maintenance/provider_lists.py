@@ -27,6 +27,7 @@ from smtp_admin.senders.models import Sender
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.suppression.models import ProviderList
+from smtp_admin.suppression.provider_lists.lifted import Awaited
 from smtp_admin.suppression.provider_lists.reading import Reading, read_lists
 from smtp_admin.suppression.provider_lists.table import OfSender, accounts_of
 
@@ -111,8 +112,12 @@ def _take(engine: Engine, one: OfSender) -> str:
 
 def _import(engine: Engine, partner_id: str, one: OfSender, lease: str) -> None:
     dialler = Dialler.from_config(installation().config)
+    with reading(engine) as session:
+        begun = database_now(session)
     found = read_lists(one.account, dialler, Deadline(COMMAND_SECONDS))
-    rows = rows_of(partner_id, one.account, found)
+    with reading(engine) as session:
+        awaited = Awaited(session, partner_id, begun)
+    rows = [row for row in rows_of(partner_id, one.account, found) if not awaited.has(row)]
     new = suppress_in_steps(engine, partner_id, rows)
     if new:
         with transaction(engine) as session:

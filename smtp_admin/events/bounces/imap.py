@@ -52,6 +52,7 @@ class Account:
     Attributes:
         password: empty where the sender's own sign-in opens it.
         token: of that sign-in, once there is one.
+        mechanism: the only one to tell it by; empty for the first that the server offers.
     """
 
     host: str
@@ -61,6 +62,7 @@ class Account:
     password: str = field(repr=False)
     folder: str = "INBOX"
     token: str = field(default="", repr=False)
+    mechanism: str = ""
 
 
 class _Client(imaplib.IMAP4):
@@ -320,7 +322,7 @@ IMAP_ON = gettext(
 
 
 def _logged_in_by_token(client: _Client, account: Account, offered: list[bytes]) -> None:
-    bearer = Bearer(account.username, account.token)
+    bearer = Bearer(account.username, account.token, account.mechanism)
     for mechanism in bearer.mechanisms(encrypted=True):
         if f"AUTH={mechanism}".encode() in offered:
             exchange = bearer.exchange(mechanism)
@@ -332,10 +334,17 @@ def _logged_in_by_token(client: _Client, account: Account, offered: list[bytes])
 
             client.authenticate(mechanism, answer)
             return
+    if not account.mechanism:
+        words = gettext("The server offers no login by OAuth2 (XOAUTH2 or OAUTHBEARER).")
+        raise SMTPFailure("auth_not_offered", "auth", words)
     raise SMTPFailure(
         "auth_not_offered",
         "auth",
-        gettext("The server offers no login by OAuth2 (XOAUTH2 or OAUTHBEARER)."),
+        gettext(
+            "The server offers no login by %(mechanism)s, which the sender is set to.",
+            mechanism=account.mechanism,
+        ),
+        hint=gettext("Leave “Login with the token” on the sender's tab to the server."),
     )
 
 

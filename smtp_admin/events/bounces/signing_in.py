@@ -63,6 +63,7 @@ def open_for(
     if account.password:
         return open_mailbox(account, here.config, overall, report)
     login = _login(here, sender, account)
+    account = replace(account, mechanism=login.mechanism)
     bound = SealedFor(here.keyring, sender.partner_id, sender.sender_id)
     caller = caller_for_tokens(Dialler.from_config(here.config))
     tokens = KeptTokens(engine, caller, bound, anew=trying)

@@ -34,7 +34,8 @@ _BY_CODE: Mapping[str, str] = {
         "The token server does not answer. If it continues, test the connection of the sender."
     ),
     "auth_not_offered": gettext(
-        "Use another mailbox for bounces, one that can be read with a password."
+        "Use another mailbox for bounces, one that can be read with a password. If the sender's "
+        "sign-in opens it, leave “Login with the token” on the sender's tab to the server."
     ),
     "tls_not_offered": gettext(
         "Choose SSL/TLS with port 993 on the sender's page Bounces, and test it there."

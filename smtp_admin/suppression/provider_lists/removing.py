@@ -1,14 +1,15 @@
 """Take addresses off the lists of a partner's providers, after they were taken off our own.
 
-Ours is gone by then and stays so: whatever a provider answers, or does not, is only told. A slow
-one takes five seconds, and all of them together ten, however many addresses there are.
+Ours is gone by then and stays so: whatever a provider answers, or does not, is only told, and a
+worker tries again where it helps. A slow one takes five seconds, and all of them together ten,
+however many addresses there are.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -21,8 +22,8 @@ from smtp_admin.sandbox.site import may_act
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
-from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.provider_lists.calling import Calling
+from smtp_admin.suppression.provider_lists.lifted import Lifted, remove_later
 from smtp_admin.suppression.provider_lists.shape import Account, Removal, TheirList
 from smtp_admin.suppression.provider_lists.table import OfSender, accounts_of
 from smtp_admin.suppression.reading import Suppressed
@@ -33,15 +34,6 @@ log = logging.getLogger("smtp_admin.suppression")
 
 EACH_SECONDS, ALL_SECONDS = 5.0, 10.0
 Status = Literal["removed", "absent", "refused", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Lifted:
-    """One suppression of ours that was removed, by its address in plain."""
-
-    address: str
-    category: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +67,30 @@ class AtProvider:
         }
 
 
-def lifted_of(rows: Sequence[Suppression], address: str = "") -> list[Lifted]:
-    """What is about to be removed; not those of which only the hash is known.
-
-    Args:
-        address: of all of them, where the caller knows it.
-    """
-    # In small letters, as ours are kept, by whichever way it was asked for.
-    found = [Lifted((address or one.address).lower(), one.category, one.reason) for one in rows]
-    return [one for one in found if one.address]
-
-
 def remove_at_providers(
     session: Session, partner_id: str, lifted: Sequence[Lifted]
 ) -> tuple[AtProvider, ...]:
     """Take what was *lifted*, and committed, off the lists of the partner's providers too.
 
-    The session has no transaction open while anybody is called.
+    What a provider did not answer a worker tries again. The session has no transaction open while
+    anybody is called.
     """
+    done = ask_providers(session, partner_id, lifted)
+    if not any(one.status == "failed" for one in done):
+        return done
+    remove_later(session, partner_id, lifted)
+    session.commit()
+    again = gettext("It is tried again automatically.")
+    return tuple(
+        replace(one, message=joined((one.message, again))) if one.status == "failed" else one
+        for one in done
+    )
+
+
+def ask_providers(
+    session: Session, partner_id: str, lifted: Sequence[Lifted]
+) -> tuple[AtProvider, ...]:
+    """The same, once."""
     wanted = _wanted(session, partner_id, lifted)
     accounts = accounts_of(session, partner_id) if wanted else []
     acts = may_act(session) if accounts else False

@@ -140,6 +140,32 @@ def test_a_server_that_repeats_the_token(
         assert repeated.decode() not in words
 
 
+def test_the_sender_names_the_mechanism(
+    opened: NewHost, hook: Hook, certificates: CertificateFactory, server: ImapServer,
+    tokens: TokenServer,
+) -> None:  # fmt: skip
+    """It is used although the server would take the other one too; and no other is tried."""
+    ports = [tokens.port, 25, 587, *range(1024, 65536)]
+    site = hook(opened(CA_FILE=str(certificates.ca_file), ALLOWED_PORTS=ports))
+    signed_in_sender(site.host, tokens, "other_mailbox", oauth_mechanism="oauthbearer")
+    only = server.capabilities.rpartition("AUTH=")[2]
+    found = do(site, "test", form(server))["test"]
+    if only == "OAUTHBEARER":
+        assert found["error"] is None
+    else:
+        error = found["error"]
+        assert (error["code"], error["step"]) == ("auth_not_offered", "auth")
+        assert "no login by OAUTHBEARER, which the sender is set to" in error["message"]
+        assert "Login with the token" in error["hint"]
+        do(site, "save", form(server))
+        read(site)
+        assert "Login with the token" in remedy_of(row(site))
+    server.capabilities = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER"
+    server.said.clear()
+    assert do(site, "test", form(server))["test"]["error"] is None
+    assert "AUTHENTICATE OAUTHBEARER" in server.said
+
+
 def test_nobody_has_signed_in(
     opened: NewHost, hook: Hook, certificates: CertificateFactory, server: ImapServer
 ) -> None:
