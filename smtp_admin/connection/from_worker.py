@@ -17,6 +17,7 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
+from smtp_admin.audit.outcomes import await_worker, note_workers_outcome, outcome_of
 from smtp_admin.config import Config
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.connection.probe import TestResult, probe
@@ -227,6 +228,8 @@ def run_waiting_test(
             ),
         )
         # What was tested may have been saved meanwhile.
+        outcome = "not tested" if result is None else outcome_of(result.failure)
+        note_workers_outcome(session, row.partner_id, row.public_id, outcome)
         now_saved = select(WorkerTest.revision_id).where(WorkerTest.id == test_id)
         revision_id = session.scalar(now_saved)
         if result is not None and revision_id is not None:
@@ -280,6 +283,7 @@ def ask_worker(
         },
     )
     session.add(row)
+    await_worker(session, next(reversed(prepared.entries), None), public_id)
     session.flush()
     return row.id, row.public_id
 
