@@ -16,6 +16,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.csv_cells import safe_cell
+from smtp_admin.delivery import bulk_actions
 from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress
@@ -538,7 +539,7 @@ def test_as_json(site: HostApp) -> None:
     undone: Any = site.client.post(
         f"{PREFIX}/mail/undo", headers=JSON, json={"at": done.json["undo"]}
     )
-    assert undone.json == {"ok": True, "count": 1}
+    assert undone.json == {"ok": True, "count": 1, "left": 0}
     assert [one.state for one in deliveries(site)] == ["queued", "queued"]
 
 
@@ -564,6 +565,25 @@ def test_what_cannot_be_done(site: HostApp, data: dict[str, Any], status: int) -
 @pytest.mark.parametrize("at", ["", "x", "2026-01-01", "2026-01-01T00:00:00+00:00"])
 def test_nothing_to_undo(site: HostApp, at: str) -> None:
     assert post(site, "/mail/undo", JSON, at=at).status_code in {404, 409}
+
+
+def test_what_time_was_up_for_is_offered_again(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_actions, "_STEP", 1)
+    done = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed="1")
+    at = done.json["undo"]
+    monkeypatch.setattr(bulk_actions, "_LONGEST_SECONDS", 0.0)
+    client = site.client
+    told = client.post(f"{PREFIX}/mail/undo", headers=HTML, data={"at": at}, follow_redirects=True)
+    assert "Undone: 1 mail. 1 mail is left." in told.text
+    (form,) = re.findall(r'<form[^>]*id="undo-form">.*?</form>', told.text, re.DOTALL)
+    assert f'name="at" value="{at}"' in form
+    assert "Undo the rest</button>" in form
+    told = client.post(f"{PREFIX}/mail/undo", headers=HTML, data={"at": at}, follow_redirects=True)
+    assert "Undone: 1 mail.<" in told.text
+    assert 'id="undo-form"' not in told.text
+    assert {one.state for one in deliveries(site)} == {"queued"}
 
 
 def test_undo_leads_nowhere_else(site: HostApp) -> None:

@@ -1,6 +1,6 @@
 """A value that a mail needs says something, whichever way the mail comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _WAYS: dict[str, Callable[[HostApp, dict[str, Any], Path], str]] = {}
 
 
 @pytest.fixture
-def site(host: HostApp) -> Iterator[HostApp]:
+def site(host: HostApp) -> HostApp:
     add_newsletter(host)
     host.save_sender()
     host.actor = ADMIN
@@ -109,7 +109,8 @@ def test_what_may_rightly_be_empty(site: HostApp) -> None:
         notice=True,
     )
     people = [f"{one}@example.org" for one in "ab"]
-    for code in ([], 0):
+    some: list[Any] = [[], 0]
+    for code in some:
         values = {"name": "Mia", "code": code, "note": ""}
         site.plugin.send("paper", to=people, partner_id="acme", context=values)
     site.plugin.send("welcome", to=TO, partner_id="acme", context={"name": "", "login_url": ""})
