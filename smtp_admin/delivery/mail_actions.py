@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import among, changed
 from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.held import IS_HELD, as_before_the_end
 from smtp_admin.delivery.limits import DAY
@@ -216,7 +217,8 @@ def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
         finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
     )  # fmt: skip
     minute = moment.replace(second=0, microsecond=0)
-    tallies = Tally((row.sender_id, row.partner_id) for row in rows)
+    owners = counted_for(session, rows)
+    tallies = Tally((row.sender_id, owners[row.id]) for row in rows)
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
     return len(rows)
