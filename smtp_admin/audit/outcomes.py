@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
+from smtp_admin.identifiers import storable
 from smtp_admin.smtp.failure import SMTPFailure
 
 log = logging.getLogger("smtp_admin.audit")
@@ -40,44 +41,38 @@ def note_outcome(session: Session, entry_id: int | None, outcome: str) -> None:
     try:
         entry = None if entry_id is None else session.get(Audit, entry_id)
         if entry is not None:
-            _end(entry, outcome)
+            entry.detail = _with(entry.detail, f": {outcome}")
         session.commit()
     except DBAPIError as error:
         session.rollback()
         log.warning("the outcome of a test was not noted (%s)", type(error.orig).__name__)
 
 
-def await_worker(session: Session, entry_id: int | None, test_id: str) -> None:
+def await_worker(session: Session, entry_id: int | None, place: str, test_id: str) -> None:
     """Have the entry name the test that a worker is to run; the caller commits."""
     entry = None if entry_id is None else session.get(Audit, entry_id)
     if entry is not None:
-        entry.detail = _with(entry.detail, _test(test_id))
+        entry.detail = _waiting(place, test_id)
 
 
-def note_workers_outcome(session: Session, partner_id: str, test_id: str, outcome: str) -> None:
-    """Add *outcome* to the entry that names the test *test_id*; the caller commits."""
+def note_workers_outcome(
+    session: Session, partner_id: str, place: str, test_id: str, outcome: str
+) -> None:
+    """Give the entry that names the test *test_id* its outcome; the caller commits."""
     entry = session.scalar(
-        select(Audit)
-        .where(
+        select(Audit).where(
             Audit.partner_id == partner_id,
             Audit.action == "connection.tested",
-            Audit.detail.endswith(_test(test_id), autoescape=True),
+            Audit.detail == _waiting(place, test_id),
         )
-        .order_by(Audit.at.desc())
-        .limit(1)
     )
     if entry is not None:
-        entry.detail = entry.detail.removesuffix(_test(test_id))
-        _end(entry, outcome)
+        entry.detail = _with(f"{place} by a worker", f": {outcome}")
 
 
-def _test(test_id: str) -> str:
-    return f", test {test_id}"
-
-
-def _end(entry: Audit, outcome: str) -> None:
-    entry.detail = _with(entry.detail, f": {outcome}")
+def _waiting(place: str, test_id: str) -> str:
+    return _with(f"{place} by a worker", f", test {test_id}")
 
 
 def _with(detail: str, more: str) -> str:
-    return f"{detail[: _LONGEST - len(more)]}{more}"
+    return storable(f"{detail[: _LONGEST - len(more)]}{more}")

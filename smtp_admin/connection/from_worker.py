@@ -227,9 +227,10 @@ def run_waiting_test(
                 worker_result=None if result is None else to_text(result),
             ),
         )
+        if result is not None:
+            place, outcome = result.request.setup.place, outcome_of(result.failure)
+            note_workers_outcome(session, row.partner_id, place, row.public_id, outcome)
         # What was tested may have been saved meanwhile.
-        outcome = "not tested" if result is None else outcome_of(result.failure)
-        note_workers_outcome(session, row.partner_id, row.public_id, outcome)
         now_saved = select(WorkerTest.revision_id).where(WorkerTest.id == test_id)
         revision_id = session.scalar(now_saved)
         if result is not None and revision_id is not None:
@@ -283,7 +284,8 @@ def ask_worker(
         },
     )
     session.add(row)
-    await_worker(session, next(reversed(prepared.entries), None), public_id)
+    entry = next(reversed(prepared.entries), None)
+    await_worker(session, entry, prepared.request.setup.place, public_id)
     session.flush()
     return row.id, row.public_id
 
