@@ -275,6 +275,45 @@ def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
     assert "Check again" not in page
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"state": "queued", "next_attempt_at": now().replace(year=2100)},
+            "It is tried again automatically, next at 2",
+        ),
+        ({"state": "dead"}, "It is not tried again automatically. Send again does it."),
+        ({"state": "bounced", "last_code": "bounced"}, "as a new mail, to the same address too."),
+        ({"state": "queued", "next_attempt_at": now().replace(year=2020)}, ""),
+    ],
+)
+def test_a_remedy_says_when_or_how_it_is_tried_again(
+    site: HostApp, values: dict[str, Any], said: str
+) -> None:
+    """A full mailbox: nobody is told to send again who cannot, or need not."""
+    (one, _) = deliveries(site)
+    full = {"last_code": "recipient_refused", "last_cause": "mailbox_full", "attempts": 1,
+            "finished_at": None if values["state"] == "queued" else now(),
+            "last_error": "The server refused the recipient.",
+            "last_reply": "452 4.2.2 Mailbox full"}  # fmt: skip
+    session = site.db.session()
+    session.execute(update(Delivery).where(Delivery.id == one.id).values(full | values))
+    public_id = session.scalar(select(Message.public_id).where(Message.id == one.message_pk))
+    session.commit()
+    page = get(site, f"/mail/{public_id}").text
+    assert "Ask the recipient to make space, or contact them another way." in page
+    told = re.sub(r"<[^>]+>|\s+", " ", page).replace("  ", " ")
+    told = re.sub(r" +", " ", told).replace(" .", ".")
+    assert said in told
+    assert ("tried again automatically" in told) == bool(said)
+    shown = site.app.test_cli_runner().invoke(args=["smtp-admin", "mail", "show", public_id]).output
+    assert ("next at 2100-" in shown) == ("2100" in str(values.get("next_attempt_at")))
+    assert (f"mail retry {public_id}" in shown) == (values["state"] == "dead")
+    if values["state"] == "bounced":
+        data = {"delivery": one.id, "address": one.recipient}
+        assert post(site, f"/mail/{public_id}/correct", JSON, **data).status_code == 202
+
+
 def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
     """As of mail whose sender is paused since."""
     send(site, "mia@acme.example")
