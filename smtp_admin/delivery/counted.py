@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.limits import COUNTED
 from smtp_admin.delivery.models import Attempt, Delivery
+from smtp_admin.delivery.models import in_states as _in
 from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.senders.models import Sender
 from smtp_admin.transports.outcome import Verdict
@@ -141,9 +142,3 @@ def _senders(partner_ids: Collection[str] | None) -> Select[Any]:
     if partner_ids is None:
         return found
     return found.where(Sender.partner_id.in_([*partner_ids, SYSTEM]))
-
-
-def _in(states: Sequence[str]) -> ColumnElement[bool]:
-    # The words themselves: with parameters, partial indexes may not be used.
-    words: list[Any] = [literal_column(f"'{one}'") for one in states]
-    return Delivery.state.in_(words)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
 from smtp_admin.delivery.limits import used_by
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message
+from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message, in_states
 from smtp_admin.delivery.states import STATES, State
 from smtp_admin.delivery.tries import Tried, tries_of
 
@@ -331,9 +331,7 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
 
 
 def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
-    # The words themselves: with parameters, partial indexes may not be used.
-    words: list[ColumnElement[Any]] = [literal_column(f"'{one}'") for one in states]
-    found = Delivery.state == words[0] if len(words) == 1 else Delivery.state.in_(words)
+    found = in_states(states)
     return found & IS_OPEN if _OPEN.issuperset(states) else found
 
 
