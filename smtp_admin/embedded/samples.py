@@ -40,13 +40,13 @@ CUSTOMERS: tuple[tuple[str, dict[str, Any], tuple[tuple[str, float, str, str], .
               for number in range(5)),
     ),
     (
-        "initech",
+        "globex",
         {"name": "Hugo Hubert", "email": "hugo@customer.example", "language": "fr",
          "time_zone": "Europe/Paris", "balance": "5.00"},
         (("hubert.example, domain", 4, "11.90", "EUR"),),
     ),
     (
-        "initech",
+        "globex",
         {"name": "Jan Jankowski", "email": "jan@customer.example", "language": "pl",
          "time_zone": "Europe/Warsaw", "balance": "0"},
         (("jankowski.example, domain", 7, "49.00", "PLN"),),
