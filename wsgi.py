@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from babel import Locale
+from babel.messages import mofile, pofile
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import Babel, get_locale, gettext
 from flask_login import LoginManager, current_user, login_user, logout_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -35,7 +38,7 @@ from smtp_admin import Partner as MailPartner
 from smtp_admin.embedded.demo import move_in, run_demo
 from smtp_admin.embedded.inbox_pages import inbox_pages
 from smtp_admin.embedded.local import LocalServices
-from smtp_admin.embedded.samples import CARL, CUSTOMERS
+from smtp_admin.embedded.samples import CARL, CUSTOMERS, DANA
 from smtp_admin.embedded.scenes import more_partners, set_scenes
 
 NAME = "Northwind Hosting"
@@ -43,6 +46,10 @@ INSTANCE = os.environ.get("INSTANCE") or Path(__file__).with_name("instance")
 DEMO_PASSWORD = "demo-demo"  # noqa: S105 - shown on the sign-in page, of an app on loopback
 PUBLIC_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 5000}"
 RESET_TIME = timedelta(minutes=60)
+#: What the pages can be in: the app's own have these texts, and so have the plugin's.
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+LANGUAGE_COOKIE = "northwind_language"
+TRANSLATIONS = Path(__file__).with_name("hosting_translations")
 SHORTEST_PASSWORD = 8
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -113,6 +120,7 @@ def as_expiring(service: "Service") -> ExpiringService:
 
 smtp_admin = SMTPAdmin(host=HostingHost())
 login_manager = LoginManager()
+babel = Babel()  # the plugin's pages follow the language that it chooses
 csrf = CSRFProtect()  # guards every form of the app; the plugin's pages get along with it
 
 
@@ -145,6 +153,11 @@ def create_app(instance_path: str | None = None, config: Mapping[str, Any] | Non
     db.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(compile_texts(local.folder))
+    babel.init_app(app, locale_selector=chosen_language)
+    app.jinja_env.globals.update(
+        languages=LANGUAGES, get_locale=get_locale, language_name=language_name
+    )
     smtp_admin.init_app(app, db)  # mounted: its pages, its commands, its worker
 
     inbox = inbox_pages(local)
@@ -154,6 +167,36 @@ def create_app(instance_path: str | None = None, config: Mapping[str, Any] | Non
     app.register_error_handler(HTTPException, show_error)
     app.after_request(set_headers)
     return app
+
+
+# --- Languages ----------------------------------------------------------------------------------
+
+
+def chosen_language() -> str:
+    """What the visitor chose, or else what the browser asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en")
+
+
+def language_name(tag: str) -> str:
+    """What a language is called in the language of the page."""
+    name = Locale.parse(tag, sep="-").get_display_name(get_locale())
+    return name or tag
+
+
+def compile_texts(folder: Path) -> Path:
+    """Make of the app's texts what gettext reads; an app that is built would do it there."""
+    compiled = folder / "translations"
+    for source in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"):
+        target = compiled / source.relative_to(TRANSLATIONS).with_suffix(".mo")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as texts:
+            catalogue = pofile.read_po(texts)
+        beside = target.with_suffix(f".{os.getpid()}")  # others may read it just now
+        with beside.open("wb") as file:
+            mofile.write_mo(file, catalogue)
+        beside.replace(target)
+    return compiled
 
 
 def set_headers(response: Response) -> Response:
@@ -175,7 +218,12 @@ def show_error(error: HTTPException) -> ResponseReturnValue:
 # --- The app's own pages ------------------------------------------------------------------------
 
 site = Blueprint("hosting", __name__)
-PUBLIC_PAGES = {"hosting.sign_in", "hosting.forgot_password", "hosting.reset_password"}
+PUBLIC_PAGES = {
+    "hosting.sign_in",
+    "hosting.forgot_password",
+    "hosting.reset_password",
+    "hosting.choose_language",
+}
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
@@ -210,12 +258,27 @@ def sign_in() -> ResponseReturnValue:
         user = db.session.scalar(sa.select(User).filter_by(email=email))
         if user and check_password_hash(user.password_hash, request.form.get("password", "")):
             login_user(user)
-            # Only a path of this app, never another site's address, however it is spelled.
-            local = re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", wanted)
-            return redirect(wanted if local else url_for("hosting.dashboard"))
-        flash("The e-mail address or the password is wrong.", "error")
+            return redirect(own_path(wanted))
+        flash(gettext("The e-mail address or the password is wrong."), "error")
     people = db.session.scalars(sa.select(User).order_by(User.id))
     return render_template("hosting/sign_in.html", people=people, password=DEMO_PASSWORD)
+
+
+def own_path(wanted: str) -> str:
+    """*wanted* if it is a path of this app, never another site's address, however spelled."""
+    local = re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", wanted)
+    return wanted if local else url_for("hosting.dashboard")
+
+
+@site.post("/language")
+def choose_language() -> ResponseReturnValue:
+    """Remember the language for a year, and go back to the page."""
+    answer = redirect(own_path(request.form.get("next", "")), 303)
+    chosen = request.form.get("language", "")
+    if chosen in LANGUAGES:
+        year = timedelta(days=365)
+        answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=year, httponly=True, samesite="Lax")
+    return answer
 
 
 @site.post("/sign-out")
@@ -242,6 +305,8 @@ def forgot_password() -> ResponseReturnValue:
             "password_reset",
             to=user.email,
             partner_id=partner_ids[0] if partner_ids else "",  # empty: the platform's own sender
+            # Mail is in its reader's language, whoever's browser asked for it.
+            language=user.customer.language if user.customer else str(get_locale()),
             context={
                 "name": user.name,
                 "reset_url": url_for("hosting.reset_password", token=token, _external=True),
@@ -249,7 +314,8 @@ def forgot_password() -> ResponseReturnValue:
             },
         )
         db.session.commit()
-    flash("If that address is known here, a mail with a link is on its way to it.", "success")
+    told = gettext("If that address is known here, a mail with a link is on its way to it.")
+    flash(told, "success")
     return redirect(url_for("hosting.sign_in"))
 
 
@@ -258,16 +324,17 @@ def reset_password(token: str) -> ResponseReturnValue:
     """Set a new password with the link from the mail, which works once."""
     reset = db.session.get(PasswordReset, sha256(token.encode()).hexdigest())
     if reset is None or reset.expires_at < datetime.now(UTC):
-        abort(404, "This link has been used or has expired. Ask for a new one.")
+        abort(404, gettext("This link has been used or has expired. Ask for a new one."))
     password = request.form.get("password", "")
     if len(password) < SHORTEST_PASSWORD:
         if request.method == "POST":
-            flash(f"Use at least {SHORTEST_PASSWORD} characters.", "error")
+            told = gettext("Use at least %(count)s characters.", count=SHORTEST_PASSWORD)
+            flash(told, "error")
         return render_template("hosting/reset_password.html", shortest=SHORTEST_PASSWORD)
     reset.user.password_hash = generate_password_hash(password)
     db.session.execute(sa.delete(PasswordReset).filter_by(user_id=reset.user_id))
     db.session.commit()
-    flash("The new password is set. Sign in with it.", "success")
+    flash(gettext("The new password is set. Sign in with it."), "success")
     return redirect(url_for("hosting.sign_in"))
 
 
@@ -295,6 +362,7 @@ def add_demo_data() -> None:
         ("Tom Taylor", "tom@globex.example", {"partners": [globex]}),
         ("Ana Alves", "ana@initech.example", {"partners": [initech]}),
         ("Carl Castner", CARL, {"customer": customers[CARL]}),
+        ("Dana Dietrich", DANA, {"customer": customers[DANA]}),
     ):
         db.session.add(User(name=name, email=email, password_hash=password_hash, **rights))
     db.session.commit()

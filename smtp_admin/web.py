@@ -119,7 +119,12 @@ def _missing_template(name: str) -> str:
 
 
 def notify(
-    text: str, *, undo: str = "", tone: str = "good", link: tuple[str, str] | None = None
+    text: str,
+    *,
+    undo: str = "",
+    undo_words: str = "",
+    tone: str = "good",
+    link: tuple[str, str] | None = None,
 ) -> None:
     """Show *text* once, on the next page of ours.
 
@@ -127,12 +132,13 @@ def notify(
 
     Args:
         undo: the moment of what was done with mail, where it can be taken back.
+        undo_words: what the button says that does it; ``""`` for the usual word.
         tone: ``good``, or ``warn`` where not all of it was done.
         link: what to look at next: its words, and its address.
     """
     # As plain text: a session may take one of ours for HTML, and escape it.
     session[_NOTICE] = as_shown(text)
-    session[_UNDO] = undo
+    session[_UNDO] = [undo, as_shown(undo_words)]
     session[_TONE] = tone
     session[_LINK] = [as_shown(one) for one in link or ()]
 
@@ -152,9 +158,11 @@ def notice_link() -> list[str]:
     return list(session.pop(_LINK, ()))
 
 
-def undo_offered() -> str:
-    """The moment that :func:`notify` was told of, once; ``""`` where nothing can be undone."""
-    return str(session.pop(_UNDO, ""))
+def undo_offered() -> list[str]:
+    """The moment that :func:`notify` was told of and the words of its button, once."""
+    kept = session.pop(_UNDO, ())
+    # A session that is older than this version may have the moment alone.
+    return [kept, ""] if isinstance(kept, str) else list(kept)
 
 
 def remember_test(note: Mapping[str, str] | None) -> None:

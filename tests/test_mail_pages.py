@@ -16,6 +16,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.csv_cells import safe_cell
+from smtp_admin.delivery import bulk_actions
 from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress
@@ -272,6 +273,45 @@ def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
     assert ("It was tried 3 times, as often as it may be." in page) == told
     assert "It will not be retried automatically." in page
     assert "Check again" not in page
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"state": "queued", "next_attempt_at": now().replace(year=2100)},
+            "It is tried again automatically, next at 2",
+        ),
+        ({"state": "dead"}, "It is not tried again automatically. Send again does it."),
+        ({"state": "bounced", "last_code": "bounced"}, "as a new mail, to the same address too."),
+        ({"state": "queued", "next_attempt_at": now().replace(year=2020)}, ""),
+    ],
+)
+def test_a_remedy_says_when_or_how_it_is_tried_again(
+    site: HostApp, values: dict[str, Any], said: str
+) -> None:
+    """A full mailbox: nobody is told to send again who cannot, or need not."""
+    (one, _) = deliveries(site)
+    full = {"last_code": "recipient_refused", "last_cause": "mailbox_full", "attempts": 1,
+            "finished_at": None if values["state"] == "queued" else now(),
+            "last_error": "The server refused the recipient.",
+            "last_reply": "452 4.2.2 Mailbox full"}  # fmt: skip
+    session = site.db.session()
+    session.execute(update(Delivery).where(Delivery.id == one.id).values(full | values))
+    public_id = session.scalar(select(Message.public_id).where(Message.id == one.message_pk))
+    session.commit()
+    page = get(site, f"/mail/{public_id}").text
+    assert "Ask the recipient to make space, or contact them another way." in page
+    told = re.sub(r"<[^>]+>|\s+", " ", page).replace("  ", " ")
+    told = re.sub(r" +", " ", told).replace(" .", ".")
+    assert said in told
+    assert ("tried again automatically" in told) == bool(said)
+    shown = site.app.test_cli_runner().invoke(args=["smtp-admin", "mail", "show", public_id]).output
+    assert ("next at 2100-" in shown) == ("2100" in str(values.get("next_attempt_at")))
+    assert (f"mail retry {public_id}" in shown) == (values["state"] == "dead")
+    if values["state"] == "bounced":
+        data = {"delivery": one.id, "address": one.recipient}
+        assert post(site, f"/mail/{public_id}/correct", JSON, **data).status_code == 202
 
 
 def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
@@ -538,7 +578,7 @@ def test_as_json(site: HostApp) -> None:
     undone: Any = site.client.post(
         f"{PREFIX}/mail/undo", headers=JSON, json={"at": done.json["undo"]}
     )
-    assert undone.json == {"ok": True, "count": 1}
+    assert undone.json == {"ok": True, "count": 1, "left": 0}
     assert [one.state for one in deliveries(site)] == ["queued", "queued"]
 
 
@@ -564,6 +604,25 @@ def test_what_cannot_be_done(site: HostApp, data: dict[str, Any], status: int) -
 @pytest.mark.parametrize("at", ["", "x", "2026-01-01", "2026-01-01T00:00:00+00:00"])
 def test_nothing_to_undo(site: HostApp, at: str) -> None:
     assert post(site, "/mail/undo", JSON, at=at).status_code in {404, 409}
+
+
+def test_what_time_was_up_for_is_offered_again(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_actions, "_STEP", 1)
+    done = post(site, "/mail/actions", JSON, action="cancel", all="1", confirmed="1")
+    at = done.json["undo"]
+    monkeypatch.setattr(bulk_actions, "_LONGEST_SECONDS", 0.0)
+    client = site.client
+    told = client.post(f"{PREFIX}/mail/undo", headers=HTML, data={"at": at}, follow_redirects=True)
+    assert "Undone: 1 mail. 1 mail is left." in told.text
+    (form,) = re.findall(r'<form[^>]*id="undo-form">.*?</form>', told.text, re.DOTALL)
+    assert f'name="at" value="{at}"' in form
+    assert "Undo the rest</button>" in form
+    told = client.post(f"{PREFIX}/mail/undo", headers=HTML, data={"at": at}, follow_redirects=True)
+    assert "Undone: 1 mail.<" in told.text
+    assert 'id="undo-form"' not in told.text
+    assert {one.state for one in deliveries(site)} == {"queued"}
 
 
 def test_undo_leads_nowhere_else(site: HostApp) -> None:

@@ -12,7 +12,7 @@ from smtp_admin.delivery.mail_actions import note_arrived
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.events.event import Kind
-from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
 from tests.delivery.conftest import NewHost, bench_of, opened, server
 from tests.delivery.workbench import Workbench, queue
 from tests.events.conftest import Hook, hook
@@ -33,6 +33,8 @@ OF_ADMIN = (*OF_PARTNER, "/partners", "/partners/globex", "/system", "/partners/
 KINDS = ("accepted=24h", "failed=24h", "bounced=24h", "complained=24h", "used=1h", "why=",
          "state=waiting", "state=queued", "state=dead", "state=unknown", "batch=")  # fmt: skip
 
+OF_CARRIED = ("/", "/partners/globex", "/partners/globex/symptoms", "/batches", "/alerts")
+NOT_CARRIED = {"used=1h", "complained=24h", "state=unknown", "batch="}
 
 OWNERS = (("acme", None), ("acme", "news"), ("globex", None), ("", None))
 
@@ -44,7 +46,7 @@ class Filling:
         self.site, self.bench, self.server = site, bench, server
         self.host = site.host
         for partner_id, key in (("", ""), ("acme", ""), ("acme", "news")):
-            archive = "archive@acme.example" if key else ""
+            archive = "" if (partner_id, key) == ("acme", "") else "archive@example.com"
             self.host.save_sender(partner_id, key=key, port=server.port, max_per_hour=50,
                                   max_per_day=500, archive_to=archive)  # fmt: skip
 
@@ -101,6 +103,8 @@ def fill(filling: Filling) -> str:
     filling.told(old[2], "bounced")
     filling.told(old[3], "bounced")
     filling.told(old[3], "complained")
+    for answer in (GONE, GREY):  # to the copy of the first
+        filling.send(None, answer, owner="globex")
     for owner in ("acme", "globex", ""):
         queue(host, "waits@example.org", partner_id=owner, send_at=now() + timedelta(1))
     add_newsletter(host)
@@ -155,3 +159,9 @@ def test_every_number_leads_to_as_many_mails(
         assert not wrong, "\n".join(map(str, wrong))
         for kind in KINDS:
             assert any(kind in url for _, url, _, _ in found), kind
+    host.actor = GLOBEX_ADMIN  # its mail goes by the system's sender, which has an archive
+    found = walked(host, OF_CARRIED)
+    wrong = [one for one in found if one[2] != one[3]]
+    assert not wrong, "\n".join(map(str, wrong))
+    for kind in set(KINDS) - NOT_CARRIED:
+        assert any(kind in url for _, url, _, _ in found), kind

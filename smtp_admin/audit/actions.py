@@ -5,6 +5,7 @@ from smtp_admin.translation import gettext
 ACTIONS: dict[str, str] = {
     "settings.saved": gettext("Saved the settings of a sender"),
     "settings.rolled_back": gettext("Rolled back the settings of a sender"),
+    "settings.rollback_tried": gettext("Tried to roll back the settings of a sender"),
     "settings.searched": gettext("Searched for settings"),
     "connection.tested": gettext("Tested a connection"),
     "dns.checked": gettext("Looked up DNS records"),

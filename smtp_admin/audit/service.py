@@ -31,7 +31,10 @@ def record(session: Session, actor: Actor, partner_id: str, action: str, detail:
 
 
 #: What asks name servers or dials, for a person who waits: they share one limit.
-NETWORK = ("connection.tested", "bounces.tested", "settings.searched", "dns.checked")
+NETWORK = (
+    "connection.tested", "bounces.tested", "settings.searched", "dns.checked",
+    "settings.rolled_back", "settings.rollback_tried",
+)  # fmt: skip
 #: What changes something, and may go wrong in a loop.
 CHANGES = (
     "settings.saved", "settings.rolled_back", "sender.deleted", "sender.paused", "sender.resumed",
@@ -82,7 +85,7 @@ def record_within(
     limit: Rate,
     for_partner: Rate | None = None,
     of: Sequence[str] = (),
-) -> None:
+) -> tuple[int, ...]:
     """Write down that *actor* does *action*, once for each of *details*, and commit; or refuse it.
 
     Looking and writing are one step, one person after the other: requests side by side would else
@@ -93,6 +96,9 @@ def record_within(
         limit: of this person.
         for_partner: of everybody together who does it for this partner.
         of: the actions that share these limits, if there are others.
+
+    Returns:
+        The id of each entry, for :func:`~smtp_admin.audit.outcomes.note_outcome`.
 
     Raises:
         RateLimited: it knows when it will be possible again; nothing was written down.
@@ -109,9 +115,11 @@ def record_within(
     except RateLimited:
         session.rollback()
         raise
-    for detail in details:
-        record(session, actor, partner_id, action, detail)
+    entries = [record(session, actor, partner_id, action, detail) for detail in details]
+    session.flush()
+    ids = tuple(one.id for one in entries)
     session.commit()
+    return ids
 
 
 #: Whoever looks holds this one row until what it decides is written: the only one that is always

@@ -119,6 +119,7 @@ def _plain(value: Any) -> str:
 #: Command → its module here, which adds it to the group when it is imported.
 MODULES: Mapping[str, str] = {
     "alerts": "alerts",
+    "audit": "audit",
     "batch": "batch",
     "db": "database",
     "deliverability": "deliverability",

@@ -9,10 +9,11 @@ import click
 
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import filter_options, find_sender, known_partner
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import actions
 from smtp_admin.delivery.digest_items import Item, find_item
 from smtp_admin.delivery.models import Attempt
+from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
@@ -144,14 +145,22 @@ def show(public_id: str, as_json: bool) -> None:
         if _is_lifted(one):
             click.echo("  Its address is no longer suppressed. Send it after all on its page.")
         explained = _explained(one)
-        if explained is None:
-            continue
-        for number, cause in enumerate(explained.causes):
-            click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
-        for note in explained.notes:
-            click.echo(f"  Note: {note}")
-        if explained.unrecognised:
-            click.echo(f"  Not recognised: {explained.unrecognised}")
+        if explained is not None:
+            _show_explanation(one, explained)
+
+
+def _show_explanation(one: actions.Listed, explained: Explanation) -> None:
+    for number, cause in enumerate(explained.causes):
+        click.echo(f"  {'Or' if number else 'Most likely'}: {cause.what} {cause.do}")
+    at = next_try(one.state, one.last_code, one.next_attempt_at, database_now(session()))
+    if at is not None:
+        click.echo(f"  It is tried again automatically, next at {_at(at)}.")
+    elif one.state == "dead":
+        click.echo(f"  To try it again: flask smtp-admin mail retry {one.public_id}")
+    for note in explained.notes:
+        click.echo(f"  Note: {note}")
+    if explained.unrecognised:
+        click.echo(f"  Not recognised: {explained.unrecognised}")
 
 
 def _show_item(item: Item, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
+from smtp_admin.audit.outcomes import await_worker, note_workers_outcome, outcome_of
 from smtp_admin.config import Config
 from smtp_admin.connection.models import WorkerTest
 from smtp_admin.connection.probe import TestResult, probe
@@ -226,6 +227,9 @@ def run_waiting_test(
                 worker_result=None if result is None else to_text(result),
             ),
         )
+        if result is not None:
+            place, outcome = result.request.setup.place, outcome_of(result.failure)
+            note_workers_outcome(session, row.partner_id, place, row.public_id, outcome)
         # What was tested may have been saved meanwhile.
         now_saved = select(WorkerTest.revision_id).where(WorkerTest.id == test_id)
         revision_id = session.scalar(now_saved)
@@ -280,6 +284,8 @@ def ask_worker(
         },
     )
     session.add(row)
+    entry = next(reversed(prepared.entries), None)
+    await_worker(session, entry, prepared.request.setup.place, public_id)
     session.flush()
     return row.id, row.public_id
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
+from smtp_admin.audit.outcomes import note_outcome, outcome_of
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.connection.probe import TestResult, probe
 from smtp_admin.connection.request import TestRequest, read_request
@@ -46,12 +47,14 @@ class Prepared:
         sender: whose settings these are, as it is saved.
         revision_id: the revision that is tested, if the settings are exactly a saved one.
         known: what may explain a failure beside what the test sees.
+        entries: of the audit log, place by place; their outcome is added when there is one.
     """
 
     request: TestRequest
     sender: ResolvedSender
     revision_id: int | None
     known: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    entries: tuple[int, ...] = ()
 
 
 def test_connection(
@@ -107,7 +110,7 @@ def prepare(
     details = [
         f"{request.setup.place}{' by a worker' if place == 'worker' else ''}" for place in places
     ]
-    record_within(
+    entries = record_within(
         session, actor, partner_id, "connection.tested", *details,
         limit=here.config.test_limit, for_partner=here.config.partner_test_limit, of=NETWORK,
     )  # fmt: skip
@@ -115,7 +118,7 @@ def prepare(
     known = background(
         session, sender, values=request.values, secrets=(), typed=revision_id is None
     )
-    return Prepared(request, sender, revision_id, known)
+    return Prepared(request, sender, revision_id, known, entries)
 
 
 def run_here(
@@ -137,6 +140,7 @@ def run_here(
     )
     result = probe(prepared.request, surroundings, watch=watch, known=prepared.known)
     log_failure(partner_id, result)
+    note_outcome(session, next(iter(prepared.entries), None), outcome_of(result.failure))
     if prepared.revision_id is not None:
         try:
             keep_with_revision(

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import Acted, cancel_queued, queue_again
@@ -60,7 +61,7 @@ def list_mail(
     """The newest deliveries, of one partner, one sender and in one state if asked."""
     statement = _listed().add_columns(Delivery.id).order_by(Delivery.id.desc()).limit(limit)
     if partner_id is not None:
-        statement = statement.where(Delivery.partner_id == partner_id)
+        statement = statement.where(Delivery.partner_id == partner_id, no_foreign_copy())
     if sender_id is not None:
         statement = statement.where(Delivery.sender_id == sender_id)
     if state is not None:

@@ -5,6 +5,7 @@ from collections import Counter as Tally
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import changed, database_now, reading
 from smtp_admin.delivery.doorbell import listen
-from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo
+from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo, undoable
 from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
@@ -79,8 +80,21 @@ def act_on_filtered(engine: Engine, actor: Actor, action: MailAction, which: Mai
     return _act(engine, actor, action, which, _found_in_steps(engine, which))
 
 
-def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> int:
-    """Undo what was done at this moment; how many deliveries.
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What came of undoing.
+
+    Attributes:
+        count: deliveries that are as they were before.
+        left: those that time was up for; asking again goes on with them.
+    """
+
+    count: int
+    left: int = 0
+
+
+def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> TakenBack:
+    """Undo what was done at this moment, as far as a person waits for it.
 
     Raises:
         Conflict: there is nothing left of it that could be undone.
@@ -93,33 +107,54 @@ def take_back(engine: Engine, actor: Actor, scope: MailFilter, at: datetime) -> 
             mine = mine.where(Audit.partner_id.in_(sorted(scope.partner_ids)))
         owners = sorted(set(session.scalars(mine)))
         refuse_many_changes(session, actor)
-    count = 0
+    ends = time.monotonic() + _LONGEST_SECONDS
+    found: list[TakenBack] = []
     for owner in owners:
-        count += _take_back_of(engine, actor, owner, at)
+        begun = any(one.count for one in found)
+        found.append(_take_back_of(engine, actor, scope, owner, at, ends, begun=begun))
+    count = sum(one.count for one in found)
     if not count:
         raise Conflict(gettext("This can no longer be undone."))
-    return count
+    return TakenBack(count, sum(one.left for one in found))
 
 
-def _take_back_of(engine: Engine, actor: Actor, owner: str, at: datetime) -> int:
-    ended = select(Delivery.id).where(
-        Delivery.partner_id == owner, Delivery.state == "cancelled", Delivery.finished_at == at
-    )
+def _take_back_of(
+    engine: Engine,
+    actor: Actor,
+    scope: MailFilter,
+    owner: str,
+    at: datetime,
+    ends: float,
+    *,
+    begun: bool,
+) -> TakenBack:
+    """Undo what was done to this owner's mail; one step at least where nothing is *begun*."""
     with reading(engine) as session:
-        ids = list(session.scalars(ended))
+        # Copies after what they are copies of: they come back with it, and never alone before it.
+        mine = _undoable_of(session, scope, owner, at).order_by(Delivery.id)
+        left = dict.fromkeys(session.scalars(mine))
     count = 0
     audit_id = 0
-    for some in _in_steps(ids):
+    for some in _in_steps(list(left)):
+        if (begun or count) and time.monotonic() > ends:
+            break
         with step(engine) as session:
             listen(session)
             moment = database_now(session)
-            done = undo(session, some, at, moment)
+            done = left.keys() & undo(session, some, at, moment)
+            for one in {*some, *done}:
+                left.pop(one, None)
             if not done:
                 continue
-            count += done
+            count += len(done)
             words = _words(count)
             audit_id = _write_down(session, actor, owner, UNDONE, words, audit_id, moment)
-    return count
+    return TakenBack(count, len(left))
+
+
+def _undoable_of(session: Session, scope: MailFilter, owner: str, at: datetime) -> Any:
+    seen = MailFilter(frozenset({owner}), own_copies=scope.own_copies)
+    return undoable(at).where(*conditions(session, seen))
 
 
 def _act(

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.limits import COUNTED
-from smtp_admin.delivery.models import Attempt, Delivery
+from smtp_admin.delivery.models import Attempt, Delivery, in_states
 from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.senders.models import Sender
 from smtp_admin.transports.outcome import Verdict
@@ -73,7 +73,7 @@ def conditions_of(
         return [among(session, Delivery.id, _used(session, one.since, sender_id))]
     found = [] if not sender_id else [Delivery.sender_id == sender_id]
     if one.kind == "accepted":
-        found += [Delivery.finished_at >= one.since, _in(sorted(ACCEPTED))]
+        found += [Delivery.finished_at >= one.since, in_states(sorted(ACCEPTED))]
         if not sender_id:  # an index leads from the senders to it
             found.append(_by_senders(session, partner_ids))
     elif one.told is not None:
@@ -122,11 +122,11 @@ def _by_senders(session: Session, partner_ids: Collection[str] | None) -> Column
 def _used(session: Session, since: datetime, sender_id: int) -> list[int]:
     """What counts for the limit of a sender: found by two indexes, one for what is on its way."""
     mine = select(Delivery.id).where(Delivery.sender_id == sender_id)
-    taken = or_(_in(COUNTED), Delivery.uncertains > 0)
+    taken = or_(in_states(COUNTED), Delivery.uncertains > 0)
     found: set[int] = set()
     for some in (
         mine.where(Delivery.finished_at > since, taken).order_by(Delivery.finished_at.desc()),
-        mine.where(Delivery.lease.is_not(None), _in(["sending"])),
+        mine.where(Delivery.lease.is_not(None), in_states(["sending"])),
     ):
         found.update(session.scalars(some.limit(_MOST_FOUND)))
     return sorted(found)
@@ -138,9 +138,3 @@ def _senders(partner_ids: Collection[str] | None) -> Select[Any]:
     if partner_ids is None:
         return found
     return found.where(Sender.partner_id.in_([*partner_ids, SYSTEM]))
-
-
-def _in(states: Sequence[str]) -> ColumnElement[bool]:
-    # The words themselves: with parameters, partial indexes may not be used.
-    words: list[Any] = [literal_column(f"'{one}'") for one in states]
-    return Delivery.state.in_(words)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import among, changed
 from smtp_admin.delivery import states
 from smtp_admin.delivery.batch_models import Batch
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.doorbell import ring_after_commit
 from smtp_admin.delivery.held import IS_HELD, as_before_the_end
 from smtp_admin.delivery.limits import DAY
@@ -216,7 +217,8 @@ def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
         finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
     )  # fmt: skip
     minute = moment.replace(second=0, microsecond=0)
-    tallies = Tally((row.sender_id, row.partner_id) for row in rows)
+    owners = counted_for(session, rows)
+    tallies = Tally((row.sender_id, owners[row.id]) for row in rows)
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
     return len(rows)
@@ -265,12 +267,28 @@ MAIL_ACTIONS: dict[ActionName, MailAction] = {
 }
 
 
-def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -> int:
-    """Bring back what an action ended at *at*: cancelled mail waits again, discarded is dead again.
+def undoable(at: datetime) -> Any:
+    """The ids of what an action ended at *at*, as far as it can be had again.
 
     Mail without its text stays as it is: there is nothing left of it to send.
     """
-    mine = (Delivery.state == "cancelled", Delivery.finished_at == at)
+    return (
+        select(Delivery.id)
+        .join(Message, Message.id == Delivery.message_pk)
+        .where(*_ended_at(at), Message.content != b"", _GOES_ON)
+    )
+
+
+def _ended_at(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (Delivery.state == "cancelled", Delivery.finished_at == at)
+
+
+def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -> set[int]:
+    """Bring back what an action ended at *at*: cancelled mail waits again, discarded is dead again.
+
+    With a cancelled mail its copy to an archive comes back; all that did is returned.
+    """
+    mine = _ended_at(at)
     held = [row.id for row in _held(session, ids, "cancelled")]
     rows = session.execute(
         _lives(held, moment)
@@ -279,7 +297,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
     ).all()
     waits = [row for row in rows if row.last_code == CANCELLED]
     _wait_again(session, waits, moment)
-    _bring_back_copies(session, {row.message_pk for row in waits}, moment)
+    copies = _bring_back_copies(session, {row.message_pk for row in waits}, moment)
     suppress_again(session, [row.id for row in waits], moment)
     for sender_id in {row.sender_id for row in waits}:
         ring_after_commit(session, sender_id)
@@ -290,18 +308,22 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
         .values(state=states.check("cancelled", "dead"), finished_at=moment),
     )
     count_batches_again(session, ids)
-    return len(rows)
+    return {row.id for row in rows} | copies
 
 
-def _bring_back_copies(session: Session, message_pks: Collection[int], moment: datetime) -> None:
+def _bring_back_copies(
+    session: Session, message_pks: Collection[int], moment: datetime
+) -> set[int]:
     """Let the copies for archives go out after all: they ended with the last recipient."""
     copies = select(Delivery.id).where(
         Delivery.message_pk.in_(message_pks),
         Delivery.archive.is_(True),
+        Delivery.state == "cancelled",
         Delivery.last_code == CANCELLED,
     )
     ids = session.scalars(copies).all()
     _wait_again(session, session.execute(_lives(ids, moment)).all(), moment)
+    return set(ids)
 
 
 def _wait_again(session: Session, rows: Sequence[Any], moment: datetime) -> None:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
+from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
 from smtp_admin.delivery.limits import used_by
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message
+from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message, in_states
 from smtp_admin.delivery.queued_since import queued_since
 from smtp_admin.delivery.states import STATES, State
 from smtp_admin.delivery.tries import Tried, tries_of
-from smtp_admin.senders.models import Sender
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
 COUNTED = 1_000
@@ -329,17 +329,14 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.counted is not None:
         found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
     if which.own_copies:
-        theirs = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
-        found.append(or_(Delivery.archive.is_(False), Delivery.sender_id.in_(theirs)))
+        found.append(no_foreign_copy())
     if (condition := which.search.condition) is not None:
         found.append(condition)
     return found
 
 
 def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
-    # The words themselves: with parameters, partial indexes may not be used.
-    words: list[ColumnElement[Any]] = [literal_column(f"'{one}'") for one in states]
-    found = Delivery.state == words[0] if len(words) == 1 else Delivery.state.in_(words)
+    found = in_states(states)
     return found & IS_OPEN if _OPEN.issuperset(states) else found
 
 

@@ -1,10 +1,12 @@
 """The tables of the outbox: messages, their deliveries, attempts, lanes and counters."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -256,12 +258,16 @@ class Delivery(Base):
     provider_message_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
 
 
-#: As the partial indexes say it, word for word: bound parameters in place of the words can keep
-#: SQLite, and PostgreSQL's prepared statements, from using them.
-IS_QUEUED = Delivery.state == literal_column("'queued'")
-IS_OPEN = Delivery.state.in_(
-    [literal_column(f"'{state}'") for state in ("queued", "sending", "uncertain", "dead")]
-)
+# As the partial indexes say it, word for word: bound parameters in place of the words can keep
+# SQLite, and PostgreSQL's prepared statements, from using them.
+def in_states(states: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a delivery is in one of *states*, said so that partial indexes are used."""
+    words: list[Any] = [literal_column(f"'{one}'") for one in states]
+    return Delivery.state == words[0] if len(words) == 1 else Delivery.state.in_(words)
+
+
+IS_QUEUED = in_states(["queued"])
+IS_OPEN = in_states(["queued", "sending", "uncertain", "dead"])
 #: As the index of providers' ids says it.
 HAS_PROVIDER_ID = Delivery.provider_message_id != literal_column("''")
 #: As the index of failures says it.

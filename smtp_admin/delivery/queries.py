@@ -127,6 +127,7 @@ class Followed:
     uncertains: int
     sender_id: int
     queued_at: datetime
+    next_attempt_at: datetime
 
     @property
     def held(self) -> bool:
@@ -147,7 +148,19 @@ FOLLOWED = (
     Delivery.uncertains,
     Delivery.sender_id,
     Message.created_at,
+    Delivery.next_attempt_at,
 )
+
+
+def next_try(state: str, code: str, at: datetime, moment: datetime) -> datetime | None:
+    """When a mail that failed is tried again; ``None`` where it is not, or no time is known.
+
+    Args:
+        at: its next attempt, as it was written down. A time that has passed says nothing: the mail
+            waits for its sender.
+    """
+    waits = state == "queued" and code not in {"", held.CODE}
+    return at if waits and at > moment else None
 
 
 def follow(session: Session, public_id: str, partner_id: str) -> Followed | None:

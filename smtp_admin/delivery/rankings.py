@@ -12,6 +12,7 @@ from sqlalchemy import and_, func, literal_column, select, true, union_all
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among, sum_of
+from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.models import IS_OPEN, Counter, Delivery
 from smtp_admin.delivery.states import State
@@ -48,7 +49,7 @@ def open_of_all(
             .where(Sender.partner_id != SYSTEM, _of(session, Sender.partner_id, owners))
             .group_by(Sender.id, Sender.partner_id)
         )
-        carried = select(*both, func.count()).where(such, *theirs)
+        carried = select(*both, func.count()).where(such, *theirs, no_foreign_copy())
         arms += [own, carried.group_by(*both)]
     found: dict[Whose, int] = {}
     for sender_id, partner_id, count in _rows(session, *arms):

@@ -30,6 +30,7 @@ from smtp_admin.database import changed, database_now, is_one_of, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.breaker import judge_sender
 from smtp_admin.delivery.claim import Claimed
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.lanes import HeldLane
 from smtp_admin.delivery.models import Attempt, Counter, Delivery
 from smtp_admin.delivery.refused_addresses import suppress_refused
@@ -307,9 +308,12 @@ def _count(
     moment: datetime,
 ) -> None:
     minute = moment.replace(second=0, microsecond=0)
+    copies = [result.delivery for result, _ in kept if result.delivery.archive]
+    owners = counted_for(session, copies)
     tallies: dict[str, Tally[str]] = {}
     for result, decision in kept:
-        one = tallies.setdefault(result.delivery.partner_id, Tally())
+        mail = result.delivery
+        one = tallies.setdefault(owners.get(mail.id, mail.partner_id), Tally())
         if decision.state == "sent":
             one["sent"] += 1
             one["milliseconds"] += int((moment - result.delivery.created_at) / _MILLISECOND)
@@ -323,17 +327,18 @@ def _count(
             add_to_counter(session, sender_id, partner_id, minute, tally)
 
 
-def count_as_sent(session: Session, rows: Iterable[Any], moment: datetime) -> None:
+def count_as_sent(session: Session, rows: Sequence[Any], moment: datetime) -> None:
     """Count deliveries as accepted that turned out to be, in the minute that they are listed by.
 
     Args:
-        rows: each with ``sender_id``, ``partner_id``, ``created_at`` and ``finished_at``.
+        rows: each with ``id``, ``sender_id``, ``partner_id``, ``created_at`` and ``finished_at``.
     """
+    owners = counted_for(session, rows)
     tallies: dict[tuple[int, str, datetime], Tally[str]] = {}
     for row in rows:
         at = row.finished_at or moment
         minute = at.replace(second=0, microsecond=0)
-        one = tallies.setdefault((row.sender_id, row.partner_id, minute), Tally())
+        one = tallies.setdefault((row.sender_id, owners[row.id], minute), Tally())
         one.update(sent=1, milliseconds=int((at - row.created_at) / _MILLISECOND))
     for (sender_id, partner_id, minute), tally in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, tally)

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.models import Attempt, Delivery
@@ -56,7 +57,7 @@ def refusals(
     )
     if partner_id is not None:
         kinds = kinds.join(Delivery, Delivery.id == Attempt.delivery_id).where(
-            Delivery.partner_id == partner_id
+            Delivery.partner_id == partner_id, no_foreign_copy()
         )
     found = kinds.subquery()
     rows = session.execute(

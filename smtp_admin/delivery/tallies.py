@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, UTCDateTime, among, sum_of
+from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import day_begins
 from smtp_admin.delivery.models import IS_OPEN, IS_QUEUED, Counter, Delivery
 from smtp_admin.senders.models import Sender
@@ -91,7 +92,7 @@ def open_mail(
     measures = (Delivery.state, func.count(), since)
     arms = [
         select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
-        for arm in _arms(session, Delivery, scopes)
+        for arm in _arms(session, scopes)
         # What is queued has an index that leads from the sender to it.
         for which in (
             [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
@@ -191,16 +192,18 @@ class _Arm:
         return kind.label("kind"), whose.label("whose"), of.label("of")
 
 
-def _arms(
-    session: Session, table: type[Counter] | type[Delivery], scopes: Collection[Scope]
-) -> Iterator[_Arm]:
+def _arms(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
+    """What is open, of deliveries."""
     owners = _owners(scopes)
     if owners:
-        both = (table.sender_id, table.partner_id)
+        both = (Delivery.sender_id, Delivery.partner_id)
         # Of many, what is open is read whole: it is little, and nobody looks for each of them.
-        mine = among(session, table.partner_id, owners) if len(owners) <= _MANY else true()
-        yield _Arm("partner", both, (mine,))
-    yield from _other_arms(session, table, scopes)
+        mine = among(session, Delivery.partner_id, owners) if len(owners) <= _MANY else true()
+        # Apart, because what goes by their own senders is counted along an index.
+        carried = among(session, Delivery.sender_id, systems_senders(session))
+        yield _Arm("partner", both, (mine, ~carried))
+        yield _Arm("partner", both, (mine, carried, no_foreign_copy()))
+    yield from _other_arms(session, Delivery, scopes)
 
 
 def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-#: The customer who can sign in.
+#: The customers who can sign in; mail to the second is in German.
 CARL = "carl@customer.example"
+DANA = "dana@customer.example"
 #: Partner, name, address, language, zone, balance, and services as (name, days, price, currency).
 CUSTOMERS: tuple[tuple[str, dict[str, Any], tuple[tuple[str, float, str, str], ...]], ...] = (
     (
@@ -15,7 +16,7 @@ CUSTOMERS: tuple[tuple[str, dict[str, Any], tuple[tuple[str, float, str, str], .
     ),
     (
         "acme",
-        {"name": "Dana Dietrich", "email": "dana@customer.example", "language": "de",
+        {"name": "Dana Dietrich", "email": DANA, "language": "de",
          "time_zone": "Europe/Berlin", "balance": "20.00"},
         (("dietrich.example, domain", 2, "12.90", "EUR"), ("Web hosting S", 5, "47.40", "EUR")),
     ),
@@ -37,5 +38,17 @@ CUSTOMERS: tuple[tuple[str, dict[str, Any], tuple[tuple[str, float, str, str], .
          "time_zone": "America/Mexico_City", "balance": "150.00"},
         tuple((f"gomez{number}.example, domain", 4 + 3 * number, "320.00", "MXN")
               for number in range(5)),
+    ),
+    (
+        "globex",
+        {"name": "Hugo Hubert", "email": "hugo@customer.example", "language": "fr",
+         "time_zone": "Europe/Paris", "balance": "5.00"},
+        (("hubert.example, domain", 4, "11.90", "EUR"),),
+    ),
+    (
+        "globex",
+        {"name": "Jan Jankowski", "email": "jan@customer.example", "language": "pl",
+         "time_zone": "Europe/Warsaw", "balance": "0"},
+        (("jankowski.example, domain", 7, "49.00", "PLN"),),
     ),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from smtp_admin.database import among, changed, database_now, transaction
 from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import tell
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.queue_ends import count_batches_again
 from smtp_admin.delivery.record import add_to_counter, count_as_sent
@@ -198,11 +199,12 @@ class _Changes:
 
     def _count(self, session: Session, changed: Sequence[Any], moment: datetime) -> None:
         minute = moment.replace(second=0, microsecond=0)
+        owners = counted_for(session, changed)
         tallies: dict[tuple[int, str], Tally[str]] = {}
         for row in changed:
             after = self._now[row.id]
             if after in _WORDS:
-                tallies.setdefault((row.sender_id, row.partner_id), Tally())[after] += 1
+                tallies.setdefault((row.sender_id, owners[row.id]), Tally())[after] += 1
         for (sender_id, partner_id), tally in sorted(tallies.items()):
             add_to_counter(session, sender_id, partner_id, minute, tally)
         # What was taken for lost or dead had been accepted after all.

@@ -5,8 +5,10 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from smtp_admin.errors import Conflict
 from smtp_admin.events.models import BounceMailbox, Webhook
 from smtp_admin.senders.models import Sender
+from smtp_admin.translation import gettext
 
 T = TypeVar("T", Webhook, BounceMailbox)
 
@@ -18,11 +20,16 @@ def of_sender(
 
     Args:
         to_change: who changes one waits for who does already, and has what they left.
+
+    Raises:
+        Conflict: somebody deleted the sender meanwhile; only for who changes one.
     """
     found = select(kind).where(kind.sender_id == sender_id)
     if to_change:
         # The sender first, for there may be none to wait at. MariaDB shows its newest state only to
         # who asks for a lock.
-        session.execute(select(Sender.id).where(Sender.id == sender_id).with_for_update())
+        mine = select(Sender.deleted_at).where(Sender.id == sender_id).with_for_update()
+        if session.scalar(mine) is not None:
+            raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
         found = found.with_for_update().execution_options(populate_existing=True)
     return session.scalar(found)

@@ -12,6 +12,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 from werkzeug.test import Client
 
+from smtp_admin.audit.outcomes import SUCCEEDED, note_outcome
 from smtp_admin.audit.service import record_within
 from smtp_admin.clock import now
 from smtp_admin.errors import Conflict
@@ -76,8 +77,15 @@ def send_sample(
     headers = {**headers, SAMPLE_HEADER: sign_sample(webhook.id, body)}
     config = installation().config
     detail = f"{sender.name}: {source.label}"
-    record_within(session, actor, sender.partner_id, "webhook.tried", detail,
-                  limit=config.test_limit)  # fmt: skip
+    entry, *_ = record_within(session, actor, sender.partner_id, "webhook.tried", detail,
+                              limit=config.test_limit)  # fmt: skip
+    tried = _send(base, path, headers, body)
+    note_outcome(session, entry, SUCCEEDED if tried.ok else f"answered {tried.status}")
+    return tried
+
+
+def _send(base: str, path: str, headers: Headers, body: bytes) -> Tried:
+    config = installation().config
     if not config.public_url:
         return Tried(_inside(base, path, headers, body), outside=False)
     dialler = Dialler.from_config(config)

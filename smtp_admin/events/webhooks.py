@@ -65,7 +65,7 @@ def turn_on(
 
     Raises:
         InvalidInput: there is no such source.
-        Conflict: it has a webhook, or no settings yet.
+        Conflict: it has a webhook, or no settings yet, or was deleted.
         KeyMissing: nothing can be encrypted here.
     """
     source = SOURCES.get(source_key)

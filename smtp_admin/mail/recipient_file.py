@@ -13,6 +13,7 @@ from smtp_admin.errors import InvalidInput, MessageError
 from smtp_admin.mail.addresses import ADDRESS_COLUMNS, address_of
 from smtp_admin.mail.bad_lines import Complaint
 from smtp_admin.mail.batches import Recipient
+from smtp_admin.mail.needed_values import empty_complaints, needed_of
 from smtp_admin.mail.types import EmailType
 from smtp_admin.translation import gettext
 
@@ -76,10 +77,7 @@ class RecipientFile:
         self._structured = {
             name: one for name, one in type_.sample.items() if isinstance(one, list | dict)
         }
-        self._needed = {one.name for one in columns_of(type_) if one.needed} - {
-            _ADDRESS,
-            *self._structured,
-        }
+        self._type = type_
         self._check_columns(type_)
 
     def _check_columns(self, type_: EmailType) -> None:
@@ -101,7 +99,7 @@ class RecipientFile:
                     "%(name)s has two columns “%(twice)s”.", name=self._path.name, twice=twice[0]
                 )
             )
-        missing = type_.variables.keys() - {"app_name", _LANGUAGE, *type_.defaults, *given}
+        missing = needed_of(type_) - {_LANGUAGE, *given}
         if missing:
             raise InvalidInput(
                 gettext(
@@ -173,11 +171,7 @@ class RecipientFile:
                 values[name] = _structure(name, values[name], self._structured[name])
             except MessageError as error:
                 wrong.append(error.message)
-        wrong += [
-            gettext("%(name)s is empty, but the mail needs it.", name=name)
-            for name in sorted(self._needed & values.keys())
-            if not values[name].strip()
-        ]
+        wrong += empty_complaints(self._type, values)
         try:
             address_of(address)
         except MessageError as error:
@@ -277,7 +271,7 @@ def columns_of(type_: EmailType) -> tuple[Column, ...]:
     named = (
         Column(
             name,
-            name not in type_.defaults,
+            name in needed_of(type_),
             _as_cell(type_.sample[name]) if isinstance(type_.sample[name], list | dict) else "",
         )
         for name in type_.variables

@@ -35,6 +35,15 @@ _VARIABLES: dict[str, tuple[str, Any]] = {
     "extra": (gettext("what the app's own context processor for mail adds"), {}),
 }  # fmt: skip
 
+#: What may be empty: the app may not use it, or this user may not have it.
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(
+        ("subject", "username", "login_link", "reset_link", "confirmation_link", "recovery_link"),
+        "",
+    ),
+    "extra": {},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SecurityMail:
@@ -69,6 +78,7 @@ def _type(name: str, label: str, *variables: str, **more: Any) -> EmailType:
         label=label,
         variables={one: _VARIABLES[one][0] for one in names},
         sample={one: _VARIABLES[one][1] for one in names},
+        defaults={name: one for name, one in _DEFAULTS.items() if name in names},
         shipped=True,
         **more,
     )

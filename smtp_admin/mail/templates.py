@@ -19,6 +19,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import layout, saved_templates, template_files, wording
 from smtp_admin.mail.branding import Brand, brand_of
 from smtp_admin.mail.inlining import inlined, inlined_template
+from smtp_admin.mail.needed_values import refuse_incomplete
 from smtp_admin.mail.saved_templates import Saved
 from smtp_admin.mail.template_work import Work, work_for
 from smtp_admin.mail.types import EmailType
@@ -150,20 +151,12 @@ def render(type_: EmailType, context: Mapping[str, Any], voice: Voice | None = N
     """The subject, text and HTML of *type_* for *context*.
 
     Raises:
-        MessageError: a variable is missing, a template is wrong, or a value cannot stand where
-            it would.
+        MessageError: a value is missing or empty, a template is wrong, or a value cannot stand
+            where it would.
     """
     voice = voice or Voice()
     data = plain(context, by_tag(voice.language))
-    missing = type_.variables.keys() - data.keys()
-    if missing:
-        raise MessageError(
-            gettext(
-                "The e-mail type %(name)s needs these values too: %(missing)s.",
-                name=type_.name,
-                missing=", ".join(sorted(missing)),
-            )
-        )
+    refuse_incomplete(type_, data)
     chosen = choose(type_, voice)
     if chosen.saved is not None:
         try:

@@ -32,9 +32,10 @@ class EmailType:
         about: what such a mail does, as the rest of a sentence that begins with its label.
         for_readers: what those who get it call it, on the pages where they choose; the label if
             it is left out.
-        variables: name → what it means; what a template may use, and a sender must give.
+        variables: name → what it means; what a template may use, and a sender must give, not
+            empty.
         sample: a value for each variable, for previews.
-        defaults: for variables that a sender need not give.
+        defaults: for variables that a sender need not give, and may leave empty.
         priority: urgent mail overtakes everything, and a tenth of a sender's limit is its own.
         sensitive: its text is erased as soon as a server has taken it.
         notice: may be unsubscribed from; else it must be delivered.

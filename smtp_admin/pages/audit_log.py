@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.actions import ACTIONS, action_words
 from smtp_admin.audit.models import Audit
+from smtp_admin.audit.queries import as_json, entries
 from smtp_admin.database import database_now, session
 from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import owner_name
@@ -48,7 +48,7 @@ def _audit(owner: str | None) -> ResponseReturnValue:
         return web.answer_json(
             {
                 "ok": True,
-                "entries": [_json(one) for one in rows],
+                "entries": [as_json(one) for one in rows],
                 "older": pager.older or None,
                 "newer": pager.newer or None,
             }
@@ -69,23 +69,12 @@ def _audit(owner: str | None) -> ResponseReturnValue:
 
 
 def _wanted(owner: str | None, chosen: dict[str, str]) -> Any:
-    wanted = select(Audit)
-    scope = lists.scope() if owner is None else frozenset({owner})
-    if scope is not None:
-        wanted = wanted.where(Audit.partner_id.in_(sorted(scope)))
-    if chosen["action"]:
-        wanted = wanted.where(Audit.action == chosen["action"])
-    since = lists.since(database_now(session()))
-    if since is not None:
-        wanted = wanted.where(Audit.at >= since)
-    if chosen["q"]:
-        words = chosen["q"]
-        wanted = wanted.where(
-            Audit.actor_email.icontains(words, autoescape=True)
-            | Audit.detail.icontains(words, autoescape=True)
-            | (Audit.actor_id == words[:100])
-        )
-    return wanted
+    return entries(
+        lists.scope() if owner is None else {owner},
+        action=chosen["action"],
+        since=lists.since(database_now(session())),
+        words=chosen["q"],
+    )
 
 
 def _all(wanted: Any) -> Any:
@@ -100,13 +89,3 @@ def _all(wanted: Any) -> Any:
             return
         before, left = rows[-1].id, left - len(rows)
         session().rollback()
-
-
-def _json(one: Audit) -> dict[str, Any]:
-    return {
-        "at": one.at.isoformat(),
-        "who": one.actor_email or one.actor_id,
-        "partner_id": one.partner_id,
-        "action": one.action,
-        "detail": one.detail,
-    }

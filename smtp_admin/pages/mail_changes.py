@@ -174,10 +174,18 @@ def mail_undo() -> ResponseReturnValue:
         raise NotFound from error
     session().rollback()
     with beside_workers() as engine:
-        count = take_back(engine, web.signed_in(), seen_by_actor(), at)
+        done = take_back(engine, web.signed_in(), seen_by_actor(), at)
     if web.wants_json():
-        return web.answer_json({"ok": True, "count": count})
-    web.notify(gettext("Undone: %(mails)s.", mails=mails(count)))
+        return web.answer_json({"ok": True, "count": done.count, "left": done.left})
+    words = gettext("Undone: %(mails)s.", mails=mails(done.count))
+    if done.left:
+        left = ngettext("%(number)s mail is left.", "%(number)s mails are left.", done.left)
+        web.notify(
+            joined((words, left)), undo=at.isoformat(), undo_words=gettext("Undo the rest"),
+            tone="warn",
+        )  # fmt: skip
+    else:
+        web.notify(words)
     return redirect(_back(url_for("smtp_admin.mail_log")), code=303)
 
 

@@ -126,6 +126,7 @@ def read_view(session: Session, owner: str | None) -> MailView:
     which = replace(
         seen,
         partner_ids=whose,
+        own_copies=whose is not None,
         states=states_named(chosen["state"]),
         type_name=chosen["type"],
         sender_id=lists.number("sender"),

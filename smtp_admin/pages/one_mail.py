@@ -18,6 +18,7 @@ from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
 from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import TEST_TYPE, Attempt, Message
+from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.delivery.tries import ACCEPTED
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
@@ -157,6 +158,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
+        next_try=next_try(one.state, one.code, one.next_attempt_at, moment),
         preview=preview,
         size=len(content),
         owner=owner_name(one.partner_id),

@@ -1,5 +1,6 @@
 """The tab of a sender: its state, its settings, its tests."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
@@ -11,8 +12,8 @@ from smtp_admin.connection.copy_report import report_text
 from smtp_admin.connection.fixes import fixes
 from smtp_admin.connection.tested_before import count_for_revision, worked_before
 from smtp_admin.credentials.key_pair import new_key_pair
-from smtp_admin.database import session
-from smtp_admin.delivery.queries import follow
+from smtp_admin.database import database_now, session
+from smtp_admin.delivery.queries import Followed, follow, next_try
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.discovery.search import Discovery
 from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError, SMTPAdminError
@@ -246,6 +247,7 @@ def tab_values(
         address=request.form.get("address") or sender.values.from_email,
         preset=guidance.chosen,
         followed=followed,
+        next_try=_next_try(followed),
         test_mail=test_mail,
         told=told_by,
         has_link=followed is not None and has_links(),
@@ -358,3 +360,10 @@ def report_on(test: Any, both: Any) -> str:
 
 def _met_unknown_words(test: Any) -> bool:
     return any(one.unrecognised for one in test.warnings)
+
+
+def _next_try(followed: Followed | None) -> datetime | None:
+    if followed is None:
+        return None
+    moment = database_now(session())
+    return next_try(followed.state, followed.code, followed.next_attempt_at, moment)

@@ -7,8 +7,8 @@ from flask import Blueprint, redirect, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.database import session
-from smtp_admin.delivery.queries import follow
+from smtp_admin.database import database_now, session
+from smtp_admin.delivery.queries import follow, next_try
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, explain_refusal
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.events.queries import told
@@ -105,6 +105,8 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
         return redirect(_tab_url(partner_id, key, public_id), code=303)
     explained = explain_followed(session(), found)
     how = told(session(), found.public_id, found.state)
+    moment = database_now(session())
+    later = next_try(found.state, found.code, found.next_attempt_at, moment)
     return web.answer_json(
         {
             "ok": True,
@@ -114,6 +116,7 @@ def _follow(partner_id: str, key: str, public_id: str) -> ResponseReturnValue:
             "message": found.error,
             "reply": found.reply,
             "hint": explained.hint if explained else "",
+            "next_attempt_at": later.isoformat() if later else None,
             "told_by": how.by if how else None,
             "told_after_seconds": how.after.total_seconds() if how else None,
         }

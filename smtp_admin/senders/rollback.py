@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
+from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, SecretError
 from smtp_admin.host import Actor
@@ -108,14 +110,8 @@ def roll_back(
     if current.revision != expected_revision:
         raise _overtaken(current)
     fields = target.fields
-    host = fields.get("host")
     with in_flight(partner_id):
-        if host and ip_literal(host) is None:
-            config = installation().config
-            record_within(
-                session, actor, partner_id, "dns.checked", host,
-                limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
-            )  # fmt: skip
+        tried = _count_try(session, actor, partner_id, number, fields.get("host"))
         session.rollback()  # no transaction waits for DNS
         _check_rules(number, fields, ask=True)
     current, target = _load(session, partner_id, number, key)
@@ -124,9 +120,30 @@ def roll_back(
     found = _changes(session, current, target)
     values, opened = _restorable(session, current, target, found, actor)
     try:
-        return add_revision(session, current, values, opened=opened, actor=actor, restores=target)
+        made = add_revision(session, current, values, opened=opened, actor=actor, restores=target)
     except Conflict as error:
         raise _overtaken(load_sender(session, partner_id, key)) from error
+    session.execute(delete(Audit).where(Audit.id.in_(tried)))  # it did not stay at trying
+    return made
+
+
+def _count_try(
+    session: Session, actor: Actor, partner_id: str, number: int, host: str | None
+) -> tuple[int, ...]:
+    """Count what asks name servers for *host*, also where nothing comes of it; the audit entries.
+
+    It is noted as what was asked for: nobody asked for DNS records.
+
+    Raises:
+        RateLimited: this person asks too much of the network.
+    """
+    if not host or ip_literal(host) is not None:
+        return ()
+    config = installation().config
+    return record_within(
+        session, actor, partner_id, "settings.rollback_tried", f"revision {number}",
+        limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
+    )  # fmt: skip
 
 
 def _load(

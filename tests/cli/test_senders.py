@@ -9,9 +9,9 @@ from click.testing import Result
 from sqlalchemy import select
 
 from smtp_admin.delivery.models import Delivery
-from tests.app import HostApp
+from tests.app import ADMIN, HostApp
 from tests.cli.site import audited, sender_of
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import Reply, ScriptedServer
 
 TO = "you@else.example"
 
@@ -58,6 +58,26 @@ def test_connection_of_one_sender(site: HostApp) -> None:
     tested = answer(site, "test-connection", "--partner", "acme", "--sender", "default")
     assert tested["connection"]["from_email"] == "noreply@acme.example"
     assert audited(site)[-1] == ("operator", "connection.tested", "acme")
+
+
+def test_the_audit_says_how_a_test_ended(site: HostApp, server: ScriptedServer) -> None:
+    """On the command line and in the export, with our code and the server's, without its words."""
+    site.save_sender("acme", host="127.0.0.1", port=server.port)
+    answer(site, "test-connection", "--partner", "acme")
+    server.behave("mail", Reply("550 5.7.1 password=hunter2 is not welcome"))
+    run(site, "test-connection", "--partner", "acme", status=1)
+    here = f"127.0.0.1:{server.port}"
+    ends = [f"{here}: failed at sender (sender_refused, 550 5.7.1)", f"{here}: succeeded"]
+    of_tests = ("audit", "--partner", "acme", "--action", "connection.tested")
+    assert [one["detail"] for one in answer(site, *of_tests, "--json")][:2] == ends
+    said = run(site, *of_tests, "--limit", "1").output
+    assert "acme  operator  Tested a connection  " + ends[0] in said
+    assert ends[1] not in said
+    assert run(site, "audit", "--action", "mail.settled").output == "No entries.\n"
+    site.actor = ADMIN
+    exported = site.client.get("/smtp-admin/audit?export=csv").text
+    assert ends[0] in exported
+    assert "hunter2" not in exported + said
 
 
 def test_mail_by_one_sender(site: HostApp, server: ScriptedServer) -> None:

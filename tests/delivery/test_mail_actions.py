@@ -16,7 +16,12 @@ from smtp_admin.clock import now
 from smtp_admin.database import beside_workers, database_now
 from smtp_admin.delivery import bulk_actions
 from smtp_admin.delivery.batch_ends import cancel_batch
-from smtp_admin.delivery.bulk_actions import act_on_filtered, act_on_selected, take_back
+from smtp_admin.delivery.bulk_actions import (
+    TakenBack,
+    act_on_filtered,
+    act_on_selected,
+    take_back,
+)
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, hurried_among
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter
 from smtp_admin.delivery.models import Counter, Delivery, Message
@@ -138,7 +143,7 @@ def test_cancelled_and_brought_back(each: HostApp, server: ScriptedServer, bench
             take_back(engine, ADMIN, MailFilter(frozenset({"globex"})), done.at)
         with pytest.raises(Conflict):  # another moment
             take_back(engine, ADMIN, ALL, done.at.replace(year=2020))
-        assert take_back(engine, ACME_ADMIN, ACME, done.at) == 2
+        assert take_back(engine, ACME_ADMIN, ACME, done.at) == TakenBack(2)
         with pytest.raises(Conflict):  # once is enough
             take_back(engine, ADMIN, ALL, done.at)
     assert states(each) == ["queued", "queued"]
@@ -154,7 +159,7 @@ def test_discarded_and_brought_back(each: HostApp) -> None:
     with engine_of(each) as engine:
         done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["discard"], ALL)
         assert states(each) == ["cancelled"]
-        assert take_back(engine, ADMIN, ALL, done.at) == 1
+        assert take_back(engine, ADMIN, ALL, done.at) == TakenBack(1)
     (one,) = deliveries(each)
     assert (one.state, one.last_code) == ("dead", "recipient_refused")
 
@@ -212,6 +217,36 @@ def test_time_is_up(each: HostApp, monkeypatch: pytest.MonkeyPatch) -> None:
     with engine_of(each) as engine:
         done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
     assert (done.count, done.more) == (1, True)
+
+
+@pytest.mark.parametrize("own_copies", [False, True])
+def test_time_is_up_while_it_is_undone(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch, own_copies: bool
+) -> None:
+    """It says how many are left, and goes on with them; what comes back is what was ended.
+
+    A copy to an archive comes back with what it is a copy of, and counts where it is seen.
+    """
+    monkeypatch.setattr(bulk_actions, "_STEP", 2)
+    each.save_sender("", archive_to="all@platform.example")
+    for partner_id in ("acme", "globex"):
+        for number in range(2):
+            queue(each, f"a{number}@example.org", f"b{number}@example.org", partner_id=partner_id)
+    which = MailFilter(None, own_copies=own_copies)
+    counts, left = [], [8 if own_copies else 12]
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], which)
+        assert (done.count, set(states(each))) == (left[0], {"cancelled"})
+        monkeypatch.setattr(bulk_actions, "_LONGEST_SECONDS", 0.0)
+        while left[-1]:
+            taken = take_back(engine, ADMIN, which, done.at)
+            counts.append(taken.count)
+            left.append(taken.left)
+            assert sum(counts) + taken.left == done.count
+    assert len(counts) == 4
+    assert set(states(each)) == {"queued"}
+    undone = [detail for _, action, detail in audits(each) if action == "mail.undone"]
+    assert undone == [f"{count} mails" for count in counts]
 
 
 def test_to_a_corrected_address(each: HostApp, server: ScriptedServer, bench_of: Bench) -> None:

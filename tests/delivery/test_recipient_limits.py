@@ -123,7 +123,7 @@ def test_other_types_and_tests_have_none(opened: NewHost) -> None:
     for _ in range(7):
         queue(host)
         host.plugin.send("test", to="me@example.org", partner_id="acme", context={
-            "host": "x", "port": 1, "security": "", "from_email": "", "sent_at": "",
+            "host": "x", "port": 1, "security": "", "from_email": "x", "sent_at": "x",
         })  # fmt: skip
     host.db.session.commit()
     assert set(states(host)) == {"queued"}

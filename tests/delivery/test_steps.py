@@ -84,7 +84,7 @@ def test_long_work_rests(host: HostApp, monkeypatch: pytest.MonkeyPatch, work: s
             done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS[work.partition(" ")[0]], ALL)  # type: ignore[index]  # one of its names
             assert done.count == 6
             if done.can_be_undone:
-                assert take_back(engine, ADMIN, ALL, done.at) == 6
+                assert take_back(engine, ADMIN, ALL, done.at).count == 6
     assert len(rests) == (6 if "undo" in work else 3)
     assert all(0 < rest <= 0.1 for rest in rests)
 

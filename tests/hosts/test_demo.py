@@ -186,6 +186,37 @@ def test_worker_sends_the_test_mail(mia: Visitor) -> None:
     wait_until(lambda: "The server took the mail to mia@acme.example" in mia.get(sent.url).text)
 
 
+def test_a_visitor_chooses_the_language(demo: Demo) -> None:
+    """Remembered without scripts, for the app's pages and the plugin's, and back on the page."""
+    visitor = Visitor(demo.url)
+    page = visitor.get("/sign-in?next=/smtp-admin/")
+    assert "Sign in" in page.text
+    german = speak(visitor, page, "de")
+    assert german.url == f"{demo.url}/sign-in?next=/smtp-admin/"
+    assert '<html lang="de">' in german.html
+    assert "Demo-Zugänge" in german.text
+    visitor.submit(german, {"email": "mia@acme.example", "password": PASSWORD})
+    assert "Schön, Sie zu sehen, Mia" in visitor.get("/").text
+    assert "Verbindung testen" in visitor.get(TAB).text
+    away = speak(visitor, german, "xx", next="//evil.example/")
+    assert (away.url, '<html lang="de">' in away.html) == (f"{demo.url}/", True)
+    assert "Good to see you, Mia" in speak(visitor, visitor.get("/"), "en").text
+
+
+def speak(visitor: Visitor, page: Answer, language: str, **changes: str) -> Answer:
+    """Press the button of a language."""
+    values = page.form("next").values | {"language": language} | changes
+    return visitor.post("/language", values)
+
+
+def test_mail_is_in_the_language_of_its_reader(demo: Demo, mia: Visitor) -> None:
+    """Whoever's browser asked for it."""
+    visitor = Visitor(demo.url)
+    visitor.submit(visitor.get("/forgot-password"), {"email": "dana@customer.example"})
+    mail = mail_with(mia, "Neues Passwort für Northwind Hosting")
+    assert "dana@customer.example" in mail.text
+
+
 def test_forgotten_password(demo: Demo, mia: Visitor) -> None:
     """The mail of a customer goes out from the customer's partner; its link works once."""
     carl = Visitor(demo.url)

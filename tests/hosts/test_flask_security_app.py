@@ -224,8 +224,7 @@ def check_templates(type_: EmailType, voice: Voice) -> None:
             assert str(type_.sample[name]) in part, (type_.name, name)
     assert "Example" in rendered.subject
     assert "style=" in rendered.html
-    bare = dict.fromkeys(type_.sample, "")
-    empty = templates.render(type_, bare | {"app_name": "Example", "extra": {}}, voice)
+    empty = templates.render(type_, {**type_.sample, **type_.defaults}, voice)
     assert "{{" not in empty.text
     own = templates.render(type_, {**type_.sample, "subject": "The app's own"}, voice)
     assert own.subject == "The app's own"

@@ -305,7 +305,8 @@ def test_a_worker_that_was_stopped_in_the_middle(inside: HostApp, server: Script
     assert (answer.status_code, answer.get_json()["status"]) == (503, "unanswered")
 
 
-def test_it_counts_as_two_tests(inside: HostApp, server: ScriptedServer) -> None:
+def test_it_counts_as_two_tests(inside: HostApp, engine: Engine, server: ScriptedServer) -> None:
+    """And the audit log has two entries; each gets its outcome when there is one."""
     config = replace(inside.installation.config, test_limit=Rate(3, 600))
     inside.app.extensions["smtp_admin"] = replace(inside.installation, config=config)
     ask(inside, on_screen(server))
@@ -313,9 +314,16 @@ def test_it_counts_as_two_tests(inside: HostApp, server: ScriptedServer) -> None
     assert refused.status_code == 429, "one is left, and it needs two"
     assert refused.headers["Retry-After"]
     assert server.connections == 1
-    details = list(inside.db.session.scalars(select(Audit.detail).order_by(Audit.id)))
-    here = f"127.0.0.1:{server.port}"
-    assert details == [here, f"{here} by a worker"]
+    noted = select(Audit.detail).order_by(Audit.id)
+    here, waiting = f"127.0.0.1:{server.port}", row(inside).public_id
+    assert inside.db.session.scalars(noted).all() == [
+        f"{here}: succeeded", f"{here} by a worker, test {waiting}"
+    ]  # fmt: skip
+    work(inside, engine, allowed_ports=frozenset({25}))
+    assert inside.db.session.scalars(noted).all() == [
+        f"{here}: succeeded",
+        f"{here} by a worker: failed at validate (destination_not_allowed)",
+    ]
     assert inside.client.post(f"{PAGE}/test-connection", json=on_screen(server)).status_code == 200
 
 

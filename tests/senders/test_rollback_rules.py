@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from smtp_admin.audit.models import Audit
+from smtp_admin.config import Rate
 from smtp_admin.encryption import Keyring, generate_key
 from smtp_admin.senders.models import SenderRevision
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.smtp.dialling import Network
-from tests.app import HostApp, started_with
+from tests.app import ADMIN, HostApp, started_with
 from tests.senders.rolling import HTML, JSON, PAGE, SYSTEM, back, password, reconfigure, rows
 
 NOWHERE: tuple[Network, ...] = ()
@@ -65,6 +67,28 @@ def test_a_name_that_dns_does_not_know_is_no_obstacle(inside: HostApp) -> None:
     inside.save_sender(host="gone.invalid")
     inside.save_sender()
     assert back(inside, 1).status_code == 200
+    assert noted(inside) == ["settings.rolled_back"]
+
+
+def test_what_was_asked_for_is_noted_and_nothing_else(inside: HostApp) -> None:
+    """A rollback asks name servers, also where nothing comes of it: nobody asked to look up DNS.
+
+    It counts with all that asks the network, so that it cannot be repeated without end.
+    """
+    inside.save_sender(host="localhost")
+    inside.save_sender(host="203.0.113.7")
+    reconfigure(inside, allowed_networks=NOWHERE, test_limit=Rate(2, 600))
+    assert [back(inside, 1).status_code for _ in range(3)] == [400, 400, 429]
+    assert noted(inside) == ["settings.rollback_tried"] * 2
+    page = inside.client.get(f"{PAGE}/audit", headers=HTML).text
+    assert "Tried to roll back the settings of a sender" in page
+    assert "Looked up DNS records</th>" not in page
+
+
+def noted(site: HostApp) -> list[str]:
+    """What the audit log has of this person, without the saving of settings."""
+    mine = select(Audit.action).where(Audit.actor_id == ADMIN.id, Audit.action != "settings.saved")
+    return list(site.db.session.scalars(mine))
 
 
 def test_a_value_that_is_not_taken_any_more(inside: HostApp) -> None:

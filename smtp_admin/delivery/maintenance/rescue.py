@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.database_errors import is_contention
 from smtp_admin.delivery import journal, states
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.lanes import LEASE_SECONDS, abandoned, is_over
 from smtp_admin.delivery.leases import HEARTBEAT_SECONDS
 from smtp_admin.delivery.models import Delivery, Lane
@@ -181,10 +182,11 @@ def _rescue_lane(
             )  # fmt: skip
             minute = moment.replace(second=0, microsecond=0)
             tallies: dict[str, Tally[str]] = {}
+            owners = counted_for(session, rows)
             for row in rows:
                 if row.id in accepted:
                     waited = int((moment - row.created_at) / timedelta(milliseconds=1))
-                    tally = tallies.setdefault(row.partner_id, Tally())
+                    tally = tallies.setdefault(owners[row.id], Tally())
                     tally.update(sent=1, milliseconds=waited)
             for partner_id, tally in sorted(tallies.items()):
                 add_to_counter(session, sender_id, partner_id, minute, tally)

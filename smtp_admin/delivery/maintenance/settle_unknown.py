@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery import states
 from smtp_admin.delivery.announcements import DeadLetter, announce_dead
+from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.models import IS_OPEN, Delivery, Message
 from smtp_admin.delivery.record import add_to_counter
 from smtp_admin.delivery.suppressed_mail import suppress_again
@@ -75,7 +76,8 @@ def _give_up(session: Session, rows: Sequence[Delivery], moment: datetime) -> li
         .values(state=states.check("uncertain", "dead"), last_error=_UNKNOWN_TWICE),
     )
     minute = moment.replace(second=0, microsecond=0)
-    tallies = Tally((row.sender_id, row.partner_id) for row in rows)
+    owners = counted_for(session, rows)
+    tallies = Tally((row.sender_id, owners[row.id]) for row in rows)
     for (sender_id, partner_id), number in sorted(tallies.items()):
         add_to_counter(session, sender_id, partner_id, minute, Tally(dead=number))
     messages = select(Message.id, Message.public_id).where(

@@ -149,10 +149,6 @@ def save(session: Session, sender: ResolvedSender, account: Account, actor: Acto
     """
     if not sender.sender_id or sender.deleted:
         raise Conflict(gettext("Save the settings of this sender first."))
-    # One after the other, so that the second sees that it was deleted.
-    mine = select(Sender.deleted_at).where(Sender.id == sender.sender_id)
-    if session.execute(mine.with_for_update()).scalar_one() is not None:
-        raise Conflict(gettext("This sender no longer exists. Nothing was changed."))
     row = mailbox_of(session, sender.sender_id, to_change=True)
     if row is None:
         row = BounceMailbox(sender_id=sender.sender_id)

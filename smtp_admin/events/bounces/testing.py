@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from smtp_admin.audit.in_flight import in_flight
+from smtp_admin.audit.outcomes import note_outcome, outcome_of
 from smtp_admin.audit.service import NETWORK, record_within
 from smtp_admin.database import host_engine
 from smtp_admin.events.bounces.imap import Account
@@ -47,7 +48,7 @@ def try_mailbox(session: Session, sender: ResolvedSender, account: Account, acto
     here, report = installation(), Report()
     config = here.config
     with in_flight(sender.partner_id):
-        record_within(
+        entry, *_ = record_within(
             session, actor, sender.partner_id, "bounces.tested",
             f"{account.username}, {account.host}:{account.port}",
             limit=config.test_limit, for_partner=config.partner_test_limit, of=NETWORK,
@@ -58,6 +59,8 @@ def try_mailbox(session: Session, sender: ResolvedSender, account: Account, acto
                 trying=True,
             )  # fmt: skip
         except SMTPFailure as failure:
+            note_outcome(session, entry, outcome_of(failure))
             return Tried(report, failure)
         mailbox.close()
+        note_outcome(session, entry, outcome_of(None))
         return Tried(report, count=mailbox.count)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import Keyring, generate_key
@@ -254,6 +255,9 @@ def test_what_is_wrong_is_said(site: Hooked, server: ImapServer, name: str) -> N
     assert html.status_code == 200
     assert 'id="test-result"' in html.text
     assert not site.host.db.session.scalars(select(BounceMailbox)).all()
+    tests = select(Audit.detail).where(Audit.action == "bounces.tested")
+    (noted,) = set(site.host.db.session.scalars(tests))
+    assert f": failed at {step} ({code}" in noted
 
 
 def test_a_mailbox_of_very_many_mails(
