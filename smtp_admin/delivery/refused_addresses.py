@@ -69,7 +69,8 @@ def _is_believed(
         )
         if accepted is None or moment - accepted >= _LATELY:
             return False
-        mine = (Attempt.sender_id == sender_id, Attempt.at > accepted)
+        # What was written down together with it may have come after it.
+        mine = (Attempt.sender_id == sender_id, Attempt.at >= accepted)
         refused = select(Attempt.id).where(*mine, Attempt.verdict == Verdict.PERMANENT.value)
         row = refused.limit(_MOST_IN_A_ROW + 1).subquery()
         in_a_row = session.scalar(select(func.count()).select_from(row)) or 0
