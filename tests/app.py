@@ -243,7 +243,7 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
         # Many tests share an app and save through it.
         SMTP_ADMIN_CHANGE_LIMIT="10000 per minute",
         SMTP_ADMIN_PARTNER_TEST_LIMIT="10000 per minute",
-        SMTP_ADMIN_RETRY_DELAY=0.05,
+        SMTP_ADMIN_RETRY_DELAY=30,
         SMTP_ADMIN_RETRY_FACTOR=1,
     )
     app.config.update({f"SMTP_ADMIN_{name}": value for name, value in config.items()})
