@@ -3,13 +3,14 @@
 ``flask smtp-admin …`` takes one to two seconds of a core before its first line of our own. Here all
 such processes are forked from one that has imported everything; else they differ in nothing: what
 they have is their own arguments, folder, environment, files and, if they want one, terminal. The
-tests of the wheel and of the demo start theirs from nothing.
+tests of the wheel and of the demo start some of theirs from nothing.
 """
 
 import fcntl
 import importlib
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ FORKS.set_forkserver_preload(
         "tests.prepared",
         "tests.endurance.mortal",
         "tests.renewals.lives",
+        "smtp_admin.embedded.demo",
         "smtp_admin.worker.process",
         *(f"smtp_admin.cli.{name}" for name in MODULES.values()),
         "psycopg",
@@ -63,6 +65,7 @@ class _Start:
     folder: Path
     environment: Mapping[str, str]
     terminal: bool
+    script: str
 
 
 class Command:
@@ -72,6 +75,7 @@ class Command:
         folder: where ``app.py`` is.
         output: an open file for all that it says.
         terminal: whether *output* is a terminal, which then is its own, for reading too.
+        script: what is run instead of ``flask``, in *folder*.
     """
 
     def __init__(
@@ -81,8 +85,9 @@ class Command:
         output: int,
         environment: Mapping[str, str],
         terminal: bool = False,
+        script: str = "",
     ) -> None:
-        start = _Start(words, folder, dict(environment), terminal)
+        start = _Start(words, folder, dict(environment), terminal, script)
         self._process = FORKS.Process(target=_run, args=(start, _Handed(output)))
         self._process.start()
 
@@ -134,5 +139,9 @@ def _run(start: _Start, output: int) -> None:
     os.chdir(start.folder)
     sys.path.insert(0, str(start.folder))
     importlib.invalidate_caches()
+    if start.script:
+        sys.argv = [start.script, *start.words]
+        runpy.run_path(start.script, run_name="__main__")
+        return
     sys.argv = ["flask", "--app", "app.py", *start.words]
     flask.cli.main()

@@ -1,5 +1,6 @@
 """Senders of three owners, and a request of every kind that succeeds for whoever may make it."""
 
+import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -62,17 +63,47 @@ Dump = dict[str, list[tuple[Any, ...]]]
 
 
 def dump(site: HostApp) -> Dump:
-    """Every row of every table of ours, as the driver has them: this is asked all the time."""
-    found = {}
+    """Every row of every table of ours, as the driver has them."""
     with (
         site.app.app_context(),
         closing(site.db.engine.raw_connection()) as connection,
         closing(connection.cursor()) as cursor,
     ):
-        for name in Base.metadata.tables:
-            cursor.execute(f"SELECT * FROM {name}")
-            found[name] = sorted(map(tuple, cursor.fetchall()))
+        return _rows(cursor)
+
+
+def _rows(cursor: Any) -> Dump:
+    found = {}
+    for name in Base.metadata.tables:
+        cursor.execute(f"SELECT * FROM {name}")
+        found[name] = sorted(map(tuple, cursor.fetchall()))
     return found
+
+
+class Dumps:
+    """The same for a SQLite file that is looked at all the time.
+
+    All is read again only after somebody wrote, which SQLite tells a connection that never writes.
+    """
+
+    def __init__(self, site: HostApp) -> None:
+        with site.app.app_context():
+            self._connection = sqlite3.connect(str(site.db.engine.url.database))
+        self._version = 0
+        self._found: Dump = {}
+
+    def __call__(self) -> Dump:
+        """Every row of every table of ours."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            with closing(self._connection.cursor()) as cursor:
+                self._found = _rows(cursor)
+        return self._found
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._connection.close()
 
 
 def have_renewals(site: HostApp) -> None:
@@ -118,6 +149,7 @@ class Scene:
         self.server = server
         with site.app.app_context():
             add_newsletter(site)
+        self.dump = Dumps(site)
         self.undone = ""
         self._delivery = 0
         self.mails: dict[str, str] = dict(known.mails) if known else {}

@@ -241,13 +241,15 @@ def still(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
     site = make_app(sqlite_url(tmp_path_factory.mktemp("still")), {"REDIS_URL": redis_server.url})
     with ScriptedServer() as server, DNSServer() as dns:
         NAMES.put(site.installation, NameService((dns.address,)))
-        yield Scene(site, server)
+        scene = Scene(site, server)
+        yield scene
+        scene.dump.close()
     with site.app.app_context():
         site.db.engine.dispose()
 
 
 @pytest.fixture
-def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Scene:
+def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Iterator[Scene]:
     """One that the test may change: an app on a copy of the other one's database."""
     uri = sqlite_url(tmp_path)
     with (
@@ -259,7 +261,9 @@ def scene(new_app: Callable[..., HostApp], still: Scene, tmp_path: Path) -> Scen
         driver.backup(copy)
     site = new_app(uri=uri, SECRET_KEYS=[still.site.secret_key])
     NAMES.put(site.installation, NAMES.of(still.site.installation))
-    return Scene(site, still.server, still)
+    scene = Scene(site, still.server, still)
+    yield scene
+    scene.dump.close()
 
 
 OURS = tuple(f"smtp_admin{name}." for name in ("", "_api", "_unsubscribe", "_arrival", "_hooks"))
@@ -298,16 +302,16 @@ def test_row(request: pytest.FixtureRequest, method: str, rule: str) -> None:
         expected = row[[*ACTORS].index(name)]
         scene.site.actor = ACTORS[name]
         scene.prepare(rule)
-        before, dialled = dump(scene.site), scene.server.connections
+        before, dialled = scene.dump(), scene.server.connections
         answer = scene.ask(asked, rule)
         assert answer.status_code == expected, (name, asked, answer.text)
         if expected >= 400:
             assert asked == "HEAD" or answer.json
         if expected >= 400 or method == "GET":
-            assert dump(scene.site) == before, (name, asked)
+            assert scene.dump() == before, (name, asked)
             assert scene.server.connections == dialled
         elif method == "POST" and rule not in CHANGES_NOTHING:
-            assert dump(scene.site) != before, (name, asked)
+            assert scene.dump() != before, (name, asked)
 
 
 @pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
@@ -318,7 +322,7 @@ def test_other_partner_looks_like_none(
     still: Scene, method: str, rule: str, headers: Mapping[str, str]
 ) -> None:
     still.site.actor = ACME_ADMIN
-    before, dialled = dump(still.site), still.server.connections
+    before, dialled = still.dump(), still.server.connections
     other, none = (
         still.ask(method, rule, headers, partner_id=partner_id, public_id=still.mails["globex"])
         for partner_id in ("globex", "nobody")
@@ -326,7 +330,7 @@ def test_other_partner_looks_like_none(
     assert other.status_code == none.status_code == 404
     assert other.data == none.data
     assert list(other.headers) == list(none.headers)
-    assert dump(still.site) == before
+    assert still.dump() == before
     assert still.server.connections == dialled
 
 
@@ -383,14 +387,14 @@ def test_a_sender_that_is_not_there(scene: Scene, path: str) -> None:
         address = f"{start}/senders/{key}{path.replace('<public_id>', '0' * 32)}"
         for query in ("", "?new=1"):
             for method in {method for method, one in SENDER_PAGES if one == path}:
-                before = dump(scene.site)
+                before = scene.dump()
                 data = {"driver": "smtp", "revision": "0"}
                 answer = scene.site.client.open(
                     address + query, method=method, headers=JSON, data=data
                 )
                 opens = key == "none" and query and path in OPEN_TO_NEW
                 assert (answer.status_code == 404) is not bool(opens), (address, query, method)
-                assert dump(scene.site) == before
+                assert scene.dump() == before
 
 
 def test_of_a_deleted_sender_the_history_stays(scene: Scene) -> None:
@@ -447,13 +451,13 @@ def test_overview_shows_only_ones_own(scene: Scene) -> None:
 
 def test_partner_in_the_body_does_not_count(scene: Scene) -> None:
     scene.site.actor = ACME_ADMIN
-    before = dump(scene.site)["smtp_admin_sender"]
+    before = scene.dump()["smtp_admin_sender"]
     scene.site.client.post(
         f"{PREFIX}/partners/acme?partner_id=globex",
         data={"partner_id": "globex", "host": "evil.example", "port": "25", "security": "none",
               "from_email": "x@evil.example", "revision": "2"},
     )  # fmt: skip
-    after = dump(scene.site)["smtp_admin_sender"]
+    after = scene.dump()["smtp_admin_sender"]
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert [row[1] for row in changed] == ["acme"]
 

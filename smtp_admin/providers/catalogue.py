@@ -120,4 +120,11 @@ def _plain(host: str) -> str:
 
 
 def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(re.fullmatch(re.escape(one).replace(r"\*", "[a-z0-9-]+"), name) for one in patterns)
+    return _compiled(patterns).fullmatch(name) is not None
+
+
+@cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """What matches any of the files' patterns: a diagnosis asks for those of every provider."""
+    some = (re.escape(one).replace(r"\*", "[a-z0-9-]+") for one in patterns)
+    return re.compile("|".join(some) if patterns else r"(?!)")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -104,13 +104,19 @@ def ended_on(certificate: str) -> datetime | None:
 def is_key_of(certificate: str, key: str) -> bool:
     """Whether *key* is the private one of the first certificate in *certificate*; both are PEM."""
     shown = x509.load_pem_x509_certificate(certificate.encode("ascii")).public_key()
-    own = load_pem_private_key(key.encode("ascii"), password=None).public_key()
-    return _bytes_of(shown) == _bytes_of(own)
+    return _bytes_of(shown) == _bytes_of(_known(key).public_key())
 
 
 def is_rsa(key: str) -> bool:
     """Whether a private key (PEM) is an RSA key."""
-    return isinstance(load_pem_private_key(key.encode("ascii"), password=None), RSAPrivateKey)
+    return isinstance(_known(key), RSAPrivateKey)
+
+
+def _known(key: str) -> PrivateKeyTypes:
+    """A private key whose numbers were checked when it was entered, which takes a while for RSA."""
+    return load_pem_private_key(
+        key.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=True
+    )
 
 
 def _bytes_of(key: PublicKeyTypes) -> bytes:

@@ -3,6 +3,7 @@
 import base64
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -19,11 +20,17 @@ CERTIFICATE_PATH = "/SimpleNotificationService-0123456789abcdef.pem"
 CERTIFICATE_URL = f"https://sns.eu-central-1.amazonaws.com{CERTIFICATE_PATH}"
 
 
+@cache
+def its_key() -> rsa.RSAPrivateKey:
+    """One for all tests; making one takes a while."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 class Amazon:
     """Serves on loopback; ``asked`` are the paths that were asked for."""
 
     def __init__(self) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
+        self.key = its_key()
         self.asked: list[str] = []
         self.status = 200
         self.certificate = self._certificate(timedelta(days=30))

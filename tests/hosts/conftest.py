@@ -1,13 +1,15 @@
 """The wheel, built once, and a fresh environment that it is installed in."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,42 @@ class Wheels:
             return {name: archive.read(name) for name in archive.namelist()}
 
 
+class Commands:
+    """The process that all ``flask`` commands of the shop are forked from, begun with the first.
+
+    Each would import everything anew, which takes a second of a core.
+    """
+
+    def __init__(self, python: Path, folder: Path, environment: Mapping[str, str]) -> None:
+        self._start = partial(
+            subprocess.Popen,
+            [python, "commands.py"],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def __call__(self, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        """Run one; return its exit status and what it printed."""
+        self._process = self._process or self._start()
+        printed = self._folder / "printed.txt"
+        printed.unlink(missing_ok=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps((words, environment, str(printed))), file=self._process.stdin, flush=True)
+        status = self._process.stdout.readline()
+        return int(status), printed.read_text()
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.communicate()
+
+
 @dataclass(frozen=True)
 class Shop:
     """The second host app in its own folder, run by a Python that has the wheel alone."""
@@ -46,7 +84,11 @@ class Shop:
     python: Path
     folder: Path
     redis_url: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def commands(self) -> Commands:
+        """Where its commands run."""
+        return Commands(self.python, self.folder, self.variables())
 
     def run(self, *arguments: str, status: int = 0, **environment: str) -> str:
         """Run Python in the shop's folder; return what it printed, errors too."""
@@ -64,8 +106,10 @@ class Shop:
         return done.stdout
 
     def flask(self, *arguments: str, status: int = 0, **environment: str) -> str:
-        """Run a ``flask`` command of the shop."""
-        return self.run("-m", "flask", "--app", "shop", *arguments, status=status, **environment)
+        """Run a ``flask`` command of the shop; return what it printed, errors too."""
+        found, printed = self.commands(arguments, environment)
+        assert found == status, printed
+        return printed
 
     def variables(self, **more: str) -> dict[str, str]:
         """The environment: nothing that would lead Python back to the source tree."""
@@ -123,13 +167,17 @@ def python(wheels: Wheels, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shop(python: Path, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(
+    python: Path, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """The second host, with an empty database for each branch."""
     folder = tmp_path_factory.mktemp("shop")
     shutil.copytree(Path(__file__).with_name("second"), folder, dirs_exist_ok=True)
     redis_server.start()
     redis_server.flush()
-    return Shop(python, folder, redis_server.url.removesuffix("/0"))
+    shop = Shop(python, folder, redis_server.url.removesuffix("/0"))
+    yield shop
+    shop.commands.close()
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +185,7 @@ def shop_url(shop: Shop) -> Iterator[str]:
     """The shop's web server, both branches migrated."""
     for branch in ("north", "south"):
         shop.flask("smtp-admin", "db", "upgrade", SHOP_BRANCH=branch)
-        shop.run(
-            "-c",
-            "import shop\nwith shop.create_app().app_context(): shop.db.create_all()",
-            SHOP_BRANCH=branch,
-        )
+        shop.flask("make-tables", SHOP_BRANCH=branch)
     port = free_port()
     with (shop.folder / "web.log").open("wb") as log:
         process = subprocess.Popen(

@@ -15,6 +15,7 @@ from typing import Self
 
 import pytest
 
+from tests.prepared import Command
 from tests.servers import free_port
 
 from .visitor import Answer, Visitor, wait_until
@@ -26,18 +27,29 @@ STOP_SECONDS = 15
 
 
 class Demo:
-    """The command behind ``make run``, in a process group of its own as in a terminal."""
+    """The command behind ``make run``, in a process group of its own as in a terminal.
 
-    def __init__(self, instance: Path, port: str) -> None:
+    Args:
+        prepared: whether everything is imported when it starts; for those that soon end.
+    """
+
+    def __init__(self, instance: Path, port: str, *, prepared: bool = False) -> None:
         self.instance = instance
         self.url = f"http://127.0.0.1:{port}"
         self.log = instance.with_name(f"{instance.name}-{time.monotonic_ns()}.log")
         environment = {name: text for name, text in os.environ.items() if name != "MAKELEVEL"}
+        environment |= {"INSTANCE": str(instance), "PORT": port}
+        self.process: Command | subprocess.Popen[bytes]
         with self.log.open("wb") as log:
+            if prepared:
+                self.process = Command(
+                    PROJECT, output=log.fileno(), environment=environment, script="wsgi.py"
+                )
+                return
             self.process = subprocess.Popen(
                 [sys.executable, "wsgi.py"],
                 cwd=PROJECT,
-                env=environment | {"INSTANCE": str(instance), "PORT": port},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -48,9 +60,10 @@ class Demo:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number in {self.process.pid, *processes_of(self.instance)}:
+        for number in processes_of(self.instance):
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     @property
@@ -69,6 +82,7 @@ class Demo:
 
     def interrupt(self) -> int:
         """Ctrl-C: the signal goes to the foreground's whole group. Return the exit status."""
+        assert self.process.pid is not None
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_SECONDS)
 
@@ -281,7 +295,7 @@ def test_secrets_are_for_the_owner_only(demo: Demo) -> None:
 
 
 def test_second_start_in_the_same_folder_says_so(demo: Demo) -> None:
-    second = Demo(demo.instance, str(free_port()))
+    second = Demo(demo.instance, str(free_port()), prepared=True)
     assert second.process.wait(20) == 1
     assert "already running" in second.printed
     assert len(second.printed.splitlines()) == 1
@@ -319,7 +333,7 @@ def test_port_that_cannot_be_had(tmp_path: Path, port: str) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         asked = str(holder.getsockname()[1]) if port == "taken" else port
-        with Demo(tmp_path / "instance", asked) as demo:
+        with Demo(tmp_path / "instance", asked, prepared=True) as demo:
             assert demo.process.wait(20) == 1
     assert asked in demo.printed
     assert "Traceback" not in demo.printed

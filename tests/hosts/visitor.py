@@ -173,9 +173,9 @@ class Visitor:
 def wait_until(what: Callable[[], Found | None], seconds: float = SECONDS) -> Found:
     """Ask again and again until there is an answer, and return it."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (asked := time.monotonic()) < deadline:
         with contextlib.suppress(URLError, ConnectionError):
             if found := what():
                 return found
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, 4 * (time.monotonic() - asked)), 0.5))
     raise AssertionError(f"Nothing came within {seconds} seconds.")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from smtp_admin.credentials.key_pair import new_key_pair
 from smtp_admin.errors import InvalidInput
 from smtp_admin.senders.environment import read_overrides
 from smtp_admin.senders.fields import all_fields, fields_of
@@ -16,12 +15,13 @@ from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.transports.driver import Driver
 from tests.app import ACME_ADMIN, ADMIN, HostApp, started_with
+from tests.credentials.logins import key_pair
 
 PAGE = "/smtp-admin/system"
 HTML = {"Accept": "text/html"}
 STORED = "stored-word"
 GIVEN = "given-word"
-CERTIFICATE, KEY = new_key_pair("env.example")
+CERTIFICATE, KEY = key_pair()
 
 #: Every variable: field, value in the environment, value that it means.
 NAMES: dict[str, tuple[str, str, Any]] = {

@@ -74,10 +74,9 @@ class Session:
         """Everything the client sent under TLS, decrypted."""
         return bytes(self._protected)
 
-    @property
-    def ahead(self) -> int:
-        """How many bytes have come that nobody has read yet."""
-        return len(self._buffer)
+    def comes(self, seconds: float) -> bool:
+        """Whether more has come already, or does so in time."""
+        return bool(self._buffer or select.select([self._socket], [], [], seconds)[0])
 
     def read_line(self) -> bytes:
         """Return the next line with its line ending.

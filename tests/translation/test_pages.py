@@ -31,7 +31,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
     uri = f"sqlite:///{tmp_path_factory.mktemp('german') / 'host.db'}"
     site = speaking(make_app(uri, {"REDIS_URL": redis_server.url}))
     with ScriptedServer() as server:
-        yield Scene(site, server)
+        scene = Scene(site, server)
+        yield scene
+        scene.dump.close()
     with site.app.app_context():
         site.db.engine.dispose()
 

@@ -142,6 +142,11 @@ def create_app(branch: str = "") -> Flask:
         db.session.commit()
         return {"types": [one.name for one in SHIPPED]}
 
+    @app.cli.command("make-tables")
+    def make_tables() -> None:
+        """Make the shop's own tables, without its migrations."""
+        db.create_all()
+
     @app.errorhandler(404)
     def not_found(error: Exception) -> ResponseReturnValue:
         return render_template("shop/frame.html", error=error), 404
