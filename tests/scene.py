@@ -1,8 +1,6 @@
 """Senders of three owners, and a request of every kind that succeeds for whoever may make it."""
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -16,7 +14,7 @@ from smtp_admin.api.tokens import create_token
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.connection.models import WorkerTest
-from smtp_admin.database import Base, database_now
+from smtp_admin.database import database_now
 from smtp_admin.deliverability.service import check_and_remember
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Delivery, Message
@@ -38,6 +36,7 @@ from smtp_admin.senders.routing import routes_of
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.reading import suppressions_of
 from tests.app import ADMIN, HostApp
+from tests.dumps import Dumps
 from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.renewals.things import a_service
 from tests.servers.scripted import ScriptedServer
@@ -57,53 +56,6 @@ FIXED: dict[str, dict[str, Any]] = {
     "/alerts/": {"for": "1h"},
 }
 READER = Reader("acme", "mia@acme.example", "notification_digest")
-
-
-Dump = dict[str, list[tuple[Any, ...]]]
-
-
-def dump(site: HostApp) -> Dump:
-    """Every row of every table of ours, as the driver has them."""
-    with (
-        site.app.app_context(),
-        closing(site.db.engine.raw_connection()) as connection,
-        closing(connection.cursor()) as cursor,
-    ):
-        return _rows(cursor)
-
-
-def _rows(cursor: Any) -> Dump:
-    found = {}
-    for name in Base.metadata.tables:
-        cursor.execute(f"SELECT * FROM {name}")
-        found[name] = sorted(map(tuple, cursor.fetchall()))
-    return found
-
-
-class Dumps:
-    """The same for a SQLite file that is looked at all the time.
-
-    All is read again only after somebody wrote, which SQLite tells a connection that never writes.
-    """
-
-    def __init__(self, site: HostApp) -> None:
-        with site.app.app_context():
-            self._connection = sqlite3.connect(str(site.db.engine.url.database))
-        self._version = 0
-        self._found: Dump = {}
-
-    def __call__(self) -> Dump:
-        """Every row of every table of ours."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version = version
-            with closing(self._connection.cursor()) as cursor:
-                self._found = _rows(cursor)
-        return self._found
-
-    def close(self) -> None:
-        """Stop looking."""
-        self._connection.close()
 
 
 def have_renewals(site: HostApp) -> None:

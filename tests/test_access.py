@@ -18,7 +18,8 @@ from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.protection import protect
 from smtp_admin.smtp.nameserver import NameService
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp, make_app
-from tests.scene import HTML, JSON, KEY, PREFIX, Dump, Scene, dump
+from tests.dumps import Dump, dump
+from tests.scene import HTML, JSON, KEY, PREFIX, Scene
 from tests.servers.databases import sqlite_url
 from tests.servers.dns import DNSServer
 from tests.servers.redis_server import RedisServer

@@ -16,7 +16,7 @@ from smtp_admin.api.operations import OPERATIONS
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from tests.app import ADMIN, HostApp
-from tests.scene import dump
+from tests.dumps import dump
 from tests.servers.redis_server import RedisServer
 
 from .conftest import ALL, API, HOW, Program, a_token

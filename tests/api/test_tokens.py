@@ -22,7 +22,7 @@ from smtp_admin.clock import shifted
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.errors import Forbidden, NotFound
 from tests.app import ACME_ADMIN, ADMIN, PARTNERS, HostApp
-from tests.scene import dump
+from tests.dumps import dump
 from tests.servers.scripted import ScriptedServer
 
 from .conftest import API, HOW, READY, Program, a_token

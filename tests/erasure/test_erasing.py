@@ -31,7 +31,7 @@ from smtp_admin.suppression.writing import keep_language
 from tests.app import ACME_ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, erase_now, queue
-from tests.scene import dump
+from tests.dumps import dump
 from tests.servers.scripted import Reply, ScriptedServer
 
 MIA, NEAR = "mia@example.org", "anna-mia@example.org"
