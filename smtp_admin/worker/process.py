@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -39,36 +40,24 @@ from smtp_admin.delivery.maintenance.expire import expire
 from smtp_admin.delivery.maintenance.fallback import fall_back
 from smtp_admin.delivery.maintenance.idle_sign_ins import LOOK_SECONDS as SIGN_INS_SECONDS
 from smtp_admin.delivery.maintenance.idle_sign_ins import IdleSignIns
-from smtp_admin.delivery.maintenance.provider_lists import LOOK_SECONDS as LISTS_SECONDS
-from smtp_admin.delivery.maintenance.provider_lists import import_lists
-from smtp_admin.delivery.maintenance.provider_removals import LOOK_SECONDS as REMOVALS_SECONDS
-from smtp_admin.delivery.maintenance.provider_removals import remove_waiting
 from smtp_admin.delivery.maintenance.prune import prune
 from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.shared_redis import redis_client
-from smtp_admin.erasure.working import LOOK_SECONDS as ERASE_SECONDS
-from smtp_admin.erasure.working import erase_rest
-from smtp_admin.events.bounces.collecting import LOOK_SECONDS as COLLECT_SECONDS
-from smtp_admin.events.bounces.collecting import collect
 from smtp_admin.events.pruning import prune_events
 from smtp_admin.expiry.seen_certificates import WRITE_SECONDS, SeenCertificates
 from smtp_admin.http.caller import SECONDS as CALL_SECONDS
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
-from smtp_admin.monitor.alerts.announce import ANNOUNCE_SECONDS, announce
-from smtp_admin.monitor.alerts.incidents import LOOK_SECONDS as LOOK_FOR_ALERTS_SECONDS
-from smtp_admin.monitor.alerts.incidents import prune_alerts, take_turn_and_look
-from smtp_admin.monitor.summary import send_summaries
 from smtp_admin.providers.catalogue import replies
-from smtp_admin.renewals.scheduler import LOOK_SECONDS, run_slot
 from smtp_admin.senders.resolve import overrides_for
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from smtp_admin.worker import jobs
 from smtp_admin.worker.bells import BellWorker
+from smtp_admin.worker.beside import Beside
 from smtp_admin.worker.events import EventsAtWork
 from smtp_admin.worker.permission import Permission
 from smtp_admin.worker.pool import SenderThreads
@@ -80,6 +69,8 @@ log = logging.getLogger(__name__)
 DEFAULT_CONCURRENCY = 4
 #: A final dot that is not answered in this time after the signal to stop has an unknown outcome.
 GRACE_SECONDS = 8.0
+#: How long duties that are under way are waited for, all of them together.
+_DUTY_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
 _IDLE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
@@ -173,59 +164,20 @@ class WorkerProcess:
             self._stopping,
             self._permission.look,
         )
-        # Each in a thread of its own, for the sweep cannot wait: a run over many customers takes
-        # long, and so does erasing somebody with much mail; token servers, webhooks, mailboxes and
-        # providers may be slow.
-        self._renewals = self._beside(
-            Duty(
-                "renewals",
-                LOOK_SECONDS,
-                lambda: run_slot(self._engine, self._here, self._stopping.is_set),
-            ),
-            Duty(
-                "erasing",
-                ERASE_SECONDS,
-                lambda: erase_rest(self._engine, self._stopping.is_set),
-            ),
+        self._beside = Beside(app, self._engine, self._here, self._stopping, self._permission.look)
+        # Token servers may be slow, too.
+        self._sign_ins = Schedule(
+            app,
+            [
+                Duty(
+                    "idle sign-ins",
+                    SIGN_INS_SECONDS,
+                    IdleSignIns(self._engine, self._stopping.is_set).renew,
+                )
+            ],
+            self._stopping,
+            self._permission.look,
         )
-        self._sign_ins = self._beside(
-            Duty(
-                "idle sign-ins",
-                SIGN_INS_SECONDS,
-                IdleSignIns(self._engine, self._stopping.is_set).renew,
-            )
-        )
-        self._alerts = self._beside(
-            Duty("alerts", LOOK_FOR_ALERTS_SECONDS, lambda: take_turn_and_look(self._engine)),
-            Duty("telling of alerts", ANNOUNCE_SECONDS, lambda: announce(self._engine)),
-            Duty("weekly summary", LOOK_SECONDS, lambda: send_summaries(self._engine)),
-            Duty("old alerts", _PRUNE_SECONDS, lambda: prune_alerts(self._engine)),
-        )
-        self._bounces = self._beside(
-            Duty(
-                "bounce mailboxes",
-                COLLECT_SECONDS,
-                lambda: collect(self._engine, self._stopping.is_set),
-            )
-        )
-        self._lists = self._beside(
-            Duty(
-                "suppression lists",
-                LISTS_SECONDS,
-                lambda: import_lists(self._engine, self._stopping.is_set),
-            )
-        )
-
-        self._removals = self._beside(
-            Duty(
-                "removals at providers",
-                REMOVALS_SECONDS,
-                lambda: remove_waiting(self._engine, self._stopping.is_set),
-            )
-        )
-
-    def _beside(self, *duties: Duty) -> Schedule:
-        return Schedule(self._app, list(duties), self._stopping, self._permission.look)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -234,11 +186,7 @@ class WorkerProcess:
         _allow_files()
         self._permission.begin()
         self._schedule.start()
-        self._renewals.start()
-        self._alerts.start()
-        self._bounces.start()
-        self._lists.start()
-        self._removals.start()
+        self._beside.start()
         self._sign_ins.start()
         log.info("worker %s is ready", self._name)
         jobs.listen(self._hear, self._tests.run, self._events.hear)
@@ -251,12 +199,9 @@ class WorkerProcess:
         finally:
             self._stopping.set()
             self._threads.stop(GRACE_SECONDS)
-            self._schedule.join()
-            self._renewals.join()
-            self._alerts.join()
-            self._bounces.join()
-            self._lists.join()
-            self._removals.join()
+            ends = time.monotonic() + _DUTY_SECONDS
+            self._schedule.join(_DUTY_SECONDS)
+            self._beside.join(ends)
             self._events.stop()
             # Longer than a question takes: an answer that nobody writes down ends a sign-in.
             self._sign_ins.join(CALL_SECONDS + 2)

@@ -55,7 +55,7 @@ class Schedule:
         """Start; every duty is due at once."""
         self._thread.start()
 
-    def join(self, seconds: float = 5.0) -> None:
+    def join(self, seconds: float) -> None:
         """Wait for the duty that is under way, for so long at most."""
         self._thread.join(timeout=seconds)
 
