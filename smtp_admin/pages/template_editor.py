@@ -109,11 +109,11 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
         session().rollback()
         error.call_fields(_LABELS)
         return _show(key, type_, texts, sample, error)
-    web.notify(
-        gettext("The shipped text is used again.")
-        if doing == "reset"
-        else gettext("Saved. New mail uses this text.")
-    )
+    if doing == "reset":
+        web.notify(gettext("The shipped text is used again."))
+    else:
+        odd = drafts.warnings(type_, texts, voice)
+        web.notify(gettext("Saved. New mail uses this text."), tone="warn" if odd else "good")
     return redirect(edit_url(*key), code=303)
 
 
@@ -259,6 +259,7 @@ def _show(
         labels=_LABELS,
         note=note,
         complaints=error.fields if error else {},
+        warnings=drafts.warnings(type_, texts, voice_of(session(), type_, partner_id, language)),
         to_fix=[(one, _LABELS[one]) for one in error.fields if one in _LABELS] if error else [],
         sending=request.form.get("do") == "send",
         **template_frame(partner_id),
