@@ -1,6 +1,5 @@
 """One template in one language: write it, look at it, send it to oneself, save it, put it back."""
 
-from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,7 +12,7 @@ from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import ConfigError, Conflict, MessageError, NotFound, RequestError
 from smtp_admin.mail import drafts, saved_templates, templates, wording
 from smtp_admin.mail.common_values import COMMON
-from smtp_admin.mail.languages import clean_language, language_name
+from smtp_admin.mail.languages import clean_language, in_order, language_name
 from smtp_admin.mail.layout import MARK
 from smtp_admin.mail.liquid_source import MOST_SOURCE
 from smtp_admin.mail.service import registry
@@ -25,7 +24,7 @@ from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.sent_once import form_key
 from smtp_admin.pages.template_frame import template_frame
 from smtp_admin.pages.text_differences import differences
-from smtp_admin.translation import as_shown, gettext, joined
+from smtp_admin.translation import gettext, joined
 
 _PARTS = ("subject", "text", "html")
 #: What the form calls its fields.
@@ -238,7 +237,7 @@ def _show(
         texts=texts,
         sample=sample,
         language_name=language_name,
-        languages=_in_order({*own, *templates.languages(type_), language}),
+        languages=in_order({*own, *templates.languages(type_), language}),
         edit_in=lambda other: edit_url(partner_id, type_.name, other),
         begins="" if language in own else _where_it_begins(_chosen(key, type_), language),
         shipped=bare,
@@ -265,11 +264,6 @@ def _show(
         **template_frame(partner_id),
     )
     return page, error.status if error else 200
-
-
-def _in_order(languages: Collection[str]) -> list[str]:
-    """By what they are called: they stand where they stood, whichever is chosen."""
-    return sorted(languages, key=lambda one: (as_shown(language_name(one)).casefold(), one))
 
 
 def _own_values(type_: EmailType) -> dict[str, str]:

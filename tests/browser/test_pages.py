@@ -639,10 +639,11 @@ def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
     assert "404" in heard
 
 
-#: Whether an element is what is seen at its middle.
+#: Whether something of an element is seen, and nothing stands before that.
 _IS_IN_FRONT = """one => {
   const box = one.getBoundingClientRect();
-  return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === one;
+  const seen = (x) => document.elementFromPoint(x, box.y + box.height / 2) === one;
+  return [box.left + 4, (box.left + box.right) / 2, box.right - 4].some(seen);
 }"""
 
 
