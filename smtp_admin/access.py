@@ -195,6 +195,17 @@ def guarded(action: Action, *, most_bytes: int | None = None) -> Callable[[View]
     return mark
 
 
+def showing_again(view: View, show: Callable[..., Any] | None) -> View:
+    """Mark *view* with what shows its page with what was typed, if its token was too old."""
+    view.smtp_admin_shows_again = show  # type: ignore[attr-defined]  # as above
+    return view
+
+
+def shows_again(view: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """What :func:`showing_again` marked *view* with, or ``None``."""
+    return getattr(view, "smtp_admin_shows_again", None)
+
+
 def action_of(view: Callable[..., Any] | None) -> Action | None:
     """The action that a view was marked with, or ``None``."""
     return getattr(view, "smtp_admin_action", None)

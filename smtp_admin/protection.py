@@ -5,16 +5,16 @@ import logging
 import time
 from collections.abc import Callable
 
-from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, validate_csrf
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.datastructures import ImmutableMultiDict
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from wtforms.validators import ValidationError
 
-from smtp_admin import commits, resources, schema, web
-from smtp_admin.access import action_of, most_bytes_of, require
+from smtp_admin import commits, resources, schema, unsent, ways_back, web
+from smtp_admin.access import action_of, most_bytes_of, require, shows_again
 from smtp_admin.database import host_engine
 from smtp_admin.database_errors import AWAY, GONE, TRIES, is_contention, somebody_was_faster
 from smtp_admin.errors import (
@@ -158,11 +158,13 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     if web.wants_json():
         return web.answer_json(envelope(error), status, retry_after)
     if isinstance(error, Unauthenticated):
-        # What was posted is lost; after signing in, a page that can be looked at comes next.
-        back = request.full_path.rstrip("?") if request.method == "GET" else _start()
-        url = installation().host.sign_in_url(back)
+        if request.method in _CHANGING:
+            return unsent.answer_signed_out()
+        url = installation().host.sign_in_url(ways_back.here())
         if url is not None:
             return Response(status=302, headers={"Location": url})
+    if isinstance(error, CSRFFailed):
+        return _show_again(error)
     page = render_template("smtp_admin/error.html", error=error, status=status)
     response = current_app.make_response((page, status))
     if retry_after is not None:
@@ -170,8 +172,19 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     return response
 
 
-def _start() -> str:
-    return url_for("smtp_admin.overview")
+def _show_again(error: CSRFFailed) -> ResponseReturnValue:
+    """The form once more, with what was typed and a new token, for whoever may still send it."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    show = shows_again(view)
+    try:
+        _guard()  # the host's own check of the token may have come before ours
+        _check_schema()
+        if show is None or not unsent.typed():
+            return unsent.answer_too_old()
+        shown: ResponseReturnValue = show(error, **(request.view_args or {}))
+    except Exception as failed:  # noqa: BLE001 - no handler is called for what another raises
+        return current_app.handle_user_exception(failed)
+    return shown
 
 
 def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
@@ -193,7 +206,10 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
             error.description or gettext("This is not possible."), code="invalid_input"
         )
         found.status = error.code
-    return _answer_error(found)
+    answer = current_app.make_response(_answer_error(found))
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer
 
 
 def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:

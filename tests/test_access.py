@@ -17,6 +17,7 @@ from smtp_admin.dns import NAMES
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.protection import protect
 from smtp_admin.smtp.nameserver import NameService
+from smtp_admin.ways_back import LEADS
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp, make_app
 from tests.dumps import Dump, dump
 from tests.scene import HTML, JSON, KEY, PREFIX, Scene
@@ -271,11 +272,14 @@ OURS = tuple(f"smtp_admin{name}." for name in ("", "_api", "_unsubscribe", "_arr
 
 
 def routes(site: HostApp) -> set[tuple[str, str]]:
-    """Every method and rule of ours; HEAD and OPTIONS follow from the others."""
+    """Every method and rule of ours; HEAD and OPTIONS follow from the others.
+
+    Without those that only lead on from a form's address: see ``test_ways_back.py``.
+    """
     return {
         (method, rule.rule)
         for rule in site.app.url_map.iter_rules()
-        if rule.endpoint.startswith(OURS)
+        if rule.endpoint.startswith(OURS) and not rule.endpoint.endswith(LEADS)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

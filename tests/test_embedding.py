@@ -29,11 +29,11 @@ def test_the_documented_example(host: HostApp) -> None:
     page = shown(host, example())
     assert 'href="/smtp-admin/static/css/smtp-admin.css"' in page
     assert page.count("<li><a href=") == 4
-    assert 'href="/smtp-admin/partners/acme"' in page
     assert 'action="/smtp-admin/partners/acme"' in page
     assert "Connection test" in page
     assert page.count('id="host"') == 1
     assert "<h1>" not in page.split("</h1>")[1], "the page has a heading of its own"
+    assert page.count('class="smtp-admin-dot"') == 1, "the tab has the state already"
 
 
 @pytest.mark.parametrize("actor", [None, ACME_ADMIN])

@@ -17,6 +17,7 @@ from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.csv_cells import safe_cell
 from smtp_admin.delivery import bulk_actions
+from smtp_admin.delivery.hops import ways
 from smtp_admin.delivery.mail_log import COUNTED, SEARCHED
 from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress
@@ -246,6 +247,54 @@ def test_the_life_of_a_mail(site: HostApp) -> None:
     assert "a-worker" not in page
     happened = get(site, f"/mail/{public_id}", JSON).json["happened"]
     assert [each["what"] for each in happened] == ["Queued", "Not taken yet"]
+
+
+def test_the_life_of_a_mail_tells_what_people_did(site: HostApp) -> None:
+    public_id = send(site, "mia@acme.example")
+    session = site.db.session()
+    site.actor = ACME_ADMIN
+
+    def life(name: str, state: str = "") -> list[str]:
+        if state:
+            session.execute(
+                update(Delivery)
+                .where(Delivery.id == deliveries(site)[-1].id)
+                .values(state=state, finished_at=now(), last_error="No.")
+            )
+            session.commit()
+        assert post(site, f"/mail/{public_id}/{name}").status_code == 303, name
+        happened = get(site, f"/mail/{public_id}", JSON).json["happened"]
+        return [f"{each['what']} {each['words']}".strip() for each in happened][1:]
+
+    by = f"by {ACME_ADMIN.email}"
+    again = [f"Sent again {by}"]
+    assert life("retry", "dead") == again
+    assert life("retry", "dead") == again * 2
+    assert life("cancel") == [*again * 2, f"Cancelled {by}"]
+    moment = deliveries(site)[-1].finished_at
+    assert moment
+    assert post(site, "/mail/undo", at=moment.isoformat()).status_code == 303
+    undone = [*again * 2, f"Cancelled {by}", f"Undone {by}"]
+    assert life("lost", "uncertain")[:5] == [*undone, f"Given up {by}"]
+    assert life("discard")[-1] == f"Discarded {by}"
+    assert life("arrived", "uncertain")[6] == f"Marked as sent {by}"
+    # None of it is a way that the mail went, by which a fallback is chosen.
+    assert "Handed over" not in get(site, f"/mail/{public_id}").text
+    one = deliveries(site)[-1]
+    assert ways(session, one.sender_id, [one.id])[one.id].been == {one.sender_id}
+
+
+def test_a_corrected_mail_tells_so(site: HostApp) -> None:
+    site.actor = ADMIN
+    public_id = send(site, "mia@acme.example")
+    one = deliveries(site)[-1].id
+    for state in ("bounced", "dead"):
+        set_all(site, state=state, finished_at=now())
+        data = {"delivery": one, "address": f"{state}@x.example"}
+        assert post(site, f"/mail/{public_id}/correct", **data).status_code == 303
+        happened = get(site, f"/mail/{public_id}", JSON).json["happened"]
+        told = "Sent to a corrected address", f"by {ADMIN.email}"
+        assert told in [(each["what"], each["words"]) for each in happened]
 
 
 @pytest.mark.parametrize(("last", "told"), [("temporary", True), ("permanent", False)])

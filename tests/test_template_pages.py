@@ -102,7 +102,9 @@ def test_languages_keep_their_places_and_a_shipped_text_is_said_to_be_one_once(
         page = site.client.get(f"{base}/{language}").text
         (bar,) = re.findall(r'<nav class="smtp-admin-languages".*?</nav>', page, re.DOTALL)
         orders.add(tuple(re.findall(r">([^<]+)</a>", bar)))
-    assert len(orders) == 1
+    listed = re.findall(r"unseen\">, ([^<:]+): Welcome<", site.client.get(ACME).text)
+    orders.add((*listed, "Another language"))
+    assert len(orders) == 1, "and the list has them in the same order"
     assert page.count("This text is the same as the shipped one.") == 1
     compared = post(site, **(OWN | {"html": ""}), do="compare").text
     assert "This text is the same" not in compared
@@ -277,3 +279,33 @@ def test_every_template_may_use_the_common_values(site: HostApp) -> None:
     page = site.client.get(EDITOR).text
     for name in COMMON:
         assert f'data-smtp-admin-insert="{{{{ {name} }}}}"' in page
+
+
+RESET = {"subject": "Your password", "html": "<p>Hi {{ name }}</p>", "text": "Hi {{ name }}"}
+LINK = "{{ reset_url }}"
+
+
+@pytest.mark.parametrize(("changed", "told"), [
+    ({}, ["HTML: reset_url", "Text: reset_url"]),
+    ({"html": ""}, ["Text: reset_url"]),
+    ({"html": f'<a href="{LINK}">x</a>'}, ["Text: reset_url"]),
+    ({"text": "{% assign to = reset_url %}Go {{ to }}"}, ["HTML: reset_url"]),
+    ({"html": f'<a href="{LINK}">x</a>', "text": LINK}, []),
+    ({"html": LINK, "text": LINK, "subject": "<b>Your</b> password"}, ["Subject: HTML tags"]),
+    ({"html": LINK, "text": LINK, "subject": "1 < 2 > 0, {{ name }}"}, []),
+])  # fmt: skip
+def test_a_text_without_the_point_of_its_mail_is_warned_of(
+    site: HostApp, changed: dict[str, str], told: list[str]
+) -> None:
+    editor = f"{ACME}/password_reset/en"
+    assert "text-warnings" not in site.client.get(editor).text, "the shipped text is complete"
+    client = site.client
+    saved = client.post(editor, data={"revision": "0", "do": "save", **RESET, **changed})
+    assert saved.status_code == 303, "warned, not refused"
+    page = client.get(editor).text
+    tone = "warn" if told else "good"
+    assert re.search(rf'note--{tone} smtp-admin-undo" role="status"><p>Saved\.', page)
+    warned = re.search(r'id="text-warnings">(.*?)</div>', page, re.DOTALL)
+    assert re.findall(r"<li>(.*?) (?:is not used|in it)", warned[1] if warned else "") == told
+    if told and "Subject" not in told[0]:
+        assert "the link that sets a new password" in page

@@ -46,10 +46,7 @@ def _answer_unrouted() -> ResponseReturnValue | None:
     ):
         return None
     web.asked_by_program()
-    answer = current_app.make_response(protection.answer_http_error(error))
-    if isinstance(error, MethodNotAllowed):
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-    return answer
+    return protection.answer_http_error(error)
 
 
 def status() -> ResponseReturnValue:

@@ -61,8 +61,10 @@ def erase_(
     if not found:
         click.echo("Nothing is stored about this address.")
     for one in found:
-        only = "" if one.can_be_erased else " (only a hash of the address)"
-        click.echo(f"{labels[one.place.key]}: {one.count}{only}")
+        note = "" if one.can_be_erased else " (only a hash of the address)"
+        if one.without_text:
+            note = f" (and {one.without_text} of which only the subject is left)"
+        click.echo(f"{labels[one.place.key]}: {one.count - one.without_text}{note}")
     if file is not None:
         click.echo(f"Written: {file}")
     if yes:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, changed
 from smtp_admin.delivery import states
+from smtp_admin.delivery.acts import note
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.doorbell import ring_after_commit
@@ -75,19 +76,19 @@ def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> Acted
     as at first, but no longer than mail of their priority usually has. What was erased stays, and
     what goes to a suppressed address is kept back.
     """
-    return _queue(session, ids, moment, MAIL_ACTIONS["retry"].states)
+    return _queue(session, ids, moment, "retry")
 
 
 def release(session: Session, ids: Sequence[int], moment: datetime) -> Acted:
     """Send after all what a limit kept back, or a suppression that is no longer there."""
-    return _queue(session, ids, moment, MAIL_ACTIONS["release"].states)
+    return _queue(session, ids, moment, "release")
 
 
 def _queue(
-    session: Session, ids: Sequence[int], moment: datetime, states_before: Sequence[State]
+    session: Session, ids: Sequence[int], moment: datetime, kind: Literal["retry", "release"]
 ) -> Acted:
     queued: list[int] = []
-    for before in states_before:
+    for before in MAIL_ACTIONS[kind].states:
         rows = session.execute(
             _lives(ids, moment).where(Delivery.state == before, Message.content != b"", _GOES_ON)
         ).all()
@@ -108,6 +109,7 @@ def _queue(
         # With the last recipient, the copy to an archive was kept back too.
         mine = (Delivery.id.in_(queued), Delivery.state == "suppressed")
         kept_back = session.scalar(select(func.count()).where(*mine)) or 0
+    note(session, queued, kind, moment, Delivery.state == "queued")
     count_batches_again(session, ids)
     return Acted(len(queued) - kept_back, kept_back)
 
@@ -167,12 +169,13 @@ def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
     ).all()
     for sender_id in {row.sender_id for row in rows}:
         ring_after_commit(session, sender_id)
-    return changed(
+    mine = [row.id for row in rows]
+    count = changed(
         session,
-        update(Delivery)
-        .where(Delivery.id.in_([row.id for row in rows]), *later)
-        .values(next_attempt_at=moment),
+        update(Delivery).where(Delivery.id.in_(mine), *later).values(next_attempt_at=moment),
     )
+    note(session, mine, "hurry", moment, Delivery.next_attempt_at == moment)
+    return count
 
 
 def hurried_among(session: Session, ids: Collection[int], moment: datetime) -> list[int]:
@@ -190,20 +193,35 @@ def _waits_after_a_failure(moment: datetime) -> tuple[ColumnElement[bool], ...]:
 
 def cancel_queued(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Do not send what is queued."""
-    return end_queued(session, ids, "cancelled", moment, CANCELLED, _CANCELLED_WORDS)
+    count = end_queued(session, ids, "cancelled", moment, CANCELLED, _CANCELLED_WORDS)
+    note(session, ids, "cancel", moment, *_was_ended(moment))
+    return count
 
 
-def discard(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def discard(
+    session: Session,
+    ids: Sequence[int],
+    moment: datetime,
+    kind: Literal["discard", "corrected"] = "discard",
+) -> int:
     """Put dead letters aside: they are counted no more. What they failed of stays with them."""
-    return _end(session, ids, "dead", "cancelled", finished_at=moment)
+    count = _end(session, ids, "dead", "cancelled", finished_at=moment)
+    note(session, ids, kind, moment, *_was_ended(moment))
+    return count
+
+
+def _was_ended(moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (Delivery.state == "cancelled", Delivery.finished_at == moment)
 
 
 def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
     """Settle unknown outcomes: the recipient has it."""
     rows = _held(session, ids, "uncertain")
     count_as_sent(session, rows, moment)
+    ids = [row.id for row in rows]
+    note(session, ids, "arrived", moment)
     return _end(
-        session, [row.id for row in rows], "uncertain", "sent",
+        session, ids, "uncertain", "sent",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_code="", last_cause="",
         last_error="",
     )  # fmt: skip
@@ -216,6 +234,7 @@ def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
         session, [row.id for row in rows], "uncertain", "dead",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
     )  # fmt: skip
+    note(session, [row.id for row in rows], "lost", moment)
     minute = moment.replace(second=0, microsecond=0)
     owners = counted_for(session, rows)
     tallies = Tally((row.sender_id, owners[row.id]) for row in rows)
@@ -307,6 +326,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
         .where(Delivery.id.in_([row.id for row in rows if row.last_code != CANCELLED]), *mine)
         .values(state=states.check("cancelled", "dead"), finished_at=moment),
     )
+    note(session, [row.id for row in rows], "undo", moment)
     count_batches_again(session, ids)
     return {row.id for row in rows} | copies
 

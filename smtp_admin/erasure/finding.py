@@ -86,11 +86,13 @@ class FoundIn:
 
     Attributes:
         hashes: how many of them keep a hash of the address and nothing else: what erasing leaves.
+        without_text: of mails, how many have lost their text already, as it was erased once sent.
     """
 
     place: Place
     ids: list[Any] = field(default_factory=list)
     hashes: int = 0
+    without_text: int = 0
 
     @property
     def count(self) -> int:
@@ -115,8 +117,17 @@ def find(session: Session, search: Search) -> list[FoundIn]:
             one.ids.append(key)
             one.hashes += isinstance(row, Suppression) and not row.address
         if one.ids:
+            one.without_text = _without_text(session, one)
             found.append(one)
     return found
+
+
+def _without_text(session: Session, found: FoundIn) -> int:
+    if found.place.model is not Message:
+        return 0
+    ids = [key for (key,) in found.ids]
+    bare = (among(session, Message.id, ids), Message.content == b"")
+    return session.scalar(select(func.count()).where(*bare)) or 0
 
 
 def rows(

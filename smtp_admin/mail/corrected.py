@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import about_now, database_now
 from smtp_admin.delivery import outbox
+from smtp_admin.delivery.acts import note
 from smtp_admin.delivery.mail_actions import discard
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
@@ -76,8 +77,10 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> Inserted:
         )
     mail = replace(_mail(session, delivery, message, address), idempotency_key=key)
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
-    dead = delivery.state == "dead"
-    if dead and not discard(session, [delivery.id], database_now(session)):
+    dead, moment = delivery.state == "dead", database_now(session)
+    if not dead:
+        note(session, [delivery.id], "corrected", moment)
+    elif not discard(session, [delivery.id], moment, "corrected"):
         before, _ = _before(session, message.partner_id, delivery_id, address, newest=True)
         if before:
             return Inserted(before, new=False)

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from html import unescape
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,11 +26,13 @@ from smtp_admin.mail.message import Message
 from smtp_admin.mail.templates import Rendered, Voice
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.wording import Texts
-from smtp_admin.translation import gettext, number
+from smtp_admin.translation import gettext, joined, number
 
 _FIELDS = ("subject", "text", "html")
 #: How a template says that it has no value of a name, be it of a value's own.
 _UNKNOWN = re.compile(r"'?([\w.]+)'? is undefined")
+
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
 def sample_text(type_: EmailType) -> str:
@@ -118,6 +121,47 @@ def check(type_: EmailType, texts: Texts, voice: Voice) -> None:
     least = {**type_.sample, **type_.defaults}
     for values in (type_.sample, least):
         render(type_, texts, voice, {"app_name": installation().config.app_name, **values})
+
+
+def warnings(type_: EmailType, texts: Texts, voice: Voice) -> list[str]:
+    """What is odd about *texts* that work: they lack what such mail is for, or show tags.
+
+    By the mail that they make of the example, so that it does not matter how a value gets there.
+    None about texts that do not work: those are refused.
+    """
+    found = []
+    if _TAG.search(texts.subject):
+        found.append(gettext("Subject: HTML tags in it are shown as they stand."))
+    try:
+        values = {"app_name": installation().config.app_name, **type_.sample}
+        mail = render(type_, texts, voice, values)
+    except InvalidInput:
+        return found
+    told = {one for name in type_.point for one in _leaves(type_.sample[name])}
+    for label, part in (("HTML", unescape(mail.html)), (gettext("Text"), mail.text)):
+        if part and told and not any(one in part for one in told):
+            found.append(_without_point(type_, label))
+    return found
+
+
+def _without_point(type_: EmailType, part: str) -> str:
+    return gettext(
+        "%(part)s: %(names)s is not used (%(means)s). Without it, this mail is of no use.",
+        part=part,
+        names=joined(type_.point, ", "),
+        means=joined([type_.variables.get(one, one) for one in type_.point], "; "),
+    )
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The lines of text in a value of the example, however deep."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield from filter(None, map(str.strip, str(value).splitlines()))
 
 
 def send_to(

@@ -1,11 +1,12 @@
 """Languages as templates know them: small letters, such as ``de`` or ``pt-br``; and their names."""
 
 import re
+from collections.abc import Iterable
 
 from babel import Locale
 
 from smtp_admin.errors import InvalidInput
-from smtp_admin.translation import current, gettext
+from smtp_admin.translation import as_shown, current, gettext
 
 #: Language, script, and country or region (RFC 5646); what templates are told apart by.
 _TAG = re.compile(
@@ -30,6 +31,11 @@ def language_name(language: str) -> str:
     """*language* in the language of the page, such as ``Italian`` or ``Portuguese (Brazil)``."""
     chosen = current()
     return name_of(language, chosen.locale if chosen else _ENGLISH)
+
+
+def in_order(languages: Iterable[str]) -> list[str]:
+    """By what they are called: they stand where they stood, whichever is chosen, on every page."""
+    return sorted(languages, key=lambda one: (as_shown(language_name(one)).casefold(), one))
 
 
 def name_of(language: str, locale: Locale) -> str:

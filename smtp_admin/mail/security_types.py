@@ -79,11 +79,14 @@ def _type(name: str, label: str, *variables: str, **more: Any) -> EmailType:
         variables={one: _VARIABLES[one][0] for one in names},
         sample={one: _VARIABLES[one][1] for one in names},
         defaults={name: one for name, one in _DEFAULTS.items() if name in names},
+        point=[one for one in variables if one in _POINTS],
         shipped=True,
         **more,
     )
 
 
+#: What a mail of these is for; of ``username`` only the one that brings it back.
+_POINTS = frozenset({"code", "link", "login_link", "reset_link", "confirmation_link"})
 _LINK: dict[str, Any] = {"priority": "urgent", "sensitive": True}
 _REGISTER = ("EMAIL_SUBJECT_REGISTER", "Welcome")
 

@@ -5,7 +5,7 @@ own template folder under ``smtp_admin/email/<name>/``.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,7 @@ class EmailType:
             empty.
         sample: a value for each variable, for previews.
         defaults: for variables that a sender need not give, and may leave empty.
+        point: variables that such mail is for; whoever writes a text with none of them is warned.
         priority: urgent mail overtakes everything, and a tenth of a sender's limit is its own.
         sensitive: its text is erased as soon as a server has taken it.
         notice: may be unsubscribed from; else it must be delivered.
@@ -60,6 +61,7 @@ class EmailType:
     for_readers: str = ""
     customizable: bool = True
     shipped: bool = False
+    point: Sequence[str] = ()
 
     @property
     def readers_label(self) -> str:
@@ -75,6 +77,13 @@ class EmailType:
         if missing:
             names = ", ".join(sorted(missing))
             raise ConfigError(f"The e-mail type {self.name} has no sample value for: {names}.")
+        unknown = [one for one in self.point if not self.sample.get(one)]
+        if unknown or isinstance(self.point, str):
+            names = ", ".join(unknown) or str(self.point)
+            raise ConfigError(
+                f"The point of the e-mail type {self.name} is no list of variables with a sample "
+                f"value: {names}."
+            )
 
 
 #: What we send ourselves, with values of ours: no app can have a type of that name.

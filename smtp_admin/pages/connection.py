@@ -17,15 +17,15 @@ from smtp_admin.errors import NotFound, RequestError
 from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, is_new, page_url
-from smtp_admin.pages.tab import report_on, show_tab
+from smtp_admin.pages.tab import report_on, show_tab, show_typed
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.resolve import load_sender
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    add_sender_page(blueprint, "test", _test)
-    add_sender_page(blueprint, "worker_test", _test_from_both)
+    add_sender_page(blueprint, "test", _test, show_typed)
+    add_sender_page(blueprint, "worker_test", _test_from_both, show_typed)
     add_sender_page(blueprint, "test_result", _follow)
 
 

@@ -9,13 +9,13 @@ from smtp_admin.discovery.service import find_settings_for
 from smtp_admin.errors import InvalidInput, RequestError
 from smtp_admin.pages.entered import request_fields
 from smtp_admin.pages.sender_routes import add_sender_page
-from smtp_admin.pages.tab import show_tab
+from smtp_admin.pages.tab import show_tab, show_typed
 from smtp_admin.translation import gettext
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    add_sender_page(blueprint, "discover", _discover)
+    add_sender_page(blueprint, "discover", _discover, show_typed)
 
 
 def _discover(partner_id: str, key: str) -> ResponseReturnValue:

@@ -13,7 +13,7 @@ from smtp_admin.database import SYSTEM, beside_workers, session
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import FoundIn, Search, find
 from smtp_admin.erasure.working import erase, open_erasures
-from smtp_admin.errors import InvalidInput, MessageError, RequestError
+from smtp_admin.errors import InvalidInput, MessageError, RateLimited, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.pages import lists
@@ -40,6 +40,7 @@ def erase_address() -> ResponseReturnValue:
         return _show()
     entered = lists.word("address", 320)
     do = lists.word("do", 10) or "find"
+    search = None
     try:
         search = _search(entered)
         if do == "erase":
@@ -53,7 +54,8 @@ def erase_address() -> ResponseReturnValue:
         if web.wants_json():
             raise
         error.call_fields(_LABELS)
-        return _show(entered=entered, error=error)
+        before = _found_before(search) if search and do == "erase" else None
+        return _show(entered=entered, found=before, error=error)
     if web.wants_json():
         return web.answer_json(
             {"ok": True, "address": search.address,
@@ -69,6 +71,16 @@ def _search(entered: str) -> Search:
         raise InvalidInput(fields={"address": [error.message]}) from error
     scope = lists.scope()
     return Search(address, None if scope is None else sorted(scope))
+
+
+def _found_before(search: Search) -> list[FoundIn] | None:
+    """What stood on the page where Erase was pressed; ``None`` for who looked too often."""
+    try:
+        _count(search)
+    except RateLimited:
+        session().rollback()
+        return None
+    return find(session(), search)
 
 
 def _count(search: Search) -> None:

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from smtp_admin import protection
+from smtp_admin import protection, ways_back
 from smtp_admin.pages import (
     advice,
     alerts,
@@ -81,4 +81,5 @@ def make_pages_blueprint(prefix: str) -> Blueprint:
     blueprint = protection.make_blueprint(prefix)
     for page in _PAGES:
         page.add_to(blueprint)
+    ways_back.lead_back_from_forms(blueprint)
     return blueprint

@@ -13,6 +13,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import seen_mail
+from smtp_admin.delivery.acts import Act, ActKind, acts_on
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
@@ -85,6 +86,17 @@ _VERDICTS = {
     "permanent": ("bad", gettext("Refused for good")),
     "uncertain": ("warn", gettext("No answer after the last line")),
 }
+_ACTS: dict[ActKind, tuple[str, str]] = {
+    "retry": ("ready", gettext("Sent again")),
+    "hurry": ("ready", gettext("To be tried at once")),
+    "cancel": ("off", gettext("Cancelled")),
+    "discard": ("off", gettext("Discarded")),
+    "arrived": ("good", gettext("Marked as sent")),
+    "lost": ("bad", gettext("Given up")),
+    "release": ("ready", gettext("Sent after all")),
+    "undo": ("ready", gettext("Undone")),
+    "corrected": ("off", gettext("Sent to a corrected address")),
+}
 _OTHER_VERDICT = ("warn", gettext("Not sent"))
 
 
@@ -146,7 +158,8 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
     told = events_of(session(), one.id)
-    life = list(_life(one, attempts, hops, told, sender, moment))
+    acts = acts_on(session(), one.id, one.partner_id)
+    life = list(_life(one, attempts, hops, acts, told, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
@@ -257,12 +270,14 @@ def _life(
     one: LoggedMail,
     attempts: Sequence[Attempt],
     hops: Sequence[HopSeen],
+    acts: Sequence[Act],
     told: Sequence[MailEvent],
     sender: ResolvedSender | None,
     moment: datetime,
 ) -> Iterator[Happened]:
     """What happened to a delivery, in the order in which it did."""
-    found = [*map(_hop, hops), *(_attempt(each, sender) for each in attempts)]
+    tried = (_attempt(each, sender) for each in attempts)
+    found = [*map(_hop, hops), *map(_act, acts), *tried]
     yield Happened(
         one.created_at,
         "ready",
@@ -289,7 +304,7 @@ def _life(
     elif one.state == "queued" and one.next_attempt_at > moment and words.label != "Held":
         title = gettext("Next try") if attempts else gettext("To be sent")
         yield Happened(one.next_attempt_at, "off", title)
-    elif ended is not None:
+    elif ended is not None and not (acts and acts[-1].at == ended):
         yield Happened(ended, words.tone, f"{words.label}.", read_back(one.error) or words.note)
     elif words.note:
         yield Happened(moment, words.tone, f"{words.label}.", words.note)
@@ -325,6 +340,11 @@ def _hop(hop: HopSeen) -> Happened:
             why=gettext(", because: %(reason)s", reason=reason) if hop.reason else "",
         ),
     )
+
+
+def _act(act: Act) -> Happened:
+    tone, title = _ACTS[act.kind]
+    return Happened(act.at, tone, title, gettext("by %(who)s", who=act.by) if act.by else "")
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:

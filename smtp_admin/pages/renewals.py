@@ -21,7 +21,7 @@ from smtp_admin.pages.mail_frame import framed
 from smtp_admin.pages.renewal_forms import RenewalForm
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import sender_urls
-from smtp_admin.renewals import notices, queries, scheduler
+from smtp_admin.renewals import notices, queries, scheduler, unsubscribe
 from smtp_admin.renewals import values as clean
 from smtp_admin.renewals.calendar import Entry, look_ahead, look_at
 from smtp_admin.renewals.schedule import SENTENCES, Reason
@@ -32,8 +32,6 @@ from smtp_admin.translation import gettext, joined, ngettext
 #: A request does not wait longer for a run; workers go on with the rest.
 _RUN_SECONDS = 10.0
 _LONGEST_SEARCH = 100
-#: Instead of a customer's own link, which would work.
-_NOBODYS_LINK = "preview"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -190,7 +188,7 @@ def _show_settings(
         applied=applied,
         advice=clean.warnings(applied.values),
         runs=queries.runs(session(), partner_id),
-        link=unsubscribe_url(_NOBODYS_LINK),
+        link=unsubscribe_url(unsubscribe.PREVIEW),
         **_common(partner_id, "renewals"),
     ), (error.status if error else 200)
 
@@ -269,7 +267,7 @@ def _look_at(partner_id: str) -> tuple[Entry, Rendered | None]:
     services = entry.named or entry.now.services or tuple(first)
     if not services:
         return entry, None
-    link = unsubscribe_url(_NOBODYS_LINK)
+    link = unsubscribe_url(unsubscribe.PREVIEW)
     voice = replace(notices.voice_for(session(), partner_id), language=services[0].language)
     context = {"app_name": installation().config.app_name} | notices.context_of(
         entry.customer, services, values, link, voice

@@ -6,12 +6,13 @@ further one, of the system and of a partner.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from smtp_admin.access import Action, guarded
+from smtp_admin.access import Action, guarded, showing_again
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import NotFound
 from smtp_admin.senders.cleaning import clean_key
@@ -80,8 +81,13 @@ OWNER_PAGES: dict[str, SenderPage] = {
 _BESIDE = ("renewals", "calendar", "templates")
 
 
-def add_sender_page(blueprint: Blueprint, name: str, view: View) -> None:
-    """Register *view* as the page *name* of every sender, each with the guard it needs."""
+def add_sender_page(blueprint: Blueprint, name: str, view: View, again: View | None = None) -> None:
+    """Register *view* as the page *name* of every sender, each with the guard it needs.
+
+    Args:
+        again: shows the page with what was typed where only the token was too old; it takes the
+            error, then what *view* takes.
+    """
     page = PAGES[name]
 
     @guarded(Action.EDIT_SYSTEM_SENDER)
@@ -94,6 +100,9 @@ def add_sender_page(blueprint: Blueprint, name: str, view: View) -> None:
         _refuse_absent(page, partner_id, key)
         return view(partner_id, key, **more)
 
+    if again is not None:
+        showing_again(of_system, partial(again, partner_id=SYSTEM))
+        showing_again(of_partner, again)
     for start, endpoint, made in (
         ("/system", _endpoint(SYSTEM, name), of_system),
         ("/partners/<partner_id>", _endpoint("any", name), of_partner),

@@ -16,7 +16,14 @@ from smtp_admin.database import database_now, session
 from smtp_admin.delivery.queries import Followed, follow, next_try
 from smtp_admin.diagnosis.explanation import Explanation, explain_followed, provider_notes
 from smtp_admin.discovery.search import Discovery
-from smtp_admin.errors import Conflict, InvalidInput, RequestError, SecretError, SMTPAdminError
+from smtp_admin.errors import (
+    Conflict,
+    CSRFFailed,
+    InvalidInput,
+    RequestError,
+    SecretError,
+    SMTPAdminError,
+)
 from smtp_admin.events.queries import told
 from smtp_admin.installation import installation
 from smtp_admin.mail.arrival_link import has_links
@@ -48,7 +55,7 @@ _MAKE_KEY = "make_key"
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    add_sender_page(blueprint, "tab", tab)
+    add_sender_page(blueprint, "tab", tab, show_typed)
 
 
 def tab(partner_id: str, key: str) -> ResponseReturnValue:
@@ -131,6 +138,13 @@ def show_tab(partner_id: str, key: str, *, status: int = 200, **came: Any) -> Re
     """
     values = tab_values(partner_id, key, **came)
     return render_template("smtp_admin/tab.html", **values), status
+
+
+def show_typed(error: RequestError, partner_id: str, key: str = DEFAULT_KEY) -> ResponseReturnValue:
+    """The tab with what was typed, where the page was open for too long."""
+    told = CSRFFailed(gettext("This page was open for too long. Nothing was changed."))
+    told.hint = gettext("Press the button again.")
+    return show_tab(partner_id, key, status=error.status, error=told)
 
 
 def tab_values(

@@ -1,6 +1,5 @@
 """One template in one language: write it, look at it, send it to oneself, save it, put it back."""
 
-from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,7 +12,7 @@ from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import ConfigError, Conflict, MessageError, NotFound, RequestError
 from smtp_admin.mail import drafts, saved_templates, templates, wording
 from smtp_admin.mail.common_values import COMMON
-from smtp_admin.mail.languages import clean_language, language_name
+from smtp_admin.mail.languages import clean_language, in_order, language_name
 from smtp_admin.mail.layout import MARK
 from smtp_admin.mail.liquid_source import MOST_SOURCE
 from smtp_admin.mail.service import registry
@@ -25,7 +24,7 @@ from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.sent_once import form_key
 from smtp_admin.pages.template_frame import template_frame
 from smtp_admin.pages.text_differences import differences
-from smtp_admin.translation import as_shown, gettext, joined
+from smtp_admin.translation import gettext, joined
 
 _PARTS = ("subject", "text", "html")
 #: What the form calls its fields.
@@ -109,11 +108,11 @@ def _edit(partner_id: str, type_name: str, language: str) -> ResponseReturnValue
         session().rollback()
         error.call_fields(_LABELS)
         return _show(key, type_, texts, sample, error)
-    web.notify(
-        gettext("The shipped text is used again.")
-        if doing == "reset"
-        else gettext("Saved. New mail uses this text.")
-    )
+    if doing == "reset":
+        web.notify(gettext("The shipped text is used again."))
+    else:
+        odd = drafts.warnings(type_, texts, voice)
+        web.notify(gettext("Saved. New mail uses this text."), tone="warn" if odd else "good")
     return redirect(edit_url(*key), code=303)
 
 
@@ -238,7 +237,7 @@ def _show(
         texts=texts,
         sample=sample,
         language_name=language_name,
-        languages=_in_order({*own, *templates.languages(type_), language}),
+        languages=in_order({*own, *templates.languages(type_), language}),
         edit_in=lambda other: edit_url(partner_id, type_.name, other),
         begins="" if language in own else _where_it_begins(_chosen(key, type_), language),
         shipped=bare,
@@ -259,16 +258,12 @@ def _show(
         labels=_LABELS,
         note=note,
         complaints=error.fields if error else {},
+        warnings=drafts.warnings(type_, texts, voice_of(session(), type_, partner_id, language)),
         to_fix=[(one, _LABELS[one]) for one in error.fields if one in _LABELS] if error else [],
         sending=request.form.get("do") == "send",
         **template_frame(partner_id),
     )
     return page, error.status if error else 200
-
-
-def _in_order(languages: Collection[str]) -> list[str]:
-    """By what they are called: they stand where they stood, whichever is chosen."""
-    return sorted(languages, key=lambda one: (as_shown(language_name(one)).casefold(), one))
 
 
 def _own_values(type_: EmailType) -> dict[str, str]:

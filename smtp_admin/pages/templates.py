@@ -11,7 +11,7 @@ from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import ConfigError, Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail import branding, saved_templates, template_files, templates
 from smtp_admin.mail.branding import Brand
-from smtp_admin.mail.languages import clean_language, language_name
+from smtp_admin.mail.languages import clean_language, in_order, language_name
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
@@ -43,13 +43,13 @@ class Line:
     Attributes:
         about: what such a mail does, as a sentence; may be empty.
         own: the languages in which there is a text of theirs, each with why it failed last.
-        shipped: the languages of the shipped one; of a file of the app there is one.
+        languages: these, and those of the shipped one; of a file of the app there is one.
     """
 
     type_: EmailType
     about: str
     own: tuple[tuple[str, str], ...]
-    shipped: tuple[str, ...]
+    languages: tuple[str, ...]
     of_app: bool
 
 
@@ -146,11 +146,13 @@ def _line(partner_id: str, type_: EmailType, languages: list[str], failed: dict[
         for one in languages
     }
     own = tuple(
-        (one, failed.get(f"{type_.name}, {one}, revision {numbers[one]}", "")) for one in languages
+        (one, failed.get(f"{type_.name}, {one}, revision {numbers[one]}", ""))
+        for one in in_order(languages)
     )
     of_app = bool(template_files.is_apps_own(type_.name, "text.liquid"))
     about = sentence(type_.about) if type_.about else ""
-    return Line(type_, about, own, tuple(templates.languages(type_)), of_app)
+    all_languages = in_order({*languages, *templates.languages(type_)})
+    return Line(type_, about, own, tuple(all_languages), of_app)
 
 
 def _types() -> list[EmailType]:

@@ -21,7 +21,7 @@ from smtp_admin.mail.testmail import (
 from smtp_admin.pages.driver_choice import entered_form
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.pages.sent_once import form_key
-from smtp_admin.pages.tab import entered_secrets, show_tab
+from smtp_admin.pages.tab import entered_secrets, show_tab, show_typed
 from smtp_admin.senders.drivers import check_driver
 from smtp_admin.senders.fields import all_fields
 from smtp_admin.senders.resolve import load_sender
@@ -30,7 +30,7 @@ from smtp_admin.translation import gettext
 
 def add_to(blueprint: Blueprint) -> None:
     """Register the routes."""
-    add_sender_page(blueprint, "mail", _send)
+    add_sender_page(blueprint, "mail", _send, show_typed)
     add_sender_page(blueprint, "mail_result", _follow)
 
 

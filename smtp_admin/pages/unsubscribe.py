@@ -25,6 +25,7 @@ from smtp_admin.mail.unsubscribing import Reader, reader_of
 from smtp_admin.pages import reminders
 from smtp_admin.pages.readers import speak_to_reader, speak_to_stranger
 from smtp_admin.renewals import supply
+from smtp_admin.renewals.unsubscribe import PREVIEW
 from smtp_admin.suppression.provider_lists.lifted import waiting_of
 from smtp_admin.suppression.reading import chosen_language, suppressions_of
 from smtp_admin.suppression.reasons import ALL, NOTICES, OWN
@@ -85,6 +86,8 @@ def make_unsubscribe_blueprint(prefix: str) -> Blueprint:
 @guarded(Action.UNSUBSCRIBE)
 def ask(token: str) -> ResponseReturnValue:
     """Ask whether such mail is to end."""
+    if token == PREVIEW:
+        return _show_preview()
     if _is_of_reminders(token):
         return reminders.ask(token)
     return _show(token, reader_of(token))
@@ -97,6 +100,8 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
     Only for a mail program's one click (RFC 8058, section 3.1) or the page's own button: scanners
     of mail post to addresses too, and must unsubscribe nobody.
     """
+    if token == PREVIEW:
+        return _show_preview()
     if _is_of_reminders(token):
         return reminders.unsubscribe_now(token)
     reader = reader_of(token)
@@ -135,6 +140,11 @@ def save_preferences(token: str) -> ResponseReturnValue:
         keep_language(session(), reader.partner_id, reader.address, language)
     session().commit()
     return _show_preferences(token, reader, saved=True)
+
+
+def _show_preview() -> ResponseReturnValue:
+    """What whoever looked at a preview, and at its link, should know; it is nobody's."""
+    return render_template("smtp_admin/unsubscribe/preview.html")
 
 
 def _is_of_reminders(token: str) -> bool:

@@ -11,6 +11,8 @@ from smtp_admin.errors import NotFound
 from smtp_admin.renewals.models import RenewalCustomer
 from smtp_admin.translation import gettext
 
+#: Stands in place of a customer's token in previews, and is nobody's.
+PREVIEW = "preview"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 

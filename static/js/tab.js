@@ -23,6 +23,7 @@ async function submitInPlace(button) {
     if (button.dataset.smtpAdminReplace === "connection-test") testing();
     const { url, page } = await fetchPage(button.formAction, { method: "POST", body });
     const part = button.dataset.smtpAdminReplace;
+    if (stay(part, page)) return;
     if (updatePart(part, page)) {
       updateNotes(page);
       updateLead(page);
@@ -30,7 +31,7 @@ async function submitInPlace(button) {
       showFailure(part);
       follow(part, url);
     } else {
-      form.requestSubmit(button); // signed out, or something else that is a page of its own
+      form.requestSubmit(button); // something that is a page of its own
     }
   } catch {
     form.requestSubmit(button); // no connection to our own server: let the browser say so
@@ -39,6 +40,20 @@ async function submitInPlace(button) {
     button.removeAttribute("aria-disabled");
     button.textContent = words;
   }
+}
+
+// Signed out, or open for too long: what was typed stays, passwords too, with what to do about it and
+// a token that is good again.
+function stay(part, page) {
+  const note = page.querySelector("[data-smtp-admin-unsent]");
+  const heard = document.querySelector(`#${part} [aria-live]`);
+  if (!note || !heard) return false;
+  note.querySelector("[data-smtp-admin-typed]")?.remove();
+  heard.replaceChildren(note);
+  const token = page.querySelector("input[name=csrf_token]")?.value;
+  if (token) for (const one of document.querySelectorAll("input[name=csrf_token]")) one.value = token;
+  note.scrollIntoView({ block: "nearest" });
+  return true;
 }
 
 // The steps to the first mail go once they are done.

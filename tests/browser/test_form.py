@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -241,3 +241,52 @@ def test_no_entry_of_the_list_is_cut_off(tab: Page) -> None:
             }""",
         )
         assert spare > 18  # room for the arrow
+
+
+def test_a_test_after_the_session_ended_keeps_what_was_typed(tab: Page, site: Site) -> None:
+    """Signed out: nothing leaves the page, and after signing in again two presses are enough."""
+    tab.click("text=Replace")
+    tab.fill("#password", MAIL_PASSWORD)
+    tab.fill("#from_name", "Typed")
+    cookies: Any = tab.context.cookies()
+    tab.context.clear_cookies()
+    tab.click("#connection-test button")
+    note = tab.locator("#connection-test [data-smtp-admin-unsent]")
+    note.get_by_text("You are signed out.").wait_for()
+    assert ACME in (note.get_by_role("link").get_attribute("href") or "").replace("%2F", "/")
+    assert tab.url == site.url + ACME
+    tab.context.add_cookies(cookies)
+    tab.evaluate("document.querySelector('#sender-form [name=csrf_token]').value = 'old'")
+    tab.click("#connection-test button")
+    note.get_by_text("This page was open for too long.").wait_for()
+    assert tab.input_value("#password") == MAIL_PASSWORD
+    tab.click("#connection-test button")
+    tab.wait_for_selector("#connection-test >> text=It works.")
+    assert tab.input_value("#from_name") == "Typed"
+
+
+def test_saving_after_the_session_ended_keeps_what_was_typed(tab: Page, site: Site) -> None:
+    tab.fill("#from_name", "Typed before")
+    cookies: Any = tab.context.cookies()
+    tab.context.clear_cookies()
+    tab.click("button >> text=/^Save$/")
+    tab.wait_for_selector("text=You are signed out. Nothing was changed.")
+    tab.context.add_cookies(cookies)
+    tab.click("button >> text=Press again")
+    tab.wait_for_selector("#form-error >> text=Press the button again.")
+    assert tab.input_value("#from_name") == "Typed before"
+    tab.click("button >> text=/^Save$/")
+    tab.wait_for_selector("text=Saved as revision")
+    assert tab.input_value("#from_name") == "Typed before"
+
+
+def test_a_test_mail_is_followed_from_the_address_of_a_form(page: Page, site: Site) -> None:
+    """Its address takes only forms; what follows asks for the mail's own page."""
+    site.save("hooli")
+    page.goto(f"{site.url}/smtp-admin/partners/hooli")
+    page.click("#test-mail button")
+    page.wait_for_selector("#test-mail >> text=Queued")
+    where = page.get_attribute("#test-mail", "data-smtp-admin-follow-url") or ""
+    assert "/test-email/" in where
+    assert page.goto(site.url + "/smtp-admin/partners/hooli/discover")
+    assert page.url == f"{site.url}/smtp-admin/partners/hooli"

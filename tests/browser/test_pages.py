@@ -639,6 +639,14 @@ def test_inspection_notices_what_is_wrong(page: Page, site: Site) -> None:
     assert "404" in heard
 
 
+#: Whether something of an element is seen, and nothing stands before that.
+_IS_IN_FRONT = """one => {
+  const box = one.getBoundingClientRect();
+  const seen = (x) => document.elementFromPoint(x, box.y + box.height / 2) === one;
+  return [box.left + 4, (box.left + box.right) / 2, box.right - 4].some(seen);
+}"""
+
+
 @pytest.mark.parametrize("scripts", [False], ids=["no-scripts"])
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_bars_of_pages_are_one_line(
@@ -650,17 +658,23 @@ def test_the_bars_of_pages_are_one_line(
         monkeypatch.setitem(site.app.extensions, "babel", None)  # taken out again afterwards
         Babel(site.app, configure_jinja=False, locale_selector=lambda: language)
     site.save("acme")
-    for width in (1280, 1024):
+    for width in (1280, 1024, 390):
         page.set_viewport_size({"width": width, "height": 800})
         for path in ("/", "/tokens", "/partners/acme", "/partners/acme/webhook"):
             at(page, site, f"/smtp-admin{path}")
             bar = page.locator(".smtp-admin-tabs")
-            tops = bar.locator("> a, > details > summary").evaluate_all(
+            tops = bar.locator("> div > a, > details > summary").evaluate_all(
                 "some => some.map(one => Math.round(one.getBoundingClientRect().top))"
             )
             assert len(tops) > 5
             assert len(set(tops)) == 1, (width, path, tops)
             assert bar.locator("[aria-current=page]").count() == 1
+    # On a phone the row scrolls: the present page is in view, and so is what has the focus.
+    at(page, site, "/smtp-admin/partners/acme/suppressions")
+    row = page.locator(".smtp-admin-tabs-row")
+    for one in (row.locator("[aria-current]"), *row.locator("a").all()):
+        one.focus()
+        assert one.evaluate(_IS_IN_FRONT), one.inner_text()
     at(page, site, "/smtp-admin/")
     last = page.locator(".smtp-admin-more a").last
     assert not last.is_visible()

@@ -417,6 +417,8 @@ def test_the_page(opened: NewHost) -> None:
     unsure = host.client.post(page, data={"address": MIA, "do": "erase"}, headers=html)
     assert unsure.status_code == 400
     assert "Nothing was erased" in unsure.text
+    shown = re.compile(r'<dl class="smtp-admin-labelled">.*?</dl>', re.DOTALL)
+    assert shown.findall(unsure.text) == shown.findall(found.text) != []
     assert named(host)
     file = host.client.post(page, data={"address": MIA, "do": "export"})
     assert zipfile.ZipFile(BytesIO(file.data)).testzip() is None
@@ -432,8 +434,26 @@ def test_the_page(opened: NewHost) -> None:
     audits = host.db.session.scalars(select(Audit.action).order_by(Audit.id)).all()
     searched = "address.searched"
     assert [one for one in audits if one.startswith("address.")] == [
-        searched, searched, "address.exported", "address.erased", searched,
+        searched, searched, searched, "address.exported", "address.erased", searched,
     ]  # fmt: skip
+
+
+def test_texts_that_are_erased_already_are_not_counted_as_texts(opened: NewHost) -> None:
+    host = opened()
+    host.save_sender()
+    queue(host, MIA)
+    queue(host, MIA)
+    session = host.db.session()
+    erased = session.scalars(select(Message)).first()
+    assert erased
+    erased.content = b""
+    session.commit()
+    told = host.app.test_cli_runner().invoke(args=["smtp-admin", "erase", MIA]).output
+    assert "Texts of mail: 1 (and 1 of which only the subject is left)" in told
+    page = host.client.post(
+        "/smtp-admin/erase", data={"address": MIA}, headers={"Accept": "text/html"}
+    )
+    assert "and the subject of 1 mail whose text is erased already" in page.text
 
 
 def test_what_is_left_of_a_suppression_is_no_more_to_erase(opened: NewHost) -> None:

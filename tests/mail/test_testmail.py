@@ -99,7 +99,7 @@ def test_a_driver_without_a_server(host: HostApp) -> None:
     send_test_mail_now(session, load_sender(session, ""), values, {}, TO, ADMIN)
     (kept,) = memory.kept_mails()
     text = text_of(kept.content)
-    assert "\r\n\r\nHost: Memory (nothing is sent)\r\nFrom: " in text
+    assert "sent:\r\nHost: Memory (nothing is sent)\r\nFrom: " in text
     assert "Port:" not in text
     assert "Encryption" not in text
     memory.clear()
@@ -140,3 +140,17 @@ def test_it_is_in_the_language_of_who_asks(host: HostApp, asked: str, spoken: st
     for mail, words in zip(mails, (words_in("test", spoken), words_in("test", "en")), strict=True):
         assert mail.subject.startswith(words["subject_before"])
         assert words["unencrypted"] in text_of(mail.content)
+
+
+def test_what_it_says_of_settings_stays_true(host: HostApp) -> None:
+    """It waited while they were corrected; its bytes are those of before."""
+    host.save_sender("acme", port=2525)
+    queue_test_mail(host.db.session(), "acme", TO, ADMIN)
+    host.db.session.commit()
+    host.save_sender("acme", port=1025)
+    content = host.db.session.scalars(select(Message.content)).one()
+    before, _, settings = text_of(content).partition("settings when this mail was written")
+    assert settings, "that they are of then is said before them"
+    assert "2525" not in before
+    assert "2525" in settings
+    assert "Written:" in settings

@@ -136,6 +136,20 @@ def test_a_preview_shows_the_mail_of_one_customer(office: Office) -> None:
     page(office, f"{BASE}/partners/globex/preview?customer=c%201/2", 404)
 
 
+def test_the_link_of_a_preview_says_that_it_is_one(office: Office) -> None:
+    office.have(3)
+    office.host.app.config["SERVER_NAME"] = "localhost"
+    mail = office.host.client.get(f"{ACME}/preview/mail?customer=c1").text
+    found = re.search(r'href="[^"]*(/unsubscribe/[^"?]*)', mail)
+    assert found
+    client = office.host.client
+    for answer in (client.get(found[1]), client.post(found[1], data={"reminders": "off"})):
+        assert answer.status_code == 200
+        assert "This link comes from the preview of a reminder" in answer.text
+        assert "<form" not in answer.text
+    assert client.get("/unsubscribe/preview2").status_code == 404
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_preview_shows_the_mail_that_will_be_sent(office: Office, *, enabled: bool) -> None:
     """Not all services, of which most expire much later; and the same before they are on."""

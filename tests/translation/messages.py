@@ -56,6 +56,8 @@ _OF_READERS = (
     "templates/smtp_admin/renewals/unsubscribe.html",
     "templates/smtp_admin/unsubscribe/ask.html",
     "templates/smtp_admin/unsubscribe/preferences.html",
+    "templates/smtp_admin/unsubscribe/preview.html",
+    "templates/smtp_admin/unsent.html",
 )
 
 

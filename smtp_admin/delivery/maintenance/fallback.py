@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Engine, exists, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, database_now, reading, transaction
+from smtp_admin.delivery.acts import IS_MOVE
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import ways
@@ -146,9 +147,10 @@ class _Look:
             return due
         # Only mail that it took over itself, which follows the list of another.
         me = self.sender.sender_id
-        if not self.session.scalar(select(exists().where(Hop.to_sender_id == me))):
+        if not self.session.scalar(select(exists().where(Hop.to_sender_id == me, IS_MOVE))):
             return None
-        return (*due, exists().where(Hop.delivery_id == Delivery.id, Hop.to_sender_id == me))
+        moved = exists().where(Hop.delivery_id == Delivery.id, Hop.to_sender_id == me, IS_MOVE)
+        return (*due, moved)
 
     def _may_have_help(self) -> bool:
         """Whether anybody of its own list can send now."""
