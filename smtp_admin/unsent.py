@@ -17,6 +17,10 @@ from smtp_admin.senders.fields import all_fields
 
 #: Those of forms that are not of a sender's fields.
 _SECRETS = frozenset({"password", "secret"})
+#: What a page for the signed-out says of what it does not keep, for the page that comes next.
+_NOT_KEPT = "not_kept"
+_OURS = frozenset({"csrf_token", _NOT_KEPT})
+Kind = Literal["password", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Typed:
     """
 
     kept: tuple[tuple[str, str], ...] = ()
-    again: tuple[tuple[str, Literal["password", "file"]], ...] = ()
+    again: tuple[tuple[str, Kind], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.kept or self.again)
@@ -49,20 +53,21 @@ def typed() -> Typed:
     if not ways_back.is_from_our_page():
         return Typed()
     try:
-        sent = [
-            (name, text) for name, text in request.form.items(multi=True) if name != "csrf_token"
-        ]
+        sent = [one for one in request.form.items(multi=True) if one[0] not in _OURS]
         files = [name for name, one in request.files.items() if one.filename]
     except RequestEntityTooLarge:
         return Typed()
     secrets = secret_names()
-    return Typed(
-        kept=tuple((name, text) for name, text in sent if name not in secrets),
-        again=(
-            *((name, "password") for name, text in sent if name in secrets and text),
-            *((name, "file") for name in files),
-        ),
-    )
+    again: dict[str, Kind] = dict.fromkeys(typed_before("password"), "password")
+    again |= {name: "password" for name, text in sent if name in secrets and text}
+    again |= dict.fromkeys([*typed_before("file"), *files], "file")
+    return Typed(tuple(one for one in sent if one[0] not in secrets), tuple(again.items()))
+
+
+def typed_before(kind: Kind) -> list[str]:
+    """The fields of this kind that somebody filled in before they were signed out."""
+    named = (one.partition(":") for one in request.form.getlist(_NOT_KEPT))
+    return [name for said, _, name in named if said == kind]
 
 
 def answer_signed_out() -> ResponseReturnValue:

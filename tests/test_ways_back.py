@@ -126,8 +126,16 @@ def test_what_was_typed_is_kept_but_no_secret(host: HostApp) -> None:
     answer = host.client.post(TAB, data=TYPED, headers=OWN)
     assert "mail.acme.example" in answer.text
     assert "hunter2" not in answer.text
-    assert '<input id="again-password" name="password" type="password"' in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
+    # That there was one is known on the page that comes next.
+    assert '<input type="hidden" name="not_kept" value="password:password">' in answer.text
+    host.app.config["WTF_CSRF_ENABLED"] = True
+    host.actor = ACME_ADMIN
+    again = TYPED | {"password": "", "not_kept": "password:password"}
+    assert "Enter this again" in host.client.post(TAB, data=again, headers=OWN).text
+    other = host.client.post(f"{TAB}/senders", data=again, headers=OWN).text
+    assert '<input id="again-password" name="password" type="password"' in other
+    assert "not_kept" not in other
 
 
 @pytest.mark.parametrize("headers", [
@@ -161,6 +169,7 @@ def test_a_token_that_is_too_old_shows_the_form_again(
     answer = client.post(TAB + path, data=TYPED | {"csrf_token": "old"}, headers=OWN)
     assert answer.status_code == 400
     assert 'value="mail.acme.example"' in answer.text
+    assert "Nothing was changed.</strong>" in answer.text
     assert "Press the button again." in answer.text
     assert "X-CSRFToken" not in answer.text
     assert "Enter this again before you save:" in answer.text

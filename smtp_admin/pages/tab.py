@@ -48,6 +48,7 @@ from smtp_admin.senders.routing import senders_of
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.translation import gettext, joined
 from smtp_admin.transports.smtp.fields import SECURITY_LABELS
+from smtp_admin.unsent import typed_before
 
 #: The button that makes a key pair and saves it with the settings.
 _MAKE_KEY = "make_key"
@@ -142,7 +143,8 @@ def show_tab(partner_id: str, key: str, *, status: int = 200, **came: Any) -> Re
 
 def show_typed(error: RequestError, partner_id: str, key: str = DEFAULT_KEY) -> ResponseReturnValue:
     """The tab with what was typed, where the page was open for too long."""
-    told = CSRFFailed(gettext("This page was open for too long. Nothing was changed."))
+    told = CSRFFailed()
+    told.message = gettext("This page was open for too long. Nothing was changed.")
     told.hint = gettext("Press the button again.")
     return show_tab(partner_id, key, status=error.status, error=told)
 
@@ -245,7 +247,7 @@ def tab_values(
         has_mail=has_mail(numbers),
         unsaved=unsaved,
         to_fix=[(one.name, one.label.text) for one in form if one.errors],
-        retype=[(one.name, one.label) for one in form.table if one.secret and form.typed(one.name)],
+        retype=_retype(form),
         fixes=_fixes(sender, test, both),
         paused=is_paused(sender),
         blocked=blocked_kinds(),
@@ -272,6 +274,13 @@ def tab_values(
         has_keys=bool(installation().keyring),
         security_labels=SECURITY_LABELS,
     )
+
+
+def _retype(form: SenderForm) -> list[tuple[str, str]]:
+    """The secrets that were typed, which no page sends back: names and labels."""
+    before = typed_before("password")
+    secrets = [one for one in form.table if one.secret]
+    return [(one.name, one.label) for one in secrets if form.typed(one.name) or one.name in before]
 
 
 def _tried_before(form: SenderForm, sender: ResolvedSender) -> bool:
