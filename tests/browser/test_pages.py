@@ -208,7 +208,11 @@ def tab_paused_for_its_rate(page: Page, site: Site) -> None:
     site.smtp.behave("mail", Reply("450 4.7.0 rate limit exceeded"))
     site.send("acme")
     site.work()
-    in_state(page, site, "UTC, rate limit")
+    in_state(page, site, ", rate limit")
+    # The viewer's clock, as in every list; what UTC is, the title says.
+    until = page.locator("#status time[data-smtp-admin-time]").first
+    assert (until.get_attribute("title") or "").endswith(" UTC")
+    assert "UTC" not in page.locator("#status .smtp-admin-state").inner_text()
 
 
 @state(looks=TWO_LOOKS)
