@@ -4,6 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Blueprint, Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -51,12 +52,14 @@ def protect(
     *,
     with_token: bool = True,
     authenticate: Callable[[], None] | None = None,
+    explain: Callable[[SMTPAdminError], None] | None = None,
 ) -> Blueprint:
     """Add the guard, the token check and the error pages to *blueprint*.
 
     Args:
         with_token: off where the address itself is the secret, and others than our pages post.
         authenticate: finds out who asks, where that need not be the person of the session.
+        explain: has errors say more before they are answered.
     """
     blueprint.before_request(_limit_size)
     if authenticate is not None:
@@ -66,7 +69,7 @@ def protect(
     if with_token:
         blueprint.before_request(_check_token)
     blueprint.before_request(_check_schema)
-    blueprint.register_error_handler(SMTPAdminError, _answer_error)
+    blueprint.register_error_handler(SMTPAdminError, partial(_explained, explain))
     blueprint.register_error_handler(CSRFError, _answer_token_error)
     blueprint.register_error_handler(HTTPException, answer_http_error)
     for kind in AWAY + GONE:
@@ -168,6 +171,19 @@ def _answer_error(error: SMTPAdminError) -> ResponseReturnValue:
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def _explained(
+    explain: Callable[[SMTPAdminError], None] | None, error: SMTPAdminError
+) -> ResponseReturnValue:
+    if explain is not None:
+        explain(error)
+    return _answer_error(error)
+
+
+def answer_error(error: SMTPAdminError) -> ResponseReturnValue:
+    """An error of ours, for a request that no blueprint of ours takes."""
+    return _answer_error(error)
 
 
 def _start() -> str:
