@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -200,7 +201,11 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
                 count=number(checked.count),
                 most=number(MOST_FROM_PAGE),
             ),
-            hint=gettext("Split it, or use the command flask smtp-admin send-many."),
+            hint=gettext(
+                "Split it, or run `%(command)s`, which takes any number.",
+                command=f"flask smtp-admin send-many {type_.name} FILE"
+                + (f" --partner {quote(partner_id)}" if partner_id else ""),
+            ),
         )
     left_out = left_out_of(session(), partner_id, type_, file.rows(), checked.again)
     if left_out.suppressed == checked.count:
