@@ -155,7 +155,7 @@ def test_the_steps_of_mounting_leave_the_doctor_nothing_to_warn_of(
     assert "SMTP_ADMIN_PUBLIC_URL" in section("README.md", "Mount it")
     made = new_app(PUBLIC_URL=given["SMTP_ADMIN_PUBLIC_URL"])
     with made.app.app_context():
-        schema.upgrade(made.db.engine)
+        made.app.test_cli_runner().invoke(args=["smtp-admin", "db", "upgrade"])
         found = [*links(), *sandbox()]
     assert {one.status for one in found} == {"ok"}, found
 
