@@ -194,6 +194,8 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
             fields={"file": [gettext("It has no recipients.")]},
         )
     if checked.count > MOST_FROM_PAGE:
+        partner = f" --partner {quote(partner_id)}" if partner_id else ""
+        command = f"flask smtp-admin send-many {type_.name} FILE{partner}"
         raise InvalidInput(
             gettext(
                 "The list names %(count)s recipients; from this page "
@@ -202,9 +204,7 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
                 most=number(MOST_FROM_PAGE),
             ),
             hint=gettext(
-                "Split it, or run `%(command)s`, which takes any number.",
-                command=f"flask smtp-admin send-many {type_.name} FILE"
-                + (f" --partner {quote(partner_id)}" if partner_id else ""),
+                "Split it, or run `%(command)s`, which takes any number.", command=command
             ),
         )
     left_out = left_out_of(session(), partner_id, type_, file.rows(), checked.again)
