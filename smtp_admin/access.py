@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from smtp_admin.errors import Forbidden, NotFound, Unauthenticated
 from smtp_admin.host import Actor
-from smtp_admin.translation import gettext
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -172,12 +171,9 @@ def require(actor: Actor | None, action: Action, partner_id: str | None = None) 
         raise Unauthenticated
     if partner_id and allowed(actor, action):
         raise NotFound
-    if isinstance(actor, TokenActor) and action not in actor.actions:
-        raise Forbidden(
-            gettext("This token is not allowed to do that."),
-            hint=gettext("Create one with the scope that the documentation names for it."),
-        )
-    raise Forbidden
+    refused = Forbidden()
+    refused.action = action
+    raise refused
 
 
 def guarded(action: Action, *, most_bytes: int | None = None) -> Callable[[View], View]:

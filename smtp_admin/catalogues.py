@@ -55,6 +55,10 @@ class Catalogue:
         return _day(self.locale, date(at.year, at.month, at.day), skeleton)
 
 
+#: Of what is put together anew in English.
+ENGLISH = Catalogue("en", {}, {}, {}, lambda _: 0, {}, Locale("en"))
+
+
 def flaw(english: Iterable[str], translated: str) -> str:
     """Why *translated* must not take the place of *english* (its forms); empty if it may."""
     originals = tuple(english)

@@ -95,6 +95,11 @@ class RequestError(SMTPAdminError):
         #: What a mail server said, as JSON shows it, where that was the reason.
         self.reply: Mapping[str, object] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nobody said more than its kind."""
+        return self.message == self.default
+
     def call_fields(self, labels: Mapping[str, str]) -> None:
         """Name fields in the message as a form does; only :class:`InvalidInput` names any."""
 
@@ -156,11 +161,16 @@ class Unauthenticated(RequestError):
 
 
 class Forbidden(RequestError):
-    """Somebody is signed in who may not do this."""
+    """Somebody is signed in who may not do this.
+
+    Attributes:
+        action: of :mod:`smtp_admin.access`, where that was what is refused.
+    """
 
     code = "forbidden"
     status = 403
     default = gettext("You do not have permission. Ask an administrator of the platform.")
+    action: Any = None
 
 
 class NotFound(RequestError):

@@ -186,7 +186,7 @@ class SMTPAdmin:
                 type_name,
                 digest,
                 to=to,
-                context=context or {},
+                context=context,
                 language=language,
                 reply_to=reply_to,
                 order=order,

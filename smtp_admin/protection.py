@@ -4,6 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -51,12 +52,14 @@ def protect(
     *,
     with_token: bool = True,
     authenticate: Callable[[], None] | None = None,
+    explain: Callable[[SMTPAdminError], None] | None = None,
 ) -> Blueprint:
     """Add the guard, the token check and the error pages to *blueprint*.
 
     Args:
         with_token: off where the address itself is the secret, and others than our pages post.
         authenticate: finds out who asks, where that need not be the person of the session.
+        explain: has errors say more before they are answered.
     """
     blueprint.before_request(_limit_size)
     if authenticate is not None:
@@ -66,9 +69,9 @@ def protect(
     if with_token:
         blueprint.before_request(_check_token)
     blueprint.before_request(_check_schema)
-    blueprint.register_error_handler(SMTPAdminError, _answer_error)
+    blueprint.register_error_handler(SMTPAdminError, partial(_explained, explain))
     blueprint.register_error_handler(CSRFError, _answer_token_error)
-    blueprint.register_error_handler(HTTPException, answer_http_error)
+    blueprint.register_error_handler(HTTPException, _answer_http_error)
     for kind in AWAY + GONE:
         blueprint.register_error_handler(kind, _answer_database_error)
     blueprint.register_error_handler(Exception, _answer_unexpected)
@@ -187,13 +190,26 @@ def _show_again(error: CSRFFailed) -> ResponseReturnValue:
     return shown
 
 
+def _explained(
+    explain: Callable[[SMTPAdminError], None] | None, error: SMTPAdminError
+) -> ResponseReturnValue:
+    if explain is not None:
+        explain(error)
+    return _answer_error(error)
+
+
+def answer_error(error: SMTPAdminError) -> ResponseReturnValue:
+    """An error of ours, for a request that no blueprint of ours takes."""
+    return _answer_error(error)
+
+
 def _answer_token_error(error: CSRFError) -> ResponseReturnValue:
     # The host's own check was first: its reason may be another than ours, such as a missing
     # Referer over HTTPS.
     return _answer_error(CSRFFailed(error.description or ""))
 
 
-def answer_http_error(error: HTTPException) -> ResponseReturnValue:
+def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     """An error of Flask's own, such as a wrong method, in our form."""
     if isinstance(error, RequestEntityTooLarge):
         return _answer_error(TooLarge(gettext("This request is too large.")))

@@ -13,7 +13,8 @@ from datetime import date
 from heapq import merge
 from typing import NamedTuple
 
-from smtp_admin.catalogues import Catalogue
+from smtp_admin.catalogues import ENGLISH, Catalogue
+from smtp_admin.moments import marked
 from smtp_admin.translation import Text
 
 _PLACE = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
@@ -41,12 +42,26 @@ class _ReadBack(Text):
     """A sentence of the database."""
 
     def into(self, chosen: Catalogue) -> str:
-        return _index(chosen).said(str(self))
+        text = marked(str(self))
+        return text if chosen is ENGLISH else _index(chosen).said(text)
 
 
 def read_back(english: str) -> str:
     """*english* as a text that knows how to say the same in another language."""
     return english if isinstance(english, Text) else _ReadBack(english)
+
+
+class _Kept(Text):
+    """Somebody's own words, in which only the moments are ours."""
+
+    def into(self, chosen: Catalogue) -> str:
+        del chosen
+        return marked(str(self))
+
+
+def kept(words: str) -> str:
+    """*words* as they are, but for their whole moments: those are the viewer's on pages."""
+    return words if isinstance(words, Text) else _Kept(words)
 
 
 class _Frame:

@@ -10,7 +10,7 @@ from flask import Flask, has_request_context
 from markupsafe import Markup, escape
 
 from smtp_admin.catalogues import Catalogue
-from smtp_admin.read_back import read_back
+from smtp_admin.read_back import kept, read_back
 from smtp_admin.translation import (
     chosen_by,
     day,
@@ -29,6 +29,7 @@ def add_globals(app: Flask) -> None:
         smtp_admin_tn=texts.counted,
         smtp_admin_th=texts.markup,
         smtp_admin_known=read_back,
+        smtp_admin_moments=kept,
         smtp_admin_number=number,
         smtp_admin_joined=joined,
         smtp_admin_day=day,

@@ -15,15 +15,18 @@ have their own (:func:`speak`).
 
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import date
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, SupportsIndex
 
 from babel import Locale
 from flask import current_app, has_request_context, request
 from markupsafe import escape
 
-from smtp_admin.catalogues import Catalogue, by_tag, catalogue, for_readers
+from smtp_admin import moments
+from smtp_admin.catalogues import ENGLISH, Catalogue, by_tag, catalogue, for_readers
 
+#: Every moment has it in its English words, and few other texts do.
+_ZONE = " UTC"
 #: Where a request keeps the catalogue that its page chose; ``flask.g`` may outlive a request.
 _SPOKEN = "smtp_admin.spoken"
 
@@ -32,8 +35,13 @@ class Text(str):  # noqa: SLOT000 - the kinds of it have attributes of their own
     """An English text that knows how to say the same in another language."""
 
     def __html__(self) -> str:
-        """For templates: in the page's language, escaped."""
-        return str(escape(self.shown()))
+        """For templates: in the page's language, escaped, and with its moments as ``<time>``."""
+        if _ZONE not in self:
+            return str(escape(self.shown()))
+        chosen = current() or ENGLISH
+        with moments.marking():
+            text = self.into(chosen)
+        return moments.tagged(text, lambda at, form: _moment_words(at, form, chosen))
 
     def __add__(self, other: str) -> str:
         return joined((self, other), "")
@@ -43,9 +51,11 @@ class Text(str):  # noqa: SLOT000 - the kinds of it have attributes of their own
 
     def rstrip(self, chars: str | None = None, /) -> "Text":
         """The same without *chars* at its end, in every language."""
-        text = _Stripped(str(self).rstrip(chars))
-        text._whole, text._chars = self, chars
-        return text
+        return _changed(self, "rstrip", chars)
+
+    def replace(self, old: str, new: str, count: SupportsIndex = -1, /) -> "Text":
+        """The same with *new* for *old*, in every language: what a filter of Jinja calls too."""
+        return _changed(self, "replace", old, new, count)
 
     def shown(self) -> str:
         """In the language of the page."""
@@ -106,14 +116,21 @@ class _Sentence(Text):
         return _as_sentence(str(_into(self._rest, chosen)))
 
 
-class _Stripped(Text):
-    """A text without something at its end."""
+class _Changed(Text):
+    """A text after a method of strings, which is called in each language."""
 
     _whole: Text
-    _chars: str | None
+    _method: str
+    _values: tuple[Any, ...]
 
     def into(self, chosen: Catalogue) -> str:
-        return self._whole.into(chosen).rstrip(self._chars)
+        return str(getattr(str(_into(self._whole, chosen)), self._method)(*self._values))
+
+
+def _changed(whole: Text, method: str, *values: Any) -> Text:
+    text = _Changed(getattr(str(whole), method)(*values))
+    text._whole, text._method, text._values = whole, method, values
+    return text
 
 
 class _Joined(Text):
@@ -144,6 +161,17 @@ class _Day(Text):
 
     def into(self, chosen: Catalogue) -> str:
         return chosen.day(self._at, self._skeleton)
+
+
+class _Moment(Text):
+    """A time of day in UTC, with its day if need be."""
+
+    _at: datetime
+    _form: int
+
+    def into(self, chosen: Catalogue) -> str:
+        write = moments.how() or (lambda at, form: _moment_words(at, form, chosen))
+        return write(self._at, self._form)
 
 
 def gettext(english: str, /, **values: Any) -> str:
@@ -207,6 +235,37 @@ def day(at: date, *, year: bool = False, clock: bool = False, weekday: bool = Fa
     return gettext("%(day)s at %(clock)s", day=text, clock=time) if year else joined((text, time))
 
 
+def clock_time(at: datetime, seen_from: datetime | None = None) -> str:
+    """When something happens, in UTC; on pages the viewer's own clock takes its place.
+
+    Args:
+        seen_from: the day is named if it is another one than then; always with its year if none.
+    """
+    at = at.astimezone(UTC)
+    form = moments.YEAR
+    if seen_from is not None and at.year == seen_from.year:
+        form = moments.CLOCK if at.date() == seen_from.date() else moments.DAY
+    text = _Moment(_moment_words(at, form, ENGLISH))
+    text._at, text._form = at, form
+    return text
+
+
+def _moment_words(at: datetime, form: int, chosen: Catalogue) -> str:
+    clock = f"{at:%H:%M}{_ZONE}"
+    if form == moments.CLOCK:
+        return clock
+    named = day(at, year=form == moments.YEAR)
+    return f"{_into(named, chosen)} {clock}"
+
+
+def to_keep(text: str) -> str:
+    """*text* as plain English that can be read another day: its moments name their day."""
+    if not isinstance(text, Text) or _ZONE not in text:
+        return str(text)
+    with moments.dating():
+        return text.into(ENGLISH)
+
+
 def in_sentence(label: str) -> str:
     """*label* as it stands in a sentence: "Host" as "host", and "TLS" as it is."""
     english = label[0].lower() + label[1:] if label[1:2].islower() else label
@@ -246,7 +305,9 @@ def of_count(english: tuple[str, ...], count: int | None) -> str:
 
 
 def _into(value: Any, chosen: Catalogue) -> Any:
-    return value.into(chosen) if isinstance(value, Text) else value
+    if not isinstance(value, Text):
+        return value
+    return str(value) if chosen is ENGLISH and _ZONE not in value else value.into(chosen)
 
 
 def current() -> Catalogue | None:

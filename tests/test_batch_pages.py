@@ -167,6 +167,7 @@ def test_bad_lines_are_skipped_without_choosing_the_file_again(site: HostApp) ->
     for words in ("2 lines cannot be used", "line 3: ", "line 5: it has 2 cells",
                   "Skip these 2 lines and continue"):  # fmt: skip
         assert words in page.text, words
+    assert "Or correct the file and choose it again." in page.text
     look = post(site, **fields_of(page.text, "skip-form")).text
     assert "3 mails, not sent yet" in look
     assert "2 lines that cannot be used" in look
@@ -179,6 +180,13 @@ def test_bad_lines_are_skipped_without_choosing_the_file_again(site: HostApp) ->
     assert "3 lines that cannot be used" in look
     assert post(site, do="send", **fields_of(look, "look-form")).status_code == 303
     assert {one.recipient for one in deliveries(site)} == {"mia@example.org", "tom@example.org"}
+
+
+def test_bad_lines_of_a_typed_list_are_corrected_where_they_stand(site: HostApp) -> None:
+    page = post(site, do="check", csv=BAD).text
+    assert "Or correct the list below and send it again." in page
+    assert "choose it again" not in page
+    assert fields_of(page, "batch-form")["csv"].split() == BAD.split()
 
 
 def test_where_no_line_is_left_nothing_can_be_skipped(site: HostApp) -> None:

@@ -21,7 +21,7 @@ from smtp_admin.cli.group import MODULES, commands
 from smtp_admin.database import VERSION_TABLE
 from smtp_admin.delivery.models import Message
 from smtp_admin.encryption import key_bytes
-from tests.app import HostApp, TestHost
+from tests.app import ADMIN, HostApp, TestHost
 from tests.servers.scripted import Reply, ScriptedServer
 
 
@@ -296,6 +296,11 @@ def test_connection_that_works(site: HostApp, server: ScriptedServer) -> None:
     result = run(site, "test-connection", "--partner", "acme")
     assert result.exit_code == 0
     assert "Works." in result.output
+    site.actor = ADMIN
+    for page in ("", "/history"):
+        text = site.client.get(f"/smtp-admin/partners/acme{page}", headers={"Accept": "text/html"})
+        assert "by a command on the app's machine, " in text.text, page
+        assert "from the web: operator" not in text.text
     result = run(site, "test-connection", "--partner", "acme", "--json")
     assert result.exit_code == 0
     answer = json.loads(result.output)

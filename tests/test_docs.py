@@ -95,7 +95,7 @@ def loggers() -> Iterator[str]:
         text = file.read_text("utf-8")
         name = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
         found = re.search(r"^log = logging.getLogger\((.*)\)", text, re.MULTILINE)
-        if found and re.search(r"\blog\.\w", text) and ".embedded" not in name:
+        if found and re.search(r"\blog(\.\w|, )", text) and ".embedded" not in name:
             yield name if found[1] == "__name__" else ast.literal_eval(found[1])
 
 

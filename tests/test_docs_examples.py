@@ -20,6 +20,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from smtp_admin import Message, schema
 from smtp_admin.clock import shifted
 from smtp_admin.delivery.models import Delivery
+from smtp_admin.monitor.check_links import links
+from smtp_admin.monitor.check_sandbox import sandbox
 from smtp_admin.senders.resolve import load_sender
 from tests.app import HostApp
 from tests.servers.certificates import CertificateFactory
@@ -140,6 +142,22 @@ def test_mail_examples_have_the_fields_of_real_answers(host: HostApp) -> None:
     assert numbers.keys() == status.keys()
     missing = host.client.get("/api/email/status?partner_id=nobody").get_json()
     assert missing == error
+
+
+def test_the_steps_of_mounting_leave_the_doctor_nothing_to_warn_of(
+    new_app: Callable[..., HostApp],
+) -> None:
+    """Of links and of copies, which the configuration alone decides."""
+    (shown,) = (text for page, text in blocks("python")
+                if page == "docs/mounting.md" and "SMTP_ADMIN_APP_NAME" in text)  # fmt: skip
+    (call,) = (one for one in ast.walk(ast.parse(shown)) if isinstance(one, ast.Call))
+    given = {one.arg: ast.literal_eval(one.value) for one in call.keywords}
+    assert "SMTP_ADMIN_PUBLIC_URL" in section("README.md", "Mount it")
+    made = new_app(PUBLIC_URL=given["SMTP_ADMIN_PUBLIC_URL"])
+    with made.app.app_context():
+        made.app.test_cli_runner().invoke(args=["smtp-admin", "db", "upgrade"])
+        found = [*links(), *sandbox()]
+    assert {one.status for one in found} == {"ok"}, found
 
 
 # --- Promises that have no other page ------------------------------------------------------------

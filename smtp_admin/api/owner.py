@@ -2,6 +2,7 @@
 
 from smtp_admin import web
 from smtp_admin.access import Action, allowed, require
+from smtp_admin.api.refusals import no_partner
 from smtp_admin.database import SYSTEM
 from smtp_admin.errors import InvalidInput, NotFound
 from smtp_admin.host import Actor
@@ -21,9 +22,12 @@ def owner_of(given: str | None, action: Action) -> str:
     """
     actor = web.signed_in()
     partner_id = _meant_by(actor, action) if given is None else given
-    require(actor, action, partner_id)
+    try:
+        require(actor, action, partner_id)
+    except NotFound as error:
+        raise no_partner() from error
     if partner_id != SYSTEM and installation().host.partner(partner_id) is None:
-        raise NotFound
+        raise no_partner()
     return partner_id
 
 

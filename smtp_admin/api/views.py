@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from smtp_admin import protection, web
 from smtp_admin.access import guarded
-from smtp_admin.api import mails, senders, sending, suppressions
+from smtp_admin.api import mails, refusals, senders, sending, suppressions
 from smtp_admin.api.authentication import authenticate, describe
 from smtp_admin.api.document import description
 from smtp_admin.api.operations import OPERATIONS
@@ -22,7 +22,9 @@ PREFIX = "/api/email"
 def make_api_blueprint() -> Blueprint:
     """The blueprint of the API."""
     blueprint = protection.protect(
-        Blueprint("smtp_admin_api", __name__, url_prefix=PREFIX), authenticate=authenticate
+        Blueprint("smtp_admin_api", __name__, url_prefix=PREFIX),
+        authenticate=authenticate,
+        explain=refusals.explain,
     )
     blueprint.after_request(describe)
     for one in OPERATIONS:
@@ -46,7 +48,10 @@ def _answer_unrouted() -> ResponseReturnValue | None:
     ):
         return None
     web.asked_by_program()
-    return protection.answer_http_error(error)
+    answer = current_app.make_response(protection.answer_error(refusals.unrouted(error)))
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer
 
 
 def status() -> ResponseReturnValue:

@@ -8,6 +8,7 @@ from rich.text import Text
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import find_sender, known_partner, sender_options
 from smtp_admin.database import session
+from smtp_admin.errors import InvalidInput
 from smtp_admin.mail.explain import explain, gather, known_types
 
 
@@ -15,15 +16,20 @@ from smtp_admin.mail.explain import explain, gather, known_types
     "explain",
     help="Show how a mail of a type would be sent: sender, addresses, limits, templates, and where "
     "each value comes from.\n\n"
-    "Example: flask smtp-admin explain --partner acme --type password_reset",
+    "TYPE is the e-mail type; without one it is the first.\n\n"
+    "Example: flask smtp-admin explain password_reset --partner acme",
 )
+@click.argument("type_word", metavar="[TYPE]", default="")
 @sender_options
-@click.option("--type", "type_name", default="", help="The e-mail type. Default: the first one.")
+@click.option("--type", "type_name", default="", help="The same as TYPE.")
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def explain_command(
-    partner_id: str, sender_word: str | None, type_name: str, as_json: bool
+    type_word: str, partner_id: str, sender_word: str | None, type_name: str, as_json: bool
 ) -> None:
     """Explain."""
+    if type_word and type_name and type_word != type_name:
+        raise InvalidInput("Two types are named. Leave out --type.")
+    type_name = type_word or type_name
     known_partner(partner_id)
     # Without one that is named, routes choose.
     key = None if sender_word is None else find_sender(partner_id, sender_word).key

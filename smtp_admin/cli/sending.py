@@ -112,7 +112,7 @@ def _heading(partner_id: str | None, sender_word: str | None, state: str) -> Ite
         yield "Numbers of its mail:"
     else:
         yield f"The system's default sender: {state}"
-        yield "Of partners' senders this says nothing; flask smtp-admin senders list does."
+        yield "Of partners' senders this says nothing; `flask smtp-admin senders list` does."
         yield "Numbers of all mail, the system's and every partner's:"
 
 

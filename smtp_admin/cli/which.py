@@ -9,6 +9,7 @@ from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import InvalidInput, NotFound
 from smtp_admin.installation import installation
 from smtp_admin.senders.cleaning import DEFAULT
+from smtp_admin.senders.in_commands import options_of
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.routing import senders_of
 
@@ -58,12 +59,6 @@ def key_of(word: str | None) -> str:
 def word_of(key: str) -> str:
     """What a person types for a key."""
     return key or DEFAULT
-
-
-def options_of(sender: ResolvedSender) -> str:
-    """The options that name *sender*, for a command to call next; with a space before."""
-    partner = f" --partner {sender.partner_id}" if sender.partner_id else ""
-    return f"{partner} --sender {sender.key}" if sender.key else partner
 
 
 def whose(partner_id: str) -> str:

@@ -16,7 +16,7 @@ from smtp_admin.cli.group import BadUsage, commands, show_json
 from smtp_admin.cli.questions import Questions
 from smtp_admin.cli.terminal import console, mark, show_outcome, show_step
 from smtp_admin.cli.unsaved_settings import UnsavedSettings
-from smtp_admin.cli.which import key_of, known_partner, options_of, sender_options
+from smtp_admin.cli.which import key_of, known_partner, sender_options
 from smtp_admin.cli.wizard_options import Given, WizardOptions
 from smtp_admin.connection.answers import as_dict
 from smtp_admin.connection.probe import TestResult
@@ -26,6 +26,7 @@ from smtp_admin.errors import Conflict, InvalidInput
 from smtp_admin.host import OPERATOR
 from smtp_admin.installation import installation
 from smtp_admin.senders.cleaning import clean_key
+from smtp_admin.senders.in_commands import options_of
 from smtp_admin.senders.pauses import end_pause
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, load_sender
 from smtp_admin.senders.values import SenderValues

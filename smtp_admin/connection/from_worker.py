@@ -366,7 +366,7 @@ def _status(row: WorkerTest, moment: datetime) -> tuple[Status, str, str]:
             "waiting",
             gettext("No worker is running."),
             gettext(
-                "Ask the operator to start one with flask smtp-admin worker, then check again."
+                "Ask the operator to start one with `flask smtp-admin worker`, then check again."
             ),
         )
     return (

@@ -17,6 +17,7 @@ from smtp_admin.connection.request import TestRequest
 from smtp_admin.database import changed, database_now
 from smtp_admin.diagnosis.diagnose import of_failure
 from smtp_admin.expiry.seen_certificates import keep_certificate
+from smtp_admin.read_back import kept as kept_words
 from smtp_admin.senders.models import RevisionTest, SenderRevision
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.reply import Reply
@@ -122,7 +123,11 @@ def from_text(text: str, request: TestRequest) -> TestResult:
     report = Report(
         steps=[
             StepResult(
-                one["name"], one["status"], one["ms"], one["detail"], _reply_of(one["reply"])
+                one["name"],
+                one["status"],
+                one["ms"],
+                kept_words(one["detail"]),
+                _reply_of(one["reply"]),
             )
             for one in kept["steps"]
         ],

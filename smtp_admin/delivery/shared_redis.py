@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
@@ -34,6 +36,14 @@ def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
         socket_connect_timeout=patience,
         socket_timeout=patience,
     )
+
+
+def redis_place(url: str) -> str:
+    """Which Redis is meant, without its password."""
+    found: Any = parse_url(url)  # type: ignore[no-untyped-call]  # its own
+    if "path" in found:
+        return str(found["path"])
+    return f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
 
 
 class RedisAway(Exception):

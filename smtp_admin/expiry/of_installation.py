@@ -1,7 +1,7 @@
 """What is no sender's: tokens of the API, and the keys that stored secrets are encrypted with."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import String, column, select, table
 
@@ -42,10 +42,17 @@ def api_tokens(around: Around) -> Iterator[Ending]:
             what=row.name,
             ends=row.expires_at,
             begins=row.created_at,
-            detail="" if used else gettext("It was not used in the last 30 days."),
+            detail="" if used else _not_used(row.last_used_at),
             subject=row.public_id,
             told=used,
         )
+
+
+def _not_used(last: datetime | None) -> str:
+    """That nobody would miss a token; one that was never used may be minutes old."""
+    if last is None:
+        return gettext("It was never used.")
+    return gettext("It was not used in the last 30 days.")
 
 
 def encryption_keys(around: Around) -> Iterator[Ending]:

@@ -22,6 +22,8 @@ def address_of(text: object) -> tuple[str, str]:
     Raises:
         MessageError: no mail can go there.
     """
+    if text is None:
+        raise MessageError(gettext("Enter an e-mail address."))
     if isinstance(text, tuple) and len(text) == 2:  # noqa: PLR2004 - Flask-Mail's pairs
         return _checked(str(text[0] or ""), str(text[1]))
     return _read(str(text))

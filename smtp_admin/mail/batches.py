@@ -18,7 +18,8 @@ from smtp_admin.mail import compose
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order
 from smtp_admin.mail.message import Message, from_any
-from smtp_admin.mail.service import READY, registry, voice_for
+from smtp_admin.mail.passed import kind_of, several_in, values_in
+from smtp_admin.mail.service import READY, registry, type_called, voice_for
 from smtp_admin.mail.types import EmailType
 from smtp_admin.mail.unsubscribing import only_address
 from smtp_admin.suppression.reading import address_hash, languages_of
@@ -201,7 +202,7 @@ def begin(
         Conflict: it was cancelled and is not to be resumed, or is of another type.
         TooLarge: it is to have more mails than a batch may.
     """
-    type_ = registry().get(type_name)
+    type_ = type_called(type_name)
     text = compose.is_name(batch_key) and 0 < len(batch_key or "") <= _LONGEST_KEY
     if batch_key is not None and not text:
         raise MessageError("A batch_key is text of 1 to 200 characters.")
@@ -270,8 +271,10 @@ def resume(session: Session, public_id: str, partner_id: str) -> int:
 
 def send_many(session: Session, type_name: str, recipients: Iterable[Any], **how: Any) -> str:
     """Queue mail of a type to many; see :meth:`smtp_admin.SMTPAdmin.send_many`."""
+    wanted = "a list, or anything to read one after the other, of Recipient"
+    several = several_in(recipients, "recipients", wanted)
     filling = begin(session, type_name, **how)
-    for some in in_steps(recipients):
+    for some in in_steps(several):
         filling.add([as_recipient(one) for one in some])
     filling.finish()
     return filling.batch.public_id
@@ -280,11 +283,12 @@ def send_many(session: Session, type_name: str, recipients: Iterable[Any], **how
 def as_recipient(one: Any) -> Recipient:
     """*one* as our own class; it may be a pair of address and context."""
     if isinstance(one, Recipient):
+        values_in(one.context)
         return one
     if isinstance(one, tuple) and len(one) == 2 and isinstance(one[1], Mapping):  # noqa: PLR2004
         return Recipient(*one)
     raise MessageError(
-        f"{str(one)[:100]!r} is no recipient. "
+        f"{str(one)[:100]!r} ({kind_of(one)}) is no recipient. "
         "Pass Recipient(address, context), or the two as a pair."
     )
 
@@ -293,7 +297,7 @@ def send_messages(session: Session, messages: Iterable[Any], order: Order) -> li
     """Queue ready messages; see :meth:`smtp_admin.SMTPAdmin.send_messages`."""
     ids: list[str] = []
     mails, size = [], 0
-    for message in messages:
+    for message in several_in(messages, "messages", "a list of messages"):
         try:
             mails.append(compose.compose(session, READY, from_any(message), order))
         except MessageError as error:

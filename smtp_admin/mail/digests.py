@@ -27,6 +27,7 @@ from smtp_admin.errors import MessageError, SMTPAdminError
 from smtp_admin.mail import service, wording
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.compose import Order, message_from_type, sender_for
+from smtp_admin.mail.passed import recipients_in, values_in
 from smtp_admin.mail.templates import plain
 from smtp_admin.mail.types import EmailType
 from smtp_admin.suppression.reading import Suppressed
@@ -57,15 +58,16 @@ def keep_for_digest(
     period: Period,
     *,
     to: str | list[str],
-    context: Mapping[str, Any],
+    context: Mapping[str, Any] | None,
     language: str = "",
     reply_to: str | None = None,
     order: Order,
 ) -> Kept:
     """Keep a notice for its recipient's next digest; see :meth:`smtp_admin.SMTPAdmin.send`."""
-    type_ = service.registry().get(type_name)
-    check(type_, period, order, to=to, reply_to=reply_to)
-    name, address = address_of(to if isinstance(to, str) else to[0])
+    type_ = service.type_called(type_name)
+    recipients, context = recipients_in(to), values_in(context)
+    check(type_, period, order, to=recipients, reply_to=reply_to)
+    name, address = address_of(recipients[0])
     digest = service.registry().get(TYPE)
     sender_for(session, digest, order)
     with schema.explained(host_engine()):
@@ -105,7 +107,7 @@ def check(
     Raises:
         MessageError: it cannot.
     """
-    if period not in PERIODS:
+    if not isinstance(period, str) or period not in PERIODS:
         raise MessageError('A digest is for an "hour" or for a "day".')
     if not type_.notice or type_.name == TYPE:
         raise MessageError(

@@ -94,6 +94,7 @@ class Connection(_TheirConnection):
         del envelope_from
         if getattr(message, "sender", "") is None:
             message.sender = ""  # without a default sender; Flask-Mail's own methods need a text
+        ours = from_any(message, ascii_names=self.mail.ascii_attachments)
         if hasattr(message, "has_bad_headers") and message.has_bad_headers():
             from smtp_admin.mail.bad_header import BadHeader
 
@@ -101,7 +102,6 @@ class Connection(_TheirConnection):
                 "The subject, the sender, a recipient or the Reply-To of this mail has a line "
                 "break, so it was not queued."
             )
-        ours = from_any(message, ascii_names=self.mail.ascii_attachments)
         if self.mail.suppress:
             _check(ours)
             self.last_id = ""

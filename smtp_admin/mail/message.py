@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smtp_admin.errors import MessageError
+from smtp_admin.mail.passed import addresses_in, kind_of, mapping_in, several_in
 
 #: What tells a Flask-Mail message from an e-mail package's, or from text.
 _NEEDED = ("subject", "recipients", "body", "html", "cc", "bcc", "reply_to", "attachments",
@@ -63,13 +64,15 @@ def from_any(message: Any, *, ascii_names: bool = False) -> Message:
         MessageError: it is something else.
     """
     if isinstance(message, Message):
+        _check(message)
         return message
     if not all(hasattr(message, name) for name in _NEEDED):
-        kind = type(message)
         raise MessageError(
-            f"A {kind.__module__}.{kind.__qualname__} cannot be queued. Pass an smtp_admin.Message "
-            "or a flask_mail.Message with the subject, recipients, body and html."
+            f"What was passed is {kind_of(message)}, which cannot be queued. Pass an "
+            "smtp_admin.Message or a flask_mail.Message with the subject, recipients, body and "
+            "html."
         )
+    _check(message)
     attachments = [attachment(one) for one in message.attachments or ()]
     if ascii_names:
         attachments = [replace(one, filename=_ascii(one.filename)) for one in attachments]
@@ -90,6 +93,27 @@ def from_any(message: Any, *, ascii_names: bool = False) -> Message:
         },
         date=getattr(message, "date", None),
     )
+
+
+def _check(message: Any) -> None:
+    """Whether what holds several values does.
+
+    Raises:
+        MessageError: one of them is of another kind.
+    """
+    for name in ("recipients", "cc", "bcc"):
+        addresses_in(getattr(message, name), f"{name} of a Message")
+    wanted = "a list of Attachment"
+    for one in several_in(message.attachments or (), "attachments of a Message", wanted):
+        if not hasattr(one, "filename") or not hasattr(one, "data"):
+            raise MessageError(
+                f"attachments of a Message is {wanted}; one of them is {kind_of(one)}."
+            )
+    for name, example in (
+        ("extra_headers", '{"X-Campaign": "spring"}'),
+        ("alts", '{"calendar": "BEGIN:VCALENDAR…"}'),
+    ):
+        mapping_in(getattr(message, name), f"{name} of a Message", f"a dict, such as {example}")
 
 
 def _text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from smtp_admin.errors import MessageError
 from smtp_admin.mail import quoted_printable
 from smtp_admin.mail.message import Attachment
+from smtp_admin.mail.passed import kind_of
 from smtp_admin.smtp.address import check_header_text
 from smtp_admin.smtp.encoded_words import LONGEST_LINE
 from smtp_admin.smtp.headers import quoted
@@ -64,6 +65,11 @@ def file_part(attachment: Attachment) -> bytes:
     Raises:
         MessageError: one of these cannot be written.
     """
+    if not isinstance(attachment.data, bytes | bytearray | memoryview):
+        raise MessageError(
+            f"The data of the attachment {str(attachment.filename)[:60]!r} are bytes, not "
+            f"{kind_of(attachment.data)}."
+        )
     found = _CONTENT_TYPE.fullmatch(attachment.content_type.partition(";")[0].strip())
     if found is None:
         raise MessageError(f"{attachment.content_type[:60]!r} is not a content type.")

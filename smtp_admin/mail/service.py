@@ -15,6 +15,7 @@ from smtp_admin.installation import installation
 from smtp_admin.mail import security_types
 from smtp_admin.mail.compose import Order, compose, is_name, message_from_type
 from smtp_admin.mail.message import Message, from_any
+from smtp_admin.mail.passed import recipients_in, text_in, values_in
 from smtp_admin.mail.templates import Voice, voice_of
 from smtp_admin.mail.types import TYPES, EmailType, Registry
 from smtp_admin.mail.unsubscribing import only_address
@@ -29,6 +30,16 @@ READY = EmailType(name="message", label=gettext("Ready message"), variables={}, 
 def registry() -> Registry:
     """The e-mail types of this app."""
     return TYPES.of(installation())
+
+
+def type_called(name: Any) -> EmailType:
+    """The e-mail type that a host names.
+
+    Raises:
+        ConfigError: there is none.
+        MessageError: this is no name.
+    """
+    return registry().get(text_in(name, "type_name", 'the name of a type, such as "invoice"'))
 
 
 def comes_ready(type_: EmailType) -> bool:
@@ -62,10 +73,11 @@ def send(
     order: Order | None = None,
 ) -> str:
     """Queue a mail of a known type; see :meth:`smtp_admin.SMTPAdmin.send`."""
-    type_ = registry().get(type_name)
+    type_ = type_called(type_name)
+    recipients, values = recipients_in(to), values_in(context)
     order = order or Order()
-    voice = voice_for(session, type_, order.partner_id, language, to)
-    message = message_from_type(type_, to, context or {}, voice=voice, reply_to=reply_to)
+    voice = voice_for(session, type_, order.partner_id, language, recipients)
+    message = message_from_type(type_, recipients, values, voice=voice, reply_to=reply_to)
     return queue(session, compose(session, type_, message, order))
 
 

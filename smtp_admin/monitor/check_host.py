@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from smtp_admin.errors import SetupError
 from smtp_admin.installation import installation
 from smtp_admin.monitor.health import Check
+from smtp_admin.repeated import host_raised
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ def partners() -> Iterator[Check]:
     except SetupError as error:
         yield Check("partners", "failed", error.message, error.hint)
         return
-    except Exception as error:  # the host's own code
-        log.exception("the host's partners() or partner() failed")
+    except Exception as error:  # noqa: BLE001 - the host's own code
+        host_raised(log, "partners() or partner", error)
         words = f"partners() or partner() of your Host failed: {type(error).__name__}."
         yield Check("partners", "failed", words, "The log has the traceback.")
         return

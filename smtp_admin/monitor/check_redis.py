@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from redis import Redis
-from redis.connection import parse_url
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 from sqlalchemy import select
@@ -23,7 +22,7 @@ from smtp_admin.delivery.listeners import (
     redis_time,
 )
 from smtp_admin.delivery.models import Lane
-from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client
+from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client, redis_place
 from smtp_admin.installation import installation
 from smtp_admin.monitor.check_database import compare_clocks
 from smtp_admin.monitor.health import Check
@@ -37,7 +36,7 @@ _MEANWHILE = "Until then workers check for mail every ten seconds. No mail is lo
 
 def redis() -> Iterator[Check]:
     """Whether it answers, takes writes, is new enough, and keeps what it is given."""
-    where = _where()
+    where = redis_place(installation().config.redis_url)
     began = time.monotonic()
     try:
         with closing(_client()) as client:
@@ -101,14 +100,6 @@ def redis_clock(now: Callable[[], datetime] = clock.now) -> Iterator[Check]:
 
 def _client() -> Redis:
     return redis_client(installation().config.redis_url, patience=_SECONDS)
-
-
-def _where() -> str:
-    """Which Redis is meant, without its password."""
-    found: Any = parse_url(installation().config.redis_url)  # type: ignore[no-untyped-call]  # its own
-    if "path" in found:
-        return str(found["path"])
-    return f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
 
 
 def _info(client: Redis) -> dict[str, Any]:

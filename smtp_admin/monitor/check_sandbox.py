@@ -30,5 +30,5 @@ def sandbox() -> Iterator[Check]:
     if held:
         yield Check("sandbox", "warning", f"{held:,} {'mail is' if held == 1 else 'mails are'} "
                     "held by a sandbox.",
-                    "`flask smtp-admin sandbox release` sends them, `sandbox drop` "
-                    "cancels them.")  # fmt: skip
+                    "`flask smtp-admin sandbox release` sends them, "
+                    "`flask smtp-admin sandbox drop` cancels them.")  # fmt: skip

@@ -17,6 +17,7 @@ from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import LATE, PAUSED, TOO_LATE, Key, State
 from smtp_admin.sender_state.words import span_words
 from smtp_admin.senders.fields import all_fields
+from smtp_admin.senders.in_commands import arguments_of, options_of
 from smtp_admin.senders.models import Sender
 from smtp_admin.senders.resolve import (
     ResolvedSender,
@@ -172,13 +173,14 @@ def _check(sender: ResolvedSender, state: State) -> Check:
         # A partner without settings of its own has no sender; this is the system's.
         status = "failed" if state.waiting else "warning"
         message += " That is mail of the system, and of partners without settings."
-        hint = "Run `flask smtp-admin wizard`, or fill in its page."
+        hint = f"Run `flask smtp-admin wizard{options_of(sender)}`, or fill in its page."
     elif state.key == "no_worker":
         status = "warning" if state.waiting else "ok"
         hint = "See “workers”." if state.waiting else ""
     elif state.key == "paused_by_hand":
         status = "warning"
-        hint = "Resume it on its page, or with `flask smtp-admin senders resume`."
+        command = f"flask smtp-admin senders resume {arguments_of(sender)}"
+        hint = f"Resume it on its page, or with `{command}`."
     elif state.key in PAUSED:
         names = ", ".join(sender.values.fallbacks)
         covered = bool(names) and state.key != "rate_limited"

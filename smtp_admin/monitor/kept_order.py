@@ -25,6 +25,7 @@ from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redi
 from smtp_admin.host import Partner
 from smtp_admin.installation import Installation, Kept, installation
 from smtp_admin.monitor.sender_order import SORTS, Placed, everyone, placed
+from smtp_admin.repeated import host_raised
 from smtp_admin.sender_state.state import KEYS
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ def keep_order(engine: Engine) -> int:
     here = installation()
     try:
         partners = [*here.host.partners()]
-    except Exception:  # the host's own code; alerts and pages do without
-        log.exception("partners() of the host failed")
+    except Exception as error:  # noqa: BLE001 - the host's own code; pages do without
+        host_raised(log, "partners", error)
         return 0
     if len(partners) <= FEW:
         return 0

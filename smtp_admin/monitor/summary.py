@@ -25,6 +25,7 @@ from smtp_admin.mail.compose import Order
 from smtp_admin.monitor.alerts.carriers import working_sender
 from smtp_admin.monitor.alerts.recipients import language_of, usable
 from smtp_admin.monitor.alerts.service import open_alerts
+from smtp_admin.repeated import host_raised
 from smtp_admin.translation import day, gettext, ngettext, number
 
 log = logging.getLogger(__name__)
@@ -108,8 +109,8 @@ def wanted() -> dict[str, frozenset[str] | None]:
             (address, None if partners is None else frozenset(partners))
             for address, partners in installation().host.summary_recipients()
         ]
-    except Exception:  # the host's own code
-        log.exception("the host's summary_recipients() failed")
+    except Exception as error:  # noqa: BLE001 - the host's own code
+        host_raised(log, "summary_recipients", error)
         return found
     for address, partners in told:
         for one in usable([address]):

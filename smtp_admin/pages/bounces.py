@@ -123,6 +123,7 @@ def _show(sender: ResolvedSender, outcome: _Outcome) -> ResponseReturnValue:
         remedy=remedy_of(row) if row is not None else "",
         in_trouble=row is not None and is_in_trouble(row),
         error=outcome.error,
+        again=bool(outcome.typed and request.form.get("password")),
         bounce_address=str(sender.values.get("bounce_address", "")),
         can_tag="bounce_address" in sender.values,
         **frame(sender.partner_id, sender.key),

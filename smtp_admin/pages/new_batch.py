@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -193,6 +194,8 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
             fields={"file": [gettext("It has no recipients.")]},
         )
     if checked.count > MOST_FROM_PAGE:
+        partner = f" --partner {quote(partner_id)}" if partner_id else ""
+        command = f"flask smtp-admin send-many {type_.name} FILE{partner}"
         raise InvalidInput(
             gettext(
                 "The list names %(count)s recipients; from this page "
@@ -200,7 +203,9 @@ def _look(partner_id: str, type_: EmailType, file: RecipientFile, text: str) -> 
                 count=number(checked.count),
                 most=number(MOST_FROM_PAGE),
             ),
-            hint=gettext("Split it, or use the command flask smtp-admin send-many."),
+            hint=gettext(
+                "Split it, or run `%(command)s`, which takes any number.", command=command
+            ),
         )
     left_out = left_out_of(session(), partner_id, type_, file.rows(), checked.again)
     if left_out.suppressed == checked.count:

@@ -98,6 +98,7 @@ def _page(title: str, *, only_partners: bool) -> ResponseReturnValue:
 class Column:
     """The head of a column, which sorts by it."""
 
+    name: str
     label: str
     url: str
     sorted: str
@@ -109,6 +110,7 @@ class Column:
         here = name == asked.sort
         down = asked.reverse == (name == "name")
         return cls(
+            name=name,
             label=_COLUMNS[name],
             url=_url(asked, sort=f"-{name}" if here and not asked.reverse else name),
             sorted=("descending" if down else "ascending") if here else "",

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from smtp_admin.clock import now
-from smtp_admin.translation import day
+from smtp_admin.moments import time_tag
+from smtp_admin.translation import as_shown, day
 
 
 def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
@@ -23,14 +24,5 @@ def shown_time(at: datetime | None, *, exact: bool = False) -> Markup:
     clock = f"{at:%H:%M:%S}" if exact else f"{at:%H:%M}"
     shown: str = ""
     if at.date() != moment.date():
-        shown = day(at, year=at.year != moment.year) + " "
-    return Markup(
-        '<time datetime="{iso}" title="{full} UTC" data-smtp-admin-time="{form}">'
-        "{day}{clock} UTC</time>"
-    ).format(
-        iso=f"{at:%Y-%m-%dT%H:%M:%SZ}",
-        full=f"{at:%Y-%m-%d %H:%M:%S}",
-        form="exact" if exact else "short",
-        day=shown,
-        clock=clock,
-    )
+        shown = as_shown(day(at, year=at.year != moment.year)) + " "
+    return time_tag(at, shown + f"{clock} UTC", exact=exact)

@@ -17,7 +17,7 @@ from smtp_admin.translation import known
 _GENERAL = "general.toml"
 #: The keys with texts for people, which pages show in their own language.
 TEXTS = frozenset(
-    {"login", "password", "from_address", "steps", "dns", "message", "text", "who", "help"}
+    {"label", "login", "password", "from_address", "steps", "dns", "message", "text", "who", "help"}
 )
 _T = TypeVar("_T")
 

@@ -13,6 +13,7 @@ from smtp_admin.errors import Unavailable
 from smtp_admin.host import ExpiringService, has_own
 from smtp_admin.installation import installation
 from smtp_admin.renewals.records import own_problem_of
+from smtp_admin.repeated import host_raised
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def expiring(until: datetime, partner_id: str) -> Iterator[Any]:
     try:
         yield from installation().host.expiring_services(until, partner_id)
     except Exception as error:
-        log.exception("expiring_services() of the host failed for %r", partner_id)
+        host_raised(log, "expiring_services", error)
         raise HostFailedError("expiring_services", error) from error
 
 
@@ -67,7 +68,7 @@ def of_customer(customer_id: str) -> Supplied:
     try:
         records: list[Any] = list(installation().host.customer_services(customer_id))
     except Exception as error:
-        log.exception("customer_services() of the host failed for %r", customer_id)
+        host_raised(log, "customer_services", error)
         raise HostFailedError("customer_services", error) from error
     services: dict[str, list[ExpiringService]] = {}
     problems: list[str] = []
@@ -106,7 +107,7 @@ def partner_name(partner_id: str) -> str:
             found = installation().host.partner(partner_id) if partner_id != SYSTEM else None
             names[partner_id] = found.name if found is not None else ""
         except Exception as error:
-            log.exception("partner() of the host failed for %r", partner_id)
+            host_raised(log, "partner", error)
             raise HostFailedError("partner", error) from error
     return names[partner_id] or installation().config.app_name
 
@@ -121,5 +122,5 @@ def partner_ids() -> Iterator[str]:
     try:
         yield from [one.id for one in installation().host.partners()]
     except Exception as error:
-        log.exception("partners() of the host failed")
+        host_raised(log, "partners", error)
         raise HostFailedError("partners", error) from error

@@ -73,7 +73,7 @@ class Standing:
             "If this is the original, %(first)s, or after a change of domain run "
             "`flask smtp-admin sandbox release`. If it is a copy, `flask "
             "smtp-admin sandbox drop` cancels the mail that waits in it, and "
-            "`sandbox release` lets it be sent from here.",
+            "`flask smtp-admin sandbox release` lets it be sent from here.",
             first=first,
         )
 

@@ -11,7 +11,7 @@ from smtp_admin.delivery.limits import kept_for_urgent
 from smtp_admin.read_back import read_back
 from smtp_admin.sender_state.basis import Facts
 from smtp_admin.senders.resolve import ResolvedSender
-from smtp_admin.translation import day, gettext, joined, known, ngettext, number
+from smtp_admin.translation import clock_time, gettext, joined, known, ngettext, number
 
 #: The headline and the detail.
 Words = tuple[str, str]
@@ -219,14 +219,6 @@ def _mails(count: int, *, capital: bool = True) -> str:
     if capital:
         return ngettext("One mail waits", "%(number)s mails wait", count)
     return ngettext("%(number)s mail waits", "%(number)s mails wait", count)
-
-
-def clock_time(at: datetime, moment: datetime) -> str:
-    """When something happens, seen from *moment*: the day is named if it is another one."""
-    clock = f"{at:%H:%M} UTC"
-    if at.date() == moment.date():
-        return known(clock)
-    return joined((day(at, year=at.year != moment.year), clock))
 
 
 def ago(at: datetime, moment: datetime) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from smtp_admin.clock import sql_now
 from smtp_admin.database import Base, BigId, UTCDateTime
+from smtp_admin.host import OPERATOR
 
 
 class Sender(Base):
@@ -121,3 +122,8 @@ class RevisionTest(Base):
     reply: Mapped[str] = mapped_column(String(500))
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     tested_by: Mapped[str] = mapped_column(String(320))
+
+    @property
+    def by_command(self) -> bool:
+        """Whether somebody made it at the command line, where nobody is signed in."""
+        return self.tested_by == OPERATOR.name

@@ -5,6 +5,7 @@ import time
 
 from smtp_admin.database import SYSTEM
 from smtp_admin.installation import Kept, installation
+from smtp_admin.repeated import host_raised
 from smtp_admin.senders.resolve import ResolvedSender
 from smtp_admin.smtp.address import check_header_text
 
@@ -43,7 +44,7 @@ def partner_name(partner_id: str) -> str:
         partner = here.host.partner(partner_id)
         name = _for_header(partner.name) if partner else name
     except Exception as error:  # noqa: BLE001 - the host's code may fail in any way
-        log.warning("partner() of the host failed for %r: %s", partner_id, type(error).__name__)
+        host_raised(log, "partner", error)
     known[partner_id] = (time.monotonic(), name)
     return name
 

@@ -21,11 +21,14 @@ def ip_literal(host: str) -> IPAddress | None:
         return None
 
 
-def clean_host(text: str) -> str:
+def clean_host(text: str, example: str = "smtp.example.com") -> str:
     """The host name or IP address that *text* means, in lower case and in ASCII (A-labels).
 
     Only the ordinary spelling of an IP address is taken: resolvers also read ``127.1``,
     ``0x7f.1`` and ``2130706433`` as addresses, which is how a check is talked round.
+
+    Args:
+        example: what such a name looks like, for the errors.
 
     Raises:
         ValueError: with a sentence that says what is wrong and what would be right.
@@ -33,7 +36,7 @@ def clean_host(text: str) -> str:
     host = text.strip()
     if not host:
         raise ValueError(
-            gettext("Enter the host name of the mail server, such as smtp.example.com.")
+            gettext("Enter the host name of the mail server, such as %(example)s.", example=example)
         )
     _refuse_other_things(host)
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -44,7 +47,7 @@ def clean_host(text: str) -> str:
         return str(address)
     if ":" in host:
         raise ValueError(gettext("Put the port into its own field, without a colon."))
-    return _ascii_name(host)
+    return _ascii_name(host, example)
 
 
 def _refuse_other_things(host: str) -> None:
@@ -63,7 +66,7 @@ def _refuse_other_things(host: str) -> None:
         raise ValueError(gettext("A host name has no spaces or control characters."))
 
 
-def _ascii_name(host: str) -> str:
+def _ascii_name(host: str, example: str) -> str:
     name = host.lower().removesuffix(".")
     try:
         if not name.isascii():
@@ -74,7 +77,9 @@ def _ascii_name(host: str) -> str:
     labels = name.split(".")
     if len(name) > _LONGEST or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(
-            gettext("This is not a valid host name. It should look like smtp.example.com.")
+            gettext(
+                "This is not a valid host name. It should look like %(example)s.", example=example
+            )
         )
     # A last label of digits is read as an IPv4 address by resolvers (RFC 3696 section 2).
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):

@@ -45,13 +45,14 @@ from smtp_admin.delivery.maintenance.reassign import reassign_strays
 from smtp_admin.delivery.maintenance.rescue import SteadyClock, rescue
 from smtp_admin.delivery.maintenance.rollup import roll_up
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
-from smtp_admin.delivery.shared_redis import redis_client
+from smtp_admin.delivery.shared_redis import redis_client, redis_place
 from smtp_admin.events.pruning import prune_events
 from smtp_admin.expiry.seen_certificates import WRITE_SECONDS, SeenCertificates
 from smtp_admin.http.caller import SECONDS as CALL_SECONDS
 from smtp_admin.installation import Installation, installation
 from smtp_admin.mail.digests import send_digests
 from smtp_admin.providers.catalogue import replies
+from smtp_admin.repeated import Trouble
 from smtp_admin.senders.resolve import overrides_for
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
@@ -110,6 +111,8 @@ class WorkerProcess:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._bell = doorbell(self._here)  # made here: lanes are outside of any app's context
         self._redis: Redis = redis_client(self._here.config.redis_url)
+        self._redis_place = redis_place(self._here.config.redis_url)
+        self._redis_trouble = Trouble()
         self._lines = Lines(self._redis, concurrency)
         self._leases = Leases(self._engine)
         self._queue = queue_name(host_engine())
@@ -238,6 +241,9 @@ class WorkerProcess:
         try:
             self._listening = not self._stopping.is_set()
             connection = Redis.from_url(self._here.config.redis_url, socket_connect_timeout=2.0)
+            connection.ping()
+            if (lasted := self._redis_trouble.over()) is not None:
+                log.warning("Redis at %s is back %s", self._redis_place, lasted)
             queue = Queue(
                 self._queue,
                 connection=connection,
@@ -259,10 +265,19 @@ class WorkerProcess:
             return
         except (RedisError, OSError) as error:
             self._deaf = True
-            log.warning("Redis is away (%s); sweeping continues", type(error).__name__)
+            self._tell_of_redis(error)
         finally:
             self._listening = False
         self._stopping.wait(_RECONNECT_SECONDS)
+
+    def _tell_of_redis(self, error: Exception) -> None:
+        more = self._redis_trouble.again()
+        if more is not None:
+            log.warning(
+                "Redis at %s is away (%s). Mail goes out, found by sweeping every few seconds. "
+                "Start it, or correct SMTP_ADMIN_REDIS_URL.%s",
+                self._redis_place, type(error).__name__, more,
+            )  # fmt: skip
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -7,11 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask
 
 from smtp_admin.database_errors import AWAY
+from smtp_admin.repeated import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Duty:
     seconds: float
     act: Callable[[], object]
     due_at: float = 0.0
+    trouble: Trouble = field(default_factory=Trouble)
 
 
 class Schedule:
@@ -49,6 +51,7 @@ class Schedule:
         self._allowed = allowed
         self._duties = duties
         self._stopping = stopping
+        self._away = Trouble()
         self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
 
     def start(self) -> None:
@@ -71,9 +74,13 @@ class Schedule:
                 with self._app.app_context():
                     duty.act()
             except AWAY as error:
-                log.warning("%s: the database is away (%s)", duty.name, type(error).__name__)
-            except Exception:  # the other duties must go on
-                log.exception("%s failed", duty.name)
+                self._tell_away(error)
+            except Exception as error:  # the other duties must go on
+                more = duty.trouble.again()
+                if more is not None:
+                    log.error("%s failed.%s", duty.name, more, exc_info=None if more else error)  # noqa: TRY400 - the traceback is written once
+            else:
+                duty.trouble.over()
             # From its beginning: what was slow once must not make every next one late.
             duty.due_at = began + duty.seconds
         return True
@@ -81,10 +88,19 @@ class Schedule:
     def _may(self) -> bool:
         try:
             with self._app.app_context():
-                return self._allowed()
+                allowed = self._allowed()
         except AWAY as error:
-            log.warning("nothing is done: the database is away (%s)", type(error).__name__)
+            self._tell_away(error)
             return False
+        if (lasted := self._away.over()) is not None:
+            log.warning("the database is back %s", lasted)
+        return allowed
+
+    def _tell_away(self, error: Exception) -> None:
+        more = self._away.again()
+        if more is not None:
+            kind = type(error).__name__
+            log.warning("the database is away (%s); nothing is done meanwhile.%s", kind, more)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -16,8 +16,8 @@ export function dress(how) {
   how(document);
 }
 
-// That time passes is no news to read out.
-const words = (part) => part.innerHTML.replaceAll(/<time[^]*?<\/time>/g, "");
+// That time passes is no news to read out; that something is due at another time is.
+const words = (part) => part.innerHTML.replaceAll(/(<time[^>]*>)[^]*?<\/time>/g, "$1");
 
 // Only what changed is replaced: the live region stays the element that screen readers watch, and
 // buttons and fields keep the focus, the caret and what was typed.

@@ -6,6 +6,7 @@ import { dress, fetchPage, updateNotes, updatePart } from "./parts.js";
 import "./leaving.js";
 import "./reload.js";
 import { testing } from "./tested.js";
+import "./times.js";
 
 // A worker takes seconds, a mail that somebody has to find in a mailbox takes minutes.
 const OFTEN = { polls: 60, milliseconds: 1000 };

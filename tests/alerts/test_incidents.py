@@ -23,6 +23,7 @@ from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.sender_state.facts import state_of
 from smtp_admin.sender_state.state import KEYS, Key
 from smtp_admin.senders.resolve import load_sender
+from smtp_admin.translation import to_keep
 from tests.alerts.watching import (
     MINUTE,
     a_worker,
@@ -70,8 +71,8 @@ def test_the_state_decides(host: HostApp, server: ScriptedServer, key: Key) -> N
         (alert,) = mine
         assert alert.kind == expected[0]
         assert (alert.opened_at is not None) is (not expected[1])
-        assert alert.headline == state.headline
-        assert alert.detail == state.detail
+        assert alert.headline == to_keep(state.headline)
+        assert alert.detail == to_keep(state.detail)
         assert alert.severity == ("critical" if state.tone == "bad" else "warning")
 
 

@@ -103,6 +103,29 @@ def test_a_token_that_does_not_work(site: HostApp) -> None:
     site.actor = None
     answer = site.client.get(f"{API}/status")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="smtp_admin"'
+    assert answer.json is not None
+    assert "Send the header Authorization: Bearer smtpadmin_" in answer.json["error"]["hint"]
+
+
+def test_what_is_refused_says_what_to_change(site: HostApp) -> None:
+    ask = Program(site, a_token(site, "acme", ["send", "read", "status"]))
+
+    def said(method: str, path: str, **how: Any) -> tuple[int, str]:
+        answer = ask(method, path, **how)
+        assert answer.json is not None
+        return answer.status_code, answer.json["error"]["message"]
+
+    # Whether there is such a partner or mail, the answer does not tell.
+    for name in ("globex", "nobody"):
+        words = (404, "There is no such partner for this token.")
+        assert said("GET", f"/status?partner_id={name}") == words
+        assert said("POST", "/queue", json=READY | {"partner_id": name}) == words
+    assert said("GET", "/messages/abc") == (404, "There is no such mail for this token.")
+    assert said("GET", "/batch/abc") == (404, "There is no such batch for this token.")
+    assert said("GET", "/queue") == (405, "GET is not possible at this address. Use POST.")
+    assert said("GET", "/nothing") == (404, "The API has no such address.")
+    wrong = READY | {"partner_id": 5, "send_at": "soon"}
+    assert said("POST", "/queue", json=wrong) == (400, "Please fix partner_id and send_at.")
 
 
 def test_the_session_is_ignored(site: HostApp) -> None:
@@ -112,7 +135,8 @@ def test_the_session_is_ignored(site: HostApp) -> None:
     assert ask("GET", "/status?partner_id=globex").status_code == 404
     refused: Any = ask("POST", "/queue", json=READY)
     assert refused.status_code == 403
-    assert refused.json["error"]["message"] == "This token is not allowed to do that."
+    assert refused.json["error"]["message"] == "This token does not have the scope send."
+    assert refused.json["error"]["hint"].endswith("create NAME --partner acme --scope send")
     # However the scheme is set off, a token is one; and one that is bad never becomes the session.
     for header, status in (
         (f"Bearer\t{token}", 404), (f" bearer  {token} ", 404), ("Bearer", 401),

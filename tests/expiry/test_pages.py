@@ -52,6 +52,7 @@ def test_the_worst_first(site: HostApp) -> None:
     assert 'href="/smtp-admin/partners/globex/senders/news#oauth"' in page
     assert 'href="/smtp-admin/partners/acme/tokens"' in page
     assert "in 9 days" in page
+    assert "It was never used." in page, "and is minutes old"
     assert re.search('<a href="/smtp-admin/expiry"[^>]* aria-current="page"', page)
 
 

@@ -324,6 +324,10 @@ def test_the_command(new_app: Callable[..., HostApp], monkeypatch: pytest.Monkey
     shown = run(args=words)
     assert shown.exit_code == 0
     assert "SETGET_SMTP_FROM_NAME" in "".join(shown.output.split())
+    same = run(args=["smtp-admin", "explain", "password_reset", "--partner", "acme"])
+    assert same.output == run(args=words).output
+    both = run(args=["smtp-admin", "explain", "welcome", "--type", "test"])
+    assert (both.exit_code, "Two types are named" in both.output) == (1, True)
     wrong = run(args=["smtp-admin", "explain", "--type", "nonsense"])
     assert wrong.exit_code == 1
     assert "There is no e-mail type" in wrong.output

@@ -128,8 +128,9 @@ def test_a_files_name_cannot_inject(plugin: SMTPAdmin) -> None:
 
 @pytest.mark.parametrize("message", [EmailMessage(), MIMEText("x"), "x", {"subject": "x"}, None])
 def test_what_is_no_message_is_refused_with_what_to_pass(plugin: SMTPAdmin, message: Any) -> None:
-    name = type(message).__name__
-    with pytest.raises(MessageError, match=rf"\b{name} cannot be queued.* smtp_admin\.Message"):
+    name = "None" if message is None else type(message).__name__
+    refused = rf"\b{name}, which cannot be queued.* smtp_admin\.Message"
+    with pytest.raises(MessageError, match=refused):
         plugin.send_message(message)
     with pytest.raises(MessageError, match=r"smtp_admin\.Message"):
         plugin.mail.send(message)

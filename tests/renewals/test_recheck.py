@@ -162,7 +162,7 @@ def test_a_host_that_fails_holds_no_mail_up(
 
     monkeypatch.setattr(office.host.host, "customer_services", failing)
     assert check(office) == ["c1@customer.example"]
-    assert "customer_services() of the host failed" in caplog.text
+    assert "customer_services() of the app's own Host raised" in caplog.text
 
 
 def test_a_host_that_does_not_tell_is_not_taken_for_one_that_denies(

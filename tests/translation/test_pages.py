@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smtp_admin import Message, Partner
+from smtp_admin.catalogues import by_tag
 from tests.app import ADMIN, CUSTOMER, HostApp, make_app
 from tests.scene import HTML, JSON, PREFIX, Scene
 from tests.servers.redis_server import RedisServer
@@ -18,6 +20,10 @@ from tests.translation.conftest import speaking
 
 #: Words that every page of ours has where it is not in German.
 _ENGLISH = re.compile(r">\s*(Senders|Troubleshooting|Save|Settings|Mail log|Owner|Nothing)\s*<")
+#: Attributes that are read out, or shown.
+_SAID = {"aria-label", "data-label", "placeholder", "title", "data-busy", "data-words"}
+#: Names of headers, where all headers of a mail are shown.
+_HEADERS = {"From", "To", "Subject", "Date"}
 _REDIRECTS = {302, 303}
 #: Nobody has begun to sign a mailbox in, and no sender of the scene wants it.
 _REFUSED = {f"{PREFIX}/oauth/<provider>/start": 404, f"{PREFIX}/oauth/callback": 409}
@@ -69,7 +75,46 @@ def _check(name: str, page: str) -> bool:
         return False  # the HTML of a mail, which is in the customer's language
     assert '<div class="smtp-admin" lang="de">' in page, name
     assert not _ENGLISH.findall(page), name
+    assert not _left_english(page), name
+    assert not [one for one in _Words(page).attributes if "<time" in one], name
     return True
+
+
+class _Words(HTMLParser):
+    """What people read of a page: its texts, and what attributes say."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.attributes: list[str] = []
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(" ".join(data.split()))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [value for name, value in attrs if value and name in _SAID]
+
+
+def _left_english(page: str) -> set[str]:
+    """The texts of a page that the catalogue has a German one for."""
+    german = by_tag("de")
+    assert german is not None
+    read = _Words(page)
+    known = {one.strip(): said.strip() for one, said in german.texts.items()}
+    known |= {one: forms[0] for one, forms in german.plurals.items()}
+    said = {one for one in (*read.texts, *read.attributes) if known.get(one, one) != one}
+    return said - set(known.values()) - _HEADERS
+
+
+def test_the_head_of_a_table_and_of_a_mail(scene: Scene) -> None:
+    """What a filter or a look-up by the shown word would have lost."""
+    scene.site.actor = ADMIN
+    overview = scene.site.client.get(f"{PREFIX}/", headers=HTML).text
+    heads = re.findall(r'<th scope="col"[^>]*><a href="[^"]*">([^<]*)', overview)
+    assert heads[:4] == ["Absender", "Zustand", "Eingereiht", "Gesendet, 24\u00a0h"]
+    page = scene.ask("GET", f"{PREFIX}/mail/<public_id>", HTML).text
+    assert re.search(r"<dt>Von</dt><dd>[^<]+@", page)
 
 
 def test_words_of_pages(scene: Scene) -> None:

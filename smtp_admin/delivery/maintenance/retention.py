@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement
 from smtp_admin.config import Config
 from smtp_admin.host import has_own
 from smtp_admin.installation import installation
+from smtp_admin.repeated import host_raised
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ def retentions(config: Config) -> list[Retention]:
                 days = host.keep_days(partner.id)
                 if days is not None:
                     own[_usable(days)].append(partner.id)
-        except Exception:  # the host's code may raise anything
-            log.exception("the host's keep_days() failed; nothing is forgotten this time")
+        except Exception as error:  # noqa: BLE001 - the host's code may raise anything
+            so = "Nothing is forgotten this time."
+            host_raised(log, "keep_days() or partners", error, so)
             return []
     everybody = sorted(one for some in own.values() for one in some)
     return [

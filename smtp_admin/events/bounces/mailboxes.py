@@ -107,7 +107,7 @@ def _cleaned(texts: Mapping[str, str]) -> tuple[Account, dict[str, list[str]]]:
         text = texts.get(name, "")
         try:
             if name == "host":
-                host = clean_host(text)
+                host = clean_host(text, "imap.example.com")
             elif name == "port" and text.strip():
                 port = int(clean_port(text) or 0)
             elif name == "username":

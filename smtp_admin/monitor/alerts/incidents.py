@@ -19,6 +19,7 @@ from smtp_admin.monitor.alerts.kinds import BY_NAME, ENDS_AFTER, Finding
 from smtp_admin.monitor.alerts.models import AGAIN, Alert, AlertNotice, AlertTurn, Side
 from smtp_admin.monitor.alerts.rules import Look, look
 from smtp_admin.monitor.kept_order import keep_order
+from smtp_admin.translation import to_keep
 
 #: How often a worker looks, and how long it is its turn.
 LOOK_SECONDS = 60.0
@@ -130,8 +131,8 @@ def _news(row: Alert, finding: Finding) -> dict[str, Any]:
         "cleared_at": None,
         "severity": finding.severity,
         "whose": finding.whose[:300],
-        "headline": finding.headline[:200],
-        "detail": finding.detail[:1000],
+        "headline": to_keep(finding.headline)[:200],
+        "detail": to_keep(finding.detail)[:1000],
     }
     return now if any(getattr(row, name) != one for name, one in now.items()) else {}
 
@@ -157,8 +158,8 @@ def _insert(session: Session, findings: Sequence[Finding], moment: datetime) -> 
             "open_key": one.incident,
             "severity": one.severity,
             "whose": one.whose[:300],
-            "headline": one.headline[:200],
-            "detail": one.detail[:1000],
+            "headline": to_keep(one.headline)[:200],
+            "detail": to_keep(one.detail)[:1000],
             "first_seen_at": moment,
         }
         for one in findings

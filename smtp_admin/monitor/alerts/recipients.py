@@ -8,6 +8,7 @@ from smtp_admin.database import SYSTEM
 from smtp_admin.errors import MessageError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
+from smtp_admin.repeated import host_raised
 from smtp_admin.translation import language_of_app
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,8 @@ def of_partner(partner_id: str) -> tuple[str, ...]:
         return ()
     try:
         return usable(installation().host.alert_recipients(partner_id))
-    except Exception:  # the host's own code
-        log.exception("the host's alert_recipients() failed")
+    except Exception as error:  # noqa: BLE001 - the host's own code
+        host_raised(log, "alert_recipients", error)
         return ()
 
 
@@ -49,8 +50,8 @@ def language_of(address: str) -> str:
         told = installation().host.admin_language(address)
         if told is not None and not isinstance(told, str):
             raise TypeError(f"a language is text, and {told!r} is none")
-    except Exception:  # the host's own code
-        log.exception("the host's admin_language() failed")
+    except Exception as error:  # noqa: BLE001 - the host's own code
+        host_raised(log, "admin_language", error)
         told = None
     wanted = told or language_of_app()
     return wanted if by_tag(wanted) is not None else ""

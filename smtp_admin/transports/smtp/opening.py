@@ -18,7 +18,7 @@ from smtp_admin.smtp.report import Report
 from smtp_admin.smtp.session import Dialler, Server, open_session
 from smtp_admin.smtp.tls import TLSDescription, describe, unnoted
 from smtp_admin.smtp.wire import Wire
-from smtp_admin.translation import gettext, joined
+from smtp_admin.translation import clock_time, gettext, joined
 from smtp_admin.transports.outcome import Outcome
 
 #: By which a server says that somebody must log in (again).
@@ -123,8 +123,7 @@ class Opening:
             claims = read_claims(token.value)
             check_claims(login, claims)
             found.append(token)
-            at = f"{token.until:%Y-%m-%d %H:%M}" if token.until else ""
-            until = gettext("until %(at)s UTC", at=at) if at else ""
+            until = gettext("until %(at)s", at=clock_time(token.until)) if token.until else ""
             said = claims.words if claims else gettext("no server but its own can read it")
             return joined((until, said), ", "), None
 

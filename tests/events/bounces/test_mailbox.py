@@ -345,6 +345,12 @@ def test_the_page(site: Hooked, server: ImapServer) -> None:
     tested = site.client.post(PAGE, data={"do": "test", **form}, headers=html)
     assert "The mailbox can be read." in tested.text
     assert wanted.password not in tested.text
+    again = "Enter the password again: pages never send it back."
+    assert again in tested.text
+    empty = site.client.post(PAGE, data={"do": "save"} | form | {"host": "", "password": ""},
+                             headers=html).text  # fmt: skip
+    assert "such as imap.example.com" in empty
+    assert again not in empty
     assert site.client.post(PAGE, data={"do": "save", **form}, headers=html).status_code == 303
     assert row(site).folder == "INBOX"
     assert wanted.password not in row(site).password
