@@ -31,7 +31,10 @@ def queued_since(
     earlier = _mail_before(session, moment - _APART)
     place = Delivery.message_pk > earlier
     if not along_mails:
-        last = select(func.max(Delivery.id)).where(Delivery.message_pk == earlier)
+        # A copy to an archive may be added as late as its mail is first sent.
+        last = select(func.max(Delivery.id)).where(
+            Delivery.message_pk == earlier, Delivery.archive.is_(False)
+        )
         place = Delivery.id > (session.scalar(last) or 0)
     return [Delivery.created_at >= moment, place]
 

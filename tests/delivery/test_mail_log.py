@@ -226,6 +226,22 @@ def test_a_period_begins_before_what_was_made_at_the_same_moment(each: HostApp) 
     assert found(each, recent) == ["first@example.org", "later@example.org"]
 
 
+def test_a_copy_that_came_late_hides_nothing(each: HostApp) -> None:
+    """A mail that waited for days may get a copy to an archive when it is first sent."""
+    each.save_sender()
+    old = queue(each, "old@example.org")
+    session = each.db.session()
+    mail_id = row_of(each, old).id
+    session.execute(update(Message).where(Message.id == mail_id).values(public_id="0" * 32))
+    change(each, "old@example.org", created_at=now() - timedelta(days=2))
+    queue(each, "new@example.org")
+    queue(each, "copy@example.org")
+    change(each, "copy@example.org", message_pk=mail_id, archive=True)
+    for scope in (None, frozenset({"acme"})):
+        which = MailFilter(scope, since=now() - timedelta(hours=1))
+        assert found(each, which) == ["copy@example.org", "new@example.org"]
+
+
 def test_pages_of_what_is_recent_from_either_end(each: HostApp) -> None:
     """Beside older mail, by each filter that has an order of its own for the oldest."""
     each.save_sender()

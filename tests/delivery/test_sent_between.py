@@ -50,6 +50,14 @@ def test_a_day_is_shared_out_by_time(host: HostApp) -> None:
     assert not any(one.exact for one in found)
 
 
+def test_a_clock_that_was_set_back_makes_no_number_negative(host: HostApp) -> None:
+    host.save_sender()
+    count(host, (60, 0, 60))
+    times = [START + timedelta(minutes=at) for at in (0, 50, 10)]
+    found = sent_between(host.db.session(), sender_row(host).id, times)
+    assert [one.sent for one in found] == [50, 0, 10]
+
+
 def test_mails_that_are_there_say_it_exactly(host: HostApp) -> None:
     """Four saves within one minute, and a mail in between that failed."""
     host.save_sender()
