@@ -649,6 +649,27 @@ def test_refusals_in_a_row_count_over_what_is_written_down_together(
     assert given_up == {f"n0{number}@example.org" for number in range(15)}
 
 
+def test_a_success_ends_no_row_of_refusals_that_was_too_long(
+    each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
+) -> None:
+    """The last of many refusals, written down with the success after them, are of that row."""
+    each.save_sender(port=server.port)
+
+    def answer(_server: ScriptedServer, _session: Session, line: str) -> bytes:
+        return b"250 ok\r\n" if "tom@" in line else f"{REFUSED}\r\n".encode()
+
+    server.behave("rcpt", answer)
+    bench = bench_of(each)
+    for part in (range(25), range(25, 27)):
+        for number in part:
+            queue(each, f"n{number}@example.org")
+        if 26 in part:
+            queue(each, "tom@example.org")
+            queue(each, MIA)
+        bench.work()
+    assert {*each.db.session.scalars(select(Suppression.address))} == {MIA}
+
+
 def test_two_workers_hear_of_the_same_wrong_addresses(
     each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
 ) -> None:
