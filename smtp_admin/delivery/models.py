@@ -299,7 +299,10 @@ class Attempt(Base):
 
 
 class Hop(Base):
-    """That a delivery went from one sender to another, and why: what failed stays visible."""
+    """That a delivery went from one sender to another, and why: what failed stays visible.
+
+    From a sender to itself where somebody did something with it: see ``acts``.
+    """
 
     __tablename__ = "smtp_admin_hop"
 
@@ -309,7 +312,8 @@ class Hop(Base):
     from_sender_id: Mapped[int] = mapped_column(BigId)
     to_sender_id: Mapped[int] = mapped_column(BigId, index=True)
     reason: Mapped[str] = mapped_column(String(500))
-    #: ``fallback`` for one that could not send, ``deleted`` for one that no longer exists.
+    #: ``fallback`` for one that could not send, ``deleted`` for one that no longer exists, or what
+    #: was done.
     kind: Mapped[str] = mapped_column(String(10))
 
 

@@ -274,7 +274,7 @@ class WorkerProcess:
         more = self._redis_trouble.again()
         if more is not None:
             log.warning(
-                "Redis at %s is away (%s). Mail goes out, found by sweeping every few seconds. "
+                "Redis at %s is away (%s). Mail is still sent, found by sweeping. "
                 "Start it, or correct SMTP_ADMIN_REDIS_URL.%s",
                 self._redis_place, type(error).__name__, more,
             )  # fmt: skip

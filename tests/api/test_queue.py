@@ -232,7 +232,7 @@ def test_what_is_refused_names_its_fields(site: HostApp, program: Callable[..., 
         assert set(error["fields"]) == fields, (body, error)
         assert all(words[0].endswith(".") for words in error["fields"].values()), error
         for name in fields:
-            assert name in error["message"]
+            assert name in error["message"], "as it was sent"
     assert count(site) == 0
 
 

@@ -1,6 +1,7 @@
 """Senders that sign in by OAuth2: saved, tested, and sent with by the worker's own code."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -86,7 +87,7 @@ def test_the_test_has_a_step_for_the_token(
     assert names.index("token") == names.index("validate") + 1
     detail = step(answer, "token")["detail"]
     assert "for https://outlook.office365.com, roles SMTP.SendAsApp" in detail
-    assert detail.startswith("until 20")
+    assert re.match(r"until \d+ \w+ 20\d\d \d\d:\d\d UTC, for ", detail)
     assert tokens.secret not in str(answer)
     assert tokens.issued[0] not in str(answer)
 

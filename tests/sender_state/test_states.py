@@ -466,4 +466,4 @@ def test_a_queue_drains_without_what_is_kept_for_urgent_mail(scene: Scene) -> No
     scene.send(8)
     with a_worker(scene.host.app):
         assert state(scene.host).key == "limit"
-        assert "queue drains in 180 min" in page(scene.host)
+        assert "queue drains in 3 h" in page(scene.host)
