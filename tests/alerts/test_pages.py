@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from smtp_admin import Actor
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
+from smtp_admin.monitor.alerts.service import AlertSeen
 from tests.alerts.watching import MINUTE, a_worker, alerts, break_sender, look, mend_sender, tell
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.sender_state.scenes import start_again
@@ -179,7 +181,7 @@ def test_without_alerts(host: HostApp) -> None:
 def test_no_worker_is_told_to_the_platform(host: HostApp) -> None:
     assert "No worker runs." in words(host)
     assert as_json(host)["open"][0]["kind"] == "no_worker"
-    assert "No worker, the system: No worker runs." in words(host, "/smtp-admin/")
+    assert "The system: No worker runs." in words(host, "/smtp-admin/")
     host.actor = ACME_ADMIN
     assert as_json(host)["open"] == []
     assert "No worker, the system" not in words(host, "/smtp-admin/")
@@ -263,3 +265,10 @@ def test_a_command_tells_that_no_worker_runs(host: HostApp) -> None:
         assert result.exit_code == 1
     (alert,) = alerts(host)
     assert alert.kind == "no_worker"
+
+
+def test_the_banner_says_nothing_twice() -> None:
+    shown = AlertSeen("", "limit", "Limit reached", "warning", "acme", 1, "", "partner Acme Ltd",
+                      "Limit reached, resumes at 14:05 UTC", "")  # fmt: skip
+    assert shown.title == "Partner Acme Ltd"
+    assert replace(shown, headline="No worker runs").title == "Limit reached, partner Acme Ltd"

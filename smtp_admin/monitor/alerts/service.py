@@ -20,7 +20,7 @@ from smtp_admin.monitor.alerts.rules import no_worker
 from smtp_admin.monitor.alerts.told import sentence_of
 from smtp_admin.monitor.alerts.wording import whose_of
 from smtp_admin.read_back import read_back
-from smtp_admin.translation import gettext, joined, known
+from smtp_admin.translation import gettext, joined, known, sentence
 
 #: What may be chosen for muting, as it is written.
 MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(weeks=1)}
@@ -74,6 +74,13 @@ class AlertSeen:
     def severity_label(self) -> str:
         """How grave it is, for people."""
         return SEVERITIES.get(self.severity, self.severity)
+
+    @property
+    def title(self) -> str:
+        """What stands before its headline: what it is and whose, and nothing of it twice."""
+        if self.headline.startswith(self.label):
+            return sentence(self.whose).rstrip(".")
+        return joined((known(self.label), self.whose), ", ")
 
     @property
     def sentence(self) -> str:
