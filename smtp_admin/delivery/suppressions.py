@@ -14,7 +14,7 @@ from smtp_admin.installation import installation
 from smtp_admin.senders.lookups import forget
 from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.lifted import lifted_of, remove_later
+from smtp_admin.suppression.provider_lists.lifted import Lifting, lifted_of, remove_later
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
@@ -158,7 +158,29 @@ def lift(
         mine = mine.where(Suppression.category.in_(categories))
     if reasons:
         mine = mine.where(Suppression.reason.in_(reasons))
-    rows = session.scalars(mine).all()
-    if rows and installation().config.sandbox is None and accounts_of(session, partner_id):
-        remove_later(session, partner_id, lifted_of(rows, address))
-    return delete_suppressions(session, [one.id for one in rows])
+    return lift_rows(session, partner_id, session.scalars(mine).all(), address).count
+
+
+def lift_rows(
+    session: Session,
+    partner_id: str,
+    rows: Sequence[Suppression],
+    address: str = "",
+    *,
+    asks_now: bool = False,
+) -> Lifting:
+    """Take these rows off a partner's list; the caller commits.
+
+    With them it is written down that they are to leave the lists of providers: whatever happens
+    afterwards, that is not forgotten, and no import brings them back meanwhile.
+
+    Args:
+        address: of all of them, where the caller knows it.
+        asks_now: the caller goes on with ``remove_at_providers``, for a person who waits.
+    """
+    lifted = tuple(lifted_of(rows, address))
+    asked_at = None
+    if lifted and installation().config.sandbox is None and accounts_of(session, partner_id):
+        asked_at = remove_later(session, partner_id, lifted, asks_now=asks_now)
+    count = delete_suppressions(session, [one.id for one in rows])
+    return Lifting(count, lifted, asked_at)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from smtp_admin.audit import in_flight
 from smtp_admin.clock import shifted
 from smtp_admin.database import host_engine, worker_engine
 from smtp_admin.delivery.maintenance import provider_lists
@@ -111,10 +112,100 @@ def test_a_list_that_was_read_before(opened: Opened, monkeypatch: pytest.MonkeyP
             return found
 
         monkeypatch.setattr(provider_lists, "read_lists", slowly)
-        engine = worker_engine(host_engine(), pool_size=2)
-        assert import_lists(engine, lambda: False) == 1
-        engine.dispose()
+        assert imported_by_worker() == 1
         assert (reasons(host), provider.listed()) == ([], set())
+
+
+def imported_by_worker() -> int:
+    """How many lists a worker imports."""
+    engine = worker_engine(host_engine(), pool_size=2)
+    try:
+        return import_lists(engine, lambda: False)
+    finally:
+        engine.dispose()
+
+
+def by_page(host: HostApp) -> None:
+    (told,) = lift(host, MIA)
+    assert told["status"] == "removed"
+
+
+def by_api(host: HostApp) -> None:
+    asked = {"partner_id": "acme", "address": MIA}
+    answer = host.client.delete("/api/email/suppressions", query_string=asked, headers=JSON)
+    assert answer.json is not None
+    assert [one["status"] for one in answer.json["providers"]] == ["removed"]
+
+
+def by_command(host: HostApp) -> None:
+    words = ["smtp-admin", "suppressions", "remove", MIA, "--partner", "acme"]
+    assert "Also removed at Mailgun." in host.app.test_cli_runner().invoke(args=words).output
+
+
+@pytest.mark.parametrize("how", [by_page, by_api, by_command])
+def test_what_an_admin_removes_while_a_list_is_imported(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, how: Callable[[HostApp], None]
+) -> None:
+    """What was read before it left the list does not bring it back."""
+    provider = Mailgun()
+    with provider.api.server:
+        host = opened(provider)
+        stop(host, MIA)
+        provider.put(MIA)
+        read = reading.read_lists
+
+        def slowly(*given: Any) -> Any:
+            found = read(*given)
+            how(host)
+            return found
+
+        monkeypatch.setattr(provider_lists, "read_lists", slowly)
+        assert imported_by_worker() == 1
+        assert (reasons(host), provider.listed(), work()) == ([], set(), 0)
+        stop(host, MIA)
+        assert reasons(host) == ["bounce"], "it may be stopped again"
+
+
+class Killed(BaseException):
+    """The end of a web process."""
+
+
+def test_a_web_process_that_dies_while_it_asks(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker does it, once nobody can be asking any more; no import comes before it."""
+    provider = Mailgun()
+    with provider.api.server:
+        host = opened(provider)
+        stop(host, MIA)
+        provider.put(MIA)
+
+        def killed(*_: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(removing, "_remove", killed)
+            lift(host, MIA)
+        assert (reasons(host), provider.listed(), work()) == ([], {MIA}, 0)
+        assert imported(host, provider) == 0
+        with shifted(timedelta(minutes=3)):
+            assert (work(), provider.listed(), reasons(host)) == (1, set(), [])
+
+
+def test_too_many_calls_at_once_are_made_later(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Mailgun()
+    with provider.api.server:
+        host = opened(provider)
+        stop(host, MIA)
+        provider.put(MIA)
+        with monkeypatch.context() as patched:
+            patched.setattr(in_flight, "MOST_FOR_PARTNER", 0)
+            (told,) = lift(host, MIA)
+        assert told["status"] == "skipped"
+        assert told["message"].endswith("It is tried again automatically.")
+        assert (work(), provider.listed()) == (1, set())
 
 
 def test_one_in_trouble_is_asked_again(
