@@ -90,7 +90,13 @@ def remove() -> ResponseReturnValue:
     session().commit()
     providers = [one.as_json() for one in remove_at_providers(session(), owner, lifting)]
     return web.answer_json(
-        {"ok": True, "address": address, "count": lifting.count, "left": left, "providers": providers}
+        {
+            "ok": True,
+            "address": address,
+            "count": lifting.count,
+            "left": left,
+            "providers": providers,
+        }
     )
 
 

@@ -10,13 +10,14 @@ from sqlalchemy import select
 from smtp_admin.audit import in_flight
 from smtp_admin.clock import shifted
 from smtp_admin.database import host_engine, worker_engine
-from smtp_admin.delivery.maintenance import provider_lists
+from smtp_admin.delivery.maintenance import provider_lists, provider_removals
 from smtp_admin.delivery.maintenance.provider_lists import import_lists
 from smtp_admin.delivery.maintenance.provider_removals import remove_waiting
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.unsubscribing import Reader, token_for
 from smtp_admin.suppression.models import ProviderRemoval
 from smtp_admin.suppression.provider_lists import reading, removing
+from smtp_admin.suppression.provider_lists.lifted import Lifted, remove_later
 from smtp_admin.suppression.reading import suppressions_of
 from smtp_admin.suppression.reasons import Reason
 from tests.app import HostApp
@@ -183,9 +184,10 @@ def test_a_web_process_that_dies_while_it_asks(
         def killed(*_: object) -> None:
             raise Killed
 
-        with monkeypatch.context() as patched, pytest.raises(Killed):
+        with monkeypatch.context() as patched:
             patched.setattr(removing, "_remove", killed)
-            lift(host, MIA)
+            with pytest.raises(Killed):
+                lift(host, MIA)
         assert (reasons(host), provider.listed(), work()) == ([], {MIA}, 0)
         assert imported(host, provider) == 0
         with shifted(timedelta(minutes=3)):
@@ -249,6 +251,33 @@ def test_one_in_trouble_is_asked_again(
         with shifted(timedelta(days=8)):
             work()
         assert waiting(host) == []
+
+
+def test_partners_take_turns(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with much keeps nobody waiting, also where a round ends before all is done."""
+    host = opened()
+    session = host.db.session()
+    much = [Lifted(f"a{number}@example.org", "all", "bounce") for number in range(8)]
+    remove_later(session, "acme", much)
+    session.commit()
+    for partner_id in ("globex", "initech"):
+        remove_later(
+            session, partner_id, [Lifted(MIA, "all", "bounce"), Lifted(TOM, "all", "bounce")]
+        )
+        session.commit()
+    asked: list[str] = []
+
+    def ask(_: object, partner_id: str, __: object) -> tuple[()]:
+        asked.append(partner_id)
+        return ()
+
+    monkeypatch.setattr(provider_removals, "ask_providers", ask)
+    monkeypatch.setattr(provider_removals, "MOST_AT_ONCE", 2)
+    assert work() == 2
+    assert asked == ["acme", "globex"]
+    monkeypatch.setattr(provider_removals, "MOST_AT_ONCE", 100)
+    assert work() == 10
+    assert asked == ["acme", "globex", "initech"] * 2 + ["acme"] * 6
 
 
 def test_who_changed_their_mind(opened: Opened) -> None:
