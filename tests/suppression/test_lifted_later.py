@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event as sql_event
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from smtp_admin.audit import in_flight
 from smtp_admin.clock import shifted
@@ -90,7 +92,9 @@ def test_who_subscribes_again(opened: Opened, provider: Provider, of_all: bool) 
     assert work() == 0
     host.client.post(path, data={"notices": "off"} if not of_all else {"save": "none"})
     host.client.post(path, data={"notices": "on"} if not of_all else sent)
-    assert work() == 1, "each time anew"
+    assert work() == 0, "nobody is asked about the same address twice a minute"
+    with shifted(timedelta(seconds=70)):
+        assert work() == 1, "each time anew"
     with shifted(timedelta(hours=2)):
         assert work() == 0
     assert waiting(host) == [], "the address is kept no longer than it is needed"
@@ -240,7 +244,7 @@ def test_one_in_trouble_is_asked_again(
         host.client.post(reader(host), data={"notices": "on"})
         away.put(MIA, "unsubscribe")
         away.api.answer = lambda _: Response.of({"message": "boom"}, 500)
-        for hours in (0, 0.1, 1, 5, 20, 50, 90):
+        for hours in (0.05, 0.1, 1, 5, 20, 50, 90):
             with shifted(timedelta(hours=hours)):
                 assert work() == 1, hours
         with shifted(timedelta(hours=120)):
@@ -278,6 +282,61 @@ def test_partners_take_turns(opened: Opened, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(provider_removals, "MOST_AT_ONCE", 100)
     assert work() == 10
     assert asked == ["acme", "globex", "initech"] * 2 + ["acme"] * 6
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["answers", "in trouble"])
+def test_one_link_costs_a_call_a_minute(opened: Opened, *, away: bool) -> None:
+    """However often it ends mail and begins again, by which kind, and whatever came of the call."""
+    provider = Mailgun()
+    with provider.api.server:
+        host = opened(provider)
+        if away:
+            provider.api.answer = lambda _: Response.of({"message": "boom"}, 500)
+        path, calls = reader(host), provider.api.server.calls
+        for minute in range(3):
+            with shifted(timedelta(seconds=61 * minute)):
+                before, made = len(calls), []
+                for category in ("notices", NAME) * 2:
+                    stop(host, MIA, "unsubscribe", category)
+                    host.client.post(path, data={"notices": "on"})
+                    work()
+                    made.append(len(calls) - before)
+                assert made == made[:1] * 4, minute
+                assert made[0] > 0
+        assert reasons(host) == []
+
+
+def test_kinds_are_written_in_one_order(opened: Opened) -> None:
+    """Else two who lift the same ones would wait for each other; who has to begins again."""
+    provider = Mailgun()
+    with provider.api.server:
+        host = opened(provider)
+        names = [f"kind_{letter}" for letter in "zma"]
+        for name in names:
+            add_newsletter(host, name=name, notice=True)
+            stop(host, MIA, "unsubscribe", name)
+        path = reader(host).replace("/unsubscribe", "/smtp-admin/preferences")
+        written: list[list[str]] = []
+        failures = [OperationalError("…", None, Deadlock())]
+
+        def look(*said: Any) -> None:
+            if said[2].startswith("INSERT INTO smtp_admin_provider_removal"):
+                written.append([one[3] for one in said[3]])
+                if failures:
+                    raise failures.pop()
+
+        sql_event.listen(host.db.engine, "before_cursor_execute", look)
+        assert (
+            host.client.post(path, data={"save": "1", "kinds": [*names, NAME]}).status_code == 200
+        )
+        assert written == [sorted(names)] * 2
+        assert reasons(host) == []
+
+
+class Deadlock(Exception):
+    """Two transactions waited for each other."""
+
+    sqlstate = "40P01"
 
 
 def test_who_changed_their_mind(opened: Opened) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import changed, database_now
+from smtp_admin.database import among, changed, database_now
 from smtp_admin.database_errors import begin_again
 from smtp_admin.suppression.models import ProviderRemoval, Suppression
 from smtp_admin.suppression.reading import address_hash
@@ -64,7 +64,8 @@ def remove_later(
 ) -> datetime | None:
     """Let a worker take these off the lists of the partner's providers; the caller commits.
 
-    What stood in the queue already begins anew.
+    What stood in the queue already begins anew, but nobody is asked about the same address twice a
+    minute: whoever has the link of a notice may end it and begin again as often as they like.
 
     Args:
         asks_now: the caller asks the providers itself, and then calls :func:`note_asked`. A worker
@@ -76,20 +77,22 @@ def remove_later(
     if not lifted:
         return None
     moment = database_now(session)
+    hashes = {address_hash(one.address) for one in lifted}
+    later = {} if asks_now else _not_before(session, partner_id, hashes, moment)
     rows = [
         {
             "partner_id": partner_id,
-            "address_hash": address_hash(one.address),
+            "address_hash": hashed,
             "address": one.address[:254],
             "category": one.category,
             "reason": one.reason,
             "asked_at": moment,
             "tries": 0,
-            "next_try_at": moment + LEASE if asks_now else moment,
+            "next_try_at": moment + LEASE if asks_now else later.get(hashed, moment),
             "done_at": None,
             "trouble": "",
         }
-        for one in set(lifted)
+        for one, hashed in ((one, address_hash(one.address)) for one in set(lifted))
     ]
     rows.sort(key=lambda row: (row["address_hash"], row["category"], row["reason"]))
     session.execute(_upsert(session.get_bind().dialect.name), rows)
@@ -147,6 +150,35 @@ def waiting_of(session: Session, partner_id: str, address: str) -> int:
         ProviderRemoval.next_try_at.is_not(None),
     )
     return session.scalar(select(func.count()).where(*mine)) or 0
+
+
+def _not_before(
+    session: Session, partner_id: str, hashes: set[str], moment: datetime
+) -> dict[str, datetime]:
+    """Hash of an address → when providers may be asked about it, if that is not at once.
+
+    Of whichever row: each kind of notice has one of its own, and all of them the same calls.
+    """
+    soon = moment + _REST
+    planned: dict[str, datetime] = {}
+    rested: dict[str, datetime] = {}
+    rows = select(
+        ProviderRemoval.address_hash, ProviderRemoval.next_try_at, ProviderRemoval.done_at
+    ).where(
+        among(session, ProviderRemoval.address_hash, sorted(hashes)),
+        ProviderRemoval.partner_id == partner_id,
+    )
+    for hashed, next_try_at, done_at in session.execute(rows):
+        if next_try_at is not None and next_try_at > moment:
+            planned[hashed] = min(next_try_at, planned.get(hashed, soon))
+        elif done_at is not None and done_at > moment - _REST:
+            rested[hashed] = soon
+    # What is planned stays: who asks ever again must not put it off for ever.
+    return rested | planned
+
+
+#: After a call about an address, before the next one for somebody who waits for none.
+_REST = timedelta(minutes=1)
 
 
 @lru_cache
