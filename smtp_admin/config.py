@@ -257,7 +257,8 @@ KEYS: tuple[Key, ...] = (
     Key("TEST_MAIL_LIMIT", "10 per 60 minutes", _rate, "How often one person may send a test "
         "mail to an address other than their own."),
     Key("CHANGE_LIMIT", "60 per 10 minutes", _rate, "How often one person may save, pause, resume, "
-        "delete or roll back. Commands are not limited."),
+        "delete or roll back; and one recipient begin again with notices. Commands are not "
+        "limited."),
     Key("API_LIMIT", "600 per minute", _rate, "Requests that one API token, or one person, may "
         "make."),
     Key("EVENT_LIMIT", "30000 per minute", _rate, "Events that the webhooks of one partner take "

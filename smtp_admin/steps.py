@@ -1,11 +1,11 @@
-"""Long work in many steps, each a transaction of its own, so that others who write have turns."""
+"""Long work in many steps, each a transaction of its own, so that others have turns."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from smtp_admin.database import transaction
 
@@ -25,3 +25,24 @@ def step(engine: Engine) -> Iterator[Session]:
         yield session
     if engine.dialect.name == "sqlite":
         time.sleep(min(time.monotonic() - began, _LONGEST_REST))
+
+
+def owner_after(
+    session: Session,
+    last: str | None,
+    owner: InstrumentedAttribute[str],
+    *waiting: ColumnElement[bool],
+) -> str | None:
+    """The next owner of rows that wait, in turns; ``None`` while none waits.
+
+    One is found after the other, by a step in an index each: a list of all of them would be read
+    from every row that waits.
+
+    Args:
+        last: whose turn it was last; ``None`` for nobody's.
+        owner: the column.
+        waiting: which rows wait.
+    """
+    first = select(owner).where(*waiting).order_by(owner).limit(1)
+    found = None if last is None else session.scalar(first.where(owner > last))
+    return session.scalar(first) if found is None else found

@@ -14,16 +14,15 @@ from smtp_admin.api.owner import owner_of
 from smtp_admin.api.values import ADDRESS
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import session
-from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.delivery.suppressions import lift_rows, suppress
 from smtp_admin.errors import NotFound
 from smtp_admin.identifiers import is_storable
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.lifted import lifted_of
 from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.reading import address_hash, suppressions_of
 from smtp_admin.suppression.reasons import ALL, clean_reason
-from smtp_admin.suppression.writing import clean_category, delete_suppressions
+from smtp_admin.suppression.writing import clean_category
 
 _MOST = 100
 _MOST_DIGITS = 18
@@ -82,17 +81,22 @@ def remove() -> ResponseReturnValue:
     reason = _asked("reason")
     reasons = [] if reason is None else [clean_reason(reason)]
     rows = suppressions_of(session(), owner, address, categories=categories, reasons=reasons)
-    lifted = lifted_of(rows, address)
-    count = delete_suppressions(session(), [one.id for one in rows])
-    if not count:
+    lifting = lift_rows(session(), owner, rows, address, asks_now=True)
+    if not lifting.count:
         raise NotFound("This address is not suppressed.")
     left = len(suppressions_of(session(), owner, address))
     detail = lifted_words(address, category or "", reason or "")
     record_change(session(), web.signed_in(), owner, "suppression.removed", detail)
     session().commit()
-    providers = [one.as_json() for one in remove_at_providers(session(), owner, lifted)]
+    providers = [one.as_json() for one in remove_at_providers(session(), owner, lifting)]
     return web.answer_json(
-        {"ok": True, "address": address, "count": count, "left": left, "providers": providers}
+        {
+            "ok": True,
+            "address": address,
+            "count": lifting.count,
+            "left": left,
+            "providers": providers,
+        }
     )
 
 

@@ -19,19 +19,18 @@ from smtp_admin.delivery.provider_suppressions import (
     account_to_read,
     take_over,
 )
-from smtp_admin.delivery.suppressions import suppress, suppress_all
+from smtp_admin.delivery.suppressions import lift_rows, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, NotFound, RequestError
 from smtp_admin.host import OPERATOR
 from smtp_admin.mail.addresses import address_of
 from smtp_admin.mail.bad_lines import BadLines, numbers_of
 from smtp_admin.mail.suppression_file import read_suppressions
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.lifted import lifted_of
 from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash, suppressions_of
 from smtp_admin.suppression.reasons import ALL, REASONS
-from smtp_admin.suppression.writing import clean_category, delete_suppressions
+from smtp_admin.suppression.writing import clean_category
 
 _STEP = 1000
 _OF_PARTNER = click.option(
@@ -119,9 +118,8 @@ def remove(
     rows = suppressions_of(
         session(), partner_id, found, categories=categories, reasons=[reason] if reason else []
     )
-    lifted = lifted_of(rows, found)
-    count = delete_suppressions(session(), [one.id for one in rows])
-    if not count:
+    lifting = lift_rows(session(), partner_id, rows, found, asks_now=True)
+    if not lifting.count:
         raise NotFound(f"{found} is not suppressed for {whose(partner_id)}.")
     left = [
         f"{one.category} ({one.reason})" for one in suppressions_of(session(), partner_id, found)
@@ -129,10 +127,10 @@ def remove(
     detail = lifted_words(found, category, reason or "")
     record_change(session(), OPERATOR, partner_id, "suppression.removed", detail)
     session().commit()
-    done = remove_at_providers(session(), partner_id, lifted)
+    done = remove_at_providers(session(), partner_id, lifting)
     if as_json_:
         providers = [one.as_json() for one in done]
-        told = {"ok": True, "address": found, "count": count, "left": len(left)}
+        told = {"ok": True, "address": found, "count": lifting.count, "left": len(left)}
         show_json({**told, "providers": providers})
         return
     if left:

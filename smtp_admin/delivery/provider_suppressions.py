@@ -105,19 +105,18 @@ def take_over(
     if found.trouble and not found.listed:
         raise Unavailable(found.trouble, hint=account.right)
     listed = rows_of(partner_id, account, found)
-    awaited = Awaited(session, partner_id, begun)
-    session.rollback()
-    rows = [one for one in listed if not awaited.has(one)]
 
-    def write() -> int:
+    def write() -> tuple[int, int]:
+        awaited = Awaited(session, partner_id, begun)
+        rows = [one for one in listed if not awaited.has(one)]
         new = suppress_all(session, partner_id, rows)
         detail = f"{account.provider}: {new} new of {len(rows)}"
         record(session, actor, partner_id, "suppression.imported", detail)
         session.commit()
-        return new
+        return len(rows), new
 
-    new = begin_again(write, session.rollback)
-    return TakenOver(of.sender.key, account.provider, len(rows), new, found.unusable, found.trouble)
+    count, new = begin_again(write, session.rollback)
+    return TakenOver(of.sender.key, account.provider, count, new, found.unusable, found.trouble)
 
 
 def rows_of(partner_id: str, account: Account, found: Reading) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -9,12 +11,13 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, changed, database_now, transaction
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.suppressed_mail import suppress_queue, suppress_waiting
 from smtp_admin.installation import installation
 from smtp_admin.senders.lookups import forget
 from smtp_admin.steps import step
 from smtp_admin.suppression.models import Suppression
-from smtp_admin.suppression.provider_lists.lifted import lifted_of, remove_later
+from smtp_admin.suppression.provider_lists.lifted import Awaited, Lifting, lifted_of, remove_later
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import Found, address_hash
 from smtp_admin.suppression.reasons import Reason
@@ -100,16 +103,29 @@ def suppress_all(session: Session, partner_id: str, rows: Sequence[dict[str, Any
 _STEP = 1000
 
 
-def suppress_in_steps(engine: Engine, partner_id: str, rows: Sequence[dict[str, Any]]) -> int:
-    """The same for a long list that need not be taken over as a whole; how many are new.
+def suppress_in_steps(
+    engine: Engine, partner_id: str, rows: Sequence[dict[str, Any]], read_at: datetime
+) -> int:
+    """The same for a long list of a provider that need not be taken over as a whole.
 
     Each step is a transaction of its own: nobody else waits for all of it.
+
+    Args:
+        read_at: when that began; what was lifted here since stays so, also between two steps.
+
+    Returns:
+        How many are new.
     """
     rows = sorted(rows, key=itemgetter("address_hash", "category", "reason"))
+
+    def add(some: Sequence[dict[str, Any]]) -> int:
+        with step(engine) as session:
+            awaited = Awaited(session, partner_id, read_at)
+            return insert_suppressions(session, [row for row in some if not awaited.has(row)])
+
     new = 0
     for start in range(0, len(rows), _STEP):
-        with step(engine) as session:
-            new += insert_suppressions(session, rows[start : start + _STEP])
+        new += begin_again(partial(add, rows[start : start + _STEP]))
     if new:
         with transaction(engine) as session:
             suppress_queue(session, partner_id, database_now(session))
@@ -158,7 +174,29 @@ def lift(
         mine = mine.where(Suppression.category.in_(categories))
     if reasons:
         mine = mine.where(Suppression.reason.in_(reasons))
-    rows = session.scalars(mine).all()
-    if rows and installation().config.sandbox is None and accounts_of(session, partner_id):
-        remove_later(session, partner_id, lifted_of(rows, address))
-    return delete_suppressions(session, [one.id for one in rows])
+    return lift_rows(session, partner_id, session.scalars(mine).all(), address).count
+
+
+def lift_rows(
+    session: Session,
+    partner_id: str,
+    rows: Sequence[Suppression],
+    address: str = "",
+    *,
+    asks_now: bool = False,
+) -> Lifting:
+    """Take these rows off a partner's list; the caller commits.
+
+    With them it is written down that they are to leave the lists of providers: whatever happens
+    afterwards, that is not forgotten, and no import brings them back meanwhile.
+
+    Args:
+        address: of all of them, where the caller knows it.
+        asks_now: the caller goes on with ``remove_at_providers``, for a person who waits.
+    """
+    lifted = tuple(lifted_of(rows, address))
+    asked_at = None
+    if lifted and installation().config.sandbox is None and accounts_of(session, partner_id):
+        asked_at = remove_later(session, partner_id, lifted, asks_now=asks_now)
+    count = delete_suppressions(session, [one.id for one in rows])
+    return Lifting(count, lifted, asked_at)

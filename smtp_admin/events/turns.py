@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.events.models import MailEvent
+from smtp_admin.steps import owner_after
 
 #: Events of one transaction, and owners who share it.
 AT_ONCE = 500
@@ -49,23 +50,12 @@ class Turns:
         return list(islice((one for one in mixed if one is not None), AT_ONCE)) or oldest
 
     def _owners(self, session: Session) -> Iterator[str]:
-        """Each owner with events that wait, once, beginning after whose turn was last.
-
-        One is found after the other, by a step in an index each: a list of all of them would be
-        read from every event that waits, again for each few hundred.
-        """
+        """Each owner with events that wait, once, beginning after whose turn was last."""
         seen: set[str] = set()
-        around = False
+        waiting = MailEvent.state == "waiting"
         while True:
-            after = () if self._last is None else (MailEvent.partner_id > self._last,)
-            found = select(MailEvent.partner_id).where(MailEvent.state == "waiting", *after)
-            owner = session.scalar(found.order_by(MailEvent.partner_id).limit(1))
-            if owner is None:
-                if around:
-                    return
-                around, self._last = True, None
-                continue
-            if owner in seen:
+            owner = owner_after(session, self._last, MailEvent.partner_id, waiting)
+            if owner is None or owner in seen:
                 return
             seen.add(owner)
             self._last = owner

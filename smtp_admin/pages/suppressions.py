@@ -20,7 +20,7 @@ from smtp_admin.delivery.provider_suppressions import (
     account_to_read,
     take_over,
 )
-from smtp_admin.delivery.suppressions import suppress, suppress_all
+from smtp_admin.delivery.suppressions import lift_rows, suppress, suppress_all
 from smtp_admin.errors import InvalidInput, MessageError, RequestError
 from smtp_admin.installation import installation
 from smtp_admin.mail.addresses import address_of
@@ -43,12 +43,11 @@ from smtp_admin.pages.suppression_words import (
 from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.senders.resolve import DEFAULT_KEY
 from smtp_admin.suppression.models import ProviderList, Suppression
-from smtp_admin.suppression.provider_lists.lifted import lifted_of
 from smtp_admin.suppression.provider_lists.removing import remove_at_providers
 from smtp_admin.suppression.provider_lists.table import accounts_of
 from smtp_admin.suppression.reading import address_hash, left_on_the_list
 from smtp_admin.suppression.reasons import ALL, REASONS, label_of
-from smtp_admin.suppression.writing import clean_category, delete_suppressions
+from smtp_admin.suppression.writing import clean_category
 from smtp_admin.translation import gettext, joined, ngettext, number
 
 _MOST_EXPORTED = 200_000
@@ -197,15 +196,14 @@ def _lift(owner: str) -> ResponseReturnValue:
         return _refused(owner, refused, {})
     if not web.wants_json() and not lists.flag("confirmed"):
         return _ask(owner, rows)
-    lifted = lifted_of(rows)
     kept_back = kept_back_url(session(), owner, {one.address for one in rows})
     for detail in in_lines([f"{one.address or one.address_hash}: {one.category}" for one in rows]):
         record_change(session(), actor, owner, "suppression.removed", detail)
     hashes, count = {one.address_hash for one in rows}, len(rows)
-    delete_suppressions(session(), [one.id for one in rows])
+    lifting = lift_rows(session(), owner, rows, asks_now=True)
     left = len(left_on_the_list(session(), owner, hashes))
     session().commit()
-    done = remove_at_providers(session(), owner, lifted)
+    done = remove_at_providers(session(), owner, lifting)
     if web.wants_json():
         providers = [one.as_json() for one in done]
         return web.answer_json({"ok": True, "count": count, "left": left, "providers": providers})

@@ -16,8 +16,12 @@ from sqlalchemy import select
 from smtp_admin import protection
 from smtp_admin.access import Action, guarded
 from smtp_admin.database import session
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.models import Delivery, Message, address_parts
-from smtp_admin.delivery.suppressions import lift, suppress
+from smtp_admin.delivery.request_counts import kept_counts
+from smtp_admin.delivery.suppressions import lift, suppress_several
+from smtp_admin.errors import RateLimited
+from smtp_admin.installation import installation
 from smtp_admin.mail import templates
 from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import OURS, EmailType
@@ -29,9 +33,11 @@ from smtp_admin.renewals.unsubscribe import PREVIEW
 from smtp_admin.suppression.provider_lists.lifted import waiting_of
 from smtp_admin.suppression.reading import chosen_language, suppressions_of
 from smtp_admin.suppression.reasons import ALL, NOTICES, OWN
-from smtp_admin.suppression.writing import keep_language
+from smtp_admin.suppression.writing import keep_language, row_of
 from smtp_admin.translation import sentence
 
+#: How often each reader begins again.
+COUNTS = kept_counts("readers")
 #: What platform admins get about their own mail; they choose it elsewhere.
 _FOR_ADMINS = OURS - {"renewal"}
 
@@ -111,8 +117,9 @@ def unsubscribe_now(token: str) -> ResponseReturnValue:
         wanted = request.form["notices"] == "on"
     else:
         return _show(token, reader, status=400)
-    _choose(reader, {reader.type_name: wanted})
-    session().commit()
+    if wanted:
+        _refuse_often(reader)
+    _save(reader, {reader.type_name: wanted})
     if wanted and _standing(reader).held(reader.type_name):
         return _show(token, reader, status=409)
     return _show(token, reader, changed=True, later=wanted and _is_awaited(reader))
@@ -131,14 +138,14 @@ def save_preferences(token: str) -> ResponseReturnValue:
     how = request.form.get("save")
     if how not in {"1", "none"}:
         return _show_preferences(token, reader, status=400)
+    if how == "1":
+        _refuse_often(reader)
     kept = set() if how == "none" else set(request.form.getlist("kinds"))
     # Boxes of what is held cannot be ticked, and say nothing; who ends everything means these too.
     kinds = [one for one in _kinds(reader) if how == "none" or not one.held]
-    _choose(reader, {one.name: one.name in kept for one in kinds})
     language = request.form.get("language", "")
-    if how == "1" and language in {"", *_languages()}:
-        keep_language(session(), reader.partner_id, reader.address, language)
-    session().commit()
+    known = how == "1" and language in {"", *_languages()}
+    _save(reader, {one.name: one.name in kept for one in kinds}, language if known else None)
     return _show_preferences(token, reader, saved=True)
 
 
@@ -152,25 +159,52 @@ def _is_of_reminders(token: str) -> bool:
     return "." not in token
 
 
+def _refuse_often(reader: Reader) -> None:
+    """Return if this reader may begin again: that costs calls of providers. Ending is always free.
+
+    Raises:
+        RateLimited: that was too often; it knows when it will be possible again.
+    """
+    here = installation()
+    who = f"{reader.partner_id} {reader.address.lower()}"
+    standing = COUNTS.of(here).take(who, here.config.change_limit)
+    if standing.over:
+        raise RateLimited(retry_after=standing.resets_in)
+
+
+def _save(reader: Reader, wanted: dict[str, bool], language: str | None = None) -> None:
+    """Keep, and commit, which kinds of notice a reader wants.
+
+    Args:
+        language: of them; ``None`` for the one that was chosen before.
+    """
+
+    def save() -> None:
+        _choose(reader, wanted)
+        if language is not None:
+            keep_language(session(), reader.partner_id, reader.address, language)
+        session().commit()
+
+    begin_again(save, session().rollback)
+
+
 def _choose(reader: Reader, wanted: dict[str, bool]) -> None:
-    """Keep which kinds of notice a reader wants; the caller commits."""
+    """Keep which kinds of notice a reader wants; the caller commits.
+
+    All kinds at once, so that the database gets them in the order that is one everywhere.
+    """
     partner_id, address = reader.partner_id, reader.address
-    standing = _standing(reader)
-    if any(wanted.values()) and _take_back(reader, NOTICES):
+    own = _standing(reader).own
+    back = {name for name, yes in wanted.items() if yes and name in own}
+    if any(wanted.values()) and NOTICES in own:
+        back.add(NOTICES)
         # Of all notices, which ended together, those go on that are wanted.
         wanted = {one.name: wanted.get(one.name, False) for one in _kinds(reader)}
-    for name, yes in wanted.items():
-        if yes and name in standing.own:
-            _take_back(reader, name)
-        elif not yes and name not in standing.own:
-            suppress(session(), partner_id, address, "unsubscribe", category=name, by=address)
-
-
-def _take_back(reader: Reader, category: str) -> bool:
-    """End what the reader did; whether that was anything."""
-    return bool(
-        lift(session(), reader.partner_id, reader.address, categories=[category], reasons=OWN)
-    )
+    if back:
+        lift(session(), partner_id, address, categories=sorted(back), reasons=OWN)
+    ended = [name for name, yes in wanted.items() if not yes and name not in own]
+    rows = [row_of(partner_id, address, "unsubscribe", category=name, by=address) for name in ended]
+    suppress_several(session(), rows)
 
 
 def _is_awaited(reader: Reader) -> bool:

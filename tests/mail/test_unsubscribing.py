@@ -179,6 +179,36 @@ def test_choose_among_the_kinds(club: HostApp) -> None:
     assert chosen_language(club.db.session(), "acme", MIA) == ""
 
 
+def test_beginning_again_is_limited_and_ending_is_not(opened: NewHost) -> None:
+    """Each reader alone: beginning again costs calls of providers, and ending must always work."""
+    host = opened(PUBLIC_URL=PUBLIC, CHANGE_LIMIT="2 per 10 minutes")
+    add_newsletter(host, notice=True)
+    host.save_sender()
+    path, page, other = (
+        path_of(news(host)),
+        preferences(host),
+        path_of(news(host, "tom@example.org")),
+    )
+    again: Any = {"notices": "on"}
+    for address, data, status in (
+        (path, again, 200),
+        (page, {"save": "1"}, 200),
+        (path, again, 429),
+        (page, {"save": "1", "kinds": [NAME]}, 429),
+        (path, ONE_CLICK, 200),
+        (path, ONE_CLICK, 200),
+        (path, {"notices": "off"}, 200),
+        (page, {"save": "none"}, 200),
+        (other, again, 200),
+    ):
+        answer = host.client.post(address, data=data)
+        assert answer.status_code == status, (address, data)
+        if status == 429:
+            assert 0 < int(answer.headers["Retry-After"]) <= 600
+            assert "Too many requests. Wait a moment and try again." in answer.text
+    assert stopped(host) == {NAME}
+
+
 def test_who_complained_may_choose_one_kind_again(club: HostApp) -> None:
     suppress(club.db.session(), "acme", MIA, "complaint")
     news(club)

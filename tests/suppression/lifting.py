@@ -1,13 +1,22 @@
-"""Suppress addresses of acme, and remove them on its page."""
+"""Suppress addresses of acme, remove them on its page, and do what a worker does."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
 
+from smtp_admin.database import host_engine, worker_engine
+from smtp_admin.delivery.maintenance.provider_lists import import_lists
+from smtp_admin.delivery.maintenance.provider_removals import remove_waiting
 from smtp_admin.delivery.suppressions import suppress
-from smtp_admin.suppression.models import Suppression
+from smtp_admin.mail.service import registry
+from smtp_admin.mail.unsubscribing import Reader, token_for
+from smtp_admin.suppression.models import ProviderRemoval, Suppression
+from smtp_admin.suppression.reading import suppressions_of
 from smtp_admin.suppression.reasons import Reason
 from tests.app import HostApp
+from tests.mail.newsletter import NAME, add_newsletter
+from tests.suppression.providers import Provider
 
 PAGE = "/smtp-admin/partners/acme/suppressions"
 JSON = {"Accept": "application/json"}
@@ -38,3 +47,45 @@ def lift(host: HostApp, *addresses: str, category: str = "") -> list[dict[str, A
     assert answer.json["count"] == len(ids)
     found: list[dict[str, Any]] = answer.json["providers"]
     return found
+
+
+def work(stopping: Callable[[], bool] = lambda: False) -> int:
+    """What a worker does."""
+    engine = worker_engine(host_engine(), pool_size=2)
+    try:
+        return remove_waiting(engine, stopping)
+    finally:
+        engine.dispose()
+
+
+def reader(host: HostApp, address: str = MIA) -> str:
+    if all(one.name != NAME for one in registry()):
+        add_newsletter(host, notice=True)
+    return f"/unsubscribe/{token_for(Reader('acme', address, NAME))}"
+
+
+def reasons(host: HostApp, address: str = MIA) -> list[str]:
+    host.db.session.rollback()
+    return [one.reason for one in suppressions_of(host.db.session(), "acme", address)]
+
+
+def waiting(host: HostApp) -> list[ProviderRemoval]:
+    host.db.session.rollback()
+    host.db.session.expire_all()
+    return [*host.db.session.scalars(select(ProviderRemoval).order_by(ProviderRemoval.id))]
+
+
+def imported(host: HostApp, provider: Provider) -> int:
+    """How many entries an import by hand takes over."""
+    answer = host.client.post(f"{PAGE}/sync", json={"sender": "default"}, headers=JSON)
+    assert answer.json, provider.name
+    return int(answer.json["rows"])
+
+
+def imported_by_worker() -> int:
+    """How many lists a worker imports."""
+    engine = worker_engine(host_engine(), pool_size=2)
+    try:
+        return import_lists(engine, lambda: False)
+    finally:
+        engine.dispose()

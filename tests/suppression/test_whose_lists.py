@@ -6,7 +6,7 @@ import pytest
 
 from smtp_admin.senders.resolve import load_sender
 from smtp_admin.suppression.provider_lists import removing
-from smtp_admin.suppression.provider_lists.lifted import Lifted
+from smtp_admin.suppression.provider_lists.lifted import Lifted, Lifting
 from smtp_admin.suppression.provider_lists.table import account_of, accounts_of
 from tests.servers.certificates import CertificateFactory
 from tests.servers.provider_api import ProviderAPI
@@ -87,7 +87,7 @@ def test_the_system_s_list_is_no_partner_s(opened: Opened) -> None:
     with provider.api.server:
         host = opened(provider)
         provider.save(host, partner_id="")
-        lifted = [Lifted(MIA, "all", "bounce")]
+        lifted = Lifting(1, (Lifted(MIA, "all", "bounce"),), None)
         assert removing.remove_at_providers(host.db.session(), "globex", lifted) == ()
         assert provider.api.server.connections == 0
         (told,) = removing.remove_at_providers(host.db.session(), "", lifted)

@@ -118,7 +118,7 @@ def _import(engine: Engine, partner_id: str, one: OfSender, lease: str) -> None:
     with reading(engine) as session:
         awaited = Awaited(session, partner_id, begun)
     rows = [row for row in rows_of(partner_id, one.account, found) if not awaited.has(row)]
-    new = suppress_in_steps(engine, partner_id, rows)
+    new = suppress_in_steps(engine, partner_id, rows, begun)
     if new:
         with transaction(engine) as session:
             detail = f"{one.account.provider}: {new} new of {len(rows)}"

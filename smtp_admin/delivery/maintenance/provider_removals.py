@@ -1,22 +1,26 @@
 """Take what was lifted here off the lists of providers too: by a worker, until each said yes.
 
 Recipients who subscribe again wait for nobody, and see nothing of it. A provider that does not
-answer is asked again, ever later; one whose partner's provider is in trouble delays no other's.
+answer is asked again, ever later. Partners take turns: neither who has much to be taken off, nor
+whose provider is in trouble, delays what others have.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import ColumnElement, Delete, Engine, Update, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, reading, transaction
-from smtp_admin.database_errors import AWAY
-from smtp_admin.installation import installation
+from smtp_admin.database_errors import AWAY, begin_again
+from smtp_admin.installation import Kept, installation
 from smtp_admin.sandbox.site import may_act
+from smtp_admin.steps import owner_after, step
 from smtp_admin.suppression.models import ProviderRemoval
-from smtp_admin.suppression.provider_lists.lifted import Lifted
+from smtp_admin.suppression.provider_lists.lifted import AT_ONCE, LEASE, ORDER, Lifted, held
 from smtp_admin.suppression.provider_lists.removing import AtProvider, ask_providers
 from smtp_admin.suppression.reading import suppressions_of
 
@@ -26,8 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
 #: When it is tried again; after the last time it is given up, and people are told.
 _AGAIN = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 12 * 60, 24 * 60))
-#: Nobody else takes it meanwhile: all providers of a partner take ten seconds.
-_LEASE = timedelta(minutes=2)
+#: Addresses of one round; then it is looked anew whether this process may go on.
+MOST_AT_ONCE = 500
 #: What is over is kept as long as an import that began before may last, and what was given up so
 #: long that people see it.
 _DONE_KEPT, _TOLD = timedelta(hours=1), timedelta(days=7)
@@ -38,8 +42,13 @@ def remove_waiting(engine: Engine, stopping: Callable[[], bool]) -> int:
     if installation().config.sandbox is not None or not may_act(engine):
         return 0
     _forget(engine)
+    turn = _TURN.of(installation())
     count = 0
-    while not stopping() and (taken := _take(engine)):
+    while (
+        count < MOST_AT_ONCE
+        and not stopping()
+        and (taken := begin_again(partial(_take, engine, turn)))
+    ):
         count += 1
         try:
             trouble = _remove(engine, taken)
@@ -48,38 +57,43 @@ def remove_waiting(engine: Engine, stopping: Callable[[], bool]) -> int:
         except Exception as error:  # what others lifted must not wait for it
             log.exception("removing a lifted address of partner %r failed", taken[0].partner_id)
             trouble = f"An unexpected error ({type(error).__name__}); it was logged."
-        with transaction(engine) as session:
-            _write(session, taken, trouble)
-            if trouble:
-                _let_others_go_first(session, taken[0].partner_id)
+        begin_again(partial(_write, engine, taken, trouble))
+        if trouble:
+            _let_others_go_first(engine, taken[0].partner_id)
     return count
 
 
-def _take(engine: Engine) -> Sequence[ProviderRemoval]:
-    """What is due of one address of one partner, which no other worker takes meanwhile."""
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it was last, also in the round before."""
+
+    last: str | None = None
+
+
+_TURN = Kept[_Turn](lambda _: _Turn())
+
+
+def _take(engine: Engine, turn: _Turn) -> Sequence[ProviderRemoval]:
+    """What is due of one address of the next partner, which no other worker takes meanwhile."""
     with transaction(engine) as session:
         moment = database_now(session)
         due = ProviderRemoval.next_try_at <= moment
-        first = session.scalars(
-            select(ProviderRemoval).where(due).order_by(ProviderRemoval.next_try_at).limit(1)
-        ).first()
-        if first is None:
+        owner = owner_after(session, turn.last, ProviderRemoval.partner_id, due)
+        theirs = (due, ProviderRemoval.partner_id == owner)
+        oldest = select(ProviderRemoval.address_hash).where(*theirs)
+        oldest = oldest.order_by(ProviderRemoval.next_try_at).limit(1)
+        hashed = session.scalar(oldest)
+        if hashed is None:
             return ()
-        mine = (
-            due,
-            ProviderRemoval.partner_id == first.partner_id,
-            ProviderRemoval.address_hash == first.address_hash,
+        which = ProviderRemoval.id.in_(
+            held(session, *theirs, ProviderRemoval.address_hash == hashed)
         )
-        ids = session.scalars(
-            select(ProviderRemoval.id).where(*mine).order_by(ProviderRemoval.id)
-            .with_for_update(skip_locked=True)
-        ).all()  # fmt: skip
-        which = ProviderRemoval.id.in_(ids)
-        changed(session, update(ProviderRemoval).where(which).values(next_try_at=moment + _LEASE))
-        rows = select(ProviderRemoval).where(which).execution_options(populate_existing=True)
+        changed(session, update(ProviderRemoval).where(which).values(next_try_at=moment + LEASE))
+        rows = select(ProviderRemoval).where(which).order_by(*ORDER)
         found = session.scalars(rows).all()
         session.expunge_all()
-        return found
+    turn.last = owner
+    return found
 
 
 def _remove(engine: Engine, taken: Sequence[ProviderRemoval]) -> str:
@@ -99,40 +113,60 @@ def _remove(engine: Engine, taken: Sequence[ProviderRemoval]) -> str:
     return " ".join(one.message for one in done if one.status not in {"removed", "absent"})
 
 
-def _write(session: Session, taken: Sequence[ProviderRemoval], trouble: str) -> None:
-    moment = database_now(session)
-    for one in taken:
-        later = _AGAIN[one.tries] if trouble and one.tries < len(_AGAIN) else None
-        # What was asked for anew meanwhile stands as it is.
-        mine = (ProviderRemoval.id == one.id, ProviderRemoval.asked_at == one.asked_at)
-        values = {
-            "tries": one.tries + 1,
-            "next_try_at": moment + later if later else None,
-            "done_at": None if trouble else moment,
-            "trouble": trouble[:500],
-        }
-        changed(session, update(ProviderRemoval).where(*mine).values(values))
-        if trouble and later is None:
-            log.warning("a lifted address of partner %r stays at its provider", one.partner_id)
+def _write(engine: Engine, taken: Sequence[ProviderRemoval], trouble: str) -> None:
+    with transaction(engine) as session:
+        moment = database_now(session)
+        for one in taken:
+            later = _later(one) if trouble else None
+            # What was asked for anew meanwhile stands as it is.
+            mine = (ProviderRemoval.id == one.id, ProviderRemoval.asked_at == one.asked_at)
+            values = {
+                "tries": one.tries + 1,
+                "next_try_at": moment + later if later else None,
+                "done_at": None if trouble else moment,
+                "trouble": trouble[:500],
+            }
+            changed(session, update(ProviderRemoval).where(*mine).values(values))
+    if trouble and any(_later(one) is None for one in taken):
+        log.warning("a lifted address of partner %r stays at its provider", taken[0].partner_id)
 
 
-def _let_others_go_first(session: Session, partner_id: str) -> None:
+def _later(one: ProviderRemoval) -> timedelta | None:
+    """After how long it is tried again, if this time failed too; ``None`` for never."""
+    return _AGAIN[one.tries] if one.tries < len(_AGAIN) else None
+
+
+def _let_others_go_first(engine: Engine, partner_id: str) -> None:
     """What else this partner has is due a little later: its provider may be away."""
-    moment = database_now(session)
+    with reading(engine) as session:
+        moment = database_now(session)
     mine = (ProviderRemoval.partner_id == partner_id, ProviderRemoval.next_try_at <= moment)
-    changed(session, update(ProviderRemoval).where(*mine).values(next_try_at=moment + _AGAIN[0]))
+    _to_all(engine, mine, update(ProviderRemoval).values(next_try_at=moment + _AGAIN[0]))
 
 
 def _forget(engine: Engine) -> None:
-    with transaction(engine) as session:
+    with reading(engine) as session:
         moment = database_now(session)
-        done = ProviderRemoval.done_at < moment - _DONE_KEPT
-        changed(session, delete(ProviderRemoval).where(done))
-        given_up = (
-            ProviderRemoval.next_try_at.is_(None), ProviderRemoval.done_at.is_(None),
-            ProviderRemoval.asked_at < moment - _TOLD,
-        )  # fmt: skip
-        changed(session, delete(ProviderRemoval).where(*given_up))
+    done = ProviderRemoval.done_at < moment - _DONE_KEPT
+    given_up = and_(
+        ProviderRemoval.next_try_at.is_(None), ProviderRemoval.done_at.is_(None),
+        ProviderRemoval.asked_at < moment - _TOLD,
+    )  # fmt: skip
+    _to_all(engine, (or_(done, given_up),), delete(ProviderRemoval))
+
+
+def _to_all(engine: Engine, which: Sequence[ColumnElement[bool]], act: Update | Delete) -> None:
+    """Do *act* to all such rows that nobody else holds just now, some at a time."""
+
+    def act_once() -> int:
+        with step(engine) as session:
+            ids = held(session, *which, most=AT_ONCE)
+            if ids:
+                changed(session, act.where(ProviderRemoval.id.in_(ids)))
+            return len(ids)
+
+    while begin_again(act_once):
+        pass
 
 
 def stuck_of(session: Session, partner_id: str) -> Sequence[ProviderRemoval]:

@@ -23,7 +23,7 @@ from smtp_admin.senders.cleaning import DEFAULT
 from smtp_admin.smtp.deadline import Deadline
 from smtp_admin.smtp.session import Dialler
 from smtp_admin.suppression.provider_lists.calling import Calling
-from smtp_admin.suppression.provider_lists.lifted import Lifted, remove_later
+from smtp_admin.suppression.provider_lists.lifted import Lifted, Lifting, note_asked
 from smtp_admin.suppression.provider_lists.shape import Account, Removal, TheirList
 from smtp_admin.suppression.provider_lists.table import OfSender, accounts_of
 from smtp_admin.suppression.reading import Suppressed
@@ -46,6 +46,7 @@ class AtProvider:
         removed: how many addresses stand on none of its lists any more that stood on one.
         message: all of it, in sentences for a person.
         page: where to remove the rest by hand; empty where nothing is left.
+        again: whether it may go well another time.
     """
 
     sender: str
@@ -54,6 +55,7 @@ class AtProvider:
     removed: int
     message: str
     page: str = ""
+    again: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The same for a script."""
@@ -68,22 +70,20 @@ class AtProvider:
 
 
 def remove_at_providers(
-    session: Session, partner_id: str, lifted: Sequence[Lifted]
+    session: Session, partner_id: str, lifting: Lifting
 ) -> tuple[AtProvider, ...]:
-    """Take what was *lifted*, and committed, off the lists of the partner's providers too.
+    """Take what was lifted, and committed, off the lists of the partner's providers too.
 
-    What a provider did not answer a worker tries again. The session has no transaction open while
-    anybody is called.
+    What a provider did not answer a worker tries again; all of it, should this process end before
+    they did. The session has no transaction open while anybody is called.
     """
-    done = ask_providers(session, partner_id, lifted)
-    if not any(one.status == "failed" for one in done):
+    done = ask_providers(session, partner_id, lifting.lifted)
+    if lifting.asked_at is None:
         return done
-    remove_later(session, partner_id, lifted)
-    session.commit()
+    note_asked(session, partner_id, lifting, again=any(one.again for one in done))
     again = gettext("It is tried again automatically.")
     return tuple(
-        replace(one, message=joined((one.message, again))) if one.status == "failed" else one
-        for one in done
+        replace(one, message=joined((one.message, again))) if one.again else one for one in done
     )
 
 
@@ -102,7 +102,7 @@ def ask_providers(
     overall = Deadline(ALL_SECONDS)
     found = []
     with ExitStack() as stack:
-        why_not = ""
+        why_not, again = "", False
         if here.config.sandbox is not None or not acts:
             why_not = gettext("this installation is a sandbox, which changes nothing outside")
         else:
@@ -110,10 +110,11 @@ def ask_providers(
                 stack.enter_context(in_flight(partner_id))
             except RateLimited:
                 why_not = gettext("too many calls of this partner are already running")
+                again = True
         for one in accounts:
             name = _name(one, alone=names[one.account.provider] == 1)
             if why_not:
-                found.append(_skipped(one, name, why_not))
+                found.append(_skipped(one, name, why_not, again=again))
                 continue
             done = _remove(one, name, wanted, overall)
             if done is not None:
@@ -204,8 +205,8 @@ def _remove(
             _trouble_words(one.account, name, status, why),
         )
     )
-    page = one.account.page
-    return AtProvider(one.sender.key, one.account.provider, status, removed, words, page)
+    page, again = one.account.page, status == "failed"
+    return AtProvider(one.sender.key, one.account.provider, status, removed, words, page, again)
 
 
 #: A call that was understood, and refused for this address alone.
@@ -234,7 +235,7 @@ def _trouble_words(account: Account, name: str, status: Status, why: str) -> str
     return joined((said, by_hand))
 
 
-def _skipped(one: OfSender, name: str, why: str) -> AtProvider:
+def _skipped(one: OfSender, name: str, why: str, *, again: bool) -> AtProvider:
     words = joined(
         (
             gettext("%(provider)s was not asked: %(why)s.", provider=name, why=why),
@@ -242,7 +243,7 @@ def _skipped(one: OfSender, name: str, why: str) -> AtProvider:
         )
     )
     provider, page = one.account.provider, one.account.page
-    return AtProvider(one.sender.key, provider, "skipped", 0, words, page)
+    return AtProvider(one.sender.key, provider, "skipped", 0, words, page, again)
 
 
 def _name(one: OfSender, *, alone: bool) -> str:
