@@ -156,7 +156,7 @@ def create_app(instance_path: str | None = None, config: Mapping[str, Any] | Non
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(compile_texts(local.folder))
     babel.init_app(app, locale_selector=chosen_language)
     app.jinja_env.globals.update(
-        languages=LANGUAGES, get_locale=get_locale, language_name=language_name
+        site_languages=LANGUAGES, get_locale=get_locale, language_name=language_name
     )
     smtp_admin.init_app(app, db)  # mounted: its pages, its commands, its worker
 

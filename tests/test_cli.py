@@ -48,6 +48,7 @@ CALLS: dict[tuple[str, ...], list[str]] = {
     ("alerts", "list"): [],
     ("alerts", "mute"): ["0" * 32],
     ("alerts", "unmute"): ["0" * 32],
+    ("audit",): [],
     ("batch", "cancel"): ["0" * 32],
     ("batch", "list"): [],
     ("batch", "show"): ["0" * 32],
