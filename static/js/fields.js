@@ -129,3 +129,8 @@ export async function advise() {
 document.addEventListener("change", (event) => {
   if (event.target.form?.matches("[data-smtp-admin-advice]") && event.target.id !== "to") advise();
 });
+
+// What was chosen before this file was there, or is kept by the browser over a reload.
+const chosen = document.getElementById("sign_in");
+const given = chosen && ([...chosen.options].find((one) => one.defaultSelected) ?? chosen.options[0]);
+if (given && chosen.value !== given.value) advise();

@@ -11,7 +11,7 @@ from tests.servers.scripted import Reply
 from .site import LOGIN, MAIL_PASSWORD, Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Page
+    from playwright.sync_api import Dialog, Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -91,6 +91,18 @@ def test_what_to_do_for_the_chosen_way_comes_at_once(page: Page, site: Site) -> 
     assert page.is_visible("#preset-steps")
     page.select_option("#sign_in", "")
     page.wait_for_selector("#oauth-guidance", state="hidden")
+
+
+def test_what_was_chosen_before_the_scripts_came_counts(page: Page, site: Site) -> None:
+    held: list[Route] = []
+    page.route("**/js/fields.js*", lambda route: held.append(route))
+    page.goto(site.url + EMPTY, wait_until="commit")
+    page.wait_for_selector("#sign_in", state="attached")
+    page.eval_on_selector("#sign_in", "one => { one.value = 'google_service'; }")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    page.wait_for_selector("#oauth-guidance >> text=Google Admin console")
 
 
 def test_advice_comes_when_a_field_is_left(tab: Page) -> None:
