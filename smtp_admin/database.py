@@ -17,6 +17,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     CursorResult,
@@ -340,14 +341,20 @@ def among(session: Session, column: Any, values: Collection[Any]) -> ColumnEleme
         each = func.json_each(bindparam(None, [*values], type_=JSON, unique=True))
         found = column.in_(select(each.table_valued("value").c.value))
     else:
-        # From a thousand on MariaDB makes a table of them, and no longer looks them up.
+        # From a thousand on MariaDB makes a table of them, and no longer looks them up. Numbers are
+        # written into the statement: a thousand parameters take ten milliseconds.
         listed = [*values]
+        numbers = all(isinstance(one, int) for one in listed)
         some = (listed[start : start + _FEW] for start in range(0, len(listed) or 1, _FEW))
-        found = or_(*(column.in_(part) for part in some))
+        found = or_(*(column.in_(_listed(part, written=numbers)) for part in some))
     return found
 
 
 _FEW = 900
+
+
+def _listed(values: Collection[Any], *, written: bool) -> BindParameter[Any]:
+    return bindparam(None, values, expanding=True, unique=True, literal_execute=written)
 
 
 def changed(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
