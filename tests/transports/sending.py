@@ -32,10 +32,15 @@ def extensions(*, pipelining: bool) -> tuple[str, ...]:
     return EXTENSIONS if pipelining else PLAIN_EXTENSIONS
 
 
-def patience(fault: object) -> Timeouts:
-    """Short where a server will not answer, ample on a busy machine where it will."""
+def patience(fault: object, *, greets: bool = False) -> Timeouts:
+    """Short where a server will not answer, ample on a busy machine where it will.
+
+    Args:
+        greets: whether it answers at first, whatever comes later.
+    """
     seconds = 0.4 if isinstance(fault, Stall) else 5.0
-    return Timeouts(connect=5, command=seconds, final_dot=seconds)
+    greeting = 5.0 if greets else None
+    return Timeouts(connect=5, command=seconds, final_dot=seconds, greeting=greeting)
 
 
 @contextmanager

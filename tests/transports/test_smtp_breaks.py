@@ -266,7 +266,7 @@ def test_connection_breaks(
         ScriptedServer(
             extensions=extensions(pipelining=pipelining), behaviours=behaviours
         ) as server,
-        transport_to(server, timeouts=patience(ending)) as transport,
+        transport_to(server, timeouts=patience(ending, greets=True)) as transport,
     ):
         found = deliver(transport, mails(4))
         assert verdicts(found) == {0: verdict}
@@ -404,7 +404,7 @@ def test_extra_reply_during_a_mail(pipelining: bool, stage: Stage, answer: bytes
         ScriptedServer(
             extensions=extensions(pipelining=pipelining), behaviours=behaviours
         ) as server,
-        transport_to(server, timeouts=patience(Stall())) as transport,
+        transport_to(server, timeouts=patience(Stall(), greets=True)) as transport,
     ):
         found = deliver(transport, mails(2))
         assert set(verdicts(found)) == {0}
