@@ -5,6 +5,7 @@ goes back into the answer, never into the session; secrets and files are asked f
 """
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 
 from flask import render_template, request
@@ -84,7 +85,7 @@ def answer_too_old() -> ResponseReturnValue:
 
 def _answer(status: int, *, page: str, sign_in: str = "") -> ResponseReturnValue:
     values = {
-        "signed_out": status == 401,  # noqa: PLR2004
+        "signed_out": status == HTTPStatus.UNAUTHORIZED,
         "typed": typed(),
         "action": request.full_path.rstrip("?"),
         "page": page,
