@@ -81,7 +81,7 @@ def browser() -> Iterator["Browser"]:
 
 def _loaded_after(act: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(act)
-    def done(where: "Page | Locator", *args: Any, **kwargs: Any) -> Any:
+    def done(where: Any, *args: Any, **kwargs: Any) -> Any:
         result = act(where, *args, **kwargs)
         page: Page = getattr(where, "page", where)  # a locator's, or the page itself
         page.wait_for_load_state("load")
