@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session, aliased
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
 from smtp_admin.delivery.limits import used_by
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message, in_states
+from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message, in_states
 from smtp_admin.delivery.queued_since import queued_since
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.delivery.tries import Tried, tries_of
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
 COUNTED = 1_000
@@ -74,48 +74,15 @@ class MailFilter:
         return self.counted is not None or (bool(self.states) and _OPEN.issuperset(self.states))
 
     @property
+    def counts_accepted(self) -> bool:
+        """Whether it is what a number counts as accepted, by whichever sender."""
+        counted = self.counted is not None and self.counted.kind == "accepted"
+        return counted and not self.sender_id
+
+    @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
         return not (self.type_name or self.code or self.counted or self.search.text)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedMail:
-    """One delivery in the log.
-
-    Attributes:
-        tries: how often it was sent, whatever came of it.
-        provider_id: what the provider that accepted it calls it.
-        has_text: whether its text is still there.
-    """
-
-    id: int
-    message_pk: int
-    public_id: str
-    partner_id: str
-    sender_id: int
-    type_name: str
-    subject: str
-    recipient: str
-    state: State
-    created_at: datetime
-    next_attempt_at: datetime
-    finished_at: datetime | None
-    code: str
-    cause: str
-    error: str
-    reply: str
-    provider_id: str
-    archive: bool
-    uncertains: int
-    has_text: bool
-    sensitive: bool
-    tries: int
-
-    @property
-    def is_erased(self) -> bool:
-        """Whether its recipient was forgotten, with its subject and text."""
-        return self.recipient == ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,21 +204,45 @@ def ids_of(
     if which.type_name:
         return _of_type(session, which, before=before, after=after, most=most)
     found: ColumnElement[int] = Delivery.id.expression
-    statement: Select[Any] = select(found).where(*conditions(session, which))
+    statement: Select[Any] = select(found)
+    if after and which.counts_accepted:
+        statement = statement.where(_up_to(session, which, after=after, most=most))
+    statement = statement.where(*conditions(session, which))
     if words := which.search.words:
         near = _with_subjects(statement).order_by(Delivery.id.desc()).limit(SEARCHED).subquery()
         found = near.c.id
         statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
-        if after != OLDEST:
-            statement = statement.where(found > after)
-        # By what no index has, where the oldest of all mail is hardly what is asked for.
-        statement = statement.order_by(found + 0 if which.is_recent else found)
-    else:
-        if before:
-            statement = statement.where(found < before)
-        statement = statement.order_by(found.desc())
+        return _nearest(session, statement, found, after, most, which)
+    if before:
+        statement = statement.where(found < before)
+    return list(session.scalars(statement.order_by(found.desc()).limit(most)))
+
+
+def _nearest(
+    session: Session,
+    statement: Select[Any],
+    found: ColumnElement[int],
+    after: int,
+    most: int,
+    which: MailFilter,
+) -> list[int]:
+    if after != OLDEST:
+        statement = statement.where(found > after)
+    # By what no index has, where the oldest of all mail is hardly what is asked for.
+    statement = statement.order_by(found + 0 if which.is_recent else found)
     return list(session.scalars(statement.limit(most)))
+
+
+def _up_to(session: Session, which: MailFilter, *, after: int, most: int) -> ColumnElement[bool]:
+    """Where the nearest to *after* end at the latest: where those of a few senders do.
+
+    What was accepted in a day is found by its time, of each sender. Most of it need not be looked
+    at any closer, for it is beyond.
+    """
+    statement = select(Delivery.id).where(*conditions(session, which, by_few=True))
+    ids = _nearest(session, statement, Delivery.id.expression, after, most, which)
+    return Delivery.id + 0 <= ids[-1] if len(ids) == most else true()
 
 
 def _with_subjects(statement: Select[Any]) -> Select[Any]:
@@ -304,7 +295,9 @@ def _mail_of(session: Session, delivery_id: int) -> int:
     return session.scalar(wanted.order_by(Delivery.id.desc()).limit(1)) or 0
 
 
-def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]:
+def conditions(
+    session: Session, which: MailFilter, *, by_few: bool = False
+) -> list[ColumnElement[bool]]:
     """What a delivery must be, but for words; with a type, its mail has to be joined."""
     found: list[ColumnElement[bool]] = []
     if which.partner_ids is not None:
@@ -327,7 +320,8 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += queued_since(session, which.since, along_mails=bool(which.type_name))
     if which.counted is not None:
-        found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
+        owners = which.partner_ids
+        found += conditions_of(session, which.counted, owners, which.sender_id, by_few=by_few)
     if which.own_copies:
         found.append(no_foreign_copy())
     if (condition := which.search.condition) is not None:
@@ -338,40 +332,3 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
 def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
     found = in_states(states)
     return found & IS_OPEN if _OPEN.issuperset(states) else found
-
-
-def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
-    """These deliveries, the newest first; those that are not there any more are left out."""
-    if not ids:
-        return ()
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.message_pk,
-            Message.public_id,
-            Delivery.partner_id,
-            Delivery.sender_id,
-            Message.type_name,
-            Message.subject,
-            Delivery.recipient,
-            Delivery.state,
-            Delivery.created_at,
-            Delivery.next_attempt_at,
-            Delivery.finished_at,
-            Delivery.last_code,
-            Delivery.last_cause,
-            Delivery.last_error,
-            Delivery.last_reply,
-            Delivery.provider_message_id,
-            Delivery.archive,
-            Delivery.uncertains,
-            Message.content != b"",
-            Message.sensitive,
-        )
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(Delivery.id.in_(ids))
-        .order_by(Delivery.id.desc())
-    )
-    found: list[Any] = list(rows)
-    tries = tries_of(session, [Tried(one.id, one.state, one.uncertains) for one in found])
-    return tuple(LoggedMail(*[*one, tries[one.id]]) for one in found)

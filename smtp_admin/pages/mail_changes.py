@@ -18,8 +18,9 @@ from smtp_admin.delivery.bulk_actions import (
     act_on_selected,
     take_back,
 )
+from smtp_admin.delivery.logged_mail import rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction, hurried_among
-from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of, rows_of
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of
 from smtp_admin.delivery.suppressed_mail import suppressed_among
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected

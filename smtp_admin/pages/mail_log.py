@@ -15,11 +15,11 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import GROUPED, DeadGroup, dead_groups
 from smtp_admin.delivery.digest_items import find_item
 from smtp_admin.delivery.hops import THE_SYSTEMS
+from smtp_admin.delivery.logged_mail import LoggedMail
 from smtp_admin.delivery.mail_log import (
     COUNTED,
     GROUPS,
     SEARCHED,
-    LoggedMail,
     counts_of,
     exported,
     page_of,

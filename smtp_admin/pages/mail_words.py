@@ -7,8 +7,9 @@ from smtp_admin.delivery.batch_ends import CODE as BATCH_CANCELLED
 from smtp_admin.delivery.checks import NOT_NEEDED
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.held_actions import DROPPED
+from smtp_admin.delivery.logged_mail import LoggedMail
 from smtp_admin.delivery.mail_actions import CANCELLED
-from smtp_admin.delivery.mail_log import Group, LoggedMail
+from smtp_admin.delivery.mail_log import Group
 from smtp_admin.delivery.states import State
 from smtp_admin.translation import gettext, ngettext, number
 

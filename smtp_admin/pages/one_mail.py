@@ -16,8 +16,8 @@ from smtp_admin.delivery import seen_mail
 from smtp_admin.delivery.acts import Act, ActKind, acts_on
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
-from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import TEST_TYPE, Attempt, Message
 from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.suppressed_mail import stopped_by

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, update
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.delivery import mail_log
+from smtp_admin.delivery import counted, mail_log
 from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.dead_letters import dead_groups
 from smtp_admin.delivery.mail_actions import note_arrived
@@ -269,6 +269,31 @@ def test_pages_of_what_is_recent_from_either_end(each: HostApp) -> None:
             page = page_of(each.db.session(), which, after=page.newer, size=2)
         assert seen == expected
         assert found(each, which) == expected[::-1]
+
+
+def test_what_few_senders_accepted_hides_nothing_of_the_others(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest page is looked for up to where a few senders' mails fill it."""
+    monkeypatch.setattr(counted, "_FEW", 1)
+    partners = ("acme", "globex", "initech")
+    for partner_id in partners:
+        each.save_sender(partner_id)
+    names = [f"{number}@example.org" for number in range(12)]
+    for number, name in enumerate(names):
+        queue(each, name, partner_id=partners[number * 7 % 5 % 3])
+        change(each, name, state="sent", finished_at=now())
+    for busiest in partners:
+        sender_row(each, busiest).last_accepted_at = now()
+        each.db.session.commit()
+        for size in (1, 2, 3, 5, 20):
+            which = MailFilter(None, counted=Counted("accepted", now() - timedelta(days=1)))
+            page = page_of(each.db.session(), which, after=OLDEST, size=size)
+            seen = [one.recipient for one in reversed(page.rows)]
+            while page.newer:
+                page = page_of(each.db.session(), which, after=page.newer, size=size)
+                seen += [one.recipient for one in reversed(page.rows)]
+            assert seen == names
 
 
 def test_numbers_of_a_period(each: HostApp) -> None:
