@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
@@ -282,6 +282,34 @@ def test_the_life_of_a_mail_tells_what_people_did(site: HostApp) -> None:
     assert "Handed over" not in get(site, f"/mail/{public_id}").text
     one = deliveries(site)[-1]
     assert ways(session, one.sender_id, [one.id])[one.id].been == {one.sender_id}
+
+
+def test_of_two_who_do_the_same_at_once_each_is_named(site: HostApp) -> None:
+    """As they were called then, however they are called by now, and whatever an audit log keeps."""
+    ids = [send(site, f"{name}@acme.example") for name in ("mia", "tom")]
+    set_all(site, state="dead", finished_at=now())
+    people = (ADMIN, replace(ACME_ADMIN, email="", name="Zoë <at> Acme"))
+    for public_id, actor in zip(ids, people, strict=True):
+        site.actor = actor
+        assert post(site, f"/mail/{public_id}/retry").status_code == 303
+    session = site.db.session()
+    session.execute(delete(Audit))
+    session.commit()
+    told = [get(site, f"/mail/{one}", JSON).json["happened"][1]["words"] for one in ids]
+    assert told == [f"by {ADMIN.email}", "by Zoë <at> Acme"]
+    assert "by Zoë &lt;at&gt; Acme" in get(site, f"/mail/{ids[1]}").text
+
+
+def test_what_the_app_and_commands_did(site: HostApp) -> None:
+    """An app is nobody; whoever runs commands is called so."""
+    by_app, by_command = (send(site, f"{name}@acme.example") for name in ("mia", "tom"))
+    site.plugin.cancel(by_app)
+    site.db.session.commit()
+    result = site.app.test_cli_runner().invoke(args=["smtp-admin", "mail", "cancel", by_command])
+    assert result.exit_code == 0, result.output
+    for public_id, who in ((by_app, ""), (by_command, "by operator")):
+        (_, one) = get(site, f"/mail/{public_id}", JSON).json["happened"]
+        assert (one["what"], one["words"]) == ("Cancelled", who)
 
 
 def test_a_corrected_mail_tells_so(site: HostApp) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import changed, database_now, reading
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo, undoable
 from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
@@ -141,7 +142,7 @@ def _take_back_of(
         with step(engine) as session:
             listen(session)
             moment = database_now(session)
-            done = left.keys() & undo(session, some, at, moment)
+            done = left.keys() & undo(session, some, at, moment, doer(actor))
             for one in {*some, *done}:
                 left.pop(one, None)
             if not done:
@@ -197,7 +198,7 @@ def _step(
     for partner_id, delivery_id in session.execute(mine):
         owned.setdefault(partner_id, []).append(delivery_id)
     for partner_id, some in sorted(owned.items()):
-        acted = action.act(session, some, done.at)
+        acted = action.act(session, some, done.at, doer(actor))
         if not any(acted):
             continue
         done.count += acted.changed
