@@ -23,6 +23,7 @@ from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
+from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import MOST_EXPORTED
 from smtp_admin.pages.new_batch import MOST_FROM_PAGE
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES
@@ -86,6 +87,29 @@ def test_numbers_are_counted_for_oneself(site: HostApp) -> None:
     site.actor = ADMIN
     assert re.search(r"All\s*<strong>5</strong>", get(site, "/mail").text)
     assert re.search(r"All\s*<strong>4</strong>", get(site, "/partners/globex/mail").text)
+
+
+def test_a_page_of_one_type_leads_on_though_its_last_mail_is_gone(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a sender took over is of a newer mail, which nobody knows any more when it is pruned."""
+    monkeypatch.setattr(lists, "PAGE_SIZE", 2)
+    for name in "abcd":
+        send(site, f"{name}@acme.example")
+    session = site.db.session()
+    (moved,) = [one.id for one in deliveries(site) if one.recipient.startswith("a@")]
+    newest = deliveries(site)[-1].message_pk
+    session.execute(update(Delivery).where(Delivery.id == moved).values(message_pk=newest))
+    session.commit()
+    first = get(site, "/partners/acme/mail", JSON, type="message").json
+    assert {one["recipient"][0] for one in first["mails"]} == {"d", "a"}
+    session.execute(delete(Delivery).where(Delivery.id == moved))
+    session.commit()
+    second: Any = site.client.get(first["older"], headers=JSON).json
+    assert [one["recipient"][0] for one in second["mails"]] == ["c", "b"]
+    back: Any = site.client.get(second["newer"], headers=JSON).json
+    assert [one["recipient"][0] for one in back["mails"]] == ["d"]
+    assert "mail=" not in get(site, "/partners/acme/mail", JSON).json["older"]
 
 
 def test_foreign_and_missing_mail_look_alike(site: HostApp) -> None:
