@@ -11,6 +11,7 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import filter_options, find_sender, known_partner
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import actions
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.digest_items import Item, find_item
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.queries import next_try
@@ -18,6 +19,7 @@ from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
 from smtp_admin.events.queries import told_of_mail
+from smtp_admin.host import OPERATOR
 from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 
@@ -192,7 +194,7 @@ _ENDS = {"sent", "expired", "cancelled"}
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
 def retry(public_ids: tuple[str, ...]) -> None:
     """Try again."""
-    acted = actions.retry(session(), public_ids)
+    acted = actions.retry(session(), public_ids, doer(OPERATOR))
     session().commit()
     click.echo(f"{acted.changed} queued again.")
     if acted.kept_back:
@@ -208,6 +210,7 @@ def retry(public_ids: tuple[str, ...]) -> None:
 def cancel(public_ids: tuple[str, ...]) -> None:
     """Cancel."""
     # A list names a mail once for each recipient.
-    count = sum(actions.cancel(session(), one) for one in dict.fromkeys(public_ids))
+    by = doer(OPERATOR)
+    count = sum(actions.cancel(session(), one, by) for one in dict.fromkeys(public_ids))
     session().commit()
     click.echo(f"{count} cancelled.")

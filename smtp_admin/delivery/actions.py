@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.acts import NOBODY, Doer
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
@@ -97,7 +98,7 @@ def message_id_of(session: Session, public_id: str) -> str:
     return session.scalar(select(Message.message_id).where(Message.public_id == public_id)) or ""
 
 
-def cancel(session: Session, public_id: str) -> int:
+def cancel(session: Session, public_id: str, by: Doer = NOBODY) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
     The copy to an archive is not counted. It goes out all the same if somebody has the mail. The
@@ -110,7 +111,7 @@ def cancel(session: Session, public_id: str) -> int:
     if find_item(session, public_id) is not None:
         return cancel_item(session, public_id)
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
-    count = cancel_queued(session, ids, database_now(session))
+    count = cancel_queued(session, ids, database_now(session), by)
     if not count:
         raise Conflict(
             gettext(
@@ -121,7 +122,7 @@ def cancel(session: Session, public_id: str) -> int:
     return count
 
 
-def retry(session: Session, public_ids: Sequence[str]) -> Acted:
+def retry(session: Session, public_ids: Sequence[str], by: Doer = NOBODY) -> Acted:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
     What a deleted sender had goes out by another one, with that one's headers. The caller commits.
@@ -131,7 +132,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> Acted:
         Conflict: none of them is a dead letter or of unknown outcome, or their text was erased.
     """
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
-    acted = queue_again(session, ids, database_now(session))
+    acted = queue_again(session, ids, database_now(session), by)
     if not any(acted):
         raise Conflict(
             gettext("None of these mails is a dead letter, so nothing was queued again.")

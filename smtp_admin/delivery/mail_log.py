@@ -91,11 +91,15 @@ class LogPage:
 
     Attributes:
         older, newer: the ids to go on from; 0 where there is nothing more that way.
+        older_mail, newer_mail: the mails of these, by which those of one type are in order: when
+            somebody goes on, they may be of another mail, or gone.
     """
 
     rows: tuple[LoggedMail, ...]
     older: int = 0
     newer: int = 0
+    older_mail: int = 0
+    newer_mail: int = 0
 
 
 def states_named(name: str) -> tuple[State, ...]:
@@ -107,17 +111,24 @@ def states_named(name: str) -> tuple[State, ...]:
 
 
 def page_of(
-    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, size: int = 50
+    session: Session,
+    which: MailFilter,
+    *,
+    before: int = 0,
+    after: int = 0,
+    mail: int = 0,
+    size: int = 50,
 ) -> LogPage:
     """A page of the log.
 
     Args:
         before: older than this id; *after*: newer than that one, the nearest first. Of both, 0 is
             the newest page.
+        mail: the mail of that one, as the page that leads here said.
         size: rows of a page.
     """
     backwards = bool(after)
-    ids = ids_of(session, which, before=before, after=after, most=size + 1)
+    ids = ids_of(session, which, before=before, after=after, mail=mail, most=size + 1)
     more = len(ids) > size
     ids = ids[size - 1 :: -1] if backwards else ids[:size]
     rows = rows_of(session, ids)
@@ -127,7 +138,9 @@ def page_of(
     has_older = True if backwards else more
     if after == OLDEST:
         has_older = False
-    return LogPage(rows, ids[-1] if has_older else 0, ids[0] if has_newer else 0)
+    older, newer = ids[-1] if has_older else 0, ids[0] if has_newer else 0
+    mails = {one.id: one.message_pk for one in rows}
+    return LogPage(rows, older, newer, mails.get(older, 0), mails.get(newer, 0))
 
 
 def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
@@ -184,25 +197,32 @@ def _by_index(states: tuple[State, ...]) -> list[tuple[State, ...]]:
 
 def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
     """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
-    before, left = 0, most
+    before, mail, left = 0, 0, most
     while left > 0:
-        ids = ids_of(session, which, before=before, most=min(left, _EXPORTED_AT_ONCE))
+        ids = ids_of(session, which, before=before, mail=mail, most=min(left, _EXPORTED_AT_ONCE))
         if not ids:
             return
+        before, mail, left = ids[-1], mail_of(session, ids[-1]), left - len(ids)
         yield from rows_of(session, ids)
-        before, left = ids[-1], left - len(ids)
         session.rollback()  # an export may take minutes, and no snapshot should
 
 
 def ids_of(
-    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
+    session: Session,
+    which: MailFilter,
+    *,
+    before: int = 0,
+    after: int = 0,
+    mail: int = 0,
+    most: int,
 ) -> list[int]:
     """The ids of deliveries, the newest first; with *after*, the nearest to it first.
 
     Of one type, the newest are those of the newest mails: so an index leads from one to the next.
+    There *mail* says where *before* or *after* stood when it was read; see :func:`mail_of`.
     """
     if which.type_name:
-        return _of_type(session, which, before=before, after=after, most=most)
+        return _of_type(session, which, before=before, after=after, was_of=mail, most=most)
     found: ColumnElement[int] = Delivery.id.expression
     statement: Select[Any] = select(found)
     if after and which.counts_accepted:
@@ -253,9 +273,12 @@ def _with_subjects(statement: Select[Any]) -> Select[Any]:
 
 
 def _of_type(
-    session: Session, which: MailFilter, *, before: int, after: int, most: int
+    session: Session, which: MailFilter, *, before: int, after: int, was_of: int, most: int
 ) -> list[int]:
     """As :func:`ids_of`, for the mail of one type."""
+    other = was_of
+    if not other and (place := before if after <= 0 else after):
+        other = mail_of(session, place)
     mail, one, link = Message.id.expression, Delivery.id.expression, Delivery.message_pk.expression
     of_mails: Any = (
         select(mail.label("mail"), one.label("id"))
@@ -275,10 +298,8 @@ def _of_type(
     # Said of both, so that neither index is read from its end.
     beyond: Any = true()
     if after > 0:
-        other = _mail_of(session, after)
         beyond = and_(mail >= other, link >= other, or_(mail > other, one > after))
     elif before and not after:
-        other = _mail_of(session, before)
         beyond = and_(mail <= other, link <= other, or_(mail < other, one < before))
     # First along the index of mails alone. The last of these may have more recipients.
     along = of_mails.where(beyond).order_by(mail if after else mail.desc()).limit(most)
@@ -289,7 +310,7 @@ def _of_type(
     return [row.id for row in session.execute(within.order_by(*order).limit(most))]
 
 
-def _mail_of(session: Session, delivery_id: int) -> int:
+def mail_of(session: Session, delivery_id: int) -> int:
     """The mail of a delivery, or of the next older one where it is not there any more."""
     wanted = select(Delivery.message_pk).where(Delivery.id <= delivery_id)
     return session.scalar(wanted.order_by(Delivery.id.desc()).limit(1)) or 0

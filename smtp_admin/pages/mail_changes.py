@@ -11,6 +11,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import beside_workers, database_now, session
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.bulk_actions import (
     NOT_POSSIBLE,
     Done,
@@ -200,7 +201,7 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         raise NotFound
     address = lists.word("address", 320)
     try:
-        new = send_corrected(session(), one.id, address)
+        new = send_corrected(session(), one.id, address, doer(web.signed_in()))
         if new.new:
             words = f"{one.recipient} → {address}"
             record_change(session(), web.signed_in(), one.partner_id, "mail.corrected", words)

@@ -104,8 +104,12 @@ def show_log(view: MailView, *, error: Any = None, status: int = 200) -> Respons
         rows = exported(session(), view.which, MOST_EXPORTED)
         return lists.csv_answer("mail", _TITLES, map(_cells, rows))
     place = lists.place()
-    page = page_of(session(), view.which, **place, size=lists.PAGE_SIZE)
-    pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer)
+    mail = lists.number("mail")
+    page = page_of(session(), view.which, **place, mail=mail, size=lists.PAGE_SIZE)
+    mails = {}
+    if view.which.type_name:
+        mails = {"older_mail": page.older_mail, "newer_mail": page.newer_mail}
+    pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer, **mails)
     if web.wants_json():
         return web.answer_json(
             {

@@ -13,12 +13,12 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import seen_mail
-from smtp_admin.delivery.acts import Act, ActKind, acts_on
+from smtp_admin.delivery.acts import acts_on
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
 from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
-from smtp_admin.delivery.models import TEST_TYPE, Attempt, Message
+from smtp_admin.delivery.models import TEST_TYPE, Act, ActKind, Attempt, Message
 from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.delivery.tries import ACCEPTED
@@ -96,6 +96,8 @@ _ACTS: dict[ActKind, tuple[str, str]] = {
     "release": ("ready", gettext("Sent after all")),
     "undo": ("ready", gettext("Undone")),
     "corrected": ("off", gettext("Sent to a corrected address")),
+    "batch_cancel": ("off", gettext("Cancelled with its batch")),
+    "batch_resume": ("ready", gettext("Queued again with its batch")),
 }
 _OTHER_VERDICT = ("warn", gettext("Not sent"))
 
@@ -158,7 +160,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
     told = events_of(session(), one.id)
-    acts = acts_on(session(), one.id, one.partner_id)
+    acts = acts_on(session(), one.id)
     life = list(_life(one, attempts, hops, acts, told, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
@@ -344,7 +346,8 @@ def _hop(hop: HopSeen) -> Happened:
 
 def _act(act: Act) -> Happened:
     tone, title = _ACTS[act.kind]
-    return Happened(act.at, tone, title, gettext("by %(who)s", who=act.by) if act.by else "")
+    who = act.actor_name or act.actor_id
+    return Happened(act.at, tone, title, gettext("by %(who)s", who=who) if who else "")
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from . import Unavailable, find_program
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, CDPSession, Locator, Page
+    from playwright.sync_api import Browser, CDPSession, Page
 
 __all__ = ["accessibility", "axe_violations", "browser", "find_chromium"]
 
