@@ -462,6 +462,12 @@ def test_mail_retry(site: HostApp, server: ScriptedServer, dead: str) -> None:
     assert (result.exit_code, result.output) == (0, "1 queued again.\n")
     run(site, "worker", "--burst")
     assert len(server.wait_for_messages(1)) == 1
+    life = run(site, "mail", "show", dead).output.splitlines()
+    told = [line.split()[3] for line in life if " UTC  " in line]
+    assert told == ["queued", "permanent", "retry", "sent"]
+    assert any(line.endswith("retry  by operator") for line in life)
+    (shown,) = json.loads(run(site, "mail", "show", dead, "--json").output)
+    assert [(one["kind"], one["by"]) for one in shown["acts"]] == [("retry", "operator")]
     again = run(site, "mail", "retry", dead)
     assert again.exit_code == 1
     assert "dead letter" in again.output

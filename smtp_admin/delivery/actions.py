@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
-from smtp_admin.delivery.acts import NOBODY, Doer
+from smtp_admin.delivery.acts import NOBODY, Doer, acts_on
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import Acted, cancel_queued, queue_again
-from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.models import Act, Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
@@ -70,8 +70,10 @@ def list_mail(
     return list(_with_hops(session, session.execute(statement).all()).values())
 
 
-def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attempt]]]:
-    """The deliveries of one mail, each with its attempts.
+def show_mail(
+    session: Session, public_id: str
+) -> list[tuple[Listed, list[Attempt], Sequence[Act]]]:
+    """The deliveries of one mail, each with its attempts and with what people did with it.
 
     Raises:
         NotFound: there is no such mail.
@@ -88,6 +90,7 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
                     select(Attempt).where(Attempt.delivery_id == number).order_by(Attempt.id)
                 )
             ),
+            acts_on(session, number),
         )
         for number, listed in _with_hops(session, rows).items()
     ]
