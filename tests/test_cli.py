@@ -256,7 +256,7 @@ def test_status(site: HostApp, server: ScriptedServer) -> None:
     assert said.startswith("The system's default sender: Not set up.")
     assert "Numbers of all mail, the system's and every partner's:" in said
     assert "max per hour" not in said
-    assert re.search(r"^failed attempts 24h +0  \(each try counts", said, re.MULTILINE)
+    assert re.search(r"^mail refused 24h +0  \(each refusal of a mail counts", said, re.MULTILINE)
     said = run(site, "status", "--partner", "acme").output
     assert said.startswith("Partner acme: Waiting for a worker.")
     said = run(site, "status", "--partner", "acme", "--sender", "default").output
