@@ -359,7 +359,8 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
         )
         if web.signed_in().is_admin and attempt.worker:
             about.append(gettext("worker %(worker)s", worker=attempt.worker))
-    words = joined((read_back(attempt.error), *about), " · ")
+    where = joined(("(", joined(about, " · "), ")"), "") if about else ""
+    words = joined((read_back(attempt.error), where))
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 
