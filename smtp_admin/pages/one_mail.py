@@ -171,6 +171,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
+        waits=sender is not None and opens and (sender.paused_until or moment) > moment,
         next_try=next_try(one.state, one.code, one.next_attempt_at, moment),
         preview=preview,
         size=len(content),
