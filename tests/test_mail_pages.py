@@ -425,6 +425,18 @@ def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
         assert ("next try" in page) == said
 
 
+def test_a_mail_that_was_tried_says_that_its_sender_is_paused(site: HostApp) -> None:
+    """“Trying again” alone would promise what nobody does while the sender is paused."""
+    send(site, "mia@acme.example")
+    set_all(site, last_code="timeout", last_error="The server stopped answering.", attempts=1)
+    (one,) = deliveries(site)[-1:]
+    mail = select(Message.public_id).where(Message.id == one.message_pk)
+    path = f"/mail/{site.db.session.scalar(mail)}"
+    assert "Its sender is paused." not in get(site, path).text
+    post(site, "/partners/acme/pause")
+    assert "Its sender is paused. It is tried as soon as that sends again." in get(site, path).text
+
+
 def test_a_test_mail_of_a_paused_sender_waits_for_it(site: HostApp) -> None:
     post(site, "/partners/acme/pause")
     page = site.client.post(

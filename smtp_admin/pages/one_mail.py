@@ -173,6 +173,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
+        waits=sender is not None and opens and (sender.paused_until or moment) > moment,
         next_try=next_try(one.state, one.code, one.next_attempt_at, moment),
         preview=preview,
         size=len(content),
@@ -362,7 +363,8 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
         )
         if web.signed_in().is_admin and attempt.worker:
             about.append(gettext("worker %(worker)s", worker=attempt.worker))
-    words = joined((read_back(attempt.error), *about), " · ")
+    where = joined(("(", joined(about, " · "), ")"), "") if about else ""
+    words = joined((read_back(attempt.error), where))
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 
