@@ -461,8 +461,8 @@ def test_mail_retry(site: HostApp, server: ScriptedServer, dead: str) -> None:
     nothing = run(site, "mail", "retry", dead, "0" * 32)
     assert nothing.exit_code == 1
     assert "0" * 32 in nothing.output
-    result = run(site, "mail", "retry", dead)
-    assert (result.exit_code, result.output) == (0, "1 queued again.\n")
+    result = run(site, "mail", "retry", dead, "--json")
+    assert json.loads(result.output) == {"ok": True, "queued": 1, "kept_back": 0}
     run(site, "worker", "--burst")
     assert len(server.wait_for_messages(1)) == 1
     life = run(site, "mail", "show", dead).output.splitlines()
@@ -513,8 +513,8 @@ def test_mail_cancel_of_several_is_all_or_nothing(site: HostApp, server: Scripte
     assert (wrong.exit_code, "0" * 32 in wrong.output) == (1, True)
     assert states(site) == {"queued"}
     # A list names a mail once for each recipient.
-    result = run(site, "mail", "cancel", *ids, ids[0])
-    assert (result.exit_code, result.output) == (0, "2 cancelled.\n")
+    result = run(site, "mail", "cancel", *ids, ids[0], "--json")
+    assert (result.exit_code, json.loads(result.output)) == (0, {"ok": True, "cancelled": 2})
     assert states(site) == {"cancelled"}
 
 

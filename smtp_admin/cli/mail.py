@@ -106,7 +106,8 @@ def _causes(one: actions.Listed) -> list[dict[str, str]]:
 
 
 @mail.command(
-    help="Show one mail with its attempts, what people did with it and, where it failed, the likely causes.\n\n"
+    help="Show one mail with its attempts, what people did with it and, where it failed, the likely "
+    "causes.\n\n"
     "Example: flask smtp-admin mail show ID"
 )
 @click.argument("public_id", metavar="ID")
@@ -210,10 +211,14 @@ _ENDS = {"sent", "expired", "cancelled"}
 
 @mail.command(help="Queue dead letters again.\n\nExample: flask smtp-admin mail retry ID ID")
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
-def retry(public_ids: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def retry(public_ids: tuple[str, ...], as_json: bool) -> None:
     """Try again."""
     acted = actions.retry(session(), public_ids, doer(OPERATOR))
     session().commit()
+    if as_json:
+        show_json({"ok": True, "queued": acted.changed, "kept_back": acted.kept_back})
+        return
     click.echo(f"{acted.changed} queued again.")
     if acted.kept_back:
         click.echo(f"{acted.kept_back} kept back again: the address is suppressed.")
@@ -225,10 +230,14 @@ def retry(public_ids: tuple[str, ...]) -> None:
     "Example: flask smtp-admin mail cancel ID ID"
 )
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
-def cancel(public_ids: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def cancel(public_ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel."""
     # A list names a mail once for each recipient.
     by = doer(OPERATOR)
     count = sum(actions.cancel(session(), one, by) for one in dict.fromkeys(public_ids))
     session().commit()
-    click.echo(f"{count} cancelled.")
+    if as_json:
+        show_json({"ok": True, "cancelled": count})
+    else:
+        click.echo(f"{count} cancelled.")
