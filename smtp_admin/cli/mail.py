@@ -106,8 +106,8 @@ def _causes(one: actions.Listed) -> list[dict[str, str]]:
 
 
 @mail.command(
-    help="Show one mail with its attempts, what people did with it and, where it failed, the likely "
-    "causes.\n\n"
+    help="Show one mail with its attempts, what people did with it and, where it failed, the "
+    "likely causes.\n\n"
     "Example: flask smtp-admin mail show ID"
 )
 @click.argument("public_id", metavar="ID")
