@@ -432,9 +432,17 @@ def test_a_mail_that_was_tried_says_that_its_sender_is_paused(site: HostApp) -> 
     (one,) = deliveries(site)[-1:]
     mail = select(Message.public_id).where(Message.id == one.message_pk)
     path = f"/mail/{site.db.session.scalar(mail)}"
+    set_all(site, next_attempt_at=now() + timedelta(minutes=5))
     assert "Its sender is paused." not in get(site, path).text
+    assert "Trying again" in get(site, path).text
+    assert "next try" in get(site, "/partners/acme/mail").text
     post(site, "/partners/acme/pause")
     assert "Its sender is paused. It is tried as soon as that sends again." in get(site, path).text
+    for each in (path, "/partners/acme/mail"):
+        page = get(site, each).text
+        assert "Sender paused" in page
+        assert "Trying again" not in page
+        assert "next try" not in page
 
 
 def test_a_test_mail_of_a_paused_sender_waits_for_it(site: HostApp) -> None:

@@ -166,11 +166,13 @@ def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
     """*rows* as the list shows them."""
     moment = database_now(session())
     labels = dict(types())
+    senders = senders_by_id(session(), {one.sender_id for one in rows if one.state == "queued"})
+    paused = {one for one, sender in senders.items() if waits_for(sender, moment)}
     return [
         ShownMail(
             one,
-            state_words(one, moment),
-            next_try(one, moment),
+            state_words(one, moment, paused=one.sender_id in paused),
+            None if one.sender_id in paused else next_try(one, moment),
             took(one),
             one.state in ACCEPTED,
             labels.get(one.type_name, one.type_name),
@@ -206,6 +208,13 @@ def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup
             )
         )
     return found
+
+
+def waits_for(sender: ResolvedSender | None, moment: datetime) -> bool:
+    """Whether its mail waits until it sends again, as far as the present person may know."""
+    if sender is None or not may_open(sender):
+        return False
+    return sender.paused_until is not None and sender.paused_until > moment
 
 
 def may_open(sender: ResolvedSender) -> bool:

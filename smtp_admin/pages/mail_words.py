@@ -58,18 +58,20 @@ GROUP_LABELS: dict[Group, str] = {
 }
 
 
-def state_words(one: LoggedMail, moment: datetime) -> StateWords:
-    """How the state of *one* is shown at *moment*."""
+def state_words(one: LoggedMail, moment: datetime, *, paused: bool = False) -> StateWords:
+    """How the state of *one* is shown at *moment*; its sender is *paused*, if that may be told."""
     if one.state == "queued":
-        return _queued(one, moment)
+        return _queued(one, moment, paused=paused)
     if one.state == "cancelled" and one.code not in _CANCELLED:
         return StateWords(gettext("Discarded"), "off")
     return _PLAIN[one.state]
 
 
-def _queued(one: LoggedMail, moment: datetime) -> StateWords:
+def _queued(one: LoggedMail, moment: datetime, *, paused: bool) -> StateWords:
     if one.code == HELD:
         return StateWords(gettext("Held"), "warn", gettext("The sandbox holds it."))
+    if paused:
+        return StateWords(gettext("Sender paused"), "warn")
     if one.tries or one.code:
         return StateWords(gettext("Trying again"), "warn")
     if one.next_attempt_at > moment:

@@ -34,13 +34,7 @@ from smtp_admin.pages.event_words import event_words
 from smtp_admin.pages.mail_concerned import can_be_sent
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
-from smtp_admin.pages.mail_log import (
-    as_json,
-    mail_url,
-    may_open,
-    owner_name,
-    types,
-)
+from smtp_admin.pages.mail_log import as_json, mail_url, may_open, owner_name, types, waits_for
 from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
@@ -150,6 +144,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     attempts = _attempts(one.id)
     moment = database_now(session())
     opens = sender is not None and may_open(sender)
+    waits = waits_for(sender, moment)
     stopped = None
     if not one.archive:
         stopped = stopped_by(session(), one.public_id, one.partner_id, one.recipient)
@@ -160,8 +155,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
     told = events_of(session(), one.id)
-    acts = acts_on(session(), one.id)
-    life = list(_life(one, attempts, hops, acts, told, sender, moment))
+    life = list(_life(one, attempts, hops, acts_on(session(), one.id), told, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
@@ -169,11 +163,11 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     page = render_template(
         "smtp_admin/mail/one.html",
         mail=one,
-        words=state_words(one, moment),
+        words=state_words(one, moment, paused=waits),
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
-        waits=sender is not None and opens and (sender.paused_until or moment) > moment,
+        waits=waits,
         next_try=next_try(one.state, one.code, one.next_attempt_at, moment),
         preview=preview,
         size=len(content),
