@@ -73,7 +73,7 @@ def test_each_admin_reads_alerts_in_their_language(
 
     page = host.client.get("/smtp-admin/alerts", headers={"Accept": "text/html"}).text
     assert "Per Mail: eingereiht für 4 von 4 Adressen." in page
-    assert "Als Signal gesendet." in page
+    assert "Der Anwendung als Signal gemeldet." in page
     assert "Der Server hat Benutzername oder Passwort abgewiesen." in page
 
     mend_sender(host)

@@ -102,7 +102,7 @@ def test_how_the_platform_is_told_is_its_own_affair(troubled: HostApp) -> None:
         tell(troubled)
         assert all(one["told"] for one in as_json(troubled)["open"])
         text = words(troubled)
-        assert "Sent as a signal." in text
+        assert "Sent to the app as a signal." in text
         assert text.count("Not mailed: no recipients are set up. Set SMTP_ADMIN_ALERT_E") == len(
             as_json(troubled)["open"]
         )

@@ -67,7 +67,7 @@ def test_the_owner_is_told_each_day(
     assert len(notices(host, "signal")) == 1
     (shown,) = service.open_alerts(host.db.session())
     assert [one.split(":")[0] for one in shown.told] == [
-        "Sent as a signal.", "By mail", "By mail, once more",
+        "Sent to the app as a signal.", "By mail", "By mail, once more",
     ]  # fmt: skip
     acknowledge(host, alert.public_id, ADMIN)
     assert told(host, first + 4 * DAY) == ["mia@acme.example"], "each side acknowledges for itself"

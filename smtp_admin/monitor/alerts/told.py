@@ -16,16 +16,16 @@ BETWEEN = "; "
 #: By channel and outcome: when it opened, and when it ended.
 _SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("signal", "sent"): (
-        gettext("Sent as a signal."),
-        gettext("Its end was sent as a signal."),
+        gettext("Sent to the app as a signal."),
+        gettext("Its end was sent to the app as a signal."),
     ),
     ("webhook", "delivered"): (
         gettext("Sent to the webhook."),
         gettext("Its end was sent to the webhook."),
     ),
     ("signal", "muted"): (
-        gettext("Not sent as a signal, because the alert was muted."),
-        gettext("Its end was not sent as a signal, because the alert was muted."),
+        gettext("Not sent to the app as a signal, because the alert was muted."),
+        gettext("Its end was not sent to the app as a signal, because the alert was muted."),
     ),
     ("webhook", "muted"): (
         gettext("Not sent to the webhook, because the alert was muted."),
