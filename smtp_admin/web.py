@@ -81,11 +81,11 @@ def visible_partners() -> list[Partner]:
     actor = current_actor()
     partners = installation().host.partners()
     mine = [one for one in partners if allowed(actor, Action.EDIT_PARTNER_SENDER, one.id)]
-    return sorted(mine, key=lambda one: (_letters(one.name), one.id))
+    return sorted(mine, key=lambda one: (letters(one.name), one.id))
 
 
-def _letters(name: str) -> str:
-    """*name* to sort by: with its accents it would come after Z."""
+def letters(name: str) -> str:
+    """*name* to sort and to search by: with its accents it would come after Z."""
     folded = name.casefold()
     if folded.isascii():
         return folded

@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -112,6 +112,16 @@ def customized(session: Session, partner_id: str) -> dict[str, list[str]]:
     for type_name, language in session.execute(found):
         languages.setdefault(type_name, []).append(language)
     return languages
+
+
+def how_many(session: Session, partner_ids: Collection[str]) -> dict[str, int]:
+    """How many templates of their own each of these has; who has none is left out."""
+    found = (
+        select(EmailTemplate.partner_id, func.count())
+        .where(EmailTemplate.partner_id.in_(partner_ids), EmailTemplate.active)
+        .group_by(EmailTemplate.partner_id)
+    )
+    return {row.partner_id: row[1] for row in session.execute(found)}
 
 
 def revision_of(session: Session, partner_id: str, type_name: str, language: str) -> int:

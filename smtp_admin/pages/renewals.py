@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import SYSTEM, beside_workers, host_engine, session
 from smtp_admin.errors import Conflict, NotFound, RequestError
@@ -18,6 +18,7 @@ from smtp_admin.mail import templates
 from smtp_admin.mail.templates import Rendered
 from smtp_admin.mail.unsubscribing import unsubscribe_url
 from smtp_admin.pages.mail_frame import framed
+from smtp_admin.pages.owners import owners
 from smtp_admin.pages.renewal_forms import RenewalForm
 from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM
 from smtp_admin.pages.sender_routes import sender_urls
@@ -53,11 +54,11 @@ def add_to(blueprint: Blueprint) -> None:
 @guarded(Action.SEE_RENEWALS)
 def renewals() -> ResponseReturnValue:
     """Whose reminders are on, and what the last run did."""
-    shown: list[Any] = [*web.visible_partners()]
-    if allowed(web.current_actor(), Action.EDIT_SYSTEM_RENEWALS):
-        shown.insert(0, None)
-    listed = queries.overview(session(), shown)
-    return render_template("smtp_admin/renewals/overview.html", listed=listed, url=url)
+    found = owners(Action.EDIT_SYSTEM_RENEWALS, gettext("System"))
+    listed = queries.overview(session(), found.shown)
+    return render_template(
+        "smtp_admin/renewals/overview.html", owners=found, listed=listed, url=url
+    )
 
 
 @guarded(Action.EDIT_SYSTEM_RENEWALS)

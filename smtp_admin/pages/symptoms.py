@@ -4,12 +4,13 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, allowed, guarded
-from smtp_admin.database import SYSTEM, session
+from smtp_admin.access import Action, guarded
+from smtp_admin.database import session
 from smtp_admin.diagnosis.table import causes
 from smtp_admin.monitor.symptoms import troubleshoot
 from smtp_admin.pages.mail_filters import numbers_url, sender_url
-from smtp_admin.pages.sender_frame import OWNER_OF_SYSTEM, frame
+from smtp_admin.pages.owners import owners
+from smtp_admin.pages.sender_frame import frame
 from smtp_admin.pages.sender_routes import add_sender_page, page_url
 from smtp_admin.senders.resolve import DEFAULT_KEY, load_sender
 
@@ -23,10 +24,8 @@ def add_to(blueprint: Blueprint) -> None:
 @guarded(Action.SEE_OVERVIEW)
 def symptoms() -> ResponseReturnValue:
     """Every symptom, and whose mail one may look at for it."""
-    shown = [(one.id, one.name) for one in web.visible_partners()]
-    if allowed(web.current_actor(), Action.EDIT_SYSTEM_SENDER):
-        shown.insert(0, (SYSTEM, OWNER_OF_SYSTEM))
-    owners = [(name, page_url(one, DEFAULT_KEY, "symptoms")) for one, name in shown]
+    found = owners(Action.EDIT_SYSTEM_SENDER)
+    links = [(name, page_url(one, DEFAULT_KEY, "symptoms")) for one, name in found.shown]
     if web.wants_json():
         return web.answer_json(
             {
@@ -35,11 +34,12 @@ def symptoms() -> ResponseReturnValue:
                     {"key": one.key, "title": one.title, "means": one.means, "first": one.first}
                     for one in causes().symptoms
                 ],
-                "senders": [{"name": name, "url": url} for name, url in owners],
+                "senders": [{"name": name, "url": url} for name, url in links],
+                "next": found.next or None,
             }
         )
     return render_template(
-        "smtp_admin/symptoms_of_all.html", symptoms=causes().symptoms, owners=owners
+        "smtp_admin/symptoms_of_all.html", symptoms=causes().symptoms, owners=found, links=links
     )
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from smtp_admin import web
-from smtp_admin.access import Action, allowed, guarded
+from smtp_admin.access import Action, guarded
 from smtp_admin.database import SYSTEM, session
 from smtp_admin.errors import ConfigError, Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail import branding, saved_templates, template_files, templates
@@ -16,6 +16,7 @@ from smtp_admin.mail.service import registry
 from smtp_admin.mail.types import EmailType
 from smtp_admin.pages import template_editor
 from smtp_admin.pages.lists import word
+from smtp_admin.pages.owners import owners
 from smtp_admin.pages.revision_seen import revision_seen
 from smtp_admin.pages.template_frame import list_url, template_frame
 from smtp_admin.translation import as_shown, gettext, sentence
@@ -56,15 +57,10 @@ class Line:
 @guarded(Action.SEE_TEMPLATES)
 def email_templates() -> ResponseReturnValue:
     """Whose templates there are."""
-    shown: list[tuple[str, str]] = [(one.id, one.name) for one in web.visible_partners()]
-    if allowed(web.current_actor(), Action.EDIT_SYSTEM_TEMPLATES):
-        shown.insert(0, (SYSTEM, gettext("System")))
-    counts = {
-        partner_id: sum(map(len, saved_templates.customized(session(), partner_id).values()))
-        for partner_id, _ in shown
-    }
+    found = owners(Action.EDIT_SYSTEM_TEMPLATES, gettext("System"))
+    counts = saved_templates.how_many(session(), [one for one, _ in found.shown])
     return render_template(
-        "smtp_admin/templates/overview.html", shown=shown, counts=counts, url=list_url
+        "smtp_admin/templates/overview.html", owners=found, counts=counts, url=list_url
     )
 
 

@@ -1,15 +1,15 @@
 """What the pages ask about runs and partners."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.host import Partner
 from smtp_admin.renewals.models import RenewalRun
 from smtp_admin.renewals.report import Report
-from smtp_admin.renewals.service import Applied, load
+from smtp_admin.renewals.service import Applied, load_several
 
 _MOST = 20
 
@@ -26,9 +26,9 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True)
 class ListedPartner:
-    """A partner, or the system as ``None``, with its settings and its last run."""
+    """A partner, or the system, with its settings and its last run."""
 
-    partner: Partner | None
+    name: str
     applied: Applied
     last: ListedRun | None
 
@@ -44,9 +44,9 @@ def runs(session: Session, partner_id: str, limit: int = _MOST) -> list[ListedRu
     return [_listed(one) for one in found]
 
 
-def overview(session: Session, partners: list[Partner | None]) -> list[ListedPartner]:
-    """Each of *partners* with its settings and its last run."""
-    ids = {one.id if one else "": one for one in partners}
+def overview(session: Session, owners: Sequence[tuple[str, str]]) -> list[ListedPartner]:
+    """Each of *owners*, ids and names, with its settings and its last run."""
+    ids = dict(owners)
     newest = (
         select(func.max(RenewalRun.id))
         .where(RenewalRun.partner_id.in_(ids))
@@ -56,10 +56,8 @@ def overview(session: Session, partners: list[Partner | None]) -> list[ListedPar
         run.partner_id: _listed(run)
         for run in session.scalars(select(RenewalRun).where(RenewalRun.id.in_(newest)))
     }
-    return [
-        ListedPartner(partner, load(session, partner_id), last.get(partner_id))
-        for partner_id, partner in ids.items()
-    ]
+    applied = load_several(session, ids)
+    return [ListedPartner(name, applied[one], last.get(one)) for one, name in ids.items()]
 
 
 def _listed(run: RenewalRun) -> ListedRun:

@@ -1,6 +1,6 @@
 """Save the renewal settings, and find those that apply."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,12 +37,22 @@ class Applied:
 
 def load(session: Session, partner_id: str) -> Applied:
     """What applies to *partner_id*; ``""`` for the system."""
-    mine = session.get(RenewalSettings, partner_id, populate_existing=True)
-    if mine is not None and (mine.own or partner_id == SYSTEM):
-        return Applied(partner_id, _values(mine), True, mine.revision, mine.saved_by, mine.saved_at)
-    system = session.get(RenewalSettings, SYSTEM, populate_existing=True)
-    values = _values(system) if system is not None else RenewalValues()
-    own = partner_id == SYSTEM
+    return load_several(session, [partner_id])[partner_id]
+
+
+def load_several(session: Session, partner_ids: Collection[str]) -> dict[str, Applied]:
+    """What applies to each of *partner_ids*, in one query."""
+    wanted = select(RenewalSettings).where(RenewalSettings.partner_id.in_([SYSTEM, *partner_ids]))
+    fresh = wanted.execution_options(populate_existing=True)
+    rows = {row.partner_id: row for row in session.scalars(fresh)}
+    return {one: _applied(one, rows) for one in partner_ids}
+
+
+def _applied(partner_id: str, rows: Mapping[str, RenewalSettings]) -> Applied:
+    mine, system = rows.get(partner_id), rows.get(SYSTEM)
+    own = partner_id == SYSTEM or (mine is not None and mine.own)
+    valid = mine if own else system
+    values = _values(valid) if valid is not None else RenewalValues()
     if mine is None:
         return Applied(partner_id, values, own, 0)
     return Applied(partner_id, values, own, mine.revision, mine.saved_by, mine.saved_at)
