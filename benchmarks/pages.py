@@ -80,6 +80,9 @@ PAGES = (
     Page("mail log of its admin", "/smtp-admin/mail?state=failed", _OF_PARTNER),
     Page("audit", "/smtp-admin/audit"),
     Page("batches", "/smtp-admin/batches"),
+    Page("templates", "/smtp-admin/templates/"),
+    Page("renewals", "/smtp-admin/renewals/"),
+    Page("troubleshooting", "/smtp-admin/symptoms"),
     Page("status of the system", "/api/email/status?partner_id="),
     Page("status of a partner", "/api/email/status?partner_id=p7"),
 )
