@@ -63,6 +63,7 @@ def at_home(site: Site) -> Iterator[None]:
     with site.app.app_context(), hosting.db.session() as session:
         sandbox.add(session, address)
         session.commit()
+        sandbox.forget()
     config = replace(here.config, public_url=site.url)
     site.app.extensions["smtp_admin"] = replace(here, config=config)
     yield

@@ -3,14 +3,16 @@
 import importlib.resources
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from . import Unavailable, find_program
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, CDPSession, Page
+    from playwright.sync_api import Browser, CDPSession, Locator, Page
 
 __all__ = ["accessibility", "axe_violations", "browser", "find_chromium"]
 
@@ -32,6 +34,8 @@ ARGUMENTS = (
 )
 RUN_AXE = "axe.run(document, {resultTypes: ['violations'], iframes: false}).then(JSON.stringify)"
 PLACES_SHOWN = 5
+#: What a person does that may lead to another page.
+ACTS = ("click", "press", "check", "uncheck", "select_option")
 
 
 def find_chromium() -> Path:
@@ -53,19 +57,37 @@ def find_chromium() -> Path:
 def browser() -> Iterator["Browser"]:
     """Run a headless browser that talks to nobody by itself.
 
-    Playwright's synchronous interface must be used in the thread that opened it.
+    An act that leads to another page returns when that page is there, its scripts included: by
+    itself Playwright goes on when the page begins to arrive, and a fast machine is then ahead of
+    the scripts. Its synchronous interface must be used in the thread that opened it.
     """
     try:
-        from playwright.sync_api import sync_playwright  # optional and slow to import
+        # Optional and slow to import.
+        from playwright.sync_api import Locator, Page, sync_playwright
     except ImportError as error:
         raise Unavailable("Install the Python package playwright to test in a browser.") from error
     program = find_chromium()
-    with sync_playwright() as playwright:
+    with ExitStack() as stack:
+        for each in (Page, Locator):
+            for name in ACTS:
+                stack.enter_context(patch.object(each, name, _loaded_after(getattr(each, name))))
+        playwright = stack.enter_context(sync_playwright())
         running = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         try:
             yield running
         finally:
             running.close()
+
+
+def _loaded_after(act: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(act)
+    def done(where: Any, *args: Any, **kwargs: Any) -> Any:
+        result = act(where, *args, **kwargs)
+        page: Page = getattr(where, "page", where)  # a locator's, or the page itself
+        page.wait_for_load_state("load")
+        return result
+
+    return done
 
 
 def axe_violations(page: "Page") -> list[str]:
