@@ -17,7 +17,17 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+    select,
+    text,
+)
 from werkzeug.routing import Map, Rule, RuleFactory
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
@@ -302,12 +312,14 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
 
 
 def migrate(engine: Engine) -> None:
-    """Run the migrations; an empty database gets a copy of what went through them."""
+    """Run the migrations; a database that is empty or missing is a copy of what went through."""
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and not Path(file).exists():
         Path(file).write_bytes(_migrated_file())
-    elif engine.dialect.name in _COPIERS and not inspect(engine).get_table_names():
-        _COPIERS[engine.dialect.name](engine)
+    elif engine.dialect.name == "postgresql" and _copy_database(engine):
+        return
+    elif engine.dialect.name == "mysql" and not inspect(engine).get_table_names():
+        _copy_tables(engine)
     elif not schema.is_current(engine):  # else each migration would be loaded to find that out
         schema.upgrade(engine)
 
@@ -316,23 +328,34 @@ def migrate(engine: Engine) -> None:
 _MIGRATED = "migrated"
 
 
-def _copy_database(engine: Engine) -> None:
-    """PostgreSQL copies files, in a fraction of the time that our migrations take."""
+def _copy_database(engine: Engine) -> bool:
+    """PostgreSQL copies files, in a fraction of the time that our migrations take.
+
+    Returns:
+        Whether it did; not where there is something already.
+    """
     name = engine.url.database
-    engine.dispose()
     server = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         version = server.dialect.server_version_info or (0,)
         how = "STRATEGY file_copy" if version >= (15,) else ""
-        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
-        if connection.scalar(known, {"name": _MIGRATED}) is None:
-            connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
-            migrated = create_engine(engine.url.set(database=_MIGRATED))
-            schema.upgrade(migrated)
-            migrated.dispose()
-        connection.execute(text(f"DROP DATABASE {name}"))
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
+        names = set(connection.scalars(text("SELECT datname FROM pg_database")))
+        filled = name in names and bool(inspect(engine).get_table_names())
+        if not filled:
+            engine.dispose()
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+            if _MIGRATED not in names:
+                _make_migrated(connection, engine.url.set(database=_MIGRATED), how)
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
     server.dispose()
+    return not filled
+
+
+def _make_migrated(connection: Connection, url: URL, how: str) -> None:
+    connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
+    engine = create_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
 
 
 #: What makes our tables on MariaDB, with their first rows; there each migration takes its time.
@@ -357,9 +380,6 @@ def _statements(engine: Engine) -> Iterator[str]:
             for row in connection.execute(select(table)):
                 filled = table.insert().values(row._asdict())
                 yield str(filled.compile(engine, compile_kwargs={"literal_binds": True}))
-
-
-_COPIERS = {"mysql": _copy_tables, "postgresql": _copy_database}
 
 
 @cache
