@@ -34,8 +34,6 @@ ARGUMENTS = (
     # One process shows all pages that are open: it has compiled their scripts, and axe, already.
     "--renderer-process-limit=1",
     "--disable-site-isolation-trials",
-    # No page lives long enough for what it would cost to make its scripts faster.
-    "--js-flags=--no-opt",
 )
 RUN_AXE = "axe.run(document, {resultTypes: ['violations'], iframes: false}).then(JSON.stringify)"
 PLACES_SHOWN = 5
