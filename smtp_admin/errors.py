@@ -96,6 +96,11 @@ class RequestError(SMTPAdminError):
         self.reply: Mapping[str, object] | None = None
 
     @property
+    def names_fields(self) -> bool:
+        """Whether its message only says which fields are wrong, and not what is wrong with them."""
+        return False
+
+    @property
     def is_plain(self) -> bool:
         """Whether nobody said more than its kind."""
         return self.message == self.default
@@ -123,6 +128,11 @@ class InvalidInput(RequestError):
         self._names_fields = bool(fields) and not message
         super().__init__(message, hint=hint, code=code, fields=fields)
         self.call_fields({})
+
+    @property
+    def names_fields(self) -> bool:
+        """Whether nobody wrote a message."""
+        return self._names_fields
 
     def call_fields(self, labels: Mapping[str, str]) -> None:
         """Name the fields in the message as a form does, which knows its labels."""

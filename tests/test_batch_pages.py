@@ -4,11 +4,15 @@ import html
 import re
 from io import BytesIO
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import select
 
-from smtp_admin.delivery.models import Delivery
+from smtp_admin.database import host_engine
+from smtp_admin.delivery import batch_ends
+from smtp_admin.delivery.maintenance.batch_counts import count_batches
+from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.pages import new_batch
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
@@ -258,6 +262,50 @@ def test_followed_stopped_and_resumed(site: HostApp) -> None:
     audited: Any = site.client.get(f"{PREFIX}/audit", headers=JSON).json
     actions = [one["action"] for one in audited["entries"]]
     assert actions[:2] == ["batch.resumed", "batch.cancelled"]
+
+
+def test_the_life_of_its_mails_tells_who_stopped_and_resumed_it(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a worker has to go on with it, and not of those that others had cancelled."""
+    public_id = site.plugin.send_many(NAME, people(3), partner_id="acme")
+    site.db.session.commit()
+    first, second, third = mail_ids(site)
+    site.client.post(f"{PREFIX}/mail/{first}/cancel", headers=HTML)
+    address = f"{PREFIX}/batches/{public_id}"
+    site.actor = ACME_ADMIN
+    with monkeypatch.context() as killed:
+        killed.setattr(batch_ends, "_AT_ONCE", 1)
+        killed.setattr(batch_ends, "erase_sensitive", Mock(side_effect=[None, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            site.client.post(f"{address}/cancel", headers=JSON)
+    site.db.session.rollback()
+    assert [one.state for one in deliveries(site)] == ["cancelled", "cancelled", "queued"]
+    count_batches(host_engine())
+    site.actor = ADMIN
+    assert site.client.post(f"{address}/resume", headers=JSON).json == {
+        "ok": True, "id": public_id, "count": 2,
+    }  # fmt: skip
+    stopped = f"Cancelled with its batch by {ACME_ADMIN.email}"
+    resumed = f"Queued again with its batch by {ADMIN.email}"
+    assert [life(site, one) for one in (first, second, third)] == [
+        [f"Cancelled by {ADMIN.email}"], [stopped, resumed], [stopped, resumed],
+    ]  # fmt: skip
+    result = site.app.test_cli_runner().invoke(args=["smtp-admin", "batch", "cancel", public_id])
+    assert result.exit_code == 0, result.output
+    assert life(site, third) == [stopped, resumed, "Cancelled with its batch by operator"]
+
+
+def mail_ids(site: HostApp) -> list[str]:
+    session = site.db.session()
+    wanted = select(Message.public_id).join(Delivery, Delivery.message_pk == Message.id)
+    return list(session.scalars(wanted.order_by(Delivery.id)))
+
+
+def life(site: HostApp, public_id: str) -> list[str]:
+    """What happened to a mail after it was queued."""
+    told: Any = site.client.get(f"{PREFIX}/mail/{public_id}", headers=JSON).json
+    return [f"{one['what']} {one['words']}".strip() for one in told["happened"]][1:]
 
 
 def test_everybody_sees_their_own(site: HostApp) -> None:

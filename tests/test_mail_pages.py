@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
@@ -23,6 +23,7 @@ from smtp_admin.delivery.models import Attempt, Delivery, Message
 from smtp_admin.delivery.suppressions import lift, suppress
 from smtp_admin.mail.message import Message as Letter
 from smtp_admin.mail.preview import preview_of, sanitized
+from smtp_admin.pages import lists
 from smtp_admin.pages.mail_log import MOST_EXPORTED
 from smtp_admin.pages.new_batch import MOST_FROM_PAGE
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES
@@ -86,6 +87,29 @@ def test_numbers_are_counted_for_oneself(site: HostApp) -> None:
     site.actor = ADMIN
     assert re.search(r"All\s*<strong>5</strong>", get(site, "/mail").text)
     assert re.search(r"All\s*<strong>4</strong>", get(site, "/partners/globex/mail").text)
+
+
+def test_a_page_of_one_type_leads_on_though_its_last_mail_is_gone(
+    site: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a sender took over is of a newer mail, which nobody knows any more when it is pruned."""
+    monkeypatch.setattr(lists, "PAGE_SIZE", 2)
+    for name in "abcd":
+        send(site, f"{name}@acme.example")
+    session = site.db.session()
+    (moved,) = [one.id for one in deliveries(site) if one.recipient.startswith("a@")]
+    newest = deliveries(site)[-1].message_pk
+    session.execute(update(Delivery).where(Delivery.id == moved).values(message_pk=newest))
+    session.commit()
+    first = get(site, "/partners/acme/mail", JSON, type="message").json
+    assert {one["recipient"][0] for one in first["mails"]} == {"d", "a"}
+    session.execute(delete(Delivery).where(Delivery.id == moved))
+    session.commit()
+    second: Any = site.client.get(first["older"], headers=JSON).json
+    assert [one["recipient"][0] for one in second["mails"]] == ["c", "b"]
+    back: Any = site.client.get(second["newer"], headers=JSON).json
+    assert [one["recipient"][0] for one in back["mails"]] == ["d"]
+    assert "mail=" not in get(site, "/partners/acme/mail", JSON).json["older"]
 
 
 def test_foreign_and_missing_mail_look_alike(site: HostApp) -> None:
@@ -284,6 +308,34 @@ def test_the_life_of_a_mail_tells_what_people_did(site: HostApp) -> None:
     assert ways(session, one.sender_id, [one.id])[one.id].been == {one.sender_id}
 
 
+def test_of_two_who_do_the_same_at_once_each_is_named(site: HostApp) -> None:
+    """As they were called then, however they are called by now, and whatever an audit log keeps."""
+    ids = [send(site, f"{name}@acme.example") for name in ("mia", "tom")]
+    set_all(site, state="dead", finished_at=now())
+    people = (ADMIN, replace(ACME_ADMIN, email="", name="Zoë <at> Acme"))
+    for public_id, actor in zip(ids, people, strict=True):
+        site.actor = actor
+        assert post(site, f"/mail/{public_id}/retry").status_code == 303
+    session = site.db.session()
+    session.execute(delete(Audit))
+    session.commit()
+    told = [get(site, f"/mail/{one}", JSON).json["happened"][1]["words"] for one in ids]
+    assert told == [f"by {ADMIN.email}", "by Zoë <at> Acme"]
+    assert "by Zoë &lt;at&gt; Acme" in get(site, f"/mail/{ids[1]}").text
+
+
+def test_what_the_app_and_commands_did(site: HostApp) -> None:
+    """An app is nobody; whoever runs commands is called so."""
+    by_app, by_command = (send(site, f"{name}@acme.example") for name in ("mia", "tom"))
+    site.plugin.cancel(by_app)
+    site.db.session.commit()
+    result = site.app.test_cli_runner().invoke(args=["smtp-admin", "mail", "cancel", by_command])
+    assert result.exit_code == 0, result.output
+    for public_id, who in ((by_app, ""), (by_command, "by operator")):
+        (_, one) = get(site, f"/mail/{public_id}", JSON).json["happened"]
+        assert (one["what"], one["words"]) == ("Cancelled", who)
+
+
 def test_a_corrected_mail_tells_so(site: HostApp) -> None:
     site.actor = ADMIN
     public_id = send(site, "mia@acme.example")
@@ -371,6 +423,26 @@ def test_a_time_that_has_passed_is_no_next_try(site: HostApp) -> None:
         page = get(site, "/partners/acme/mail").text
         assert "Trying again" in page
         assert ("next try" in page) == said
+
+
+def test_a_mail_that_was_tried_says_that_its_sender_is_paused(site: HostApp) -> None:
+    """“Trying again” alone would promise what nobody does while the sender is paused."""
+    send(site, "mia@acme.example")
+    set_all(site, last_code="timeout", last_error="The server stopped answering.", attempts=1)
+    (one,) = deliveries(site)[-1:]
+    mail = select(Message.public_id).where(Message.id == one.message_pk)
+    path = f"/mail/{site.db.session.scalar(mail)}"
+    set_all(site, next_attempt_at=now() + timedelta(minutes=5))
+    assert "Its sender is paused." not in get(site, path).text
+    assert "Trying again" in get(site, path).text
+    assert "next try" in get(site, "/partners/acme/mail").text
+    post(site, "/partners/acme/pause")
+    assert "Its sender is paused. It is tried as soon as that sends again." in get(site, path).text
+    for each in (path, "/partners/acme/mail"):
+        page = get(site, each).text
+        assert "Sender paused" in page
+        assert "Trying again" not in page
+        assert "next try" not in page
 
 
 def test_a_test_mail_of_a_paused_sender_waits_for_it(site: HostApp) -> None:

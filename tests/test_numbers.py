@@ -14,7 +14,8 @@ from smtp_admin.delivery.models import Delivery
 from smtp_admin.events.event import Kind
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
 from tests.delivery.conftest import NewHost, bench_of, opened, server
-from tests.delivery.workbench import Workbench, queue
+from tests.delivery.maintenance.test_stepping_in import pause, resume
+from tests.delivery.workbench import Workbench, queue, step_in
 from tests.events.conftest import Hook, hook
 from tests.events.hooking import Hooked
 from tests.events.test_applying import event, tell
@@ -165,3 +166,46 @@ def test_every_number_leads_to_as_many_mails(
     assert not wrong, "\n".join(map(str, wrong))
     for kind in set(KINDS) - NOT_CARRIED:
         assert any(kind in url for _, url, _, _ in found), kind
+
+
+def test_every_number_of_mail_that_the_systems_sender_took_over(
+    opened: NewHost,
+    hook: Hook,
+    server: ScriptedServer,
+    bench_of: Callable[..., Workbench],
+) -> None:
+    """Copies to the partner's own archive too: from then on they are at somebody else's sender."""
+    host = opened(RETRY_DELAY=30)
+    bench = bench_of(host)
+    for partner_id, fallbacks in (("", ()), ("acme", ("system",))):
+        archive = f"archive@{partner_id or 'platform'}.example"
+        host.save_sender(partner_id, port=server.port, archive_to=archive, fallbacks=fallbacks)
+    # To the recipient and to the copy: by the partner's sender first, then by the system's.
+    for before, after in (((GREY, GREY), (None, None)), ((None, GREY), (None,)),
+                          ((GREY, GREY), (None, GONE)), ((GREY, GREY), (GONE, GONE)),
+                          ((None, GONE), ()), ((GREY, GREY), (GREY, GREY))):  # fmt: skip
+        with shifted(timedelta(hours=-2)):
+            resume(host)
+            server.behave("rcpt", [*before, None])
+            queue(host, "mia@example.org")
+            bench.work()
+            pause(host)
+        with shifted(timedelta(hours=-1)):
+            pause(host)
+            step_in(host)
+            server.behave("rcpt", [*after, None])
+            bench.work("")
+    queue(host, "waits@example.org")
+    pause(host)
+    step_in(host)
+    roll_up(bench.engine, host.installation.config)
+    for host.actor, pages in (
+        (ADMIN, ("/", "/partners", "/partners/acme", "/system", "/partners/acme/symptoms",
+                 "/system/symptoms", "/alerts")),
+        (ACME_ADMIN, ("/", "/partners/acme", "/partners/acme/symptoms", "/alerts")),
+    ):  # fmt: skip
+        found = walked(host, pages)
+        wrong = [one for one in found if one[2] != one[3]]
+        assert not wrong, "\n".join(map(str, wrong))
+        for kind in ("accepted=24h", "failed=24h", "state=dead", "state=waiting"):
+            assert any(kind in url for _, url, _, _ in found), kind

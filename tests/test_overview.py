@@ -372,7 +372,7 @@ def test_a_chart_only_where_there_is_mail(busy: HostApp) -> None:
     sent(busy, "p2", 7, 2)
     text = page(busy)
     assert text.count("<svg") == 1
-    assert 'aria-label="Last 24 hours: 7 accepted, 2 failed attempts"' in text
+    assert 'aria-label="Last 24 hours: 7 accepted, 2 refused"' in text
 
 
 def test_partners_without_the_systems_sender(busy: HostApp) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    insert,
     inspect,
     select,
     text,
@@ -30,7 +31,9 @@ from sqlalchemy import (
 )
 
 from smtp_admin import Host, SMTPAdmin, resources, schema
+from smtp_admin.audit.models import Audit
 from smtp_admin.database import VERSION_TABLE, Base
+from smtp_admin.delivery.models import Act, Delivery, Hop, Message
 from smtp_admin.errors import SetupError
 from smtp_admin.events.models import MailEvent
 from smtp_admin.senders.models import Sender
@@ -230,6 +233,65 @@ def test_of_several_reasons_the_strongest_goes_back(engine: Engine) -> None:
     schema.upgrade(engine)
     with engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(kept)] == wanted
+
+
+def test_what_people_did_gets_a_table_of_its_own(engine: Engine) -> None:
+    """With who it was, where that is certain; what went from sender to sender stays where it is."""
+    schema.upgrade(engine, "0031_provider_removals")
+    at = [datetime(2026, 1, 31, 12, minute, 0, 250_000, tzinfo=UTC) for minute in range(4)]
+    later = timedelta(microseconds=1)
+    hops = (
+        (1, 2, "fallback", at[0]), (2, 2, "retry", at[0]), (2, 2, "cancel", at[1]),
+        (2, 2, "undo", at[2]), (2, 2, "corrected", at[3]),
+    )  # fmt: skip
+    audits = (
+        ("mail.retried", "mia", at[0], "acme"), ("mail.retried", "tom", at[0] + later, "acme"),
+        ("mail.cancelled", "mia", at[1] + later, "acme"),
+        ("mail.cancelled", "tom", at[1] + later * 2, "acme"),
+        ("mail.undone", "mia", at[2], "globex"), ("mail.corrected", "tom", at[3] + later, "acme"),
+    )  # fmt: skip
+    _one_mail(engine)
+    with engine.begin() as connection:
+        for before, after, kind, moment in hops:
+            sides = {"from_sender_id": before, "to_sender_id": after, "reason": ""}
+            connection.execute(insert(Hop).values(delivery_id=1, at=moment, kind=kind, **sides))
+        for action, who, moment, partner_id in audits:
+            actor = {"actor_id": f"{who}-id", "actor_email": who, "partner_id": partner_id}
+            connection.execute(insert(Audit).values(at=moment, action=action, detail="", **actor))
+    schema.upgrade(engine)
+    acts = select(Act.delivery_id, Act.kind, Act.at, Act.actor_id, Act.actor_name).order_by(Act.id)
+    moved = select(Hop.kind, Hop.from_sender_id, Hop.to_sender_id).order_by(Hop.id)
+    wanted = [
+        (1, "retry", at[0], "mia-id", "mia"),  # of that very moment
+        (1, "cancel", at[1], "", ""),  # two may have done it
+        (1, "undo", at[2], "", ""),  # nobody did, for this partner
+        (1, "corrected", at[3], "tom-id", "tom"),  # it is written down a little later
+    ]
+    with engine.begin() as connection:
+        assert [tuple(row) for row in connection.execute(acts)] == wanted
+        assert [tuple(row) for row in connection.execute(moved)] == [("fallback", 1, 2)]
+        batch = {"delivery_id": 1, "at": at[3], "kind": "batch_cancel"}
+        connection.execute(insert(Act).values(**batch, actor_id="", actor_name=""))
+    schema.downgrade(engine, "0031_provider_removals")
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(moved)] == [
+            ("fallback", 1, 2), *((one[1], 2, 2) for one in wanted),
+        ]  # fmt: skip
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(acts)] == wanted
+    schema.downgrade(engine, "0005_senders")  # which has no place for any of it
+
+
+def _one_mail(engine: Engine) -> None:
+    """Of acme's, by its sender 2, as any of our tables since batches came holds it."""
+    mail = {"id": 1, "public_id": "a" * 32, "partner_id": "acme", "type_name": "", "subject": "",
+            "content": b"", "size": 0, "message_id": "<a@b.example>"}  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(Sender).values(id=2, partner_id="acme", current_revision=0))
+        connection.execute(insert(Message).values(mail))
+        delivery = {"id": 1, "message_pk": 1, "sender_id": 2, "partner_id": "acme"}
+        connection.execute(insert(Delivery).values(**delivery, recipient="mia@example.org"))
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """The pages of several senders: adding, choosing sending methods, routes, pauses, deletion."""
 
+import html
 import re
 from dataclasses import replace
 from typing import Any
@@ -83,6 +84,38 @@ def test_a_sender_is_added_by_its_tab_alone(site: HostApp) -> None:
     text = get(site, f"{ACME}/senders/my-news").text
     assert "Acme GmbH · My news" in text
     assert re.search(r'aria-current="true">\s*<span[^>]*></span>My news', text)
+
+
+@pytest.mark.parametrize("page", ["senders", "routes"])
+def test_pages_around_a_sender_stand_below_its_settings(two: HostApp, page: str) -> None:
+    """They have no entry of their own: without this no page of the bar would be the present one."""
+    bar = get(two, f"{ACME}/{page}").text.partition('class="smtp-admin-tabs-row"')[2]
+    current = re.findall(r'aria-current="(\w+)">([^<]+)', bar.partition("</div>")[0])
+    assert current == [("true", "SMTP")]
+
+
+@pytest.mark.parametrize(
+    ("page", "own", "others"),
+    [
+        (ACME, "the partner's name", "application"),
+        ("/system", "the application's name", "partner's"),
+    ],
+)
+def test_a_hint_speaks_of_its_own_owner(site: HostApp, page: str, own: str, others: str) -> None:
+    text = html.unescape(get(site, page).text)
+    hint = text.partition('id="from_name-hint">')[2].partition("</p>")[0]
+    assert own in hint
+    assert others not in hint
+
+
+def test_a_test_of_nothing_says_once_what_is_missing(site: HostApp) -> None:
+    """What the message says already is not said again below it; at the field it stands too."""
+    answer = post(site, f"{ACME}/test-connection", form(host=""))
+    assert answer.status_code == 400
+    card = answer.text.partition('id="connection-test"')[2].partition("</section>")[0]
+    assert card.count("Enter the host name of the mail server") == 1
+    assert "No connection was made." in card
+    assert "Enter the host name of the mail server." in answer.text.replace(card, "")
 
 
 def test_mistakes_while_adding_lose_nothing(site: HostApp) -> None:

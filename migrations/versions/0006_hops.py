@@ -75,6 +75,8 @@ _hops = sa.table(
     sa.column("reason", sa.String(500)),
     sa.column("kind", sa.String(10)),
 )
+#: To itself where somebody did something with it: that has no place in the tables of before.
+_MOVED = _hops.c.from_sender_id != _hops.c.to_sender_id
 
 
 def upgrade() -> None:
@@ -136,11 +138,11 @@ def refuse_downgrade(connection: Connection) -> None:
     Raises:
         SetupError: with all that they cannot hold.
     """
-    several = sa.select(_hops.c.delivery_id).group_by(_hops.c.delivery_id)
+    several = sa.select(_hops.c.delivery_id).where(_MOVED).group_by(_hops.c.delivery_id)
     lost = {
         "mail was handed from sender to sender more than once": several.having(sa.func.count() > 1),
         "mail of a deleted sender was handed to another": sa.select(_hops.c.id).where(
-            _hops.c.kind != "fallback"
+            _hops.c.kind != "fallback", _MOVED
         ),
         "there is mail with an envelope sender of its own": sa.select(_messages.c.id).where(
             _messages.c.envelope_from.is_not(None)
@@ -206,7 +208,7 @@ def _move_back(connection: Connection) -> None:
     """The one hop of a delivery into the delivery itself."""
     after = 0
     while True:
-        next_hops = sa.select(_hops).where(_hops.c.id > after).order_by(_hops.c.id)
+        next_hops = sa.select(_hops).where(_hops.c.id > after, _MOVED).order_by(_hops.c.id)
         rows = connection.execute(next_hops.limit(_AT_ONCE)).all()
         if not rows:
             return

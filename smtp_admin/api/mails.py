@@ -14,8 +14,8 @@ from smtp_admin.delivery.actions import message_id_of
 from smtp_admin.delivery.batches import batch_in_scope
 from smtp_admin.delivery.bulk_actions import Done, act_on_selected
 from smtp_admin.delivery.hops import HopSeen, hops_seen
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
-from smtp_admin.delivery.mail_log import LoggedMail, rows_of
 from smtp_admin.delivery.models import Attempt
 from smtp_admin.delivery.seen_mail import ids_of_mail, seen_by
 from smtp_admin.errors import Conflict, NotFound

@@ -20,7 +20,7 @@ def explain(error: SMTPAdminError) -> None:
     """Say *error* in the words of the API, where nobody said more of it."""
     if not isinstance(error, RequestError):
         return
-    error.call_fields({name: name for name in error.fields})
+    error.call_fields({name: f"“{name}”" for name in error.fields})
     if isinstance(error, Unauthenticated) and error.is_plain:
         error.message = "No token was sent, and nobody is signed in."
         error.hint = "Send the header Authorization: Bearer smtpadmin_… with every request."

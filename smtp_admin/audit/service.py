@@ -17,11 +17,16 @@ from smtp_admin.installation import installation
 from smtp_admin.translation import gettext
 
 
+def name_of(actor: Actor) -> str:
+    """What *actor* is called wherever it is kept who did something."""
+    return storable((actor.email or actor.name)[:320])
+
+
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> Audit:
     """Write down who did what; the caller commits."""
     row = Audit(
         actor_id=actor.id,
-        actor_email=actor.email or actor.name[:320],
+        actor_email=name_of(actor),
         partner_id=partner_id,
         action=action,
         detail=storable(detail[:500]),

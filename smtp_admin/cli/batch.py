@@ -8,8 +8,10 @@ import click
 from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import known_partner
 from smtp_admin.database import beside_workers, session
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batches import BatchSeen, list_batches, show_batch
+from smtp_admin.host import OPERATOR
 
 
 @commands.group("batch", help="List, show and cancel batches.")
@@ -72,7 +74,7 @@ def show(public_id: str, as_json: bool) -> None:
 def cancel(public_id: str, as_json: bool) -> None:
     """Cancel."""
     with beside_workers() as engine:
-        count = cancel_batch(engine, public_id)
+        count = cancel_batch(engine, public_id, by=doer(OPERATOR))
     if as_json:
         show_json({"ok": True, "id": public_id, "cancelled": count})
     else:

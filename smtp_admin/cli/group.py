@@ -1,7 +1,7 @@
 """The group itself, where its commands are, and how each fails: a sentence, never a traceback."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
 from types import MappingProxyType
@@ -17,8 +17,26 @@ from smtp_admin.errors import InvalidInput, SetupError, SMTPAdminError, Unavaila
 from smtp_admin.identifiers import is_storable
 
 
-class CommandGroup(AppGroup):
+class SubGroup(AppGroup):
+    """Lists its commands with their whole first sentence, on two lines where one has no room."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them; Click would cut a sentence off at the end of the line."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        lines = [(name, one.get_short_help_str(_WHOLE)) for name, one in found if one is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
+
+
+class CommandGroup(SubGroup):
     """Turns the errors of a person or an installation into a message and exit status 1."""
+
+    def group(  # type: ignore[override]  # as in Flask's own group
+        self, *args: Any, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], click.Group]:
+        """Make the groups inside like this one."""
+        kwargs.setdefault("cls", SubGroup)
+        return super().group(*args, **kwargs)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note whether the answer is for a script, which then gets its errors as JSON too."""
@@ -45,6 +63,8 @@ class CommandGroup(AppGroup):
 
 
 _AS_JSON = "smtp_admin.as_json"
+#: More than any first sentence has.
+_WHOLE = 1000
 
 
 def explained(error: DBAPIError) -> SMTPAdminError:

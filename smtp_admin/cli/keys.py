@@ -65,8 +65,10 @@ def _answer(report: KeyReport, as_json: bool) -> None:
     if as_json:
         show_json({"ok": not report.unreadable, **asdict(report)})
     else:
-        click.echo(f"{report.total} stored secrets: {report.newest} with the first key, "
-                   f"{report.older} with an older one.")  # fmt: skip
+        secrets = "1 stored secret" if report.total == 1 else f"{report.total} stored secrets"
+        click.echo(
+            f"{secrets}: {report.newest} with the first key, {report.older} with an older one."
+        )
         for one in report.unreadable:
             click.echo(f"  {whose(one.partner_id)}, sender {word_of(one.key)}, {_where(one)}: "
                        f"{one.reason}", err=True)  # fmt: skip

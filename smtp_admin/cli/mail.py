@@ -1,8 +1,9 @@
 """``mail list|show|retry|cancel``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -11,13 +12,16 @@ from smtp_admin.cli.group import commands, show_json
 from smtp_admin.cli.which import filter_options, find_sender, known_partner
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import actions
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.digest_items import Item, find_item
-from smtp_admin.delivery.models import Attempt
+from smtp_admin.delivery.models import Act, Attempt
 from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.diagnosis.explanation import Explanation, explain_delivery
+from smtp_admin.events.models import MailEvent
 from smtp_admin.events.queries import told_of_mail
+from smtp_admin.host import OPERATOR
 from smtp_admin.senders.resolve import load_sender_by_id
 from smtp_admin.suppression.reasons import CODE as SUPPRESSED
 
@@ -102,7 +106,8 @@ def _causes(one: actions.Listed) -> list[dict[str, str]]:
 
 
 @mail.command(
-    help="Show one mail with its attempts and, where it failed, the likely causes.\n\n"
+    help="Show one mail with its attempts, what people did with it and, where it failed, the "
+    "likely causes.\n\n"
     "Example: flask smtp-admin mail show ID"
 )
 @click.argument("public_id", metavar="ID")
@@ -122,24 +127,18 @@ def show(public_id: str, as_json: bool) -> None:
                             "events": [{"at": e.at or e.received_at, "kind": e.kind,
                                         "bounce": e.bounce, "code": e.code, "words": e.words}
                                        for e in told.get(one.recipient, ())],
+                            "acts": [{"at": a.at, "kind": a.kind, "by": a.actor_name or a.actor_id}
+                                     for a in acts],
                             "causes": _causes(one)}
-            for one, attempts in found
+            for one, attempts, acts in found
         ])  # fmt: skip
         return
     click.echo(f"Message-ID {actions.message_id_of(session(), public_id)}")
-    for one, attempts in found:
+    for one, attempts, acts in found:
         click.echo(f"{one.subject}\n  to {one.recipient}: {one.state}")
-        click.echo(f"  {_at(one.created_at)}  queued")
-        for hop in one.hops:
-            click.echo(f"  {_at(hop.at)}  {hop}")
-        for attempt in attempts:
-            words = f"{attempt.error} {attempt.reply}".strip()
-            click.echo(f"  {_at(attempt.at)}  {attempt.verdict}  {words}")
-        if one.finished_at is not None and _ended_otherwise(one, attempts):
-            click.echo(f"  {_at(one.finished_at)}  {one.state}  {one.last_reply}".rstrip())
-        for event in told.get(one.recipient, ()):
-            kind = f"{event.kind} ({event.bounce})" if event.bounce else event.kind
-            click.echo(f"  {_at(event.at or event.received_at)}  {kind}  {event.words}".rstrip())
+        life = sorted(_life(one, attempts, acts), key=itemgetter(0))
+        for at, words in (*life, *map(_event, told.get(one.recipient, ()))):
+            click.echo(f"  {_at(at)}  {words}".rstrip())
         if one.provider_message_id:
             click.echo(f"  the provider calls it {one.provider_message_id}")
         if _is_lifted(one):
@@ -147,6 +146,28 @@ def show(public_id: str, as_json: bool) -> None:
         explained = _explained(one)
         if explained is not None:
             _show_explanation(one, explained)
+
+
+def _life(
+    one: actions.Listed, attempts: Sequence[Attempt], acts: Sequence[Act]
+) -> Iterator[tuple[datetime, str]]:
+    """When something happened, and what."""
+    yield one.created_at, "queued"
+    for attempt in attempts:
+        yield attempt.at, f"{attempt.verdict}  {attempt.error} {attempt.reply}"
+    for hop in one.hops:
+        yield hop.at, str(hop)
+    for act in acts:
+        who = act.actor_name or act.actor_id
+        yield act.at, f"{act.kind.replace('_', ' ')}{f'  by {who}' if who else ''}"
+    ended = one.finished_at
+    if ended is not None and _ended_otherwise(one, attempts) and ended not in {a.at for a in acts}:
+        yield ended, f"{one.state}  {one.last_reply}"
+
+
+def _event(event: MailEvent) -> tuple[datetime, str]:
+    kind = f"{event.kind} ({event.bounce})" if event.bounce else event.kind
+    return event.at or event.received_at, f"{kind}  {event.words}"
 
 
 def _show_explanation(one: actions.Listed, explained: Explanation) -> None:
@@ -190,10 +211,14 @@ _ENDS = {"sent", "expired", "cancelled"}
 
 @mail.command(help="Queue dead letters again.\n\nExample: flask smtp-admin mail retry ID ID")
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
-def retry(public_ids: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def retry(public_ids: tuple[str, ...], as_json: bool) -> None:
     """Try again."""
-    acted = actions.retry(session(), public_ids)
+    acted = actions.retry(session(), public_ids, doer(OPERATOR))
     session().commit()
+    if as_json:
+        show_json({"ok": True, "queued": acted.changed, "kept_back": acted.kept_back})
+        return
     click.echo(f"{acted.changed} queued again.")
     if acted.kept_back:
         click.echo(f"{acted.kept_back} kept back again: the address is suppressed.")
@@ -205,9 +230,14 @@ def retry(public_ids: tuple[str, ...]) -> None:
     "Example: flask smtp-admin mail cancel ID ID"
 )
 @click.argument("public_ids", metavar="ID...", nargs=-1, required=True)
-def cancel(public_ids: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For a script.")
+def cancel(public_ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel."""
     # A list names a mail once for each recipient.
-    count = sum(actions.cancel(session(), one) for one in dict.fromkeys(public_ids))
+    by = doer(OPERATOR)
+    count = sum(actions.cancel(session(), one, by) for one in dict.fromkeys(public_ids))
     session().commit()
-    click.echo(f"{count} cancelled.")
+    if as_json:
+        show_json({"ok": True, "cancelled": count})
+    else:
+        click.echo(f"{count} cancelled.")

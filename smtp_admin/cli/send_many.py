@@ -13,6 +13,7 @@ from smtp_admin.cli.terminal import console
 from smtp_admin.cli.whereto import destination, show_where_mail_goes
 from smtp_admin.cli.which import find_sender, known_partner, sender_options
 from smtp_admin.database import session, wait_for_workers
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.batch_plan import Plan, plan
 from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import InvalidInput
@@ -219,6 +220,7 @@ def _fill(asked: _Asked) -> None:
         total=asked.checked.count,
         created_by=OPERATOR.name,
         resume=asked.resume,
+        by=doer(OPERATOR),
     )
     session().commit()
     with _bar(asked) as bar:

@@ -128,9 +128,9 @@ _NOT_NUMBERS = frozenset(
 _MEANINGS = {
     "failed": "  (the same as dead)",
     "dead": "  (mails that are not tried again)",
-    "failed_24h": "  (each try counts, so one mail may count several times)",
+    "failed_24h": "  (each refusal of a mail counts; a refused login or connection is none)",
 }
-_LABELS = {"failed_24h": "failed attempts 24h"}
+_LABELS = {"failed_24h": "mail refused 24h"}
 
 
 def _shown(value: Any) -> str:

@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, Row, false, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import database_now
+from smtp_admin.delivery.acts import NOBODY, Doer, acts_on
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.digest_items import cancel_item, find_item
 from smtp_admin.delivery.hops import HopSeen, hops_seen
 from smtp_admin.delivery.mail_actions import Acted, cancel_queued, queue_again
-from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.models import Act, Attempt, Delivery, Message
 from smtp_admin.delivery.public_ids import is_public_id
 from smtp_admin.delivery.states import State
 from smtp_admin.errors import Conflict, NotFound
@@ -69,8 +70,10 @@ def list_mail(
     return list(_with_hops(session, session.execute(statement).all()).values())
 
 
-def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attempt]]]:
-    """The deliveries of one mail, each with its attempts.
+def show_mail(
+    session: Session, public_id: str
+) -> list[tuple[Listed, list[Attempt], Sequence[Act]]]:
+    """The deliveries of one mail, each with its attempts and with what people did with it.
 
     Raises:
         NotFound: there is no such mail.
@@ -87,6 +90,7 @@ def show_mail(session: Session, public_id: str) -> list[tuple[Listed, list[Attem
                     select(Attempt).where(Attempt.delivery_id == number).order_by(Attempt.id)
                 )
             ),
+            acts_on(session, number),
         )
         for number, listed in _with_hops(session, rows).items()
     ]
@@ -97,7 +101,7 @@ def message_id_of(session: Session, public_id: str) -> str:
     return session.scalar(select(Message.message_id).where(Message.public_id == public_id)) or ""
 
 
-def cancel(session: Session, public_id: str) -> int:
+def cancel(session: Session, public_id: str, by: Doer = NOBODY) -> int:
     """Do not send what of a mail is still queued; how many deliveries. The caller commits.
 
     The copy to an archive is not counted. It goes out all the same if somebody has the mail. The
@@ -110,7 +114,7 @@ def cancel(session: Session, public_id: str) -> int:
     if find_item(session, public_id) is not None:
         return cancel_item(session, public_id)
     ids = _deliveries(session, public_id, Delivery.archive.is_(False))
-    count = cancel_queued(session, ids, database_now(session))
+    count = cancel_queued(session, ids, database_now(session), by)
     if not count:
         raise Conflict(
             gettext(
@@ -121,7 +125,7 @@ def cancel(session: Session, public_id: str) -> int:
     return count
 
 
-def retry(session: Session, public_ids: Sequence[str]) -> Acted:
+def retry(session: Session, public_ids: Sequence[str], by: Doer = NOBODY) -> Acted:
     """Queue dead letters, and mails whose outcome is unknown, once more; how many deliveries.
 
     What a deleted sender had goes out by another one, with that one's headers. The caller commits.
@@ -131,7 +135,7 @@ def retry(session: Session, public_ids: Sequence[str]) -> Acted:
         Conflict: none of them is a dead letter or of unknown outcome, or their text was erased.
     """
     ids = [one for public_id in public_ids for one in _deliveries(session, public_id)]
-    acted = queue_again(session, ids, database_now(session))
+    acted = queue_again(session, ids, database_now(session), by)
     if not any(acted):
         raise Conflict(
             gettext("None of these mails is a dead letter, so nothing was queued again.")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
 from smtp_admin.delivery import states
+from smtp_admin.delivery.acts import NOBODY, Doer, note
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import find_batch
 from smtp_admin.delivery.doorbell import ring_after_commit
@@ -26,7 +27,9 @@ CODE = "batch_cancelled"
 _AT_ONCE = 1000
 
 
-def cancel_batch(engine: Engine, public_id: str, partner_id: str | None = None) -> int:
+def cancel_batch(
+    engine: Engine, public_id: str, partner_id: str | None = None, by: Doer = NOBODY
+) -> int:
     """Send nothing more of a batch; how many deliveries of it were still waiting.
 
     Committed in steps. What a worker has in its hands goes out, and nobody can add to the batch
@@ -40,7 +43,12 @@ def cancel_batch(engine: Engine, public_id: str, partner_id: str | None = None) 
         batch_id = find_batch(session, public_id, partner_id).id
         mine = (Batch.id == batch_id, Batch.cancelled_at.is_(None))
         now = database_now(session)
-        if not changed(session, update(Batch).where(*mine).values(cancelled_at=now)):
+        cancelled = (
+            update(Batch)
+            .where(*mine)
+            .values(cancelled_at=now, cancelled_by_id=by.id, cancelled_by=by.name)
+        )
+        if not changed(session, cancelled):
             raise Conflict(gettext("This batch was cancelled already."))
     return cancel_the_rest(engine, batch_id)
 
@@ -50,8 +58,11 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
     total = 0
     while True:
         with transaction(engine) as session:
-            mine = select(Batch.id).where(Batch.id == batch_id, Batch.cancelled_at.is_not(None))
-            if session.scalar(mine.with_for_update()) is None:
+            mine = select(Batch.cancelled_by_id, Batch.cancelled_by).where(
+                Batch.id == batch_id, Batch.cancelled_at.is_not(None)
+            )
+            by = session.execute(mine.with_for_update()).first()
+            if by is None:
                 return total  # somebody resumed it
             rows = session.execute(
                 select(Delivery.id, Delivery.message_pk, Delivery.archive)
@@ -62,24 +73,26 @@ def cancel_the_rest(engine: Engine, batch_id: int) -> int:
             ).all()
             if not rows:
                 return total
+            ids, moment = [row.id for row in rows], database_now(session)
             changed(
                 session,
                 update(Delivery)
-                .where(Delivery.id.in_([row.id for row in rows]), Delivery.state == "queued")
+                .where(Delivery.id.in_(ids), Delivery.state == "queued")
                 .values(
                     state=states.check("queued", "cancelled"),
-                    finished_at=database_now(session),
+                    finished_at=moment,
                     last_code=CODE,
                     last_error=gettext("Its batch was cancelled before it was sent."),
                 ),
             )
+            note(session, ids, "batch_cancel", moment, Doer(*by), Delivery.finished_at == moment)
             erase_sensitive(session, {row.message_pk for row in rows})
             # Whoever lists it now wants to see what this did, not what was counted before.
             changed(session, update(Batch).where(Batch.id == batch_id).values(counted_at=None))
             total += sum(not row.archive for row in rows)
 
 
-def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
+def resume_batch(session: Session, batch_id: int, expires_at: datetime, by: Doer = NOBODY) -> int:
     """Let a cancelled batch go on: queue what was not sent of it; how many deliveries.
 
     What a person cancelled one by one stays so. What was sensitive is erased by then: it leaves the
@@ -90,15 +103,21 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
         expires_at: when that is too old.
     """
     resumed = update(Batch).where(Batch.id == batch_id)
-    changed(session, resumed.values(cancelled_at=None, counted_at=None, settled=False))
+    changed(
+        session,
+        resumed.values(
+            cancelled_at=None, cancelled_by_id="", cancelled_by="", counted_at=None, settled=False
+        ),
+    )
     _let_go_of_erased(session, batch_id)
     cancelled, moment = _cancelled(batch_id), database_now(session)
     total = 0
     while rows := session.execute(cancelled).all():
+        ids = [row.id for row in rows]
         changed(
             session,
             update(Delivery)
-            .where(Delivery.id.in_([row.id for row in rows]), Delivery.state == "cancelled")
+            .where(Delivery.id.in_(ids), Delivery.state == "cancelled")
             .values(
                 state=states.check("cancelled", "queued"),
                 # A send whose outcome is unknown counts against the sender's limit all the same.
@@ -108,7 +127,8 @@ def resume_batch(session: Session, batch_id: int, expires_at: datetime) -> int:
             ),
         )
         # Some may have unsubscribed since it was cancelled.
-        suppress_again(session, [row.id for row in rows], moment)
+        suppress_again(session, ids, moment)
+        note(session, ids, "batch_resume", moment, by, Delivery.state == "queued")
         total += sum(not row.archive for row in rows)
         for sender_id in {row.sender_id for row in rows}:
             ring_after_commit(session, sender_id)

@@ -32,6 +32,9 @@ class Batch(Base):
     created_by: Mapped[str] = mapped_column(String(200), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=sql_now())
     cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Who cancelled it, for a worker that goes on with that; empty where an app did.
+    cancelled_by_id: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    cancelled_by: Mapped[str] = mapped_column(String(320), default="", server_default="")
     #: How its deliveries stood when a worker last counted them, as JSON (state → number), and
     #: whether none of them was under way any more.
     counts: Mapped[str] = mapped_column(Text, default="{}")

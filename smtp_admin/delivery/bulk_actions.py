@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import changed, database_now, reading
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo, undoable
-from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of
+from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of, mail_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
@@ -141,7 +142,7 @@ def _take_back_of(
         with step(engine) as session:
             listen(session)
             moment = database_now(session)
-            done = left.keys() & undo(session, some, at, moment)
+            done = left.keys() & undo(session, some, at, moment, doer(actor))
             for one in {*some, *done}:
                 left.pop(one, None)
             if not done:
@@ -197,7 +198,7 @@ def _step(
     for partner_id, delivery_id in session.execute(mine):
         owned.setdefault(partner_id, []).append(delivery_id)
     for partner_id, some in sorted(owned.items()):
-        acted = action.act(session, some, done.at)
+        acted = action.act(session, some, done.at, doer(actor))
         if not any(acted):
             continue
         done.count += acted.changed
@@ -253,11 +254,11 @@ def _in_steps(ids: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _found_in_steps(engine: Engine, which: MailFilter) -> Iterator[list[int]]:
-    before = 0
+    before = mail = 0
     while True:
         with reading(engine) as session:
-            ids = ids_of(session, which, before=before, most=_STEP)
-        if not ids:
-            return
+            ids = ids_of(session, which, before=before, mail=mail, most=_STEP)
+            if not ids:
+                return
+            before, mail = ids[-1], mail_of(session, ids[-1])
         yield ids
-        before = ids[-1]

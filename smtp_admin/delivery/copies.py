@@ -2,24 +2,26 @@
 
 A copy is mail of whoever's archive it goes to. Where a partner's mail goes by the system's sender,
 that is the system: its archive is no business of the partner's admin. So the partner's numbers
-leave such copies out, and so do the logs that they lead to, whoever looks.
+leave such copies out, and so do the logs that they lead to, whoever looks. A copy to the partner's
+own archive stays the partner's, also where the system's sender took it over.
 """
 
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM
-from smtp_admin.delivery.models import Delivery
+from smtp_admin.delivery.models import Delivery, Hop
 from smtp_admin.senders.models import Sender
 
 
 def no_foreign_copy() -> ColumnElement[bool]:
     """Whether a delivery is more than a copy to the archive of somebody else's sender."""
     own = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
-    return or_(Delivery.archive.is_(False), Delivery.sender_id.in_(own))
+    taken_over = exists().where(Hop.delivery_id == Delivery.id, Hop.from_sender_id.in_(own))
+    return or_(Delivery.archive.is_(False), Delivery.sender_id.in_(own), taken_over)
 
 
 def counted_for(session: Session, rows: Collection[Any]) -> dict[int, str]:

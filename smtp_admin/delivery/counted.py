@@ -29,6 +29,8 @@ _FAILED = (Verdict.PERMANENT.value, Verdict.TEMPORARY.value, Verdict.UNCERTAIN.v
 _NO_FAILURES = (Verdict.ACCEPTED.value, REDIRECTED)
 #: So many of the newest are found: nobody reads more one by one.
 _MOST_FOUND = 10_000
+#: Senders that accepted mail last: of these, much is as recent as what is looked for.
+_FEW = 20
 
 
 def day_begins(moment: datetime) -> datetime:
@@ -56,13 +58,19 @@ class Counted:
 
 
 def conditions_of(
-    session: Session, one: Counted, partner_ids: Collection[str] | None, sender_id: int
+    session: Session,
+    one: Counted,
+    partner_ids: Collection[str] | None,
+    sender_id: int,
+    *,
+    by_few: bool = False,
 ) -> list[ColumnElement[bool]]:
     """What a delivery must be.
 
     Args:
         partner_ids: whose mail is asked for; ``None`` for everybody's.
         sender_id: by which sender it was sent, or tried; 0 for any.
+        by_few: of what was accepted by any, that of a few senders alone, which are quickly read.
     """
     if one.kind == "failed":
         # By the sender of the attempt: the mail may be with another one by now.
@@ -75,7 +83,12 @@ def conditions_of(
     if one.kind == "accepted":
         found += [Delivery.finished_at >= one.since, in_states(sorted(ACCEPTED))]
         if not sender_id:  # an index leads from the senders to it
-            found.append(_by_senders(session, partner_ids))
+            senders = _senders(partner_ids)
+            if by_few:
+                latest = Sender.last_accepted_at.expression
+                senders = senders.where(latest >= one.since).order_by(latest.desc()).limit(_FEW)
+            # Asked for first: of senders that it has to join, MariaDB reads all mail of each.
+            found.append(among(session, Delivery.sender_id, session.scalars(senders).all()))
     elif one.told is not None:
         found.append(one.told)
     return found
@@ -112,11 +125,6 @@ def _failed(one: Counted, partner_ids: Collection[str] | None, sender_id: int) -
     if partner_ids is not None:
         return wanted.where(Attempt.sender_id.in_(_senders(partner_ids)))
     return wanted
-
-
-def _by_senders(session: Session, partner_ids: Collection[str] | None) -> ColumnElement[bool]:
-    # Asked for first: of senders that it has to join, MariaDB reads all mail there is of each.
-    return among(session, Delivery.sender_id, session.scalars(_senders(partner_ids)).all())
 
 
 def _used(session: Session, since: datetime, sender_id: int) -> list[int]:

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.database import SYSTEM
-from smtp_admin.delivery.acts import IS_MOVE
 from smtp_admin.delivery.models import Hop
 from smtp_admin.senders.models import Sender
 from smtp_admin.translation import gettext
@@ -81,7 +80,7 @@ def hops_seen(session: Session, delivery_ids: Collection[int]) -> dict[int, tupl
         .add_columns(after.partner_id, after.key, after.label)
         .join(before, before.id == Hop.from_sender_id)
         .join(after, after.id == Hop.to_sender_id)
-        .where(Hop.delivery_id.in_(delivery_ids), IS_MOVE)
+        .where(Hop.delivery_id.in_(delivery_ids))
         .order_by(Hop.id)
     ).all()
     found: dict[int, tuple[HopSeen, ...]] = {}
@@ -110,7 +109,7 @@ def ways(session: Session, at: int, delivery_ids: Collection[int]) -> dict[int, 
     """Where each of these deliveries has been, which are with the sender *at* now."""
     found: dict[int, list[Hop]] = {one: [] for one in delivery_ids}
     for hop in session.scalars(
-        select(Hop).where(Hop.delivery_id.in_(delivery_ids), IS_MOVE).order_by(Hop.id)
+        select(Hop).where(Hop.delivery_id.in_(delivery_ids)).order_by(Hop.id)
     ):
         found[hop.delivery_id].append(hop)
     return {delivery_id: _way(at, hops) for delivery_id, hops in found.items()}

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, changed
 from smtp_admin.delivery import states
-from smtp_admin.delivery.acts import note
+from smtp_admin.delivery.acts import NOBODY, Doer, note
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.copies import counted_for
 from smtp_admin.delivery.doorbell import ring_after_commit
@@ -48,8 +48,8 @@ class Acted(NamedTuple):
     kept_back: int = 0
 
 
-#: Some deliveries and the moment → what came of it.
-_Act = Callable[[Session, Sequence[int], datetime], Acted]
+#: Some deliveries, the moment, and who does it → what came of it.
+_Act = Callable[[Session, Sequence[int], datetime, Doer], Acted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,27 @@ class MailAction:
     can_be_undone: bool = False
 
 
-def queue_again(session: Session, ids: Sequence[int], moment: datetime) -> Acted:
+def queue_again(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> Acted:
     """Queue dead letters, and mails whose outcome is unknown, once more.
 
     They start again with all their attempts and a new time to live, with the same bytes: as long
     as at first, but no longer than mail of their priority usually has. What was erased stays, and
     what goes to a suppressed address is kept back.
     """
-    return _queue(session, ids, moment, "retry")
+    return _queue(session, ids, moment, "retry", by)
 
 
-def release(session: Session, ids: Sequence[int], moment: datetime) -> Acted:
+def release(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> Acted:
     """Send after all what a limit kept back, or a suppression that is no longer there."""
-    return _queue(session, ids, moment, "release")
+    return _queue(session, ids, moment, "release", by)
 
 
 def _queue(
-    session: Session, ids: Sequence[int], moment: datetime, kind: Literal["retry", "release"]
+    session: Session,
+    ids: Sequence[int],
+    moment: datetime,
+    kind: Literal["retry", "release"],
+    by: Doer,
 ) -> Acted:
     queued: list[int] = []
     for before in MAIL_ACTIONS[kind].states:
@@ -109,7 +113,7 @@ def _queue(
         # With the last recipient, the copy to an archive was kept back too.
         mine = (Delivery.id.in_(queued), Delivery.state == "suppressed")
         kept_back = session.scalar(select(func.count()).where(*mine)) or 0
-    note(session, queued, kind, moment, Delivery.state == "queued")
+    note(session, queued, kind, moment, by, Delivery.state == "queued")
     count_batches_again(session, ids)
     return Acted(len(queued) - kept_back, kept_back)
 
@@ -161,7 +165,7 @@ def _new_end(row: Any, moment: datetime) -> datetime | None:
     return end
 
 
-def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def hurry(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> int:
     """Try mail now that failed before and waits for its next attempt."""
     later = _waits_after_a_failure(moment)
     rows = session.execute(
@@ -174,7 +178,7 @@ def hurry(session: Session, ids: Sequence[int], moment: datetime) -> int:
         session,
         update(Delivery).where(Delivery.id.in_(mine), *later).values(next_attempt_at=moment),
     )
-    note(session, mine, "hurry", moment, Delivery.next_attempt_at == moment)
+    note(session, mine, "hurry", moment, by, Delivery.next_attempt_at == moment)
     return count
 
 
@@ -191,10 +195,10 @@ def _waits_after_a_failure(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Delivery.state == "queued", Delivery.next_attempt_at > moment, failed, ~IS_HELD)
 
 
-def cancel_queued(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def cancel_queued(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> int:
     """Do not send what is queued."""
     count = end_queued(session, ids, "cancelled", moment, CANCELLED, _CANCELLED_WORDS)
-    note(session, ids, "cancel", moment, *_was_ended(moment))
+    note(session, ids, "cancel", moment, by, *_was_ended(moment))
     return count
 
 
@@ -202,11 +206,12 @@ def discard(
     session: Session,
     ids: Sequence[int],
     moment: datetime,
+    by: Doer = NOBODY,
     kind: Literal["discard", "corrected"] = "discard",
 ) -> int:
     """Put dead letters aside: they are counted no more. What they failed of stays with them."""
     count = _end(session, ids, "dead", "cancelled", finished_at=moment)
-    note(session, ids, kind, moment, *_was_ended(moment))
+    note(session, ids, kind, moment, by, *_was_ended(moment))
     return count
 
 
@@ -214,12 +219,12 @@ def _was_ended(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Delivery.state == "cancelled", Delivery.finished_at == moment)
 
 
-def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def note_arrived(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> int:
     """Settle unknown outcomes: the recipient has it."""
     rows = _held(session, ids, "uncertain")
     count_as_sent(session, rows, moment)
     ids = [row.id for row in rows]
-    note(session, ids, "arrived", moment)
+    note(session, ids, "arrived", moment, by)
     return _end(
         session, ids, "uncertain", "sent",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_code="", last_cause="",
@@ -227,14 +232,14 @@ def note_arrived(session: Session, ids: Sequence[int], moment: datetime) -> int:
     )  # fmt: skip
 
 
-def note_lost(session: Session, ids: Sequence[int], moment: datetime) -> int:
+def note_lost(session: Session, ids: Sequence[int], moment: datetime, by: Doer = NOBODY) -> int:
     """Settle unknown outcomes: they are dead letters, to be sent again or not."""
     rows = _held(session, ids, "uncertain")
     _end(
         session, [row.id for row in rows], "uncertain", "dead",
         finished_at=func.coalesce(Delivery.finished_at, moment), last_error=_LOST_WORDS,
     )  # fmt: skip
-    note(session, [row.id for row in rows], "lost", moment)
+    note(session, [row.id for row in rows], "lost", moment, by)
     minute = moment.replace(second=0, microsecond=0)
     owners = counted_for(session, rows)
     tallies = Tally((row.sender_id, owners[row.id]) for row in rows)
@@ -265,9 +270,9 @@ def _end(session: Session, ids: Sequence[int], before: State, after: State, **va
     return count
 
 
-def _counted(act: Callable[[Session, Sequence[int], datetime], int]) -> _Act:
+def _counted(act: Callable[[Session, Sequence[int], datetime, Doer], int]) -> _Act:
     """*act* as an action that keeps nothing back."""
-    return lambda session, ids, moment: Acted(act(session, ids, moment))
+    return lambda session, ids, moment, by: Acted(act(session, ids, moment, by))
 
 
 MAIL_ACTIONS: dict[ActionName, MailAction] = {
@@ -302,7 +307,9 @@ def _ended_at(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Delivery.state == "cancelled", Delivery.finished_at == at)
 
 
-def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -> set[int]:
+def undo(
+    session: Session, ids: Sequence[int], at: datetime, moment: datetime, by: Doer = NOBODY
+) -> set[int]:
     """Bring back what an action ended at *at*: cancelled mail waits again, discarded is dead again.
 
     With a cancelled mail its copy to an archive comes back; all that did is returned.
@@ -326,7 +333,7 @@ def undo(session: Session, ids: Sequence[int], at: datetime, moment: datetime) -
         .where(Delivery.id.in_([row.id for row in rows if row.last_code != CANCELLED]), *mine)
         .values(state=states.check("cancelled", "dead"), finished_at=moment),
     )
-    note(session, [row.id for row in rows], "undo", moment)
+    note(session, [row.id for row in rows], "undo", moment, by)
     count_batches_again(session, ids)
     return {row.id for row in rows} | copies
 

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session, aliased
 from smtp_admin.delivery.copies import no_foreign_copy
 from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
 from smtp_admin.delivery.limits import used_by
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_search import Search, has_words
-from smtp_admin.delivery.models import ERASED, HAS_CODE, IS_OPEN, Delivery, Message, in_states
+from smtp_admin.delivery.models import HAS_CODE, IS_OPEN, Delivery, Message, in_states
 from smtp_admin.delivery.queued_since import queued_since
 from smtp_admin.delivery.states import STATES, State
-from smtp_admin.delivery.tries import Tried, tries_of
 
 #: The numbers beside states stop here: six of them are counted for each look at the log.
 COUNTED = 1_000
@@ -74,48 +74,15 @@ class MailFilter:
         return self.counted is not None or (bool(self.states) and _OPEN.issuperset(self.states))
 
     @property
+    def counts_accepted(self) -> bool:
+        """Whether it is what a number counts as accepted, by whichever sender."""
+        counted = self.counted is not None and self.counted.kind == "accepted"
+        return counted and not self.sender_id
+
+    @property
     def is_cheap(self) -> bool:
         """Whether what it leaves can be counted along an index."""
         return not (self.type_name or self.code or self.counted or self.search.text)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedMail:
-    """One delivery in the log.
-
-    Attributes:
-        tries: how often it was sent, whatever came of it.
-        provider_id: what the provider that accepted it calls it.
-        has_text: whether its text is still there.
-    """
-
-    id: int
-    message_pk: int
-    public_id: str
-    partner_id: str
-    sender_id: int
-    type_name: str
-    subject: str
-    recipient: str
-    state: State
-    created_at: datetime
-    next_attempt_at: datetime
-    finished_at: datetime | None
-    code: str
-    cause: str
-    error: str
-    reply: str
-    provider_id: str
-    archive: bool
-    uncertains: int
-    has_text: bool
-    sensitive: bool
-    tries: int
-
-    @property
-    def is_erased(self) -> bool:
-        """Whether its recipient was forgotten, with its subject and text."""
-        return self.recipient == ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +91,15 @@ class LogPage:
 
     Attributes:
         older, newer: the ids to go on from; 0 where there is nothing more that way.
+        older_mail, newer_mail: the mails of these, by which those of one type are in order: when
+            somebody goes on, they may be of another mail, or gone.
     """
 
     rows: tuple[LoggedMail, ...]
     older: int = 0
     newer: int = 0
+    older_mail: int = 0
+    newer_mail: int = 0
 
 
 def states_named(name: str) -> tuple[State, ...]:
@@ -140,17 +111,24 @@ def states_named(name: str) -> tuple[State, ...]:
 
 
 def page_of(
-    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, size: int = 50
+    session: Session,
+    which: MailFilter,
+    *,
+    before: int = 0,
+    after: int = 0,
+    mail: int = 0,
+    size: int = 50,
 ) -> LogPage:
     """A page of the log.
 
     Args:
         before: older than this id; *after*: newer than that one, the nearest first. Of both, 0 is
             the newest page.
+        mail: the mail of that one, as the page that leads here said.
         size: rows of a page.
     """
     backwards = bool(after)
-    ids = ids_of(session, which, before=before, after=after, most=size + 1)
+    ids = ids_of(session, which, before=before, after=after, mail=mail, most=size + 1)
     more = len(ids) > size
     ids = ids[size - 1 :: -1] if backwards else ids[:size]
     rows = rows_of(session, ids)
@@ -160,7 +138,9 @@ def page_of(
     has_older = True if backwards else more
     if after == OLDEST:
         has_older = False
-    return LogPage(rows, ids[-1] if has_older else 0, ids[0] if has_newer else 0)
+    older, newer = ids[-1] if has_older else 0, ids[0] if has_newer else 0
+    mails = {one.id: one.message_pk for one in rows}
+    return LogPage(rows, older, newer, mails.get(older, 0), mails.get(newer, 0))
 
 
 def counts_of(session: Session, which: MailFilter) -> dict[str, int]:
@@ -217,41 +197,72 @@ def _by_index(states: tuple[State, ...]) -> list[tuple[State, ...]]:
 
 def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
     """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
-    before, left = 0, most
+    before, mail, left = 0, 0, most
     while left > 0:
-        ids = ids_of(session, which, before=before, most=min(left, _EXPORTED_AT_ONCE))
+        ids = ids_of(session, which, before=before, mail=mail, most=min(left, _EXPORTED_AT_ONCE))
         if not ids:
             return
+        before, mail, left = ids[-1], mail_of(session, ids[-1]), left - len(ids)
         yield from rows_of(session, ids)
-        before, left = ids[-1], left - len(ids)
         session.rollback()  # an export may take minutes, and no snapshot should
 
 
 def ids_of(
-    session: Session, which: MailFilter, *, before: int = 0, after: int = 0, most: int
+    session: Session,
+    which: MailFilter,
+    *,
+    before: int = 0,
+    after: int = 0,
+    mail: int = 0,
+    most: int,
 ) -> list[int]:
     """The ids of deliveries, the newest first; with *after*, the nearest to it first.
 
     Of one type, the newest are those of the newest mails: so an index leads from one to the next.
+    There *mail* says where *before* or *after* stood when it was read; see :func:`mail_of`.
     """
     if which.type_name:
-        return _of_type(session, which, before=before, after=after, most=most)
+        return _of_type(session, which, before=before, after=after, was_of=mail, most=most)
     found: ColumnElement[int] = Delivery.id.expression
-    statement: Select[Any] = select(found).where(*conditions(session, which))
+    statement: Select[Any] = select(found)
+    if after and which.counts_accepted:
+        statement = statement.where(_up_to(session, which, after=after, most=most))
+    statement = statement.where(*conditions(session, which))
     if words := which.search.words:
         near = _with_subjects(statement).order_by(Delivery.id.desc()).limit(SEARCHED).subquery()
         found = near.c.id
         statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
-        if after != OLDEST:
-            statement = statement.where(found > after)
-        # By what no index has, where the oldest of all mail is hardly what is asked for.
-        statement = statement.order_by(found + 0 if which.is_recent else found)
-    else:
-        if before:
-            statement = statement.where(found < before)
-        statement = statement.order_by(found.desc())
+        return _nearest(session, statement, found, after, most, which)
+    if before:
+        statement = statement.where(found < before)
+    return list(session.scalars(statement.order_by(found.desc()).limit(most)))
+
+
+def _nearest(
+    session: Session,
+    statement: Select[Any],
+    found: ColumnElement[int],
+    after: int,
+    most: int,
+    which: MailFilter,
+) -> list[int]:
+    if after != OLDEST:
+        statement = statement.where(found > after)
+    # By what no index has, where the oldest of all mail is hardly what is asked for.
+    statement = statement.order_by(found + 0 if which.is_recent else found)
     return list(session.scalars(statement.limit(most)))
+
+
+def _up_to(session: Session, which: MailFilter, *, after: int, most: int) -> ColumnElement[bool]:
+    """Where the nearest to *after* end at the latest: where those of a few senders do.
+
+    What was accepted in a day is found by its time, of each sender. Most of it need not be looked
+    at any closer, for it is beyond.
+    """
+    statement = select(Delivery.id).where(*conditions(session, which, by_few=True))
+    ids = _nearest(session, statement, Delivery.id.expression, after, most, which)
+    return Delivery.id + 0 <= ids[-1] if len(ids) == most else true()
 
 
 def _with_subjects(statement: Select[Any]) -> Select[Any]:
@@ -262,9 +273,12 @@ def _with_subjects(statement: Select[Any]) -> Select[Any]:
 
 
 def _of_type(
-    session: Session, which: MailFilter, *, before: int, after: int, most: int
+    session: Session, which: MailFilter, *, before: int, after: int, was_of: int, most: int
 ) -> list[int]:
     """As :func:`ids_of`, for the mail of one type."""
+    other = was_of
+    if not other and (place := before if after <= 0 else after):
+        other = mail_of(session, place)
     mail, one, link = Message.id.expression, Delivery.id.expression, Delivery.message_pk.expression
     of_mails: Any = (
         select(mail.label("mail"), one.label("id"))
@@ -284,10 +298,8 @@ def _of_type(
     # Said of both, so that neither index is read from its end.
     beyond: Any = true()
     if after > 0:
-        other = _mail_of(session, after)
         beyond = and_(mail >= other, link >= other, or_(mail > other, one > after))
     elif before and not after:
-        other = _mail_of(session, before)
         beyond = and_(mail <= other, link <= other, or_(mail < other, one < before))
     # First along the index of mails alone. The last of these may have more recipients.
     along = of_mails.where(beyond).order_by(mail if after else mail.desc()).limit(most)
@@ -298,13 +310,15 @@ def _of_type(
     return [row.id for row in session.execute(within.order_by(*order).limit(most))]
 
 
-def _mail_of(session: Session, delivery_id: int) -> int:
+def mail_of(session: Session, delivery_id: int) -> int:
     """The mail of a delivery, or of the next older one where it is not there any more."""
     wanted = select(Delivery.message_pk).where(Delivery.id <= delivery_id)
     return session.scalar(wanted.order_by(Delivery.id.desc()).limit(1)) or 0
 
 
-def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]:
+def conditions(
+    session: Session, which: MailFilter, *, by_few: bool = False
+) -> list[ColumnElement[bool]]:
     """What a delivery must be, but for words; with a type, its mail has to be joined."""
     found: list[ColumnElement[bool]] = []
     if which.partner_ids is not None:
@@ -327,7 +341,8 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
     if which.since is not None:
         found += queued_since(session, which.since, along_mails=bool(which.type_name))
     if which.counted is not None:
-        found += conditions_of(session, which.counted, which.partner_ids, which.sender_id)
+        owners = which.partner_ids
+        found += conditions_of(session, which.counted, owners, which.sender_id, by_few=by_few)
     if which.own_copies:
         found.append(no_foreign_copy())
     if (condition := which.search.condition) is not None:
@@ -338,40 +353,3 @@ def conditions(session: Session, which: MailFilter) -> list[ColumnElement[bool]]
 def _in_states(states: Sequence[State]) -> ColumnElement[bool]:
     found = in_states(states)
     return found & IS_OPEN if _OPEN.issuperset(states) else found
-
-
-def rows_of(session: Session, ids: Sequence[int]) -> tuple[LoggedMail, ...]:
-    """These deliveries, the newest first; those that are not there any more are left out."""
-    if not ids:
-        return ()
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.message_pk,
-            Message.public_id,
-            Delivery.partner_id,
-            Delivery.sender_id,
-            Message.type_name,
-            Message.subject,
-            Delivery.recipient,
-            Delivery.state,
-            Delivery.created_at,
-            Delivery.next_attempt_at,
-            Delivery.finished_at,
-            Delivery.last_code,
-            Delivery.last_cause,
-            Delivery.last_error,
-            Delivery.last_reply,
-            Delivery.provider_message_id,
-            Delivery.archive,
-            Delivery.uncertains,
-            Message.content != b"",
-            Message.sensitive,
-        )
-        .join(Message, Message.id == Delivery.message_pk)
-        .where(Delivery.id.in_(ids))
-        .order_by(Delivery.id.desc())
-    )
-    found: list[Any] = list(rows)
-    tries = tries_of(session, [Tried(one.id, one.state, one.uncertains) for one in found])
-    return tuple(LoggedMail(*[*one, tries[one.id]]) for one in found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Boolean,
@@ -299,10 +299,7 @@ class Attempt(Base):
 
 
 class Hop(Base):
-    """That a delivery went from one sender to another, and why: what failed stays visible.
-
-    From a sender to itself where somebody did something with it: see ``acts``.
-    """
+    """That a delivery went from one sender to another, and why: what failed stays visible."""
 
     __tablename__ = "smtp_admin_hop"
 
@@ -312,9 +309,31 @@ class Hop(Base):
     from_sender_id: Mapped[int] = mapped_column(BigId)
     to_sender_id: Mapped[int] = mapped_column(BigId, index=True)
     reason: Mapped[str] = mapped_column(String(500))
-    #: ``fallback`` for one that could not send, ``deleted`` for one that no longer exists, or what
-    #: was done.
+    #: ``fallback`` for one that could not send, ``deleted`` for one that no longer exists.
     kind: Mapped[str] = mapped_column(String(10))
+
+
+#: What people do with a delivery, by itself or with its whole batch.
+ActKind = Literal[
+    "retry", "hurry", "cancel", "discard", "arrived", "lost", "release", "undo", "corrected",
+    "batch_cancel", "batch_resume",
+]  # fmt: skip
+
+
+class Act(Base):
+    """That somebody did something with a delivery, so that its life tells the whole story.
+
+    Who it was is kept as they were called then; both are empty where an app did it.
+    """
+
+    __tablename__ = "smtp_admin_act"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(BigId, ForeignKey(Delivery.id), index=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    kind: Mapped[ActKind] = mapped_column(String(20))
+    actor_id: Mapped[str] = mapped_column(String(100))
+    actor_name: Mapped[str] = mapped_column(String(320))
 
 
 class Lane(Base):

@@ -6,6 +6,7 @@ settings only those are shown that the page shows too.
 
 from collections.abc import Iterator
 from datetime import UTC
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from smtp_admin.clock import now
@@ -30,6 +31,7 @@ def refusal_text(code: str, said: str, values: SenderValues | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+@cache  # a page shows many refusals, and to look it up takes a millisecond
 def program() -> str:
     """Which version of this software it is."""
     try:

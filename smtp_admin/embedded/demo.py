@@ -152,7 +152,9 @@ def _announcement(local: LocalServices, port: int, logins: str) -> str:
         f"\nhttp://{LOOPBACK}:{port}/\n\nDemo logins:\n{logins}\n\n"
         f"Local test inbox, to type into an SMTP tab:\n{settings}\n"
         "  It refuses gone@… and full@…, and thinks about slow@…\n\n"
-        f"In another terminal:\n{_commands(local, port)}\n\n"
+        f"In another terminal:\n{_commands(local, port)}\n"
+        "  doctor finds what the demo shows on purpose: a wrong password, a paused sender,\n"
+        "  no system sender, and an address that only this machine reaches\n\n"
         "Ctrl-C stops everything.\n"
     )
 

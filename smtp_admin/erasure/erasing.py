@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Engine, delete, exists, func, or_, select,
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import among, changed, database_now, reading
+from smtp_admin.delivery.acts import Doer
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.mail_actions import cancel_queued, discard, note_lost
 from smtp_admin.delivery.models import ERASED, Delivery, Message, address_parts
@@ -84,18 +85,21 @@ class _Some:
     mine: frozenset[int]
 
 
-def rounds(engine: Engine, search: Search) -> Iterator[Round]:
+def rounds(engine: Engine, search: Search, by: Doer) -> Iterator[Round]:
     """What is to be done, one round after the other: each is found when those before are done.
 
     Mail that waits for the address is cancelled first, what failed is put aside. Settings of
     senders that name it stay: they are changed on their pages.
+
+    Args:
+        by: who asked for it.
     """
     for state, act in (("queued", cancel_queued), ("uncertain", note_lost), ("dead", discard)):
         with reading(engine) as session:
             mine = _to_address(search, Delivery.state == state)
             ids = session.scalars(select(Delivery.id).where(*mine)).all()
         for start in range(0, len(ids), _STEP):
-            yield partial(_stop, act=act, ids=ids[start : start + _STEP])
+            yield partial(_stop, act=act, ids=ids[start : start + _STEP], by=by)
     for place in PLACES:
         with reading(engine) as session:
             mails = mails_to(session, search) if place.model is Message else frozenset()
@@ -110,8 +114,8 @@ def count_left(session: Session, search: Search) -> int:
     return session.scalar(select(func.count()).where(*left)) or 0
 
 
-def _stop(session: Session, _done: Erased, *, act: Any, ids: Sequence[int]) -> None:
-    act(session, ids, database_now(session))
+def _stop(session: Session, _done: Erased, *, act: Any, ids: Sequence[int], by: Doer) -> None:
+    act(session, ids, database_now(session), by)
 
 
 def _erase(

@@ -16,7 +16,7 @@ from smtp_admin.connection.models import WorkerTest
 from smtp_admin.database import Base
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.digest_models import DigestItem
-from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.delivery.models import Act, Attempt, Delivery, Hop, Message
 from smtp_admin.events.models import BounceMailbox, MailEvent, Webhook
 from smtp_admin.mail.template_models import Branding, EmailTemplate, EmailTemplateRevision
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
@@ -100,7 +100,11 @@ PLACES: tuple[Place, ...] = (
     Place(DigestItem, gettext("Notices for digests"),
           ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
            "last_error"), _own(DigestItem), _RECIPIENT | {"recipient_key"}),
-    Place(Batch, gettext("Batches"), ("created_by", "label", "key"), _own(Batch)),
+    # Who acted is evidence, as in the audit log below.
+    Place(Act, gettext("What people did with mail"), ("actor_id", "actor_name"),
+          _of_delivery(Act.delivery_id), of_platform=frozenset({"actor_id", "actor_name"})),
+    Place(Batch, gettext("Batches"),
+          ("created_by", "label", "key", "cancelled_by_id", "cancelled_by"), _own(Batch)),
     Place(RenewalNotice, gettext("Renewal notices"), ("recipient",), _own(RenewalNotice),
           _RECIPIENT),
     Place(RenewalCustomer, gettext("Customers with renewals"), ("refused_address",),

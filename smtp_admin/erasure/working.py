@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record, refuse_many_changes
 from smtp_admin.database import SYSTEM, changed, database_now, reading, transaction
+from smtp_admin.delivery.acts import NOBODY, Doer
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.erasure.erasing import Erased, count_left, rounds
@@ -201,7 +202,7 @@ def _go_on(
 ) -> Erased:
     ends = None if seconds is None else time.monotonic() + seconds
     try:
-        for one in rounds(engine, work.search):
+        for one in rounds(engine, work.search, _asked_by(engine, work)):
             with step(engine) as session:
                 one(session, work.done)
                 _note(session, work, _LEASE)
@@ -214,6 +215,13 @@ def _go_on(
     except _TakenOver:
         log.info("an erasure was taken over by another process")
     return work.done
+
+
+def _asked_by(engine: Engine, work: _Work) -> Doer:
+    asked = select(Audit.actor_id, Audit.actor_email).where(Audit.id.in_(work.audits))
+    with reading(engine) as session:
+        found = session.execute(asked.limit(1)).first()
+    return NOBODY if found is None else Doer(*found)
 
 
 def _note(session: Session, work: _Work, rest: timedelta) -> None:

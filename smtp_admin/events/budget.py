@@ -5,9 +5,11 @@ secret cannot use up what its provider may send. What is too much is answered wi
 providers send it again.
 """
 
+from typing import Literal
+
 from smtp_admin.config import Rate
 from smtp_admin.database import SYSTEM
-from smtp_admin.delivery.request_counts import Standing, kept_counts
+from smtp_admin.delivery.request_counts import kept_counts
 from smtp_admin.errors import RateLimited
 from smtp_admin.installation import installation
 from smtp_admin.translation import gettext
@@ -16,6 +18,23 @@ COUNTS = kept_counts("events")
 #: Requests of one webhook that come to nothing; of more nobody writes anything down. Those that are
 #: not genuine, and those that cannot be read, have as many each.
 NOTED = Rate(60, 60)
+_TOO_MANY = gettext("This webhook gets too many events at once. Send it again later.")
+#: ``SMTP_ADMIN_EVENT_LIMIT``, or ``SMTP_ADMIN_EVENT_DAY_LIMIT``.
+Limit = Literal["rate", "day"]
+
+
+class OverLimit(RateLimited):
+    """There was all that is taken.
+
+    Attributes:
+        limit: which one is reached.
+        seconds: in how many there is room again.
+    """
+
+    def __init__(self, limit: Limit, seconds: int) -> None:
+        super().__init__(_TOO_MANY, retry_after=seconds)
+        self.limit: Limit = limit
+        self.seconds = seconds
 
 
 def begin(webhook_id: int, owner: str) -> None:
@@ -25,18 +44,20 @@ def begin(webhook_id: int, owner: str) -> None:
     than the limit would else never come in.
 
     Raises:
-        RateLimited: there was all that is taken; it knows when there is room again.
+        OverLimit: there was all that is taken; it knows when there is room again.
     """
     counts = COUNTS.of(installation())
-    for who, rate in _limits(webhook_id, owner):
-        _refuse_if_over(counts.take(who, rate))
+    for limit, who, rate in _limits(webhook_id, owner):
+        standing = counts.take(who, rate)
+        if standing.over:
+            raise OverLimit(limit, standing.resets_in)
 
 
 def count_more(webhook_id: int, owner: str, events: int) -> None:
     """Count the further *events* of a request that is taken in."""
     if events > 0:
         counts = COUNTS.of(installation())
-        for who, rate in _limits(webhook_id, owner):
+        for _, who, rate in _limits(webhook_id, owner):
             counts.take(who, rate, events)
 
 
@@ -46,7 +67,9 @@ def count_forged(webhook_id: int) -> None:
     Raises:
         RateLimited: there were so many that this one is not even noted.
     """
-    _refuse_if_over(COUNTS.of(installation()).take(f"{webhook_id} forged", NOTED))
+    standing = COUNTS.of(installation()).take(f"{webhook_id} forged", NOTED)
+    if standing.over:
+        raise RateLimited(_TOO_MANY, retry_after=standing.resets_in)
 
 
 def unreadable_is_noted(webhook_id: int) -> bool:
@@ -54,7 +77,7 @@ def unreadable_is_noted(webhook_id: int) -> bool:
     return not COUNTS.of(installation()).take(f"{webhook_id} unreadable", NOTED).over
 
 
-def _limits(webhook_id: int, owner: str) -> tuple[tuple[str, Rate], ...]:
+def _limits(webhook_id: int, owner: str) -> tuple[tuple[Limit, str, Rate], ...]:
     """Who counts, and how much that may be.
 
     A partner may have as many senders as it likes, so all its webhooks share what one may. In a day
@@ -62,14 +85,6 @@ def _limits(webhook_id: int, owner: str) -> tuple[tuple[str, Rate], ...]:
     """
     config = installation().config
     if owner == SYSTEM:
-        return ((f"{webhook_id}", config.event_limit),)
+        return (("rate", f"{webhook_id}", config.event_limit),)
     day = Rate(config.event_day_limit, 24 * 3600)
-    return ((f"of {owner}", config.event_limit), (f"day of {owner}", day))
-
-
-def _refuse_if_over(standing: Standing) -> None:
-    if standing.over:
-        raise RateLimited(
-            gettext("This webhook gets too many events at once. Send it again later."),
-            retry_after=standing.resets_in,
-        )
+    return (("rate", f"of {owner}", config.event_limit), ("day", f"day of {owner}", day))

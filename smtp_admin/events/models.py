@@ -59,6 +59,9 @@ class Webhook(Base):
     unreadable: Mapped[int] = mapped_column(Integer, default=0)
     last_unreadable_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_unreadable_why: Mapped[str] = mapped_column(String(LONGEST_WHY), default="")
+    #: Which limit was reached last, ``rate`` or ``day``, and until when nothing more is taken.
+    limited_by: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    limited_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class WebhookNonce(Base):

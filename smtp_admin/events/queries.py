@@ -20,6 +20,8 @@ _LATEST = 10
 _DAY = timedelta(hours=24)
 #: What was accepted within this time may have no event yet.
 _GRACE = timedelta(hours=1)
+#: Whoever reached a limit sends again some time after there is room.
+_STILL_OVER = timedelta(minutes=2)
 #: Of so few mails, none may have been reported by chance.
 LEAST_MAILS = 10
 _MINUTES_WITH_SECONDS = 10
@@ -188,6 +190,12 @@ def silences(session: Session, webhooks: Collection[Webhook] | None = None) -> d
         for sender_id, count in sent.items()
         if count >= LEAST_MAILS
     }
+
+
+def over_limits(session: Session) -> dict[int, Webhook]:
+    """Id of a sender → its webhook, of those that get more events than are taken."""
+    over = Webhook.limited_until > database_now(session) - _STILL_OVER
+    return {one.sender_id: one for one in session.scalars(select(Webhook).where(over))}
 
 
 def _quiet(moment: datetime) -> ColumnElement[bool]:

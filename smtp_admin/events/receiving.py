@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import and_, not_, or_, select, update
+from sqlalchemy import and_, false, func, not_, or_, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from smtp_admin.clock import now
 from smtp_admin.database import changed, database_now
 from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery.doorbell import doorbell
-from smtp_admin.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
+from smtp_admin.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from smtp_admin.events import amazon, budget
 from smtp_admin.events.arrived import (
     Arrived,
@@ -174,17 +174,27 @@ def _within_limit(session: Session, webhook_id: int, owner: str) -> None:
     """
     try:
         budget.begin(webhook_id, owner)
-    except RateLimited:
-        moment = database_now(session)
-        noted = and_(
-            Webhook.last_bad_code == _TOO_MANY, Webhook.last_bad_at > moment - _LIMIT_NOTED_EVERY
-        )
-        values = {"bad": Webhook.bad + 1, "last_bad_at": moment, "last_bad_code": _TOO_MANY}
-        mine = update(Webhook).where(Webhook.id == webhook_id, not_(noted)).values(values)
-        if changed(session, mine):
-            log.warning("webhook %s gets more events than it may", webhook_id)
-        session.commit()
+    except budget.OverLimit as error:
+        _note_too_many(session, webhook_id, error)
         raise
+
+
+def _note_too_many(session: Session, webhook_id: int, error: budget.OverLimit) -> None:
+    moment = database_now(session)
+    noted = and_(
+        Webhook.last_bad_code == _TOO_MANY, Webhook.last_bad_at > moment - _LIMIT_NOTED_EVERY
+    )
+    values = {"bad": Webhook.bad + 1, "last_bad_at": moment, "last_bad_code": _TOO_MANY}
+    this = Webhook.id == webhook_id
+    if changed(session, update(Webhook).where(this, not_(noted)).values(values)):
+        log.warning("webhook %s gets more events than it may", webhook_id)
+        # The day is what holds longer, whatever comes too fast meanwhile.
+        holds = and_(Webhook.limited_by == "day", Webhook.limited_until > moment)
+        until = moment + timedelta(seconds=error.seconds)
+        reached = {"limited_by": error.limit, "limited_until": until}
+        unless = not_(func.coalesce(holds, false()))
+        changed(session, update(Webhook).where(this, unless).values(reached))
+    session.commit()
 
 
 def _refuse_repeated(session: Session, webhook_id: int, proof: Proof, arrived: Arrived) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from smtp_admin import schema
 from smtp_admin.database import SYSTEM, about_now, host_engine
 from smtp_admin.delivery import batch_plan, batches, outbox
+from smtp_admin.delivery.acts import NOBODY, Doer
 from smtp_admin.delivery.batch_ends import resume_batch
 from smtp_admin.delivery.models import BULK
 from smtp_admin.errors import Conflict, MessageError
@@ -194,6 +195,7 @@ def begin(
     total: int = 0,
     created_by: str = "",
     resume: bool = False,
+    by: Doer = NOBODY,
 ) -> Filling:
     """Begin a batch, or go on with the one of this key; the caller commits.
 
@@ -223,7 +225,7 @@ def begin(
             ends = expires_at or batch_plan.expiry_at(
                 about_now(session), BULK, type_.expires_hours, send_at, ahead + total * every, each
             )
-            resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends)
+            resumed = resume_by_key(session, partner_id, type_.name, batch_key, ends, by)
         batch = batches.begin(
             session,
             partner_id,
@@ -240,14 +242,19 @@ def begin(
 
 
 def resume_by_key(
-    session: Session, partner_id: str, type_name: str, key: str, expires_at: datetime
+    session: Session,
+    partner_id: str,
+    type_name: str,
+    key: str,
+    expires_at: datetime,
+    by: Doer = NOBODY,
 ) -> int:
     """Let the cancelled batch of this type and key go on, if there is one; how many deliveries."""
     row = batches.cancelled_with_key(session, partner_id, type_name, key)
-    return 0 if row is None else resume_batch(session, row, expires_at)
+    return 0 if row is None else resume_batch(session, row, expires_at, by)
 
 
-def resume(session: Session, public_id: str, partner_id: str) -> int:
+def resume(session: Session, public_id: str, partner_id: str, by: Doer = NOBODY) -> int:
     """Let a cancelled batch go on; how many deliveries of it are queued again. The caller commits.
 
     Raises:
@@ -266,7 +273,7 @@ def resume(session: Session, public_id: str, partner_id: str) -> int:
     each = batch_plan.seconds_each(found.values)
     moment = about_now(session)
     ends = batch_plan.expiry_at(moment, BULK, type_.expires_hours, None, place, each)
-    return resume_batch(session, row.id, ends)
+    return resume_batch(session, row.id, ends, by)
 
 
 def send_many(session: Session, type_name: str, recipients: Iterable[Any], **how: Any) -> str:

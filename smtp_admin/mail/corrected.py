@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.database import about_now, database_now
 from smtp_admin.delivery import outbox
-from smtp_admin.delivery.acts import note
+from smtp_admin.delivery.acts import NOBODY, Doer, note
 from smtp_admin.delivery.mail_actions import discard
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.outgoing import OutgoingMail
@@ -32,7 +32,7 @@ _ENDED_UNSENT: frozenset[State] = frozenset({"cancelled", "expired"})
 _NAMES = frozenset({b"to", b"cc", b"message-id"})
 
 
-def send_corrected(session: Session, delivery_id: int, text: str) -> Inserted:
+def send_corrected(session: Session, delivery_id: int, text: str, by: Doer = NOBODY) -> Inserted:
     """Queue what was not delivered, for another address. The caller commits.
 
     The mail goes by the same sender, with the same sender's headers. The same address again gets
@@ -79,8 +79,8 @@ def send_corrected(session: Session, delivery_id: int, text: str) -> Inserted:
     # Whoever puts the first one aside sends the other: of two at once, one is too late.
     dead, moment = delivery.state == "dead", database_now(session)
     if not dead:
-        note(session, [delivery.id], "corrected", moment)
-    elif not discard(session, [delivery.id], moment, "corrected"):
+        note(session, [delivery.id], "corrected", moment, by)
+    elif not discard(session, [delivery.id], moment, by, "corrected"):
         before, _ = _before(session, message.partner_id, delivery_id, address, newest=True)
         if before:
             return Inserted(before, new=False)

@@ -1,12 +1,13 @@
 """Which values a mail must have: one rule for every way in, and its words.
 
 A value is needed where its type has no default for it. Then it must be there, and say something:
-text of nothing but spaces, or none at all, would leave a gap in a sentence that somebody reads.
+text of which nothing is seen, or none at all, would leave a gap in a sentence that somebody reads.
 What may rightly be empty has a default. A list may always be empty, and 0 is a number.
 """
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import category
 
 from smtp_admin.errors import MessageError
 from smtp_admin.mail.types import EmailType
@@ -14,6 +15,15 @@ from smtp_admin.translation import gettext, joined
 
 #: What every mail is given by us, whatever its type says; the link may be empty.
 _OURS = frozenset({"app_name", "unsubscribe_url"})
+#: Kinds of characters that nobody sees by themselves: controls and spaces, joiners and marks of
+#: direction, and what is put on another letter. Between letters they belong to real text and to
+#: emoji. What is not assigned may be an emoji that is newer than the table.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
+#: Letters and signs that are blank.
+_BLANK = frozenset(
+    "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{HANGUL CHOSEONG FILLER}"
+    "\N{HANGUL JUNGSEONG FILLER}\N{BRAILLE PATTERN BLANK}"
+)
 
 
 def needed_of(type_: EmailType) -> frozenset[str]:
@@ -26,7 +36,7 @@ def empty_complaints(type_: EmailType, values: Mapping[str, Any]) -> list[str]:
     return [
         gettext("%(name)s is empty, but the mail needs it.", name=name)
         for name in sorted(needed_of(type_) & values.keys())
-        if _is_empty(values[name])
+        if is_empty(values[name])
     ]
 
 
@@ -49,5 +59,10 @@ def refuse_incomplete(type_: EmailType, values: Mapping[str, Any]) -> None:
         raise MessageError(joined(wrong))
 
 
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def is_empty(value: Any) -> bool:
+    """Whether *value* says nothing to whoever reads it."""
+    return value is None or (isinstance(value, str) and not any(map(_is_seen, value)))
+
+
+def _is_seen(letter: str) -> bool:
+    return category(letter) not in _UNSEEN and letter not in _BLANK

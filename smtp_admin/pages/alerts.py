@@ -135,7 +135,8 @@ def _url(actor: Actor, alert: AlertSeen) -> str:
         return ""
     if alert.kind == "dead_letters":
         return log_url(alert.partner_id, state="dead")
-    return page_url(alert.partner_id, alert.sender_key, "tab")
+    place = "webhook" if alert.kind == "events_over_limit" else "tab"
+    return page_url(alert.partner_id, alert.sender_key, place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import beside_workers, session
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.batches import BatchSeen, batch_in_scope, find_batch, seen_batches
@@ -75,7 +76,7 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
     )
     session().commit()
     with beside_workers() as engine:
-        count = cancel_batch(engine, public_id, one.partner_id)
+        count = cancel_batch(engine, public_id, one.partner_id, doer(web.signed_in()))
     return _told(
         public_id,
         count,
@@ -91,7 +92,7 @@ def batch_cancel(public_id: str) -> ResponseReturnValue:
 def batch_resume(public_id: str) -> ResponseReturnValue:
     """Let a cancelled batch go on."""
     one = mine(public_id)
-    count = service.resume(session(), public_id, one.partner_id)
+    count = service.resume(session(), public_id, one.partner_id, doer(web.signed_in()))
     record_change(session(), web.signed_in(), one.partner_id, "batch.resumed", one.label or one.id)
     session().commit()
     return _told(

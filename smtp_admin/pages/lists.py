@@ -26,7 +26,7 @@ PERIODS: dict[str, tuple[timedelta, str]] = {
     "30d": (timedelta(days=30), gettext("Last 30 days")),
 }
 #: Names of what says where in the list one is: another filter begins anew.
-_PLACES = ("before", "after", "oldest", "export")
+_PLACES = ("before", "after", "mail", "oldest", "export")
 _MOST_DIGITS = 18
 
 
@@ -109,12 +109,24 @@ def address(base: str, chosen: Mapping[str, Any], **changes: Any) -> str:
     return f"{base}?{urlencode(values, doseq=True)}" if values else base
 
 
-def pager(base: str, chosen: Mapping[str, Any], *, older: int, newer: int) -> Pager:
-    """The neighbours of a page, from the ids after which the next ones begin."""
+def pager(
+    base: str,
+    chosen: Mapping[str, Any],
+    *,
+    older: int,
+    newer: int,
+    older_mail: int = 0,
+    newer_mail: int = 0,
+) -> Pager:
+    """The neighbours of a page, from the ids after which the next ones begin.
+
+    Args:
+        older_mail, newer_mail: the mails of these, in a list that is in the order of mails.
+    """
     return Pager(
         newest=address(base, chosen) if newer else "",
-        newer=address(base, chosen, after=newer) if newer else "",
-        older=address(base, chosen, before=older) if older else "",
+        newer=address(base, chosen, after=newer, mail=newer_mail) if newer else "",
+        older=address(base, chosen, before=older, mail=older_mail) if older else "",
         oldest=address(base, chosen, oldest=1) if older else "",
     )
 

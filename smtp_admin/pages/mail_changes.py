@@ -11,6 +11,7 @@ from smtp_admin import web
 from smtp_admin.access import Action, guarded
 from smtp_admin.audit.service import record_change
 from smtp_admin.database import beside_workers, database_now, session
+from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.bulk_actions import (
     NOT_POSSIBLE,
     Done,
@@ -18,8 +19,9 @@ from smtp_admin.delivery.bulk_actions import (
     act_on_selected,
     take_back,
 )
+from smtp_admin.delivery.logged_mail import rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName, MailAction, hurried_among
-from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of, rows_of
+from smtp_admin.delivery.mail_log import COUNTED_ONCE, MailFilter, ids_of
 from smtp_admin.delivery.suppressed_mail import suppressed_among
 from smtp_admin.errors import Conflict, InvalidInput, NotFound, RequestError
 from smtp_admin.mail.corrected import send_corrected
@@ -199,7 +201,7 @@ def mail_correct(public_id: str) -> ResponseReturnValue:
         raise NotFound
     address = lists.word("address", 320)
     try:
-        new = send_corrected(session(), one.id, address)
+        new = send_corrected(session(), one.id, address, doer(web.signed_in()))
         if new.new:
             words = f"{one.recipient} → {address}"
             record_change(session(), web.signed_in(), one.partner_id, "mail.corrected", words)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from smtp_admin.database import database_now, session
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_actions import MailAction
-from smtp_admin.delivery.mail_log import LoggedMail, MailFilter, conditions, rows_of
+from smtp_admin.delivery.mail_log import MailFilter, conditions
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.pages.mail_words import next_try, state_words
 from smtp_admin.translation import gettext, joined, number

@@ -15,11 +15,11 @@ from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery.dead_letters import GROUPED, DeadGroup, dead_groups
 from smtp_admin.delivery.digest_items import find_item
 from smtp_admin.delivery.hops import THE_SYSTEMS
+from smtp_admin.delivery.logged_mail import LoggedMail
 from smtp_admin.delivery.mail_log import (
     COUNTED,
     GROUPS,
     SEARCHED,
-    LoggedMail,
     counts_of,
     exported,
     page_of,
@@ -104,8 +104,12 @@ def show_log(view: MailView, *, error: Any = None, status: int = 200) -> Respons
         rows = exported(session(), view.which, MOST_EXPORTED)
         return lists.csv_answer("mail", _TITLES, map(_cells, rows))
     place = lists.place()
-    page = page_of(session(), view.which, **place, size=lists.PAGE_SIZE)
-    pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer)
+    mail = lists.number("mail")
+    page = page_of(session(), view.which, **place, mail=mail, size=lists.PAGE_SIZE)
+    mails = {}
+    if view.which.type_name:
+        mails = {"older_mail": page.older_mail, "newer_mail": page.newer_mail}
+    pager = lists.pager(view.base, view.chosen, older=page.older, newer=page.newer, **mails)
     if web.wants_json():
         return web.answer_json(
             {
@@ -162,11 +166,13 @@ def shown(rows: Sequence[LoggedMail]) -> list[ShownMail]:
     """*rows* as the list shows them."""
     moment = database_now(session())
     labels = dict(types())
+    senders = senders_by_id(session(), {one.sender_id for one in rows if one.state == "queued"})
+    paused = {one for one, sender in senders.items() if waits_for(sender, moment)}
     return [
         ShownMail(
             one,
-            state_words(one, moment),
-            next_try(one, moment),
+            state_words(one, moment, paused=one.sender_id in paused),
+            None if one.sender_id in paused else next_try(one, moment),
             took(one),
             one.state in ACCEPTED,
             labels.get(one.type_name, one.type_name),
@@ -202,6 +208,13 @@ def shown_groups(groups: Sequence[DeadGroup], view: MailView) -> list[ShownGroup
             )
         )
     return found
+
+
+def waits_for(sender: ResolvedSender | None, moment: datetime) -> bool:
+    """Whether its mail waits until it sends again, as far as the present person may know."""
+    if sender is None or not may_open(sender):
+        return False
+    return sender.paused_until is not None and sender.paused_until > moment
 
 
 def may_open(sender: ResolvedSender) -> bool:

@@ -7,8 +7,9 @@ from smtp_admin.delivery.batch_ends import CODE as BATCH_CANCELLED
 from smtp_admin.delivery.checks import NOT_NEEDED
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.held_actions import DROPPED
+from smtp_admin.delivery.logged_mail import LoggedMail
 from smtp_admin.delivery.mail_actions import CANCELLED
-from smtp_admin.delivery.mail_log import Group, LoggedMail
+from smtp_admin.delivery.mail_log import Group
 from smtp_admin.delivery.states import State
 from smtp_admin.translation import gettext, ngettext, number
 
@@ -57,18 +58,20 @@ GROUP_LABELS: dict[Group, str] = {
 }
 
 
-def state_words(one: LoggedMail, moment: datetime) -> StateWords:
-    """How the state of *one* is shown at *moment*."""
+def state_words(one: LoggedMail, moment: datetime, *, paused: bool = False) -> StateWords:
+    """How the state of *one* is shown at *moment*; its sender is *paused*, if that may be told."""
     if one.state == "queued":
-        return _queued(one, moment)
+        return _queued(one, moment, paused=paused)
     if one.state == "cancelled" and one.code not in _CANCELLED:
         return StateWords(gettext("Discarded"), "off")
     return _PLAIN[one.state]
 
 
-def _queued(one: LoggedMail, moment: datetime) -> StateWords:
+def _queued(one: LoggedMail, moment: datetime, *, paused: bool) -> StateWords:
     if one.code == HELD:
         return StateWords(gettext("Held"), "warn", gettext("The sandbox holds it."))
+    if paused:
+        return StateWords(gettext("Sender paused"), "warn")
     if one.tries or one.code:
         return StateWords(gettext("Trying again"), "warn")
     if one.next_attempt_at > moment:

@@ -28,12 +28,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry as one person sees it; ``here`` where this is the page that is shown."""
+    """An entry as one person sees it.
+
+    Attributes:
+        here: whether this is the page that is shown.
+        around: whether the page that is shown belongs to it, and has no entry of its own.
+    """
 
     text: str
     url: str
     here: bool
     folded: bool = False
+    around: bool = False
 
 
 _MAIL = Entry(gettext("All mail"), "mail_log", Action.SEE_MAIL, ("one_mail",))
@@ -105,7 +111,8 @@ def sender_pages(
         for word, text, always, folded in _OF_SENDER
         if always or not is_new or word == here
     )
-    return (Link(tab, urls["tab"], here == "tab"), *rest)
+    around = here in {"senders", "routes"}
+    return (Link(tab, urls["tab"], here == "tab", around=around), *rest)
 
 
 def menu() -> tuple[Link, ...]:

@@ -13,12 +13,12 @@ from smtp_admin import web
 from smtp_admin.access import Action, allowed, guarded
 from smtp_admin.database import SYSTEM, database_now, session
 from smtp_admin.delivery import seen_mail
-from smtp_admin.delivery.acts import Act, ActKind, acts_on
+from smtp_admin.delivery.acts import acts_on
 from smtp_admin.delivery.held import CODE as HELD
 from smtp_admin.delivery.hops import THE_SYSTEMS, HopSeen, hops_seen
+from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, ActionName
-from smtp_admin.delivery.mail_log import LoggedMail, rows_of
-from smtp_admin.delivery.models import TEST_TYPE, Attempt, Message
+from smtp_admin.delivery.models import TEST_TYPE, Act, ActKind, Attempt, Message
 from smtp_admin.delivery.queries import next_try
 from smtp_admin.delivery.suppressed_mail import stopped_by
 from smtp_admin.delivery.tries import ACCEPTED
@@ -34,13 +34,7 @@ from smtp_admin.pages.event_words import event_words
 from smtp_admin.pages.mail_concerned import can_be_sent
 from smtp_admin.pages.mail_filters import log_url, seen_by_actor
 from smtp_admin.pages.mail_frame import framed
-from smtp_admin.pages.mail_log import (
-    as_json,
-    mail_url,
-    may_open,
-    owner_name,
-    types,
-)
+from smtp_admin.pages.mail_log import as_json, mail_url, may_open, owner_name, types, waits_for
 from smtp_admin.pages.mail_words import state_words
 from smtp_admin.pages.sender_frame import sender_name
 from smtp_admin.pages.sender_routes import owner_url, page_url
@@ -96,6 +90,8 @@ _ACTS: dict[ActKind, tuple[str, str]] = {
     "release": ("ready", gettext("Sent after all")),
     "undo": ("ready", gettext("Undone")),
     "corrected": ("off", gettext("Sent to a corrected address")),
+    "batch_cancel": ("off", gettext("Cancelled with its batch")),
+    "batch_resume": ("ready", gettext("Queued again with its batch")),
 }
 _OTHER_VERDICT = ("warn", gettext("Not sent"))
 
@@ -148,6 +144,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     attempts = _attempts(one.id)
     moment = database_now(session())
     opens = sender is not None and may_open(sender)
+    waits = waits_for(sender, moment)
     stopped = None
     if not one.archive:
         stopped = stopped_by(session(), one.public_id, one.partner_id, one.recipient)
@@ -158,8 +155,7 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
         sender=sender if opens else None, uncertains=one.uncertains,
     )  # fmt: skip
     told = events_of(session(), one.id)
-    acts = acts_on(session(), one.id, one.partner_id)
-    life = list(_life(one, attempts, hops, acts, told, sender, moment))
+    life = list(_life(one, attempts, hops, acts_on(session(), one.id), told, sender, moment))
     if web.wants_json():
         return web.answer_json(_json(one, found, life, explanation), status)
     content = session().scalar(select(Message.content).where(Message.id == one.message_pk)) or b""
@@ -167,10 +163,11 @@ def show(public_id: str, *, error: Any = None, status: int = 200) -> ResponseRet
     page = render_template(
         "smtp_admin/mail/one.html",
         mail=one,
-        words=state_words(one, moment),
+        words=state_words(one, moment, paused=waits),
         recipients=[(each, state_words(each, moment), mail_url(each)) for each in found],
         life=life,
         explanation=explanation,
+        waits=waits,
         next_try=next_try(one.state, one.code, one.next_attempt_at, moment),
         preview=preview,
         size=len(content),
@@ -344,7 +341,8 @@ def _hop(hop: HopSeen) -> Happened:
 
 def _act(act: Act) -> Happened:
     tone, title = _ACTS[act.kind]
-    return Happened(act.at, tone, title, gettext("by %(who)s", who=act.by) if act.by else "")
+    who = act.actor_name or act.actor_id
+    return Happened(act.at, tone, title, gettext("by %(who)s", who=who) if who else "")
 
 
 def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
@@ -359,7 +357,8 @@ def _attempt(attempt: Attempt, sender: ResolvedSender | None) -> Happened:
         )
         if web.signed_in().is_admin and attempt.worker:
             about.append(gettext("worker %(worker)s", worker=attempt.worker))
-    words = joined((read_back(attempt.error), *about), " · ")
+    where = joined(("(", joined(about, " · "), ")"), "") if about else ""
+    words = joined((read_back(attempt.error), where))
     return Happened(attempt.at, tone, title, words, attempt.reply)
 
 

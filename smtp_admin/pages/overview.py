@@ -24,7 +24,7 @@ _COLUMNS = {
     "state": gettext("State"),
     "queued": gettext("Queued"),
     "sent": gettext("Sent, 24 h"),
-    "failed": gettext("Failed attempts, 24 h"),
+    "failed": gettext("Mail refused, 24 h"),
     "dead": gettext("Dead letters"),
     "limit": gettext("Limit used"),
     "average": gettext("Average"),

@@ -21,6 +21,11 @@ from smtp_admin.transports.smtp.fields import PASSWORD_MASK
 Control = Literal["input", "select", "textarea", "check", "senders"]
 _MOST_FALLBACKS = 5
 _ORDER = (gettext("First"), gettext("Then"), gettext("Third"), gettext("Fourth"), gettext("Fifth"))
+#: What counts while no name is entered, in the words of one owner; commands and docs have both.
+_NO_NAME = {
+    True: gettext("At most 64 characters. If empty, the application's name."),
+    False: gettext("At most 64 characters. If empty, the partner's name."),
+}
 #: What stands beside a box that is on unless somebody took the tick away.
 _OFF = {
     "verify_tls": gettext(
@@ -187,6 +192,8 @@ def _hint(one: Field, form: SenderForm, sender: ResolvedSender, guidance: Guidan
         return gettext("Not used: this sender signs in by OAuth2.")
     if by_token and one.name == "username":
         return gettext("The address of the mailbox that sends, also of a shared one.")
+    if one.name == "from_name":
+        return _NO_NAME[not sender.partner_id]
     if not one.secret or not sender.has_secret(one.name):
         return guidance.hints.get(one.name) or one.help
     where = sender.values.place()

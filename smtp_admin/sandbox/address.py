@@ -23,6 +23,11 @@ def comparable(url: str) -> str:
     return f"{_host(parts.hostname or '')}{port}{parts.path.rstrip('/')}"
 
 
+def of_this_machine(url: str) -> bool:
+    """Whether nobody but this machine reaches *url*."""
+    return _host(urlsplit(url).hostname or "") == _LOOPBACK
+
+
 def _host(name: str) -> str:
     name = name.rstrip(".").lower()
     if name in _LOOPBACK_NAMES or name.endswith(f".{_LOOPBACK}"):

@@ -12,8 +12,9 @@ from sqlalchemy import event, select
 from smtp_admin import Actor
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import shifted
+from smtp_admin.database import database_now
 from smtp_admin.monitor.alerts.kinds import ENDS_AFTER
-from smtp_admin.monitor.alerts.service import AlertSeen
+from smtp_admin.monitor.alerts.service import AlertSeen, unseen_alerts
 from tests.alerts.watching import MINUTE, a_worker, alerts, break_sender, look, mend_sender, tell
 from tests.app import ACME_ADMIN, ADMIN, CUSTOMER, GLOBEX_ADMIN, HostApp
 from tests.sender_state.scenes import start_again
@@ -48,6 +49,18 @@ def ids(host: HostApp) -> dict[str, str]:
 
 def as_json(host: HostApp, path: str = PAGE) -> Any:
     return host.client.get(path, headers=JSON).json
+
+
+def test_the_worst_come_first(troubled: HostApp) -> None:
+    """However long the others have been open: what needs a person now is not looked for."""
+    first = alerts(troubled)[0]
+    first.severity = "warning"
+    first.opened_at = database_now(troubled.db.session()) - timedelta(hours=1)
+    troubled.db.session.commit()
+    with a_worker(troubled.app):
+        shown = [one["severity"] for one in as_json(troubled)["open"]]
+        banner = [one.severity for one in unseen_alerts(troubled.db.session())]
+    assert shown == banner == ["critical", "critical", "warning"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_with_python(site: HostApp, surroundings: dict[str, str]) -> None:
         [sys.executable, "-"], input=refused.replace("reset-42", "reset-43"), env=surroundings,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "RuntimeError: Please fix type." in done.stderr
+    assert "RuntimeError: Please fix “type”." in done.stderr
 
 
 def test_with_javascript(site: HostApp, surroundings: dict[str, str], tmp_path: Path) -> None:

@@ -38,7 +38,10 @@ def audits(host: HostApp) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("actor", [ADMIN, ACME_ADMIN], ids=["platform admin", "partner admin"])
 def test_made_seen_once_and_revoked(site: HostApp, actor: Any) -> None:
     site.actor = actor
-    assert "No tokens yet." in words(site.client.get(ACME, headers=HTML).text)
+    empty = site.client.get(ACME, headers=HTML).text
+    assert "No tokens yet." in words(empty)
+    assert 'role="search"' not in empty, "there is nothing to filter"
+    assert 'role="search"' in site.client.get(f"{ACME}?q=crm", headers=HTML).text
     page = site.client.post(ACME, data=FORM, headers=HTML)
     assert page.status_code == 200
     assert page.headers["Cache-Control"] == "no-store"

@@ -125,7 +125,7 @@ def test_what_is_refused_says_what_to_change(site: HostApp) -> None:
     assert said("GET", "/queue") == (405, "GET is not possible at this address. Use POST.")
     assert said("GET", "/nothing") == (404, "The API has no such address.")
     wrong = READY | {"partner_id": 5, "send_at": "soon"}
-    assert said("POST", "/queue", json=wrong) == (400, "Please fix partner_id and send_at.")
+    assert said("POST", "/queue", json=wrong) == (400, "Please fix “partner_id” and “send_at”.")
 
 
 def test_the_session_is_ignored(site: HostApp) -> None:

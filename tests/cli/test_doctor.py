@@ -26,6 +26,7 @@ from smtp_admin.delivery import listeners
 from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.host import OPERATOR
 from smtp_admin.monitor import check_database, check_redis
+from smtp_admin.monitor.check_links import links
 from smtp_admin.monitor.health import Check, Part, examine
 from smtp_admin.monitor.parts import PARTS
 from smtp_admin.senders import pauses
@@ -96,6 +97,23 @@ def test_all_is_well_and_then_the_worker_dies(
                 assert [one["status"] for one in look(host)["workers"]] == ["ok", "warning"]
                 assert run(host).exit_code == 0
                 assert run(host, "--strict").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "words"),
+    [
+        ("http://127.0.0.1:5000", "warning", "they work here only"),
+        ("http://panel.example.com", "warning", "no one-click unsubscribe"),
+        ("https://panel.example.com", "ok", "begin with https://panel.example.com."),
+    ],
+)
+def test_links_in_mail(new_app: Callable[..., HostApp], url: str, status: str, words: str) -> None:
+    """On the machine of whoever tries it out, that is right, and said so."""
+    with new_app(PUBLIC_URL=url).app.app_context():
+        (found,) = links()
+    assert found.status == status
+    assert words in found.message
+    assert ("trying it out" in found.hint) == ("127.0.0.1" in url)
 
 
 # --- Redis ---------------------------------------------------------------------------------------

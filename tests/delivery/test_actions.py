@@ -58,7 +58,7 @@ def test_a_dead_letter_goes_out_again_with_the_same_bytes(host: HostApp) -> None
         host.work()
         assert [one.state for one in deliveries(host)] == ["sent"]
         assert server.messages[0].data == content
-        ((_, attempts),) = actions.show_mail(host.db.session(), public_id)
+        ((_, attempts, _),) = actions.show_mail(host.db.session(), public_id)
         assert [one.verdict for one in attempts] == ["permanent"]
     with pytest.raises(Conflict):
         host.plugin.retry(public_id)
@@ -122,7 +122,7 @@ def test_the_systems_sender_steps_in_where_it_may(host: HostApp) -> None:
         assert b"acme.example>\r\nFrom" not in sent.data
         mine, other = deliveries(host)
         assert (mine.state, other.state) == ("sent", "queued")
-        ((listed, _),) = actions.show_mail(host.db.session(), stepped_in)
+        ((listed, *_),) = actions.show_mail(host.db.session(), stepped_in)
         (hop,) = listed.hops
         assert (hop.kind, hop.from_sender, hop.to_sender) == (
             "fallback",

@@ -6,14 +6,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import delete, event, update
 
 from smtp_admin.clock import now, shifted
-from smtp_admin.delivery import mail_log
+from smtp_admin.delivery import counted, mail_log
 from smtp_admin.delivery.counted import Counted
 from smtp_admin.delivery.dead_letters import dead_groups
 from smtp_admin.delivery.mail_actions import note_arrived
-from smtp_admin.delivery.mail_log import GROUPS, OLDEST, MailFilter, counts_of, page_of
+from smtp_admin.delivery.mail_log import (
+    GROUPS,
+    OLDEST,
+    LogPage,
+    MailFilter,
+    counts_of,
+    exported,
+    page_of,
+)
 from smtp_admin.delivery.mail_search import understand
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.delivery.states import STATES
@@ -206,6 +214,39 @@ def test_pages_of_one_type_cut_no_mail_short(each: HostApp) -> None:
         assert [one.recipient for one in oldest.rows] == whole[-size:]
 
 
+def test_pages_of_one_type_go_on_where_they_ended(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after what was last on one went to another sender, as a newer mail, or was forgotten."""
+    each.save_sender()
+    for name in "abcdef":
+        queue(each, f"{name}@example.org")
+    session = each.db.session()
+    newest = deliveries(each)[-1].message_pk
+    which = MailFilter(None, type_name="message")
+
+    def names(page: LogPage) -> set[str]:
+        return {one.recipient[0] for one in page.rows}
+
+    change(each, "b@example.org", message_pk=newest)
+    first = page_of(session, which, size=2)
+    assert names(first) == {"f", "b"}
+    monkeypatch.setattr(mail_log, "_EXPORTED_AT_ONCE", 2)
+    file = exported(session, which, 6)
+    told = [next(file).recipient[0], next(file).recipient[0]]
+    session.execute(delete(Delivery).where(Delivery.recipient == "b@example.org"))
+    session.commit()
+    second = page_of(session, which, before=first.older, mail=first.older_mail, size=2)
+    assert names(second) == {"e", "d"}
+    assert "".join(told + [one.recipient[0] for one in file]) == "fbedca"
+    change(each, "e@example.org", message_pk=newest)
+    third = page_of(session, which, before=second.older, mail=second.older_mail, size=2)
+    assert names(third) == {"c", "a"}
+    change(each, "c@example.org", message_pk=newest)
+    newer = page_of(session, which, after=third.newer, mail=third.newer_mail, size=2)
+    assert names(newer) == {"d", "c"}
+
+
 def test_a_period_begins_before_what_was_made_at_the_same_moment(each: HostApp) -> None:
     """Two processes queue after a quiet night; the one that began later came first."""
     each.save_sender()
@@ -269,6 +310,31 @@ def test_pages_of_what_is_recent_from_either_end(each: HostApp) -> None:
             page = page_of(each.db.session(), which, after=page.newer, size=2)
         assert seen == expected
         assert found(each, which) == expected[::-1]
+
+
+def test_what_few_senders_accepted_hides_nothing_of_the_others(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest page is looked for up to where a few senders' mails fill it."""
+    monkeypatch.setattr(counted, "_FEW", 1)
+    partners = ("acme", "globex", "initech")
+    for partner_id in partners:
+        each.save_sender(partner_id)
+    names = [f"{number}@example.org" for number in range(12)]
+    for number, name in enumerate(names):
+        queue(each, name, partner_id=partners[number * 7 % 5 % 3])
+        change(each, name, state="sent", finished_at=now())
+    for busiest in partners:
+        sender_row(each, busiest).last_accepted_at = now()
+        each.db.session.commit()
+        for size in (1, 2, 3, 5, 20):
+            which = MailFilter(None, counted=Counted("accepted", now() - timedelta(days=1)))
+            page = page_of(each.db.session(), which, after=OLDEST, size=size)
+            seen = [one.recipient for one in reversed(page.rows)]
+            while page.newer:
+                page = page_of(each.db.session(), which, after=page.newer, size=size)
+                seen += [one.recipient for one in reversed(page.rows)]
+            assert seen == names
 
 
 def test_numbers_of_a_period(each: HostApp) -> None:

@@ -45,7 +45,7 @@ def test_the_sixth_reset_of_an_hour_is_kept_back(
     bench_of(each).tick()
     assert states(each) == ["sent"] * 5 + ["suppressed", "sent"]
     assert len(server.messages) == 6
-    ((kept_back, _),) = show_mail(each.db.session(), last)
+    ((kept_back, *_),) = show_mail(each.db.session(), last)
     assert (kept_back.state, kept_back.last_code) == ("suppressed", "recipient_limit")
     assert "5 in 60 minutes" in kept_back.last_error
     assert kept_back.finished_at is not None

@@ -12,14 +12,16 @@ from sqlalchemy import String, Text, func, insert, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now
-from smtp_admin.database import Base
+from smtp_admin.database import Base, beside_workers
+from smtp_admin.delivery.acts import Doer, note
 from smtp_admin.delivery.batch_models import Batch
-from smtp_admin.delivery.models import Attempt, Counter, Delivery, Hop, Message
+from smtp_admin.delivery.models import Act, Attempt, Counter, Delivery, Hop, Message
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressions import suppress
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
+from smtp_admin.erasure.working import erase_rest
 from smtp_admin.mail.corrected import send_corrected
 from smtp_admin.monitor.alerts.models import Alert, AlertNotice
 from smtp_admin.monitor.stored_secrets import PLACES as SEALED
@@ -342,6 +344,41 @@ def test_more_than_are_read_at_once(opened: NewHost) -> None:
     assert done.counts["delivery"] == done.counts["message"] == MANY - 1
     assert states(host) == {"cancelled": MANY - 1}
     assert named(host) == []
+
+
+def test_who_did_something_with_mail_is_forgotten(opened: NewHost) -> None:
+    """By the platform: for a partner's admins it is evidence of who acted, as in the audit log."""
+    host = opened()
+    queue(host, NEAR)
+    session = host.db.session()
+    (mail,) = [one.id for one in deliveries(host)]
+    note(session, [mail], "retry", now(), Doer("7", MIA))
+    note(session, [mail], "hurry", now(), Doer(MIA, "Mia"))
+    note(session, [mail], "cancel", now(), Doer("8", NEAR))
+    session.commit()
+
+    def kept() -> list[tuple[str, str]]:
+        found = session.execute(select(Act.actor_id, Act.actor_name).order_by(Act.id))
+        return [(one.actor_id, one.actor_name) for one in found]
+
+    before = kept()
+    erase_now(host, Search(MIA, ["acme"]))
+    assert kept() == before
+    assert {one.place.key: one.count for one in find(session, Search(MIA))} == {"act": 2}
+    erase_now(host, Search(MIA))
+    assert kept() == [("7", "erased"), ("erased", "Mia"), ("8", NEAR)]
+
+
+def test_what_waited_for_an_erased_address_tells_who_asked(opened: NewHost) -> None:
+    """Also where a worker does it."""
+    host = opened()
+    for _ in range(2):
+        queue(host, MIA)
+    erase_now(host, Search(MIA), ACME_ADMIN, seconds=0)
+    with beside_workers() as engine:
+        erase_rest(engine)
+    told = host.db.session.execute(select(Act.kind, Act.actor_name)).all()
+    assert [tuple(one) for one in told] == [("cancel", ACME_ADMIN.email)] * 2
 
 
 MANY = 2500

@@ -1,6 +1,7 @@
 """How much one webhook takes, and that a noisy owner leaves room for all others."""
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,8 +20,10 @@ from smtp_admin.events import turns, webhooks
 from smtp_admin.events.applying import apply_waiting
 from smtp_admin.events.event import Event
 from smtp_admin.events.models import MailEvent
+from smtp_admin.monitor.alerts.models import Alert
 from smtp_admin.senders.resolve import load_sender
-from tests.app import ADMIN
+from tests.alerts.watching import alerts, look
+from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.events.conftest import Hook
 from tests.events.hooking import STANDARD_SECRET, Hooked, generic, standard_headers
@@ -61,17 +64,22 @@ def test_a_noisy_webhook_is_told_to_wait(opened: NewHost, hook: Hook, redis: Red
     assert [one.recipient for one in site.events()].count("late@example.org") == 1
 
 
-def test_more_senders_are_no_more_room(opened: NewHost, hook: Hook) -> None:
-    """A partner shares its limit among them; the system's webhooks have one each."""
-    site = hook(opened(EVENT_LIMIT="2 per minute"))
-    paths = [site.turn_on("generic", owner, secret=STANDARD_SECRET) for owner in ("acme", "")]
+def _second_sender(site: Hooked) -> str:
+    """The address of a webhook of another sender of acme's."""
     site.host.save_sender("acme", key="news")
     session = site.host.db.session()
     news = load_sender(session, "acme", "news")
     row, _ = webhooks.turn_on(session, news, "generic", ADMIN)
     webhooks.change(session, news, row, ADMIN, secret=STANDARD_SECRET, topic=None)
     session.commit()
-    other = f"/hooks/email/generic/{webhooks.key_of(row, news)}"
+    return f"/hooks/email/generic/{webhooks.key_of(row, news)}"
+
+
+def test_more_senders_are_no_more_room(opened: NewHost, hook: Hook) -> None:
+    """A partner shares its limit among them; the system's webhooks have one each."""
+    site = hook(opened(EVENT_LIMIT="2 per minute"))
+    paths = [site.turn_on("generic", owner, secret=STANDARD_SECRET) for owner in ("acme", "")]
+    other = _second_sender(site)
     wanted = {paths[0]: [200, 200, 429], other: [429], paths[1]: [200, 200, 429]}
     for path, statuses in wanted.items():
         assert [post(site, path).status_code for _ in statuses] == statuses
@@ -89,6 +97,54 @@ def test_a_day_has_an_end(opened: NewHost, hook: Hook) -> None:
         if last != 200:
             assert 3600 < int(answer.headers["Retry-After"]) <= 24 * 3600
     assert site.webhook().last_bad_code == "too_many"
+
+
+def over_limit(host: HostApp) -> list[Alert]:
+    return [one for one in alerts(host) if one.kind == "events_over_limit"]
+
+
+def test_an_alert_when_the_day_is_used_up(opened: NewHost, hook: Hook) -> None:
+    """One for all webhooks of a partner, until there is room again; a rate adds nothing to it."""
+    site = hook(opened(EVENT_DAY_LIMIT=2, EVENT_LIMIT="4 per minute"))
+    paths = [_second_sender(site), site.turn_on("generic", secret=STANDARD_SECRET)]
+    statuses = [post(site, path).status_code for path in paths * 3]
+    assert statuses == [200, 200, 429, 429, 429, 429]
+    with shifted(timedelta(minutes=2)):  # they are over the limit of a minute too by now
+        assert [post(site, path).status_code for path in paths] == [429, 429]
+    look(site.host)
+    (alert,) = over_limit(site.host)
+    assert (alert.partner_id, alert.sender_id, alert.whose) == ("acme", 0, "partner Acme GmbH")
+    assert alert.detail.startswith("2 events came in a day, and no more are accepted until ")
+    for host_actor in (ADMIN, ACME_ADMIN):
+        site.host.actor = host_actor
+        page = site.client.get("/smtp-admin/alerts", headers={"Accept": "text/html"}).text
+        assert "More events arrive at webhooks than are accepted" in page
+        assert re.search(r'href="/smtp-admin/partners/acme/(senders/news/)?webhook"', page)
+    look(site.host, timedelta(hours=23))
+    assert over_limit(site.host)[0].cleared_at is None
+    look(site.host, timedelta(hours=25))
+    look(site.host, timedelta(hours=25, minutes=6))
+    assert over_limit(site.host)[0].ended_at is not None
+
+
+def test_an_alert_when_events_come_too_fast_for_some_time(opened: NewHost, hook: Hook) -> None:
+    """A burst is told again by its provider, and no alert; who forges cannot hide it."""
+    site = hook(opened(EVENT_LIMIT="2 per minute"))
+    paths = [site.turn_on("generic", owner, secret=STANDARD_SECRET) for owner in ("acme", "")]
+    other = "whsec_" + "QUJD" * 8
+    for minutes in (0, 2, 4, 6):
+        with shifted(timedelta(minutes=minutes)):
+            statuses = [post(site, path).status_code for path in paths * 3]
+            assert statuses[-2:] == [429, 429]
+            assert post(site, paths[0], secret=other).status_code == 403
+        look(site.host, timedelta(minutes=minutes))
+        assert len(over_limit(site.host)) == (2 if minutes == 6 else 0)
+    found = {one.partner_id: one for one in over_limit(site.host)}
+    assert (found[""].whose, found[""].sender_id != 0) == ("the system", True)
+    assert "SMTP_ADMIN_EVENT_LIMIT" in found["acme"].detail
+    for minutes in (10, 16):
+        look(site.host, timedelta(minutes=minutes))
+    assert all(one.ended_at is not None for one in over_limit(site.host))
 
 
 def test_who_forges_takes_nothing_from_who_does_not(

@@ -89,13 +89,49 @@ def _listed(values: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("empty", ["", " \t\u00a0", None])
+@pytest.mark.parametrize("empty", ["", " \t\u00a0", None, "\u200b\u200d \ufeff"])
 @pytest.mark.parametrize("way", sorted(_WAYS))
 def test_every_way_in_refuses_it_with_the_same_words(
     site: HostApp, tmp_path: Path, way: str, empty: str | None
 ) -> None:
     assert WORDS in _WAYS[way](site, {"name": empty, "code": 0}, tmp_path)
     assert deliveries(site) == []
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        "\N{ZERO WIDTH SPACE}", "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}",
+        "\N{WORD JOINER}\N{INVISIBLE SEPARATOR}", "\N{ZERO WIDTH NO-BREAK SPACE}",
+        "\N{RIGHT-TO-LEFT MARK}\N{LEFT-TO-RIGHT ISOLATE}\N{POP DIRECTIONAL ISOLATE}",
+        "\N{SOFT HYPHEN}", "\N{VARIATION SELECTOR-16}", "\N{COMBINING GRAPHEME JOINER}",
+        "\N{TAG LATIN SMALL LETTER G}\N{CANCEL TAG}", "\N{LINE SEPARATOR}\N{IDEOGRAPHIC SPACE}",
+        "\x07\x1b\x85", "\N{HANGUL FILLER}", "\N{HALFWIDTH HANGUL FILLER}",
+        "\N{BRAILLE PATTERN BLANK}", "\N{MONGOLIAN VOWEL SEPARATOR}",
+    ],
+)  # fmt: skip
+def test_a_value_of_which_nothing_is_seen_is_empty(site: HostApp, unseen: str) -> None:
+    assert by_send(site, {"name": unseen, "code": 0}, Path()) == WORDS
+    assert by_send(site, {"name": f" {unseen} \n", "code": 0}, Path()) == WORDS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}", "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+        "1\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
+        "\N{WAVING BLACK FLAG}\N{TAG LATIN SMALL LETTER G}\N{CANCEL TAG}",
+        "\N{RIGHT-TO-LEFT MARK}דנה\N{RIGHT-TO-LEFT MARK}",
+        "\N{RIGHT-TO-LEFT EMBEDDING}علی‌رضا\u202c",
+        "क्‍ष", "e\N{COMBINING ACUTE ACCENT}", "\N{ZERO WIDTH SPACE}Mia", "Kauf\N{SOFT HYPHEN}mann",
+        "-", "0", "한", "\U0001fae9",
+    ],
+)  # fmt: skip
+def test_what_is_not_seen_may_stand_in_real_text(site: HostApp, name: str) -> None:
+    """Joiners of emoji and letters, marks of direction; and emoji newer than Python's table."""
+    site.plugin.send(NAME, to=TO, partner_id="acme", context={"name": name, "code": 0})
+    site.db.session.commit()
+    assert len(deliveries(site)) == 1
 
 
 def test_what_may_rightly_be_empty(site: HostApp) -> None:

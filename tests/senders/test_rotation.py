@@ -110,7 +110,7 @@ def test_commands(new_app: Callable[..., HostApp], tmp_path: Path) -> None:
     first = new_app(uri=uri, SECRET_KEYS=[OLD])
     with first.app.app_context():
         first.save_sender("", username="u", password="word")
-    assert "1 with the first key" in run(first, "check").output
+    assert "1 stored secret: 1 with the first key" in run(first, "check").output
 
     def again(*secret_keys: str) -> HostApp:
         return make_app(uri, {"SECRET_KEYS": list(secret_keys)})

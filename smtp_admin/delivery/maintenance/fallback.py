@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, Engine, exists, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, database_now, reading, transaction
-from smtp_admin.delivery.acts import IS_MOVE
 from smtp_admin.delivery.claim import usable
 from smtp_admin.delivery.fallbacks import Fallback, calls_for_help, fallbacks_of, first_usable
 from smtp_admin.delivery.hops import ways
@@ -147,9 +146,9 @@ class _Look:
             return due
         # Only mail that it took over itself, which follows the list of another.
         me = self.sender.sender_id
-        if not self.session.scalar(select(exists().where(Hop.to_sender_id == me, IS_MOVE))):
+        if not self.session.scalar(select(exists().where(Hop.to_sender_id == me))):
             return None
-        moved = exists().where(Hop.delivery_id == Delivery.id, Hop.to_sender_id == me, IS_MOVE)
+        moved = exists().where(Hop.delivery_id == Delivery.id, Hop.to_sender_id == me)
         return (*due, moved)
 
     def _may_have_help(self) -> bool:

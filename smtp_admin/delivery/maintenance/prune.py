@@ -8,7 +8,7 @@ from smtp_admin.config import Config
 from smtp_admin.database import changed, database_now, reading, transaction
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.maintenance.retention import Retention, retentions
-from smtp_admin.delivery.models import Attempt, Delivery, Hop, Message
+from smtp_admin.delivery.models import Act, Attempt, Delivery, Hop, Message
 from smtp_admin.oauth.forgetting import TOKENS
 
 #: Small steps, so that nobody waits for a lock.
@@ -66,8 +66,8 @@ def _prune_step(engine: Engine, retention: Retention) -> int:
         return 0
     with transaction(engine) as session:
         gone = select(Delivery.id).where(Delivery.message_pk.in_(old)).scalar_subquery()
-        changed(session, delete(Attempt).where(Attempt.delivery_id.in_(gone)))
-        changed(session, delete(Hop).where(Hop.delivery_id.in_(gone)))
+        for of_it in (Attempt, Hop, Act):
+            changed(session, delete(of_it).where(of_it.delivery_id.in_(gone)))
         changed(session, delete(Delivery).where(Delivery.message_pk.in_(old)))
         changed(session, delete(Message).where(Message.id.in_(old)))
         return len(old)

@@ -21,6 +21,7 @@ Name = Literal[
     "expiring",
     "events_silent",
     "bounces_unread",
+    "events_over_limit",
 ]
 Severity = Literal["critical", "warning"]
 #: How grave an alert is, for people.
@@ -84,6 +85,11 @@ KINDS: tuple[Kind, ...] = (
         "bounces_unread",
         gettext("Bounces not read"),
         gettext("The mailbox for bounces of a sender could not be read, several times in a row."),
+    ),
+    Kind(
+        "events_over_limit",
+        gettext("Too many events"),
+        gettext("Webhooks get more events than they may, and the rest is refused for now."),
     ),
 )
 BY_NAME: dict[str, Kind] = {one.name: one for one in KINDS}

@@ -15,7 +15,8 @@ from smtp_admin.delivery.doorbell import doorbell
 from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Counter, Lane
 from smtp_admin.events.bounces.trouble import troubles
-from smtp_admin.events.queries import silences
+from smtp_admin.events.models import Webhook
+from smtp_admin.events.queries import over_limits, silences
 from smtp_admin.expiry.watch import advice_on, headline, watch
 from smtp_admin.installation import installation
 from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
@@ -25,9 +26,11 @@ from smtp_admin.sender_state.state import State
 from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.owner_names import partner_name
 from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
-from smtp_admin.translation import gettext, joined, number
+from smtp_admin.translation import clock_time, gettext, joined, number
 
 _DAY = timedelta(hours=24)
+#: What comes too fast comes again a little later: only where that goes on, somebody is told.
+_FAST_FOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def look(session: Session, *, for_workers: bool = True) -> Look:
         *_expiring(session, senders),
         *_silent(session, senders),
         *_unread(session, senders),
+        *_over_limit(session, senders, moment),
         *(no_worker(session) if for_workers else ()),
     ]
     unknown = frozenset(one.sender_id for one, state in states if state.key == "no_worker")
@@ -194,6 +198,54 @@ def _unread(session: Session, senders: Sequence[ResolvedSender]) -> Iterator[Fin
                 sender_id=sender.sender_id,
                 sender_key=sender.key,
             )
+
+
+def _over_limit(
+    session: Session, senders: Sequence[ResolvedSender], moment: datetime
+) -> Iterator[Finding]:
+    """Owners whose webhooks refuse events, for they got all that they may.
+
+    All of a partner share their limits, and so are one incident; each of the system's has its own.
+    """
+    found = over_limits(session)
+    over = [(one, found[one.sender_id]) for one in senders if one.sender_id in found]
+    told: set[str] = set()
+    for sender, webhook in sorted(over, key=lambda one: one[1].limited_by != "day"):
+        own = sender.partner_id == SYSTEM
+        if sender.partner_id in told:
+            continue
+        if not own:
+            told.add(sender.partner_id)
+        for_day = webhook.limited_by == "day"
+        yield Finding(
+            kind="events_over_limit",
+            partner_id=sender.partner_id,
+            whose=whose(sender) if own else owner_words(sender.partner_id),
+            severity="warning",
+            headline=gettext("More events arrive at webhooks than are accepted"),
+            detail=_of_a_day(webhook, moment) if for_day else _too_fast(),
+            sender_id=sender.sender_id if own else 0,
+            sender_key=sender.key,
+            lasts=timedelta() if for_day else _FAST_FOR,
+        )
+
+
+def _of_a_day(webhook: Webhook, moment: datetime) -> str:
+    return gettext(
+        "%(number)s events came in a day, and no more are accepted until %(at)s. Choose fewer "
+        "kinds of events at the provider, such as no opens and clicks, or ask the platform's "
+        "operator to raise SMTP_ADMIN_EVENT_DAY_LIMIT.",
+        number=number(installation().config.event_day_limit),
+        at=clock_time(webhook.limited_until or moment, moment),
+    )
+
+
+def _too_fast() -> str:
+    return gettext(
+        "They come faster than SMTP_ADMIN_EVENT_LIMIT allows, so providers send the rest again "
+        "later, and what became of mail is shown late. Choose fewer kinds of events at the "
+        "provider, such as no opens and clicks, or ask the platform's operator to raise the limit."
+    )
 
 
 def no_worker(session: Session) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ MUTES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "1w": timedelta(week
 #: Ended alerts are shown for so long.
 SHOWN_FOR = timedelta(days=30)
 _IS_OPEN = (Alert.opened_at.is_not(None), Alert.ended_at.is_(None))
+_WORST_FIRST = (Alert.severity != "critical", Alert.opened_at)
 _MOST_ENDED, _MOST_UNSEEN = 200, 50
 _NONE = Reaction(None, "", None)
 
@@ -125,14 +126,14 @@ def open_alerts(
     live: bool = False,
     side: Side = "platform",
 ) -> list[AlertSeen]:
-    """Alerts that are open, the oldest first.
+    """Alerts that are open, the worst first, then the oldest.
 
     Args:
         partner_ids: of these partners alone; ``None`` for everybody's.
         side: who looks.
         live: also what no worker can find: that none runs. Only where everybody's are meant.
     """
-    wanted = select(Alert).where(*_IS_OPEN).order_by(Alert.opened_at)
+    wanted = select(Alert).where(*_IS_OPEN).order_by(*_WORST_FIRST)
     found = _seen(session, wanted, partner_ids, side)
     return _with_live(found, session, live=live and partner_ids is None)
 
@@ -171,7 +172,7 @@ def unseen_alerts(
     )
     if partner_ids is not None:
         wanted = wanted.where(Alert.partner_id.in_(partner_ids))
-    rows = session.scalars(wanted.order_by(Alert.opened_at).limit(_MOST_UNSEEN))
+    rows = session.scalars(wanted.order_by(*_WORST_FIRST).limit(_MOST_UNSEEN))
     return _with_live([_of_row(one, side) for one in rows], session, live=live)
 
 

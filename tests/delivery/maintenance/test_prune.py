@@ -10,10 +10,11 @@ from sqlalchemy import event, func, insert, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now, shifted
+from smtp_admin.delivery.acts import doer, note
 from smtp_admin.delivery.maintenance.prune import prune
-from smtp_admin.delivery.models import Attempt, Delivery, Message
+from smtp_admin.delivery.models import Act, Attempt, Delivery, Message
 from smtp_admin.delivery.states import State
-from tests.app import HostApp
+from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue
 from tests.servers.scripted import Reply, ScriptedServer
@@ -62,11 +63,16 @@ def put_into(host: HostApp, *states: State) -> None:
 def test_finished_mail_is_forgotten_and_open_mail_stays(each: HostApp, bench_of: MakeBench) -> None:
     engine, config = bench_of(each).engine, each.installation.config
     put_into(each, *OVER, *OPEN)
+    session = each.db.session()
+    note(session, [one.id for one in deliveries(each)], "retry", now(), doer(ADMIN))
+    session.commit()
     age(each, 29)
     assert prune(engine, config) == 0
     age(each, 31)
     assert prune(engine, config) == len(OVER)
     assert {one.state for one in deliveries(each)} == set(OPEN)
+    acts = session.scalars(select(Act.delivery_id).order_by(Act.delivery_id))
+    assert list(acts) == [one.id for one in deliveries(each)]
     assert prune(engine, config) == 0
 
 

@@ -112,7 +112,7 @@ def test_the_list_of_the_first_sender_counts_all_the_way(each: HostApp) -> None:
         "second is away.",
         "third is away.",
     ]
-    ((listed, _),) = actions.show_mail(each.db.session(), public_id)
+    ((listed, *_),) = actions.show_mail(each.db.session(), public_id)
     assert [(one.from_sender, one.to_sender) for one in listed.hops] == [
         ("the default sender", "the sender second"),
         ("the sender second", "the sender third"),
@@ -278,7 +278,7 @@ def test_copies_for_some_of_the_recipients_have_the_id_that_callers_know(each: H
     assert (copy.copy_of, copy.idempotency_key) == (first.id, None)
     assert {one.message_pk for one in deliveries(each)} == {first.id, copy.id}
     shown = actions.show_mail(each.db.session(), public_id)
-    assert [(one.public_id, one.recipient, len(one.hops)) for one, _ in shown] == [
+    assert [(one.public_id, one.recipient, len(one.hops)) for one, *_ in shown] == [
         (public_id, "a@example.org", 1),
         (public_id, "b@example.org", 0),
     ]
