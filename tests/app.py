@@ -250,7 +250,7 @@ class KnownMap(Map):
 class KnownRules(Flask):
     """An app that has the rules which an app before it made and compiled.
 
-    To make them anew took nine tenths of what making an app takes.
+    To make them anew took most of what making an app takes.
     """
 
     url_map: KnownMap
