@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from smtp_admin import beside_host, commits, schema, template_texts
-from smtp_admin.api.views import answer_unrouted, make_api_blueprint
+from smtp_admin.api.views import answer_unrouted
 from smtp_admin.cli.group import commands
 from smtp_admin.config import PROTECTED, Config, read_config
 from smtp_admin.database import SYSTEM, begin_before_savepoints, host_engine, session
@@ -32,9 +32,8 @@ from smtp_admin.mail.mail_slot import SLOT, state_of
 from smtp_admin.mail.types import SHIPPED, TYPES, EmailType, Registry
 from smtp_admin.monitor.alerts.webhook import check_body
 from smtp_admin.oauth.forgetting import TOKENS
-from smtp_admin.pages import arrival, embedding, hooks, reminders, unsubscribe
-from smtp_admin.pages.every import make_pages_blueprint
-from smtp_admin.pages.page_values import page_values
+from smtp_admin.pages import embedding, reminders
+from smtp_admin.pages.every import blueprints
 from smtp_admin.renewals import notices, recheck
 from smtp_admin.senders import lookups
 from smtp_admin.suppression.reasons import clean_reason
@@ -108,19 +107,11 @@ class SMTPAdmin:
         patience.listen()
         TOKENS.listen()
         MAILBOXES.listen()
-        api = make_api_blueprint()
-        for blueprint in (make_pages_blueprint(config.url_prefix), api):
-            blueprint.context_processor(page_values)
+        ours = blueprints(config.url_prefix)
+        for blueprint in ours:
             app.register_blueprint(blueprint)
-        links = unsubscribe.make_unsubscribe_blueprint(config.url_prefix)
-        arrivals = arrival.make_arrival_blueprint(config.url_prefix)
-        for blueprint in (links, arrivals):
-            blueprint.context_processor(page_values)
-            app.register_blueprint(blueprint)
-        events = hooks.make_hooks_blueprint()
-        app.register_blueprint(events)
         # Each looks itself at what the host's check would: a token is no session's form.
-        for blueprint in (links, arrivals, api, events):
+        for blueprint in (ours.links, ours.arrivals, ours.api, ours.events):
             beside_host.exempt(app, blueprint)
         answer_unrouted(app)
         beside_host.guard_frames(app)

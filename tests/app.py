@@ -12,11 +12,22 @@ from types import CodeType
 from typing import Any
 
 from flask import Flask
+from flask.sansio.blueprints import Blueprint
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Engine, MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+    select,
+    text,
+)
 from werkzeug.routing import Map, Rule, RuleFactory
 
 from smtp_admin import Actor, ExpiringService, Host, Partner, SMTPAdmin, schema
@@ -24,6 +35,7 @@ from smtp_admin.delivery.doorbell import DOORBELL
 from smtp_admin.delivery.shared_redis import REDIS
 from smtp_admin.encryption import generate_key
 from smtp_admin.installation import Installation
+from smtp_admin.protection import OURS
 from smtp_admin.senders.known import KNOWN
 from smtp_admin.senders.queries import LISTED
 from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
@@ -165,9 +177,9 @@ class CompiledTemplates(BytecodeCache):
 
 _COMPILED = CompiledTemplates()
 
-#: What a rule says, and what a map of rules does.
+#: What a rule says, or which rules they all are; and what a map of rules does.
 _Said = tuple[Any, ...]
-_MAPS: dict[tuple[_Said, ...], Map] = {}
+_MAPS: dict[tuple[Any, ...], Map] = {}
 _MAPPING = Lock()
 
 
@@ -180,6 +192,17 @@ def _said(rule: Rule) -> _Said:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """What an app has from a blueprint of ours, and every other app as well."""
+
+    rules: list[Rule]
+    views: dict[str, Any]
+
+
+_REGISTERED: dict[tuple[Blueprint, type[Flask]], Registered] = {}
+
+
 class KnownMap(Map):
     """The rules of an app, bound when it is first asked for an address.
 
@@ -187,11 +210,15 @@ class KnownMap(Map):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._added: list[Rule] = []
+        self.added: list[Rule] = []
+        #: The same, so that it can be compared.
+        self.told: list[_Said | Registered] = []
         super().__init__(*args, **kwargs)
 
     def add(self, rulefactory: RuleFactory) -> None:
-        self._added += rulefactory.get_rules(self)
+        rules = list(rulefactory.get_rules(self))
+        self.added += rules
+        self.told += map(_said, rules)
         self._remap = True
 
     def update(self) -> None:
@@ -205,10 +232,10 @@ class KnownMap(Map):
     def _known(self) -> Map:
         does = (self.host_matching, self.strict_slashes, self.merge_slashes,
                 self.default_subdomain, *self.converters.items())  # fmt: skip
-        key = (does, *map(_said, self._added))
+        key = (does, *self.told)
         if key not in _MAPS:
             known = Map(
-                map(copy, self._added),  # which then are bound, once and for all
+                map(copy, self.added),  # which then are bound, once and for all
                 default_subdomain=self.default_subdomain,
                 strict_slashes=self.strict_slashes,
                 merge_slashes=self.merge_slashes,
@@ -221,9 +248,35 @@ class KnownMap(Map):
 
 
 class KnownRules(Flask):
-    """An app whose rules the apps before it have compiled; half of what making an app takes."""
+    """An app that has the rules which an app before it made and compiled.
 
+    To make them anew took most of what making an app takes.
+    """
+
+    url_map: KnownMap
     url_map_class = KnownMap
+
+    def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
+        """Register it; one of ours that an app has already brings rules and views, all the same."""
+        key = blueprint, type(self)
+        if options or blueprint.name not in OURS:
+            super().register_blueprint(blueprint, **options)
+        elif key not in _REGISTERED:
+            rules, told = len(self.url_map.added), len(self.url_map.told)
+            views = set(self.view_functions)
+            super().register_blueprint(blueprint)
+            _REGISTERED[key] = Registered(
+                self.url_map.added[rules:],
+                {name: one for name, one in self.view_functions.items() if name not in views},
+            )
+            self.url_map.told[told:] = [_REGISTERED[key]]
+        else:
+            self.blueprints[blueprint.name] = blueprint
+            blueprint._merge_blueprint_funcs(self, blueprint.name)
+            self.url_map.added += _REGISTERED[key].rules
+            self.url_map.told.append(_REGISTERED[key])
+            self.url_map._remap = True
+            self.view_functions.update(_REGISTERED[key].views)
 
 
 def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
@@ -259,12 +312,14 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
 
 
 def migrate(engine: Engine) -> None:
-    """Run the migrations; an empty database gets a copy of what went through them."""
+    """Run the migrations; a database that is empty or missing is a copy of what went through."""
     file = engine.url.database
     if engine.dialect.name == "sqlite" and file and not Path(file).exists():
         Path(file).write_bytes(_migrated_file())
-    elif engine.dialect.name in _COPIERS and not inspect(engine).get_table_names():
-        _COPIERS[engine.dialect.name](engine)
+    elif engine.dialect.name == "postgresql" and _copy_database(engine):
+        return
+    elif engine.dialect.name == "mysql" and not inspect(engine).get_table_names():
+        _copy_tables(engine)
     elif not schema.is_current(engine):  # else each migration would be loaded to find that out
         schema.upgrade(engine)
 
@@ -273,23 +328,34 @@ def migrate(engine: Engine) -> None:
 _MIGRATED = "migrated"
 
 
-def _copy_database(engine: Engine) -> None:
-    """PostgreSQL copies files, in a fraction of the time that our migrations take."""
+def _copy_database(engine: Engine) -> bool:
+    """PostgreSQL copies files, in a fraction of the time that our migrations take.
+
+    Returns:
+        Whether it did; not where there is something already.
+    """
     name = engine.url.database
-    engine.dispose()
     server = create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         version = server.dialect.server_version_info or (0,)
         how = "STRATEGY file_copy" if version >= (15,) else ""
-        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
-        if connection.scalar(known, {"name": _MIGRATED}) is None:
-            connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
-            migrated = create_engine(engine.url.set(database=_MIGRATED))
-            schema.upgrade(migrated)
-            migrated.dispose()
-        connection.execute(text(f"DROP DATABASE {name}"))
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
+        names = set(connection.scalars(text("SELECT datname FROM pg_database")))
+        filled = name in names and bool(inspect(engine).get_table_names())
+        if not filled:
+            engine.dispose()
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+            if _MIGRATED not in names:
+                _make_migrated(connection, engine.url.set(database=_MIGRATED), how)
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_MIGRATED} {how}"))
     server.dispose()
+    return not filled
+
+
+def _make_migrated(connection: Connection, url: URL, how: str) -> None:
+    connection.execute(text(f"CREATE DATABASE {_MIGRATED} TEMPLATE template0 {how}"))
+    engine = create_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
 
 
 #: What makes our tables on MariaDB, with their first rows; there each migration takes its time.
@@ -314,9 +380,6 @@ def _statements(engine: Engine) -> Iterator[str]:
             for row in connection.execute(select(table)):
                 filled = table.insert().values(row._asdict())
                 yield str(filled.compile(engine, compile_kwargs={"literal_binds": True}))
-
-
-_COPIERS = {"mysql": _copy_tables, "postgresql": _copy_database}
 
 
 @cache

@@ -18,7 +18,7 @@ from hypothesis import settings
 
 from tests import statements
 from tests.app import ADMIN, HostApp, make_app
-from tests.order import Scheduling, mix
+from tests.order import Scheduling, mix, read_own_share
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
 from tests.servers.databases import MariaDB, PostgreSQL
@@ -97,6 +97,10 @@ def _is_others_turn(item: pytest.Item) -> bool:
     kind = next((one for one in spec.params.values() if one in _SERVERS), None) if spec else None
     turn = crc32(f"{item.path.name} {item.originalname}".encode()) % 2
     return kind is not None and str(kind) != _SERVERS[turn]
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    read_own_share(session.config)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,11 +1,13 @@
-"""In which order the files of tests run, and which process runs them."""
+"""In which order the files of tests are read and run, and which process runs them."""
 
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-__all__ = ["Scheduling", "mix"]
+__all__ = ["Scheduling", "mix", "read_own_share"]
 
 #: Folders whose tests mostly wait: for other processes, servers, a browser.
 _PATIENT = {"endurance", "hosts", "outages", "worker"}
@@ -16,6 +18,25 @@ _FIRST = {"test_access.py", "test_schema.py", "test_upgrade.py", "test_template_
 #: A folder whose files share a browser and a site, and how many processes have one each.
 _BROWSER = Path(__file__).parent / "browser"
 _BROWSERS = 2
+
+
+def read_own_share(config: pytest.Config) -> None:
+    """Let each process of several begin with files of its own.
+
+    All of them read all files. After a checkout none is compiled yet, and if all processes began
+    with the same one, each would compile every file: twice what reading takes.
+    """
+    given: dict[str, object] = getattr(config, "workerinput", {})
+    if not given:
+        return
+    own, count = int(str(given["workerid"]).removeprefix("gw")), int(str(given["workercount"]))
+    tests = Path(__file__).parent
+    asked = [config.invocation_params.dir / one.partition("::")[0] for one in config.args]
+    files = sorted(file for folder in asked for file in folder.rglob("test_*.py"))
+    for file in filter(lambda one: one.is_relative_to(tests), files[own::count]):
+        name = ".".join(file.relative_to(tests.parent).with_suffix("").parts)
+        with suppress(Exception, pytest.skip.Exception):  # it is read again, and then it is told
+            import_module(name)
 
 
 def mix(items: list[pytest.Item]) -> None:

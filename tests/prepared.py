@@ -40,6 +40,7 @@ FORKS.set_forkserver_preload(
         *(f"smtp_admin.cli.{name}" for name in MODULES.values()),
         "psycopg",
         "pymysql",
+        "tests.settled",
     ]
 )
 

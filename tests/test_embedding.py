@@ -1,6 +1,7 @@
 """A host's own page shows the menu, a badge, the state and the tab, to who may see them."""
 
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,8 @@ from flask import render_template_string
 from smtp_admin import Actor, Partner
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.test_docs import blocks
+
+NewApp = Callable[..., HostApp]
 
 
 def shown(host: HostApp, text: str, partner_id: str = "acme") -> str:
@@ -45,6 +48,18 @@ def test_nothing_for_who_may_not_see_it(
     macros = '{% from "smtp_admin/embed.html" import badge, state, tab %}'
     for name in ("badge", "state", "tab"):
         assert not shown(host, f"{macros}{{{{ {name}(company.id) }}}}", partner_id).strip()
+
+
+def test_a_second_app_makes_no_blueprints_of_its_own(host: HostApp, new_app: NewApp) -> None:
+    """It took half of what starting an app takes; an app under another address has others."""
+    second, third = new_app(), new_app(URL_PREFIX="/post")
+    assert second.app.blueprints["smtp_admin"] is host.app.blueprints["smtp_admin"]
+    assert third.app.blueprints["smtp_admin"] is not host.app.blueprints["smtp_admin"]
+    for one, prefix in ((second, "/smtp-admin"), (third, "/post")):
+        one.actor = ADMIN
+        page = one.client.get(f"{prefix}/partners", headers={"Accept": "text/html"})
+        assert f'href="{prefix}/partners/acme"' in page.text
+        assert one.client.get("/elsewhere/partners").status_code == 404
 
 
 def test_the_menu_of_each(host: HostApp) -> None:

@@ -5,7 +5,6 @@ connection that verifies nothing and over which nothing is said but what it take
 certificate: no login, no address, no mail.
 """
 
-import ssl
 from collections.abc import Iterator
 
 from cryptography import x509
@@ -16,6 +15,7 @@ from smtp_admin.smtp.dialling import dial
 from smtp_admin.smtp.failure import SMTPFailure
 from smtp_admin.smtp.redaction import Redactor
 from smtp_admin.smtp.session import Dialler, Server
+from smtp_admin.smtp.tls import client_context
 from smtp_admin.smtp.wire import Wire
 
 _SECONDS = 4.0
@@ -36,7 +36,7 @@ def names_shown(server: Server, dialler: Dialler, overall: Deadline) -> list[str
             client.greeting()
             client.ehlo(server.ehlo_name or dialler.ehlo_name or "[127.0.0.1]")
             client.starttls()
-        client.encrypt(_looking_on(), server.host)
+        client.encrypt(client_context(verify=False), server.host)
         sock = client.wire.tls
         raw = sock.getpeercert(binary_form=True) if sock is not None else None
         return list(_names(raw))[:_MOST_NAMES] if raw else []
@@ -44,14 +44,6 @@ def names_shown(server: Server, dialler: Dialler, overall: Deadline) -> list[str
         return []
     finally:
         wire.close()
-
-
-def _looking_on() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _names(raw: bytes) -> Iterator[str]:

@@ -18,10 +18,19 @@ from redis.retry import Retry
 
 from smtp_admin.installation import Installation, Kept, installation
 
+try:
+    from redis.driver_info import DriverInfo
+except ImportError:  # an older redis-py, which knows by itself
+    DriverInfo = None  # type: ignore[assignment,misc]
+
 #: How long a request, or a worker, waits for Redis.
 PATIENCE_SECONDS = 0.4
 _SILENT_SECONDS = 5.0
 _ALL = ""
+
+#: What a connection tells Redis about its library. With a new redis-py each would look it up in the
+#: papers of the package, which takes longer than to connect.
+_LIBRARY: dict[str, Any] = {"driver_info": DriverInfo()} if DriverInfo is not None else {}
 
 
 def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
@@ -35,6 +44,7 @@ def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
         retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=patience,
         socket_timeout=patience,
+        **_LIBRARY,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -64,6 +65,8 @@ def client_context(
 ) -> ssl.SSLContext:
     """A context of TLS 1.2 or newer that checks chain and host name unless told otherwise.
 
+    Many connections, of several threads, may have the same: it is not to be changed.
+
     Args:
         verify: off only where a person turned it off for one sender, and sees that marked.
         ca_file: a private authority of the installation, trusted beside the system's.
@@ -73,6 +76,46 @@ def client_context(
     Raises:
         SMTPFailure: ``tls_failed``: one of them cannot be used.
     """
+    if client_certificate:  # never kept: with it goes its key
+        context = _trusting(ca_file, ca_certificate, verify=verify)
+        _load_client_certificate(context, client_certificate, client_key)
+        return context
+    return _kept(ca_file, ca_certificate, _as_they_are(ca_file), verify=verify)
+
+
+#: How many contexts a process keeps: to read the system's authorities takes some twenty
+#: milliseconds of a core, as long as all else that sending a mail takes.
+_MOST_KEPT = 32
+
+
+@lru_cache(_MOST_KEPT)
+def _kept(
+    ca_file: Path | None, ca_certificate: str, _files: tuple[object, ...], *, verify: bool
+) -> ssl.SSLContext:
+    """The same for every connection that trusts the same; nobody changes it."""
+    return _trusting(ca_file, ca_certificate, verify=verify)
+
+
+def _as_they_are(ca_file: Path | None) -> tuple[object, ...]:
+    """What changes when the files of authorities do: a certificate that is renewed counts at once.
+
+    Asked for each time, since the environment may name others, too.
+    """
+    system = ssl.get_default_verify_paths()
+    return tuple(map(_state, (system.cafile, system.capath, ca_file)))
+
+
+def _state(path: str | Path | None) -> tuple[str, int, int, int] | None:
+    if path is None:
+        return None
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _trusting(ca_file: Path | None, ca_certificate: str, *, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # A name in the subject alone stopped counting with RFC 6125; Python still accepts it.
@@ -87,8 +130,6 @@ def client_context(
             context.load_verify_locations(cadata=ca_certificate)
         except (OSError, ValueError) as error:
             raise explain.of_own_authority() from error
-    if client_certificate:
-        _load_client_certificate(context, client_certificate, client_key)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +20,7 @@ from .inspection import Listener, new_context, sign_in
 from .site import LOGIN, MAIL_PASSWORD, Site, running_site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ADMIN = "admin@northwind.example"
 PARTNER_ADMIN = "mia@acme.example"
@@ -106,14 +106,40 @@ def scripts() -> bool:
     return True
 
 
+@pytest.fixture(scope="package")
+def people(
+    chromium: Browser, site: Site, cookies: dict[str, Any]
+) -> Callable[[str, bool], BrowserContext]:
+    """The browser of each of them, with scripts or without."""
+    opened: dict[tuple[str, bool], BrowserContext] = {}
+
+    def opening(who: str, scripts: bool) -> BrowserContext:
+        if (who, scripts) not in opened:
+            context = new_context(chromium, storage_state=cookies[who], java_script_enabled=scripts)
+            # It stays open, and with it the process that shows the pages of the site.
+            context.new_page().goto(f"{site.url}/smtp-admin/static/css/smtp-admin.css")
+            opened[who, scripts] = context
+        return opened[who, scripts]
+
+    return opening
+
+
 @pytest.fixture
 def page(
-    chromium: Browser, site: Site, cookies: dict[str, Any], who: str, scripts: bool
+    people: Callable[[str, bool], BrowserContext],
+    site: Site,
+    cookies: dict[str, Any],
+    who: str,
+    scripts: bool,
 ) -> Iterator[Page]:
     """A page of somebody who is signed in; the test fails if it complained about anything."""
-    context = new_context(chromium, storage_state=cookies[who], java_script_enabled=scripts)
+    context = people(who, scripts)
     page = context.new_page()
     listener = Listener(page, site.url)
     yield page
-    context.close()
+    for each in context.pages[1:]:
+        each.close()
+    context.clear_permissions()
+    context.clear_cookies()
+    context.add_cookies((cookies[who] or {"cookies": []})["cookies"])
     assert not listener.complaints

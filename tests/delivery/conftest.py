@@ -16,18 +16,18 @@ NewHost = Callable[..., HostApp]
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of each kind in turn."""
+    """The address of an empty database, of each kind in turn; for an app."""
     if request.param == "sqlite":
         return sqlite_url(tmp_path)
     server: PostgreSQL | MariaDB = request.getfixturevalue(request.param)
-    return server.create_database()
+    return server.name_database()
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def shared_database(request: pytest.FixtureRequest) -> str:
     """The same for the kinds that let several transactions write at a time."""
     server: PostgreSQL | MariaDB = request.getfixturevalue(request.param)
-    return server.create_database()
+    return server.name_database()
 
 
 @pytest.fixture

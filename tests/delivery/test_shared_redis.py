@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from smtp_admin.delivery.doorbell import doorbell
-from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, shared_redis
+from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client, shared_redis
 from smtp_admin.installation import installation
 from smtp_admin.monitor import kept_order
 from smtp_admin.monitor.kept_order import KEPT
@@ -99,3 +99,10 @@ def test_a_refusal_ends_these_questions_alone(host: HostApp, redis: RedisServer)
     shared_redis().ask_at_once()
     order.write("{}")
     assert client.get(order.key) == b"{}"
+
+
+def test_a_connection_does_not_look_up_its_own_version(redis: RedisServer) -> None:
+    """To read the papers of a package takes longer than to connect."""
+    client = redis_client(redis.url)
+    with client, patch("importlib.metadata.version", side_effect=AssertionError):
+        assert client.ping()

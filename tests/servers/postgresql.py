@@ -63,14 +63,22 @@ class PostgreSQL(Server):
 
         Each call makes another one, so that tests never see each other's tables.
         """
-        name = f"test_{next(self._numbers)}"
+        address = self.name_database()
+        name = address.rpartition("/")[2]
         with self._connect(
             host=HOST, port=self._port, user="postgres", dbname="postgres", autocommit=True
         ) as connection:
             # Files are copied faster than written anew through the log, which is the default.
             how = "STRATEGY file_copy" if connection.info.server_version >= 150000 else ""
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {how}".encode())
-        return f"postgresql+psycopg://postgres@{HOST}:{self._port}/{name}"
+        return address
+
+    def name_database(self) -> str:
+        """Return the address of a database that is not there yet: the first app on it makes it.
+
+        That is a copy of one with our tables. An empty one would be made only to be dropped.
+        """
+        return f"postgresql+psycopg://postgres@{HOST}:{self._port}/test_{next(self._numbers)}"
 
     def restart_immediately(self) -> None:
         """Restart without goodbye, as after a crash: open connections break, commits stay.

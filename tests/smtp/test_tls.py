@@ -157,3 +157,34 @@ def test_whose_key_it_is(certificates: CertificateFactory) -> None:
     assert is_key_of(first[0], first[1])
     assert is_key_of(chain, first[1]), "its own certificate comes first"
     assert not is_key_of(first[0], second[1])
+
+
+def test_connections_that_trust_the_same_share_what_was_read(
+    certificates: CertificateFactory, tmp_path: Path
+) -> None:
+    """The system's authorities take twenty milliseconds, and hundreds of connections need them."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(certificates.ca_file.read_bytes())
+    first = client_context(ca_file=file)
+    assert client_context(ca_file=file) is first
+    assert client_context(ca_file=file, verify=False) is not first
+    assert client_context() is not first
+    stranger = certificates.unknown_ca()
+    with ScriptedServer(starttls=certificates.server_context(stranger)) as server:
+        assert failing(server, file).code == "certificate_error"
+        file.write_bytes(certificates.unknown_ca_file.read_bytes())
+        assert talk(server, file).tls is not None, "a file that is replaced counts at once"
+
+
+def test_the_environment_says_whom_the_system_trusts(
+    certificates: CertificateFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = client_context().cert_store_stats()["x509_ca"]
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
+    assert client_context().cert_store_stats()["x509_ca"] == 1 != everybody
+
+
+def test_what_shows_a_certificate_is_not_kept(certificates: CertificateFactory) -> None:
+    certificate, key = texts(certificates.client())
+    first = client_context(client_certificate=certificate, client_key=key)
+    assert client_context(client_certificate=certificate, client_key=key) is not first
