@@ -8,6 +8,7 @@ import pytest
 from flask_babel import Babel
 
 from .states import at
+from .test_mail_pages import dead_letters
 from .test_pages import CUT_OFF
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ def test_lists_are_seen_whole(laptop: Page, site: Site) -> None:
     site.save("acme", max_per_hour=1)
     site.send("acme", 2)
     site.work()
+    dead_letters(site, 3)  # states of long words: what was refused, and what waits since
+    site.send("initech")
     for path in ("/", "/mail", "/audit"):
         at(laptop, site, f"/smtp-admin{path}")
         assert laptop.eval_on_selector(".smtp-admin-scroll", _SPARE) >= 0, path
+    site.save("initech")
+    site.work()
 
 
 def test_filters_and_their_button_are_one_line(laptop: Page, site: Site) -> None:
