@@ -283,6 +283,29 @@ def test_what_people_did_gets_a_table_of_its_own(engine: Engine) -> None:
     schema.downgrade(engine, "0005_senders")  # which has no place for any of it
 
 
+def test_who_did_it_is_looked_up_once_for_each_moment(tmp_path: Path) -> None:
+    """Also where mail of several partners stands by turns: others wait for the upgrade to end."""
+    engine = create_engine(sqlite_url(tmp_path))
+    schema.upgrade(engine, "0031_provider_removals")
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    _one_mail(engine)
+    with engine.begin() as connection:
+        for number, partner_id in enumerate(("globex", "initech"), 2):
+            row = {"message_pk": 1, "sender_id": 2, "recipient": "tom@example.org"}
+            values = {"id": number, "partner_id": partner_id, **row}
+            connection.execute(insert(Delivery).values(values))
+        acts = [
+            {"delivery_id": number % 3 + 1, "at": moment, "kind": "cancel", "reason": "",
+             "from_sender_id": 2, "to_sender_id": 2} for number in range(60)
+        ]  # fmt: skip
+        connection.execute(insert(Hop), acts)
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    schema.upgrade(engine)
+    assert sum("FROM smtp_admin_audit" in one for one in asked) == 3
+    engine.dispose()
+
+
 def _one_mail(engine: Engine) -> None:
     """Of acme's, by its sender 2, as any of our tables since batches came holds it."""
     mail = {"id": 1, "public_id": "a" * 32, "partner_id": "acme", "type_name": "", "subject": "",
