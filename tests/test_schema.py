@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import produce_migrations
@@ -146,6 +147,42 @@ def test_on_sqlite_a_killed_upgrade_leaves_nothing(
     schema.upgrade(engine)
     assert schema.differences(engine) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize("broken_off", ["create_index", "add_column", "drop_column", "drop_table"])
+def test_a_killed_step_goes_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, broken_off: str
+) -> None:
+    """On MariaDB each change of a table stays, and the rows that it is about come over once."""
+    down = broken_off.startswith("drop")
+    below = "0031_provider_removals"
+    schema.upgrade(engine, below)
+    _one_mail(engine)
+    act = {"delivery_id": 1, "at": datetime(2026, 1, 31, 12, tzinfo=UTC), "kind": "retry"}
+    with engine.begin() as connection:
+        sides = {"from_sender_id": 2, "to_sender_id": 2, "reason": ""}
+        connection.execute(insert(Hop).values(**act, **sides))
+    if down:
+        schema.upgrade(engine)
+    works, go = getattr(Operations, broken_off), schema.downgrade if down else schema.upgrade
+
+    def die(*about: Any, **named: Any) -> None:
+        works(*about, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Operations, broken_off, die)
+    with pytest.raises(KeyboardInterrupt):
+        go(engine, below if down else "head")
+    monkeypatch.undo()
+    if down:
+        schema.downgrade(engine, below)
+        with engine.connect() as connection:
+            assert list(connection.scalars(select(Hop.kind))) == ["retry"]
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+    with engine.connect() as connection:
+        assert list(connection.scalars(select(Act.kind))) == ["retry"]
+        assert list(connection.scalars(select(Hop.kind))) == []
 
 
 def test_every_step_can_be_taken_back(engine: Engine) -> None:
