@@ -102,7 +102,8 @@ PLACES: tuple[Place, ...] = (
            "last_error"), _own(DigestItem), _RECIPIENT | {"recipient_key"}),
     # Before the acts: a worker that goes on with cancelling notes who cancelled it with each mail.
     Place(Batch, gettext("Batches"),
-          ("created_by", "label", "key", "cancelled_by_id", "cancelled_by"), _own(Batch)),
+          ("created_by", "label", "key", "cancelled_by_id", "cancelled_by"), _own(Batch),
+          of_platform=frozenset({"cancelled_by_id", "cancelled_by"})),
     # Who acted is evidence, as in the audit log below.
     Place(Act, gettext("What people did with mail"), ("actor_id", "actor_name"),
           _of_delivery(Act.delivery_id), of_platform=frozenset({"actor_id", "actor_name"})),

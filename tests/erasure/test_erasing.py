@@ -358,18 +358,23 @@ def test_who_did_something_with_mail_is_forgotten(opened: NewHost) -> None:
     note(session, [mail], "retry", now(), Doer("7", MIA))
     note(session, [mail], "hurry", now(), Doer(MIA, "Mia"))
     note(session, [mail], "cancel", now(), Doer("8", NEAR))
+    batch = {"public_id": "b" * 32, "partner_id": "acme", "type_name": NAME, "label": ""}
+    session.add(Batch(**batch, cancelled_by_id="7", cancelled_by=MIA))
     session.commit()
 
     def kept() -> list[tuple[str, str]]:
         found = session.execute(select(Act.actor_id, Act.actor_name).order_by(Act.id))
-        return [(one.actor_id, one.actor_name) for one in found]
+        batches = session.execute(select(Batch.cancelled_by_id, Batch.cancelled_by))
+        return [(one[0], one[1]) for one in (*found, *batches)]
 
     before = kept()
     erase_now(host, Search(MIA, ["acme"]))
     assert kept() == before
-    assert {one.place.key: one.count for one in find(session, Search(MIA))} == {"act": 2}
+    assert {one.place.key: one.count for one in find(session, Search(MIA))} == {
+        "act": 2, "batch": 1,
+    }  # fmt: skip
     erase_now(host, Search(MIA))
-    assert kept() == [("7", "erased"), ("erased", "Mia"), ("8", NEAR)]
+    assert kept() == [("7", "erased"), ("erased", "Mia"), ("8", NEAR), ("7", "erased")]
 
 
 def test_what_waited_for_an_erased_address_tells_who_asked(opened: NewHost) -> None:
