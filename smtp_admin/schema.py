@@ -204,7 +204,7 @@ def _alone_on_mysql(connection: Connection) -> Iterator[None]:
             "Another process changes the tables and does not come to an end.",
             hint="Wait for it, or stop it; then run this command again.",
         )
-    if connection.scalar(text("SELECT VERSION() LIKE '%mariadb%'")):
+    if getattr(connection.dialect, "is_mariadb", False):
         _go_on_where_it_broke_off(connection)
     try:
         with connection.begin():
