@@ -10,6 +10,7 @@ from smtp_admin.errors import SetupError
 from smtp_admin.identifiers import is_storable
 
 _LONGEST_ID = 100
+_EACH = "Each of Actor.partner_ids"
 _AS_TEXT = (
     "Where your app's ids are numbers, give the plugin str(…) of them everywhere: in Partner.id, "
     "in Actor.id and Actor.partner_ids, and as partner_id= of send()."
@@ -26,12 +27,22 @@ def _check_id(where: str, value: object) -> None:
         raise SetupError(f"{where} must be text, and {value!r} is of type {kind}.", hint=_AS_TEXT)
 
 
+def _check_kept(where: str, value: str) -> None:
+    """Refuse an id that cannot be kept: nobody could say who did something."""
+    if len(value) > _LONGEST_ID or not is_storable(value):
+        raise SetupError(
+            f"{where} is text of at most {_LONGEST_ID} characters that every database can hold, "
+            f"and {value[:_LONGEST_ID]!r} is not.",
+            hint="Much is kept by it. Use another one that never changes.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Somebody who is signed in to the host app; every permission follows from this alone.
 
     Attributes:
-        id: the host's own id, as text.
+        id: the host's own id, as text of at most 100 characters.
         email: where this person's test mails go.
         name: shown in the history of changes.
         is_admin: an administrator of the whole platform.
@@ -39,7 +50,7 @@ class Actor:
         customer_id: set for a customer, who may ask for a renewal reminder and nothing else.
 
     Raises:
-        SetupError: an id is not text.
+        SetupError: an id is not text, or no database can hold it.
     """
 
     id: str
@@ -58,9 +69,10 @@ class Actor:
             )
         # A host may well pass a list: what decides permissions must not change afterwards.
         object.__setattr__(self, "partner_ids", frozenset(self.partner_ids))
-        _check_id("Actor.id", self.id)
-        for one in self.partner_ids:
-            _check_id("Each of Actor.partner_ids", one)
+        for where, some in (("Actor.id", (self.id,)), (_EACH, self.partner_ids)):
+            for one in some:
+                _check_id(where, one)
+                _check_kept(where, one)
 
 
 #: Whoever may run commands on the machine is recorded as this.

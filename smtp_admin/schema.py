@@ -6,13 +6,14 @@ without Alembic, which takes long to import: functions that change tables import
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smtp_admin import resources
@@ -203,12 +204,48 @@ def _alone_on_mysql(connection: Connection) -> Iterator[None]:
             "Another process changes the tables and does not come to an end.",
             hint="Wait for it, or stop it; then run this command again.",
         )
+    if getattr(connection.dialect, "is_mariadb", False):
+        _go_on_where_it_broke_off(connection)
     try:
         with connection.begin():
             yield
     finally:
         connection.execute(text(f"SELECT RELEASE_LOCK({lock})"))
         connection.rollback()
+
+
+def _go_on_where_it_broke_off(connection: Connection) -> None:
+    """Let a step that was killed be taken again: each change of a table that it made is there.
+
+    Rows are carried over with the note how far it came, in one transaction, or may be once more;
+    but for the oldest steps, which then stop at what is there already, as without this.
+    """
+    found = (
+        connection.scalar(text(_VERSION)) if inspect(connection).has_table(VERSION_TABLE) else ""
+    )
+    connection.rollback()
+    if found in _CARRY_ROWS_BETWEEN:
+        return
+
+    @event.listens_for(connection, "before_cursor_execute", retval=True)
+    def _unless_done(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any
+    ) -> tuple[str, Any]:
+        for change, words in _UNLESS_DONE:
+            statement = change.sub(words, statement, count=1)
+        return statement, parameters
+
+
+#: From and to these, rows are moved between two changes of tables, and not twice.
+_CARRY_ROWS_BETWEEN = frozenset({"0004_renewals", "0005_senders", "0006_hops"})
+#: Changes of tables, as MariaDB makes them only where they are not made yet.
+_UNLESS_DONE = (
+    (re.compile(r"^(\s*CREATE TABLE) "), r"\1 IF NOT EXISTS "),
+    (re.compile(r"^(CREATE(?: UNIQUE)? INDEX) "), r"\1 IF NOT EXISTS "),
+    (re.compile(r"^(ALTER TABLE \S+ ADD COLUMN) "), r"\1 IF NOT EXISTS "),
+    (re.compile(r"^(ALTER TABLE \S+ DROP COLUMN) "), r"\1 IF EXISTS "),
+    (re.compile(r"^(\s*DROP (?:TABLE|INDEX)) "), r"\1 IF EXISTS "),
+)
 
 
 #: How long to wait for another process that changes the tables.

@@ -1,13 +1,15 @@
 """Long work in many steps, each a transaction of its own, so that others have turns."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from smtp_admin.database import transaction
+from smtp_admin.database_errors import begin_again
 
 #: As often as a program that waits for SQLite's lock looks for it in the end.
 _LONGEST_REST = 0.1
@@ -25,6 +27,22 @@ def step(engine: Engine) -> Iterator[Session]:
         yield session
     if engine.dialect.name == "sqlite":
         time.sleep(min(time.monotonic() - began, _LONGEST_REST))
+
+
+T = TypeVar("T")
+
+
+def in_step(engine: Engine, work: Callable[[Session], T]) -> T:
+    """Do *work* in one step, and again from its beginning while others get in its way.
+
+    What the steps before it did is committed: who asked for all of it cannot simply ask again.
+    """
+
+    def once() -> T:
+        with step(engine) as session:
+            return work(session)
+
+    return begin_again(once)
 
 
 def owner_after(

@@ -28,7 +28,8 @@ from smtp_admin.pages.mail_log import MOST_EXPORTED
 from smtp_admin.pages.new_batch import MOST_FROM_PAGE
 from smtp_admin.pages.sender_routes import LARGE_FORM_BYTES
 from tests.app import ACME_ADMIN, ADMIN, GLOBEX_ADMIN, HostApp
-from tests.delivery.workbench import deliveries, letter
+from tests.delivery.maintenance.test_stepping_in import pause
+from tests.delivery.workbench import deliveries, letter, step_in
 from tests.scene import HTML, JSON, PREFIX
 from tests.servers.scripted import Reply, ScriptedServer
 
@@ -851,6 +852,25 @@ def test_the_systems_settings_and_archive_are_its_own_affair(host: HostApp) -> N
     assert copy.archive
     gone = post(host, "/mail/actions", JSON, action="discard", ids=[copy.id], confirmed="1")
     assert gone.status_code == 409
+
+
+def test_the_systems_archive_is_its_own_affair_where_another_of_its_senders_took_over(
+    host: HostApp,
+) -> None:
+    """Also while there is mail of the system itself: whose sender it was is asked of each copy."""
+    host.save_sender("", key="second")
+    host.save_sender("", archive_to="secret-archive@platform.example", fallbacks=("second",))
+    public_id = send(host, "mia@example.org", partner_id="initech")
+    send(host, "own@example.org", partner_id="")
+    pause(host, "")
+    assert step_in(host) == 4
+    host.actor = replace(ACME_ADMIN, partner_ids=frozenset({"initech"}))
+    for path in ("/mail", f"/mail/{public_id}", "/partners/initech/mail"):
+        for headers in (HTML, JSON):
+            text = get(host, path, headers).text
+            assert "mia@example.org" in text
+            assert "secret-archive" not in text, path
+    assert "secret-archive" not in get(host, "/mail", export="csv").text
 
 
 def test_a_search_tells_nothing_of_others(site: HostApp) -> None:

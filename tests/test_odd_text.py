@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from smtp_admin.audit.service import name_of
 from smtp_admin.errors import MessageError
+from smtp_admin.host import Actor
 from tests.app import ADMIN, HostApp
 from tests.scene import HTML, JSON
 from tests.servers.databases import MariaDB, PostgreSQL
@@ -85,3 +87,18 @@ def test_in_a_command(site: HostApp) -> None:
         answer = runner.invoke(args=["smtp-admin", *arguments])
         assert answer.exit_code == 2
         assert "This is not UTF-8" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Mia\r\n2026-01-01 12:00:00 UTC  sent", "Mia 2026-01-01 12:00:00 UTC  sent"),
+        ("\x1b[31mMia\x9b2J\x00", "[31mMia 2J"),
+        ("Mia\u202emoc.live", "Mia moc.live"),
+        ("👩‍👧 Müller", "👩‍👧 Müller"),
+        ("x" * 10_000, "x" * 320),
+    ],
+)
+def test_who_did_something_is_one_line_that_steers_nothing(name: str, kept: str) -> None:
+    """It is read in a terminal too, among lines that are no names."""
+    assert name_of(Actor(id="7", email="", name=name)) == kept

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import produce_migrations
@@ -148,6 +149,42 @@ def test_on_sqlite_a_killed_upgrade_leaves_nothing(
     engine.dispose()
 
 
+@pytest.mark.parametrize("broken_off", ["create_index", "add_column", "drop_column", "drop_table"])
+def test_a_killed_step_goes_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, broken_off: str
+) -> None:
+    """On MariaDB each change of a table stays, and the rows that it is about come over once."""
+    down = broken_off.startswith("drop")
+    below = "0031_provider_removals"
+    schema.upgrade(engine, below)
+    _one_mail(engine)
+    act = {"delivery_id": 1, "at": datetime(2026, 1, 31, 12, tzinfo=UTC), "kind": "retry"}
+    with engine.begin() as connection:
+        sides = {"from_sender_id": 2, "to_sender_id": 2, "reason": ""}
+        connection.execute(insert(Hop).values(**act, **sides))
+    if down:
+        schema.upgrade(engine)
+    works, go = getattr(Operations, broken_off), schema.downgrade if down else schema.upgrade
+
+    def die(*about: Any, **named: Any) -> None:
+        works(*about, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Operations, broken_off, die)
+    with pytest.raises(KeyboardInterrupt):
+        go(engine, below if down else "head")
+    monkeypatch.undo()
+    if down:
+        schema.downgrade(engine, below)
+        with engine.connect() as connection:
+            assert list(connection.scalars(select(Hop.kind))) == ["retry"]
+    schema.upgrade(engine)
+    assert schema.differences(engine) == []
+    with engine.connect() as connection:
+        assert list(connection.scalars(select(Act.kind))) == ["retry"]
+        assert list(connection.scalars(select(Hop.kind))) == []
+
+
 def test_every_step_can_be_taken_back(engine: Engine) -> None:
     """And each taken again."""
     schema.upgrade(engine)
@@ -281,6 +318,29 @@ def test_what_people_did_gets_a_table_of_its_own(engine: Engine) -> None:
     with engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(acts)] == wanted
     schema.downgrade(engine, "0005_senders")  # which has no place for any of it
+
+
+def test_who_did_it_is_looked_up_once_for_each_moment(tmp_path: Path) -> None:
+    """Also where mail of several partners stands by turns: others wait for the upgrade to end."""
+    engine = create_engine(sqlite_url(tmp_path))
+    schema.upgrade(engine, "0031_provider_removals")
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    _one_mail(engine)
+    with engine.begin() as connection:
+        for number, partner_id in enumerate(("globex", "initech"), 2):
+            row = {"message_pk": 1, "sender_id": 2, "recipient": "tom@example.org"}
+            values = {"id": number, "partner_id": partner_id, **row}
+            connection.execute(insert(Delivery).values(values))
+        acts = [
+            {"delivery_id": number % 3 + 1, "at": moment, "kind": "cancel", "reason": "",
+             "from_sender_id": 2, "to_sender_id": 2} for number in range(60)
+        ]  # fmt: skip
+        connection.execute(insert(Hop), acts)
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    schema.upgrade(engine)
+    assert sum("FROM smtp_admin_audit" in one for one in asked) == 3
+    engine.dispose()
 
 
 def _one_mail(engine: Engine) -> None:

@@ -7,6 +7,7 @@ Date: 2026-11-29
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,8 @@ _AUDITED = {
 #: Between an act and its line in the audit log.
 _APART = timedelta(seconds=30)
 _AT_ONCE = 500
+#: So many answers are kept.
+_KEPT = 10_000
 
 _deliveries = sa.table(
     "smtp_admin_delivery",
@@ -113,7 +116,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # What was done with a whole batch had no place before.
+    # What was done with a whole batch had no place before. MariaDB may have been stopped on this
+    # way before, with rows that were put back, and without the table.
+    if not sa.inspect(op.get_bind()).has_table(_ACT):
+        return
+    op.execute(sa.delete(_hops).where(_hops.c.kind.in_(_AUDITED)))
     kept = (
         sa.select(
             _acts.c.delivery_id,
@@ -165,14 +172,12 @@ class _Names:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._last: tuple[Any, tuple[str, str]] = (None, ("", ""))
+        # Thousands have one moment, those of several partners by turns. Nobody sends meanwhile.
+        self._known = lru_cache(_KEPT)(self._look)
 
     def __call__(self, row: Any) -> tuple[str, str]:
         """Id and name of whoever did it; both are empty where that is not certain."""
-        asked = (row.partner_id, row.kind, row.at)
-        if self._last[0] != asked:  # thousands have one moment
-            self._last = (asked, self._look(*asked))
-        return self._last[1]
+        return self._known(row.partner_id, row.kind, row.at)
 
     def _look(self, partner_id: str, kind: str, at: Any) -> tuple[str, str]:
         near = sa.select(_audits.c.at, _audits.c.actor_id, _audits.c.actor_email).where(

@@ -1,5 +1,6 @@
 """Write down who did what, and refuse what somebody does too often."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -18,8 +19,15 @@ from smtp_admin.translation import gettext
 
 
 def name_of(actor: Actor) -> str:
-    """What *actor* is called wherever it is kept who did something."""
-    return storable((actor.email or actor.name)[:320])
+    """What *actor* is called wherever it is kept who did something: one line, read as it stands.
+
+    People choose their names, and others read them in a terminal too.
+    """
+    return storable(_STEERING.sub(" ", actor.email or actor.name).strip()[:320])
+
+
+#: Controls, ends of lines, and marks that turn what follows around.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def record(session: Session, actor: Actor, partner_id: str, action: str, detail: str = "") -> Audit:

@@ -4,12 +4,14 @@ Both in small steps: a batch may be large, and nobody waits for its locks.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, case, func, select, update
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import changed, database_now, transaction
+from smtp_admin.database_errors import begin_again
 from smtp_admin.delivery import states
 from smtp_admin.delivery.acts import NOBODY, Doer, note
 from smtp_admin.delivery.batch_models import Batch
@@ -56,40 +58,46 @@ def cancel_batch(
 def cancel_the_rest(engine: Engine, batch_id: int) -> int:
     """Cancel what waits of a batch that was cancelled; how many deliveries."""
     total = 0
-    while True:
-        with transaction(engine) as session:
-            mine = select(Batch.cancelled_by_id, Batch.cancelled_by).where(
-                Batch.id == batch_id, Batch.cancelled_at.is_not(None)
-            )
-            by = session.execute(mine.with_for_update()).first()
-            if by is None:
-                return total  # somebody resumed it
-            rows = session.execute(
-                select(Delivery.id, Delivery.message_pk, Delivery.archive)
-                .where(Delivery.batch_id == batch_id, Delivery.state == "queued")
-                .limit(_AT_ONCE)
-                # What a worker is just claiming is its own.
-                .with_for_update(skip_locked=True)
-            ).all()
-            if not rows:
-                return total
-            ids, moment = [row.id for row in rows], database_now(session)
-            changed(
-                session,
-                update(Delivery)
-                .where(Delivery.id.in_(ids), Delivery.state == "queued")
-                .values(
-                    state=states.check("queued", "cancelled"),
-                    finished_at=moment,
-                    last_code=CODE,
-                    last_error=gettext("Its batch was cancelled before it was sent."),
-                ),
-            )
-            note(session, ids, "batch_cancel", moment, Doer(*by), Delivery.finished_at == moment)
-            erase_sensitive(session, {row.message_pk for row in rows})
-            # Whoever lists it now wants to see what this did, not what was counted before.
-            changed(session, update(Batch).where(Batch.id == batch_id).values(counted_at=None))
-            total += sum(not row.archive for row in rows)
+    while (done := begin_again(partial(_cancel_some, engine, batch_id))) is not None:
+        total += done
+    return total
+
+
+def _cancel_some(engine: Engine, batch_id: int) -> int | None:
+    """One step of it; how many deliveries, or ``None`` where none is left to cancel."""
+    with transaction(engine) as session:
+        mine = select(Batch.cancelled_by_id, Batch.cancelled_by).where(
+            Batch.id == batch_id, Batch.cancelled_at.is_not(None)
+        )
+        by = session.execute(mine.with_for_update()).first()
+        if by is None:
+            return None  # somebody resumed it
+        rows = session.execute(
+            select(Delivery.id, Delivery.message_pk, Delivery.archive)
+            .where(Delivery.batch_id == batch_id, Delivery.state == "queued")
+            .limit(_AT_ONCE)
+            # What a worker is just claiming is its own.
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not rows:
+            return None
+        ids, moment = [row.id for row in rows], database_now(session)
+        changed(
+            session,
+            update(Delivery)
+            .where(Delivery.id.in_(ids), Delivery.state == "queued")
+            .values(
+                state=states.check("queued", "cancelled"),
+                finished_at=moment,
+                last_code=CODE,
+                last_error=gettext("Its batch was cancelled before it was sent."),
+            ),
+        )
+        note(session, ids, "batch_cancel", moment, Doer(*by), Delivery.finished_at == moment)
+        erase_sensitive(session, {row.message_pk for row in rows})
+        # Whoever lists it now wants to see what this did, not what was counted before.
+        changed(session, update(Batch).where(Batch.id == batch_id).values(counted_at=None))
+        return sum(not row.archive for row in rows)
 
 
 def resume_batch(session: Session, batch_id: int, expires_at: datetime, by: Doer = NOBODY) -> int:

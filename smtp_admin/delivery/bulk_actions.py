@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter as Tally
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, select, update
@@ -20,7 +22,7 @@ from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of, mail_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
-from smtp_admin.steps import step
+from smtp_admin.steps import in_step
 from smtp_admin.translation import gettext
 
 #: Others who write wait for one step, at most; see :mod:`smtp_admin.steps`.
@@ -139,18 +141,36 @@ def _take_back_of(
     for some in _in_steps(list(left)):
         if (begun or count) and time.monotonic() > ends:
             break
-        with step(engine) as session:
-            listen(session)
-            moment = database_now(session)
-            done = left.keys() & undo(session, some, at, moment, doer(actor))
-            for one in {*some, *done}:
-                left.pop(one, None)
-            if not done:
-                continue
-            count += len(done)
-            words = _words(count)
-            audit_id = _write_down(session, actor, owner, UNDONE, words, audit_id, moment)
+        once = partial(
+            _undo_step, actor=actor, owner=owner, ids=some, left=left.keys(), at=at, count=count,
+            audit_id=audit_id,
+        )  # fmt: skip
+        done, audit_id = in_step(engine, once)
+        for one in {*some, *done}:
+            left.pop(one, None)
+        count += len(done)
     return TakenBack(count, len(left))
+
+
+def _undo_step(
+    session: Session,
+    *,
+    actor: Actor,
+    owner: str,
+    ids: Sequence[int],
+    left: Set[int],
+    at: datetime,
+    count: int,
+    audit_id: int,
+) -> tuple[Set[int], int]:
+    """Undo it for *ids*: what is done of what is *left*, and the row of the audit log by now."""
+    listen(session)
+    moment = database_now(session)
+    done = left & undo(session, ids, at, moment, doer(actor))
+    if not done:
+        return done, audit_id
+    words = _words(count + len(done))
+    return done, _write_down(session, actor, owner, UNDONE, words, audit_id, moment)
 
 
 def _undoable_of(session: Session, scope: MailFilter, owner: str, at: datetime) -> Any:
@@ -170,9 +190,8 @@ def _act(
         done = Done(database_now(session))
     ends = time.monotonic() + _LONGEST_SECONDS
     for some in steps:
-        with step(engine) as session:
-            listen(session)
-            _step(session, actor, action, scope, some, done)
+        once = partial(_step, actor=actor, action=action, scope=scope, ids=some, before=done)
+        done = in_step(engine, once)
         if time.monotonic() > ends:
             done.more = next(steps, None) is not None
             break
@@ -183,12 +202,16 @@ def _act(
 
 def _step(
     session: Session,
+    *,
     actor: Actor,
     action: MailAction,
     scope: MailFilter,
     ids: Sequence[int],
-    done: Done,
-) -> None:
+    before: Done,
+) -> Done:
+    """Do it with *ids*: what came of all of it by now."""
+    listen(session)
+    done = deepcopy(before)  # this step may begin again
     mine = select(Delivery.partner_id, Delivery.id).where(
         Delivery.id.in_(ids),
         Delivery.state.in_(action.states),
@@ -212,6 +235,7 @@ def _step(
             _words(done._counts[partner_id], done._kept[partner_id]),
             done._audits.get(partner_id, 0), done.at,
         )  # fmt: skip
+    return done
 
 
 def _has_text(session: Session, ids: Sequence[int], at: datetime) -> bool:

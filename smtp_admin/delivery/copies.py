@@ -19,7 +19,8 @@ from smtp_admin.senders.models import Sender
 
 def no_foreign_copy() -> ColumnElement[bool]:
     """Whether a delivery is more than a copy to the archive of somebody else's sender."""
-    own = select(Sender.id).where(Sender.partner_id == Delivery.partner_id)
+    # Said outright, for inside of the other question it would ask about any delivery.
+    own = select(Sender.id).where(Sender.partner_id == Delivery.partner_id).correlate(Delivery)
     taken_over = exists().where(Hop.delivery_id == Delivery.id, Hop.from_sender_id.in_(own))
     return or_(Delivery.archive.is_(False), Delivery.sender_id.in_(own), taken_over)
 

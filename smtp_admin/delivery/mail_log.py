@@ -225,7 +225,8 @@ def ids_of(
         return _of_type(session, which, before=before, after=after, was_of=mail, most=most)
     found: ColumnElement[int] = Delivery.id.expression
     statement: Select[Any] = select(found)
-    if after and which.counts_accepted:
+    # Words are not asked for there: what has none of them would fill the page.
+    if after and which.counts_accepted and not which.search.words:
         statement = statement.where(_up_to(session, which, after=after, most=most))
     statement = statement.where(*conditions(session, which))
     if words := which.search.words:

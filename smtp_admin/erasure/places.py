@@ -100,11 +100,13 @@ PLACES: tuple[Place, ...] = (
     Place(DigestItem, gettext("Notices for digests"),
           ("recipient", "recipient_key", "name", "title", "text", "url", "idempotency_key",
            "last_error"), _own(DigestItem), _RECIPIENT | {"recipient_key"}),
+    # Before the acts: a worker that goes on with cancelling notes who cancelled it with each mail.
+    Place(Batch, gettext("Batches"),
+          ("created_by", "label", "key", "cancelled_by_id", "cancelled_by"), _own(Batch),
+          of_platform=frozenset({"cancelled_by_id", "cancelled_by"})),
     # Who acted is evidence, as in the audit log below.
     Place(Act, gettext("What people did with mail"), ("actor_id", "actor_name"),
           _of_delivery(Act.delivery_id), of_platform=frozenset({"actor_id", "actor_name"})),
-    Place(Batch, gettext("Batches"),
-          ("created_by", "label", "key", "cancelled_by_id", "cancelled_by"), _own(Batch)),
     Place(RenewalNotice, gettext("Renewal notices"), ("recipient",), _own(RenewalNotice),
           _RECIPIENT),
     Place(RenewalCustomer, gettext("Customers with renewals"), ("refused_address",),

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -113,7 +113,7 @@ def _receive(session: Session, source_key: str, key: str, arrived: Arrived) -> T
         _answer_subscription(session, found, arrived)
     budget.count_more(webhook_id, found.sender.partner_id, len(events) - 1)
     keep(session, origin_of(found.sender), events)
-    _note_events(session, webhook_id, events)
+    _note_events(session, webhook_id, found.sender.partner_id, events)
     session.commit()
     if events:
         doorbell().call_for_events()
@@ -254,14 +254,34 @@ def _answer_subscription(session: Session, found: Found, arrived: Arrived) -> No
         changed(session, mine.values(confirmed_at=None))
 
 
-def _note_events(session: Session, webhook_id: int, events: Sequence[Event]) -> None:
+def _note_events(session: Session, webhook_id: int, owner: str, events: Sequence[Event]) -> None:
     if not events:
         return
     moment = database_now(session)
     sample = events[0].kind == "sample"
     column = Webhook.last_sample_at if sample else Webhook.last_event_at
     mine = (Webhook.id == webhook_id, or_(column.is_(None), column < moment - _NOTED_EVERY))
-    changed(session, update(Webhook).where(*mine).values({column.key: moment}))
+    if changed(session, update(Webhook).where(*mine).values({column.key: moment})):
+        _note_room(session, owner, moment)
+
+
+def _note_room(session: Session, owner: str, moment: datetime) -> None:
+    """The day of *owner* is not used up, for this was taken: its limit may have been raised.
+
+    What was refused within the last minute may have come after it.
+    """
+    over = select(Webhook.id).where(
+        Webhook.sender_id.in_(select(Sender.id).where(Sender.partner_id == owner)),
+        Webhook.limited_by == "day",
+        Webhook.limited_until > moment,
+        or_(
+            Webhook.last_bad_code != _TOO_MANY,
+            Webhook.last_bad_at < moment - _LIMIT_NOTED_EVERY,
+        ),
+    )
+    if ids := session.scalars(over).all():
+        ended = {"limited_by": "", "limited_until": None}
+        changed(session, update(Webhook).where(Webhook.id.in_(ids)).values(ended))
 
 
 def _note_refused(session: Session, webhook_id: int, code: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select, update
+from sqlalchemy.exc import OperationalError
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.audit.service import record
 from smtp_admin.clock import now
 from smtp_admin.database import beside_workers, database_now
-from smtp_admin.delivery import bulk_actions
+from smtp_admin.delivery import batch_ends, bulk_actions
 from smtp_admin.delivery.batch_ends import cancel_batch
 from smtp_admin.delivery.bulk_actions import (
     TakenBack,
@@ -24,7 +25,7 @@ from smtp_admin.delivery.bulk_actions import (
 )
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, hurried_among
 from smtp_admin.delivery.mail_log import GROUPS, MailFilter
-from smtp_admin.delivery.models import Counter, Delivery, Message
+from smtp_admin.delivery.models import Act, Counter, Delivery, Message
 from smtp_admin.delivery.states import STATES, may
 from smtp_admin.delivery.suppressed_mail import suppressed_among
 from smtp_admin.delivery.suppressions import suppress
@@ -424,3 +425,40 @@ def test_the_limit_of_changes_stops_nothing_in_the_middle(opened: Any) -> None:
     with engine_of(host) as engine:
         done = act_on_filtered(engine, ACME_ADMIN, MAIL_ACTIONS["cancel"], ALL)
     assert done.count == 3
+
+
+def test_a_step_begins_again_where_another_got_in_its_way(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deadlock in the middle: what was done before stays, and each mail and act counts once."""
+    monkeypatch.setattr(bulk_actions, "_STEP", 2)
+    monkeypatch.setattr(batch_ends, "_AT_ONCE", 2)
+
+    def every_second_fails(module: Any, name: str) -> None:
+        works, calls = getattr(module, name), iter(range(99))
+
+        def sometimes(*about: Any) -> Any:
+            found = works(*about)
+            if next(calls) % 2:
+                raise OperationalError("UPDATE", {}, Exception(1213, "Deadlock found"))
+            return found
+
+        monkeypatch.setattr(module, name, sometimes)
+
+    every_second_fails(bulk_actions, "_write_down")
+    every_second_fails(batch_ends, "erase_sensitive")
+    add_newsletter(each)
+    each.save_sender()
+    queue(each, *(f"{number}@example.org" for number in range(5)))
+    with engine_of(each) as engine:
+        done = act_on_filtered(engine, ADMIN, MAIL_ACTIONS["cancel"], ALL)
+        assert (done.count, take_back(engine, ADMIN, ALL, done.at)) == (5, TakenBack(5))
+    batch = each.plugin.send_many(NAME, people(5), partner_id="acme")
+    each.db.session.commit()
+    with engine_of(each) as engine:
+        assert cancel_batch(engine, batch) == 5
+    session = each.db.session()
+    kinds = session.execute(select(Act.kind, func.count()).group_by(Act.kind)).all()
+    assert {tuple(one) for one in kinds} == {("cancel", 5), ("undo", 5), ("batch_cancel", 5)}
+    details = select(Audit.detail).where(Audit.action.in_(("mail.cancelled", "mail.undone")))
+    assert session.scalars(details).all() == ["5 mails"] * 2

@@ -335,6 +335,8 @@ def test_what_few_senders_accepted_hides_nothing_of_the_others(
                 page = page_of(each.db.session(), which, after=page.newer, size=size)
                 seen += [one.recipient for one in reversed(page.rows)]
             assert seen == names
+            words = understand(each.db.session(), "11")  # only the newest has them
+            assert found(each, replace(which, search=words), after=OLDEST, size=size) == names[-1:]
 
 
 def test_numbers_of_a_period(each: HostApp) -> None:

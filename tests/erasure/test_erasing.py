@@ -12,12 +12,14 @@ from sqlalchemy import String, Text, func, insert, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now
-from smtp_admin.database import Base, beside_workers
+from smtp_admin.database import Base, beside_workers, changed, transaction
 from smtp_admin.delivery.acts import Doer, note
+from smtp_admin.delivery.batch_ends import cancel_batch, cancel_the_rest
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.models import Act, Attempt, Counter, Delivery, Hop, Message
 from smtp_admin.delivery.states import STATES
 from smtp_admin.delivery.suppressions import suppress
+from smtp_admin.erasure.erasing import Erased, rounds
 from smtp_admin.erasure.exporting import zip_pieces
 from smtp_admin.erasure.finding import Search, find
 from smtp_admin.erasure.places import KEPT, PLACES
@@ -34,6 +36,7 @@ from tests.app import ACME_ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, erase_now, queue
 from tests.dumps import dump
+from tests.mail.newsletter import NAME, add_newsletter, people
 from tests.servers.scripted import Reply, ScriptedServer
 
 MIA, NEAR = "mia@example.org", "anna-mia@example.org"
@@ -355,18 +358,23 @@ def test_who_did_something_with_mail_is_forgotten(opened: NewHost) -> None:
     note(session, [mail], "retry", now(), Doer("7", MIA))
     note(session, [mail], "hurry", now(), Doer(MIA, "Mia"))
     note(session, [mail], "cancel", now(), Doer("8", NEAR))
+    batch = {"public_id": "b" * 32, "partner_id": "acme", "type_name": NAME, "label": ""}
+    session.add(Batch(**batch, cancelled_by_id="7", cancelled_by=MIA))
     session.commit()
 
     def kept() -> list[tuple[str, str]]:
         found = session.execute(select(Act.actor_id, Act.actor_name).order_by(Act.id))
-        return [(one.actor_id, one.actor_name) for one in found]
+        batches = session.execute(select(Batch.cancelled_by_id, Batch.cancelled_by))
+        return [(one[0], one[1]) for one in (*found, *batches)]
 
     before = kept()
     erase_now(host, Search(MIA, ["acme"]))
     assert kept() == before
-    assert {one.place.key: one.count for one in find(session, Search(MIA))} == {"act": 2}
+    assert {one.place.key: one.count for one in find(session, Search(MIA))} == {
+        "act": 2, "batch": 1,
+    }  # fmt: skip
     erase_now(host, Search(MIA))
-    assert kept() == [("7", "erased"), ("erased", "Mia"), ("8", NEAR)]
+    assert kept() == [("7", "erased"), ("erased", "Mia"), ("8", NEAR), ("7", "erased")]
 
 
 def test_what_waited_for_an_erased_address_tells_who_asked(opened: NewHost) -> None:
@@ -379,6 +387,27 @@ def test_what_waited_for_an_erased_address_tells_who_asked(opened: NewHost) -> N
         erase_rest(engine)
     told = host.db.session.execute(select(Act.kind, Act.actor_name)).all()
     assert [tuple(one) for one in told] == [("cancel", ACME_ADMIN.email)] * 2
+
+
+def test_who_cancelled_a_batch_is_forgotten_while_a_worker_goes_on_with_it(opened: NewHost) -> None:
+    """It writes down who that was with each mail."""
+    host = opened()
+    host.save_sender()
+    add_newsletter(host)
+    public_id = host.plugin.send_many(NAME, people(2), partner_id="acme")
+    host.db.session.commit()
+    with beside_workers() as engine:
+        cancel_batch(engine, public_id, by=Doer("7", MIA))
+        for one in rounds(engine, Search(MIA), Doer("8", NEAR)):
+            with transaction(engine) as session:
+                one(session, Erased())
+            with transaction(engine) as session:
+                changed(session, update(Delivery).values(state="queued"))
+                batch_id = session.scalars(select(Batch.id)).one()
+            cancel_the_rest(engine, batch_id)
+    names = set(host.db.session.scalars(select(Act.actor_name)))
+    assert MIA not in names
+    assert "erased" in names
 
 
 MANY = 2500

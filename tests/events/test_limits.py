@@ -127,6 +127,21 @@ def test_an_alert_when_the_day_is_used_up(opened: NewHost, hook: Hook) -> None:
     assert over_limit(site.host)[0].ended_at is not None
 
 
+def test_an_alert_about_a_day_ends_where_the_limit_is_raised(opened: NewHost, hook: Hook) -> None:
+    """Of all webhooks of its owner, by what any of them takes."""
+    site = hook(opened(EVENT_DAY_LIMIT=1))
+    paths = [_second_sender(site), site.turn_on("generic", secret=STANDARD_SECRET)]
+    assert [post(site, path).status_code for path in paths * 2] == [200, 429, 429, 429]
+    look(site.host)
+    object.__setattr__(site.host.installation.config, "event_day_limit", 50)
+    for minutes in (2, 10):
+        with shifted(timedelta(minutes=minutes)):
+            assert post(site, paths[0]).status_code == 200
+        look(site.host, timedelta(minutes=minutes))
+    (alert,) = over_limit(site.host)
+    assert alert.ended_at is not None
+
+
 def test_an_alert_when_events_come_too_fast_for_some_time(opened: NewHost, hook: Hook) -> None:
     """A burst is told again by its provider, and no alert; who forges cannot hide it."""
     site = hook(opened(EVENT_LIMIT="2 per minute"))

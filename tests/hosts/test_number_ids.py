@@ -27,6 +27,15 @@ def test_an_id_that_fits_no_address_is_refused(value: str) -> None:
         Partner(value, "Odd")
 
 
+@pytest.mark.parametrize("value", ["x" * 101, "nul\0", "half \ud800"])
+def test_an_id_that_no_database_holds_is_refused_by_name(value: str) -> None:
+    """Else whatever this person does fails, and only on some databases."""
+    with pytest.raises(SetupError, match=r"^Actor\.id is text of at most 100 characters"):
+        Actor(id=value, email="")
+    with pytest.raises(SetupError, match=r"^Each of Actor\.partner_ids is text of at most 100"):
+        Actor(id="1", email="", partner_ids=frozenset({value}))
+
+
 def test_one_text_is_no_collection_of_ids() -> None:
     """Its letters would be the ids."""
     with pytest.raises(SetupError, match=r"Actor\.partner_ids is a collection"):

@@ -1,7 +1,10 @@
 """Forget what is over: finished mails and notices after a while, and old audits."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlalchemy import Engine, delete, exists, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.config import Config
@@ -37,8 +40,7 @@ def prune(engine: Engine, config: Config) -> int:
 
 def _prune_step(engine: Engine, retention: Retention) -> int:
     keep = retention.keep
-    # The whole table may have to be looked through, and on SQLite others must write meanwhile. What
-    # is over stays so.
+    # The whole table may have to be looked through, and on SQLite others must write meanwhile.
     with reading(engine) as session:
         moment = database_now(session)
         needed = exists().where(
@@ -65,9 +67,26 @@ def _prune_step(engine: Engine, retention: Retention) -> int:
     if not old:
         return 0
     with transaction(engine) as session:
+        old = _still_over(session, old, moment - keep)
         gone = select(Delivery.id).where(Delivery.message_pk.in_(old)).scalar_subquery()
         for of_it in (Attempt, Hop, Act):
             changed(session, delete(of_it).where(of_it.delivery_id.in_(gone)))
         changed(session, delete(Delivery).where(Delivery.message_pk.in_(old)))
         changed(session, delete(Message).where(Message.id.in_(old)))
         return len(old)
+
+
+def _still_over(session: Session, messages: Sequence[int], before: datetime) -> list[int]:
+    """Those that nobody undid or sent after all meanwhile; until the commit nobody can."""
+    mine = (
+        select(Delivery.message_pk, Delivery.state, Delivery.finished_at)
+        .where(Delivery.message_pk.in_(messages))
+        .order_by(Delivery.id)
+        .with_for_update()
+    )
+    again = {
+        one.message_pk
+        for one in session.execute(mine)
+        if one.state not in _OVER or one.finished_at is None or one.finished_at >= before
+    }
+    return [one for one in messages if one not in again]

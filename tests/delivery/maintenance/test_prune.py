@@ -6,12 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, insert, select, update
+from sqlalchemy import Engine, event, func, insert, select, update
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.clock import now, shifted
+from smtp_admin.database import beside_workers, transaction
 from smtp_admin.delivery.acts import doer, note
+from smtp_admin.delivery.maintenance import prune as prune_module
 from smtp_admin.delivery.maintenance.prune import prune
+from smtp_admin.delivery.maintenance.retention import retentions
 from smtp_admin.delivery.models import Act, Attempt, Delivery, Message
 from smtp_admin.delivery.states import State
 from tests.app import ADMIN, HostApp
@@ -230,3 +233,27 @@ def test_a_host_that_fails_forgets_nothing(
     monkeypatch.setattr(type(host.host), "keep_days", lambda *_: answer)
     assert prune(bench_of(host).engine, host.installation.config) == 0
     assert "keep_days() or partners() of the app's own Host raised" in caplog.text
+
+
+def test_what_somebody_takes_up_again_meanwhile_stays(
+    each: HostApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found to be over a moment before; the others go."""
+    each.save_sender()
+    put_into(each, "cancelled", "sent", "expired")
+    age(each, 40)
+
+    def undone_first(engine: Engine) -> Any:
+        session = each.db.session()
+        undone = update(Delivery).where(Delivery.recipient == "cancelled@example.org")
+        session.execute(undone.values(state="queued", finished_at=None))
+        session.commit()
+        return transaction(engine)
+
+    found = retentions(each.installation.config)
+    monkeypatch.setattr(prune_module, "transaction", undone_first)
+    with beside_workers() as engine:
+        for one in found:
+            prune_module._prune_step(engine, one)
+    assert [one.recipient for one in deliveries(each)] == ["cancelled@example.org"]
+    assert each.db.session.scalar(select(func.count()).select_from(Message)) == 1
