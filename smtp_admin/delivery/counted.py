@@ -72,13 +72,9 @@ def conditions_of(
         sender_id: by which sender it was sent, or tried; 0 for any.
         by_few: of what was accepted by any, that of a few senders alone, which are quickly read.
     """
-    if one.kind == "failed":
-        # By the sender of the attempt: the mail may be with another one by now.
-        wanted = _failed(one, partner_ids, sender_id).with_only_columns(Attempt.delivery_id)
-        newest = wanted.distinct().order_by(Attempt.delivery_id.desc()).limit(_MOST_FOUND)
-        return [among(session, Delivery.id, list(session.scalars(newest)))]
-    if one.kind == "used":
-        return [among(session, Delivery.id, _used(session, one.since, sender_id))]
+    ids = looked_up(session, one, partner_ids, sender_id)
+    if ids is not None:
+        return [among(session, Delivery.id, ids)]
     found = [] if not sender_id else [Delivery.sender_id == sender_id]
     if one.kind == "accepted":
         found += [Delivery.finished_at >= one.since, in_states(sorted(ACCEPTED))]
@@ -92,6 +88,18 @@ def conditions_of(
     elif one.told is not None:
         found.append(one.told)
     return found
+
+
+def looked_up(
+    session: Session, one: Counted, partner_ids: Collection[str] | None, sender_id: int
+) -> tuple[int, ...] | None:
+    """The deliveries themselves, the newest, where another table tells of them; else ``None``."""
+    if one.kind == "failed":
+        # By the sender of the attempt: the mail may be with another one by now.
+        wanted = _failed(one, partner_ids, sender_id).with_only_columns(Attempt.delivery_id)
+        newest = wanted.distinct().order_by(Attempt.delivery_id.desc()).limit(_MOST_FOUND)
+        return tuple(session.scalars(newest))
+    return tuple(_used(session, one.since, sender_id)) if one.kind == "used" else None
 
 
 def failed_attempts(

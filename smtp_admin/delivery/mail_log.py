@@ -12,8 +12,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
+from smtp_admin.database import among
 from smtp_admin.delivery.copies import no_foreign_copy
-from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts
+from smtp_admin.delivery.counted import Counted, conditions_of, failed_attempts, looked_up
 from smtp_admin.delivery.limits import used_by
 from smtp_admin.delivery.logged_mail import LoggedMail, rows_of
 from smtp_admin.delivery.mail_search import Search, has_words
@@ -53,6 +54,7 @@ class MailFilter:
         code, cause: with which failure, as it was written down.
         since: when it was queued (aware).
         counted: which a number with a period counts, whatever became of it since.
+        looked_up: these, where they were looked up already.
         own_copies: leave out copies to the archive of somebody else's sender.
     """
 
@@ -65,6 +67,7 @@ class MailFilter:
     cause: str | None = None
     since: datetime | None = None
     counted: Counted | None = None
+    looked_up: tuple[int, ...] | None = None
     own_copies: bool = False
     search: Search = field(default_factory=Search)
 
@@ -108,6 +111,14 @@ def states_named(name: str) -> tuple[State, ...]:
         if name == group:
             return found
     return tuple(one for one in STATES if one == name)
+
+
+def look_up(session: Session, which: MailFilter) -> MailFilter:
+    """*which* with the mails that a number counts, for whoever asks for them more than once."""
+    if which.counted is None:
+        return which
+    ids = looked_up(session, which.counted, which.partner_ids, which.sender_id)
+    return replace(which, looked_up=ids)
 
 
 def page_of(
@@ -166,7 +177,7 @@ def sends_of(session: Session, which: MailFilter) -> int:
         return used_by(session, {which.sender_id}, counted.since).get(which.sender_id, 0)
     if counted is None or counted.kind != "failed":
         return 0
-    others = conditions(session, replace(which, counted=None, sender_id=0))
+    others = conditions(session, replace(which, counted=None, looked_up=None, sender_id=0))
     return failed_attempts(session, counted, which.partner_ids, which.sender_id, others)
 
 
@@ -197,6 +208,7 @@ def _by_index(states: tuple[State, ...]) -> list[tuple[State, ...]]:
 
 def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedMail]:
     """Up to *most* deliveries, read in steps; what is read stays no longer than its step."""
+    which = look_up(session, which)
     before, mail, left = 0, 0, most
     while left > 0:
         ids = ids_of(session, which, before=before, mail=mail, most=min(left, _EXPORTED_AT_ONCE))
@@ -341,7 +353,9 @@ def conditions(
         found.append(Delivery.last_cause == which.cause)
     if which.since is not None:
         found += queued_since(session, which.since, along_mails=bool(which.type_name))
-    if which.counted is not None:
+    if which.looked_up is not None:
+        found.append(among(session, Delivery.id, which.looked_up))
+    elif which.counted is not None:
         owners = which.partner_ids
         found += conditions_of(session, which.counted, owners, which.sender_id, by_few=by_few)
     if which.own_copies:

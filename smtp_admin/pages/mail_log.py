@@ -22,6 +22,7 @@ from smtp_admin.delivery.mail_log import (
     SEARCHED,
     counts_of,
     exported,
+    look_up,
     page_of,
     sends_of,
 )
@@ -105,7 +106,8 @@ def show_log(view: MailView, *, error: Any = None, status: int = 200) -> Respons
         return lists.csv_answer("mail", _TITLES, map(_cells, rows))
     place = lists.place()
     mail = lists.number("mail")
-    page = page_of(session(), view.which, **place, mail=mail, size=lists.PAGE_SIZE)
+    which = look_up(session(), view.which)
+    page = page_of(session(), which, **place, mail=mail, size=lists.PAGE_SIZE)
     mails = {}
     if view.which.type_name:
         mails = {"older_mail": page.older_mail, "newer_mail": page.newer_mail}
@@ -120,7 +122,7 @@ def show_log(view: MailView, *, error: Any = None, status: int = 200) -> Respons
             }
         )
     first = not any(place.values()) and _concerns_dead(view)
-    groups = dead_groups(session(), view.which) if first else []
+    groups = dead_groups(session(), which) if first else []
     page_text = render_template(
         "smtp_admin/mail/log.html",
         here="log",
