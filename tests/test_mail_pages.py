@@ -32,6 +32,7 @@ from tests.delivery.maintenance.test_stepping_in import pause
 from tests.delivery.workbench import deliveries, letter, step_in
 from tests.scene import HTML, JSON, PREFIX
 from tests.servers.scripted import Reply, ScriptedServer
+from tests.test_overview import statements
 
 SECRET_LINK = "https://acme.example/reset/very-secret"
 
@@ -444,6 +445,13 @@ def test_a_mail_that_was_tried_says_that_its_sender_is_paused(site: HostApp) -> 
         assert "Sender paused" in page
         assert "Trying again" not in page
         assert "next try" not in page
+
+
+def test_what_failed_is_looked_up_once(site: HostApp) -> None:
+    """For the list and for its dead letters."""
+    with statements(site) as asked:
+        get(site, "/mail", failed="24h")
+    assert sum("DISTINCT smtp_admin_attempt" in one for one in asked) == 1
 
 
 def test_a_test_mail_of_a_paused_sender_waits_for_it(site: HostApp) -> None:
