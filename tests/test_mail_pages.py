@@ -4,7 +4,7 @@ import csv
 import html
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -382,8 +382,8 @@ def test_a_mail_that_is_tried_no_more_says_how_often_it_was(
     ("values", "said"),
     [
         (
-            {"state": "queued", "next_attempt_at": now().replace(year=2100)},
-            "It is tried again automatically, next at 2",
+            {"state": "queued", "next_attempt_at": datetime(2100, 1, 31, 12, tzinfo=UTC)},
+            "It is tried again automatically, next at 31 Jan 2100 12:00 UTC",
         ),
         ({"state": "dead"}, "It is not tried again automatically. Send again does it."),
         ({"state": "bounced", "last_code": "bounced"}, "as a new mail, to the same address too."),

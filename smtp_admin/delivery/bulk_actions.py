@@ -18,7 +18,7 @@ from smtp_admin.database import changed, database_now, reading
 from smtp_admin.delivery.acts import doer
 from smtp_admin.delivery.doorbell import listen
 from smtp_admin.delivery.mail_actions import MAIL_ACTIONS, MailAction, undo, undoable
-from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of, mail_of
+from smtp_admin.delivery.mail_log import MailFilter, conditions, ids_of, look_up, mail_of
 from smtp_admin.delivery.models import Delivery, Message
 from smtp_admin.errors import Conflict
 from smtp_admin.host import Actor
@@ -278,11 +278,13 @@ def _in_steps(ids: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _found_in_steps(engine: Engine, which: MailFilter) -> Iterator[list[int]]:
+    with reading(engine) as session:
+        which = look_up(session, which)
     before = mail = 0
     while True:
         with reading(engine) as session:
             ids = ids_of(session, which, before=before, mail=mail, most=_STEP)
             if not ids:
                 return
-            before, mail = ids[-1], mail_of(session, ids[-1])
+            before, mail = ids[-1], mail_of(session, which, ids[-1])
         yield ids

@@ -214,7 +214,7 @@ def exported(session: Session, which: MailFilter, most: int) -> Iterator[LoggedM
         ids = ids_of(session, which, before=before, mail=mail, most=min(left, _EXPORTED_AT_ONCE))
         if not ids:
             return
-        before, mail, left = ids[-1], mail_of(session, ids[-1]), left - len(ids)
+        before, mail, left = ids[-1], mail_of(session, which, ids[-1]), left - len(ids)
         yield from rows_of(session, ids)
         session.rollback()  # an export may take minutes, and no snapshot should
 
@@ -246,7 +246,7 @@ def ids_of(
         found = near.c.id
         statement = select(found).where(has_words(words, near.c.subject, near.c.recipient))
     if after:
-        return _nearest(session, statement, found, after, most, which)
+        return _nearest(session, which, statement, found, after=after, most=most)
     if before:
         statement = statement.where(found < before)
     return list(session.scalars(statement.order_by(found.desc()).limit(most)))
@@ -254,11 +254,12 @@ def ids_of(
 
 def _nearest(
     session: Session,
+    which: MailFilter,
     statement: Select[Any],
     found: ColumnElement[int],
+    *,
     after: int,
     most: int,
-    which: MailFilter,
 ) -> list[int]:
     if after != OLDEST:
         statement = statement.where(found > after)
@@ -274,7 +275,7 @@ def _up_to(session: Session, which: MailFilter, *, after: int, most: int) -> Col
     at any closer, for it is beyond.
     """
     statement = select(Delivery.id).where(*conditions(session, which, by_few=True))
-    ids = _nearest(session, statement, Delivery.id.expression, after, most, which)
+    ids = _nearest(session, which, statement, Delivery.id.expression, after=after, most=most)
     return Delivery.id + 0 <= ids[-1] if len(ids) == most else true()
 
 
@@ -291,7 +292,7 @@ def _of_type(
     """As :func:`ids_of`, for the mail of one type."""
     other = was_of
     if not other and (place := before if after <= 0 else after):
-        other = mail_of(session, place)
+        other = mail_of(session, which, place)
     mail, one, link = Message.id.expression, Delivery.id.expression, Delivery.message_pk.expression
     of_mails: Any = (
         select(mail.label("mail"), one.label("id"))
@@ -323,8 +324,13 @@ def _of_type(
     return [row.id for row in session.execute(within.order_by(*order).limit(most))]
 
 
-def mail_of(session: Session, delivery_id: int) -> int:
-    """The mail of a delivery, or of the next older one where it is not there any more."""
+def mail_of(session: Session, which: MailFilter, delivery_id: int) -> int:
+    """The mail of a delivery, or of the next older one where it is not there any more.
+
+    0 where no type is asked for: then a page goes on from the delivery alone.
+    """
+    if not which.type_name:
+        return 0
     wanted = select(Delivery.message_pk).where(Delivery.id <= delivery_id)
     return session.scalar(wanted.order_by(Delivery.id.desc()).limit(1)) or 0
 

@@ -18,11 +18,6 @@ from redis.retry import Retry
 
 from smtp_admin.installation import Installation, Kept, installation
 
-try:
-    from redis.driver_info import DriverInfo
-except ImportError:  # an older redis-py, which knows by itself
-    DriverInfo = None  # type: ignore[assignment,misc]
-
 #: How long a request, or a worker, waits for Redis.
 PATIENCE_SECONDS = 0.4
 _SILENT_SECONDS = 5.0
@@ -30,7 +25,13 @@ _ALL = ""
 
 #: What a connection tells Redis about its library. With a new redis-py each would look it up in the
 #: papers of the package, which takes longer than to connect.
-_LIBRARY: dict[str, Any] = {"driver_info": DriverInfo()} if DriverInfo is not None else {}
+_LIBRARY: dict[str, Any] = {}
+try:
+    from redis.driver_info import DriverInfo
+except ImportError:
+    pass  # an older redis-py, which knows by itself
+else:
+    _LIBRARY["driver_info"] = DriverInfo()
 
 
 def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:

@@ -86,7 +86,7 @@ def test_only_what_is_in_the_right_state_is_changed(each: HostApp, name: Any) ->
         ended = None if state in GROUPS["waiting"] else now()
         session.execute(
             mine.values(state=state, finished_at=ended, attempts=1, last_code="timeout",
-                        next_attempt_at=now().replace(year=2100))
+                        next_attempt_at=now() + timedelta(days=9999))
         )  # fmt: skip
     session.commit()
     before = states(each)
