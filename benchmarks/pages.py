@@ -93,7 +93,9 @@ _PARTNERS, _WAITING = 1000, 10_000
 _AN_HOUR, _HOURS = 8, 48
 #: Counters stand for a minute at first, and for an hour when they are older than this.
 _MINUTES_KEPT_HOURS = 3
-_WARM, _ROUNDS = 3, 40
+_WARM, _ROUNDS = 3, 20
+#: All pages are measured so often, one pass after the other: a busy minute is in one pass.
+_PASSES = 3
 _GOAL_MS = 100.0
 _WRITE_BACK_SECONDS, _DIRTY_PAGES = 60.0, 100
 #: Much as a small server has it; what the tests give theirs holds no million rows.
@@ -126,10 +128,11 @@ def report(found: dict[str, dict[str, dict[str, float]] | str], rows: int) -> Se
     table: list[list[str]] = []
     for kind, measured in found.items():
         if isinstance(measured, str):
-            table.append([f"{kind}: {measured}", *["–"] * 5])
+            table.append([f"{kind}: {measured}", *["–"] * 6])
             continue
         for name, page in measured.items():
-            cells = [f"{page[each]:.0f}" for each in ("lowest_ms", "p50_ms", "p95_ms")]
+            times = ("lowest_ms", "p50_ms", "p95_ms", "slowest_pass_ms")
+            cells = [f"{page[each]:.0f}" for each in times]
             met = goal(page["p95_ms"], _GOAL_MS, most=True, unit=" ms")
             table.append([f"{kind}: {name}", *cells, met, f"{page['queries']:.0f}"])
     notes = [
@@ -141,11 +144,13 @@ def report(found: dict[str, dict[str, dict[str, float]] | str], rows: int) -> Se
             "failing. A worker is there, and leaves the order of senders as it does each minute."
         ),
         (
-            f"Milliseconds from request to answer in Flask's test client, {_ROUNDS} times each "
-            f"after {_WARM} that are not counted, one at a time, and the statements of one request."
+            "Milliseconds from request to answer in Flask's test client, one at a time, and the "
+            f"statements of one request. {_PASSES} passes over all pages; in each, {_ROUNDS} times a "
+            f"page after {_WARM} that are not counted. p50 and p95 are the median of the passes', "
+            "and beside them stands the p95 of the slowest pass."
         ),
     ]
-    columns = ["", "lowest, ms", "p50, ms", "p95, ms", "goal", "queries"]
+    columns = ["", "lowest, ms", "p50, ms", "p95, ms", "slowest pass", "goal", "queries"]
     data = {"rows": rows, "partners": _PARTNERS, **found}
     return Section(notes, [Table(columns, table)], data)
 
@@ -262,13 +267,29 @@ def measure(site: Site) -> dict[str, dict[str, float]]:
     """Each page's times in milliseconds, and its number of queries."""
     with site.host.app.app_context():
         engine = site.host.db.engine
+    passes: dict[str, list[dict[str, float]]] = {page.name: [] for page in PAGES}
     with a_worker(site.host.app):
-        found = {page.name: _measure(site, engine, page) for page in PAGES}
+        for _ in range(_PASSES):
+            for page in PAGES:
+                passes[page.name].append(_measure(site, engine, page))
     engine.dispose()
-    return found
+    return {name: _together(found) for name, found in passes.items()}
+
+
+def _together(passes: list[dict[str, float]]) -> dict[str, float]:
+    """What all passes say of one page."""
+    return {
+        "first_ms": passes[0]["first_ms"],
+        "lowest_ms": min(one["lowest_ms"] for one in passes),
+        "p50_ms": statistics.median(one["p50_ms"] for one in passes),
+        "p95_ms": statistics.median(one["p95_ms"] for one in passes),
+        "slowest_pass_ms": max(one["p95_ms"] for one in passes),
+        "queries": passes[-1]["queries"],
+    }
 
 
 def _measure(site: Site, engine: Engine, page: Page) -> dict[str, float]:
+    """One page in one pass."""
     with site.host.app.app_context():
         keep_order(engine)  # as a worker does once a minute
     site.host.actor = page.actor
@@ -280,7 +301,7 @@ def _measure(site: Site, engine: Engine, page: Page) -> dict[str, float]:
             times.append((time.perf_counter() - began) * 1000)
         if answer.status_code != 200:  # noqa: PLR2004
             raise RuntimeError(f"{page.path}: {answer.status}")
-    cuts = statistics.quantiles(times[_WARM:], n=20)
+    cuts = statistics.quantiles(times[_WARM:], n=20, method="inclusive")
     return {
         "first_ms": times[0],
         "lowest_ms": min(times[_WARM:]),

@@ -30,7 +30,7 @@ def add_globals(app: Flask) -> None:
         smtp_admin_th=texts.markup,
         smtp_admin_known=read_back,
         smtp_admin_moments=kept,
-        smtp_admin_number=number,
+        smtp_admin_number=texts.number,
         smtp_admin_joined=joined,
         smtp_admin_day=day,
         smtp_admin_language=language,
@@ -67,6 +67,12 @@ class _OfTemplates:
         chosen = self._catalogue()
         text = english if chosen is None else chosen.texts.get(english, english)
         return _filled_in(text, values)
+
+    def number(self, value: float, digits: int = 0) -> Markup:
+        """*value* with its thousands apart."""
+        chosen = self._catalogue()
+        english = f"{value:,.{digits}f}"
+        return escape(english if chosen is None else chosen.number(value, digits))
 
     def _catalogue(self) -> Catalogue | None:
         return chosen_by(self._extensions) if has_request_context() else None

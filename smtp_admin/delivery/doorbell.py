@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from flask import has_request_context, request
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -38,6 +39,8 @@ _MOST_DIGITS = 18
 #: Nobody waits longer for a connection test.
 _TEST_SECONDS = 60
 _PENDING = "smtp_admin_bells"
+#: Where a request keeps how many workers it found.
+_WORKERS = "smtp_admin.workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,16 @@ def doorbell(of: Installation | None = None) -> Doorbell:
 
 
 DOORBELL = Kept[Doorbell](lambda here: Doorbell(shared_redis(here), queue_name(here.db.engine)))
+
+
+def workers_now() -> int | None:
+    """As :meth:`Doorbell.workers`, asked once in a request: all of a page says the same."""
+    if not has_request_context():
+        return doorbell().workers()
+    if _WORKERS not in request.environ:
+        request.environ[_WORKERS] = doorbell().workers()
+    found: int | None = request.environ[_WORKERS]
+    return found
 
 
 def ring_after_commit(session: Session, sender_id: int, *, urgent: bool = False) -> None:

@@ -20,7 +20,7 @@ from smtp_admin.delivery.models import (
     Message,
 )
 from smtp_admin.delivery.public_ids import is_public_id
-from smtp_admin.delivery.tallies import Day, Open, Scope, ever_sent, last_day, open_mail
+from smtp_admin.delivery.tallies import Day, Open, Scope, Tally
 from smtp_admin.senders.routing import choose_sender
 from smtp_admin.translation import listed
 
@@ -73,8 +73,8 @@ def summaries(session: Session, asked: Sequence[tuple[Scope, int]]) -> list[Summ
     scopes = [scope for scope, _ in asked]
     limited = {sender_id for _, sender_id in asked if sender_id}
     used = used_by(session, limited, moment - HOUR) if limited else {}
-    is_open, days = open_mail(session, scopes), last_day(session, scopes, moment)
-    sent = ever_sent(session, scopes)
+    tally = Tally(session, scopes)
+    is_open, days, sent = tally.open_mail(), tally.last_day(moment), tally.ever_sent()
     return [
         _summary(
             is_open[scope],

@@ -9,6 +9,7 @@ senders and by the system's, which carry its mail while it has none. To sort all
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -79,83 +81,168 @@ class Day:
         return round(self.seconds / self.sent, 3) if self.sent else None
 
 
-def open_mail(
-    session: Session, scopes: Collection[Scope], *, oldest: bool = True
-) -> dict[Scope, Open]:
-    """What is open for each of *scopes*.
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """A part of a statement: what its rows are told apart by, and which they are."""
 
-    Args:
-        oldest: since when the oldest is queued too, for which each mail has to be looked at.
-    """
-    found = {one: Open() for one in scopes}
-    since: Any = func.min(Delivery.created_at) if oldest else null()
-    measures = (Delivery.state, func.count(), since)
-    arms = [
-        select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
-        for arm in _arms(session, scopes)
-        # What is queued has an index that leads from the sender to it.
-        for which in (
-            [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
+    kind: str
+    by: tuple[Any, ...]
+    where: tuple[ColumnElement[bool], ...]
+
+    @property
+    def keys(self) -> tuple[Any, Any, Any]:
+        """The kind, the sender and the partner, as columns of the same names in every arm."""
+        whose: Any = self.by[0] if self.by else literal_column("0")
+        of: Any = self.by[1] if len(self.by) > 1 else literal_column("''", String)
+        kind: Any = literal_column(f"'{self.kind}'", String)
+        return kind.label("kind"), whose.label("whose"), of.label("of")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts the mail of each of *scopes*."""
+
+    session: Session
+    scopes: Collection[Scope]
+
+    def open_mail(self, *, oldest: bool = True) -> dict[Scope, Open]:
+        """What is open.
+
+        Args:
+            oldest: since when the oldest is queued too, for which each mail has to be looked at.
+        """
+        found = {one: Open() for one in self.scopes}
+        since: Any = func.min(Delivery.created_at) if oldest else null()
+        measures = (Delivery.state, func.count(), since)
+        arms = [
+            select(*arm.keys, *measures).where(*which, *arm.where).group_by(*arm.by, Delivery.state)
+            for arm in self._arms()
+            # What is queued has an index that leads from the sender to it.
+            for which in (
+                [(IS_QUEUED,), (IS_OPEN, ~IS_QUEUED)] if arm.kind == "sender" else [(IS_OPEN,)]
+            )
+        ]
+        for kind, sender_id, partner_id, state, count, at in _rows(self.session, arms):
+            for scope in _scopes_of(kind, sender_id, partner_id):
+                one = found.get(scope)
+                if one is None:
+                    continue
+                setattr(one, state, getattr(one, state) + int(count))
+                if state == "queued" and at is not None:
+                    one.oldest = at if one.oldest is None else min(one.oldest, at)
+        return found
+
+    def last_day(self, moment: datetime) -> dict[Scope, Day]:
+        """What happened in the 24 hours before *moment*, from a whole hour on."""
+        found = {one: Day() for one in self.scopes}
+        arms = [_day_arm(arm, moment) for arm in self._counted()]
+        rows = _rows(self.session, arms, _hours_ago(moment))
+        for kind, sender_id, partner_id, hours, sent, failed, seconds, bounced, complained in rows:
+            hourly = [tuple(map(int, one.split(":"))) for one in hours.split(",")]
+            for scope in _scopes_of(kind, sender_id, partner_id):
+                one = found.get(scope)
+                if one is None:
+                    continue
+                one.sent += sent
+                one.failed += failed
+                one.seconds += seconds
+                one.bounced += bounced
+                one.complained += complained
+                for hour, its_sent, its_failed in hourly:
+                    before = one.hourly[hour]
+                    one.hourly[hour] = (before[0] + its_sent, before[1] + its_failed)
+        return found
+
+    def ever_sent(self) -> dict[Scope, int]:
+        """How many mails were accepted since counting began."""
+        found = dict.fromkeys(self.scopes, 0)
+        arms = [
+            _grouped(select(*arm.keys, func.sum(Counter.sent)).where(*arm.where), arm.by)
+            for arm in self._counted()
+        ]
+        for kind, sender_id, partner_id, sent in _rows(self.session, arms):
+            for scope in _scopes_of(kind, sender_id, partner_id):
+                if scope in found:
+                    found[scope] += int(sent or 0)
+        return found
+
+    def _arms(self) -> Iterator[_Arm]:
+        """What is open, of deliveries."""
+        owners = _owners(self.scopes)
+        if owners:
+            both = (Delivery.sender_id, Delivery.partner_id)
+            # Of many, what is open is read whole: it is little, and nobody looks for each of them.
+            mine = (
+                among(self.session, Delivery.partner_id, owners) if len(owners) <= _MANY else true()
+            )
+            # Apart, because what goes by their own senders is counted along an index.
+            carried = among(self.session, Delivery.sender_id, self._systems)
+            yield _Arm("partner", both, (mine, ~carried))
+            yield _Arm("partner", both, (mine, carried, no_foreign_copy()))
+        yield from self._other_arms(Delivery)
+
+    def _counted(self) -> Iterator[_Arm]:
+        """The same of counters, whose key begins with the sender."""
+        owners = _owners(self.scopes)
+        if owners:
+            both = (Counter.sender_id, Counter.partner_id)
+            # By the sender's own row: of ids and owners apart, MariaDB would look for each pair.
+            own = (
+                Sender.id == Counter.sender_id,
+                Sender.partner_id == Counter.partner_id,
+                Sender.partner_id != SYSTEM,
+                among(self.session, Sender.partner_id, owners),
+            )
+            yield _Arm("partner", both, own)
+            theirs = among(self.session, Counter.sender_id, self._systems)
+            yield _Arm("partner", both, (theirs, among(self.session, Counter.partner_id, owners)))
+        yield from self._other_arms(Counter)
+
+    @cached_property
+    def _systems(self) -> list[int]:
+        return systems_senders(self.session)
+
+    def _other_arms(self, table: type[Counter] | type[Delivery]) -> Iterator[_Arm]:
+        ids = sorted(
+            one.sender_id
+            for one in self.scopes
+            if one.partner_id is None and one.sender_id is not None
         )
-    ]
-    for kind, sender_id, partner_id, state, count, at in _rows(session, arms):
-        for scope in _scopes_of(kind, sender_id, partner_id):
-            one = found.get(scope)
-            if one is None:
-                continue
-            setattr(one, state, getattr(one, state) + int(count))
-            if state == "queued" and at is not None:
-                one.oldest = at if one.oldest is None else min(one.oldest, at)
-    return found
+        if ids:
+            yield _Arm("sender", (table.sender_id,), (among(self.session, table.sender_id, ids),))
+        if Scope() in self.scopes:
+            yield _Arm("all", (), ())
 
 
-def last_day(session: Session, scopes: Collection[Scope], moment: datetime) -> dict[Scope, Day]:
-    """What happened in the 24 hours before *moment*, from a whole hour on, for each of *scopes*."""
-    found = {one: Day() for one in scopes}
-    arms = [_day_arm(arm, moment) for arm in _counted(session, scopes)]
-    rows = _rows(session, arms, _hours_ago(moment))
-    for kind, sender_id, partner_id, hour, sent, failed, seconds, bounced, complained in rows:
-        for scope in _scopes_of(kind, sender_id, partner_id):
-            one = found.get(scope)
-            if one is None:
-                continue
-            one.sent += sent
-            one.failed += failed
-            one.seconds += seconds
-            one.bounced += bounced
-            one.complained += complained
-            before = one.hourly[hour]
-            one.hourly[hour] = (before[0] + sent, before[1] + failed)
-    return found
-
-
-def ever_sent(session: Session, scopes: Collection[Scope]) -> dict[Scope, int]:
-    """How many mails were accepted, for each of *scopes*, since counting began."""
-    found = dict.fromkeys(scopes, 0)
-    arms = [
-        _grouped(select(*arm.keys, func.sum(Counter.sent)).where(*arm.where), arm.by)
-        for arm in _counted(session, scopes)
-    ]
-    for kind, sender_id, partner_id, sent in _rows(session, arms):
-        for scope in _scopes_of(kind, sender_id, partner_id):
-            if scope in found:
-                found[scope] += int(sent or 0)
-    return found
-
-
-def _day_arm(arm: "_Arm", moment: datetime) -> Any:
+def _day_arm(arm: _Arm, moment: datetime) -> Any:
     recent = (*arm.where, Counter.span.in_(SPANS), Counter.minute >= day_begins(moment))
     each = (
         select(*arm.keys, _HOUR, Counter.sent, Counter.failed, Counter.seconds,
                Counter.bounced, Counter.complained)
         .where(*recent)
         .subquery()
-    )  # fmt: skip
-    one = each.c
-    return select(
-        one.kind, one.whose, one.of, one.hour, sum_of(one.sent), sum_of(one.failed),
-        func.sum(one.seconds), sum_of(one.bounced), sum_of(one.complained),
-    ).group_by(one.kind, one.whose, one.of, one.hour)  # fmt: skip
+    ).c  # fmt: skip
+    hour = (
+        select(each.kind, each.whose, each.of, each.hour, *_sums(each))
+        .group_by(each.kind, each.whose, each.of, each.hour)
+        .subquery()
+    ).c
+    # Its hours as one text: to read 24 rows of each sender takes longer than to count them.
+    colon = literal_column("':'", String)
+    numbers = [cast(one, String) for one in (hour.hour, hour.sent, hour.failed)]
+    hours = func.aggregate_strings(numbers[0] + colon + numbers[1] + colon + numbers[2], ",")
+    return select(hour.kind, hour.whose, hour.of, hours, *_sums(hour)).group_by(
+        hour.kind, hour.whose, hour.of
+    )
+
+
+def _sums(of: Any) -> list[ColumnElement[Any]]:
+    """What is summed of counters, under the names that they have there."""
+    return [
+        sum_of(of.sent).label("sent"), sum_of(of.failed).label("failed"),
+        func.sum(of.seconds).label("seconds"),
+        sum_of(of.bounced).label("bounced"), sum_of(of.complained).label("complained"),
+    ]  # fmt: skip
 
 
 def _hour(first: int, end: int) -> ColumnElement[int]:
@@ -175,70 +262,9 @@ def _hours_ago(moment: datetime) -> dict[str, datetime]:
     return {f"hours_ago_{number}": moment - timedelta(hours=number) for number in range(1, HOURS)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """A part of a statement: what its rows are told apart by, and which they are."""
-
-    kind: str
-    by: tuple[Any, ...]
-    where: tuple[ColumnElement[bool], ...]
-
-    @property
-    def keys(self) -> tuple[Any, Any, Any]:
-        """The kind, the sender and the partner, as columns of the same names in every arm."""
-        whose: Any = self.by[0] if self.by else literal_column("0")
-        of: Any = self.by[1] if len(self.by) > 1 else literal_column("''", String)
-        kind: Any = literal_column(f"'{self.kind}'", String)
-        return kind.label("kind"), whose.label("whose"), of.label("of")
-
-
-def _arms(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
-    """What is open, of deliveries."""
-    owners = _owners(scopes)
-    if owners:
-        both = (Delivery.sender_id, Delivery.partner_id)
-        # Of many, what is open is read whole: it is little, and nobody looks for each of them.
-        mine = among(session, Delivery.partner_id, owners) if len(owners) <= _MANY else true()
-        # Apart, because what goes by their own senders is counted along an index.
-        carried = among(session, Delivery.sender_id, systems_senders(session))
-        yield _Arm("partner", both, (mine, ~carried))
-        yield _Arm("partner", both, (mine, carried, no_foreign_copy()))
-    yield from _other_arms(session, Delivery, scopes)
-
-
-def _counted(session: Session, scopes: Collection[Scope]) -> Iterator[_Arm]:
-    """The same of counters, whose key begins with the sender."""
-    owners = _owners(scopes)
-    if owners:
-        both = (Counter.sender_id, Counter.partner_id)
-        # By the sender's own row: of ids and owners apart, MariaDB would look for each pair.
-        own = (
-            Sender.id == Counter.sender_id,
-            Sender.partner_id == Counter.partner_id,
-            Sender.partner_id != SYSTEM,
-            among(session, Sender.partner_id, owners),
-        )
-        yield _Arm("partner", both, own)
-        theirs = among(session, Counter.sender_id, systems_senders(session))
-        yield _Arm("partner", both, (theirs, among(session, Counter.partner_id, owners)))
-    yield from _other_arms(session, Counter, scopes)
-
-
 def systems_senders(session: Session) -> list[int]:
     """The ids of the system's senders, deleted ones too, and of what never found a sender."""
     return [0, *session.scalars(select(Sender.id).where(Sender.partner_id == SYSTEM))]
-
-
-def _other_arms(
-    session: Session, table: type[Counter] | type[Delivery], scopes: Collection[Scope]
-) -> Iterator[_Arm]:
-    ids = sorted(
-        one.sender_id for one in scopes if one.partner_id is None and one.sender_id is not None
-    )
-    if ids:
-        yield _Arm("sender", (table.sender_id,), (among(session, table.sender_id, ids),))
-    if Scope() in scopes:
-        yield _Arm("all", (), ())
 
 
 def _owners(scopes: Iterable[Scope]) -> list[str]:

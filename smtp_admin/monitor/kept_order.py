@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.audit.models import Audit
 from smtp_admin.database import SYSTEM, about_now, reading
-from smtp_admin.delivery.doorbell import doorbell, queue_name
+from smtp_admin.delivery.doorbell import queue_name, workers_now
 from smtp_admin.delivery.shared_redis import RedisAway, SharedRedis, shared_redis
 from smtp_admin.host import Partner
 from smtp_admin.installation import Installation, Kept, installation
@@ -140,7 +140,7 @@ def kept_order(session: Session, owners: Sequence[Partner | None]) -> Order | No
     if len(owners) <= FEW:
         return None
     said = KEPT.of(installation()).read()
-    if said is None or doorbell().workers() == 0:
+    if said is None or workers_now() == 0:
         return None
     moment, last, rows = said
     if abs(about_now(session) - moment) > _FURTHEST:

@@ -15,7 +15,7 @@ from typing import get_args
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM
-from smtp_admin.delivery.tallies import Day, Open, Scope, last_day, open_mail
+from smtp_admin.delivery.tallies import Day, Open, Scope, Tally
 from smtp_admin.host import Partner
 from smtp_admin.monitor.kept_order import Order, kept_order
 from smtp_admin.monitor.overview import drains_in_minutes, scope_of
@@ -256,7 +256,7 @@ def _count(session: Session, lines: Sequence[Line], moment: datetime) -> None:
     """Add the numbers of what is shown."""
     if not lines:
         return
-    scopes = {one.scope for one in lines}
-    found, days = open_mail(session, scopes, oldest=False), last_day(session, scopes, moment)
+    tally = Tally(session, {one.scope for one in lines})
+    found, days = tally.open_mail(oldest=False), tally.last_day(moment)
     for one in lines:
         one.open, one.day = found[one.scope], days[one.scope]

@@ -94,9 +94,9 @@ def kept_back_url(session: Session, owner: str, addresses: Collection[str]) -> s
     return log_url(owner, state="suppressed", q=one or None)
 
 
-def numbers_url(scope: Scope, **query: Any) -> str:
+def numbers_url(scope: Scope) -> str:
     """The log that has what numbers of *scope* count."""
-    return log_url(scope.partner_id, sender=scope.sender_id or None, **query)
+    return log_url(scope.partner_id, sender=scope.sender_id or None)
 
 
 def sender_url(sender: ResolvedSender) -> str:

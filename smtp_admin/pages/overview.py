@@ -32,13 +32,6 @@ _COLUMNS = {
 _WORDS = ("name", "state")
 #: States that are not well and no riddle.
 _SAYS_IT_ALL: frozenset[Key] = frozenset({"no_worker", "limit", "held"})
-#: What the log is asked for by a number. Failed sends are no mails: each may be tried again.
-_LOGS: dict[str, dict[str, Any]] = {
-    "queued": {"state": "waiting"},
-    "sent": {"accepted": "24h"},
-    "failed": {"failed": "24h"},
-    "dead": {"state": "dead"},
-}
 _CHART_HEIGHT, _CHART_STEP = 24, 4
 
 
@@ -124,25 +117,24 @@ class Row:
 
     Attributes:
         why: troubleshooting of a sender that is not well.
-        urls: by the name of a number, the log with these mails; empty where there is none.
+        log: where the mail is that its numbers count.
         chart: the paths of a small chart, accepted and failed; ``None`` without mail.
     """
 
     line: Line
     url: str
     why: str
-    urls: dict[str, str]
+    log: str
     chart: tuple[str, str] | None
 
     @classmethod
     def of(cls, line: Line) -> "Row":
         """The row of *line*."""
         owner, key = line.sender.partner_id, line.sender.key
-        urls = {name: numbers_url(line.scope, **which) for name, which in _LOGS.items()}
         ill = line.sender.configured and line.state.tone in {"bad", "warn"}
         ill = ill and line.state.key not in _SAYS_IT_ALL
         why = page_url(owner, key, "symptoms") if ill else ""
-        return cls(line, _tab(line), why, urls, _chart(line.day.hourly or ()))
+        return cls(line, _tab(line), why, numbers_url(line.scope), _chart(line.day.hourly or ()))
 
 
 def _tab(line: Line) -> str:

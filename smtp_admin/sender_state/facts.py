@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from smtp_admin.clock import a_second_after
 from smtp_admin.database import SYSTEM, UTCDateTime, database_now
-from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.doorbell import workers_now
 from smtp_admin.delivery.gate import REDIRECTED
 from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Attempt, Lane
@@ -134,7 +134,7 @@ def look_at(session: Session, senders: Sequence[ResolvedSender]) -> Looked:
     held = select(Lane.sender_id).where(these(session, Lane.sender_id, ids), at_work(moment))
     return Looked(
         moment=moment,
-        workers=doorbell().workers(),
+        workers=workers_now(),
         at_work=frozenset(session.scalars(held)) if ids else frozenset(),
         queues=queues_of(session, known_senders, moment),
         usage=usage_of(session, known_senders, moment),

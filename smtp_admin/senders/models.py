@@ -7,6 +7,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     ForeignKey,
+    Index,
     Integer,
     SmallInteger,
     String,
@@ -60,7 +61,11 @@ class SenderRevision(Base):
     """
 
     __tablename__ = "smtp_admin_sender_revision"
-    __table_args__ = (UniqueConstraint("sender_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("sender_id", "number"),
+        # Whose senders use a driver that keeps mail, which every page asks.
+        Index("ix_smtp_admin_sender_revision_driver", "driver", "sender_id", "number"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     sender_id: Mapped[int] = mapped_column(BigId, ForeignKey(Sender.id))

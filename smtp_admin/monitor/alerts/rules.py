@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from smtp_admin.database import SYSTEM, among, database_now
-from smtp_admin.delivery.doorbell import doorbell
+from smtp_admin.delivery.doorbell import workers_now
 from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Counter, Lane
 from smtp_admin.events.bounces.trouble import troubles
@@ -253,7 +253,7 @@ def no_worker(session: Session) -> Iterator[Finding]:
 
     A worker cannot find that out. Web processes and commands ask this when they are asked.
     """
-    if doorbell().workers() != 0:
+    if workers_now() != 0:
         return
     sending = select(Lane.id).where(at_work(database_now(session)))
     if session.scalar(sending.limit(1)) is None:
