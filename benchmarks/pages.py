@@ -145,9 +145,9 @@ def report(found: dict[str, dict[str, dict[str, float]] | str], rows: int) -> Se
         ),
         (
             "Milliseconds from request to answer in Flask's test client, one at a time, and the "
-            f"statements of one request. {_PASSES} passes over all pages; in each, {_ROUNDS} times a "
-            f"page after {_WARM} that are not counted. p50 and p95 are the median of the passes', "
-            "and beside them stands the p95 of the slowest pass."
+            f"statements of one request. {_PASSES} passes over all pages, {_ROUNDS} times each and "
+            f"{_WARM} times before, not counted. p50 and p95 are the median of the passes; beside "
+            "them stands the p95 of the slowest pass."
         ),
     ]
     columns = ["", "lowest, ms", "p50, ms", "p95, ms", "slowest pass", "goal", "queries"]
