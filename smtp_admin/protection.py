@@ -36,6 +36,7 @@ from smtp_admin.errors import (
 )
 from smtp_admin.identifiers import is_storable, storable
 from smtp_admin.installation import installation
+from smtp_admin.static_files import WithStaticFiles
 from smtp_admin.translation import gettext
 
 log = logging.getLogger(__name__)
@@ -83,13 +84,11 @@ def protect(
 def make_blueprint(prefix: str) -> Blueprint:
     """The blueprint of the pages, without views yet."""
     return protect(
-        Blueprint(
+        WithStaticFiles(
             "smtp_admin",
             __name__,
             url_prefix=prefix,
             template_folder=str(resources.folder("templates")),
-            static_folder=str(resources.folder("static")),
-            static_url_path="/static",
         )
     )
 

@@ -10,6 +10,7 @@ from flask import render_template_string
 from smtp_admin import Actor, Partner
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.test_docs import blocks
+from tests.test_static_files import STYLESHEET
 
 NewApp = Callable[..., HostApp]
 
@@ -30,7 +31,7 @@ def example() -> str:
 def test_the_documented_example(host: HostApp) -> None:
     host.actor = ACME_ADMIN
     page = shown(host, example())
-    assert 'href="/smtp-admin/static/css/smtp-admin.css"' in page
+    assert STYLESHEET.search(page)
     assert page.count("<li><a href=") == 4
     assert 'action="/smtp-admin/partners/acme"' in page
     assert "Connection test" in page

@@ -7,6 +7,7 @@ import pytest
 
 from tests.app import ADMIN, HostApp
 from tests.test_pages import HTML, PREFIX, get, names, site
+from tests.test_static_files import STYLESHEET
 
 __all__ = ["names", "site"]
 
@@ -15,7 +16,7 @@ def test_default_layout(site: HostApp) -> None:
     page = get(site, "/").text
     assert "<title>Mail – Northwind</title>" in page
     assert page.count("<main>") == 1
-    assert f'href="{PREFIX}/static/css/smtp-admin.css"' in page
+    assert STYLESHEET.search(page)
 
 
 LAYOUT = """<!doctype html><html lang="en"><head>

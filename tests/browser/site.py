@@ -203,8 +203,6 @@ def running_site(instance: Path, smtp: ScriptedServer, config: dict[str, Any]) -
             "SMTP_ADMIN_RECIPIENT_LIMITS": {"password_reset": f"{RUSH} per 10 minutes"},
             "SMTP_ADMIN_RETRY_ATTEMPTS": 0,
             "SMTP_ADMIN_MEMORY_DRIVER": True,
-            # A browser that stays open asks once for the files of our pages, not for each page.
-            "SEND_FILE_MAX_AGE_DEFAULT": 3600,
         }
         | config,
     )
