@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Engine, delete, func, select, update
@@ -25,12 +25,12 @@ from smtp_admin.database import SYSTEM, changed, database_now, reading, transact
 from smtp_admin.delivery.acts import NOBODY, Doer
 from smtp_admin.delivery.digest_models import DigestItem
 from smtp_admin.delivery.models import Delivery, Message
-from smtp_admin.erasure.erasing import Erased, count_left, rounds
+from smtp_admin.erasure.erasing import Erased, Round, count_left, rounds
 from smtp_admin.erasure.finding import Search
 from smtp_admin.erasure.models import Erasure
 from smtp_admin.erasure.places import PLACES
 from smtp_admin.host import Actor
-from smtp_admin.steps import step
+from smtp_admin.steps import in_step
 from smtp_admin.suppression.reading import address_hash
 
 log = logging.getLogger(__name__)
@@ -203,18 +203,24 @@ def _go_on(
     ends = None if seconds is None else time.monotonic() + seconds
     try:
         for one in rounds(engine, work.search, _asked_by(engine, work)):
-            with step(engine) as session:
-                one(session, work.done)
-                _note(session, work, _LEASE)
+            work.done = in_step(engine, partial(_round, work=work, one=one))
             tell(work.done)
             if stopped() or (ends is not None and time.monotonic() >= ends):
                 with transaction(engine) as session:
-                    _note(session, work, timedelta())  # a worker may begin at once
+                    _note(session, work, work.done, timedelta())  # a worker may begin at once
                 return work.done
         _close(engine, work)
     except _TakenOver:
         log.info("an erasure was taken over by another process")
     return work.done
+
+
+def _round(session: Session, work: _Work, one: Round) -> Erased:
+    """How far it is with one round more, which may begin again: it counts once."""
+    done = replace(work.done, counts=dict(work.done.counts))
+    one(session, done)
+    _note(session, work, done, _LEASE)
+    return done
 
 
 def _asked_by(engine: Engine, work: _Work) -> Doer:
@@ -224,18 +230,19 @@ def _asked_by(engine: Engine, work: _Work) -> Doer:
     return NOBODY if found is None else Doer(*found)
 
 
-def _note(session: Session, work: _Work, rest: timedelta) -> None:
+def _note(session: Session, work: _Work, done: Erased, rest: timedelta) -> None:
     """Write down how far it is, in the row and in the audit log.
 
     Args:
+        done: what came of it so far.
         rest: how long nobody else is to take it.
     """
     mine = (Erasure.id == work.id, Erasure.lease == work.lease)
-    values = {"counts": work.done.counts, "next_at": database_now(session) + rest}
+    values = {"counts": done.counts, "next_at": database_now(session) + rest}
     if not changed(session, update(Erasure).where(*mine).values(**values)):
         raise _TakenOver
     said = update(Audit).where(Audit.id.in_(work.audits))
-    changed(session, said.values(detail=_detail(work.search, work.done.count)))
+    changed(session, said.values(detail=_detail(work.search, done.count)))
 
 
 def _close(engine: Engine, work: _Work) -> None:
@@ -245,7 +252,9 @@ def _close(engine: Engine, work: _Work) -> None:
         # What is being sent to the address keeps its text for that alone.
         work.done.needed = max(0, work.done.needed - work.done.under_way)
         work.done.over = True
-        _note(session, work, min(max(database_now(session) - work.asked_at, _SOON), _LATE))
+        _note(
+            session, work, work.done, min(max(database_now(session) - work.asked_at, _SOON), _LATE)
+        )
         if work.done.complete:
             changed(session, delete(Erasure).where(Erasure.id == work.id))
 
