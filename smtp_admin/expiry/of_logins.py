@@ -113,11 +113,15 @@ def api_keys(around: Around) -> Iterator[Ending]:
 
 
 def _by_age(around: Around, wanted: Callable[[Field], bool]) -> Iterator[Ending]:
+    of_drivers: dict[str, list[Field]] = {}
     for sender in around.senders:
         if sender.missing_driver:
             continue
-        for one in fields_of(sender.values.driver):
-            if one.secret and wanted(one) and _counts(one, sender):
+        name = sender.values.driver
+        if name not in of_drivers:
+            of_drivers[name] = [one for one in fields_of(name) if one.secret and wanted(one)]
+        for one in of_drivers[name]:
+            if _counts(one, sender):
                 yield _aged(sender, one, around.moment)
 
 

@@ -89,6 +89,20 @@ def senders_by_owner(
     return found
 
 
+def all_senders(
+    session: Session, partner_ids: Collection[str] | None = None
+) -> list[ResolvedSender]:
+    """Every sender that was saved and not deleted, by id.
+
+    Args:
+        partner_ids: only theirs; ``None`` for everybody's.
+    """
+    asked = _ROWS.where(_SENDERS.c.deleted_at.is_(None))
+    if partner_ids is not None:
+        asked = asked.where(among(session, _SENDERS.c.partner_id, partner_ids))
+    return sorted(_made_of(session, asked), key=lambda one: one.sender_id)
+
+
 def senders_by_id(session: Session, ids: Collection[int]) -> dict[int, ResolvedSender]:
     """The senders with these ids, as far as they are there and not deleted."""
     if not ids:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from smtp_admin.database import SYSTEM, among, database_now
+from smtp_admin.database import SYSTEM, database_now
 from smtp_admin.delivery.doorbell import workers_now
 from smtp_admin.delivery.listeners import at_work
 from smtp_admin.delivery.models import Counter, Lane
@@ -23,9 +23,9 @@ from smtp_admin.monitor.alerts.kinds import OF_STATE, Finding
 from smtp_admin.monitor.stored_secrets import needed_keys
 from smtp_admin.sender_state.facts import states_of
 from smtp_admin.sender_state.state import State
-from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.owner_names import partner_name
-from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender, resolve_with
+from smtp_admin.senders.queries import all_senders
+from smtp_admin.senders.resolve import DEFAULT_KEY, ResolvedSender
 from smtp_admin.translation import clock_time, gettext, joined, number
 
 _DAY = timedelta(hours=24)
@@ -78,18 +78,7 @@ def senders_that_send(
     Args:
         partner_ids: only theirs; ``None`` for everybody's.
     """
-    theirs = () if partner_ids is None else (among(session, Sender.partner_id, partner_ids),)
-    rows = session.execute(
-        select(Sender, SenderRevision)
-        .outerjoin(
-            SenderRevision,
-            (SenderRevision.sender_id == Sender.id)
-            & (SenderRevision.number == Sender.current_revision),
-        )
-        .where(Sender.deleted_at.is_(None), *theirs)
-        .order_by(Sender.id)
-    )
-    found = [resolve_with(row, saved, row.partner_id, row.key) for row, saved in rows]
+    found = all_senders(session, partner_ids)
     return [one for one in found if one.configured or _is_systems(one)]
 
 
