@@ -32,7 +32,7 @@ def test_a_worker_tells_by_itself(
         app.write("from flask_babel import Babel\nBabel(app, default_locale='de')\n")
     with Worker(site.folder) as worker:
         worker.ready()
-        (mail,) = server.wait_for_messages(1, timeout=40)
+        (mail,) = server.wait_for_messages(1)
         assert mail.recipients == ["ops@platform.example"]
         whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
         assert whole["Subject"] == "Northwind: Problem mit Absender, Partner acme"

@@ -44,7 +44,7 @@ class Aging:
 
     def wait(self, *_: object) -> None:
         """Until it has ended."""
-        assert until(lambda: datetime.now(UTC) > self._ends + timedelta(seconds=1), 10)
+        assert until(lambda: datetime.now(UTC) > self._ends + timedelta(seconds=1))
 
 
 @pytest.fixture(params=["tls", pytest.param("ssl", marks=pytest.mark.long)])

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 
 from flask.cli import ScriptInfo
 
+from tests.patience import SECONDS
 from tests.prepared import FORKS
 
 __all__ = ["Fate", "Mortal"]
@@ -39,6 +40,10 @@ class Fate:
     when: Literal["before", "after", "halfway"] = "before"
     call: int = 1
     signal: Signals = SIGKILL
+
+
+#: A Redis that is busy is no step of theirs.
+_PATIENT = {"smtp_admin.delivery.shared_redis:PATIENCE_SECONDS": SECONDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Mortal:
     ) -> None:
         self._log = folder / f"mortal-{time.monotonic_ns()}.log"
         fates = (fate,) if fate else ()
-        life = _Life(folder, self._log, options, fates, constants or {})
+        life = _Life(folder, self._log, options, fates, _PATIENT | dict(constants or {}))
         self._process = FORKS.Process(target=_live, args=(life,))
         self._process.start()
 
@@ -82,7 +87,7 @@ class Mortal:
     ) -> None:
         if self.alive:
             self.signal(SIGKILL)
-        self._process.join(10)
+        self._process.join(SECONDS)
         self._process.close()
 
     @property
@@ -106,9 +111,9 @@ class Mortal:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
         if number is SIGKILL:
-            multiprocessing.connection.wait([self._process.sentinel], timeout=10)
+            multiprocessing.connection.wait([self._process.sentinel], timeout=SECONDS)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = SECONDS) -> int:
         """Its exit status, once it has ended; a signal's number is negative."""
         self._process.join(seconds)
         if self._process.exitcode is None:

@@ -58,7 +58,7 @@ def test_a_worker_stopped_with_a_mail_in_flight_sends_nothing_more(
         sink.behave("dot", [None, None, stop, None])
         with Mortal(site.folder, *BURST, constants=SHORT) as sleeper:
             stopped.append(sleeper)
-            assert until(lambda: len(sink.accepted) == 3, 20), sleeper.output
+            assert until(lambda: len(sink.accepted) == 3), sleeper.output
             others_finish(site, bench)
             assert sink.repeats == 1, "the one in flight, whose outcome nobody knew"
             wake(sleeper, bench)
@@ -75,7 +75,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing(
             SHORT | {f"{ENGINE}:FIRST_BATCH": 4} if "second" in nap or "while" in nap else SHORT
         )
         with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=constants) as sleeper:
-            assert until(lambda: sleeper.standing_still, 20), sleeper.output
+            assert until(lambda: sleeper.standing_still), sleeper.output
             if holds_all_of_sqlite(bench):
                 sleeper.signal(SIGCONT)
                 assert sleeper.wait() == 0, sleeper.output
@@ -95,14 +95,14 @@ def test_a_worker_that_stands_still_inside_a_transaction_holds_up_its_own_lane_a
     with site.opened() as host, ThreadPoolExecutor(1) as threads:
         bench = ten_mails(host, sink, bench_of)
         with Mortal(site.folder, *BURST, fate=inside, constants=SHORT) as sleeper:
-            assert until(lambda: sleeper.standing_still, 20), sleeper.output
+            assert until(lambda: sleeper.standing_still), sleeper.output
             host.save_sender("globex", port=sink.port, username="user", password=PASSWORD)
             queue_each(host, ["other@example.org"], "globex")
             lane = lanes.acquire(bench.engine, sender_row(host, "globex").id, "dead")
             assert lane is not None
             assert claim(bench.engine, lane, 1) is not None
             let_run_out(bench, lane)
-            assert until(lambda: ran_out(bench, 2), 20)
+            assert until(lambda: ran_out(bench, 2))
             rescuing = threads.submit(rescue, bench.engine, bench.redis)
             settled = until(lambda: "uncertain" in states(host), 5)
             sleeper.signal(SIGCONT)
@@ -143,7 +143,7 @@ def ran_out(bench: Workbench, count: int = 1) -> bool:
 
 def others_finish(site: AnySite, bench: Workbench) -> None:
     """Two other workers do all that is left, once the lease has run out by itself."""
-    assert until(lambda: ran_out(bench), 20)
+    assert until(lambda: ran_out(bench))
     for _ in range(2):
         move_due_time(bench.host, "uncertain")
         with Mortal(site.folder, *BURST) as other:

@@ -235,7 +235,7 @@ def test_a_worker_dies_at_it_and_another_goes_on(
         session.commit()
         with Worker(site.folder) as worker:
             worker.ready()
-            assert until(lambda: not _open(host), 20), worker.output
+            assert until(lambda: not _open(host)), worker.output
             assert worker.stop() < 10
         assert named(host) == []
         assert details(host) == [f"11 records of {address_hash(MIA)}"]

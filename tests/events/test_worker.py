@@ -26,7 +26,7 @@ def test_called_by_the_request(site: Site) -> None:
         hooked = Hooked(host)
         path = hooked.turn_on("sparkpost")
         worker.ready()
-        assert until(lambda: bool(doorbell(installation()).workers()), 15), worker.output
+        assert until(lambda: bool(doorbell(installation()).workers())), worker.output
         for number in range(3):  # each call is heard, not only the first
             (mail,) = hooked.sent(f"{number}@example.org")
             told = {
@@ -37,7 +37,7 @@ def test_called_by_the_request(site: Site) -> None:
             }
             assert hooked.post(path, [{"msys": {"message_event": told}}]).status_code == 200
             # Far sooner than the worker looks by itself.
-            assert until(partial(_is_delivered, hooked, mail), 6), worker.output
+            assert until(partial(_is_delivered, hooked, mail)), worker.output
         assert worker.stop() < 10
         hooked.engine.dispose()
 

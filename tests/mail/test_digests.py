@@ -273,7 +273,7 @@ def test_a_worker_dies_between_and_another_sends(
         host.db.session.rollback()
         with Worker(site.folder) as worker:
             worker.ready()
-            (mail,) = server.wait_for_messages(1, timeout=40)
+            (mail,) = server.wait_for_messages(1)
             assert worker.stop() < 10
         assert text_of(mail.data)[0] == "2 notices from Northwind"
         assert len(queued(host)) == 1

@@ -49,7 +49,7 @@ def test_a_worker_reminds_by_itself(
         host.db.session.commit()
     with Worker(site.folder) as worker:
         worker.ready()
-        (mail,) = server.wait_for_messages(1, timeout=30)
+        (mail,) = server.wait_for_messages(1)
         assert mail.recipients == ["c1@customer.example"]
         assert worker.stop() < 10
     with site.opened() as host:

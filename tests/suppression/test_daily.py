@@ -153,6 +153,6 @@ def test_a_worker_does_it(tmp_path: Path, redis: RedisServer) -> None:
         with site.opened() as host:
             provider.save(host)
             with site.worker() as worker:
-                assert until(lambda: ours(host) == {"mia@example.org"}, 20), worker.output
+                assert until(lambda: ours(host) == {"mia@example.org"}), worker.output
                 assert until(lambda: rows_of(host)["Mailgun"].imported_at is not None), "noted"
                 assert worker.stop() < 10

@@ -20,6 +20,7 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import generate_key
 from tests.app import HostApp, make_app
+from tests.patience import SECONDS
 from tests.prepared import Command
 from tests.servers.databases import sqlite_url
 
@@ -180,7 +181,7 @@ class Worker:
         self._process.wait()
 
 
-def until(true: Callable[[], bool], seconds: float = 5) -> bool:
+def until(true: Callable[[], bool], seconds: float = SECONDS) -> bool:
     """Whether it becomes true in time.
 
     Who asks takes the time of a core from what is waited for, so what takes long to ask is asked

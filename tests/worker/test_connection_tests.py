@@ -52,7 +52,7 @@ def site(tmp_path: Path, redis: RedisServer) -> Site:
 def test_the_answer_is_there_at_once(site: Site, redis: RedisServer) -> None:
     server = ScriptedServer(auth=("u", PASSWORD))
     with server, site.opened() as host, site.worker() as worker:
-        assert until(lambda: hears(host), 15), worker.output
+        assert until(lambda: hears(host)), worker.output
         answer = host.client.post(f"{PAGE}/test-connection/worker", json=on_screen(server))
         body = answer.get_json()
         assert (answer.status_code, body["status"]) == (200, "done"), body
@@ -96,7 +96,7 @@ def test_a_worker_with_other_rules_and_without_redis(
         said = answer.get_json().get("message", "A worker is testing.")
         assert "Redis does not answer" in said or said == "A worker is testing."
         address = answer.get_json()["follow"]
-        assert until(lambda: host.client.get(address).status_code == 400, 20), worker.output
+        assert until(lambda: host.client.get(address).status_code == 400), worker.output
         body = host.client.get(address).get_json()
         assert body["worker"]["error"]["code"] == "destination_not_allowed"
         assert body["differs_at"] == "validate"
@@ -107,7 +107,7 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
     silent = ScriptedServer(behaviours={"greeting": Stall()})
     with silent, ScriptedServer() as server, site.opened() as host, site.worker() as worker:
         host.save_sender(port=server.port)
-        assert until(lambda: hears(host), 15), worker.output
+        assert until(lambda: hears(host)), worker.output
         given = on_screen(silent) | {"username": "", "password": ""}
         with host.app.app_context():
             # Only the worker's part: this process would wait for the server too.
@@ -116,9 +116,9 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
             test_id, _ = ask_worker(session, "acme", prepared, ADMIN)
             session.commit()
             assert doorbell().call_for_test(test_id)
-        assert until(lambda: silent.connections == 1, 10), worker.output
+        assert until(lambda: silent.connections == 1), worker.output
         queue(host)
-        assert server.wait_for_messages(1, timeout=8), worker.output
+        assert server.wait_for_messages(1), worker.output
         assert worker.stop() < 8
 
 

@@ -415,7 +415,7 @@ def test_a_real_worker(
         (sent,) = deliveries(host)
         with made.worker() as worker:
             worker.ready()
-            assert until(lambda: hooked.state(sent) == "bounced", 20), worker.output
+            assert until(lambda: hooked.state(sent) == "bounced"), worker.output
             assert worker.stop() < 10
             assert server.password not in worker.output
         hooked.engine.dispose()
