@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 from flask.cli import ScriptInfo
 
-from tests.patience import SECONDS
+from tests.patience import CONSTANTS, SECONDS
 from tests.prepared import FORKS
 
 __all__ = ["Fate", "Mortal"]
@@ -42,10 +42,6 @@ class Fate:
     signal: Signals = SIGKILL
 
 
-#: A Redis that is busy is no step of theirs.
-_PATIENT = {"smtp_admin.delivery.shared_redis:PATIENCE_SECONDS": SECONDS}
-
-
 @dataclass(frozen=True, slots=True)
 class _Life:
     folder: Path
@@ -60,7 +56,8 @@ class Mortal:
 
     Args:
         options: of the command ``worker``.
-        constants: numbers of the package that are other ones in this process, as ``module:NAME``.
+        constants: numbers of the package that are other ones in this process, as ``module:NAME``,
+            beside those of ``tests.patience``: how fast a machine is decides no step.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class Mortal:
     ) -> None:
         self._log = folder / f"mortal-{time.monotonic_ns()}.log"
         fates = (fate,) if fate else ()
-        life = _Life(folder, self._log, options, fates, _PATIENT | dict(constants or {}))
+        life = _Life(folder, self._log, options, fates, {**CONSTANTS, **(constants or {})})
         self._process = FORKS.Process(target=_live, args=(life,))
         self._process.start()
 

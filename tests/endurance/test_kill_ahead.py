@@ -27,11 +27,6 @@ FOURS: dict[str, float] = {
     f"{ENGINE}:FIRST_BATCH": 4,
     f"{ENGINE}:MOST_AT_ONCE": 4,
     f"{ENGINE}:_AHEAD_SECONDS": 30.0,
-    # Else a slow machine writes results down in the middle of a batch.
-    f"{CLERK}:_GROUP_SECONDS": 60.0,
-    f"{ENGINE}:_LONGEST_BATCH_SECONDS": 60.0,
-    # Or claims fewer than four.
-    f"{ENGINE}:_BATCH_SECONDS": 60.0,
 }
 
 EXACT = [

@@ -31,6 +31,7 @@ from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import broken_rules
 from tests.endurance.points import MakeBench
 from tests.endurance.sites import AnySite, counted, queue_each, states
+from tests.patience import SECONDS
 
 EACH = ["sqlite", "postgresql", "mariadb"]
 ACCEPTED = Outcome(Verdict.ACCEPTED)
@@ -89,7 +90,7 @@ class Storm:
                 self._over.wait(0.1)
             self._over.set()
             for one in running:
-                one.result(30)
+                one.result(SECONDS)
 
     def _again(
         self, act: Callable[[random.Random], None], pause: float, dice: random.Random

@@ -161,7 +161,7 @@ class Worker:
         """Its exit status, once it has ended by itself."""
         return self._process.wait(seconds)
 
-    def stop(self, patience: float = 14) -> float:
+    def stop(self, patience: float = 25) -> float:
         """Ask it to end, as systemd does, and return how many seconds it took.
 
         When patience is over it is killed, as systemd does too, and it took for ever.
