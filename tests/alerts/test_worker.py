@@ -10,7 +10,7 @@ from tests.alerts.receiver import Receiver
 from tests.alerts.watching import SECRET, break_sender
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, Worker, until
+from tests.worker.running import PROMPTLY, Site, Worker, until
 
 
 def test_a_worker_tells_by_itself(
@@ -36,7 +36,7 @@ def test_a_worker_tells_by_itself(
         whole = BytesParser(EmailMessage, policy=default).parsebytes(mail.data)
         assert whole["Subject"] == "Northwind: Problem mit Absender, Partner acme"
         assert until(lambda: bool(receiver.told)), worker.output
-        assert worker.stop() < 10
+        assert worker.stop() < PROMPTLY
     (call,) = receiver.told
     told = json.loads(call.body)["data"]
     assert told["kind"] == "sender_stopped"

@@ -32,7 +32,7 @@ from tests.mail.conftest import own_type
 from tests.patience import SECONDS
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, Worker
+from tests.worker.running import PROMPTLY, Site, Worker
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -275,7 +275,7 @@ def test_a_worker_dies_between_and_another_sends(
         with Worker(site.folder) as worker:
             worker.ready()
             (mail,) = server.wait_for_messages(1)
-            assert worker.stop() < 10
+            assert worker.stop() < PROMPTLY
         assert text_of(mail.data)[0] == "2 notices from Northwind"
         assert len(queued(host)) == 1
         assert set(host.db.session.scalars(select(DigestItem.state))) == {"sent"}

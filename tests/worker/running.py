@@ -24,7 +24,11 @@ from tests.patience import SECONDS
 from tests.prepared import Command
 from tests.servers.databases import sqlite_url
 
-__all__ = ["Site", "Worker", "move_due_time", "until"]
+__all__ = ["PROMPTLY", "Site", "Worker", "move_due_time", "until"]
+
+#: Seconds in which a worker that is asked to end does, on a busy machine; ten are promised where
+#: there is nothing else to do.
+PROMPTLY = 25.0
 
 APP = '''
 """The host app that the worker runs in."""
@@ -161,7 +165,7 @@ class Worker:
         """Its exit status, once it has ended by itself."""
         return self._process.wait(seconds)
 
-    def stop(self, patience: float = 25) -> float:
+    def stop(self, patience: float = PROMPTLY) -> float:
         """Ask it to end, as systemd does, and return how many seconds it took.
 
         When patience is over it is killed, as systemd does too, and it took for ever.

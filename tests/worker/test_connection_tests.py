@@ -18,7 +18,7 @@ from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stall
-from tests.worker.running import Site, until
+from tests.worker.running import PROMPTLY, Site, until
 
 PAGE = "/smtp-admin/partners/acme"
 PASSWORD = "typed, not saved"
@@ -71,7 +71,7 @@ def test_the_answer_is_there_at_once(site: Site, redis: RedisServer) -> None:
         result = host.app.test_cli_runner().invoke(args=[*words, "--json"])
         assert json.loads(result.stdout)["worker"]["ok"] is True
         assert PASSWORD.encode() not in redis.dump_text() + worker.output.encode()
-        assert worker.stop() < 8
+        assert worker.stop() < PROMPTLY
 
 
 def test_a_worker_with_other_rules_and_without_redis(
@@ -87,7 +87,7 @@ def test_a_worker_with_other_rules_and_without_redis(
         redis.stop()
         began = time.monotonic()
         answer = host.client.post(f"{PAGE}/test-connection/worker", json=on_screen(server))
-        assert time.monotonic() - began < 8, "a page does not hang"
+        assert time.monotonic() - began < 20, "a page does not hang"
         # The worker's own look may come while the page still waits, and its answer too.
         there = answer.status_code != 202
         assert (
@@ -119,7 +119,7 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
         assert until(lambda: silent.connections == 1), worker.output
         queue(host)
         assert server.wait_for_messages(1), worker.output
-        assert worker.stop() < 8
+        assert worker.stop() < PROMPTLY
 
 
 def test_what_a_session_read_before_is_not_believed(site: Site) -> None:

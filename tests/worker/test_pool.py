@@ -1,6 +1,5 @@
 """One mail server that keeps others waiting holds up nobody but its own sender."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,8 @@ def test_slow_servers_hold_up_nobody_else(tmp_path: Path, redis: RedisServer) ->
             for partner_id in ("acme", "globex"):
                 queue(host, "r@example.org", partner_id=partner_id)
             assert until(lambda: bool(acme.connections and globex.connections))
-            began = time.monotonic()
             queue(host, "r@example.org", partner_id="initech")
-            assert well.wait_for_messages(1)
-            assert time.monotonic() - began < 15
+            assert well.wait_for_messages(1), "the others wait for ten minutes"
             assert until(lambda: [one.state for one in deliveries(host)][2] == "sent")
             assert [one.state for one in deliveries(host)][:2] == ["sending"] * 2
 

@@ -14,11 +14,12 @@ from tests.endurance.sink import Sink
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stall
 from tests.servers.silent import SILENCES, Silence, SilentServer
-from tests.worker.running import Site, Worker, until
+from tests.worker.running import PROMPTLY, Site, Worker, until
 
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
-#: Seconds. On a machine with nothing else to do it is a tenth.
-SOON = 5.0
+#: Seconds. On a machine with nothing else to do it is a tenth; who waits for a server that says
+#: nothing does so for ten at least.
+SOON = 9.0
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def test_a_crowd_of_silent_servers_holds_up_nobody(
         with Redis.from_url(redis.url) as client:
             assert sum(1 for _ in client.scan_iter("rq:job:*")) <= 100
         if silence == "greeting":
-            assert worker.stop() < 15
+            assert worker.stop() < PROMPTLY
 
 
 def test_a_silent_server_that_speaks_after_all_gets_its_mail(
@@ -124,19 +125,12 @@ def test_a_slow_server_is_sent_to_over_all_its_connections(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     """Three tenths of a second for each mail is no silence."""
-
-    def take_long(_server: ScriptedServer, _session: object, _line: str) -> None:
-        time.sleep(0.3)
-
-    with ScriptedServer() as slow, at_work(tmp_path, redis, 4) as (host, _, well):
-        slow.behave("dot", take_long)
+    with Sink((0.3, 0.3)) as slow, at_work(tmp_path, redis, 4) as (host, _, well):
         host.save_sender("acme", port=slow.port, max_connections=4)
-        began = time.monotonic()
         queue(host, *(f"r{number}@example.org" for number in range(60)), partner_id="acme")
         assert longest_wait(host, well, 2) < SOON
         assert slow.wait_for_messages(60)
-        assert slow.connections >= 3
-        assert time.monotonic() - began < 14, "over one connection it takes eighteen seconds"
+        assert slow.most_sending >= 3
 
 
 def test_a_provider_that_hangs_takes_not_all_conversations(
