@@ -79,9 +79,11 @@ def test_what_to_do_for_the_chosen_way_comes_at_once(page: Page, site: Site) -> 
     assert page.is_hidden("#oauth_token_url"), "Microsoft's is known"
     page.fill("#oauth_client_id", "4711")
     page.press("#oauth_client_id", "Tab")
-    page.wait_for_function(
-        "document.querySelector('#oauth-commands').value.includes('-AppId 4711')"
-    )
+    for _ in range(400):
+        if "4711" in page.input_value("#oauth-commands"):
+            break
+        page.wait_for_timeout(50)
+    assert "-AppId 4711" in page.input_value("#oauth-commands")
     page.select_option("#sign_in", "google_service")
     page.wait_for_selector("#oauth-guidance >> text=Google Admin console")
     page.click("button >> text=/^Save$/")
