@@ -42,6 +42,7 @@ from smtp_admin.senders.resolve import OVERRIDES, ResolvedSender, load_sender
 from smtp_admin.senders.revisions import save_settings
 from smtp_admin.senders.values import SenderValues
 from smtp_admin.worker.process import WorkerProcess
+from tests.patience import SECONDS
 
 ADMIN = Actor(id="1", email="admin@platform.example", name="Ada", is_admin=True)
 ACME_ADMIN = Actor(id="2", email="mia@acme.example", name="Mia", partner_ids=frozenset({"acme"}))
@@ -299,6 +300,9 @@ def make_app(uri: str, config: Mapping[str, Any]) -> HostApp:
         SMTP_ADMIN_RETRY_DELAY=30,
         SMTP_ADMIN_RETRY_FACTOR=1,
     )
+    if uri.startswith("sqlite"):
+        # By itself Python's driver waits for the lock of those who write for five seconds.
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"connect_args": {"timeout": SECONDS}}
     app.config.update({f"SMTP_ADMIN_{name}": value for name, value in config.items()})
     app.jinja_options = {"bytecode_cache": _COMPILED}
     db = SQLAlchemy()

@@ -16,7 +16,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
-from tests import statements
+from tests import patience, statements
 from tests.app import ADMIN, HostApp, make_app
 from tests.order import Scheduling, mix, read_own_share
 from tests.servers import closed_port
@@ -57,6 +57,7 @@ def _keep_files_in_memory() -> None:
 
 _keep_files_in_memory()
 statements.share()
+patience.be_patient()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -209,6 +210,17 @@ def nothing_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that count statements: what is asked for again every few seconds is asked once."""
     monkeypatch.setattr("smtp_admin.sandbox.site.LOOK_SECONDS", math.inf)
     monkeypatch.setattr("smtp_admin.database._READING_SECONDS", math.inf)
+
+
+@pytest.fixture
+def redis_seconds(monkeypatch: pytest.MonkeyPatch) -> float:
+    """For tests of a Redis that does not answer: how long it is waited for now.
+
+    Longer than the product does, so that one wait is told from two also on a busy machine.
+    """
+    seconds = 1.0
+    monkeypatch.setattr("smtp_admin.delivery.shared_redis.PATIENCE_SECONDS", seconds)
+    return seconds
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """A request whose transaction another got in the way of begins again, if nothing of it is done."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
@@ -19,7 +18,9 @@ from smtp_admin.suppression.reading import address_hash
 from smtp_admin.suppression.writing import clean_category, insert_suppressions, row_of
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost, opened, shared_database
+from tests.patience import SECONDS
 from tests.scene import JSON, PREFIX
+from tests.worker.running import until
 
 __all__ = ["opened", "shared_database"]
 
@@ -38,13 +39,11 @@ def imported(host: HostApp) -> TestResponse:
 
 
 def until_it_waits(engine: Engine) -> None:
-    ends = time.monotonic() + 20
-    while time.monotonic() < ends:
+    def waits() -> bool:
         with engine.connect() as connection:
-            if connection.scalar(text(_WAITING[engine.dialect.name])):
-                return
-        time.sleep(0.01)
-    pytest.fail("it waits for nobody")
+            return bool(connection.scalar(text(_WAITING[engine.dialect.name])))
+
+    assert until(waits), "it waits for nobody"
 
 
 def audits(host: HostApp) -> int:
@@ -68,7 +67,7 @@ def test_an_import_that_others_get_in_the_way_of(opened: NewHost, shared_databas
         until_it_waits(engine)
         insert_suppressions(other, [row_of("acme", FIRST, "manual")])
         other.rollback()
-        done = answer.result(30)
+        done = answer.result(SECONDS)
     assert (done.status_code, done.json and done.json["new"]) == (200, 2), done.text
     found = host.db.session.scalars(select(Suppression.address).order_by(Suppression.id)).all()
     assert sorted(found) == sorted((FIRST, LAST))

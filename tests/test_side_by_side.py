@@ -13,6 +13,7 @@ from smtp_admin.audit.models import Audit
 from tests.app import ACME_ADMIN, ADMIN, HostApp
 from tests.delivery.conftest import database, opened
 from tests.delivery.workbench import deliveries
+from tests.patience import SECONDS
 from tests.scene import JSON
 from tests.servers.behaviours import Drip, Stall
 from tests.servers.scripted import ScriptedServer
@@ -28,7 +29,7 @@ def all_at_once(host: HostApp, ask: Callable[[int], int]) -> Tally[int]:
     barrier = Barrier(MANY)
 
     def one(number: int) -> int:
-        barrier.wait(10)
+        barrier.wait(SECONDS)
         return ask(number)
 
     host.db.session.remove()
@@ -103,7 +104,7 @@ def test_few_run_at_a_time(opened: Callable[..., HostApp]) -> None:
         assert ask(quick, "globex") == 429, "three are enough for a process"
         assert [one.done() for one in waiting] == [False] * 3
         silent.stop()
-        assert [one.result(30) for one in waiting] == [400] * 3
+        assert [one.result(SECONDS) for one in waiting] == [400] * 3
         assert ask(quick, "acme") == 200, "what has ended is not counted"
 
 

@@ -34,12 +34,14 @@ else:
     _LIBRARY["driver_info"] = DriverInfo()
 
 
-def redis_client(url: str, patience: float = PATIENCE_SECONDS) -> Redis:
+def redis_client(url: str, patience: float | None = None) -> Redis:
     """A client that gives up at once: redis-py's default would hold a request for a minute.
 
     Args:
-        patience: seconds to wait for the connection, and for each answer.
+        patience: seconds to wait for the connection, and for each answer; a request's where none
+            are given.
     """
+    patience = PATIENCE_SECONDS if patience is None else patience
     return Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),

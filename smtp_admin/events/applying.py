@@ -90,6 +90,8 @@ def _apply(session: Session, turns: Turns) -> tuple[int, list[Applied]]:
         return 0, []
     of = find_deliveries(session, [one for one in events if one.kind != "sample"])
     rows = _deliveries(session, sorted(set(of.values())))
+    # Another worker may have had these mails until now, and what came first is told by the times.
+    moment = database_now(session)
     changes = _Changes({delivery_id: row.state for delivery_id, row in rows.items()})
     applied: list[Applied] = []
     later: dict[int, list[int]] = {}

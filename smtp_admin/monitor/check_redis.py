@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from smtp_admin import clock
 from smtp_admin.database import database_now, host_engine, session
+from smtp_admin.delivery import shared_redis
 from smtp_admin.delivery.doorbell import queue_name
 from smtp_admin.delivery.listeners import (
     Listener,
@@ -22,7 +23,7 @@ from smtp_admin.delivery.listeners import (
     redis_time,
 )
 from smtp_admin.delivery.models import Lane
-from smtp_admin.delivery.shared_redis import PATIENCE_SECONDS, redis_client, redis_place
+from smtp_admin.delivery.shared_redis import redis_client, redis_place
 from smtp_admin.installation import installation
 from smtp_admin.monitor.check_database import compare_clocks
 from smtp_admin.monitor.health import Check
@@ -50,8 +51,9 @@ def redis() -> Iterator[Check]:
         return
     version = str(about.get("redis_version", "unknown"))
     trouble = list(_doubts(about, version))
-    if took > PATIENCE_SECONDS / 2:
-        slow = f"it took {took:.1f} s to answer; bells give up after {PATIENCE_SECONDS:g} s."
+    patience = shared_redis.PATIENCE_SECONDS
+    if took > patience / 2:
+        slow = f"it took {took:.1f} s to answer; bells give up after {patience:g} s."
         trouble.append((slow, "It is busy or far away."))
     for words, hint in trouble:
         yield Check("redis", "warning", f"Redis {version} at {where}: {words}", hint)

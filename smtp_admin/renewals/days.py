@@ -4,6 +4,7 @@ A day is not 24 hours where clocks change, so whoever is told "7 days before 30 
 23 March 09:45 on the own clock. Nothing about reminders may add days to a moment in another way.
 """
 
+from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,30 @@ def surely_after(moment: datetime, days: int) -> datetime:
     For queries, which know no zones: wide enough for every one. :func:`days_before` decides.
     """
     return moment + timedelta(days=days) + _MOST_SHIFTED
+
+
+def reached(day: date, clock: time, zone: ZoneInfo, *, again: bool = False) -> datetime:
+    """When clocks of *zone* show *clock* on *day* (UTC), or go past it where they skip it.
+
+    Args:
+        again: the second time, where it comes twice.
+    """
+    wanted = datetime.combine(day, clock, tzinfo=zone)
+    found = wanted.replace(fold=int(again)).astimezone(UTC)
+    if found.astimezone(zone).time() == clock:
+        return found
+    # By the offset of before it would be later than the clocks were put forward, by the other one
+    # earlier; in between is the second in which they were.
+    early, late = sorted(wanted.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    before, length = early.astimezone(zone).utcoffset(), int((late - early).total_seconds())
+    passed = bisect_left(
+        range(length),
+        True,
+        key=lambda second: (
+            (early + timedelta(seconds=second)).astimezone(zone).utcoffset() != before
+        ),
+    )
+    return early + timedelta(seconds=passed)
 
 
 def beginning(day: date, zone: ZoneInfo) -> datetime:

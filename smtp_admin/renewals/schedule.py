@@ -6,12 +6,12 @@ The run, the check before sending, the calendar and the customer's own request a
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from smtp_admin.host import ExpiringService
-from smtp_admin.renewals.days import days_before
+from smtp_admin.renewals.days import days_before, reached
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.translation import gettext
@@ -181,9 +181,8 @@ def quiet_until(values: RenewalValues, zone: ZoneInfo, now: datetime) -> datetim
         return None
     # The hour that is repeated in autumn has the same end twice, and the first may be over.
     for days in (0, 1, 2):
-        for fold in (0, 1):
-            day = local.date() + timedelta(days=days)
-            end = datetime.combine(day, ends, tzinfo=zone).replace(fold=fold).astimezone(UTC)
+        for again in (False, True):
+            end = reached(local.date() + timedelta(days=days), ends, zone, again=again)
             if end > now:
                 return end
     raise AssertionError("a day has an end")  # pragma: no cover

@@ -35,6 +35,7 @@ from tests.alerts.watching import (
     own_engine,
 )
 from tests.app import ACME_ADMIN, ADMIN, HostApp
+from tests.patience import SECONDS
 from tests.sender_state.scenes import SCENES, Scene
 from tests.servers.certificates import CertificateFactory
 from tests.servers.scripted import ScriptedServer
@@ -177,7 +178,7 @@ def test_several_look_at_once(opened: Callable[..., HostApp], database: str, cou
     def one() -> None:
         try:
             with host.app.app_context(), own_engine(host) as engine:
-                together.wait(10)
+                together.wait(SECONDS)
                 results.append(evaluate(engine, for_workers=False))
         except BaseException as error:  # noqa: BLE001 - told below
             results.append(error)

@@ -18,6 +18,7 @@ from smtp_admin.monitor.summary import send_summaries, week_before
 from tests.alerts.watching import break_sender, look, own_engine
 from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue
+from tests.patience import SECONDS
 from tests.sender_state.scenes import start_again
 from tests.servers.scripted import ScriptedServer
 
@@ -144,7 +145,7 @@ def test_several_workers_at_once(opened: Callable[..., HostApp], database: str) 
     def one() -> None:
         try:
             with host.app.app_context(), own_engine(host) as engine:
-                together.wait(10)
+                together.wait(SECONDS)
                 send_summaries(engine)
         except BaseException as error:  # noqa: BLE001 - told below
             failures.append(error)

@@ -186,7 +186,7 @@ def test_a_server_that_never_ends(drips: bytes) -> None:
             with listening.accept()[0] as connection, suppress(OSError):
                 connection.recv(10_000)
                 connection.sendall(drips)
-                for _ in range(100):
+                for _ in range(600):
                     time.sleep(0.05)
                     connection.sendall(b"x" if drips else b"")
                     connection.settimeout(0.01)
@@ -199,7 +199,7 @@ def test_a_server_that_never_ends(drips: bytes) -> None:
         began = time.monotonic()
         with pytest.raises(CallFailed, match="in time"):
             caller(seconds=0.3).post(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"{}", {})
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
         thread.join()
 
 

@@ -27,7 +27,7 @@ ALL_LOOKS: tuple[Look, ...] = (
 #: For a page that only differs in its words from one that is seen in all looks.
 TWO_LOOKS: tuple[Look, ...] = (("phone", "dark"), ("desktop", "light"))
 _LONG = bool(os.environ.get("SMTP_ADMIN_TEST_LONG"))
-PATIENCE = 15_000
+PATIENCE = 40_000
 
 # Console lines that are no mistake: the browser notes every answer of 400 and above, and that our
 # own listener (the script below) may not run inside the sandbox that shows a mail.

@@ -79,7 +79,7 @@ def test_what_to_do_for_the_chosen_way_comes_at_once(page: Page, site: Site) -> 
     assert page.is_hidden("#oauth_token_url"), "Microsoft's is known"
     page.fill("#oauth_client_id", "4711")
     page.press("#oauth_client_id", "Tab")
-    for _ in range(100):
+    for _ in range(400):
         if "4711" in page.input_value("#oauth-commands"):
             break
         page.wait_for_timeout(50)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import contextmanager
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import SECONDS
 from tests.servers.scripted import Reply, ScriptedServer, Session
 
 from .site import LOGIN, MAIL_PASSWORD, Site
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
@@ -44,16 +48,20 @@ def tab(page: Page, site: Site) -> Page:
     return page
 
 
-def slow(seconds: float) -> ScriptedServer:
-    """A mail server that keeps its clients waiting for the greeting."""
+@contextmanager
+def slow() -> Iterator[tuple[ScriptedServer, Event]]:
+    """A mail server that keeps its clients waiting for the greeting, until the event."""
+    greets = Event()
 
     def greet(server: ScriptedServer, session: Session, line: str) -> bytes | None:
-        time.sleep(seconds)
+        greets.wait(SECONDS)
         return None
 
-    server = ScriptedServer()
-    server.behave("greeting", greet)
-    return server
+    with ScriptedServer(behaviours={"greeting": greet}) as server:
+        try:
+            yield server, greets
+        finally:
+            greets.set()
 
 
 def focused(page: Page) -> str:
@@ -171,7 +179,7 @@ def test_typed_password_outlives_the_test(tab: Page) -> None:
 
 def test_result_does_not_pull_away_who_went_on(tab: Page) -> None:
     """A test can take half a minute; meanwhile people fill in the rest of the form."""
-    with slow(0.6) as server:
+    with slow() as (server, greets):
         tab.fill("#port", str(server.port))
         tab.select_option("#security", "none")
         tab.fill("#username", "")
@@ -179,6 +187,7 @@ def test_result_does_not_pull_away_who_went_on(tab: Page) -> None:
         tab.click("#from_name")
         tab.keyboard.press("End")
         tab.keyboard.type("!")
+        greets.set()
         tab.wait_for_selector("#connection-test >> text=It works.")
         tab.keyboard.type("?")
     assert focused(tab) == "from_name"
@@ -186,11 +195,12 @@ def test_result_does_not_pull_away_who_went_on(tab: Page) -> None:
 
 
 def test_second_press_starts_no_second_test(tab: Page) -> None:
-    with slow(0.3) as server:
+    with slow() as (server, greets):
         tab.fill("#port", str(server.port))
         tab.select_option("#security", "none")
         tab.fill("#username", "")
         tab.dblclick(TEST)
+        greets.set()
         tab.wait_for_selector("#connection-test >> text=It works.")
         assert server.connections == 1
 
@@ -203,12 +213,13 @@ def test_the_last_result_is_faint_while_the_next_test_runs(tab: Page) -> None:
     tab.click(TEST)
     tab.wait_for_selector("#connection-test >> text=It works.")
     assert opacity() == "1"
-    with slow(0.3) as server:
+    with slow() as (server, greets):
         tab.fill("#port", str(server.port))
         tab.select_option("#security", "none")
         tab.fill("#username", "")
         tab.click(TEST)
         assert float(opacity()) < 1
+        greets.set()
         tab.wait_for_selector("#connection-test button >> text=Test connection")
     assert opacity() == "1"
 
@@ -262,7 +273,7 @@ def test_numbers_follow_a_test_mail(tab: Page, site: Site) -> None:
     tab.wait_for_selector("#status dd >> text=1")
     site.work()
     tab.wait_for_selector("#test-mail >> text=Accepted.")
-    assert tab.text_content("#status dl > div:has-text('Queued') dd") == "0"
+    tab.wait_for_selector("#status dl > div:has-text('Queued') dd >> text=/^0$/")
 
 
 def test_signed_out_meanwhile(tab: Page, site: Site) -> None:

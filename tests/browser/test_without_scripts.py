@@ -40,7 +40,7 @@ def shown(page: Page, text: str, part: str = "main") -> bool:
     size = page.viewport_size
     assert found is not None
     assert size is not None
-    for _ in range(40):  # a page that has just come is still on its way to what the address names
+    for _ in range(400):  # a page that has just come is still on its way to what the address names
         box = found.bounding_box()
         if box is not None and 0 <= box["y"] < size["height"]:
             return True

@@ -19,7 +19,7 @@ __all__ = ["CTRL_C", "CTRL_D", "Terminal"]
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 _ROWS, _COLUMNS = 50, 110
-_PATIENCE = 25.0
+_PATIENCE = 40.0
 
 
 class Terminal:

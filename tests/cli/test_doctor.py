@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from socket import socket
+from threading import Event
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from tests.app import HostApp, make_app
 from tests.cli.doctor import PASSWORD, look, only, run, statuses
 from tests.cli.site import make_site_with_partners
 from tests.delivery.workbench import queue
+from tests.patience import SECONDS
 from tests.servers.certificates import CertificateFactory
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
@@ -75,11 +77,13 @@ def test_all_is_well_and_then_the_worker_dies(
             )
             assert (answer.returncode, answer.stderr) == (0, "")
             assert "✕" not in answer.stdout
-            assert "!" not in re.sub("! (certificates|sandbox|links)", "", answer.stdout)
+            # It may be slow to answer, on a busy machine.
+            fine = "! (certificates|sandbox|links|redis +Redis [^ ]+ at [^ ]+: it took)"
+            assert "!" not in re.sub(fine, "", answer.stdout)
             assert "1 worker (" in answer.stdout
             # Somebody emptied Redis: the worker says again that it is there.
             redis.flush()
-            assert until(lambda: only(host, "workers")["status"] == "ok", 10)
+            assert until(lambda: only(host, "workers")["status"] == "ok")
             # Another app on the same Redis has no worker, and is told where one might be.
             other = new_app()
             with other.app.app_context():
@@ -87,7 +91,7 @@ def test_all_is_well_and_then_the_worker_dies(
                 assert "SQLALCHEMY_DATABASE_URI" in only(other, "workers")["hint"]
             monkeypatch.setattr(listeners, "SILENT_SECONDS", 4.0)
             worker.kill()
-            assert until(lambda: only(host, "workers")["status"] == "failed", 15)
+            assert until(lambda: only(host, "workers")["status"] == "failed")
             assert "was last heard" in only(host, "workers")["message"]
             assert doorbell().workers() == 0, "what pages and alerts ask"
             assert "flask smtp-admin worker" in only(host, "workers")["hint"]
@@ -123,7 +127,7 @@ def test_redis_stopped(host: HostApp, redis: RedisServer) -> None:
     redis.stop()
     began = time.monotonic()
     result = run(host)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert result.exit_code == 1
     assert "cannot be reached" in result.output
     assert statuses(host) | {"redis": "failed", "clock": "skipped"} == statuses(host)
@@ -135,7 +139,7 @@ def test_redis_frozen(host: HostApp, redis: RedisServer) -> None:
     try:
         began = time.monotonic()
         result = run(host)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     finally:
         redis.resume()
     assert result.exit_code == 1
@@ -238,8 +242,8 @@ def test_a_database_that_never_answers(new_app: Callable[..., HostApp]) -> None:
         frozen = app_on(f"postgresql+psycopg://u@127.0.0.1:{port}/x", made)
         with frozen.app.app_context():
             began = time.monotonic()
-            health = examine(PARTS, patience=2.5)
-            assert time.monotonic() - began < 10
+            health = examine(PARTS, patience=5.0)
+            assert time.monotonic() - began < 30
     found = {one.name: one.status for one in health.checks}
     assert (found["database"], found["tables"], found["sender"]) == ("failed", "skipped", "skipped")
     assert found["environment"] == "ok"
@@ -291,8 +295,10 @@ def test_a_check_that_breaks_or_hangs_hides_no_other(host: HostApp) -> None:
     def breaks() -> Iterator[Check]:
         raise ZeroDivisionError(PASSWORD)
 
+    over = Event()
+
     def hangs() -> Iterator[Check]:
-        time.sleep(2)
+        over.wait(SECONDS)
         yield Check("hangs", "ok", "Late.")
 
     def fine() -> Iterator[Check]:
@@ -300,7 +306,8 @@ def test_a_check_that_breaks_or_hangs_hides_no_other(host: HostApp) -> None:
 
     parts = (Part("breaks", breaks), Part("hangs", hangs), Part("fine", fine),
              Part("needs", fine, ("hangs",)))  # fmt: skip
-    health = examine(parts, patience=0.3)
+    health = examine(parts, patience=2.0)
+    over.set()
     assert [one.status for one in health.checks] == ["failed", "failed", "ok", "skipped"]
     assert "ZeroDivisionError" in health.checks[0].message
     assert PASSWORD not in str(health)

@@ -123,7 +123,7 @@ def test_dns_that_fails_is_unknown_and_never_missing(step: Step) -> None:
     found = examine(
         dict.fromkeys(good(), step), patience=0.8, spf_include=PROVIDER, selectors=["s1"]
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert {one.status for one in found.checks} == {"unknown"}
     assert {one.code for one in found.checks} == {"dns_failed", "alignment_unknown"}
     assert found.records == ()
@@ -153,7 +153,7 @@ def test_overall_deadline() -> None:
             NameService((server.address,), 30),
             overall_seconds=0.6,
         )
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
     assert found.status == "unknown"
 
 

@@ -158,7 +158,7 @@ def test_endless_record_is_bounded() -> None:
     began = time.monotonic()
     found = about(spf(text, others=others), "spf")
     assert found.code == "spf_too_many_lookups"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert max(map(len, found.as_json()["found"])) <= 1000
 
 

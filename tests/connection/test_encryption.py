@@ -27,7 +27,7 @@ def test_ssl_on_a_plaintext_port(ask: Ask) -> None:
         assert_no_login(server)
 
 
-@pytest.mark.parametrize("overall_seconds", [0.7], indirect=True)
+@pytest.mark.parametrize("overall_seconds", [1.5], indirect=True)
 def test_starttls_on_an_encrypted_port(ask: Ask, certificates: CertificateFactory) -> None:
     context = certificates.server_context(certificates.valid())
     with ScriptedServer(implicit_tls=context, auth=ACCOUNT) as server:

@@ -50,7 +50,7 @@ def test_refused_for_good(ask: Ask, stage: Stage, reply: str) -> None:
         assert server.sessions[0].commands[-1] == "QUIT"
 
 
-@pytest.mark.parametrize("overall_seconds", [1.0], indirect=True)
+@pytest.mark.parametrize("overall_seconds", [2.0], indirect=True)
 @pytest.mark.parametrize("then", [Close(), Reset(), Stall()], ids=["close", "reset", "stall"])
 @pytest.mark.parametrize("stage", ["mail", "rcpt"])
 def test_refused_for_good_and_nothing_more(ask: Ask, stage: Stage, then: Step) -> None:

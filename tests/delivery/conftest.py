@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.app import ADMIN, HostApp
-from tests.delivery.workbench import Workbench
+from tests.delivery.workbench import IMPATIENT, PATIENT, Workbench
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import ScriptedServer, Stall
 
 NewHost = Callable[..., HostApp]
 
@@ -88,3 +88,17 @@ def host_with_bench(
     host = opened(RETRY_DELAY=30)
     host.save_sender(port=server.port)
     return host, bench_of(host)
+
+
+@pytest.fixture
+def impatient_bench(
+    request: pytest.FixtureRequest,
+    opened: NewHost,
+    server: ScriptedServer,
+    bench_of: Callable[..., Workbench],
+) -> tuple[HostApp, Workbench]:
+    """The same for a server that does something at a stage; one that stalls is soon given up."""
+    stalls = isinstance(request.getfixturevalue("behaviour"), Stall)
+    host = opened(RETRY_DELAY=30)
+    host.save_sender(port=server.port)
+    return host, bench_of(host, timeouts=IMPATIENT if stalls else PATIENT)

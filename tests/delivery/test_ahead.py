@@ -12,24 +12,23 @@ import pytest
 from smtp_admin.delivery import engine, lanes
 from smtp_admin.delivery.context import WorkerContext
 from smtp_admin.delivery.engine import work_lane
-from smtp_admin.smtp.client import Timeouts
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, queue, sender_row
+from tests.patience import SECONDS
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import until
 
 MakeBench = Callable[..., Workbench]
 RECIPIENTS = [f"r{number}@example.org" for number in range(12)]
-PATIENT = Timeouts(connect=30, command=30, final_dot=30)
 
 
 @pytest.fixture(autouse=True)
-def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def _batches_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "FIRST_BATCH", 4)
     monkeypatch.setattr(engine, "MOST_AT_ONCE", 4)
-    monkeypatch.setattr(engine, "_AHEAD_SECONDS", 30.0)
+    monkeypatch.setattr(engine, "_AHEAD_SECONDS", 120.0)
 
 
 @contextmanager
@@ -56,22 +55,22 @@ def test_the_next_batch_is_claimed_and_the_last_committed_while_one_is_sent(
 ) -> None:
     each.save_sender(port=server.port)
     queue(each, *RECIPIENTS)
-    context = bench_of(each, timeouts=PATIENT)
+    context = bench_of(each)
     reached, go_on = threading.Event(), threading.Event()
 
     def hold(server: ScriptedServer, session: Session, line: str) -> None:
         reached.set()
-        assert go_on.wait(30)
+        assert go_on.wait(SECONDS)
 
     # The second of the second batch: its first is the sign to claim the third.
     server.behave("dot", [*[None] * 5, hold, None])
     with working(each, context.context()) as done:
         try:
-            assert reached.wait(30)
-            assert until(lambda: states(each) == {"sent": 4, "sending": 8}, 20), states(each)
+            assert reached.wait(SECONDS)
+            assert until(lambda: states(each) == {"sent": 4, "sending": 8}), states(each)
         finally:
             go_on.set()
-        assert done.result(30) is False
+        assert done.result(SECONDS) is False
     assert states(each) == {"sent": 12}
     assert [one.recipients for one in server.messages] == [[one] for one in RECIPIENTS]
     assert server.connections == 1
@@ -105,7 +104,7 @@ def test_a_lane_gives_way_to_a_sender_that_waits(
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
     with working(host, replace(context.context(), wanted=lambda: True)) as done:
-        assert done.result(30) is True, "the rest is for later"
+        assert done.result(SECONDS) is True, "the rest is for later"
     assert len(server.messages) == 4
     assert states(host) == {"sent": 4, "queued": 8}
 
@@ -121,7 +120,7 @@ def test_a_further_connection_is_called_for_only_while_one_is_free(
     for expected in ([sender_id], []):
         queue(host, *RECIPIENTS)
         with working(host, replace(context.context(), more=rung.append)) as done:
-            done.result(30)
+            done.result(SECONDS)
         assert rung == expected
         rung.clear()
         if expected:
@@ -153,12 +152,12 @@ def test_what_was_claimed_ahead_goes_back_when_it_is_time_to_stop(
     opened: NewHost, server: ScriptedServer, bench_of: MakeBench
 ) -> None:
     host = opened(RETRY_DELAY=30)
-    context = bench_of(host, timeouts=PATIENT)
+    context = bench_of(host)
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
 
     def stop(server: ScriptedServer, session: Session, line: str) -> None:
-        assert until(lambda: sending(host) > 2, 20), "the next batch is claimed"
+        assert until(lambda: sending(host) > 2), "the next batch is claimed"
         context.stopping.set()
 
     server.behave("dot", [None, stop, None])
@@ -178,7 +177,7 @@ def test_without_redis_each_result_is_committed_before_the_next_body_is_sent(
 ) -> None:
     """Nobody could tell otherwise what a worker that dies has achieved."""
     host = opened(RETRY_DELAY=30)
-    context = bench_of(host, timeouts=PATIENT)
+    context = bench_of(host)
     host.save_sender(port=server.port)
     queue(host, *RECIPIENTS)
     redis.stop()

@@ -160,8 +160,15 @@ def test_what_somebody_else_wrote_beside_a_bell_names_nobody(host: HostApp, bell
 
 @pytest.mark.parametrize("redis_is", ["refused", "silent"])
 def test_a_request_does_not_wait_for_redis(
-    opened: NewHost, redis: RedisServer, server: ScriptedServer, closed_port: int, redis_is: str
+    opened: NewHost,
+    redis: RedisServer,
+    server: ScriptedServer,
+    closed_port: int,
+    redis_is: str,
+    redis_seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("smtp_admin.delivery.shared_redis._SILENT_SECONDS", 120.0)
     url = f"redis://127.0.0.1:{closed_port}/0" if redis_is == "refused" else redis.url
     host = opened(REDIS_URL=url)
     host.save_sender(port=server.port)
@@ -179,11 +186,11 @@ def test_a_request_does_not_wait_for_redis(
         shared_redis().ask_at_once()
         began = time.monotonic()
         assert client.post("/order").status_code == 200
-        assert time.monotonic() - began <= 1.0
+        assert time.monotonic() - began < 10, "by itself redis-py would wait for a minute"
         began = time.monotonic()
         for _ in range(5):
             assert client.post("/order").status_code == 200
-        assert time.monotonic() - began < 2.0, "one of a burst of requests pays"
+        assert time.monotonic() - began < 5 * redis_seconds, "one of a burst of requests pays"
     finally:
         if redis_is == "silent":
             redis.resume()
@@ -193,13 +200,14 @@ def test_a_request_does_not_wait_for_redis(
 
 
 def test_redis_that_comes_back_is_rung_again(
-    host: HostApp, bells: Bells, redis: RedisServer
+    host: HostApp, bells: Bells, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("smtp_admin.delivery.shared_redis._SILENT_SECONDS", 120.0)
     bell = doorbell()
     redis.stop()
     assert not bell.ring(1)
     redis.start()
-    assert not bell.ring(1), "nobody tries again for five seconds"
+    assert not bell.ring(1), "nobody tries again for some seconds"
     shared_redis().ask_at_once()
     assert bell.ring(1)
     assert bells.named == (set(), {1})

@@ -26,7 +26,6 @@ from smtp_admin.delivery.record import Result, _count, give_back, record
 from smtp_admin.delivery.retry import Decision
 from smtp_admin.delivery.sensitive import erase_sensitive
 from smtp_admin.senders.models import Sender
-from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
@@ -39,6 +38,7 @@ from tests.delivery.workbench import (
     row_of,
     sender_row,
 )
+from tests.patience import SECONDS
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import Close, Reply, ScriptedServer, Session
 from tests.worker.running import until
@@ -323,7 +323,7 @@ def test_an_open_transaction_of_the_host_holds_nobody_up(
     with ThreadPoolExecutor(1) as threads:
         working = threads.submit(send)
         try:
-            working.result(timeout=2)
+            working.result(timeout=SECONDS)
         except TimeoutError:
             pytest.fail("The sender waits for the host's transaction.")
         finally:
@@ -363,7 +363,7 @@ def test_what_a_person_has_begun_to_change_holds_up_no_other_mail(
     with ThreadPoolExecutor(1) as threads:
         ticking = threads.submit(tick)
         try:
-            assert ticking.result(timeout=3) == (1, 1)
+            assert ticking.result(timeout=SECONDS) == (1, 1)
         except TimeoutError:
             pytest.fail("The clock waits for the host's transaction.")
         finally:
@@ -398,7 +398,7 @@ def test_a_host_that_cancels_the_rest_of_a_mail_holds_up_no_result(
             record, bench.engine, lane, results, config=config, revision=1, worker="bench"
         )
         try:
-            recording.result(timeout=3)
+            recording.result(timeout=SECONDS)
         except TimeoutError:
             pytest.fail("The result waits for the host's transaction.")
         finally:
@@ -443,7 +443,7 @@ def test_what_a_receiver_leaves_open_holds_up_no_mail(
     began = time.monotonic()
     with signals.delivery_sent.connected_to(leave_open):
         bench.work()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20, "a worker waits half a minute for a lock"
     assert [one.in_transaction() for one in sessions] == [False]
     assert [one.state for one in deliveries(each)] == ["sent"]
 
@@ -486,11 +486,13 @@ def test_who_slept_through_its_lease_sends_no_more(
 ) -> None:
     """A rescuer has given the rest to somebody else by then."""
     host = opened()
-    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=10))
-    monkeypatch.setattr(lanes, "LEASE_SECONDS", 2.0)
+    bench = bench_of(host)
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 120.0)
 
     def take_long(server: ScriptedServer, session: Session, line: str) -> None:
-        time.sleep(2.5)
+        (lease,) = bench.leases._kept.values()
+        lease.renewed(time.monotonic() - lanes.LEASE_SECONDS)
+        assert lease.ran_out
 
     server.behave("dot", take_long)
     host.save_sender(port=server.port)
@@ -545,6 +547,7 @@ def test_urgent_mail_does_not_wait_for_a_long_batch_of_a_slow_server(
 ) -> None:
     host, bench = host_with_bench
     monkeypatch.setattr(engine, "_LONGEST_BATCH_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "_BATCH_SECONDS", 0.25)
     queue(host, *(f"r{number}@example.org" for number in range(12)))
 
     def slowly(server: ScriptedServer, session: Session, line: str) -> None:
@@ -552,7 +555,7 @@ def test_urgent_mail_does_not_wait_for_a_long_batch_of_a_slow_server(
 
     server.behave("dot", slowly)
     assert bench.work()
-    assert 2 <= len(server.messages) <= 4
+    assert 1 <= len(server.messages) <= 4
     reset = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
     host.plugin.send("password_reset", to="u@example.org", partner_id="acme", context=reset)
     host.db.session.commit()
@@ -581,7 +584,7 @@ def test_mail_that_becomes_too_old_behind_others_is_not_sent(
         time.sleep(6.2)
 
     server.behave("dot", [slowly, None])
-    bench = bench_of(host, timeouts=Timeouts(connect=5, command=5, final_dot=30))
+    bench = bench_of(host)
     late = update(Delivery).where(Delivery.recipient == "late@example.org")
     host.db.session.execute(late.values(expires_at=now() + timedelta(seconds=6)))
     host.db.session.commit()
@@ -611,7 +614,7 @@ def test_a_sensitive_text_is_erased_also_when_two_connections_end_together(
         with transaction(bench.engine) as session:
             sent = update(Delivery).where(Delivery.id == delivery_id).values(state="sent")
             session.execute(sent)
-            both.wait(10)
+            both.wait(SECONDS)
             erase_sensitive(session, [message_pk])
             time.sleep(0.3)
 
@@ -643,7 +646,7 @@ def test_connections_that_count_for_the_same_partners_do_not_lock_each_other_out
 
     def count(pairs: list[tuple[Result, Decision]]) -> None:
         for _ in range(10):
-            both.wait(10)
+            both.wait(SECONDS)
             with transaction(bench.engine) as session:
                 _count(session, lane.sender_id, pairs, batch.moment)
 

@@ -20,6 +20,7 @@ from smtp_admin.senders.models import Sender
 from tests.app import HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of, sender_row
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer
 
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
@@ -301,7 +302,7 @@ def test_mail_that_was_queued_while_the_sender_was_saved_goes_out(
     with ThreadPoolExecutor(1) as threads:
         saving = threads.submit(save)
         try:
-            saving.result(timeout=2)
+            saving.result(timeout=SECONDS)
         except TimeoutError:
             pytest.fail("Saving waits for somebody's open transaction.")
         finally:

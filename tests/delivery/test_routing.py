@@ -15,6 +15,7 @@ from smtp_admin.senders.routing import save_routes
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import Workbench, deliveries, letter, queue, row_of
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer
 
 RESET = {"name": "Sam", "reset_url": "https://x.example/1", "expires_minutes": 5}
@@ -137,7 +138,7 @@ def test_a_route_that_is_changed_while_mail_is_being_queued(
             host.db.session.remove()
 
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(save).result(timeout=20)
+        threads.submit(save).result(timeout=SECONDS)
     host.db.session.commit()
     assert at(host) == [("", "")]
     host.db.session.rollback()

@@ -77,13 +77,13 @@ def note(
 
 @pytest.mark.parametrize(("stage", "behaviour", "code"), BROKEN)
 def test_a_failing_server_harms_no_mail(
-    host_with_bench: HostAndBench,
+    impatient_bench: HostAndBench,
     server: ScriptedServer,
     stage: Stage,
     behaviour: Behaviour,
     code: str,
 ) -> None:
-    host, bench = host_with_bench
+    host, bench = impatient_bench
     queue(host, "a@example.org", "b@example.org")
     paused: list[str] = []
 
@@ -520,10 +520,10 @@ def test_another_workers_idle_connection_may_be_the_one_too_many(
 
 @pytest.mark.parametrize("behaviour", [Stall(), Close()], ids=["stall", "close"])
 def test_a_server_that_is_full_may_say_nothing(
-    host_with_bench: HostAndBench, server: ScriptedServer, behaviour: Behaviour
+    impatient_bench: HostAndBench, server: ScriptedServer, behaviour: Behaviour
 ) -> None:
     """Postfix lets the connection after its last process wait; firewalls cut it off."""
-    host, bench = host_with_bench
+    host, bench = impatient_bench
     host.save_sender(port=server.port, max_connections=2)
     queue(host)
     bench.work()

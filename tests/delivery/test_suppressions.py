@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
 from io import BytesIO
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -43,6 +43,7 @@ from tests.delivery.workbench import (
 )
 from tests.delivery.workbench import row_of as message_of
 from tests.mail.newsletter import NAME, add_newsletter, people
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer, Session
 
 NEWS = {"name": "Mia", "code": 1}
@@ -218,7 +219,7 @@ def test_two_lists_at_once(each: HostApp) -> None:
     def take(some: list[dict[str, Any]]) -> int:
         with each.app.app_context():
             session = each.db.session()
-            begin.wait(20)
+            begin.wait(SECONDS)
             new = suppress_all(session, "acme", some)
             session.commit()
             each.db.session.remove()
@@ -671,11 +672,22 @@ def test_a_success_ends_no_row_of_refusals_that_was_too_long(
 def test_two_workers_hear_of_the_same_wrong_addresses(
     each: HostApp, bench_of: Callable[[HostApp], Workbench], server: ScriptedServer
 ) -> None:
-    """Each by another sender, while a list names them too: all of it ends, and each stands once."""
+    """Each by another sender, while a list names them too: all of it ends, and each stands once.
+
+    Both have claimed their first mails when the list begins, and hear the first refusal when it has
+    been in the way of a mail that waits.
+    """
     wrong = [f"n{number}@example.org" for number in range(40)]
     rows = [row_of("acme", one, "manual") for one in wrong[::3]]
 
     refuse_all_but(server, "tom")
+    both_have_some, began = Barrier(3), Event()
+
+    def hold(_server: ScriptedServer, _session: Session, _line: str) -> None:
+        both_have_some.wait(SECONDS)
+        assert began.wait(SECONDS)
+
+    server.behave("mail", [hold, hold, None])
     for key in ("", "news"):
         each.save_sender(port=server.port, key=key)
         for number, one in enumerate(wrong):
@@ -692,13 +704,16 @@ def test_two_workers_hear_of_the_same_wrong_addresses(
 
     def take(_: str) -> None:
         with each.app.app_context():
-            suppress_all(each.db.session(), "acme", rows)
-            each.db.session.commit()
+            both_have_some.wait(SECONDS)
+            for part in (rows[-1:], rows):
+                suppress_all(each.db.session(), "acme", part)
+                each.db.session.commit()
+                began.set()
             each.db.session.remove()
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(work, ""), pool.submit(work, "news"), pool.submit(take, "")]:
-            done.result(60)
+            done.result(2 * SECONDS)
     benches[""].tick(timedelta(seconds=1))  # what came a moment too late for its sender
     found = states(each)
     assert set(found) == {"dead", "suppressed", "sent"}

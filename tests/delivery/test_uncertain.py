@@ -33,9 +33,9 @@ LOST: list[tuple[Stage, Step]] = [
 
 @pytest.mark.parametrize(("stage", "behaviour"), LOST)
 def test_a_lost_reply_is_uncertain_and_the_mail_is_sent_once_more(
-    host_with_bench: HostAndBench, server: ScriptedServer, stage: Stage, behaviour: Step
+    impatient_bench: HostAndBench, server: ScriptedServer, stage: Stage, behaviour: Step
 ) -> None:
-    host, bench = host_with_bench
+    host, bench = impatient_bench
     public_id = queue(host)
     server.behave(stage, [behaviour, None])
     bench.tick()

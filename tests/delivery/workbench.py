@@ -33,8 +33,11 @@ from smtp_admin.smtp.session import Dialler
 from smtp_admin.transports.driver import Surroundings
 from smtp_admin.transports.warm import WarmTransports
 from tests.app import ADMIN, HostApp
+from tests.patience import SECONDS
 
 __all__ = [
+    "IMPATIENT",
+    "PATIENT",
     "Workbench",
     "attempts",
     "deliveries",
@@ -48,7 +51,9 @@ __all__ = [
     "step_in",
 ]
 
-SHORT = Timeouts(connect=1.0, command=1.0, final_dot=1.0, greeting=1.0)
+PATIENT = Timeouts(connect=SECONDS, command=SECONDS, final_dot=SECONDS, greeting=SECONDS)
+#: For tests of a server that says nothing.
+IMPATIENT = Timeouts(connect=1.0, command=1.0, final_dot=1.0, greeting=1.0)
 
 
 class Workbench:
@@ -58,7 +63,12 @@ class Workbench:
     """
 
     def __init__(
-        self, host: HostApp, *, timeouts: Timeouts = SHORT, redis_url: str = "", pool_size: int = 24
+        self,
+        host: HostApp,
+        *,
+        timeouts: Timeouts = PATIENT,
+        redis_url: str = "",
+        pool_size: int = 24,
     ) -> None:
         self.host = host
         here = host.installation

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 
 from flask.cli import ScriptInfo
 
+from tests.patience import CONSTANTS, SECONDS
 from tests.prepared import FORKS
 
 __all__ = ["Fate", "Mortal"]
@@ -55,7 +56,8 @@ class Mortal:
 
     Args:
         options: of the command ``worker``.
-        constants: numbers of the package that are other ones in this process, as ``module:NAME``.
+        constants: numbers of the package that are other ones in this process, as ``module:NAME``,
+            beside those of ``tests.patience``: how fast a machine is decides no step.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Mortal:
     ) -> None:
         self._log = folder / f"mortal-{time.monotonic_ns()}.log"
         fates = (fate,) if fate else ()
-        life = _Life(folder, self._log, options, fates, constants or {})
+        life = _Life(folder, self._log, options, fates, {**CONSTANTS, **(constants or {})})
         self._process = FORKS.Process(target=_live, args=(life,))
         self._process.start()
 
@@ -82,7 +84,7 @@ class Mortal:
     ) -> None:
         if self.alive:
             self.signal(SIGKILL)
-        self._process.join(10)
+        self._process.join(SECONDS)
         self._process.close()
 
     @property
@@ -106,9 +108,9 @@ class Mortal:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
         if number is SIGKILL:
-            multiprocessing.connection.wait([self._process.sentinel], timeout=10)
+            multiprocessing.connection.wait([self._process.sentinel], timeout=SECONDS)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = SECONDS) -> int:
         """Its exit status, once it has ended; a signal's number is negative."""
         self._process.join(seconds)
         if self._process.exitcode is None:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from queue import Queue
 from typing import Any
 
 from tests.app import HostApp
@@ -11,6 +12,7 @@ from tests.delivery.workbench import Workbench
 from tests.endurance.mortal import Fate, Mortal
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite, queue_each, wait_for_last_words
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer, Session, Stage, Step
 from tests.worker.running import until
 
@@ -65,12 +67,12 @@ def ten_mails(host: HostApp, sink: Sink, bench_of: MakeBench) -> Workbench:
 def die(site: AnySite, sink: Sink, bench: Workbench, point: Point) -> None:
     """Run a worker until its end there, and wait until its last words are heard."""
     clients = len(bench.redis.client_list())
-    workers: list[Mortal] = []
+    started: Queue[Mortal] = Queue()
 
     def kill(server: ScriptedServer, session: Session, line: str) -> bytes | None:
         # What was answered before has been understood; else the step would not be exact.
         assert line == "QUIT" or until(lambda: journalled(bench) >= len(sink.accepted))
-        workers[0].signal(signal.SIGKILL)
+        started.get(timeout=SECONDS).signal(signal.SIGKILL)
         return point.answer
 
     if point.stage is not None:
@@ -78,7 +80,7 @@ def die(site: AnySite, sink: Sink, bench: Workbench, point: Point) -> None:
         sink.behave(stage, [*[None] * (occurrence - 1), kill, None])
     options = ("--burst", "--concurrency", "1")
     with Mortal(site.folder, *options, fate=point.fate, constants=point.constants) as worker:
-        workers.append(worker)
+        started.put(worker)
         # Nobody waits long for the answer to QUIT: the worker may have ended by itself.
         ends = {-signal.SIGKILL, 0} if point.stage == ("quit", 1) else {-signal.SIGKILL}
         assert worker.wait() in ends, worker.output

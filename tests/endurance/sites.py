@@ -89,7 +89,7 @@ def wait_for_last_words(redis: Redis, before: int) -> None:
     Args:
         before: how many clients there were before that worker started.
     """
-    assert until(lambda: len(redis.client_list()) <= before, 10)
+    assert until(lambda: len(redis.client_list()) <= before)
 
 
 def check_nothing_invented(host: HostApp, *sinks: Sink) -> None:

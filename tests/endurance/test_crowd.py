@@ -56,7 +56,7 @@ def test_eight_processes_keep_to_each_senders_connections_and_send_each_mail_onc
 
 def wait_until_ready(workers: list[Mortal]) -> None:
     """Wait until all of them hear bells."""
-    assert until(lambda: all("is ready" in one.output for one in workers), 30), [
+    assert until(lambda: all("is ready" in one.output for one in workers)), [
         one.output for one in workers
     ]
 

@@ -29,9 +29,6 @@ ALL_SENT = {"sent": MAILS}
 BATCH_OF_FOUR: dict[str, float] = {
     f"{ENGINE}:FIRST_BATCH": 4,
     f"{ENGINE}:_AHEAD": 1.0,
-    # Else a slow machine writes results down, or gives the rest back, in the middle of a batch.
-    f"{CLERK}:_GROUP_SECONDS": 60.0,
-    f"{ENGINE}:_LONGEST_BATCH_SECONDS": 60.0,
 }
 
 IN_THE_DATABASE = [

@@ -27,7 +27,7 @@ from tests.endurance.sites import (
     states,
 )
 from tests.servers.redis_server import RedisServer
-from tests.worker.running import Worker, move_due_time, until
+from tests.worker.running import PROMPTLY, Worker, move_due_time, until
 
 KILLS = int(os.environ.get("SMTP_ADMIN_TEST_KILLS", "5"))
 SEED = os.environ.get("SMTP_ADMIN_TEST_SEED") or secrets.token_hex(4)
@@ -88,7 +88,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_only_what_was_in_flight(
             move_due_time(host, "uncertain")
         with site.worker() as worker:
             assert until(lambda: everything_sent(host, campaign), 60), states(host)
-            assert worker.stop() < 10
+            assert worker.stop() < PROMPTLY
             logs.append(worker.output)
         report = (
             f"{host.db.engine.dialect.name}: {campaign.kills} kills, {queued} mails,"
@@ -106,12 +106,12 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_only_what_was_in_flight(
 def live_and_die(worker: Worker, sink: Sink, campaign: Campaign, seconds: float) -> None:
     """Let it send for *seconds*, then kill it."""
     before = len(sink.accepted)
-    assert until(lambda: len(sink.accepted) > before, 30), worker.output
+    assert until(lambda: len(sink.accepted) > before), worker.output
     time.sleep(seconds)
     campaign.in_flight += sink.holding
     worker.kill()
     # The sink finishes what it holds; only then are its records complete.
-    assert until(lambda: all(one.finished.is_set() for one in sink.sessions), 10)
+    assert until(lambda: all(one.finished.is_set() for one in sink.sessions))
 
 
 def everything_sent(host: HostApp, campaign: Campaign) -> bool:

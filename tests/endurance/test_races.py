@@ -26,6 +26,7 @@ from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import broken_rules
 from tests.endurance.points import MakeBench
 from tests.endurance.sites import AnySite, counted, queue_each, states
+from tests.patience import SECONDS
 from tests.worker.running import until
 
 ROUNDS = 6
@@ -70,7 +71,7 @@ def write_down(bench: Workbench, lane: HeldLane, batch: Batch) -> None:
 
 def at_once(start: threading.Barrier, act: Callable[[], Any], late: float) -> None:
     """Begin when the others do, or a little later."""
-    start.wait(10)
+    start.wait(SECONDS)
     time.sleep(late)
     persistently(act)
 
@@ -112,7 +113,7 @@ def test_two_rescuers_and_the_holder_finish_at_once_and_each_mail_counts_once(
                 for one in ((look_after, 0), (look_after, 0), (finish, late))
             ]
             for one in running:
-                one.result(30)
+                one.result(SECONDS)
             assert states(host) == {"sent": MAILS * round_}
             assert counted(host) == MAILS * round_
         assert broken_rules(host.db.engine) == []
@@ -156,7 +157,7 @@ def test_a_holder_that_finishes_between_a_rescuers_look_and_its_update_is_not_co
 
         with before_update_of(bench.engine, "smtp_admin_delivery", finish):
             rescue(bench.engine, bench.redis)
-        running[0].result(30)
+        running[0].result(SECONDS)
         assert states(host) == {"sent": MAILS}
         assert counted(host) == MAILS
         assert broken_rules(host.db.engine) == []
@@ -181,7 +182,7 @@ def test_a_holder_that_dies_while_it_writes_down_and_a_rescuer_passes_repeats_no
             with suppress(TimeoutError):
                 passing.result(1.0)
             holder.rollback()
-        passing.result(30)
+        passing.result(SECONDS)
         rescue(bench.engine, bench.redis)
         assert states(host) == {"sent": MAILS}
         assert counted(host) == MAILS

@@ -115,7 +115,7 @@ def test_a_bell_that_dies_with_who_heard_it_is_made_up_for(
         assert states(host) == {"queued": MAILS}
         bench.lose_lease()  # of a lane that its first sweep may just have taken
         with Mortal(sqlite_site.folder, constants=shorter):
-            assert until(lambda: states(host) == {"sent": MAILS}, 20)
+            assert until(lambda: states(host) == {"sent": MAILS})
         bench.lose_lease()  # of a lane that was just being given back
         assert rescue(bench.engine, bench.redis) == 0
         check_all_sent(host, sink, repeats=0)

@@ -10,4 +10,4 @@ def test_a_signal_that_another_thread_receives_ends_an_idle_worker(sqlite_site: 
     """The same happens when it comes just before the main thread begins to wait."""
     third_sweep = Fate("smtp_admin.worker.process:due_senders", "after", 3, SIGTERM)
     with sqlite_site.opened(), Mortal(sqlite_site.folder, fate=third_sweep) as worker:
-        assert worker.wait(9) == 0, worker.output
+        assert worker.wait() == 0, worker.output

@@ -1,9 +1,11 @@
 """A worker stands still for longer than its lease, and wakes up when others have done its work."""
 
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from queue import Queue
 from signal import SIGCONT, SIGSTOP
 
 import pytest
@@ -19,9 +21,10 @@ from smtp_admin.delivery.models import Lane
 from tests.delivery.workbench import Workbench, sender_row
 from tests.endurance.history import changes
 from tests.endurance.mortal import Fate, Mortal
-from tests.endurance.points import MAILS, PASSWORD, MakeBench, ten_mails
+from tests.endurance.points import LATER, MAILS, PASSWORD, MakeBench, ten_mails
 from tests.endurance.sink import Sink
 from tests.endurance.sites import AnySite, check_all_sent, queue_each, states
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer, Session
 from tests.worker.running import move_due_time, until
 
@@ -30,8 +33,19 @@ ENGINE = "smtp_admin.delivery.engine"
 LANES = "smtp_admin.delivery.lanes"
 #: Only the one that stands still has a short lease: a busy machine takes nothing from the others.
 #: Its heart does not beat at all: stopped in the middle of a beat it would lock all of SQLite.
-SHORT = {f"{LANES}:LEASE_SECONDS": 1.5, "smtp_admin.delivery.leases:HEARTBEAT_SECONDS": 60.0}
+#: For the same reason it sweeps once.
+SHORT = {
+    f"{LANES}:LEASE_SECONDS": 1.5,
+    "smtp_admin.delivery.leases:HEARTBEAT_SECONDS": 60.0,
+    "smtp_admin.worker.process:SWEEP_SECONDS": 60.0,
+}
 BURST = ("--burst", "--concurrency", "1")
+
+#: Seconds; after fifteen the database ends the transaction of who stands still.
+WELL_BEFORE_IDLE = 12
+
+#: A worker's other threads work as it starts.
+TRIES = 5
 
 NAPS = {
     "before its first claim": Fate(f"{LANES}:acquire", "after", signal=SIGSTOP),
@@ -47,18 +61,17 @@ def test_a_worker_stopped_with_a_mail_in_flight_sends_nothing_more(
     site: AnySite, sink: Sink, bench_of: MakeBench
 ) -> None:
     """The sink takes the third mail; its 250 is read when everything is over."""
-    stopped: list[Mortal] = []
+    started: Queue[Mortal] = Queue()
 
     def stop(server: ScriptedServer, session: Session, line: str) -> None:
-        stopped[0].signal(SIGSTOP)
-        assert until(lambda: stopped[0].standing_still)
+        stop_outside_of_transactions(started.get(timeout=SECONDS), bench)
 
     with site.opened() as host:
         bench = ten_mails(host, sink, bench_of)
         sink.behave("dot", [None, None, stop, None])
         with Mortal(site.folder, *BURST, constants=SHORT) as sleeper:
-            stopped.append(sleeper)
-            assert until(lambda: len(sink.accepted) == 3, 20), sleeper.output
+            started.put(sleeper)
+            assert until(lambda: len(sink.accepted) == 3), sleeper.output
             others_finish(site, bench)
             assert sink.repeats == 1, "the one in flight, whose outcome nobody knew"
             wake(sleeper, bench)
@@ -74,16 +87,31 @@ def test_a_worker_that_wakes_up_late_changes_nothing(
         constants = (
             SHORT | {f"{ENGINE}:FIRST_BATCH": 4} if "second" in nap or "while" in nap else SHORT
         )
-        with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=constants) as sleeper:
-            assert until(lambda: sleeper.standing_still, 20), sleeper.output
-            if holds_all_of_sqlite(bench):
-                sleeper.signal(SIGCONT)
-                assert sleeper.wait() == 0, sleeper.output
-            else:
-                others_finish(sqlite_site, bench)
-                assert sink.repeats <= (constants is not SHORT), "at most one was in flight"
-                wake(sleeper, bench)
-        check_all_sent(host, sink, repeats=1)
+        tries, done = 0, False
+        while not done:
+            tries += 1
+            assert tries <= TRIES, "each time another thread of it stood inside a transaction"
+            with Mortal(sqlite_site.folder, *BURST, fate=NAPS[nap], constants=constants) as sleeper:
+                assert until(lambda: sleeper.standing_still), sleeper.output
+                if holds_all_of_sqlite(bench):
+                    sleeper.signal(SIGCONT)
+                    assert sleeper.wait() == 0, sleeper.output
+                else:
+                    others_finish(sqlite_site, bench)
+                    wake(sleeper, bench)
+                    done = True
+            if not done:
+                begin_again(bench)
+        assert sink.repeats <= tries * (constants is not SHORT), "at most one was in flight"
+        check_all_sent(host, sink, repeats=tries)
+
+
+def begin_again(bench: Workbench) -> None:
+    """Finish what is left, for its lease may have run out meanwhile, and queue as much again."""
+    bench.lose_lease()
+    bench.tick()
+    bench.tick(LATER)
+    queue_each(bench.host, (f"again{number}@example.org" for number in range(MAILS)))
 
 
 def test_a_worker_that_stands_still_inside_a_transaction_holds_up_its_own_lane_alone(
@@ -95,20 +123,35 @@ def test_a_worker_that_stands_still_inside_a_transaction_holds_up_its_own_lane_a
     with site.opened() as host, ThreadPoolExecutor(1) as threads:
         bench = ten_mails(host, sink, bench_of)
         with Mortal(site.folder, *BURST, fate=inside, constants=SHORT) as sleeper:
-            assert until(lambda: sleeper.standing_still, 20), sleeper.output
+            assert until(lambda: sleeper.standing_still), sleeper.output
             host.save_sender("globex", port=sink.port, username="user", password=PASSWORD)
             queue_each(host, ["other@example.org"], "globex")
             lane = lanes.acquire(bench.engine, sender_row(host, "globex").id, "dead")
             assert lane is not None
             assert claim(bench.engine, lane, 1) is not None
             let_run_out(bench, lane)
-            assert until(lambda: ran_out(bench, 2), 20)
+            assert until(lambda: ran_out(bench, 2))
             rescuing = threads.submit(rescue, bench.engine, bench.redis)
-            settled = until(lambda: "uncertain" in states(host), 5)
+            settled = until(lambda: "uncertain" in states(host), WELL_BEFORE_IDLE)
             sleeper.signal(SIGCONT)
-            rescuing.result(20)
+            rescuing.result(SECONDS)
             assert settled, "the other sender's mail had to wait"
             assert sleeper.wait() == 0
+
+
+def stop_outside_of_transactions(worker: Mortal, bench: Workbench) -> None:
+    """Stop it where none of its threads keeps others from writing.
+
+    It is stopped by its mail server, which knows of one thread that waits. Another may be looking
+    after what is due; on SQLite that would lock everybody out for as long as it stands still.
+    """
+    while True:
+        worker.signal(SIGSTOP)
+        assert until(lambda: worker.standing_still)
+        if not holds_all_of_sqlite(bench):
+            return
+        worker.signal(SIGCONT)
+        time.sleep(0.05)
 
 
 def let_run_out(bench: Workbench, lane: HeldLane) -> None:
@@ -123,6 +166,8 @@ def holds_all_of_sqlite(bench: Workbench) -> bool:
 
     Then nobody else can write until it goes on, as with a process that a debugger holds.
     """
+    if bench.engine.dialect.name != "sqlite":
+        return False
     file = bench.engine.url.database
     assert file is not None
     # A worker's own connections would wait for half a minute.
@@ -143,12 +188,12 @@ def ran_out(bench: Workbench, count: int = 1) -> bool:
 
 def others_finish(site: AnySite, bench: Workbench) -> None:
     """Two other workers do all that is left, once the lease has run out by itself."""
-    assert until(lambda: ran_out(bench), 20)
+    assert until(lambda: ran_out(bench))
     for _ in range(2):
         move_due_time(bench.host, "uncertain")
         with Mortal(site.folder, *BURST) as other:
             assert other.wait() == 0, other.output
-    assert states(bench.host) == {"sent": MAILS}
+    assert set(states(bench.host)) == {"sent"}
 
 
 def wake(sleeper: Mortal, bench: Workbench) -> None:

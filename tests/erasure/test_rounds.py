@@ -31,7 +31,7 @@ from tests.endurance.mortal import Fate, Mortal
 from tests.erasure.test_erasing import MIA, named
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, Worker, until
+from tests.worker.running import PROMPTLY, Site, Worker, until
 
 TOM = "tom@example.org"
 #: Longer than the lease of whoever was killed.
@@ -267,8 +267,8 @@ def test_a_worker_dies_at_it_and_another_goes_on(
         session.commit()
         with Worker(site.folder) as worker:
             worker.ready()
-            assert until(lambda: not _open(host), 20), worker.output
-            assert worker.stop() < 10
+            assert until(lambda: not _open(host)), worker.output
+            assert worker.stop() < PROMPTLY
         assert named(host) == []
         assert details(host) == [f"11 records of {address_hash(MIA)}"]
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Thread
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import func, insert, select, update
 
 from smtp_admin import signals
 from smtp_admin.clock import now, shifted
-from smtp_admin.database import host_engine, transaction
+from smtp_admin.database import database_now, host_engine, transaction
 from smtp_admin.delivery.batch_models import Batch
 from smtp_admin.delivery.maintenance.settle_unknown import settle_unknown
 from smtp_admin.delivery.models import Counter, Delivery, Message
@@ -25,7 +26,13 @@ from smtp_admin.events.models import MailEvent
 from smtp_admin.events.queries import turned
 from smtp_admin.events.storing import Origin, keep
 from smtp_admin.senders.resolve import load_sender
+from tests.delivery.conftest import NewHost, shared_database
+from tests.events.conftest import Hook
 from tests.events.hooking import Hooked
+from tests.patience import SECONDS
+from tests.test_beginning_again import until_it_waits
+
+__all__ = ["shared_database"]
 
 #: What may happen to a mail, our own commit of its result included.
 HAPPENS = ("our commit", "deferred", "delivered", "bounced", "complained", "opened")
@@ -137,6 +144,24 @@ def _two_workers(site: Hooked) -> None:
     for one in threads:
         one.join()
     assert not failed
+
+
+def test_who_waited_for_a_mail_is_later(opened: NewHost, hook: Hook, shared_database: str) -> None:
+    """What came first is told by the times of events, and counted by who had the mail first."""
+    site = hook(opened(uri=shared_database))
+    site.host.save_sender("acme")
+    (mail,) = site.sent(provider_id="p1")
+    tell(site, event("bounced", mail))
+    with shifted(timedelta(seconds=1)), ThreadPoolExecutor(1) as threads:
+        with transaction(site.engine) as session:
+            session.execute(select(Delivery.id).where(Delivery.id == mail.id).with_for_update())
+            applying = threads.submit(_two_workers, site)
+            until_it_waits(site.host.db.engine)
+            then = database_now(session)
+        applying.result(SECONDS)
+    (applied,) = site.events()
+    assert applied.applied_at is not None
+    assert applied.applied_at >= then
 
 
 LADDER: tuple[State, ...] = ("sent", "delivered", "bounced", "complained")

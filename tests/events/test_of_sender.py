@@ -24,6 +24,7 @@ from smtp_admin.senders.resolve import ResolvedSender, load_sender
 from smtp_admin.senders.revisions import delete_sender
 from tests.app import ADMIN, HostApp
 from tests.delivery.conftest import NewHost, shared_database
+from tests.patience import SECONDS
 from tests.test_beginning_again import until_it_waits
 
 __all__ = ["shared_database"]
@@ -74,7 +75,7 @@ def meanwhile(
         answer = thread.submit(other)
         until_it_waits(host.db.engine)
         session.commit()
-        return answer.result(30)
+        return answer.result(SECONDS)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -23,7 +23,7 @@ from .visitor import Answer, Visitor, wait_until
 PROJECT = Path(__file__).parents[2]
 PASSWORD = "demo-demo"
 TAB = "/smtp-admin/partners/acme"
-STOP_SECONDS = 15
+STOP_SECONDS = 40
 
 
 class Demo:
@@ -73,7 +73,7 @@ class Demo:
 
     def wait_for_address(self) -> Visitor:
         """Wait until the address is printed, then find the site there."""
-        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.printed, 40)
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.printed, 60)
         assert self.process.poll() is None, self.printed
         assert f"\n{self.url}/\n" in self.printed
         visitor = Visitor(self.url)
@@ -254,9 +254,9 @@ def test_partners_in_every_state(demo: Demo) -> None:
     nora = Visitor(demo.url)
     sign_in(nora, "admin@northwind.example")
     states = ("Paused by hand", "Limit reached", "Stopped until the login is corrected")
-    wait_until(lambda: all(one in nora.get("/smtp-admin/partners").text for one in states), 30)
+    wait_until(lambda: all(one in nora.get("/smtp-admin/partners").text for one in states))
     dead = "/api/email/status?partner_id=dead-letters"
-    wait_until(lambda: '"dead":2' in nora.get(dead).html.replace(" ", ""), 30)
+    wait_until(lambda: '"dead":2' in nora.get(dead).html.replace(" ", ""))
     assert "Partner 40 Ltd" in nora.get("/smtp-admin/partners").text
 
 
@@ -296,7 +296,7 @@ def test_secrets_are_for_the_owner_only(demo: Demo) -> None:
 
 def test_second_start_in_the_same_folder_says_so(demo: Demo) -> None:
     second = Demo(demo.instance, str(free_port()), prepared=True)
-    assert second.process.wait(20) == 1
+    assert second.process.wait(STOP_SECONDS) == 1
     assert "already running" in second.printed
     assert len(second.printed.splitlines()) == 1
     assert demo.process.poll() is None
@@ -334,7 +334,7 @@ def test_port_that_cannot_be_had(tmp_path: Path, port: str) -> None:
         holder.listen()
         asked = str(holder.getsockname()[1]) if port == "taken" else port
         with Demo(tmp_path / "instance", asked, prepared=True) as demo:
-            assert demo.process.wait(20) == 1
+            assert demo.process.wait(STOP_SECONDS) == 1
     assert asked in demo.printed
     assert "Traceback" not in demo.printed
     assert len(demo.printed.splitlines()) == 1

@@ -15,7 +15,7 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_ope
 
 __all__ = ["Answer", "Form", "Visitor", "wait_until"]
 
-SECONDS = 20
+SECONDS = 40
 Found = TypeVar("Found")
 
 

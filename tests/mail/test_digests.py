@@ -29,9 +29,10 @@ from tests.delivery.conftest import NewHost
 from tests.delivery.workbench import deliveries
 from tests.endurance.mortal import Fate, Mortal
 from tests.mail.conftest import own_type
+from tests.patience import SECONDS
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, Worker
+from tests.worker.running import PROMPTLY, Site, Worker
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -214,11 +215,11 @@ def test_one_key_in_two_transactions(opened: NewHost, shared_database: str) -> N
 
     thread = threading.Thread(target=again)
     thread.start()
-    assert began.wait(10)
+    assert began.wait(SECONDS)
     thread.join(0.3)
     assert thread.is_alive()
     host.db.session.commit()
-    thread.join(20)
+    thread.join(SECONDS)
     assert found == [first]
     assert host.db.session.scalars(select(DigestItem.public_id)).all() == [first]
 
@@ -236,7 +237,7 @@ def test_several_workers_at_once(opened: NewHost, database: str) -> None:
 
     def one() -> None:
         with host.app.app_context(), own_engine(host) as engine:
-            together.wait(10)
+            together.wait(SECONDS)
             counts.append(send_digests(engine))
 
     threads = [threading.Thread(target=one) for _ in range(3)]
@@ -273,8 +274,8 @@ def test_a_worker_dies_between_and_another_sends(
         host.db.session.rollback()
         with Worker(site.folder) as worker:
             worker.ready()
-            (mail,) = server.wait_for_messages(1, timeout=40)
-            assert worker.stop() < 10
+            (mail,) = server.wait_for_messages(1)
+            assert worker.stop() < PROMPTLY
         assert text_of(mail.data)[0] == "2 notices from Northwind"
         assert len(queued(host)) == 1
         assert set(host.db.session.scalars(select(DigestItem.state))) == {"sent"}

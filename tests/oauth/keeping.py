@@ -16,6 +16,7 @@ from smtp_admin.oauth.sealing import SealedFor
 from smtp_admin.oauth.writing import add_row, write_tokens
 from tests.app import HostApp
 from tests.credentials.logins import caller
+from tests.patience import SECONDS
 from tests.servers.token_server import TokenServer
 
 __all__ = ["ask", "bound_to", "grant_of", "in_processes", "sign_in"]
@@ -61,7 +62,7 @@ def in_processes(host: HostApp, count: int, act: Callable[[Any], Any]) -> list[A
     def run() -> None:
         with host.app.app_context():
             engine = worker_engine(host_engine(), pool_size=1)
-            barrier.wait(20)
+            barrier.wait(SECONDS)
             try:
                 answers.put(act(engine))
             except Exception as error:  # noqa: BLE001 - told to the test
@@ -71,7 +72,7 @@ def in_processes(host: HostApp, count: int, act: Callable[[Any], Any]) -> list[A
     children = [fork.Process(target=run) for _ in range(count)]
     for child in children:
         child.start()
-    found = [answers.get(timeout=40) for _ in children]
+    found = [answers.get(timeout=2 * SECONDS) for _ in children]
     for child in children:
-        child.join(10)
+        child.join(SECONDS)
     return found

@@ -27,6 +27,7 @@ from smtp_admin.senders.sealed_texts import check_texts, rotate_texts
 from tests.app import ADMIN, HostApp
 from tests.credentials.logins import caller, login
 from tests.oauth.keeping import ask, bound_to, grant_of, in_processes, sign_in
+from tests.patience import SECONDS
 from tests.servers.databases import sqlite_url
 from tests.servers.token_server import TokenServer
 
@@ -145,7 +146,7 @@ def test_others_go_on_with_the_old_one_meanwhile(host: HostApp, server: TokenSer
 
     def hold(_asked: Any) -> None:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(SECONDS)
 
     server.before = hold
     answers: list[str] = []
@@ -158,7 +159,7 @@ def test_others_go_on_with_the_old_one_meanwhile(host: HostApp, server: TokenSer
         thread = threading.Thread(target=renew)
         thread.start()
         try:
-            assert asked.wait(10)
+            assert asked.wait(SECONDS)
             assert ask(sender, person).value == server.issued[0]
         finally:
             go_on.set()

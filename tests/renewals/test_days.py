@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from smtp_admin.renewals.days import beginning, days_before, surely_after
+from smtp_admin.renewals.days import beginning, days_before, reached, surely_after
 from smtp_admin.renewals.schedule import Facts, Reason, decide, project
 from smtp_admin.renewals.values import MOST_DAYS, RenewalValues
 from tests.renewals.things import a_customer, a_service, changes, days_earlier
@@ -100,6 +100,19 @@ def test_a_day_begins_when_its_date_is_first_shown(day: date, name: str) -> None
     assert begins.astimezone(zone).date() in {day, day + DAY}  # or the zone has skipped it
     if begins.astimezone(zone).date() == day and begins.astimezone(zone).time() != time(0):
         assert (begins - INSTANT).astimezone(zone).time() > time(22, 0)
+
+
+def test_a_time_that_is_skipped_is_reached_when_the_clocks_are_put_forward() -> None:
+    """And one that comes twice twice."""
+    berlin, howe = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
+    for minute in (0, 1, 15, 59):
+        skipped = reached(date(2026, 3, 29), time(2, minute), berlin)
+        assert skipped == datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert reached(date(2026, 3, 29), time(3), berlin) == datetime(2026, 3, 29, 1, tzinfo=UTC)
+    by_half = reached(date(2026, 10, 4), time(2, 10), howe)
+    assert by_half.astimezone(howe).time() == time(2, 30)
+    twice = [reached(date(2026, 10, 25), time(2, 15), berlin, again=one) for one in (False, True)]
+    assert twice[1] - twice[0] == HOUR
 
 
 def test_a_days_begin_is_where_the_calendar_ends() -> None:

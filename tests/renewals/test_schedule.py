@@ -139,7 +139,7 @@ def test_quiet_hours_are_the_customers_own() -> None:
     ("moment", "begins", "ends", "over"),
     [
         # In spring 02:00 to 03:00 does not exist, in autumn it comes twice.
-        ("2026-03-29 00:30", time(1), time(2, 30), "2026-03-29 01:30"),
+        ("2026-03-29 00:30", time(1), time(2, 30), "2026-03-29 01:00"),
         ("2026-10-25 00:15", time(1), time(2, 30), "2026-10-25 00:30"),
         ("2026-10-25 01:15", time(1), time(2, 30), "2026-10-25 01:30"),
         ("2028-02-29 22:30", time(22), time(7), "2028-03-01 06:00"),
@@ -150,8 +150,13 @@ def test_quiet_hours_end_also_when_clocks_change(
 ) -> None:
     values = replace(QUIET, quiet_from=begins, quiet_to=ends)
     now, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (moment, over))
-    decision = decide(values, a_customer(a_service(3, now=now)), Facts(), now)
+    customer = a_customer(a_service(3, now=now))
+    decision = decide(values, customer, Facts(), now)
     assert (decision.reason, decision.again_at) == (Reason.QUIET, end)
+    moments = (end - timedelta(microseconds=1), end)
+    assert [decide(values, customer, Facts(), one).reason for one in moments] == [
+        Reason.QUIET, None
+    ]  # fmt: skip
 
 
 def test_equal_times_are_no_quiet_hours() -> None:

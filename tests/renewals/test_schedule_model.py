@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smtp_admin.renewals.schedule import Facts, Reason, decide
@@ -108,6 +108,15 @@ EVENTS = st.lists(
     start=st.sampled_from(STARTS),
     events=EVENTS,
     first=st.integers(1, 20 * 24),
+)
+@example(  # quiet hours end at a time that the clocks skip
+    values=RenewalValues(
+        enabled=True, window_days=1, min_hours=1, quiet_from=time(0), quiet_to=time(2, 15)
+    ),
+    zone="Europe/Berlin",
+    start=STARTS[0],
+    events=[],
+    first=218,
 )
 def test_hour_by_hour_as_the_model_says(
     values: RenewalValues,

@@ -11,7 +11,7 @@ from tests.renewals.lives import write_services
 from tests.renewals.things import a_service
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
-from tests.worker.running import Site, Worker
+from tests.worker.running import PROMPTLY, Site, Worker
 
 ROOT = Path(__file__).parents[2]
 APP = f'''
@@ -49,8 +49,8 @@ def test_a_worker_reminds_by_itself(
         host.db.session.commit()
     with Worker(site.folder) as worker:
         worker.ready()
-        (mail,) = server.wait_for_messages(1, timeout=30)
+        (mail,) = server.wait_for_messages(1)
         assert mail.recipients == ["c1@customer.example"]
-        assert worker.stop() < 10
+        assert worker.stop() < PROMPTLY
     with site.opened() as host:
         assert host.db.session.query(RenewalNotice).count() == 1

@@ -170,15 +170,15 @@ def test_worker_processes(redis: RedisServer, tmp_path: Path, server: ScriptedSe
         with original.worker() as busy:
             busy.ready()
             assert "this worker acts for panel.example.com" in busy.output
-            assert until(lambda: len(server.messages) == 100, 30)
-            assert until(lambda: set(states(original.host)) == {"sent"}, 30)
+            assert until(lambda: len(server.messages) == 100)
+            assert until(lambda: set(states(original.host)) == {"sent"})
         assert dumped(other.host) == before
         assert run(other.host, "sandbox", "release", "--yes").exit_code == 0
         assert until(lambda: len(server.messages) == 200, 40)
-        assert until(lambda: set(states(other.host)) == {"sent"}, 30)
+        assert until(lambda: set(states(other.host)) == {"sent"})
         assert "this worker acts for staging.example.com" in idle.output
         assert run(other.host, "sandbox", "release", "--remove", STAGING).exit_code == 0
-        assert until(lambda: idle.output.count("This process sends nothing") == 2, 30)
+        assert until(lambda: idle.output.count("This process sends nothing") == 2)
         with other.opened() as host:
             host.plugin.send_message(letter(), partner_id="acme")
             host.db.session.commit()

@@ -169,7 +169,7 @@ def test_a_worker_sends_while_keys_are_rotated(tmp_path: Path, redis: RedisServe
                 if number % 50 == 25:
                     report = rotate_keys(host.db.session(), Keyring([NEW, old]))
                     assert report.newest == 1
-            assert len(server.wait_for_messages(200, timeout=30)) == 200
+            assert len(server.wait_for_messages(200)) == 200
             assert until(lambda: {one.state for one in deliveries(host)} == {"sent"})
             assert sender_row(host).pauses == 0
             assert "Traceback" not in worker.output

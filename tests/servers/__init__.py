@@ -17,7 +17,11 @@ __all__ = ["Unavailable", "closed_port", "find_program", "free_port", "stop_proc
 
 # Below the ports the kernel hands to outgoing connections (32768 and up on Linux): a server that
 # is stopped and started again must find its port still free.
-PORTS = range(20000, 32000)
+_ALL_PORTS = range(20000, 32000)
+#: Each process of a run has its own of them. What takes seconds to start, and then finds its port
+#: taken, would else have lost it to a test of another process.
+_SHARES = 16
+PORTS = _ALL_PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARES :: _SHARES]
 
 # Debian keeps servers in folders that an ordinary user's PATH leaves out.
 PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
@@ -66,7 +70,7 @@ def free_port(host: str = "127.0.0.1") -> int:
             except OSError:
                 continue
         return port
-    raise RuntimeError(f"No free port between {PORTS.start} and {PORTS.stop - 1} on {host}.")
+    raise RuntimeError(f"No free port between {PORTS[0]} and {PORTS[-1]} on {host}.")
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ smtpd_error_sleep_time = 0
 SERVICES = """\
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n 5 1 qmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce

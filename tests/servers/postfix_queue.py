@@ -31,8 +31,9 @@ relayhost = [127.0.0.1]:{relay}
 smtp_address_preference = ipv4
 message_size_limit = {largest}
 """
+# By itself it would look for mail once a minute, where the sign that some came was missed.
 PICKUP = """\
-pickup unix n - n 60 1 pickup
+pickup unix n - n 1 1 pickup
 smtp unix - - n - - smtp
 """
 
@@ -83,7 +84,8 @@ class PostfixQueue(Server):
             cwd="/",
         )
         ready = time.monotonic() + START_SECONDS
-        while not (self._base / "queue/public/pickup").exists():
+        doors = [self._base / "queue/public" / name for name in ("pickup", "cleanup", "qmgr")]
+        while not all(one.exists() for one in doors):
             if self._process.poll() is not None or time.monotonic() > ready:
                 self.stop()
                 raise RuntimeError(f"Postfix did not start.\n{self.log}")

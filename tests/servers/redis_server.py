@@ -20,7 +20,7 @@ from .lifetime import Server
 __all__ = ["RedisServer"]
 
 HOST = "127.0.0.1"
-START_SECONDS = 10
+START_SECONDS = 30
 START_ATTEMPTS = 5
 COATS = 3  # how many layers of base64 and compression are taken off a value
 

@@ -140,7 +140,7 @@ class ScriptedServer(ThreadedServer):
             talker.join()
         self._talkers.clear()
 
-    def wait_for_messages(self, count: int, timeout: float = 5) -> list[Received]:
+    def wait_for_messages(self, count: int, timeout: float = 40) -> list[Received]:
         """Return the accepted messages once there are that many, or what there is in the end.
 
         It does not raise when the time is over: the caller's own assertion says it better.

@@ -26,7 +26,7 @@ def test_plain_delivery_keeps_every_byte() -> None:
         assert first.recipients == ["a@example.org", "b@example.org"]
         assert first.data == second.data == LETTER
         session = first.session
-        assert session.finished.wait(2)
+        assert session.finished.wait(40)
         assert session.commands[1].startswith("mail FROM:<sender@example.org>")
         assert session.commands[-1] == "quit"
         assert session.plain_bytes.startswith(b"ehlo ")

@@ -118,11 +118,11 @@ def test_a_long_one_that_a_server_cut_off(length: int) -> None:
     wire = base64.b64encode(f"user=mia\1auth=Bearer {token}\1\1".encode()).decode()
     redact.hide(wire)
     for form in (token, wire, base64.b64encode(token.encode()).decode()):
-        began = time.monotonic()
+        began = time.process_time()
         assert redact(f"you said {form} at login") == f"you said {MASK} at login"
         if len(form) > 80:
             assert redact(f"too long: {form[:70]}... sorry") == f"too long: {MASK}... sorry"
             spread = (f"5.7.8 you said {form[:40]}", f"5.7.8 {form[40:75]}! and more")
             assert redact.lines(spread) == (f"5.7.8 you said {MASK}", f"5.7.8 {MASK}! and more")
-        assert time.monotonic() - began < 0.5
+        assert time.process_time() - began < 1
     assert redact(f"you said {token[1:]}"[:20]) == f"you said {token[1:]}"[:20]

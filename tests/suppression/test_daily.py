@@ -20,7 +20,7 @@ from tests.servers.redis_server import RedisServer
 from tests.suppression.conftest import Opened
 from tests.suppression.lifting import PAGE
 from tests.suppression.providers import ALL_PROVIDERS, Mailgun, Postmark, SendGrid
-from tests.worker.running import Site, until
+from tests.worker.running import PROMPTLY, Site, until
 
 HTML = {"Accept": "text/html"}
 
@@ -153,6 +153,6 @@ def test_a_worker_does_it(tmp_path: Path, redis: RedisServer) -> None:
         with site.opened() as host:
             provider.save(host)
             with site.worker() as worker:
-                assert until(lambda: ours(host) == {"mia@example.org"}, 20), worker.output
+                assert until(lambda: ours(host) == {"mia@example.org"}), worker.output
                 assert until(lambda: rows_of(host)["Mailgun"].imported_at is not None), "noted"
-                assert worker.stop() < 10
+                assert worker.stop() < PROMPTLY

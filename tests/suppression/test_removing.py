@@ -4,6 +4,7 @@ import base64
 import logging
 import threading
 import time
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from smtp_admin.sandbox import site
 from smtp_admin.suppression.models import Suppression
 from smtp_admin.suppression.provider_lists import removing
 from smtp_admin.suppression.reasons import Reason
+from tests.patience import SECONDS
 from tests.servers.provider_api import Call, Response
 from tests.servers.ses import error
 from tests.suppression.conftest import Opened
@@ -123,7 +125,7 @@ def test_a_provider_in_trouble(
     provider.api.answer = lambda _: answer
     begun = time.monotonic()
     (told,) = lift(host, MIA)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     assert ours(host) == []
     assert (told["status"], told["removed"]) == ("failed", 0)
     words = f"At {provider.label} it may still be on the list: {why}"
@@ -142,14 +144,15 @@ def test_all_of_them_share_one_time(opened: Opened, monkeypatch: pytest.MonkeyPa
         stop(host, MIA)
         begun = time.monotonic()
         told = lift(host, MIA)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
         assert [one["status"] for one in told] == ["failed", "failed", "failed"]
         assert last.api.server.calls == []
 
 
 def test_many_addresses_take_no_longer(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removing, "EACH_SECONDS", 0.5)
-    provider = Postmark()
+    """The sixth is slow, and by its answer the time is over."""
+    monkeypatch.setattr(removing, "EACH_SECONDS", 2.0)
+    provider, over, calls = Postmark(), threading.Event(), count()
     with provider.api.server:
         host = opened(provider)
         readers = [f"reader{number:02}@example.org" for number in range(40)]
@@ -158,12 +161,14 @@ def test_many_addresses_take_no_longer(opened: Opened, monkeypatch: pytest.Monke
             provider.put(one)
 
         def slowly(_: Call) -> None:
-            threading.Event().wait(0.05)
+            if next(calls) >= 5:
+                over.wait(SECONDS)
 
         provider.api.answer = slowly
         begun = time.monotonic()
         (told,) = lift(host, *readers)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20
+        over.set()
         assert ours(host) == []
         assert (told["status"], 0 < told["removed"] < 40) == ("failed", True)
         left = 40 - len(provider.listed())

@@ -1,6 +1,7 @@
 """Sentences of the database in German: taken apart by the catalogue, with values and all."""
 
 from datetime import UTC, datetime, timedelta
+from time import process_time
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,10 +99,10 @@ def test_it_takes_little_time_whatever_a_server_says() -> None:
     texts = [f"{number} of the mail: and {number}; for the last at “x” in, " * 25
              for number in range(20)]  # fmt: skip
     in_german(read_back("to make the index"))
-    begins = datetime.now(UTC)
+    begins = process_time()
     for one in texts:
         in_german(read_back(one))
-    assert (datetime.now(UTC) - begins) / len(texts) < timedelta(milliseconds=200)
+    assert (process_time() - begins) / len(texts) < 0.2
 
 
 def test_words_made_to_fit_many_texts_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

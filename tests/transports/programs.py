@@ -10,7 +10,8 @@ from smtp_admin.transports.sendmail.transport import SendmailTransport
 from tests.transports.sending import BODY, deliver, mail
 
 PATIENT = Timeouts(command=30, final_dot=30)
-SHORT = Timeouts(command=0.3, body_rate=10_000_000, final_dot=0.3)
+#: Long enough for a shell to start on a busy machine.
+SHORT = Timeouts(command=1.5, body_rate=10_000_000, final_dot=1.5)
 #: Read the mail, as every mail program does first.
 READ = "cat > /dev/null\n"
 

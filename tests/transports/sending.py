@@ -14,6 +14,7 @@ from smtp_admin.smtp.session import Dialler, Server
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.outcome import Outcome, Verdict
 from smtp_admin.transports.smtp.transport import SMTPTransport
+from tests.patience import SECONDS
 from tests.servers.scripted import EXTENSIONS, ScriptedServer, Session, Stall
 from tests.setups import credential
 
@@ -38,9 +39,9 @@ def patience(fault: object, *, greets: bool = False) -> Timeouts:
     Args:
         greets: whether it answers at first, whatever comes later.
     """
-    seconds = 0.4 if isinstance(fault, Stall) else 5.0
-    greeting = 5.0 if greets else None
-    return Timeouts(connect=5, command=seconds, final_dot=seconds, greeting=greeting)
+    seconds = 1.0 if isinstance(fault, Stall) else SECONDS
+    greeting = SECONDS if greets else None
+    return Timeouts(connect=SECONDS, command=seconds, final_dot=seconds, greeting=greeting)
 
 
 @contextmanager

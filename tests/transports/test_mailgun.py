@@ -48,7 +48,7 @@ FINE, DOWN, MISCONFIGURED, LIMITED = (
 )  # fmt: skip
 OUR_ROWS = [row for row in replies().rows if row.provider == "mailgun" and "api" in row.steps]
 #: Short where no answer will come.
-IMPATIENT = Timeouts(connect=5, command=5, final_dot=0.3)
+IMPATIENT = Timeouts(connect=5, command=5, final_dot=1.5)
 
 
 def setup(domain: str = DOMAIN, key: str = KEY, region: str = "eu") -> Setup:
@@ -251,7 +251,7 @@ def test_an_answer_that_is_lost_leaves_it_open(
         outcomes = deliver(transport, mails(3))
         assert verdicts(outcomes) == {0: ACCEPTED, 1: UNCERTAIN}
         assert (outcomes[1].code, outcomes[1].health) == (code, DOWN)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         assert [one.recipient[:2] for one in api.posted] == ["r0", "r1"]
         api.at = lambda _: None
         assert verdicts(deliver(transport, [mail(2)])) == {2: ACCEPTED}
@@ -284,13 +284,13 @@ def test_what_is_refused_early_is_read(api: MailgunAPI) -> None:
                 b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
             connection.shutdown(socket.SHUT_WR)
-            ready.wait(10)
+            ready.wait(40)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        slow = Timeouts(connect=5, command=0.2, body_rate=100 * MEGABYTE, final_dot=5)
+        slow = Timeouts(connect=5, command=2, body_rate=100 * MEGABYTE, final_dot=5)
         with transport_to(url, timeouts=slow) as transport:
             (outcome,) = deliver(transport, [mail(0, BODY + b"y" * 20 * MEGABYTE)]).values()
         ready.set()

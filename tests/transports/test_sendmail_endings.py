@@ -12,6 +12,7 @@ import pytest
 
 from smtp_admin.smtp.client import Timeouts
 from smtp_admin.transports.outcome import SenderHealth, Verdict
+from tests.patience import SECONDS
 from tests.transports.programs import READ, SHORT, MakeProgram, one, through
 from tests.transports.sending import (
     ACCEPTED,
@@ -78,7 +79,7 @@ def test_before_the_last_byte_nothing_was_sent_after_it_nobody_knows(
     assert {key: (one.verdict, one.health, one.code) for key, one in found.items()} == {
         0: (verdict, DOWN, code)
     }
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
 
 
 def test_much_said_while_much_is_read(program: MakeProgram) -> None:
@@ -91,7 +92,7 @@ def test_much_said_while_much_is_read(program: MakeProgram) -> None:
 def test_a_slow_reader_has_time_in_proportion(program: MakeProgram) -> None:
     timeouts = Timeouts(command=0.1, body_rate=100_000, final_dot=0.1)
     slow = program("sleep 0.5\ncat > /dev/null")
-    assert one(through(slow, timeouts=timeouts), b"x" * 200_000).verdict is ACCEPTED
+    assert one(through(slow, timeouts=timeouts), b"x" * 600_000).verdict is ACCEPTED
     assert one(through(slow, timeouts=timeouts), b"x" * 1000).verdict is RELEASED
 
 
@@ -109,7 +110,7 @@ def test_a_child_that_stays_is_let_be(program: MakeProgram, tmp_path: Path) -> N
     began = time.monotonic()
     try:
         assert one(through(program(f"{READ}sleep 60 & echo $! > {pids}"))).verdict is ACCEPTED
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 40
         assert not gone(int(pids.read_text()))
     finally:
         os.kill(int(pids.read_text()), signal.SIGKILL)
@@ -173,7 +174,7 @@ def test_threads_do_not_hold_each_other_up(program: MakeProgram) -> None:
     thread.start()
     assert [*verdicts(deliver(through(works), mails(10))).values()] == [ACCEPTED] * 10
     stuck.abort()
-    thread.join(10)
+    thread.join(SECONDS)
     assert not thread.is_alive()
 
 

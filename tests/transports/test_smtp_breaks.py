@@ -304,7 +304,7 @@ def test_breaks_in_the_middle_of_a_large_body(
             extensions=("PIPELINING",) if pipelining else (), behaviours={"body": ending}
         ) as server,
         transport_to(
-            server, timeouts=Timeouts(command=0.3, body_rate=10**9, final_dot=0.3)
+            server, timeouts=Timeouts(command=1.0, body_rate=10**9, final_dot=1.0)
         ) as transport,
     ):
         assert verdicts(deliver(transport, [large, mail(1)])) == {0: RELEASED}

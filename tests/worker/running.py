@@ -20,10 +20,15 @@ from smtp_admin.clock import now
 from smtp_admin.delivery.models import Delivery
 from smtp_admin.encryption import generate_key
 from tests.app import HostApp, make_app
+from tests.patience import SECONDS
 from tests.prepared import Command
 from tests.servers.databases import sqlite_url
 
-__all__ = ["Site", "Worker", "move_due_time", "until"]
+__all__ = ["PROMPTLY", "Site", "Worker", "move_due_time", "until"]
+
+#: Seconds in which a worker that is asked to end does, on a busy machine; ten are promised where
+#: there is nothing else to do.
+PROMPTLY = 25.0
 
 APP = '''
 """The host app that the worker runs in."""
@@ -160,7 +165,7 @@ class Worker:
         """Its exit status, once it has ended by itself."""
         return self._process.wait(seconds)
 
-    def stop(self, patience: float = 14) -> float:
+    def stop(self, patience: float = PROMPTLY) -> float:
         """Ask it to end, as systemd does, and return how many seconds it took.
 
         When patience is over it is killed, as systemd does too, and it took for ever.
@@ -180,7 +185,7 @@ class Worker:
         self._process.wait()
 
 
-def until(true: Callable[[], bool], seconds: float = 5) -> bool:
+def until(true: Callable[[], bool], seconds: float = SECONDS) -> bool:
     """Whether it becomes true in time.
 
     Who asks takes the time of a core from what is waited for, so what takes long to ask is asked

@@ -18,7 +18,7 @@ from tests.app import ADMIN, HostApp
 from tests.delivery.workbench import queue
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Stall
-from tests.worker.running import Site, until
+from tests.worker.running import PROMPTLY, Site, until
 
 PAGE = "/smtp-admin/partners/acme"
 PASSWORD = "typed, not saved"
@@ -52,7 +52,7 @@ def site(tmp_path: Path, redis: RedisServer) -> Site:
 def test_the_answer_is_there_at_once(site: Site, redis: RedisServer) -> None:
     server = ScriptedServer(auth=("u", PASSWORD))
     with server, site.opened() as host, site.worker() as worker:
-        assert until(lambda: hears(host), 15), worker.output
+        assert until(lambda: hears(host)), worker.output
         answer = host.client.post(f"{PAGE}/test-connection/worker", json=on_screen(server))
         body = answer.get_json()
         assert (answer.status_code, body["status"]) == (200, "done"), body
@@ -71,7 +71,7 @@ def test_the_answer_is_there_at_once(site: Site, redis: RedisServer) -> None:
         result = host.app.test_cli_runner().invoke(args=[*words, "--json"])
         assert json.loads(result.stdout)["worker"]["ok"] is True
         assert PASSWORD.encode() not in redis.dump_text() + worker.output.encode()
-        assert worker.stop() < 8
+        assert worker.stop() < PROMPTLY
 
 
 def test_a_worker_with_other_rules_and_without_redis(
@@ -87,7 +87,7 @@ def test_a_worker_with_other_rules_and_without_redis(
         redis.stop()
         began = time.monotonic()
         answer = host.client.post(f"{PAGE}/test-connection/worker", json=on_screen(server))
-        assert time.monotonic() - began < 8, "a page does not hang"
+        assert time.monotonic() - began < 20, "a page does not hang"
         # The worker's own look may come while the page still waits, and its answer too.
         there = answer.status_code != 202
         assert (
@@ -96,7 +96,7 @@ def test_a_worker_with_other_rules_and_without_redis(
         said = answer.get_json().get("message", "A worker is testing.")
         assert "Redis does not answer" in said or said == "A worker is testing."
         address = answer.get_json()["follow"]
-        assert until(lambda: host.client.get(address).status_code == 400, 20), worker.output
+        assert until(lambda: host.client.get(address).status_code == 400), worker.output
         body = host.client.get(address).get_json()
         assert body["worker"]["error"]["code"] == "destination_not_allowed"
         assert body["differs_at"] == "validate"
@@ -107,7 +107,7 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
     silent = ScriptedServer(behaviours={"greeting": Stall()})
     with silent, ScriptedServer() as server, site.opened() as host, site.worker() as worker:
         host.save_sender(port=server.port)
-        assert until(lambda: hears(host), 15), worker.output
+        assert until(lambda: hears(host)), worker.output
         given = on_screen(silent) | {"username": "", "password": ""}
         with host.app.app_context():
             # Only the worker's part: this process would wait for the server too.
@@ -116,10 +116,10 @@ def test_a_server_that_says_nothing_holds_up_neither_mail_nor_the_end(site: Site
             test_id, _ = ask_worker(session, "acme", prepared, ADMIN)
             session.commit()
             assert doorbell().call_for_test(test_id)
-        assert until(lambda: silent.connections == 1, 10), worker.output
+        assert until(lambda: silent.connections == 1), worker.output
         queue(host)
-        assert server.wait_for_messages(1, timeout=8), worker.output
-        assert worker.stop() < 8
+        assert server.wait_for_messages(1), worker.output
+        assert worker.stop() < PROMPTLY
 
 
 def test_what_a_session_read_before_is_not_believed(site: Site) -> None:

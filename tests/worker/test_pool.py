@@ -1,6 +1,5 @@
 """One mail server that keeps others waiting holds up nobody but its own sender."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -33,11 +32,9 @@ def test_slow_servers_hold_up_nobody_else(tmp_path: Path, redis: RedisServer) ->
             worker.ready()
             for partner_id in ("acme", "globex"):
                 queue(host, "r@example.org", partner_id=partner_id)
-            assert until(lambda: bool(acme.connections and globex.connections), 15)
-            began = time.monotonic()
+            assert until(lambda: bool(acme.connections and globex.connections))
             queue(host, "r@example.org", partner_id="initech")
-            assert well.wait_for_messages(1, timeout=20)
-            assert time.monotonic() - began < 15
+            assert well.wait_for_messages(1), "the others wait for ten minutes"
             assert until(lambda: [one.state for one in deliveries(host)][2] == "sent")
             assert [one.state for one in deliveries(host)][:2] == ["sending"] * 2
 
@@ -60,9 +57,9 @@ def test_a_thread_outlives_a_database_that_goes_away_between_two_lanes(
     threads = SenderThreads(1, bench.context(), again)
     sender = DueSender(sender_id, "acme", "new")
     threads.offer([sender])
-    assert until(lambda: len(asked) == 1, 10)
+    assert until(lambda: len(asked) == 1)
     threads.offer([sender])
-    assert until(lambda: len(asked) == 2, 10)
+    assert until(lambda: len(asked) == 2)
     bench.stopping.set()
     threads.stop(1)
     bench.close()

@@ -17,7 +17,7 @@ from tests.app import HostApp
 from tests.delivery.workbench import deliveries, queue, sender_row
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer, Session, Stall
-from tests.worker.running import Site, Worker, until
+from tests.worker.running import PROMPTLY, Site, Worker, until
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ Scene = Callable[[HostApp, ScriptedServer, RedisServer, Worker], None]
 
 def idle(host: HostApp, server: ScriptedServer, redis: RedisServer, worker: Worker) -> None:
     queue(host)
-    server.wait_for_messages(1)
+    assert server.wait_for_messages(1)
     assert until(lambda: deliveries(host)[0].state == "sent")
 
 
@@ -77,11 +77,11 @@ def middle_of_a_batch(
     host: HostApp, server: ScriptedServer, redis: RedisServer, worker: Worker
 ) -> None:
     def slowly(_server: ScriptedServer, _session: Session, _line: str) -> None:
-        time.sleep(0.02)
+        time.sleep(0.1)
 
     server.behave("dot", slowly)
     queue(host, *(f"r{number}@example.org" for number in range(200)))
-    server.wait_for_messages(10)
+    assert len(server.wait_for_messages(10)) >= 10
 
 
 def silent_redis(host: HostApp, server: ScriptedServer, redis: RedisServer, worker: Worker) -> None:
@@ -141,8 +141,7 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Endings:
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_it_ends_in_time(endings: Endings, scene: Scene) -> None:
-    # Ten seconds on a machine that has nothing else to do.
-    assert endings[scene].seconds < 15
+    assert endings[scene].seconds < PROMPTLY
     assert "Traceback" not in endings[scene].output
 
 
@@ -175,6 +174,6 @@ def test_our_own_end_is_not_the_servers_fault(endings: Endings, scene: Scene) ->
 
 def test_a_batch_is_finished_where_it_stands(endings: Endings) -> None:
     ending = endings[middle_of_a_batch]
-    assert ending.seconds < 5
+    assert ending.copies < 200, "all of them take twenty seconds"
     assert ending.states == {"sent": ending.copies, "queued": 200 - ending.copies}
     assert ending.held_lanes == 0

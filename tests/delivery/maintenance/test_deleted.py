@@ -36,6 +36,7 @@ from tests.delivery.workbench import (
     sender_row,
     step_in,
 )
+from tests.patience import SECONDS
 from tests.servers.scripted import ScriptedServer, Session
 
 MakeBench = Callable[..., Workbench]
@@ -302,7 +303,7 @@ def test_mail_that_was_being_queued_during_the_deletion_goes_out(
             remove(host)
 
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(delete).result(timeout=20)
+        threads.submit(delete).result(timeout=SECONDS)
     session.commit()
     assert empty(host) == 1
     assert at(host) == [("acme", "")]

@@ -40,8 +40,8 @@ from tests.servers.certificates import CertificateFactory
 from tests.servers.imap import ImapServer
 from tests.servers.redis_server import RedisServer
 from tests.servers.scripted import ScriptedServer
+from tests.worker.running import PROMPTLY, until
 from tests.worker.running import Site as Worked
-from tests.worker.running import until
 
 __all__ = ["database", "opened"]
 
@@ -415,7 +415,7 @@ def test_a_real_worker(
         (sent,) = deliveries(host)
         with made.worker() as worker:
             worker.ready()
-            assert until(lambda: hooked.state(sent) == "bounced", 20), worker.output
-            assert worker.stop() < 10
+            assert until(lambda: hooked.state(sent) == "bounced"), worker.output
+            assert worker.stop() < PROMPTLY
             assert server.password not in worker.output
         hooked.engine.dispose()

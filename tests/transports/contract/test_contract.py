@@ -11,6 +11,7 @@ import pytest
 from smtp_admin.transports import registry
 from smtp_admin.transports.base import Outgoing, Transport
 from smtp_admin.transports.outcome import Outcome, SenderHealth, Verdict
+from tests.patience import SECONDS
 from tests.transports.contract.drivers import SINKS
 from tests.transports.contract.sink import Ability, Sink, address
 from tests.transports.sending import (
@@ -258,7 +259,7 @@ def test_abort_ends_a_hanging_delivery(sink: Sink) -> None:
         worker.start()
         sink.wait_until_it_hangs()
         transport.abort()
-        worker.join(10)
+        worker.join(SECONDS)
         assert not worker.is_alive()
         assert verdicts(outcomes) == [(0, ACCEPTED), (1, UNCERTAIN)]
         assert outcomes[-1][1].code in {"connection_lost", "timeout"}, "taken for our own doing"
@@ -285,9 +286,9 @@ def test_abort_ends_a_busy_delivery(sink: Sink) -> None:
     with transport_on(sink) as transport:
         worker = threading.Thread(target=deliver)
         worker.start()
-        assert began.wait(10)
+        assert began.wait(SECONDS)
         transport.abort()
-        worker.join(10)
+        worker.join(SECONDS)
         assert not worker.is_alive()
     assert [key for key, _ in outcomes] == list(range(len(outcomes)))
     assert {one.verdict for _, one in outcomes[:-1]} <= {ACCEPTED}
