@@ -57,6 +57,8 @@ def _keep_files_in_memory() -> None:
 
 _keep_files_in_memory()
 statements.share()
+# Migrations announce themselves at every start.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -209,9 +211,3 @@ def nothing_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that count statements: what is asked for again every few seconds is asked once."""
     monkeypatch.setattr("smtp_admin.sandbox.site.LOOK_SECONDS", math.inf)
     monkeypatch.setattr("smtp_admin.database._READING_SECONDS", math.inf)
-
-
-@pytest.fixture(autouse=True)
-def quiet_alembic() -> None:
-    """Migrations announce themselves at every start."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
