@@ -323,7 +323,8 @@ class Scene:
         if rule.startswith(f"{PREFIX}/mail/"):
             return {
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
-                "address": f"{uuid4().hex}@example.org", "delivery": self._first_delivery(self._address),
+                "address": f"{uuid4().hex}@example.org",
+                "delivery": self._first_delivery(self._address),
             }  # fmt: skip
         if rule.endswith("/tokens"):
             return {"name": uuid4().hex, "scopes": ["send", "read"], "expires": "30d"}
