@@ -17,7 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
 from tests import statements
-from tests.app import ADMIN, HostApp, make_app
+from tests.app import ADMIN, HostApp, KnownMap, make_app
 from tests.examples import LONG, examples
 from tests.order import Scheduling, mix, read_own_share
 from tests.servers import closed_port
@@ -57,6 +57,8 @@ def _keep_files_in_memory() -> None:
 
 _keep_files_in_memory()
 statements.share()
+# Apps that tests make for themselves have much the same addresses as well.
+Flask.url_map_class = KnownMap
 # Migrations announce themselves at every start.
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
