@@ -88,10 +88,10 @@ mail-pictures: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.browser.mail_pictures build/mail-pictures
 
 # What takes minutes, or needs root: lost servers and killed workers at every point, two machines as
-# two network namespaces, real leases, a year of renewals, a hundred thousand recipients, and every
-# page in four looks.
+# two network namespaces, real leases, a year of renewals, a hundred thousand recipients, every page
+# in four looks, and all examples of what is tried with made-up values.
 test-long: $(VENV)/dev.stamp
-	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest -m "long or browser" $(PYTEST_ARGS)
+	SMTP_ADMIN_TEST_LONG=1 $(BIN)/python -m pytest -m "long or browser or hypothesis" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -17,7 +17,8 @@ from flask_sqlalchemy import SQLAlchemy
 from hypothesis import settings
 
 from tests import patience, statements
-from tests.app import ADMIN, HostApp, make_app
+from tests.app import ADMIN, HostApp, KnownMap, make_app
+from tests.examples import LONG, examples
 from tests.order import Scheduling, mix, read_own_share
 from tests.servers import closed_port
 from tests.servers.certificates import CertificateFactory
@@ -28,12 +29,11 @@ from tests.servers.skipping import skipped_if_unavailable
 
 # On a busy machine an example may take any time. What decides whether a change lands must not
 # depend on luck; elsewhere each run tries others.
-settings.register_profile("patient", deadline=None)
-settings.register_profile("steady", deadline=None, derandomize=True)
+_USUAL = examples(100)  # which is its own number
+settings.register_profile("patient", deadline=None, max_examples=_USUAL)
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=_USUAL)
 steady = os.environ.get("SMTP_ADMIN_TEST_NOTHING_SKIPPED")
 settings.load_profile("steady" if steady else "patient")
-
-_LONG = "SMTP_ADMIN_TEST_LONG"
 
 #: What is collected at the start lives to the end, and apps come and go by the thousand: by
 #: Python's own numbers every fourth second would go into looking through all of it.
@@ -58,10 +58,14 @@ def _keep_files_in_memory() -> None:
 _keep_files_in_memory()
 statements.share()
 patience.be_patient()
+# Apps that tests make for themselves have much the same addresses as well.
+Flask.url_map_class = KnownMap
+# Migrations announce themselves at every start.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"long: takes minutes; runs only with {_LONG}=1")
+    config.addinivalue_line("markers", "long: takes minutes; runs only with SMTP_ADMIN_TEST_LONG=1")
 
 
 def pytest_report_header() -> list[str]:
@@ -110,7 +114,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mix(items)
     for item in filter(_is_others_turn, items):
         item.add_marker("long")
-    if os.environ.get(_LONG):
+    if LONG:
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:
@@ -221,9 +225,3 @@ def redis_seconds(monkeypatch: pytest.MonkeyPatch) -> float:
     seconds = 1.0
     monkeypatch.setattr("smtp_admin.delivery.shared_redis.PATIENCE_SECONDS", seconds)
     return seconds
-
-
-@pytest.fixture(autouse=True)
-def quiet_alembic() -> None:
-    """Migrations announce themselves at every start."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)

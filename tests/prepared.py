@@ -2,8 +2,9 @@
 
 ``flask smtp-admin …`` takes one to two seconds of a core before its first line of our own. Here all
 such processes are forked from one that has imported everything; else they differ in nothing: what
-they have is their own arguments, folder, environment, files and, if they want one, terminal. The
-tests of the wheel and of the demo start some of theirs from nothing.
+they have is their own arguments, folder, environment, files and, if they want one, terminal. Only
+their addresses are compiled when one is asked for, which a command never is: that takes as long as
+all else that makes an app. The tests of the wheel and of the demo start some from nothing.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import reduction
 from pathlib import Path
@@ -23,11 +24,13 @@ from typing import Any
 
 import flask.cli
 import flask_sqlalchemy  # noqa: F401 -- here and below: for those that are forked
+from werkzeug.routing import Rule
 
 import smtp_admin  # noqa: F401
 from smtp_admin.cli.group import MODULES
+from tests.app import KnownMap
 
-__all__ = ["FORKS", "Command"]
+__all__ = ["FORKS", "Command", "leave_addresses"]
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -118,6 +121,19 @@ class Command:
         self.send_signal(signal.SIGKILL)
 
 
+class _Unasked(KnownMap):
+    """The rules of an app that lists them, and is asked for no address."""
+
+    def iter_rules(self, endpoint: Any = None) -> Iterator[Rule]:
+        """All of them, as they were given: what they say is known before they are compiled."""
+        return iter(self.added) if endpoint is None else super().iter_rules(endpoint)
+
+
+def leave_addresses() -> None:
+    """From now on apps of this process compile their addresses when one is asked for."""
+    flask.Flask.url_map_class = _Unasked
+
+
 def _run(start: _Start, output: int) -> None:
     """What the process does."""
     if start.terminal:  # the one that belongs to the process, as a login does
@@ -138,6 +154,7 @@ def _run(start: _Start, output: int) -> None:
     os.environ.clear()
     os.environ.update(start.environment)
     os.chdir(start.folder)
+    leave_addresses()
     sys.path.insert(0, str(start.folder))
     importlib.invalidate_caches()
     if start.script:

@@ -103,7 +103,7 @@ class Scene:
             add_newsletter(site)
         self.dump = Dumps(site)
         self.undone = ""
-        self._delivery = 0
+        self._address = ""
         self.mails: dict[str, str] = dict(known.mails) if known else {}
         self.alerts: dict[str, str] = dict(known.alerts) if known else {}
         self.tests: dict[tuple[str, str], str] = dict(known.tests) if known else {}
@@ -161,11 +161,10 @@ class Scene:
         whose, key = self._whose(rule)
         with self.site.app.app_context():
             session = self.site.db.session()
-            sender = load_sender(session, whose, key)
             if rule.endswith("/resume"):
-                pauses.pause(session, sender, ADMIN)
+                pauses.pause(session, load_sender(session, whose, key), ADMIN)
                 session.commit()
-            if sender.deleted:
+            if rule.endswith("/delete") and load_sender(session, whose, key).deleted:
                 self.site.save_sender(whose, key=key, port=self.server.port)
             if rule.startswith((f"{PREFIX}/mail/", f"{API}/messages/")):
                 self._prepare_mail(rule.rpartition("/")[2])
@@ -257,7 +256,7 @@ class Scene:
             .replace("<token>", self._token(rule))
             .replace("<provider>", "postmark" if rule.startswith("/hooks/") else "microsoft")
         )
-        self._delivery = self._first_delivery(address)
+        self._address = address
         data, body = None, None
         if method == "POST" and rule.startswith("/hooks/"):
             body = {"RecordType": "Delivery", "MessageID": uuid4().hex}
@@ -324,7 +323,8 @@ class Scene:
         if rule.startswith(f"{PREFIX}/mail/"):
             return {
                 "action": "cancel", "all": "1", "confirmed": "1", "at": self.undone,
-                "address": f"{uuid4().hex}@example.org", "delivery": self._delivery,
+                "address": f"{uuid4().hex}@example.org",
+                "delivery": self._first_delivery(self._address),
             }  # fmt: skip
         if rule.endswith("/tokens"):
             return {"name": uuid4().hex, "scopes": ["send", "read"], "expires": "30d"}

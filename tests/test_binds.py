@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from redis import Redis
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, create_engine, inspect
 
 from smtp_admin import Host, Message, SMTPAdmin
 from smtp_admin.delivery.doorbell import queue_name
 from smtp_admin.errors import SetupError
-from tests.app import HostApp, TestHost
+from tests.app import HostApp, TestHost, migrate
 from tests.delivery.workbench import deliveries
 from tests.servers.databases import MariaDB, PostgreSQL, sqlite_url
 from tests.servers.redis_server import RedisServer
@@ -97,8 +97,8 @@ def new_shop(redis: RedisServer) -> Iterator[MakeShop]:
 
 
 @pytest.fixture(params=["sqlite, sqlite", "postgresql, sqlite", "sqlite, mariadb"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, new_shop: MakeShop) -> Shop:
-    """On several kinds: our database, and the other one."""
+def addresses(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Two empty databases, of several kinds: for us, and the other one."""
 
     def address(kind: str) -> str:
         if kind == "sqlite":
@@ -106,14 +106,27 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, new_shop: MakeShop) -> 
         server: PostgreSQL | MariaDB = request.getfixturevalue(kind)
         return server.create_database()
 
-    return new_shop(*map(address, request.param.split(", ")))
+    ours, other = map(address, request.param.split(", "))
+    return ours, other
+
+
+@pytest.fixture
+def shop(addresses: tuple[str, str], new_shop: MakeShop) -> Shop:
+    """On both, whose tables of ours are copied."""
+    engine = create_engine(addresses[0])
+    migrate(engine)
+    engine.dispose()
+    return new_shop(*addresses)
 
 
 def tables(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
-def test_our_tables_are_in_the_default_database_alone(shop: Shop) -> None:
+def test_our_tables_are_in_the_default_database_alone(
+    addresses: tuple[str, str], new_shop: MakeShop
+) -> None:
+    shop = new_shop(*addresses)
     engines = shop.host.db.engines
     assert tables(engines["shop"]) == {"order"}
     ours = tables(engines[None])

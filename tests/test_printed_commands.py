@@ -32,12 +32,12 @@ def _literals(path: Path) -> Iterator[str]:
     source = path.read_text("utf-8")
     if "smtp-admin" not in source:  # each process of the suite looks through all of them
         return
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     inside = {
-        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+        id(part) for node in nodes if isinstance(node, ast.JoinedStr)
         for part in ast.walk(node) if part is not node
     }  # fmt: skip
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             text = ""
             for part in node.values:

@@ -142,14 +142,14 @@ def in_toml(text: str) -> str:
 
 def in_python(text: str) -> Iterator[tuple[int, str]]:
     """The strings of a module with a space in them, outside docstrings, with their lines."""
-    tree = ast.parse(text)
-    aside = {id(part) for node in ast.walk(tree) for part in _docstring(node)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(text)))
+    aside = {id(part) for node in nodes for part in _docstring(node)}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             aside |= {id(part) for part in node.values}
             parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
             yield node.lineno, "".join(map(str, parts))
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Constant) or id(node) in aside:
             continue
         if isinstance(node.value, str) and " " in node.value.strip():

@@ -1,6 +1,6 @@
 """Save a sender's settings as its next revision; add, relabel and delete senders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import current_app
 from sqlalchemy import update
@@ -89,15 +89,7 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
         InvalidInput: with every field that needs another look.
     """
     wrong = values.missing()
-    own = {one.key or DEFAULT for one in senders_of(session, current.partner_id)}
-    mine = current.key or DEFAULT
-    for name in values.fallbacks:
-        if name == SYSTEMS and current.partner_id != SYSTEM:
-            continue
-        if name == mine:
-            wrong["fallbacks"] = [gettext("A sender cannot be its own fallback.")]
-        elif name not in own:
-            wrong["fallbacks"] = [gettext("There is no sender %(name)s here.", name=repr(name))]
+    wrong |= _wrong_fallbacks(session, current, values.fallbacks)
     allowed = installation().config.allowed_ports
     if "port" in values and values.port not in allowed and "port" not in current.locked:
         listed = ", ".join(str(one) for one in sorted(allowed)[:_MOST_PORTS])
@@ -118,6 +110,21 @@ def check_values(session: Session, current: ResolvedSender, values: SenderValues
         ]
     if wrong:
         raise InvalidInput(fields=wrong)
+
+
+def _wrong_fallbacks(
+    session: Session, current: ResolvedSender, names: Sequence[str]
+) -> dict[str, list[str]]:
+    """What is wrong with them; most senders have none, and then nothing is looked up."""
+    wrong = {}
+    others = [one for one in names if one != SYSTEMS or current.partner_id == SYSTEM]
+    own = {one.key or DEFAULT for one in senders_of(session, current.partner_id)} if others else ()
+    for name in others:
+        if name == (current.key or DEFAULT):
+            wrong["fallbacks"] = [gettext("A sender cannot be its own fallback.")]
+        elif name not in own:
+            wrong["fallbacks"] = [gettext("There is no sender %(name)s here.", name=repr(name))]
+    return wrong
 
 
 def clean_label(text: str) -> str:

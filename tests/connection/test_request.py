@@ -15,6 +15,7 @@ from smtp_admin.senders.fields import fields_of
 from tests.app import ADMIN, HostApp
 from tests.connection.answers import PASSWORD, USERNAME, Answer, assert_no_secret, check_envelope
 from tests.connection.conftest import ADDRESS, Ask
+from tests.examples import examples
 from tests.servers.scripted import ScriptedServer
 
 ACCOUNT = (USERNAME, PASSWORD)
@@ -347,7 +348,9 @@ FIELDS = [one.name for one in fields_of("smtp")]
 
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES))
 @settings(
-    max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=2000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_never_an_error_of_ours(tested_host: HostApp, fields: dict[str, Any]) -> None:
     """The policy's own ports keep it from dialling anything that it should happen to find."""

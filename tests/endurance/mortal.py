@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from flask.cli import ScriptInfo
 
 from tests.patience import CONSTANTS, SECONDS
-from tests.prepared import FORKS
+from tests.prepared import FORKS, leave_addresses
 
 __all__ = ["Fate", "Mortal"]
 
@@ -129,6 +129,7 @@ def _live(life: _Life) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     os.chdir(life.folder)
     sys.path.insert(0, str(life.folder))
+    leave_addresses()
     app = importlib.import_module("app").app
     for where, number in life.constants.items():
         owner, name = _find(where)

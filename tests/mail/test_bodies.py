@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from smtp_admin.mail.message import Attachment, Message
 from smtp_admin.mail.mime import build
 from smtp_admin.mail.quoted_printable import written
+from tests.examples import examples
 from tests.mail import strict
 from tests.mail.reading import parsed
 from tests.mail.test_headers import TEXTS, head_of
@@ -40,7 +41,7 @@ def normal(text: str) -> str:
     return (text if text.endswith("\n") else f"{text}\n").replace("\n", "\r\n")
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(text=pieces)
 @example(text="")
 @example(text=".")
@@ -62,7 +63,7 @@ def test_any_text(text: str) -> None:
         assert not line.endswith((b" ", b"\t"))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(body=pieces, html=pieces, calendar=pieces, data=st.binary(max_size=300))
 def test_all_parts_arrive(body: str, html: str, calendar: str, data: bytes) -> None:
     file = Attachment("a.bin", "application/x-thing", data)
@@ -137,7 +138,7 @@ def test_a_file_name_says_the_same(name: str) -> None:
     check_file_name(name)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(name=names)
 @example(name="<>")
 @example(name='"a"')

@@ -13,6 +13,7 @@ from smtp_admin.errors import MessageError
 from smtp_admin.mail.message import Message
 from smtp_admin.mail.mime import build
 from smtp_admin.smtp.headers import address_header
+from tests.examples import examples
 from tests.mail import strict
 from tests.mail.reading import parsed
 
@@ -132,13 +133,13 @@ def check_subject(text: str) -> None:
     assert again["X-Note"] == text.strip(" ")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=texts)
 def test_any_subject(text: str) -> None:
     check_subject(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(names=st.lists(texts, min_size=1, max_size=4))
 def test_any_names(names: list[str]) -> None:
     addresses = [(name, f"a{number}@b.example") for number, name in enumerate(names)]

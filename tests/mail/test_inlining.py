@@ -16,6 +16,7 @@ from smtp_admin.errors import MessageError
 from smtp_admin.mail import layout, templates
 from smtp_admin.mail.inlining import inlined, inlined_template
 from smtp_admin.mail.types import SHIPPED, EmailType
+from tests.examples import examples
 from tests.mail.conftest import OWN_TYPES
 
 Write = Callable[..., None]
@@ -102,7 +103,7 @@ def test_a_template_is_inlined_ahead(body: str, whole: bool) -> None:
     check(source, ready)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(context=contexts)
 def check(source: str, ready: str, context: dict[str, Any]) -> None:
     mail = inlined(ENVIRONMENT.from_string(source).render(**context))
@@ -134,7 +135,7 @@ pieces = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(body=st.lists(pieces, min_size=1, max_size=4).map("".join), context=contexts)
 def test_any_template(body: str, context: dict[str, Any]) -> None:
     for source in (page(body), STYLE + body):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from smtp_admin.errors import MessageError, TooLarge
 from smtp_admin.mail.message import Attachment, Message
 from smtp_admin.mail.mime import build, recipients_of
+from tests.examples import examples
 from tests.mail.reading import parsed
 
 MESSAGE_ID = "<0123456789abcdef@acme.example>"
@@ -55,7 +56,7 @@ def spaces(text: str) -> str:
     return re.sub(" +", " ", text).strip()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(subject=words, body=anything, html=st.none() | anything)
 @example(subject="", body="", html=None)
 @example(subject=" ", body=".\r\n.\n..\r", html=None)
@@ -82,7 +83,7 @@ def lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(name=words, address=addresses)
 @example(name="Acme, Inc.", address="a@b.example")
 @example(name='Q "The Quote" \\ Slash', address="a@b.example")
@@ -106,7 +107,7 @@ def shown_name(raw: bytes) -> str:
     return str(make_header(decode_header(name)))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(filename=words.filter(str.strip), data=st.binary(max_size=2000))
 @example(filename='re"port\\.pdf', data=b"\r\n.\r\nMAIL FROM:<a@b>\r\n")
 @example(filename="Übersicht 2026; a=b.pdf", data=b"\0")

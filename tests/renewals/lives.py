@@ -20,7 +20,7 @@ from smtp_admin import ExpiringService, Host, Partner, SMTPAdmin
 from smtp_admin.clock import shifted
 from smtp_admin.database import host_engine, worker_engine
 from smtp_admin.renewals.scheduler import run_now
-from tests.prepared import FORKS
+from tests.prepared import FORKS, leave_addresses
 
 __all__ = ["FileHost", "Scheduler", "write_services"]
 
@@ -81,6 +81,7 @@ class Scheduler:
 
 
 def _live(folder: Path, config: dict[str, Any], later: timedelta) -> None:
+    leave_addresses()
     app = Flask("tests.renewals.lives")
     app.config.update(config)
     database = SQLAlchemy(app)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smtp_admin.renewals.days import beginning, days_before, reached, surely_after
 from smtp_admin.renewals.schedule import Facts, Reason, decide, project
 from smtp_admin.renewals.values import MOST_DAYS, RenewalValues
+from tests.examples import examples
 from tests.renewals.things import a_customer, a_service, changes, days_earlier
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -67,7 +68,7 @@ def test_around_every_change_of_clocks(name: str) -> None:
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(moment=MOMENTS, days=st.integers(1, MOST_DAYS), name=st.sampled_from(ZONES))
 @example(datetime(2011, 12, 30, 20, 0, tzinfo=UTC), 1, "Pacific/Apia")
 @example(datetime(1993, 8, 22, 0, 0, tzinfo=UTC), 1, "Pacific/Kwajalein")
@@ -89,7 +90,7 @@ def test_any_day_of_any_zone(moment: datetime, days: int, name: str) -> None:
         assert abs(there.replace(tzinfo=None) - wanted) <= DAY
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(day=st.dates(date(1990, 1, 1), date(2060, 1, 1)), name=st.sampled_from(ZONES))
 @example(date(2026, 4, 24), "Africa/Cairo")  # the day has no midnight
 @example(date(2026, 11, 1), "America/Havana")  # it has two

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smtp_admin.renewals.schedule import Facts, Reason, decide
 from smtp_admin.renewals.values import RenewalValues
+from tests.examples import examples
 from tests.renewals.things import a_customer, a_service, days_earlier
 
 HOUR = timedelta(hours=1)
@@ -101,7 +102,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(
     values=VALUES,
     zone=st.sampled_from(ZONES),

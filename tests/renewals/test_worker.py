@@ -30,6 +30,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from tests.renewals.lives import FileHost
 
 app = Flask(__name__)
+app.config["SMTP_ADMIN_ALLOWED_PORTS"] = range(1, 65536)
 app.config.from_file("config.json", load=json.load)
 db = SQLAlchemy(app)
 SMTPAdmin(host=FileHost(Path(__file__).parent)).init_app(app, db)

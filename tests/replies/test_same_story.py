@@ -16,6 +16,7 @@ from smtp_admin.providers.catalogue import replies
 from smtp_admin.replies.meaning import OPENING, Context, Judgement, Login, SenderHealth, Step
 from smtp_admin.replies.row import Row
 from smtp_admin.replies.table import FILE, Table
+from tests.examples import examples
 from tests.replies.judging import example_of, reply_of
 from tests.replies.talking import RECIPIENT, SENDER, Talk, server_with
 from tests.servers.certificates import CertificateFactory
@@ -103,7 +104,7 @@ _WORDS = sorted({word for row in ROWS for word in example_of(row)[1].split()[1:]
     st.integers(400, 599),
     st.lists(st.sampled_from(_WORDS), min_size=1, max_size=10),
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_server_says(
     context: ssl.SSLContext, step: Step, code: int, words: list[str]
 ) -> None:

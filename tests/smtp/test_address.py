@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smtp_admin.smtp.address import check_header_text, clean_address, domain_of
+from tests.examples import examples
 
 GOOD = [
     ("a@example.com", "a@example.com"),
@@ -77,7 +78,7 @@ NEAR = st.builds(lambda local, domain: f"{local}@{domain}.com", TYPED, TYPED)
 
 
 @given(TYPED | NEAR)
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @example("a@ẞ.example")
 @example("a@\u0345.example")
 def test_any_text(typed: str) -> None:
@@ -101,7 +102,7 @@ def test_any_text(typed: str) -> None:
 
 
 @given(st.text(max_size=50))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_header_text(text: str) -> None:
     try:
         assert check_header_text(text) == text

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smtp_admin.smtp.hostname import clean_host, display_host, ip_literal
+from tests.examples import examples
 
 GOOD = [
     ("smtp.example.com", "smtp.example.com"),
@@ -68,7 +69,7 @@ NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @given(TYPED)
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 @example("a.ẞ")
 @example("xn--a.1")
 @example("1\u00ad")

@@ -16,6 +16,7 @@ from smtp_admin.smtp.redaction import MASK, Redactor
 from smtp_admin.smtp.reply import Reply
 from smtp_admin.smtp.tls import client_context
 from smtp_admin.smtp.wire import Wire, WireClosed, WireGarbage, WireTimeout
+from tests.examples import examples
 from tests.servers.certificates import CertificateFactory
 
 
@@ -249,7 +250,7 @@ STREAM = st.one_of(st.binary(max_size=300), st.lists(LINE, max_size=8).map(b"".j
 
 
 @given(STREAM)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example(b"250 5.\xd9\xa7.1 digits of another script\r\n")
 def test_any_bytes(data: bytes) -> None:
     """A reply with codes and printable text of bounded length, or one of the wire's errors."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtp_admin.transports.outcome import SenderHealth
+from tests.examples import examples
 from tests.servers.scripted import (
     Reply,
     ScriptedServer,
@@ -234,7 +235,7 @@ def round_trip() -> Iterator[Callable[[list[bytes]], list[bytes]]]:
 
 
 @given(st.lists(LINES, min_size=1, max_size=4))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_what_arrives_is_what_was_sent(
     round_trip: Callable[[list[bytes]], list[bytes]], batch: list[list[bytes]]
 ) -> None:

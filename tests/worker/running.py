@@ -41,6 +41,7 @@ from flask_sqlalchemy import SQLAlchemy
 from smtp_admin import Host, SMTPAdmin
 
 app = Flask(__name__)
+app.config["SMTP_ADMIN_ALLOWED_PORTS"] = range(1, 65536)
 app.config.from_file("config.json", load=json.load)
 db = SQLAlchemy(app)
 SMTPAdmin(host=Host()).init_app(app, db)
@@ -71,7 +72,6 @@ class Site:
             "SECRET_KEYS": [generate_key()],
             "REDIS_URL": redis_url,
             "RETRY_DELAY": 0.05,
-            "ALLOWED_PORTS": list(range(1, 65536)),
             "ALLOWED_NETWORKS": ["127.0.0.0/8"],
             "APP_NAME": "Northwind",
         } | more

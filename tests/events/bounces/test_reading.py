@@ -16,6 +16,7 @@ from smtp_admin.events.bounces.report import Report
 from tests.events.bounces.corpus_status import STATUS
 from tests.events.bounces.corpus_words import NOTHING, WORDS
 from tests.events.bounces.letters import MIA, OURS, Letter, group, head, plain, report
+from tests.examples import examples
 
 ALL = (*STATUS, *WORDS, *NOTHING)
 _SECONDS = 2.0
@@ -160,7 +161,7 @@ def test_a_returned_mail_proves_nothing() -> None:
     assert [one.recipients for one in found.reports] == [(MIA,)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_damaged_mail_never_raises(data: st.DataObject) -> None:
     content = bytearray(data.draw(st.sampled_from(ALL)).content)
