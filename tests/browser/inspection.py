@@ -107,13 +107,14 @@ def inspect(page: Page, name: str, looks: tuple[Look, ...] = ALL_LOOKS) -> list[
 
     In a long run in all of *looks*, with a picture of each. Else in the two that differ most, and
     a page that only differs in its words in the first of these alone. What takes most of the time
-    is to examine colours and names: then this is done in one of the two, by turns.
+    is to examine colours and names: then this is done in one of the two, by turns, and colours are
+    left out of what only differs in its words.
     """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found: list[str] = []
     seen = looks if _LONG else TWO_LOOKS if looks == ALL_LOOKS else TWO_LOOKS[:1]
     examined = seen if _LONG else (seen[crc32(name.encode()) % len(seen)],)
-    with accessibility(page) as violations:
+    with accessibility(page, colours=_LONG or looks == ALL_LOOKS) as violations:
         for size, scheme in seen:
             before = len(found)
             width, height = SIZES[size]

@@ -134,6 +134,7 @@ def test_redis_stopped(host: HostApp, redis: RedisServer) -> None:
     assert "is unknown whether" in only(host, "workers")["message"]
 
 
+@pytest.mark.usefixtures("redis_seconds")
 def test_redis_frozen(host: HostApp, redis: RedisServer) -> None:
     redis.pause()
     try:

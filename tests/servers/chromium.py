@@ -35,7 +35,9 @@ ARGUMENTS = (
     "--renderer-process-limit=1",
     "--disable-site-isolation-trials",
 )
-RUN_AXE = "axe.run(document, {resultTypes: ['violations'], iframes: false}).then(JSON.stringify)"
+RUN_AXE = """axe.run(document, {
+  resultTypes: ['violations'], iframes: false, rules: {'color-contrast': {enabled: COLOURS}}
+}).then(JSON.stringify)"""
 PLACES_SHOWN = 5
 #: What a person does that may lead to another page.
 ACTS = ("click", "press", "check", "uncheck", "select_option")
@@ -100,11 +102,14 @@ def axe_violations(page: "Page") -> list[str]:
 
 
 @contextmanager
-def accessibility(page: "Page") -> Iterator[Callable[[], list[str]]]:
+def accessibility(page: "Page", *, colours: bool = True) -> Iterator[Callable[[], list[str]]]:
     """What to call for each state of the document that is open: it returns what axe-core finds.
 
     It runs in a JavaScript world of its own, which the page's Content-Security-Policy does not
     reach and which leaves no trace in the page. Frames inside the page are not examined.
+
+    Args:
+        colours: whether contrasts are measured too, which takes half of the time.
     """
     session = page.context.new_cdp_session(page)
     try:
@@ -112,9 +117,10 @@ def accessibility(page: "Page") -> Iterator[Callable[[], list[str]]]:
         world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})
         context = world["executionContextId"]
         _evaluate(session, context, _axe_source() + ";undefined")
+        run = RUN_AXE.replace("COLOURS", "true" if colours else "false")
 
         def violations() -> list[str]:
-            result = json.loads(_evaluate(session, context, RUN_AXE))
+            result = json.loads(_evaluate(session, context, run))
             return [_described(violation) for violation in result["violations"]]
 
         yield violations
