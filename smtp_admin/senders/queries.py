@@ -114,12 +114,12 @@ def senders_by_id(session: Session, ids: Collection[int]) -> dict[int, ResolvedS
 def _made_of(session: Session, asked: Any) -> Iterable[ResolvedSender]:
     kept = LISTED.of(installation())
     found: list[ResolvedSender] = []
-    unknown: dict[int, str] = {}
+    unknown: set[int] = set()
     rows = session.connection().execute(asked).yield_per(_READ_AT_ONCE)
     for sender_id, last_accepted_at, stamp in rows:
         made = kept.get(sender_id)
         if made is None or made.stamp != stamp:
-            unknown[sender_id] = stamp
+            unknown.add(sender_id)
             continue
         found.append(_present(kept, made, last_accepted_at))
     if unknown:
@@ -140,10 +140,12 @@ def _present(
 
 
 def _make(
-    session: Session, unknown: dict[int, str], kept: dict[int, _Made]
+    session: Session, unknown: Collection[int], kept: dict[int, _Made]
 ) -> Iterable[ResolvedSender]:
+    # The stamp of these very rows: since the first look somebody else may have changed them, or
+    # this session may have written what it holds and takes back in the end.
     rows = session.execute(
-        select(Sender, SenderRevision)
+        select(Sender, SenderRevision, _STAMP)
         .outerjoin(
             SenderRevision,
             (SenderRevision.sender_id == Sender.id)
@@ -153,7 +155,7 @@ def _make(
         # The session may have had the sender from before.
         .execution_options(populate_existing=True)
     )
-    for sender, saved in rows:
+    for sender, saved, stamp in rows:
         made = resolve_with(sender, saved, sender.partner_id, sender.key).examined()
-        kept[sender.id] = _Made(unknown[sender.id], made)
+        kept[sender.id] = _Made(stamp, made)
         yield made
