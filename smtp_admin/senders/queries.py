@@ -26,12 +26,14 @@ _READ_AT_ONCE = 250
 _SENDERS: Any = Sender.__table__
 _REVISIONS: Any = SenderRevision.__table__
 # The revision's time too: an id may have been another's, in a transaction that was rolled back.
-# And its secrets as they are, for they may be sealed anew. Texts of people and servers come last.
+# And of a revision what may yet change: its secrets are sealed anew, and who saved it is erased.
+# Texts of people and servers come last.
 _SAID_ONCE = (
     _SENDERS.c.partner_id, _SENDERS.c.key, _SENDERS.c.current_revision, _SENDERS.c.deleted_at,
     _REVISIONS.c.id, _REVISIONS.c.created_at, _REVISIONS.c.secrets, _SENDERS.c.paused_until,
     _SENDERS.c.pause_code, _SENDERS.c.pause_cause, _SENDERS.c.refusals, _SENDERS.c.label,
     _SENDERS.c.resumed_at, _SENDERS.c.pause_reason, _SENDERS.c.pause_reply,
+    _REVISIONS.c.created_by,
 )  # fmt: skip
 #: Everything that a sender is made of, as one text: to read so many columns of a thousand senders
 #: takes a client longer than the database. Only what changes with each mail stands by itself.

@@ -4,9 +4,11 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from smtp_admin.senders.models import Sender
+from smtp_admin.erasure.finding import Search
+from smtp_admin.senders.models import Sender, SenderRevision
 from smtp_admin.senders.queries import LISTED, all_senders
 from tests.app import HostApp
+from tests.delivery.workbench import erase_now
 
 
 @pytest.fixture
@@ -74,3 +76,14 @@ def test_an_id_that_was_another_s(inside: HostApp, session: Session) -> None:
     save("acme", host="c.example")
     found = [_hosts(session, one) for one in ("globex", "initech", "acme")]
     assert found == [[], ["i.example"], ["c.example"]]
+
+
+def test_who_saved_it_is_erased(inside: HostApp, session: Session) -> None:
+    address = "mia@customer.example"
+    session.execute(update(SenderRevision).values(created_by=address))
+    session.commit()
+    (before,) = all_senders(session, ["acme"])
+    session.rollback()
+    erase_now(inside, Search(address))
+    (after,) = all_senders(session, ["acme"])
+    assert (before.saved_by, address in after.saved_by) == (address, False)
