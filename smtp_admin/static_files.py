@@ -44,7 +44,8 @@ class WithStaticFiles(Blueprint):
         if version == _present_version():
             answer.cache_control.no_cache = None
             answer.cache_control.max_age = _YEAR_SECONDS
-            answer.cache_control.public = answer.cache_control.immutable = True
+            # Not by caches that people share: some apps renew a session's cookie with each answer.
+            answer.cache_control.private = answer.cache_control.immutable = True
         return answer
 
 

@@ -29,6 +29,18 @@ def test_a_browser_keeps_what_a_page_names(site: HostApp) -> None:
     assert again.status_code == 304
 
 
+def test_a_cookie_that_goes_with_it_is_kept_by_no_shared_cache(site: HostApp) -> None:
+    """Apps whose sessions are permanent renew the cookie with each answer."""
+    client, path = site.client, address(site)
+    with client.session_transaction() as session:
+        session.permanent = True
+    answer = client.get(path)
+    assert "Set-Cookie" in answer.headers
+    kept = answer.headers["Cache-Control"].split(", ")
+    assert ("private" in kept, "public" in kept) == (True, False)
+    assert answer.cache_control.max_age == 365 * 86400
+
+
 def test_another_release_gets_ours_and_asks_again(site: HostApp) -> None:
     for path in (_PLAIN, _PLAIN.replace("/css/", "/0123456789ab/css/")):
         answer = site.client.get(path)

@@ -51,15 +51,32 @@ def reached(day: date, clock: time, zone: ZoneInfo, *, again: bool = False) -> d
     # By the offset of before it would be later than the clocks were put forward, by the other one
     # earlier; in between is the second in which they were.
     early, late = sorted(wanted.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    before, length = early.astimezone(zone).utcoffset(), int((late - early).total_seconds())
+    return _changed(early, late, zone)
+
+
+def put_back(first: datetime, last: datetime, zone: ZoneInfo) -> datetime | None:
+    """When clocks of *zone* are put back after *first*, up to *last* (UTC), at most a day later.
+
+    What they showed an hour before they show once more then.
+    """
+    if _offset(last, zone) >= _offset(first, zone):
+        return None
+    return _changed(first, last, zone)
+
+
+def _changed(first: datetime, last: datetime, zone: ZoneInfo) -> datetime:
+    """The second in which clocks of *zone* are changed, between these."""
+    first, before = first.replace(microsecond=0), _offset(first, zone)
     passed = bisect_left(
-        range(length),
+        range(int((last - first).total_seconds())),
         True,
-        key=lambda second: (
-            (early + timedelta(seconds=second)).astimezone(zone).utcoffset() != before
-        ),
+        key=lambda second: _offset(first + timedelta(seconds=second), zone) != before,
     )
-    return early + timedelta(seconds=passed)
+    return first + timedelta(seconds=passed)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def beginning(day: date, zone: ZoneInfo) -> datetime:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from smtp_admin.host import ExpiringService
-from smtp_admin.renewals.days import days_before, reached
+from smtp_admin.renewals.days import days_before, put_back, reached
 from smtp_admin.renewals.records import Customer
 from smtp_admin.renewals.values import RenewalValues
 from smtp_admin.translation import gettext
@@ -176,16 +176,31 @@ def project(
 def quiet_until(values: RenewalValues, zone: ZoneInfo, now: datetime) -> datetime | None:
     """When the quiet hours that *now* falls into end (UTC), or ``None`` if it falls into none."""
     begins, ends = values.quiet_from, values.quiet_to
-    local = now.astimezone(zone)
-    if not _between(local.time(), begins, ends):
+
+    def quiet(moment: datetime) -> bool:
+        return _between(moment.astimezone(zone).time(), begins, ends)
+
+    if not quiet(now):
         return None
-    # The hour that is repeated in autumn has the same end twice, and the first may be over.
+    for end in _ends(ends, zone, now):
+        # Clocks that are put back may show a time from before the quiet hours once more.
+        again = put_back(now, end, zone)
+        if again is not None and not quiet(again):
+            return again
+        # Where clocks skip all that is not quiet, the next quiet hours begin at once.
+        if not quiet(end):
+            return end
+    raise AssertionError("a day has an end")  # pragma: no cover
+
+
+def _ends(clock: time, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    """When clocks show *clock* after *now*; an hour that is repeated in autumn has it twice."""
+    today = now.astimezone(zone).date()
     for days in (0, 1, 2):
         for again in (False, True):
-            end = reached(local.date() + timedelta(days=days), ends, zone, again=again)
+            end = reached(today + timedelta(days=days), clock, zone, again=again)
             if end > now:
-                return end
-    raise AssertionError("a day has an end")  # pragma: no cover
+                yield end
 
 
 def _between(clock: time, begins: time, ends: time) -> bool:

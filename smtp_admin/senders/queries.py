@@ -26,12 +26,14 @@ _READ_AT_ONCE = 250
 _SENDERS: Any = Sender.__table__
 _REVISIONS: Any = SenderRevision.__table__
 # The revision's time too: an id may have been another's, in a transaction that was rolled back.
-# And its secrets as they are, for they may be sealed anew. Texts of people and servers come last.
+# And of a revision what may yet change: its secrets are sealed anew, and who saved it is erased.
+# Texts of people and servers come last.
 _SAID_ONCE = (
     _SENDERS.c.partner_id, _SENDERS.c.key, _SENDERS.c.current_revision, _SENDERS.c.deleted_at,
     _REVISIONS.c.id, _REVISIONS.c.created_at, _REVISIONS.c.secrets, _SENDERS.c.paused_until,
     _SENDERS.c.pause_code, _SENDERS.c.pause_cause, _SENDERS.c.refusals, _SENDERS.c.label,
     _SENDERS.c.resumed_at, _SENDERS.c.pause_reason, _SENDERS.c.pause_reply,
+    _REVISIONS.c.created_by,
 )  # fmt: skip
 #: Everything that a sender is made of, as one text: to read so many columns of a thousand senders
 #: takes a client longer than the database. Only what changes with each mail stands by itself.
@@ -114,12 +116,12 @@ def senders_by_id(session: Session, ids: Collection[int]) -> dict[int, ResolvedS
 def _made_of(session: Session, asked: Any) -> Iterable[ResolvedSender]:
     kept = LISTED.of(installation())
     found: list[ResolvedSender] = []
-    unknown: dict[int, str] = {}
+    unknown: set[int] = set()
     rows = session.connection().execute(asked).yield_per(_READ_AT_ONCE)
     for sender_id, last_accepted_at, stamp in rows:
         made = kept.get(sender_id)
         if made is None or made.stamp != stamp:
-            unknown[sender_id] = stamp
+            unknown.add(sender_id)
             continue
         found.append(_present(kept, made, last_accepted_at))
     if unknown:
@@ -140,10 +142,12 @@ def _present(
 
 
 def _make(
-    session: Session, unknown: dict[int, str], kept: dict[int, _Made]
+    session: Session, unknown: Collection[int], kept: dict[int, _Made]
 ) -> Iterable[ResolvedSender]:
+    # The stamp of these very rows: since the first look somebody else may have changed them, or
+    # this session may have written what it holds and takes back in the end.
     rows = session.execute(
-        select(Sender, SenderRevision)
+        select(Sender, SenderRevision, _STAMP)
         .outerjoin(
             SenderRevision,
             (SenderRevision.sender_id == Sender.id)
@@ -153,7 +157,7 @@ def _make(
         # The session may have had the sender from before.
         .execution_options(populate_existing=True)
     )
-    for sender, saved in rows:
+    for sender, saved, stamp in rows:
         made = resolve_with(sender, saved, sender.partner_id, sender.key).examined()
-        kept[sender.id] = _Made(unknown[sender.id], made)
+        kept[sender.id] = _Made(stamp, made)
         yield made

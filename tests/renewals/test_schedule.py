@@ -143,6 +143,11 @@ def test_quiet_hours_are_the_customers_own() -> None:
         ("2026-10-25 00:15", time(1), time(2, 30), "2026-10-25 00:30"),
         ("2026-10-25 01:15", time(1), time(2, 30), "2026-10-25 01:30"),
         ("2028-02-29 22:30", time(22), time(7), "2028-03-01 06:00"),
+        # They begin in the hour that comes twice, and end when it comes again.
+        ("2026-10-25 00:45:10.5", time(2, 30), time(8), "2026-10-25 01:00"),
+        ("2026-10-25 01:45", time(2, 30), time(8), "2026-10-25 07:00"),
+        # All that is not quiet is skipped.
+        ("2026-03-29 00:30", time(2, 40), time(2, 20), "2026-03-30 00:20"),
     ],
 )
 def test_quiet_hours_end_also_when_clocks_change(

@@ -242,3 +242,9 @@ def test_the_reasons_of_templates_are_read_back(german: HostApp) -> None:
             assert found == f"{TOLD}{english}"
             assert shown(found).startswith("Die Vorlage welcome/html.liquid: Zeile 2, Spalte 4: ")
             assert said in unescape(shown(found)), shown(found)
+
+
+def test_a_number_up_to_which_was_counted(german: HostApp) -> None:
+    with german.app.test_request_context():
+        lists: Any = german.app.jinja_env.get_template("smtp_admin/lists.html").module
+        assert [lists.counted(found, 1_000) for found in (1_000, 1_001)] == ["1.000", "1.000+"]
