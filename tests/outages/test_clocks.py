@@ -120,7 +120,8 @@ def count(query: Query, condition: str) -> int:
 @contextmanager
 def worker_with(clock: MachineClock, site: Site) -> Iterator[Worker]:
     with clock.in_force():
-        worker = site.worker()
+        # One that is forked has the clock of what it was forked from.
+        worker = Worker(site.folder, from_nothing=True)
     with worker:
         ready(worker)
         (line,) = (one for one in worker.output.splitlines() if "is ready" in one)
