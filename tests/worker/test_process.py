@@ -33,7 +33,7 @@ def test_mail_is_sent_at_once_and_again_after_redis_was_away(
         for number in range(1, 4):
             queue(host, f"r{number}@example.org")
             assert len(server.wait_for_messages(number)) == number
-        assert time.monotonic() - began < 1.5 * SWEEP_SECONDS, "two sweeps at least without a bell"
+        assert time.monotonic() - began < 1.9 * SWEEP_SECONDS, "two sweeps at least without a bell"
         redis.stop()
         queue(host, "last@example.org")
         redis.start()
